@@ -1,0 +1,93 @@
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { SIGNALS, type SignalName } from './confidence.ts';
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const nameMessage = 'expected a name of letters, digits, ".", "_" and "-", at most 63';
+
+const price = z.strictObject({ input: z.number().min(0), output: z.number().min(0) });
+
+const model = z.strictObject({
+  base_url: z.url({
+    protocol: /^https?$/,
+    error: 'expected an http:// or https:// address, e.g. http://127.0.0.1:8000/v1',
+  }),
+  model: z.string().min(1),
+  api_key_env: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable')
+    .optional(),
+  price: price.optional(),
+  concurrency: z.int().min(1).max(1024).default(16),
+  timeout_s: z.number().positive().max(86_400).default(300),
+  max_tries: z.int().min(1).max(20).default(4),
+});
+
+const signalNames = Object.keys(SIGNALS) as [SignalName, ...SignalName[]];
+
+const cascade = z.strictObject({
+  drafter: z.string(),
+  expert: z.string(),
+  confidence: z.strictObject({ signal: z.enum(signalNames).default('mean_logprob') }).prefault({}),
+  accept_at: z.number().min(0).max(1),
+  on_deadline: z.enum(['error', 'draft']).default('error'),
+});
+
+const file = z.strictObject({
+  models: z.record(z.string().regex(NAME, nameMessage), model),
+  cascades: z
+    .record(z.string().regex(NAME, nameMessage), cascade)
+    .refine((all) => Object.keys(all).length > 0, 'expected at least one cascade'),
+});
+
+export type ModelSpec = z.output<typeof model>;
+export type CascadeSpec = z.output<typeof cascade>;
+export type Configuration = z.output<typeof file>;
+export type OnDeadline = CascadeSpec['on_deadline'];
+
+/** What is wrong with a configuration, and where. */
+export type Problem = { readonly path: string; readonly expected: string };
+
+export type ReadConfiguration =
+  | { readonly kind: 'valid'; readonly configuration: Configuration }
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
+
+/** Reads the text of a `spillway.yaml`; all its problems are told at once. */
+export function readConfiguration(text: string): ReadConfiguration {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return { path: `line ${line}, column ${col}`, expected: `valid YAML: ${error.message}` };
+    });
+    return { kind: 'invalid', problems };
+  }
+  const parsed = file.safeParse(document.toJS());
+  if (!parsed.success) return { kind: 'invalid', problems: parsed.error.issues.map(problemOf) };
+  const problems = danglingNames(parsed.data);
+  return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'valid', configuration: parsed.data };
+}
+
+function problemOf(issue: z.core.$ZodIssue): Problem {
+  const path = issue.path.map(String).join('.') || '(top level)';
+  if (issue.code === 'unrecognized_keys') {
+    return { path, expected: `no key ${issue.keys.map((key) => `"${key}"`).join(', ')} (not known here)` };
+  }
+  if (issue.code === 'invalid_key') {
+    return { path, expected: issue.issues.map((inner) => inner.message).join('; ') };
+  }
+  return { path, expected: issue.message.replace(/^Invalid input: /, '') };
+}
+
+function danglingNames(configuration: Configuration): Problem[] {
+  const known = Object.keys(configuration.models);
+  return Object.entries(configuration.cascades).flatMap(([name, spec]) =>
+    (['drafter', 'expert'] as const)
+      .filter((role) => !known.includes(spec[role]))
+      .map((role) => ({
+        path: `cascades.${name}.${role}`,
+        expected: `one of models (${known.join(', ') || 'none is declared'}), got "${spec[role]}"`,
+      })),
+  );
+}

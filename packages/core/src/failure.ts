@@ -1,0 +1,85 @@
+/** How a call to a model server went wrong. */
+export type Fault =
+  | {
+      readonly kind: 'http';
+      readonly status: number;
+      readonly body: unknown;
+      readonly retryAfterMs: number | null;
+      readonly requestId: string | null;
+    }
+  /** Nothing of the request reached the server. */
+  | { readonly kind: 'unreachable'; readonly message: string }
+  | { readonly kind: 'timeout'; readonly message: string }
+  /** The connection broke after the request was sent. */
+  | { readonly kind: 'reset'; readonly message: string }
+  /** An answer that is no completion. The status is null if it was not even HTTP. */
+  | { readonly kind: 'garbled'; readonly status: number | null; readonly message: string };
+
+export type FaultDecision =
+  /** Not the document's fault: the tier's gate closes and no try is used. `waitMs` is null if the server did not say. */
+  | { readonly kind: 'gate'; readonly waitMs: number | null; readonly reason: string }
+  /** A try is used, and the document has more. */
+  | { readonly kind: 'again'; readonly afterMs: number }
+  /** The document's last word from this tier; `rejected` if the server called the request itself wrong (a 4xx). */
+  | { readonly kind: 'final'; readonly rejected: boolean };
+
+/** A server may ask for a pause, but not for one that outlives the batch. */
+const TOLD_WAIT_MAX_MS = 3_600_000;
+
+/** A try costs a model call, so it waits long enough for a crashed server's load to move elsewhere. */
+const AGAIN_FIRST_MS = 500;
+const AGAIN_MAX_MS = 30_000;
+
+/** A closed gate costs nothing but a question to the server, and a restart of one takes seconds to minutes. */
+const GATE_FIRST_MS = 500;
+const GATE_MAX_MS = 30_000;
+
+/**
+ * Retry or not, for both tiers. `tries` counts the document's tries with this one; `jitter` is 0…1, from the caller,
+ * so that many documents do not come back at the same moment.
+ */
+export function decideFault(
+  fault: Fault,
+  { tries, maxTries, jitter }: { readonly tries: number; readonly maxTries: number; readonly jitter: number },
+): FaultDecision {
+  if (fault.kind === 'unreachable') return { kind: 'gate', waitMs: null, reason: fault.message };
+  if (fault.kind === 'http') {
+    const reason = gateReason(fault.status);
+    if (reason !== null) return { kind: 'gate', waitMs: toldWaitMs(fault.retryAfterMs), reason };
+    if (isRejection(fault.status)) return { kind: 'final', rejected: true };
+  }
+  if (!(tries < maxTries)) return { kind: 'final', rejected: false };
+  const toldMs = fault.kind === 'http' ? toldWaitMs(fault.retryAfterMs) : null;
+  return { kind: 'again', afterMs: Math.max(backoffMs(tries, jitter, AGAIN_FIRST_MS, AGAIN_MAX_MS), toldMs ?? 0) };
+}
+
+/** How long a gate stays closed when the server did not say: `failures` counts the closings in a row, from 1. */
+export function gateBackoffMs(failures: number, jitter: number): number {
+  return backoffMs(failures, jitter, GATE_FIRST_MS, GATE_MAX_MS);
+}
+
+/** A wrong key (401) is the operator's fault and hits every document alike, so it waits like a server that is down. */
+function gateReason(status: number): string | null {
+  if (status === 429) return 'the model server limits the rate (429)';
+  if (status === 503) return 'the model server is not available (503)';
+  if (status === 401) return 'the model server does not take the API key (401)';
+  return null;
+}
+
+/** 408 and 409 are about the moment, every other 4xx about the request. */
+function isRejection(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 409;
+}
+
+function toldWaitMs(retryAfterMs: number | null): number | null {
+  if (retryAfterMs === null || !(retryAfterMs >= 0)) return null;
+  return Math.min(retryAfterMs, TOLD_WAIT_MAX_MS);
+}
+
+/** Doubles up to the limit; the jitter takes off up to a half. */
+function backoffMs(count: number, jitter: number, firstMs: number, maxMs: number): number {
+  const doublings = Number.isFinite(count) ? Math.min(30, Math.max(0, count - 1)) : 30;
+  const fullMs = Math.min(maxMs, firstMs * 2 ** doublings);
+  const share = jitter >= 0 && jitter <= 1 ? jitter : 0.5;
+  return Math.round(fullMs * (0.5 + share / 2));
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FairShare } from './fair-share.ts';
+
+test('flows that are always ready differ by at most one piece of the largest cost', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 2, maxLength: 6 }), (costs) => {
+      const share = new FairShare();
+      const names = costs.map((_, index) => `flow${index}`);
+      const served = new Map(names.map((name) => [name, 0]));
+      for (let turn = 0; turn < 500; turn += 1) {
+        const flow = share.next(names) ?? '';
+        const cost = costs[names.indexOf(flow)] ?? 0;
+        share.spend(flow, cost);
+        served.set(flow, (served.get(flow) ?? 0) + cost);
+      }
+      const sums = [...served.values()];
+      assert.ok(Math.max(...sums) - Math.min(...sums) <= 2 * Math.max(...costs));
+    }),
+  );
+});
+
+test('a flow that was idle or held back starts at the present: neither burst nor penalty', () => {
+  const share = new FairShare();
+  for (let turn = 0; turn < 100; turn += 1) share.spend(share.next(['old']) ?? '', 10);
+  const order: (string | null)[] = [];
+  for (let turn = 0; turn < 6; turn += 1) {
+    const flow = share.next(['old', 'new']);
+    order.push(flow);
+    share.spend(flow ?? '', 10);
+  }
+  assert.equal(order.filter((flow) => flow === 'new').length, 3);
+  assert.equal(order.slice(0, 2).includes('new'), true);
+});
+
+test('nothing ready, nothing next; forgotten flows start anew', () => {
+  const share = new FairShare();
+  assert.equal(share.next([]), null);
+  share.spend('a', 5);
+  share.keep(new Set(['b']));
+  assert.equal(share.next(['a']), 'a');
+});

@@ -1,0 +1,30 @@
+/**
+ * Start-time fair queueing (Goyal, Vin, Cheng; SIGCOMM 1996) over named flows: the flow with the least start tag is
+ * next, a tag grows by what was served, and a flow that was idle or held back starts at the present, without a burst.
+ */
+export class FairShare {
+  #now = 0;
+  #finish = new Map<string, number>();
+
+  /** Which of these flows is next; null when there is none. Ties go to the first. */
+  next(ready: readonly string[]): string | null {
+    let best: string | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    for (const flow of ready) {
+      const start = Math.max(this.#now, this.#finish.get(flow) ?? 0);
+      if (start < least) [best, least] = [flow, start];
+    }
+    return best;
+  }
+
+  /** A piece of this cost was served to the flow. */
+  spend(flow: string, cost: number): void {
+    this.#now = Math.max(this.#now, this.#finish.get(flow) ?? 0);
+    this.#finish.set(flow, this.#now + cost);
+  }
+
+  /** Forgets flows that are gone. */
+  keep(flows: ReadonlySet<string>): void {
+    for (const flow of this.#finish.keys()) if (!flows.has(flow)) this.#finish.delete(flow);
+  }
+}

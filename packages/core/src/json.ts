@@ -1,0 +1,21 @@
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export type JsonObject = { readonly [key: string]: Json };
+
+/** True for what JSON calls an object; what is inside is taken to be JSON, as it came from a parser. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Whether objects and arrays are nested deeper than this. A parser reads any depth, but whatever walks or writes the
+ * value by recursion would exhaust the stack, so values from outside are asked first. Itself it does not recurse.
+ */
+export function deeperThan(value: unknown, levels: number): boolean {
+  const stack = [{ value, depth: 1 }];
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    if (typeof top.value !== 'object' || top.value === null) continue;
+    if (top.depth > levels) return true;
+    for (const inner of Object.values(top.value)) stack.push({ value: inner, depth: top.depth + 1 });
+  }
+  return false;
+}

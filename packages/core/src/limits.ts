@@ -1,0 +1,40 @@
+/** Every limit of Spillway, with its unit in the name and its reason beside it. */
+export const LIMITS = {
+  /** A document is a job in Redis twice at most; OpenAI's batch lines are far below this. */
+  lineBytes: 1024 * 1024,
+  /** OpenAI allows 50,000; memory of the validation does not depend on the number (8 bytes a line). */
+  batchLines: 1_000_000,
+  /** OpenAI allows 200 MB. Uploads are streamed, so this bounds the disk, not the memory. */
+  uploadBytes: 1024 ** 3,
+  /** JSON that is parsed and written again by recursion must not exhaust the stack. */
+  jsonDepth: 128,
+  customIdCharacters: 512,
+  /** A page is the unit that leaves Redis: large enough for one object a page, small enough to hold in memory. */
+  pageDocuments: 256,
+  pageInputBytes: 4 * 1024 * 1024,
+  /** As the hosted API reports no more than a handful; a file with a systematic mistake says the same thing each line. */
+  validationErrors: 100,
+  metadataKeys: 16,
+  metadataKeyCharacters: 64,
+  metadataValueCharacters: 512,
+  completionWindowMinMs: 60_000,
+  completionWindowMaxMs: 7 * 86_400_000,
+  fileExpiryMinSeconds: 3_600,
+  fileExpiryMaxSeconds: 2_592_000,
+  /** Batch creation is a small JSON object. */
+  requestBodyBytes: 1024 * 1024,
+  idempotencyKeyCharacters: 255,
+  /** What a document costs in Redis beside its own bytes: a job's hash and its places in BullMQ's sets. */
+  documentOverheadBytes: 1024,
+  /** Input and result bytes of begun pages, per tier; with a 4 MiB page this is at least 16 pages in hand. */
+  inHandBytesPerTier: 64 * 1024 * 1024,
+  /** Documents waiting for one drafter tier: some thousand small ones, enough for seconds of work between two feeds. */
+  waitingBytesPerTier: 8 * 1024 * 1024,
+  /** BullMQ's highest priority number. */
+  queuePriority: 2 ** 21 - 1,
+  /** Feeding stops and creating is refused before Redis itself refuses to write. */
+  feedMemoryShare: 0.6,
+  createMemoryShare: 0.7,
+  /** An upload whose sender falls silent ends. */
+  uploadIdleMs: 60_000,
+} as const;

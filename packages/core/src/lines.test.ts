@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { LineSplitter, type Line } from './lines.ts';
+
+/** Cuts the bytes at these places and splits them. */
+function split(bytes: Buffer, cuts: readonly number[], maxBytes = 1_000): Line[] {
+  const splitter = new LineSplitter(maxBytes);
+  const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length])].toSorted(
+    (a, b) => a - b,
+  );
+  const chunks = places.slice(1).map((end, index) => bytes.subarray(places[index], end));
+  return [...chunks.flatMap((chunk) => [...splitter.push(chunk)]), ...splitter.end()];
+}
+
+test('any bytes in any chunks: offsets and lengths cover the file, numbers count up, no line is lost', () => {
+  const bytes = fc
+    .uint8Array({ maxLength: 400 })
+    .map((array) => Buffer.from(array.map((byte) => (byte < 60 ? 10 : byte))));
+  fc.assert(
+    fc.property(bytes, fc.array(fc.nat(), { maxLength: 8 }), (input, cuts) => {
+      const lines = split(input, cuts);
+      let offset = 0;
+      for (const [index, line] of lines.entries()) {
+        assert.equal(line.number, index + 1);
+        assert.equal(line.offset, offset);
+        offset += line.length;
+      }
+      assert.equal(offset, input.length);
+      assert.deepEqual(lines, split(input, []), 'chunks do not matter');
+    }),
+  );
+});
+
+test('a byte order mark, CRLF split across chunks and a missing last newline', () => {
+  const bytes = Buffer.from('\uFEFFone\r\ntwo\r\n\r\nthree');
+  for (let cut = 0; cut <= bytes.length; cut += 1) {
+    const texts = split(bytes, [cut]).map((line) => line.bytes.toString());
+    assert.deepEqual(texts, ['one', 'two', '', 'three']);
+  }
+});
+
+test('a byte order mark is dropped at the start of the file only', () => {
+  assert.deepEqual(
+    split(Buffer.from('a\n\uFEFFb'), []).map((line) => line.bytes.toString()),
+    ['a', '\uFEFFb'],
+  );
+});
+
+test('a line over the limit is marked, cut in memory, and the next one is whole', () => {
+  const [long, next] = split(Buffer.from(`${'x'.repeat(5_000)}\nok\n`), [1_500, 3_000], 100);
+  assert.equal(long?.tooLong, true);
+  assert.ok((long?.bytes.length ?? 0) <= 104);
+  assert.equal(long?.length, 5_001);
+  assert.equal(next?.bytes.toString(), 'ok');
+  assert.equal(split(Buffer.from('x'.repeat(100)), [], 100)[0]?.tooLong, false);
+});

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { COUNTERS } from './account.ts';
+import { SIGNALS, type SignalName } from './confidence.ts';
+import { newestFirst } from './ids.ts';
+
+/** Names of everything in storage. */
+export const KEYS = {
+  fileBytes: (id: string) => `files/${id}/bytes`,
+  fileRecord: (id: string) => `files/${id}/record.json`,
+  fileTombstone: (id: string) => `files/${id}/deleted.json`,
+  manifest: (batch: string) => `batches/${batch}/manifest.json`,
+  validated: (batch: string) => `batches/${batch}/validated.json`,
+  ending: (batch: string) => `batches/${batch}/ending.json`,
+  final: (batch: string) => `batches/${batch}/final.json`,
+  page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
+  openMarks: 'open/',
+  openMark: (batch: string) => `open/${batch}`,
+  tenantFiles: (tenant: string) => `tenants/${tenant}/files/`,
+  tenantFile: (tenant: string, createdAtMs: number, id: string) =>
+    `tenants/${tenant}/files/${newestFirst(createdAtMs, id)}`,
+  tenantBatches: (tenant: string) => `tenants/${tenant}/batches/`,
+  tenantBatch: (tenant: string, createdAtMs: number, id: string) =>
+    `tenants/${tenant}/batches/${newestFirst(createdAtMs, id)}`,
+} as const;
+
+const price = z.object({ input: z.number(), output: z.number() }).nullable();
+
+const rules = z.object({
+  drafter: z.string(),
+  expert: z.string(),
+  signal: z.enum(Object.keys(SIGNALS) as [SignalName, ...SignalName[]]),
+  acceptAt: z.number(),
+  onDeadline: z.enum(['error', 'draft']),
+  draftPrice: price,
+  expertPrice: price,
+});
+
+const lineError = z.object({
+  code: z.string(),
+  message: z.string(),
+  param: z.string().nullable(),
+  line: z.number().nullable(),
+});
+
+const outcome = z.enum(['completed', 'failed', 'expired', 'cancelled']);
+
+const counts = z.object(
+  Object.fromEntries(COUNTERS.map((name) => [name, z.int()])) as Record<(typeof COUNTERS)[number], z.ZodInt>,
+);
+
+/** Everything written to storage. All times in Unix milliseconds, all sizes in bytes. */
+export const RECORDS = {
+  file: z.object({
+    v: z.literal(1),
+    id: z.string(),
+    tenant: z.string(),
+    filename: z.string(),
+    purpose: z.enum(['batch', 'batch_output']),
+    bytes: z.int(),
+    createdAtMs: z.int(),
+    expiresAtMs: z.int().nullable(),
+    source: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('upload') }),
+      z.object({ kind: z.literal('batch'), batch: z.string(), part: z.enum(['output', 'error']) }),
+    ]),
+  }),
+  tombstone: z.object({ v: z.literal(1), deletedAtMs: z.int() }),
+  manifest: z.object({
+    v: z.literal(1),
+    id: z.string(),
+    tenant: z.string(),
+    inputFileId: z.string(),
+    endpoint: z.string(),
+    completionWindow: z.string(),
+    metadata: z.record(z.string(), z.string()).nullable(),
+    outputExpiresAfterSeconds: z.int().nullable(),
+    createdAtMs: z.int(),
+    expiresAtMs: z.int(),
+    /** Digest of the request's body: the same Idempotency-Key with another body is an error. */
+    requestDigest: z.string(),
+    cascades: z.record(z.string(), rules),
+  }),
+  validated: z.object({
+    v: z.literal(1),
+    validatedAtMs: z.int(),
+    total: z.int(),
+    /** The cascades that the documents name. */
+    cascades: z.array(z.string()),
+    /** Per page: first document, documents, byte offset, bytes, physical line before. */
+    pages: z.array(z.tuple([z.int(), z.int(), z.int(), z.int(), z.int()])),
+  }),
+  ending: z.object({
+    v: z.literal(1),
+    outcome,
+    endedAtMs: z.int(),
+    errors: z.array(lineError).default([]),
+  }),
+  final: z.object({
+    v: z.literal(1),
+    outcome,
+    total: z.int(),
+    model: z.string().nullable(),
+    counts,
+    inProgressAtMs: z.int().nullable(),
+    /** When finalizing or cancelling began. */
+    closedAtMs: z.int(),
+    endedAtMs: z.int(),
+    errors: z.array(lineError),
+    /** Per page: bytes of output lines and of error lines. */
+    pages: z.array(z.tuple([z.int(), z.int()])),
+    outputFileId: z.string().nullable(),
+    errorFileId: z.string().nullable(),
+  }),
+} as const;
+
+export type FileRecord = z.output<typeof RECORDS.file>;
+export type Manifest = z.output<typeof RECORDS.manifest>;
+export type Validated = z.output<typeof RECORDS.validated>;
+export type EndingRecord = z.output<typeof RECORDS.ending>;
+export type FinalRecord = z.output<typeof RECORDS.final>;

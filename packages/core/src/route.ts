@@ -1,0 +1,29 @@
+import type { EscalationReason } from './confidence.ts';
+
+/** A draft with its score and the confidence that the score stands for, or the reason why it has none. */
+export type JudgedDraft =
+  | { readonly kind: 'scored'; readonly score: number; readonly confidence: number }
+  | { readonly kind: 'no_evidence'; readonly reason: EscalationReason };
+
+export type Decision =
+  | { readonly kind: 'accept'; readonly confidence: number; readonly score: number; readonly threshold: number }
+  | {
+      readonly kind: 'escalate';
+      readonly reason: EscalationReason;
+      readonly confidence: number | null;
+      readonly score: number | null;
+      readonly threshold: number;
+    };
+
+/**
+ * The only place where a confidence meets a threshold: at or above it the draft is final. A confidence that is not a
+ * probability accepts nothing, and neither does a threshold that is not a number.
+ */
+export function route(judged: JudgedDraft, { acceptAt }: { readonly acceptAt: number }): Decision {
+  if (judged.kind === 'no_evidence') {
+    return { kind: 'escalate', reason: judged.reason, confidence: null, score: null, threshold: acceptAt };
+  }
+  const { confidence, score } = judged;
+  if (confidence >= acceptAt && confidence <= 1) return { kind: 'accept', confidence, score, threshold: acceptAt };
+  return { kind: 'escalate', reason: 'low_confidence', confidence, score, threshold: acceptAt };
+}

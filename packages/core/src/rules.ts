@@ -1,0 +1,47 @@
+import type { Price } from './account.ts';
+import type { SignalName } from './confidence.ts';
+import type { Configuration, OnDeadline } from './configuration.ts';
+
+/** What decides about the documents of one cascade, frozen into the manifest when the batch is made. */
+export type CascadeRules = {
+  readonly drafter: string;
+  readonly expert: string;
+  readonly signal: SignalName;
+  readonly acceptAt: number;
+  readonly onDeadline: OnDeadline;
+  readonly draftPrice: Price | null;
+  readonly expertPrice: Price | null;
+};
+
+export type Role = 'draft' | 'expert';
+
+/** The queue of a tier; a model's name holds no colon, so the queue's does not either. */
+export const tierQueue = (role: Role, model: string): string => `${role}.${model}`;
+
+/** A snapshot of every cascade's rules. */
+export function snapshotRules(configuration: Configuration): Record<string, CascadeRules> {
+  return Object.fromEntries(
+    Object.entries(configuration.cascades).map(([name, spec]) => [
+      name,
+      {
+        drafter: spec.drafter,
+        expert: spec.expert,
+        signal: spec.confidence.signal,
+        acceptAt: spec.accept_at,
+        onDeadline: spec.on_deadline,
+        draftPrice: configuration.models[spec.drafter]?.price ?? null,
+        expertPrice: configuration.models[spec.expert]?.price ?? null,
+      },
+    ]),
+  );
+}
+
+/** The queues that the documents of these cascades can pass. */
+export function tiersOf(rules: Iterable<CascadeRules>): string[] {
+  const names = new Set<string>();
+  for (const rule of rules) {
+    names.add(tierQueue('draft', rule.drafter));
+    names.add(tierQueue('expert', rule.expert));
+  }
+  return [...names];
+}

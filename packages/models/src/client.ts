@@ -1,0 +1,211 @@
+import { deeperThan, isJsonObject, LIMITS, readChatCompletion } from '@spillway/core';
+import type { Completion, Fault, JsonObject } from '@spillway/core';
+import { OpenAI } from 'openai';
+import { faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
+import { answerBody, requestBody, wantsLogprobs, type AskedLogprobs } from './request.ts';
+import { openTransport } from './transport.ts';
+
+export type ModelOptions = {
+  readonly baseURL: string;
+  /** The name that the model server knows the model by. */
+  readonly model: string;
+  readonly apiKey: string | null;
+  /** What a call usually gets; half of it bounds the making of a connection, a call's own may be shorter. */
+  readonly timeoutMs: number;
+  /** How many calls at a time: more wait, and waiting counts towards the deadline. */
+  readonly connections: number;
+  /** Told once per client, so that it can be logged. */
+  readonly onNotice?: (notice: ModelNotice) => void;
+};
+
+export type ModelNotice = { readonly kind: 'logprobs_refused'; readonly model: string; readonly status: number };
+
+export type ModelCall = {
+  /** The chat request as the client sent it. */
+  readonly body: JsonObject;
+  readonly logprobs: boolean;
+  readonly topLogprobs?: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly traceparent?: string;
+};
+
+/** Times are milliseconds since 1970; the end is the start plus a monotonic duration. */
+type CallTimes = { readonly startedAtMs: number; readonly endedAtMs: number };
+
+export type Attempt =
+  | ({
+      readonly kind: 'completed';
+      readonly completion: Completion;
+      /** As the server said it, without log-probs that the client's own request did not ask for. */
+      readonly body: JsonObject;
+      readonly requestId: string | null;
+      readonly status: 200;
+    } & CallTimes)
+  | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
+  | { readonly kind: 'aborted'; readonly reason: unknown };
+
+export type ModelClient = AsyncDisposable & {
+  complete(call: ModelCall): Promise<Attempt>;
+  /** Whether the model server answers at all, for health and for a closed gate. */
+  reachable(signal: AbortSignal): Promise<boolean>;
+};
+
+/** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
+const REFUSAL_MS = 600_000;
+
+/** A server that needs longer to list its models is not well. */
+const REACHABLE_MS = 5_000;
+
+/** Timers above this fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+export function openModel(options: ModelOptions): ModelClient {
+  return new OpenAiModel(options);
+}
+
+/** The SDK, told to keep an error's body as it is. */
+class Sdk extends OpenAI {
+  protected override makeStatusError(status: number, error: unknown, message: string | undefined, headers: Headers) {
+    return new HttpError(status, error ?? message ?? '', headers);
+  }
+}
+
+type Answer =
+  | {
+      readonly kind: 'completed';
+      readonly completion: Completion;
+      readonly body: JsonObject;
+      readonly requestId: string | null;
+    }
+  | { readonly kind: 'failed'; readonly fault: Fault }
+  | { readonly kind: 'aborted'; readonly reason: unknown };
+
+class OpenAiModel implements ModelClient {
+  readonly #options: ModelOptions;
+  readonly #transport;
+  readonly #sdk: Sdk;
+  readonly #redact: Redact;
+  #refusedUntilMs = 0;
+  #hasGivenLogprobs = false;
+  #hasToldRefusal = false;
+
+  constructor(options: ModelOptions) {
+    this.#options = options;
+    this.#redact = redactor(options.apiKey);
+    this.#transport = openTransport({ ...options, origin: new URL(options.baseURL).origin });
+    this.#sdk = new Sdk({
+      baseURL: options.baseURL,
+      fetch: this.#transport.fetch,
+      maxRetries: 0,
+      logLevel: 'off',
+      /** The SDK wants one and would look into the environment; the transport sends the real one. */
+      apiKey: 'in-transport',
+      adminAPIKey: null,
+      organization: null,
+      project: null,
+      webhookSecret: null,
+    });
+  }
+
+  async complete(call: ModelCall): Promise<Attempt> {
+    const startedAtMs = Date.now();
+    const startMs = performance.now();
+    const answer = await this.#answer(call, startMs + call.timeoutMs);
+    if (answer.kind === 'aborted') return answer;
+    const times = { startedAtMs, endedAtMs: startedAtMs + performance.now() - startMs };
+    return answer.kind === 'completed' ? { ...answer, status: 200, ...times } : { ...answer, ...times };
+  }
+
+  async reachable(signal: AbortSignal): Promise<boolean> {
+    try {
+      const timeout = Math.ceil(Math.min(REACHABLE_MS, this.#options.timeoutMs));
+      await withSignal(signal, (own) => this.#sdk.get('/models', { signal: own, timeout }).asResponse());
+      return true;
+    } catch (error) {
+      /** A server without this route is there all the same; one that loads, limits, or knows no such key is no use. */
+      return error instanceof HttpError && [400, 403, 404, 405].includes(error.status ?? 0);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#transport[Symbol.asyncDispose]();
+  }
+
+  /** Asks with log-probs; a server that refuses them is asked again without. */
+  async #answer(call: ModelCall, deadlineMs: number): Promise<Answer> {
+    const wanted = call.logprobs && performance.now() >= this.#refusedUntilMs;
+    const first = await this.#ask(call, { wanted, top: call.topLogprobs ?? 0 }, deadlineMs);
+    if (first.kind === 'completed' && first.completion.tokens !== null) this.#hasGivenLogprobs = true;
+    if (!wanted || wantsLogprobs(call.body)) return first;
+    if (first.kind !== 'failed' || !refusesLogprobs(first.fault)) return first;
+    const second = await this.#ask(call, { wanted: false, top: 0 }, deadlineMs);
+    if (second.kind === 'completed' && first.fault.kind === 'http') this.#remember(first.fault.status);
+    return second;
+  }
+
+  /** One request's trouble with log-probs says nothing about a server that has given them before. */
+  #remember(status: number): void {
+    if (this.#hasGivenLogprobs) return;
+    this.#refusedUntilMs = performance.now() + REFUSAL_MS;
+    if (this.#hasToldRefusal) return;
+    this.#hasToldRefusal = true;
+    this.#options.onNotice?.({ kind: 'logprobs_refused', model: this.#options.model, status });
+  }
+
+  async #ask(call: ModelCall, asked: AskedLogprobs, deadlineMs: number): Promise<Answer> {
+    const { signal } = call;
+    if (signal.aborted) return { kind: 'aborted', reason: signal.reason };
+    const leftMs = Math.ceil(deadlineMs - performance.now());
+    if (leftMs <= 0) {
+      return { kind: 'failed', fault: { kind: 'timeout', message: `no answer within ${call.timeoutMs} ms` } };
+    }
+    const timeout = Math.min(TIMER_MAX_MS, leftMs);
+    const body = requestBody(call.body, this.#options.model, asked);
+    const headers = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
+    try {
+      const response = await withSignal(signal, (own) =>
+        this.#sdk.post('/chat/completions', { body, headers, signal: own, timeout }).asResponse(),
+      );
+      return this.#read(await response.text(), response, call, asked);
+    } catch (error) {
+      if (signal.aborted) return { kind: 'aborted', reason: signal.reason };
+      const fault = faultOf(error, { redact: this.#redact, timeoutMs: call.timeoutMs });
+      return fault === null ? { kind: 'aborted', reason: error } : { kind: 'failed', fault };
+    }
+  }
+
+  #read(text: string, response: Response, call: ModelCall, asked: AskedLogprobs): Answer {
+    const said = parseObject(text);
+    const completion = readChatCompletion(said);
+    const body = said === null ? null : answerBody(said, call.body, asked);
+    if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
+      const begin = JSON.stringify(this.#redact(text).slice(0, 200));
+      const message = `${response.status} with a body that is no completion: ${begin}`;
+      return { kind: 'failed', fault: { kind: 'garbled', status: response.status, message } };
+    }
+    return { kind: 'completed', completion, body, requestId: response.headers.get('x-request-id') };
+  }
+}
+
+/** The SDK leaves its listeners on the signal that it is given, and the caller's outlives many calls. */
+async function withSignal<T>(signal: AbortSignal, run: (own: AbortSignal) => Promise<T>): Promise<T> {
+  const own = new AbortController();
+  const stop = () => own.abort(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await run(own.signal);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+function parseObject(text: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,96 @@
+import { deeperThan, isJsonObject, LIMITS, type Fault } from '@spillway/core';
+import { APIError } from 'openai';
+import { TransportError } from './transport.ts';
+
+/** An error page is for people to recognise; a JSON error is kept whole up to what the transport reads of it. */
+const ERROR_TEXT_CHARACTERS = 4_096;
+const REDACTED = '[redacted]';
+
+/** An HTTP error with its body as the server said it; the SDK's own keeps only what is under `error`. */
+export class HttpError extends APIError {
+  readonly body: unknown;
+
+  constructor(status: number, body: unknown, headers: Headers) {
+    super(status, undefined, undefined, headers);
+    this.body = body;
+  }
+}
+
+/** Takes the API key out of whatever a server or a library says. */
+export type Redact = <T>(value: T) => T;
+
+export function redactor(apiKey: string | null): Redact {
+  if (apiKey === null || apiKey === '') return (value) => value;
+  const walk = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.replaceAll(apiKey, REDACTED);
+    if (Array.isArray(value)) return value.map(walk);
+    if (!isJsonObject(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [walk(key), walk(inner)]));
+  };
+  return <T>(value: T) => walk(value) as T;
+}
+
+/** What a failed call means, or null if the client was closed under it. Throws what is no failure of the call. */
+export function faultOf(error: unknown, { redact, timeoutMs }: { redact: Redact; timeoutMs: number }): Fault | null {
+  if (error instanceof HttpError) return httpFault(error, redact);
+  const broken = transportErrorOf(error);
+  if (broken === null) throw error;
+  const message = redact(broken.message);
+  if (broken.at === 'closed') return null;
+  if (broken.at === 'garbled') return { kind: 'garbled', status: broken.status, message };
+  /**
+   * The caller's signal was looked at before, so this is the deadline. Without a connection it is no sign of a server
+   * that is down: that takes the connection's own limit, and a call late in its batch may have only milliseconds.
+   */
+  if (broken.message === 'aborted') {
+    const lacking = broken.at === 'unsent' ? 'connection' : 'answer';
+    return { kind: 'timeout', message: `no ${lacking} within ${timeoutMs} ms` };
+  }
+  return { kind: broken.at === 'unsent' ? 'unreachable' : 'reset', message };
+}
+
+/** Whether a server refuses the request because of its log-probs, as OpenAI's reasoning models do. */
+export function refusesLogprobs(fault: Fault): boolean {
+  if (fault.kind !== 'http' || ![400, 403, 422].includes(fault.status)) return false;
+  const text = typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body);
+  return /log_?prob/i.test(text);
+}
+
+function httpFault(error: HttpError, redact: Redact): Fault {
+  const { status, headers } = error;
+  /** Redacted before it is cut, so that no half of a key is left. */
+  const body = redact(deeperThan(error.body, LIMITS.jsonDepth) ? 'an error that is nested too deep' : error.body);
+  return {
+    kind: 'http',
+    status: status ?? 502,
+    body: typeof body === 'string' ? body.slice(0, ERROR_TEXT_CHARACTERS) : body,
+    retryAfterMs: headers === undefined ? null : readRetryAfter(headers, Date.now()),
+    requestId: redact(headers?.get('x-request-id') ?? null),
+  };
+}
+
+/** `retry-after-ms`, or `Retry-After` in seconds or as a date. Null for what is neither. */
+export function readRetryAfter(headers: Headers, nowMs: number): number | null {
+  const ms = numberOf(headers.get('retry-after-ms'));
+  if (ms !== null) return ms;
+  const told = headers.get('retry-after');
+  const seconds = numberOf(told);
+  if (seconds !== null) return seconds * 1000;
+  /** `Date.parse` takes nearly anything, `-5` among it, for a date; in HTTP one begins with the day of the week. */
+  const atMs = told !== null && /^[A-Z][a-z]{2}/.test(told) ? Date.parse(told) : Number.NaN;
+  return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
+}
+
+function numberOf(text: string | null): number | null {
+  if (text === null || text.trim() === '') return null;
+  const value = Number(text);
+  return Number.isFinite(value) && value >= 0 ? value : null;
+}
+
+/** The SDK wraps what its fetch throws, once or twice. */
+function transportErrorOf(error: unknown): TransportError | null {
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (one instanceof TransportError) return one;
+  }
+  return null;
+}

@@ -1,0 +1,107 @@
+import {
+  decideFault,
+  gateBackoffMs,
+  type Answer,
+  type Completion,
+  type DocumentJob,
+  type Fault,
+  type NoAnswer,
+} from '@spillway/core';
+import type { StopReason } from '@spillway/runtime';
+import { askAlone } from './alone.ts';
+import type { Attempt, ModelClient, ModelOptions } from './client.ts';
+
+type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
+
+/** What came of asking a tier's model about a document. */
+export type Asked =
+  | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
+  /** The model called the request itself wrong (a 4xx). */
+  | ({ readonly kind: 'rejected'; readonly answer: Answer } & Span)
+  /** Every try was used up; with the last answer when there was one over HTTP. */
+  | ({ readonly kind: 'exhausted'; readonly answer: Answer | null; readonly error: NoAnswer } & Span)
+  | { readonly kind: 'again'; readonly afterMs: number; readonly tries: number; readonly endedAtMs: number }
+  | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
+  | { readonly kind: 'stopped'; readonly reason: StopReason };
+
+export type TierOptions = {
+  readonly model: ModelOptions;
+  readonly timeoutMs: number;
+  readonly maxTries: number;
+  readonly logprobs: boolean;
+};
+
+export type AskOptions = {
+  readonly signal: AbortSignal;
+  readonly topLogprobs: number;
+  /** How often a worker vanished while it held this document. */
+  readonly stalls: number;
+};
+
+/** A document that twice was with a worker that vanished is asked in a process of its own. */
+const STALLS_BEFORE_ALONE = 2;
+
+/** A model in one role: asks it about documents and decides, by the failure table, what a failure means. */
+export class ModelTier {
+  readonly #client: ModelClient;
+  readonly #options: TierOptions;
+  #gateClosings = 0;
+
+  constructor(client: ModelClient, options: TierOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async ask(job: DocumentJob, options: AskOptions): Promise<Asked> {
+    const leftMs = job.deadlineMs - Date.now();
+    if (leftMs <= 0) return { kind: 'stopped', reason: 'expired' };
+    const call = {
+      body: job.body,
+      logprobs: this.#options.logprobs,
+      topLogprobs: options.topLogprobs,
+      timeoutMs: Math.min(this.#options.timeoutMs, leftMs),
+      signal: options.signal,
+    };
+    const alone = options.stalls >= STALLS_BEFORE_ALONE;
+    const attempt = alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
+    return this.#judge(attempt, job);
+  }
+
+  #judge(attempt: Attempt, job: DocumentJob): Asked {
+    if (attempt.kind === 'aborted') return { kind: 'stopped', reason: stopReason(attempt.reason) };
+    const { startedAtMs, endedAtMs } = attempt;
+    if (attempt.kind === 'completed') {
+      this.#gateClosings = 0;
+      const { status, requestId, body, completion } = attempt;
+      const answer = { status, requestId, body, usage: completion.usage };
+      return { kind: 'answered', completion, answer, startedAtMs, endedAtMs };
+    }
+    const tries = job.tries + 1;
+    const decision = decideFault(attempt.fault, { tries, maxTries: this.#options.maxTries, jitter: Math.random() });
+    if (decision.kind === 'gate') {
+      this.#gateClosings += 1;
+      const waitMs = decision.waitMs ?? gateBackoffMs(this.#gateClosings, Math.random());
+      return { kind: 'gate', waitMs: Math.max(1, waitMs), reason: decision.reason };
+    }
+    if (decision.kind === 'again') return { kind: 'again', afterMs: decision.afterMs, tries, endedAtMs };
+    const answer = answerOf(attempt.fault);
+    if (decision.rejected && answer !== null) return { kind: 'rejected', answer, startedAtMs, endedAtMs };
+    return { kind: 'exhausted', answer, error: errorOf(attempt.fault), startedAtMs, endedAtMs };
+  }
+}
+
+function stopReason(reason: unknown): StopReason {
+  return reason === 'cancelled' || reason === 'expired' ? reason : 'shutdown';
+}
+
+function answerOf(fault: Fault): Answer | null {
+  if (fault.kind !== 'http') return null;
+  const usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+  return { status: fault.status, requestId: fault.requestId, body: fault.body, usage };
+}
+
+function errorOf(fault: Fault): NoAnswer {
+  if (fault.kind === 'http') return { code: 'server_error', message: `The model server answered ${fault.status}.` };
+  const code = fault.kind === 'timeout' ? 'request_timeout' : 'server_error';
+  return { code, message: fault.message };
+}

@@ -1,0 +1,94 @@
+import { SetupError, type Log } from '@spillway/runtime';
+import { connectRedis, shownAddress, type RedisClient } from './address.ts';
+import { Keys } from './keys.ts';
+
+/** Spillway's state in Redis: a client and the names of its keys. */
+export type Board = AsyncDisposable & {
+  readonly client: RedisClient;
+  readonly keys: Keys;
+  readonly address: string;
+};
+
+export type BoardOptions = {
+  readonly address: string;
+  /** Prefix of all keys; systems that share one Redis differ in it. */
+  readonly namespace: string;
+  readonly log: Log;
+};
+
+const CONNECT_LIMIT_MS = 15_000;
+
+/** Connects, and refuses a Redis that would lose or drop what it is given. */
+export async function openBoard(options: BoardOptions): Promise<Board> {
+  const client = connectRedis(options.address, 'ask');
+  let last = 'no answer';
+  client.on('error', (error: Error) => {
+    last = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
+    options.log.debug({ err: error }, 'redis connection');
+  });
+  try {
+    await connected(client);
+  } catch {
+    client.disconnect();
+    throw new SetupError(
+      `Cannot reach Redis at ${shownAddress(options.address)} (${last}): start it or set REDIS_URL to where it runs`,
+    );
+  }
+  await checkServer(client, options.log);
+  return {
+    client,
+    keys: new Keys(options.namespace),
+    address: options.address,
+    [Symbol.asyncDispose]: async () => client.disconnect(),
+  };
+}
+
+async function connected(client: RedisClient): Promise<void> {
+  if (client.status === 'ready') return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const limit = setTimeout(() => reject(new Error('no connection')), CONNECT_LIMIT_MS);
+  client.once('ready', () => resolve());
+  await promise.finally(() => clearTimeout(limit));
+}
+
+async function checkServer(client: RedisClient, log: Log): Promise<void> {
+  const memory = fields(await client.info('memory'));
+  const persistence = fields(await client.info('persistence'));
+  const policy = memory.get('maxmemory_policy') ?? 'noeviction';
+  if (policy !== 'noeviction') {
+    throw new SetupError(
+      `Redis evicts keys (maxmemory-policy ${policy}), which would lose documents: set maxmemory-policy to noeviction`,
+    );
+  }
+  if (persistence.get('aof_enabled') === '0') {
+    log.warn('Redis keeps no append-only file: a restart repeats all work in hand; set appendonly yes');
+  }
+  if (memory.get('maxmemory') === '0') {
+    log.warn(
+      'Redis has no maxmemory: only the byte bounds of feeding hold; set maxmemory to what the machine can give',
+    );
+  }
+}
+
+/** The `name:value` lines of an INFO section. */
+export function fields(info: string): Map<string, string> {
+  return new Map(
+    info
+      .split('\r\n')
+      .filter((line) => line.includes(':'))
+      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+  );
+}
+
+/** The share of `maxmemory` in use; 0 when there is no bound. */
+export async function memoryShare(board: Board): Promise<number> {
+  const memory = fields(await board.client.info('memory'));
+  const most = Number(memory.get('maxmemory') ?? 0);
+  return most === 0 ? 0 : Number(memory.get('used_memory') ?? 0) / most;
+}
+
+/** Redis' clock in Unix milliseconds: the one clock that all processes share. */
+export async function redisNowMs(board: Board): Promise<number> {
+  const [seconds, micros] = await board.client.time();
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}

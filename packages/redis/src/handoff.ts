@@ -1,0 +1,34 @@
+import { LIMITS, tierQueue, type DocumentJob, type Draft } from '@spillway/core';
+import type { Board } from './board.ts';
+import type { Queues } from './queues.ts';
+import { Script } from './script.ts';
+
+/** What became of a hand-off. */
+export type HandedOff = 'GO' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
+
+const script = new Script('handoff');
+
+/**
+ * ★ The only way from drafter to expert. The draft was written onto the drafter's job before, so whoever gets that job
+ * again hands the same draft over; the expert's job has a deterministic id; settle decides should two run after all.
+ */
+export async function handOff(board: Board, queues: Queues, job: DocumentJob, draft: Draft): Promise<HandedOff> {
+  const { keys, client } = board;
+  const queue = tierQueue('expert', job.rules.expert);
+  const [state, tag] = (await script.run(
+    client,
+    [
+      keys.epoch,
+      keys.batch(job.batch),
+      keys.sealed(job.batch),
+      keys.page(job.batch, job.page),
+      keys.turns(queue),
+      keys.prioritized(queue),
+    ],
+    [job.page, job.place, job.batch, LIMITS.queuePriority],
+  )) as [HandedOff, number];
+  if (state !== 'GO') return state;
+  const expertJob: DocumentJob = { ...job, draft, tries: 0, waitingSinceMs: Date.now() };
+  await queues.add(queue, [expertJob], tag);
+  return 'GO';
+}

@@ -1,0 +1,14 @@
+export { shownAddress } from './address.ts';
+export * from './batches.ts';
+export { memoryShare, openBoard, redisNowMs, type Board, type BoardOptions } from './board.ts';
+export * from './epoch.ts';
+export { readGate, type ClosedGate } from './gate.ts';
+export * from './handoff.ts';
+export * from './lease.ts';
+export { listenForWork } from './listen.ts';
+export * from './pages.ts';
+export { untilAnswered } from './patience.ts';
+export { Queues } from './queues.ts';
+export { settle, type DocumentPlace, type Settled } from './settle.ts';
+export { TierWorkers, type TierDuty } from './tier-workers.ts';
+export type { Attempt, Handler, Verdict } from './worker.ts';

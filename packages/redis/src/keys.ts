@@ -1,0 +1,75 @@
+/** Names of all keys. One hash tag keeps a script's keys on one node of a Cluster. */
+export class Keys {
+  /** Also BullMQ's prefix. */
+  readonly prefix: string;
+
+  constructor(namespace: string) {
+    this.prefix = `{${namespace}}`;
+  }
+
+  /** Redis' run_id as of the last recovery. */
+  get epoch(): string {
+    return `${this.prefix}:epoch`;
+  }
+  /** Token of the recovery that is going on. */
+  get recovery(): string {
+    return `${this.prefix}:recovery`;
+  }
+  /** Ids of the batches in work. */
+  get batches(): string {
+    return `${this.prefix}:batches`;
+  }
+  /** The leading dispatcher. */
+  get lease(): string {
+    return `${this.prefix}:lease`;
+  }
+  /** Begun, unsealed pages → bytes of their input and results. */
+  get inHand(): string {
+    return `${this.prefix}:in-hand`;
+  }
+  /** Pages whose every document is settled. */
+  get full(): string {
+    return `${this.prefix}:full`;
+  }
+  /** Channel: something changed that a dispatcher waits for. */
+  get wake(): string {
+    return `${this.prefix}:wake`;
+  }
+  /** Channel: a batch's id and outcome when it stops taking results. */
+  get closed(): string {
+    return `${this.prefix}:closed`;
+  }
+  batch(id: string): string {
+    return `${this.prefix}:batch:${id}`;
+  }
+  /** A bit per sealed page. */
+  sealed(id: string): string {
+    return `${this.prefix}:sealed:${id}`;
+  }
+  page(id: string, page: number): string {
+    return `${this.prefix}:page:${id}:${page}`;
+  }
+  /** Start tags of a queue's flows. */
+  turns(queue: string): string {
+    return `${this.prefix}:turns:${queue}`;
+  }
+  gate(queue: string): string {
+    return `${this.prefix}:gate:${queue}`;
+  }
+  /** BullMQ's own set of a queue's waiting jobs, by priority. */
+  prioritized(queue: string): string {
+    return `${this.prefix}:${queue}:prioritized`;
+  }
+  /** BullMQ's own key of a queue, without its last part. */
+  queue(queue: string): string {
+    return `${this.prefix}:${queue}`;
+  }
+}
+
+/** A page's name in the sets of pages. */
+export const pageMember = (batch: string, page: number): string => `${batch}:${page}`;
+
+export function parsePageMember(member: string): { batch: string; page: number } {
+  const at = member.lastIndexOf(':');
+  return { batch: member.slice(0, at), page: Number(member.slice(at + 1)) };
+}

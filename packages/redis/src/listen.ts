@@ -1,0 +1,33 @@
+import type { Outcome } from '@spillway/core';
+import type { Wake } from '@spillway/runtime';
+import { connectRedis } from './address.ts';
+import type { Board } from './board.ts';
+
+/** Calls `wake` when something changed that a dispatcher waits for. A missed message costs one poll. */
+export async function listenForWork(board: Board, wake: Wake): Promise<AsyncDisposable> {
+  return subscribe(board, board.keys.wake, () => wake.call());
+}
+
+/** Tells when a batch stops taking results, so that calls for it can be given up. A missed message costs those calls. */
+export async function listenForClosed(
+  board: Board,
+  onClosed: (batch: string, outcome: Outcome) => void,
+): Promise<AsyncDisposable> {
+  return subscribe(board, board.keys.closed, (message) => {
+    const [batch = '', outcome = 'cancelled'] = message.split(' ');
+    onClosed(batch, outcome as Outcome);
+  });
+}
+
+async function subscribe(
+  board: Board,
+  channel: string,
+  onMessage: (message: string) => void,
+): Promise<AsyncDisposable> {
+  const client = connectRedis(board.address, 'wait');
+  // ioredis connects and subscribes again by itself; what it meets meanwhile shows in the other connections' errors.
+  client.on('error', () => undefined);
+  client.on('message', (_channel: string, message: string) => onMessage(message));
+  await client.subscribe(channel);
+  return { [Symbol.asyncDispose]: async () => client.disconnect() };
+}

@@ -1,0 +1,100 @@
+import { JOB_VERSION, LIMITS, jobIdOf, type DocumentJob } from '@spillway/core';
+import { Queue } from 'bullmq';
+import type { Board } from './board.ts';
+import { Script } from './script.ts';
+
+/** `addBulk` holds its pipeline in memory: 50,000 jobs in one call cost 535 MB. */
+const CHUNK = 500;
+
+const turnsScript = new Script('turns');
+
+/** BullMQ carries, it never decides: it may try without end, and what is finished goes at once. */
+const JOB_OPTIONS = {
+  attempts: 1_000_000,
+  backoff: { type: 'fixed', delay: 1_000 },
+  removeOnComplete: true,
+  removeOnFail: true,
+} as const;
+
+/** The queues of all tiers, opened as they are named. */
+export class Queues implements AsyncDisposable {
+  readonly #board: Board;
+  readonly #open = new Map<string, Queue>();
+
+  constructor(board: Board) {
+    this.#board = board;
+  }
+
+  /** The BullMQ queue of this name. */
+  of(name: string): Queue {
+    let queue = this.#open.get(name);
+    if (queue === undefined) {
+      queue = new Queue(name, {
+        connection: this.#board.client,
+        prefix: this.#board.keys.prefix,
+        // Nobody reads the events, and each queue would keep 10,000 of them.
+        streams: { events: { maxLen: 100 } },
+      });
+      // Its calls reject; the connection's own state is told where it was opened.
+      queue.on('error', () => undefined);
+      this.#open.set(name, queue);
+    }
+    return queue;
+  }
+
+  /** Takes consecutive start tags in a queue for documents of one batch. */
+  async turns(name: string, batch: string, documents: number): Promise<number> {
+    const { keys, client } = this.#board;
+    const named = [keys.turns(name), keys.prioritized(name)];
+    return (await turnsScript.run(client, named, [batch, documents, LIMITS.queuePriority])) as number;
+  }
+
+  /** Adds documents to a queue under their deterministic ids; one that has a job there keeps it. */
+  async add(name: string, jobs: readonly DocumentJob[], firstTag: number): Promise<void> {
+    const queue = this.of(name);
+    for (let from = 0; from < jobs.length; from += CHUNK) {
+      const chunk = jobs.slice(from, from + CHUNK).map((data, index) => ({
+        name: 'document',
+        data,
+        opts: {
+          ...JOB_OPTIONS,
+          jobId: jobIdOf(data.batch, data.document),
+          priority: Math.min(firstTag + from + index, LIMITS.queuePriority),
+        },
+      }));
+      await queue.addBulk(chunk);
+    }
+  }
+
+  /** Documents of a queue that no worker has taken up: waiting and due later. */
+  async waiting(name: string): Promise<number> {
+    const counts = await this.of(name).getJobCounts('prioritized', 'wait', 'delayed');
+    return (counts['prioritized'] ?? 0) + (counts['wait'] ?? 0) + (counts['delayed'] ?? 0);
+  }
+
+  /** The documents of a queue as BullMQ counts them. */
+  async depth(name: string): Promise<{ waiting: number; active: number; delayed: number }> {
+    const counts = await this.of(name).getJobCounts('prioritized', 'wait', 'delayed', 'active');
+    return {
+      waiting: (counts['prioritized'] ?? 0) + (counts['wait'] ?? 0),
+      active: counts['active'] ?? 0,
+      delayed: counts['delayed'] ?? 0,
+    };
+  }
+
+  /** The jobs of some ids that are in a queue. */
+  async find(name: string, ids: readonly string[]): Promise<DocumentJob[]> {
+    const jobs = await Promise.all(ids.map((id) => this.of(name).getJob(id)));
+    return jobs.flatMap((job) => (job === undefined || job.data.v > JOB_VERSION ? [] : [job.data as DocumentJob]));
+  }
+
+  /** Removes jobs that nobody needs any more; one that a worker holds stays, its worker drops it. */
+  async drop(name: string, ids: readonly string[]): Promise<void> {
+    const queue = this.of(name);
+    await Promise.all(ids.map((id) => queue.remove(id)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#open.values()].map((queue) => queue.close()));
+  }
+}

@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { RedisClient } from './address.ts';
+
+const source = (name: string): string => readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+
+/** A Lua script of ours, run by its hash and sent again when Redis forgot it. */
+export class Script {
+  readonly #text: string;
+  readonly #hash: string;
+
+  constructor(name: string) {
+    this.#text = `${source('epoch')}${source(name)}`;
+    this.#hash = createHash('sha1').update(this.#text).digest('hex');
+  }
+
+  async run(client: RedisClient, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    try {
+      return await client.evalsha(this.#hash, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return await client.eval(this.#text, keys.length, ...keys, ...args);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import type { DocumentJob, Result } from '@spillway/core';
+import type { Board } from './board.ts';
+import { pageMember } from './keys.ts';
+import { Script } from './script.ts';
+
+/** What became of a result. RECOVERING: keep it and try again. */
+export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
+
+const script = new Script('settle');
+
+/** Which document a result is of. */
+export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
+
+/** ★ The only way a document gets its result: exactly one is recorded, the first. */
+export async function settle(board: Board, where: DocumentPlace, result: Result): Promise<Settled> {
+  const { keys, client } = board;
+  const counts = Object.entries(result.counts).filter(([, count]) => count !== 0);
+  return (await script.run(
+    client,
+    [
+      keys.epoch,
+      keys.batch(where.batch),
+      keys.sealed(where.batch),
+      keys.page(where.batch, where.page),
+      keys.inHand,
+      keys.full,
+    ],
+    [where.page, where.place, encodeResult(result), pageMember(where.batch, where.page), keys.wake, ...counts.flat()],
+  )) as Settled;
+}
+
+/** A result as its page's field: the part's first letter, then the line. */
+function encodeResult(result: Result): string {
+  return `${result.line.part === 'output' ? 'o' : 'e'}${result.line.text}`;
+}
+
+export function decodeResult(text: string): Result['line'] {
+  return { part: text.startsWith('o') ? 'output' : 'error', text: text.slice(1) };
+}

@@ -1,0 +1,159 @@
+import { JOB_VERSION, type DocumentJob } from '@spillway/core';
+import { pause, type Log, type StopReason } from '@spillway/runtime';
+import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
+import { connectRedis } from './address.ts';
+import type { Board } from './board.ts';
+import { closeGate } from './gate.ts';
+import type { Queues } from './queues.ts';
+import { Script } from './script.ts';
+
+const startScript = new Script('start');
+
+/** What a handler wants done with its job. */
+export type Verdict =
+  /** The document needs this job no more. */
+  | { readonly kind: 'done' }
+  /** Try this job again after a while; with `job`, as changed. */
+  | { readonly kind: 'again'; readonly afterMs: number; readonly job?: DocumentJob }
+  /** The model server is down or asks to wait: the tier's queue waits. */
+  | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
+  /** Given up because the process stops: next in line again. */
+  | { readonly kind: 'put_back' };
+
+/** What a handler gets with a job. */
+export type Attempt = {
+  /** Aborted with a StopReason. */
+  readonly signal: AbortSignal;
+  /** How often a worker vanished while it held this job. */
+  readonly stalls: number;
+  /** Writes the job as changed, so that whoever gets it next goes on from there. */
+  save(job: DocumentJob): Promise<void>;
+};
+
+export type Handler = (job: DocumentJob, attempt: Attempt) => Promise<Verdict>;
+
+export type TierWorkerOptions = {
+  readonly queue: string;
+  readonly concurrency: number;
+  /** How long a job stays with a worker that went silent. */
+  readonly lockMs: number;
+  readonly log: Log;
+};
+
+type Running = { readonly batch: string; readonly abort: AbortController };
+
+/** Works on one tier's queue. */
+export class TierWorker {
+  readonly #board: Board;
+  readonly #queues: Queues;
+  readonly #options: TierWorkerOptions;
+  readonly #handler: Handler;
+  readonly #running = new Map<string, Running>();
+  readonly #worker: Worker;
+  #idle = Promise.withResolvers<void>();
+  #stopping = false;
+  #pickedUpAtMs = Date.now();
+
+  constructor(board: Board, queues: Queues, options: TierWorkerOptions, handler: Handler) {
+    this.#board = board;
+    this.#queues = queues;
+    this.#options = options;
+    this.#handler = handler;
+    this.#worker = new Worker(options.queue, (job: Job, token?: string) => this.#process(job, token ?? ''), {
+      connection: connectRedis(board.address, 'wait'),
+      prefix: board.keys.prefix,
+      concurrency: options.concurrency,
+      lockDuration: options.lockMs,
+      stalledInterval: Math.max(1_000, Math.floor(options.lockMs / 2)),
+      maxStalledCount: 1_000_000,
+      maximumRateLimitDelay: 5_000,
+      autorun: false,
+    });
+    this.#worker.on('error', (error) => options.log.debug({ err: error, queue: options.queue }, 'queue'));
+  }
+
+  /** Starts to take jobs. */
+  start(): void {
+    this.#worker.run().catch((error: unknown) => this.#options.log.error({ err: error }, 'the worker loop ended'));
+  }
+
+  get active(): number {
+    return this.#running.size;
+  }
+
+  /** When a job was last taken up, in Unix milliseconds; long ago with work waiting means wedged. */
+  get pickedUpAtMs(): number {
+    return this.#pickedUpAtMs;
+  }
+
+  /** Gives up the calls for a batch that takes no results any more. */
+  abandon(batch: string, reason: StopReason): void {
+    for (const running of this.#running.values()) if (running.batch === batch) running.abort.abort(reason);
+  }
+
+  /** Takes no more jobs, lets those in hand finish for `drainMs`, then puts the rest back. */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    await this.#worker.pause(true);
+    const limit = new AbortController();
+    if (this.#running.size > 0) await Promise.race([this.#idle.promise, pause(drainMs, limit.signal)]);
+    limit.abort();
+    for (const running of this.#running.values()) running.abort.abort('shutdown' satisfies StopReason);
+    await this.#worker.close();
+  }
+
+  async #process(job: Job, token: string): Promise<void> {
+    const id = job.id ?? '';
+    this.#pickedUpAtMs = Date.now();
+    const data = job.data as DocumentJob;
+    if (data.v > JOB_VERSION) await this.#later(job, token, 5_000);
+    const state = await this.#state(data, job.priority);
+    if (state === 'RECOVERING') await this.#later(job, token, 500);
+    // The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them.
+    if (state === 'CLOSED' && data.draft !== null) await this.#later(job, token, 10_000);
+    if (state !== 'GO') return;
+    const running: Running = { batch: data.batch, abort: new AbortController() };
+    this.#running.set(id, running);
+    try {
+      const verdict = await this.#handler(data, {
+        signal: running.abort.signal,
+        stalls: job.stalledCounter,
+        save: (changed) => job.updateData(changed),
+      });
+      await this.#obey(verdict, job, token);
+    } finally {
+      this.#running.delete(id);
+      if (this.#stopping && this.#running.size === 0) this.#idle.resolve();
+    }
+  }
+
+  #state(data: DocumentJob, priority: number): Promise<unknown> {
+    const { keys, client } = this.#board;
+    const names = [
+      keys.epoch,
+      keys.batch(data.batch),
+      keys.sealed(data.batch),
+      keys.page(data.batch, data.page),
+      keys.turns(this.#options.queue),
+    ];
+    return startScript.run(client, names, [data.page, data.place, priority]);
+  }
+
+  async #obey(verdict: Verdict, job: Job, token: string): Promise<void> {
+    if (verdict.kind === 'again') {
+      if (verdict.job !== undefined) await job.updateData(verdict.job);
+      await this.#later(job, token, verdict.afterMs);
+    } else if (verdict.kind === 'put_back') {
+      await job.moveToWait(token);
+      throw new WaitingError();
+    } else if (verdict.kind === 'gate') {
+      await closeGate(this.#board, this.#queues, this.#options.queue, verdict.waitMs, verdict.reason);
+      throw Worker.RateLimitError();
+    }
+  }
+
+  async #later(job: Job, token: string, afterMs: number): Promise<never> {
+    await job.moveToDelayed(Date.now() + afterMs, token);
+    throw new DelayedError();
+  }
+}

@@ -1,0 +1,6 @@
+export * from './configuration.ts';
+export * from './env.ts';
+export * from './health.ts';
+export * from './lifecycle.ts';
+export * from './log.ts';
+export * from './pause.ts';

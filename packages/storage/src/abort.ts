@@ -1,0 +1,32 @@
+/**
+ * Yields what the source yields, and throws the signal's reason as soon as it aborts, also while the
+ * source is silent. Each turn has a promise of its own: racing one promise for the whole time would
+ * keep every chunk in memory until the end.
+ */
+export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
+  const iterator = source[Symbol.asyncIterator]();
+  let turn: PromiseWithResolvers<IteratorResult<T>> | null = null;
+  let ended = false;
+  const onAbort = (): void => turn?.reject(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      turn = Promise.withResolvers<IteratorResult<T>>();
+      iterator.next().then(turn.resolve, turn.reject);
+      const next = await turn.promise;
+      turn = null;
+      if (next.done === true) {
+        ended = true;
+        return;
+      }
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    const closing = ended ? undefined : iterator.return?.();
+    // A source that is silent or has failed cannot be waited for; between two chunks it can.
+    if (turn === null) await closing;
+    else closing?.catch(() => undefined);
+  }
+}

@@ -1,0 +1,22 @@
+import type { Configuration } from '@spillway/core';
+import type { Board } from '@spillway/redis';
+import type { Log } from '@spillway/runtime';
+import type { Storage } from '@spillway/storage';
+import type { Records } from './records.ts';
+
+/** What the routes work with. */
+export type Api = {
+  readonly storage: Storage;
+  readonly board: Board;
+  readonly records: Records;
+  readonly log: Log;
+  readonly configuration: Configuration;
+  readonly configuredAtMs: number;
+  readonly limits: {
+    readonly uploadBytes: number;
+    readonly uploadIdleMs: number;
+  };
+};
+
+/** The endpoints whose documents a batch may hold. */
+export const ENDPOINTS: readonly string[] = ['/v1/chat/completions'];

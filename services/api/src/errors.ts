@@ -1,0 +1,86 @@
+import { errorEnvelope, type ErrorEnvelope } from '@spillway/core';
+
+type Naming = { readonly param?: string | null; readonly code?: string | null; readonly headers?: Record<string, string> };
+
+/** A refusal that the client is told of, word by word. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+  readonly envelope: ErrorEnvelope;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, message: string, { param = null, code = null, headers = {} }: Naming = {}) {
+    super(message);
+    this.status = status;
+    this.envelope = errorEnvelope(status >= 500 ? 'server_error' : 'invalid_request_error', message, param, code);
+    this.headers = headers;
+  }
+}
+
+export const badRequest = (message: string, naming?: Naming): ApiError => new ApiError(400, message, naming);
+
+export function missingParameter(param: string): ApiError {
+  return badRequest(`Missing required parameter: '${param}'.`, { param, code: 'missing_required_parameter' });
+}
+
+export function invalidType(param: string, expected: string, got: unknown): ApiError {
+  const message = `Invalid type for '${param}': expected ${expected}, but got ${kindOf(got)} instead.`;
+  return badRequest(message, { param, code: 'invalid_type' });
+}
+
+/** `supported` as one reads it out: "'a', 'b' and 'c'". */
+export function invalidValue(param: string, got: string, supported: string): ApiError {
+  const message = `Invalid value: '${shown(got)}'. Supported values are: ${supported}.`;
+  return badRequest(message, { param, code: 'invalid_value' });
+}
+
+export function belowMinimum(param: string, least: number, got: string): ApiError {
+  const message = `Invalid '${param}': integer below minimum value. Expected a value >= ${least}, but got ${got} instead.`;
+  return badRequest(message, { param, code: 'integer_below_min_value' });
+}
+
+export function aboveMaximum(param: string, most: number, got: string): ApiError {
+  const message = `Invalid '${param}': integer above maximum value. Expected a value <= ${most}, but got ${got} instead.`;
+  return badRequest(message, { param, code: 'integer_above_max_value' });
+}
+
+export function stringTooLong(param: string, most: number, got: number): ApiError {
+  const message =
+    `Invalid '${shown(param)}': string too long. ` +
+    `Expected a string with maximum length ${most}, but got a string with length ${got} instead.`;
+  return badRequest(message, { param, code: 'string_above_max_length' });
+}
+
+export function unauthorized(message: string): ApiError {
+  return new ApiError(401, message, { code: 'invalid_api_key', headers: { 'www-authenticate': 'Bearer' } });
+}
+
+export const noSuchFile = (id: string): ApiError =>
+  new ApiError(404, `No such File object: ${shown(id)}`, { param: 'id' });
+
+export const noSuchBatch = (id: string): ApiError => new ApiError(404, `No batch found with id '${shown(id)}'.`);
+
+/** 409, with the header that keeps the SDKs from sending the request again. */
+export const conflict = (message: string, code: string | null = null): ApiError =>
+  new ApiError(409, message, { code, headers: { 'x-should-retry': 'false' } });
+
+export const unsupportedMediaType = (expected: string): ApiError =>
+  new ApiError(415, `Unsupported content type: expected ${expected}.`, { code: 'unsupported_media_type' });
+
+/** 503: nothing is wrong with the request; it may be sent again. */
+export const unavailable = (message: string, retryAfterSeconds = 1): ApiError =>
+  new ApiError(503, message, { code: 'service_unavailable', headers: { 'retry-after': String(retryAfterSeconds) } });
+
+const SHOWN_CHARACTERS = 100;
+
+/** What a client sent, short enough to be sent back. */
+export function shown(text: string): string {
+  return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS).toWellFormed()}…`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'an integer' : 'a decimal number';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

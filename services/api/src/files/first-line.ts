@@ -1,0 +1,39 @@
+import { LIMITS, LineSplitter } from '@spillway/core';
+
+/**
+ * Looks at the first line of an upload that is not blank, while the bytes pass. A file that is no JSON there is refused
+ * at once; what else is wrong is told by the batch, with line numbers.
+ */
+export class FirstLine {
+  readonly #splitter = new LineSplitter(LIMITS.lineBytes);
+  #seen: 'nothing' | 'blank' | 'json' | 'other' = 'nothing';
+
+  /** `other`: it is not JSON. */
+  push(chunk: Uint8Array): 'other' | 'fine' {
+    if (this.#seen === 'nothing' || this.#seen === 'blank') this.#judge(this.#splitter.push(chunk));
+    return this.#seen === 'other' ? 'other' : 'fine';
+  }
+
+  /** `other` also for a file without bytes; a file of blank lines is for the batch to refuse. */
+  end(): 'other' | 'fine' {
+    if (this.#seen === 'nothing' || this.#seen === 'blank') this.#judge(this.#splitter.end());
+    return this.#seen === 'other' || this.#seen === 'nothing' ? 'other' : 'fine';
+  }
+
+  #judge(lines: Iterable<{ readonly bytes: Buffer; readonly tooLong: boolean }>): void {
+    for (const line of lines) {
+      this.#seen = line.tooLong ? 'json' : kindOf(line.bytes.toString('utf8'));
+      if (this.#seen !== 'blank') return;
+    }
+  }
+}
+
+function kindOf(text: string): 'blank' | 'json' | 'other' {
+  if (text.trim() === '') return 'blank';
+  try {
+    JSON.parse(text);
+    return 'json';
+  } catch {
+    return 'other';
+  }
+}

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { ApiError } from '../errors.ts';
+
+/** Less than this within the limit counts as silence: a byte now and then must not hold a connection for ever. */
+const LEAST_BYTES = 16 * 1024;
+
+/** How often, within the limit, the sender is looked at. */
+const LOOKS = 4;
+
+/** Watches the sender of an upload; `stalled` is aborted, with a 408 as its reason, when it falls silent. */
+export function watchPace(request: IncomingMessage, idleMs: number): Disposable & { readonly stalled: AbortSignal } {
+  const { socket } = request;
+  const stalled = new AbortController();
+  let bytes = socket.bytesRead;
+  let sinceMs = Date.now();
+  const look = (): void => {
+    const isOurs = request.isPaused();
+    if (socket.bytesRead - bytes >= LEAST_BYTES || request.complete || isOurs) {
+      bytes = socket.bytesRead;
+      sinceMs = Date.now();
+    } else if (Date.now() - sinceMs >= idleMs) {
+      clearInterval(timer);
+      const message = `The upload stalled: less than ${LEAST_BYTES} bytes came within ${idleMs / 1000} seconds.`;
+      stalled.abort(new ApiError(408, message, { code: 'upload_stalled' }));
+    }
+  };
+  const timer = setInterval(look, idleMs / LOOKS);
+  return { stalled: stalled.signal, [Symbol.dispose]: () => clearInterval(timer) };
+}

@@ -1,0 +1,65 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { SetupError } from '@spillway/runtime';
+import { keyFileOf } from '../config.ts';
+import { addKey, describeKey, listKeys, removeKeys } from './edit.ts';
+import { hashKey, keyOf } from './file.ts';
+
+const USAGE = `npm run keys -- add --tenant NAME [--role tenant|admin] [--file PATH]
+npm run keys -- list [--file PATH]
+npm run keys -- remove --tenant NAME | --hash PREFIX [--file PATH]
+`;
+
+const OPTIONS = {
+  tenant: { type: 'string' },
+  role: { type: 'string', default: 'tenant' },
+  hash: { type: 'string' },
+  file: { type: 'string' },
+} as const;
+
+async function run(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+  const path = values.file ?? keyFileOf(process.env);
+  const text = await readText(path);
+  if (positionals.length !== 1) throw new SetupError(`expected one command:\n${USAGE}`);
+  if (positionals[0] === 'add') {
+    const key = keyOf(randomBytes(32));
+    await replace(path, addKey(text, { tenant: values.tenant, role: values.role, sha256: hashKey(key) }).text);
+    process.stderr.write(`A new key for ${values.tenant}, shown this once; ${path} holds only its hash:\n`);
+    process.stdout.write(`${key}\n`);
+  } else if (positionals[0] === 'list') {
+    process.stdout.write(listKeys(text));
+  } else if (positionals[0] === 'remove') {
+    const change = removeKeys(text, { tenant: values.tenant, hash: values.hash });
+    await replace(path, change.text);
+    process.stdout.write(change.keys.map(describeKey).join(''));
+  } else {
+    throw new SetupError(`unknown command "${positionals[0]}":\n${USAGE}`);
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+/** Replaces the file as a whole, so that the API never reads half of it. */
+async function replace(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, text, { mode: 0o600 });
+  await rename(temporary, path);
+}
+
+try {
+  await run(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`spillway keys: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,5 @@
+import { runService } from '@spillway/runtime';
+import { readConfig } from './config.ts';
+import { startApi } from './service.ts';
+
+await runService('api', process.env, (life) => startApi(readConfig(process.env), life));

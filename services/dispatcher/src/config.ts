@@ -1,0 +1,33 @@
+import { EnvReader, storageAddress, type Env } from '@spillway/runtime';
+import type { Rhythm } from './leader.ts';
+
+export type DispatcherConfig = {
+  readonly redis: string;
+  readonly namespace: string;
+  readonly storage: string;
+  readonly host: string;
+  readonly healthPort: number | null;
+  readonly leaseMs: number;
+  readonly rhythm: Rhythm;
+};
+
+/** Reads the dispatcher's environment; throws one SetupError with all its problems. */
+export function readConfig(env: Env): DispatcherConfig {
+  const reader = new EnvReader(env);
+  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
+  const config: DispatcherConfig = {
+    redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
+    namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
+    storage: storageAddress(reader),
+    host: reader.text('HOST') ?? '127.0.0.1',
+    healthPort: healthPort === -1 ? null : healthPort,
+    leaseMs: reader.integer('SPILLWAY_LEASE_MS', { fallback: 10_000, min: 300, max: 600_000 }),
+    rhythm: {
+      pollMs: reader.integer('SPILLWAY_POLL_MS', { fallback: 100, min: 5, max: 60_000 }),
+      recoveryMs: reader.integer('SPILLWAY_RECOVERY_MS', { fallback: 500, min: 5, max: 60_000 }),
+      sweepMs: reader.integer('SPILLWAY_SWEEP_MS', { fallback: 15_000, min: 50, max: 3_600_000 }),
+    },
+  };
+  reader.check();
+  return config;
+}

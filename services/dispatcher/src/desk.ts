@@ -1,0 +1,114 @@
+import {
+  KEYS,
+  LIMITS,
+  RECORDS,
+  tiersOf,
+  type CascadeRules,
+  type Manifest,
+  type PagePlan,
+  type Validated,
+} from '@spillway/core';
+import type { Board, Queues } from '@spillway/redis';
+import type { Log } from '@spillway/runtime';
+import { readRecord, type Storage } from '@spillway/storage';
+
+/** What every part of the dispatcher works with. */
+export type Desk = {
+  readonly board: Board;
+  readonly queues: Queues;
+  readonly storage: Storage;
+  readonly records: BatchRecords;
+  readonly log: Log;
+};
+
+/** A validated batch: what was asked, and where its documents lie. */
+export type BatchPlan = {
+  readonly manifest: Manifest;
+  readonly total: number;
+  readonly model: string | null;
+  readonly validatedAtMs: number;
+  readonly pages: readonly PagePlan[];
+  /** The rules of the cascades that its documents name. */
+  readonly cascades: Readonly<Record<string, CascadeRules>>;
+  /** Every queue that its documents can pass. */
+  readonly tiers: readonly string[];
+};
+
+/** Bytes of Redis that a page takes from its beginning to its sealing, results not counted. */
+export const pageCost = (page: PagePlan): number => page.bytes + page.documents * LIMITS.documentOverheadBytes;
+
+/** Plans kept in memory; a plan of a million documents is some 200 kB. */
+const KEPT = 256;
+
+/** Reads the create-only records of batches, and keeps some: what was written once never changes. */
+export class BatchRecords {
+  readonly #storage: Storage;
+  readonly #manifests = new Map<string, Manifest>();
+  readonly #plans = new Map<string, BatchPlan>();
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  async manifest(batch: string): Promise<Manifest | null> {
+    const kept = this.#manifests.get(batch);
+    if (kept !== undefined) return kept;
+    const manifest = await readRecord(this.#storage, KEYS.manifest(batch), RECORDS.manifest);
+    if (manifest !== null) keep(this.#manifests, batch, manifest);
+    return manifest;
+  }
+
+  /** Null while the batch is not validated. */
+  async plan(batch: string): Promise<BatchPlan | null> {
+    const kept = this.#plans.get(batch);
+    if (kept !== undefined) return kept;
+    const manifest = await this.manifest(batch);
+    const validated = await readRecord(this.#storage, KEYS.validated(batch), RECORDS.validated);
+    if (manifest === null || validated === null) return null;
+    const plan = planOf(manifest, validated);
+    keep(this.#plans, batch, plan);
+    return plan;
+  }
+}
+
+function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.set(key, value);
+  const oldest = map.keys().next();
+  if (map.size > KEPT && oldest.done !== true) map.delete(oldest.value);
+}
+
+function planOf(manifest: Manifest, validated: Validated): BatchPlan {
+  const named = validated.cascades.flatMap((name) => {
+    const rules = manifest.cascades[name];
+    return rules === undefined ? [] : [[name, rules] as const];
+  });
+  const cascades = Object.fromEntries(named);
+  return {
+    manifest,
+    total: validated.total,
+    model: validated.cascades.length === 1 ? (validated.cascades[0] ?? null) : null,
+    validatedAtMs: validated.validatedAtMs,
+    pages: validated.pages.map(([first, documents, offset, bytes, lineBefore]) => ({
+      first,
+      documents,
+      offset,
+      bytes,
+      lineBefore,
+    })),
+    cascades,
+    tiers: tiersOf(Object.values(cascades)),
+  };
+}
+
+/** The page that begins with this document; null at the end. Pages are in order, so a bisection finds it. */
+export function pageAt(plan: BatchPlan, document: number): number | null {
+  let [low, high] = [0, plan.pages.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const first = plan.pages[middle]?.first ?? 0;
+    if (first === document) return middle;
+    if (first < document) low = middle + 1;
+    else high = middle - 1;
+  }
+  return null;
+}

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { openBoard, Queues, releaseLease, renewLease } from '@spillway/redis';
+import { pause, serveHealth, type Life } from '@spillway/runtime';
+import { openStorage } from '@spillway/storage';
+import type { DispatcherConfig } from './config.ts';
+import { BatchRecords, type Desk } from './desk.ts';
+import { lead } from './leader.ts';
+
+/** Runs a dispatcher: leads while it holds the lease, else stands by. */
+export async function runDispatcher(config: DispatcherConfig, life: Life): Promise<void> {
+  const storage = await openStorage(config.storage);
+  life.defer(() => storage[Symbol.asyncDispose]());
+  await storage.prove();
+  const board = await openBoard({ address: config.redis, namespace: config.namespace, log: life.log });
+  life.defer(() => board[Symbol.asyncDispose]());
+  const queues = new Queues(board);
+  life.defer(() => queues[Symbol.asyncDispose]());
+  const desk: Desk = { board, queues, storage, records: new BatchRecords(storage), log: life.log };
+  const token = randomUUID();
+  let leading = false;
+  const work = standOrLead(desk, token, config, life, (now) => (leading = now));
+  life.defer(() => work);
+  if (config.healthPort !== null) {
+    const detail = () => ({ ok: true, detail: leading ? 'leading' : 'standing by' });
+    const health = await serveHealth(config.host, config.healthPort, { live: detail, ready: detail });
+    life.defer(() => health[Symbol.asyncDispose]());
+  }
+  life.ready({ namespace: config.namespace });
+}
+
+/** Takes the lease whenever it is free, and leads until it is lost or the process stops. */
+async function standOrLead(
+  desk: Desk,
+  token: string,
+  config: DispatcherConfig,
+  life: Life,
+  onChange: (leading: boolean) => void,
+): Promise<void> {
+  let lost = new AbortController();
+  let leading: Promise<void> | null = null;
+  const stepDown = async (): Promise<void> => {
+    lost.abort('lease lost');
+    await leading;
+    leading = null;
+    onChange(false);
+  };
+  while (!life.signal.aborted) {
+    // Without Redis nobody can lead; the loops meet its absence themselves and wait.
+    const held = await renewLease(desk.board, token, config.leaseMs).catch(() => leading !== null);
+    if (held && leading === null) {
+      lost = new AbortController();
+      const signal = AbortSignal.any([lost.signal, life.signal]);
+      desk.log.info('leading');
+      onChange(true);
+      leading = lead(desk, token, config.rhythm, signal).catch((error: unknown) => {
+        if (!signal.aborted) desk.log.error({ err: error }, 'leading failed');
+        lost.abort('failed');
+      });
+    } else if (leading !== null && (!held || lost.signal.aborted)) {
+      desk.log.warn('standing by');
+      await stepDown();
+    }
+    await pause(config.leaseMs / 3, life.signal);
+  }
+  await stepDown();
+  await releaseLease(desk.board, token).catch(() => undefined);
+}

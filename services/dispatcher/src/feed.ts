@@ -1,0 +1,138 @@
+import { FairShare, JOB_VERSION, type DocumentJob, type DocumentRequest } from '@spillway/core';
+import { advance, beginPage } from '@spillway/redis';
+import { pageAt, pageCost, type BatchPlan, type Desk } from './desk.ts';
+import { readDocuments } from './input.ts';
+import type { LiveBatch } from './live.ts';
+import { draftQueue, Room } from './room.ts';
+
+/** Pages fed before the room is measured anew. */
+const PAGES_A_TURN = 32;
+
+type Candidate = { readonly id: string; readonly tenant: string; readonly plan: BatchPlan; readonly page: number };
+
+/** Feeds documents to the drafters while there is room: tenants share evenly in bytes, then each one's batches. */
+export class Feeder {
+  readonly #desk: Desk;
+  readonly #tenants = new FairShare();
+  readonly #batches = new FairShare();
+  /** Where feeding of a batch stands, ahead of the last reading of Redis. */
+  readonly #fed = new Map<string, number>();
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+  }
+
+  /** Feeds some pages; true when there may be room for more at once. */
+  async turn(live: readonly LiveBatch[]): Promise<boolean> {
+    const open = live.filter((batch) => batch.phase === 'open');
+    this.#forget(open);
+    const candidates = new Map<string, Candidate>();
+    for (const batch of open) {
+      const candidate = await this.#candidate(batch);
+      if (candidate !== null) candidates.set(batch.id, candidate);
+    }
+    if (candidates.size === 0) return false;
+    const room = await Room.measure(this.#desk);
+    // A tier that lacks room for the next in turn waits for it: smaller pages must not keep slipping past a large one.
+    const held = new Set<string>();
+    for (let pages = 0; pages < PAGES_A_TURN;) {
+      const chosen = this.#choose(candidates, held);
+      if (chosen === null) return false;
+      const lacking = room.lacking(chosen.plan, chosen.page);
+      for (const tier of lacking) held.add(tier);
+      if (lacking.length > 0) continue;
+      pages += 1;
+      const next = await this.#feed(chosen);
+      room.take(chosen.plan, chosen.page);
+      if (next === null) candidates.delete(chosen.id);
+      else candidates.set(chosen.id, next);
+    }
+    return true;
+  }
+
+  #choose(candidates: ReadonlyMap<string, Candidate>, held: ReadonlySet<string>): Candidate | null {
+    const ready = [...candidates.values()].filter(({ plan }) => !plan.tiers.some((tier) => held.has(tier)));
+    const tenant = this.#tenants.next([...new Set(ready.map((candidate) => candidate.tenant))]);
+    if (tenant === null) return null;
+    const own = ready.filter((candidate) => candidate.tenant === tenant).map((candidate) => candidate.id);
+    const chosen = this.#batches.next(own);
+    return chosen === null ? null : (candidates.get(chosen) ?? null);
+  }
+
+  async #candidate(batch: LiveBatch): Promise<Candidate | null> {
+    const fed = Math.max(batch.fed, this.#fed.get(batch.id) ?? 0);
+    if (fed >= batch.total) return null;
+    const plan = await this.#desk.records.plan(batch.id);
+    const page = plan === null ? null : pageAt(plan, fed);
+    return plan === null || page === null ? null : { id: batch.id, tenant: batch.tenant, plan, page };
+  }
+
+  /** Feeds one page; returns the next one of the batch, or null when it has none for now. */
+  async #feed(chosen: Candidate): Promise<Candidate | null> {
+    const { id, tenant, plan, page } = chosen;
+    const at = plan.pages[page];
+    if (at === undefined) return null;
+    const begun = await beginPage(this.#desk.board, id, page, at, pageCost(at));
+    if (begun === 'CLOSED' || begun === 'RECOVERING') return null;
+    if (begun === 'BEGUN') {
+      const documents = await readDocuments(this.#desk, plan, at);
+      await addDocuments(this.#desk, plan, page, documents, documents.keys().toArray());
+    }
+    this.#tenants.spend(tenant, pageCost(at));
+    this.#batches.spend(id, pageCost(at));
+    const moved = await advance(this.#desk.board, id, at.first, at.first + at.documents);
+    if (moved !== 'ADVANCED') {
+      this.#fed.delete(id);
+      return null;
+    }
+    this.#fed.set(id, at.first + at.documents);
+    return plan.pages[page + 1] === undefined ? null : { ...chosen, page: page + 1 };
+  }
+
+  #forget(open: readonly LiveBatch[]): void {
+    const ids = new Set(open.map((batch) => batch.id));
+    for (const id of this.#fed.keys()) if (!ids.has(id)) this.#fed.delete(id);
+    this.#batches.keep(ids);
+    this.#tenants.keep(new Set(open.map((batch) => batch.tenant)));
+  }
+}
+
+/** Puts documents of a page into their drafters' queues. `places` are their indices in the page. */
+export async function addDocuments(
+  desk: Desk,
+  plan: BatchPlan,
+  page: number,
+  documents: readonly DocumentRequest[],
+  places: readonly number[],
+): Promise<void> {
+  const first = plan.pages[page]?.first ?? 0;
+  const now = Date.now();
+  const byQueue = new Map<string, DocumentJob[]>();
+  for (const place of places) {
+    const document = documents[place];
+    const rules = document === undefined ? undefined : plan.cascades[document.cascade];
+    if (document === undefined || rules === undefined) continue;
+    const job: DocumentJob = {
+      v: JOB_VERSION,
+      batch: plan.manifest.id,
+      document: first + place,
+      page,
+      place,
+      customId: document.customId,
+      cascade: document.cascade,
+      rules,
+      body: document.body,
+      fedAtMs: now,
+      deadlineMs: plan.manifest.expiresAtMs,
+      tries: 0,
+      waitingSinceMs: now,
+      draft: null,
+    };
+    const queue = draftQueue(plan, document.cascade);
+    byQueue.set(queue, [...(byQueue.get(queue) ?? []), job]);
+  }
+  for (const [queue, jobs] of byQueue) {
+    const tag = await desk.queues.turns(queue, plan.manifest.id, jobs.length);
+    await desk.queues.add(queue, jobs, tag);
+  }
+}

@@ -1,0 +1,62 @@
+import { listenForWork } from '@spillway/redis';
+import { repeat, Wake } from '@spillway/runtime';
+import type { Desk } from './desk.ts';
+import { Ender } from './end.ts';
+import { Feeder } from './feed.ts';
+import { LiveBatches } from './live.ts';
+import { recoverIfNeeded } from './recover.ts';
+import { sealFullPages } from './seal.ts';
+import { sweepMarks, sweepPages } from './sweep.ts';
+import { Validator } from './validate.ts';
+
+/** How often things are looked at when nobody calls, in milliseconds. */
+export type Rhythm = {
+  readonly pollMs: number;
+  readonly recoveryMs: number;
+  readonly sweepMs: number;
+};
+
+/** Does the leader's work until the signal is aborted. */
+export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: AbortSignal): Promise<void> {
+  const wake = new Wake();
+  await using _listening = await listenForWork(desk.board, wake);
+  const live = new LiveBatches(desk);
+  const validator = new Validator(desk);
+  const feeder = new Feeder(desk);
+  const ender = new Ender(desk);
+  const loop = (name: string, idleMs: number, turn: () => Promise<boolean>): Promise<void> =>
+    repeat(turn, {
+      idleMs,
+      signal,
+      wake,
+      onError: (error) => desk.log.warn({ err: error, loop: name }, 'a turn failed and is tried again'),
+    });
+  const changed = async (turn: Promise<boolean>): Promise<boolean> => {
+    const busy = await turn;
+    if (busy) {
+      live.stale();
+      wake.call();
+    }
+    return busy;
+  };
+  await recoverIfNeeded(desk, token);
+  await Promise.all([
+    loop('recover', rhythm.recoveryMs, async () => await changed(recoverIfNeeded(desk, token))),
+    loop('validate', rhythm.pollMs, async () => await validator.turn(await live.read())),
+    loop('feed', rhythm.pollMs, async () => await feeder.turn(await live.read())),
+    loop('seal', rhythm.pollMs, async () => await changed(sealFullPages(desk))),
+    loop('end', rhythm.pollMs, async () => await changed(ender.turn(await live.read()))),
+    sweeping(desk, live, rhythm.sweepMs, signal),
+  ]);
+  await validator.stop();
+}
+
+async function sweeping(desk: Desk, live: LiveBatches, sweepMs: number, signal: AbortSignal): Promise<void> {
+  const turn = async (): Promise<boolean> => {
+    await sweepMarks(desk, await live.read());
+    await sweepPages(desk, await live.read());
+    return false;
+  };
+  const onError = (error: unknown): void => desk.log.warn({ err: error }, 'the sweep failed and is tried again');
+  await repeat(turn, { idleMs: sweepMs, signal, onError });
+}

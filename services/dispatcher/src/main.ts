@@ -1,0 +1,5 @@
+import { runService } from '@spillway/runtime';
+import { readConfig } from './config.ts';
+import { runDispatcher } from './dispatcher.ts';
+
+await runService('dispatcher', process.env, (life) => runDispatcher(readConfig(process.env), life));

@@ -1,0 +1,146 @@
+import {
+  addCounts,
+  KEYS,
+  NO_COUNTS,
+  readFooter,
+  uncertifiedDraft,
+  unfinishedLine,
+  verifyPage,
+  writePage,
+  type Counts,
+  type DocumentJob,
+  type Outcome,
+  type PageFooter,
+  type PageLine,
+  type PagePlan,
+} from '@spillway/core';
+import { dropPage, fullPages, jobIds, markSealed, readPage } from '@spillway/redis';
+import type { BatchPlan, Desk } from './desk.ts';
+import { readDocuments } from './input.ts';
+
+/** The end of a page object that surely holds its footer. */
+const FOOTER_BYTES = 8 * 1024;
+
+/** Seals every page whose documents are all settled; true when there was one. */
+export async function sealFullPages(desk: Desk): Promise<boolean> {
+  const pages = await fullPages(desk.board);
+  for (const { batch, page } of pages) {
+    const plan = await desk.records.plan(batch);
+    if (plan === null) await dropPage(desk.board, batch, page);
+    else await sealFull(desk, plan, page);
+  }
+  return pages.length > 0;
+}
+
+async function sealFull(desk: Desk, plan: BatchPlan, page: number): Promise<void> {
+  const at = plan.pages[page];
+  const batch = plan.manifest.id;
+  if (at === undefined) return await dropPage(desk.board, batch, page);
+  const results = await readPage(desk.board, batch, page);
+  const lines = at.documents === results.lines.size ? inOrder(at, results.lines) : null;
+  const footer =
+    lines === null ? await storedFooter(desk, batch, page) : await write(desk, batch, page, lines, results.counts);
+  if (footer === null) return;
+  if ((await markSealed(desk.board, batch, footer)) === 'GONE') await dropPage(desk.board, batch, page);
+}
+
+function inOrder(at: PagePlan, lines: ReadonlyMap<number, PageLine>): PageLine[] | null {
+  const ordered = Array.from({ length: at.documents }, (_, place) => lines.get(place));
+  return ordered.every((line) => line !== undefined) ? ordered : null;
+}
+
+/**
+ * Seals a page of a batch that ends before all is done: what is settled stays, the others get the line of the ending.
+ * Only after the ending record stands may this be called: it makes the page's content final.
+ */
+export async function sealUnfinished(desk: Desk, plan: BatchPlan, page: number, outcome: Outcome): Promise<PageFooter> {
+  const at = plan.pages[page];
+  const batch = plan.manifest.id;
+  if (at === undefined) throw new Error(`${batch} has no page ${page}`);
+  const stored = await storedFooter(desk, batch, page);
+  if (stored !== null) {
+    await markSealed(desk.board, batch, stored);
+    return stored;
+  }
+  const results = await readPage(desk.board, batch, page);
+  const documents = await readDocuments(desk, plan, at);
+  const missing = documents
+    .keys()
+    .toArray()
+    .filter((place) => !results.lines.has(place));
+  const drafts = outcome === 'expired' ? await waitingDrafts(desk, plan, at, missing) : new Map<number, DocumentJob>();
+  let counts: Counts = results.counts;
+  const lines = documents.map((document, place): PageLine => {
+    const settled = results.lines.get(place);
+    if (settled !== undefined) return settled;
+    const job = drafts.get(place);
+    if (job?.draft?.answer) {
+      const result = uncertifiedDraft(job, job.draft, job.draft.answer);
+      counts = addCounts(counts, result.counts);
+      return result.line;
+    }
+    return unfinishedLine(batch, at.first + place, document.customId, UNFINISHED[outcome]);
+  });
+  const footer = await write(desk, batch, page, lines, counts);
+  await markSealed(desk.board, batch, footer);
+  const ids = jobIds(batch, at.first, missing);
+  for (const tier of plan.tiers) await desk.queues.drop(tier, ids);
+  return footer;
+}
+
+const UNFINISHED = {
+  cancelled: { code: 'batch_cancelled', message: 'This request was not finished before its batch was cancelled.' },
+  expired: {
+    code: 'batch_expired',
+    message: 'This request could not be executed before the completion window expired.',
+  },
+  completed: { code: 'server_error', message: 'This request has no result.' },
+  failed: { code: 'server_error', message: 'This request was not executed.' },
+} as const;
+
+/** Escalated documents that wait for the expert and whose cascade takes the draft at the deadline. */
+async function waitingDrafts(
+  desk: Desk,
+  plan: BatchPlan,
+  at: PagePlan,
+  missing: readonly number[],
+): Promise<Map<number, DocumentJob>> {
+  const wanted = Object.values(plan.cascades).some((rules) => rules.onDeadline === 'draft');
+  if (!wanted) return new Map();
+  const found = new Map<number, DocumentJob>();
+  for (const tier of plan.tiers) {
+    for (const job of await desk.queues.find(tier, jobIds(plan.manifest.id, at.first, missing))) {
+      const answered = job.draft?.answer != null && job.draft.answer.status < 300;
+      if (answered && job.rules.onDeadline === 'draft') found.set(job.place, job);
+    }
+  }
+  return found;
+}
+
+/** Writes a page, or adopts the one that stands. */
+async function write(
+  desk: Desk,
+  batch: string,
+  page: number,
+  lines: readonly PageLine[],
+  counts: Counts,
+): Promise<PageFooter> {
+  const key = KEYS.page(batch, page);
+  const written = writePage(page, lines, addCounts(NO_COUNTS, counts));
+  if ((await desk.storage.create(key, written.bytes)) === 'created') return written.footer;
+  const object = await desk.storage.read(key);
+  const footer = object === null ? null : verifyPage(object);
+  if (footer === null) throw new Error(`The page ${key} in storage is damaged: its checksum does not hold`);
+  return footer;
+}
+
+/** The footer of a page that stands in storage, or null. */
+export async function storedFooter(desk: Desk, batch: string, page: number): Promise<PageFooter | null> {
+  const key = KEYS.page(batch, page);
+  const size = await desk.storage.size(key);
+  if (size === null) return null;
+  const end = await desk.storage.read(key, { start: Math.max(0, size - FOOTER_BYTES), end: size });
+  const footer = end === null ? null : readFooter(end);
+  if (footer === null) throw new Error(`The page ${key} in storage has no footer`);
+  return footer;
+}

@@ -1,0 +1,50 @@
+import { KEYS } from '@spillway/core';
+import { admit, beginPage, dropPage, lostDocuments, pagesInHand } from '@spillway/redis';
+import { pageCost, type Desk } from './desk.ts';
+import { clean } from './end.ts';
+import { addDocuments } from './feed.ts';
+import { readDocuments } from './input.ts';
+import type { LiveBatch } from './live.ts';
+import { openMarks } from './recover.ts';
+
+/** Feeds again every fed document that has neither a result nor a job, and drops pages that belong to no batch. */
+export async function sweepPages(desk: Desk, live: readonly LiveBatch[]): Promise<void> {
+  const held = await pagesInHand(desk.board);
+  const byId = new Map(live.map((batch) => [batch.id, batch]));
+  for (const { batch, page } of held) {
+    const state = byId.get(batch);
+    // The reading of the batches is older than that of the pages: a new batch's page is not litter.
+    if (state === undefined) {
+      if ((await desk.storage.size(KEYS.final(batch))) !== null) await dropPage(desk.board, batch, page);
+    } else if (state.phase === 'open') await sweepPage(desk, state, page);
+  }
+}
+
+async function sweepPage(desk: Desk, batch: LiveBatch, page: number): Promise<void> {
+  const plan = await desk.records.plan(batch.id);
+  const at = plan?.pages[page];
+  if (plan === null || at === undefined || at.first + at.documents > batch.fed) return;
+  const where = { first: at.first, fedDocuments: at.documents, queues: plan.tiers };
+  const lost = await lostDocuments(desk.board, batch.id, page, where);
+  if (lost.length === 0) return;
+  if ((await beginPage(desk.board, batch.id, page, at, pageCost(at))) !== 'BEGUN') return;
+  await addDocuments(desk, plan, page, await readDocuments(desk, plan, at), lost);
+  desk.log.warn({ batch: batch.id, page, documents: lost.length }, 'fed again what had lost its job');
+}
+
+/** Admits batches that Redis was never told of, and removes the marks of those that ended. */
+export async function sweepMarks(desk: Desk, live: readonly LiveBatch[]): Promise<void> {
+  const known = new Set(live.map((batch) => batch.id));
+  for await (const id of openMarks(desk)) {
+    if (known.has(id)) continue;
+    const manifest = await desk.records.manifest(id);
+    if (manifest === null) continue;
+    if ((await desk.storage.size(KEYS.final(id))) !== null) {
+      await clean(desk, id, []);
+      continue;
+    }
+    const { tenant, createdAtMs, expiresAtMs } = manifest;
+    const answer = await admit(desk.board, id, { tenant, createdAtMs, expiresAtMs });
+    if (answer === 'ADMITTED') desk.log.warn({ batch: id }, 'took in a batch that Redis had not been told of');
+  }
+}

@@ -1,0 +1,84 @@
+import {
+  confidenceOf,
+  resultOf,
+  route,
+  scoreDraft,
+  SIGNALS,
+  type AcceptedDraft,
+  type Answer,
+  type Decision,
+  type DocumentJob,
+  type Draft,
+  type EscalationReason,
+} from '@spillway/core';
+import type { Asked, ModelTier } from '@spillway/models';
+import { handOff, settle, untilAnswered, type Attempt, type Board, type Queues, type Verdict } from '@spillway/redis';
+
+/** What a drafter works with. */
+export type DraftDesk = { readonly board: Board; readonly queues: Queues; readonly tier: ModelTier };
+
+/** Handles one document: ask, score, route, then settle or hand off. */
+export async function draft(desk: DraftDesk, job: DocumentJob, attempt: Attempt): Promise<Verdict> {
+  // A drafter before this one got as far as writing the draft down: only the hand-off is left.
+  if (job.draft !== null) return await escalate(desk, job, job.draft, attempt);
+  const { topLogprobs } = SIGNALS[job.rules.signal];
+  const asked = await desk.tier.ask(job, { signal: attempt.signal, topLogprobs, stalls: attempt.stalls });
+  switch (asked.kind) {
+    case 'gate':
+      return asked;
+    case 'stopped':
+      return asked.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'again', afterMs: 1_000 };
+    case 'again': {
+      const changed = { ...job, tries: asked.tries, waitingSinceMs: asked.endedAtMs };
+      return { kind: 'again', afterMs: asked.afterMs, job: changed };
+    }
+    case 'rejected':
+      return await escalate(desk, job, unjudged(job, asked, 'drafter_rejected', null), attempt);
+    case 'exhausted':
+      return await escalate(desk, job, unjudged(job, asked, 'draft_failed', null), attempt);
+    case 'answered': {
+      const decision = decide(job, asked);
+      if (decision.kind === 'accept') return await accept(desk, job, decision, asked, attempt);
+      const { confidence, score, reason } = decision;
+      return await escalate(desk, job, { ...unjudged(job, asked, reason, asked.answer), confidence, score }, attempt);
+    }
+  }
+}
+
+type Answered = Extract<Asked, { kind: 'answered' }>;
+
+function decide(job: DocumentJob, asked: Answered): Decision {
+  const { signal, acceptAt } = job.rules;
+  const scored = scoreDraft(asked.completion, { signal, request: job.body });
+  const judged = scored.kind === 'scored' ? { ...scored, confidence: confidenceOf(signal, scored.score) } : scored;
+  return route(judged, { acceptAt });
+}
+
+type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
+
+function unjudged(job: DocumentJob, span: Span, reason: EscalationReason, answer: Answer | null): Draft {
+  const { startedAtMs, endedAtMs } = span;
+  return { model: job.rules.drafter, answer, score: null, confidence: null, reason, startedAtMs, endedAtMs };
+}
+
+async function accept(
+  desk: DraftDesk,
+  job: DocumentJob,
+  decision: Extract<Decision, { kind: 'accept' }>,
+  asked: Answered,
+  attempt: Attempt,
+): Promise<Verdict> {
+  const { startedAtMs, endedAtMs, answer } = asked;
+  const { score, confidence } = decision;
+  const accepted: AcceptedDraft = { model: job.rules.drafter, answer, score, confidence, startedAtMs, endedAtMs };
+  const result = resultOf(job, { kind: 'accepted', draft: accepted });
+  const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.signal);
+  return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+}
+
+/** Writes the draft onto the job, so that it is not asked for twice, then hands the document over. */
+async function escalate(desk: DraftDesk, job: DocumentJob, written: Draft, attempt: Attempt): Promise<Verdict> {
+  if (job.draft === null) await attempt.save({ ...job, draft: written });
+  const handed = await untilAnswered(() => handOff(desk.board, desk.queues, job, written), attempt.signal);
+  return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+}

@@ -1,0 +1,37 @@
+import { resultOf, type DocumentJob, type Ending } from '@spillway/core';
+import type { ModelTier } from '@spillway/models';
+import { settle, untilAnswered, type Attempt, type Board, type Verdict } from '@spillway/redis';
+
+/** What an expert works with. */
+export type ExpertDesk = { readonly board: Board; readonly tier: ModelTier };
+
+/** Handles one escalated document: ask, settle. */
+export async function answer(desk: ExpertDesk, job: DocumentJob, attempt: Attempt): Promise<Verdict> {
+  const asked = await desk.tier.ask(job, { signal: attempt.signal, topLogprobs: 0, stalls: attempt.stalls });
+  switch (asked.kind) {
+    case 'gate':
+      return asked;
+    case 'stopped':
+      return asked.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'again', afterMs: 1_000 };
+    case 'again': {
+      const changed = { ...job, tries: asked.tries, waitingSinceMs: asked.endedAtMs };
+      return { kind: 'again', afterMs: asked.afterMs, job: changed };
+    }
+    case 'answered':
+    case 'rejected':
+      return await finish(desk, job, { ...asked, kind: 'expert' }, attempt);
+    case 'exhausted': {
+      const { answer: last, error, startedAtMs, endedAtMs } = asked;
+      const span = { startedAtMs, endedAtMs };
+      const ending: Ending =
+        last === null ? { kind: 'failed', error, ...span } : { kind: 'expert', answer: last, ...span };
+      return await finish(desk, job, ending, attempt);
+    }
+  }
+}
+
+async function finish(desk: ExpertDesk, job: DocumentJob, ending: Ending, attempt: Attempt): Promise<Verdict> {
+  const result = resultOf(job, ending);
+  const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.signal);
+  return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+}

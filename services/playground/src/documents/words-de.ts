@@ -1,0 +1,40 @@
+import type { Words } from './words.ts';
+
+export const GERMAN: Words = {
+  titles: {
+    invoice: ['Rechnung', 'Faktura'],
+    receipt: ['Quittung', 'Kassenbon', 'Beleg'],
+    payslip: ['Lohnabrechnung', 'Gehaltszettel'],
+    reminder: ['Mahnung', 'Zahlungserinnerung'],
+    credit_note: ['Gutschrift', 'Rechnungskorrektur'],
+    quote: ['Angebot', 'Offerte'],
+    statement: ['Kontoauszug', 'Saldenliste'],
+    order: ['Bestellung', 'Auftrag'],
+  },
+  hints: {
+    invoice: ['Zahlbar in 14 Tagen', 'Laut Angebot {n}', 'Zu Ihrer Bestellung {n}'],
+    receipt: ['Danke für Ihren Einkauf', 'Mit Karte bezahlt', 'Bezahlt, Rechnung {n}'],
+    payslip: ['Personal-Nr. {n}', 'Steuerklasse 1'],
+    reminder: ['Rechnung {n} ist noch offen', 'Wir vermissen Ihre Zahlung'],
+    credit_note: ['Storno der Rechnung {n}', 'Wir erstatten Ihnen'],
+    quote: ['Gültig 30 Tage, keine Rechnung', 'Wir freuen uns auf Ihren Auftrag'],
+    statement: ['Ihr Konto {n}', 'Umsätze seit {n}'],
+    order: ['Bitte liefern, Rechnung an uns', 'Laut Ihrem Angebot {n}'],
+  },
+  neutralTitles: ['Dokument', 'Nr.', 'Kopie'],
+  labels: {
+    net: ['Netto', 'Zwischensumme', 'Summe'], tax: ['MwSt', 'USt'], total: ['Gesamt', 'Gesamtbetrag', 'Betrag'],
+    deposit: ['Anzahlung', 'Bereits bezahlt'], payable: ['Zu zahlen', 'Restbetrag', 'Zahlbetrag'],
+    discount: ['Rabatt', 'Nachlass'], shipping: ['Versand', 'Porto'], cash: ['Bar', 'Gegeben'], change: ['Rückgeld', 'Zurück'],
+    saved: ['Gespart'], gross: ['Bruttolohn', 'Gehalt brutto'], deductions: ['Abzüge', 'Lohnsteuer'],
+    netPay: ['Nettolohn', 'Netto'], advance: ['Vorschuss'], payout: ['Auszahlung', 'Überweisung'],
+    yearToDate: ['Netto im Jahr', 'Jahressumme'], openAmount: ['Offen', 'Rückstand'], fee: ['Mahngebühr', 'Gebühr'],
+    totalDue: ['Jetzt fällig', 'Forderung'], creditTotal: ['Gutgeschrieben', 'Erstattung'], original: ['Ursprünglich', 'Berechnet'],
+    option: ['Option, nicht enthalten'], previous: ['Alter Saldo', 'Übertrag'], payments: ['Zahlungen', 'Eingang'],
+    charges: ['Umsätze', 'Käufe'], closing: ['Neuer Saldo', 'Endsaldo'], minimum: ['Mindestzahlung'],
+    limit: ['Limit', 'Budget'], earlyPayment: ['Mit Skonto'], instalment: ['Oder 3 Raten'],
+  },
+  items: ['Papier', 'Kabel', 'Stuhl', 'Arbeit', 'Kaffee', 'Lampe', 'Reparatur', 'Tisch'],
+  allAmountsIn: 'Alle Beträge in',
+  date: 'Datum',
+};

@@ -1,0 +1,40 @@
+import type { Words } from './words.ts';
+
+export const ENGLISH: Words = {
+  titles: {
+    invoice: ['Invoice', 'Tax invoice', 'Bill'],
+    receipt: ['Receipt', 'Sales receipt', 'Till slip'],
+    payslip: ['Payslip', 'Pay advice', 'Salary slip'],
+    reminder: ['Reminder', '2nd notice', 'Overdue notice'],
+    credit_note: ['Credit note', 'Refund advice'],
+    quote: ['Quote', 'Estimate', 'Offer'],
+    statement: ['Statement', 'Account summary'],
+    order: ['Order', 'Purchase order'],
+  },
+  hints: {
+    invoice: ['Please pay within 14 days', 'As in our quote {n}', 'For your order {n}'],
+    receipt: ['Thank you for your visit', 'Paid by card', 'Paid, invoice {n}'],
+    payslip: ['Employee no. {n}', 'Staff no. {n}'],
+    reminder: ['Invoice {n} is still unpaid', 'We have not received your payment'],
+    credit_note: ['Invoice {n} is cancelled', 'We refund this to you'],
+    quote: ['Valid for 30 days, no invoice', 'We look forward to your order'],
+    statement: ['Your account {n}', 'Movements since {n}'],
+    order: ['Please deliver and send the invoice', 'As in your quote {n}'],
+  },
+  neutralTitles: ['Document', 'Ref.', 'Copy'],
+  labels: {
+    net: ['Subtotal', 'Net', 'Sum'], tax: ['VAT', 'Tax', 'Sales tax'], total: ['Total', 'Grand total', 'Amount'],
+    deposit: ['Deposit', 'Paid on account', 'Prepaid'], payable: ['Amount due', 'To pay', 'Balance due'],
+    discount: ['Discount', 'Rebate'], shipping: ['Delivery', 'Postage'], cash: ['Cash', 'Tendered'], change: ['Change'],
+    saved: ['You saved'], gross: ['Gross pay', 'Salary'], deductions: ['Deductions', 'Income tax'],
+    netPay: ['Net pay', 'Take-home pay'], advance: ['Advance', 'Paid early'], payout: ['Paid to you', 'Transfer'],
+    yearToDate: ['Net this year', 'Year to date'], openAmount: ['Outstanding', 'Open amount'], fee: ['Late fee', 'Reminder fee'],
+    totalDue: ['Total due', 'Now due'], creditTotal: ['Credited', 'Refund'], original: ['Original total', 'Invoiced'],
+    option: ['Option, not included'], previous: ['Previous balance', 'Brought forward'], payments: ['Payments', 'Received'],
+    charges: ['Charges', 'Purchases'], closing: ['Closing balance', 'New balance'], minimum: ['Minimum payment'],
+    limit: ['Credit limit', 'Budget'], earlyPayment: ['If paid early'], instalment: ['Or 3 times'],
+  },
+  items: ['Paper', 'Cable', 'Chair', 'Service', 'Coffee', 'Lamp', 'Repair', 'Desk'],
+  allAmountsIn: 'All amounts in',
+  date: 'Date',
+};

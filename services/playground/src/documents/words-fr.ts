@@ -1,0 +1,40 @@
+import type { Words } from './words.ts';
+
+export const FRENCH: Words = {
+  titles: {
+    invoice: ['Facture', 'Note'],
+    receipt: ['Reçu', 'Ticket de caisse'],
+    payslip: ['Bulletin de paie', 'Fiche de paie'],
+    reminder: ['Rappel', 'Relance'],
+    credit_note: ['Avoir', 'Facture rectificative'],
+    quote: ['Devis', 'Offre'],
+    statement: ['Relevé', 'Extrait de compte'],
+    order: ['Commande', 'Bon de commande'],
+  },
+  hints: {
+    invoice: ['Payable sous 14 jours', 'Selon notre devis {n}', 'Pour votre commande {n}'],
+    receipt: ['Merci de votre visite', 'Payé par carte', 'Payé, facture {n}'],
+    payslip: ['Matricule {n}', 'Salarié {n}'],
+    reminder: ['La facture {n} reste impayée', 'Nous attendons votre paiement'],
+    credit_note: ['Annule la facture {n}', 'Nous vous remboursons'],
+    quote: ['Valable 30 jours, pas une facture', 'Dans l\'attente de votre commande'],
+    statement: ['Votre compte {n}', 'Mouvements depuis {n}'],
+    order: ['Merci de livrer et facturer', 'Selon votre devis {n}'],
+  },
+  neutralTitles: ['Document', 'Réf.', 'Copie'],
+  labels: {
+    net: ['Sous-total', 'Total HT', 'Somme'], tax: ['TVA', 'Taxe'], total: ['Total', 'Total TTC', 'Montant'],
+    deposit: ['Acompte', 'Déjà payé'], payable: ['À payer', 'Net à payer', 'Reste dû'],
+    discount: ['Remise', 'Rabais'], shipping: ['Livraison', 'Port'], cash: ['Espèces', 'Donné'], change: ['Rendu'],
+    saved: ['Économie'], gross: ['Salaire brut', 'Brut'], deductions: ['Retenues', 'Cotisations'],
+    netPay: ['Salaire net', 'Net'], advance: ['Avance'], payout: ['Versé', 'Virement'],
+    yearToDate: ['Net annuel', 'Cumul'], openAmount: ['Impayé', 'En retard'], fee: ['Frais de rappel', 'Pénalité'],
+    totalDue: ['Exigible', 'Dû maintenant'], creditTotal: ['Crédité', 'Remboursé'], original: ['Total initial', 'Facturé'],
+    option: ['Option, non incluse'], previous: ['Ancien solde', 'Report'], payments: ['Paiements', 'Encaissé'],
+    charges: ['Achats', 'Dépenses'], closing: ['Nouveau solde', 'Solde final'], minimum: ['Paiement minimum'],
+    limit: ['Plafond', 'Budget'], earlyPayment: ['Si payé avant'], instalment: ['Ou 3 fois'],
+  },
+  items: ['Papier', 'Câble', 'Chaise', 'Service', 'Café', 'Lampe', 'Dépannage', 'Bureau'],
+  allAmountsIn: 'Montants en',
+  date: 'Date',
+};

@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/**
+ * What happens to connections, new and open:
+ * `pass` forwards; `refuse` lets nobody connect (open connections go on); `reset` breaks with RST; `black_hole` takes
+ * connections and bytes and never says anything again, like a host that lost its power; `delay` forwards late.
+ */
+export type ProxyMode =
+  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black_hole' }
+  | { readonly kind: 'delay'; readonly delayMs: number };
+
+type Pair = { readonly client: Socket; readonly upstream: Socket | null };
+
+/** A TCP proxy between a client and a real server, to make the network misbehave on purpose. */
+export class FaultProxy implements AsyncDisposable {
+  /** Connections taken since the start. */
+  accepted = 0;
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #pairs = new Set<Pair>();
+  #mode: ProxyMode = { kind: 'pass' };
+  #server: Server;
+  #port = 0;
+
+  constructor(target: string) {
+    const { hostname, port } = new URL(target);
+    this.#target = { host: hostname, port: Number(port) };
+    this.#server = this.#create();
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get openConnections(): number {
+    return this.#pairs.size;
+  }
+
+  /** An address of the target, seen through the proxy. */
+  through(target: string): string {
+    const url = new URL(target);
+    url.hostname = '127.0.0.1';
+    url.port = String(this.#port);
+    return url.href;
+  }
+
+  async listen(): Promise<this> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+    return this;
+  }
+
+  async set(mode: ProxyMode): Promise<void> {
+    this.#mode = mode;
+    if (mode.kind === 'reset') for (const pair of this.#pairs) breakPair(pair);
+    if (mode.kind === 'refuse' && this.#server.listening) {
+      /** `close` would wait for open connections to end before it calls back; the port is free at once. */
+      this.#server.close();
+    } else if (mode.kind !== 'refuse' && !this.#server.listening) {
+      this.#server = this.#create();
+      await this.listen();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = this.#server.listening ? once(this.#server, 'close') : null;
+    this.#server.close();
+    for (const pair of this.#pairs) breakPair(pair);
+    await closed;
+  }
+
+  #create(): Server {
+    return createServer((client) => this.#take(client));
+  }
+
+  #take(client: Socket): void {
+    this.accepted += 1;
+    client.on('error', () => {});
+    if (this.#mode.kind === 'reset') return void client.resetAndDestroy();
+    const upstream = this.#mode.kind === 'black_hole' ? null : connect(this.#target);
+    const pair = { client, upstream };
+    this.#pairs.add(pair);
+    client.once('close', () => {
+      this.#pairs.delete(pair);
+      if (upstream !== null) upstream.destroy();
+    });
+    if (upstream === null) return void client.resume();
+    upstream.on('error', () => client.resetAndDestroy());
+    this.#forward(client, upstream);
+    this.#forward(upstream, client);
+  }
+
+  /** In order, whatever the delay; in a black hole bytes and even the end of a connection are swallowed. */
+  #forward(from: Socket, to: Socket): void {
+    const deliver = (act: () => void) => {
+      if (this.#mode.kind === 'black_hole') return;
+      if (this.#mode.kind === 'delay') setTimeout(act, this.#mode.delayMs);
+      else act();
+    };
+    from.on('data', (chunk: Buffer) => deliver(() => to.writable && to.write(chunk)));
+    from.on('end', () => deliver(() => to.end()));
+  }
+}
+
+export function startFaultProxy(options: { readonly target: string }): Promise<FaultProxy> {
+  return new FaultProxy(options.target).listen();
+}
+
+function breakPair({ client, upstream }: Pair): void {
+  client.resetAndDestroy();
+  upstream?.destroy();
+}

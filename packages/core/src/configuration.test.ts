@@ -51,7 +51,7 @@ test('a cascade that names no model, no cascades at all, YAML that is none', () 
   const dangling = readConfiguration(GOOD.replace('expert: large', 'expert: huge'));
   assert.deepEqual(dangling, {
     kind: 'invalid',
-    problems: [{ path: 'cascades.invoices.expert', expected: 'one of models (small, large), got "huge"' }],
+    problems: [{ path: 'cascades.invoices.expert', expected: 'expected one of models (small, large), got "huge"' }],
   });
   assert.equal(readConfiguration('').kind, 'invalid');
   const broken = readConfiguration('models:\n  a: [1\ncascades: {}');

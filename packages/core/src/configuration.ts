@@ -87,7 +87,7 @@ function danglingNames(configuration: Configuration): Problem[] {
       .filter((role) => !known.includes(spec[role]))
       .map((role) => ({
         path: `cascades.${name}.${role}`,
-        expected: `one of models (${known.join(', ') || 'none is declared'}), got "${spec[role]}"`,
+        expected: `expected one of models (${known.join(', ') || 'none is declared'}), got "${spec[role]}"`,
       })),
   );
 }

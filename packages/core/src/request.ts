@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type JsonObject, isJsonObject } from './json.ts';
+import { deeperThan, isJsonObject, type JsonObject } from './json.ts';
 import { LIMITS } from './limits.ts';
 import type { Line } from './lines.ts';
 
@@ -102,16 +102,4 @@ function bodyProblem(body: JsonObject, rules: RequestRules): FieldProblem | null
     return field('invalid_request', 'body', `The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
   }
   return null;
-}
-
-/** Whether objects and arrays are nested deeper than this; walks without recursion, so depth costs no stack. */
-function deeperThan(root: unknown, limit: number): boolean {
-  const stack: { value: object; depth: number }[] = [{ value: root as object, depth: 1 }];
-  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-    if (top.depth > limit) return true;
-    for (const child of Array.isArray(top.value) ? top.value : Object.values(top.value)) {
-      if (typeof child === 'object' && child !== null) stack.push({ value: child, depth: top.depth + 1 });
-    }
-  }
-  return false;
 }

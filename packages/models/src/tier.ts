@@ -46,6 +46,7 @@ export class ModelTier {
   readonly #client: ModelClient;
   readonly #options: TierOptions;
   #gateClosings = 0;
+  #gateClosedUntilMs = 0;
 
   constructor(client: ModelClient, options: TierOptions) {
     this.#client = client;
@@ -79,14 +80,21 @@ export class ModelTier {
     const tries = job.tries + 1;
     const decision = decideFault(attempt.fault, { tries, maxTries: this.#options.maxTries, jitter: Math.random() });
     if (decision.kind === 'gate') {
-      this.#gateClosings += 1;
-      const waitMs = decision.waitMs ?? gateBackoffMs(this.#gateClosings, Math.random());
-      return { kind: 'gate', waitMs: Math.max(1, waitMs), reason: decision.reason };
+      return { kind: 'gate', waitMs: this.#gateMs(decision.waitMs), reason: decision.reason };
     }
     if (decision.kind === 'again') return { kind: 'again', afterMs: decision.afterMs, tries, endedAtMs };
     const answer = answerOf(attempt.fault);
     if (decision.rejected && answer !== null) return { kind: 'rejected', answer, startedAtMs, endedAtMs };
     return { kind: 'exhausted', answer, error: errorOf(attempt.fault), startedAtMs, endedAtMs };
+  }
+
+  /** How long the gate closes; all calls that were under way when the server went down count as one closing. */
+  #gateMs(toldMs: number | null): number {
+    const now = Date.now();
+    if (now >= this.#gateClosedUntilMs) this.#gateClosings += 1;
+    const waitMs = Math.max(1, toldMs ?? gateBackoffMs(this.#gateClosings, Math.random()));
+    this.#gateClosedUntilMs = now + waitMs;
+    return waitMs;
   }
 }
 

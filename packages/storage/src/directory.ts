@@ -13,7 +13,7 @@ import {
   TEMPORARY_FOLDER,
   type Root,
 } from './folder.ts';
-import { checkFolder, checkKey, checkRange, isKey } from './key.ts';
+import { checkFolder, checkKey, checkRange, isSegment } from './key.ts';
 import { placeFile } from './placement.ts';
 import { proveCreateOnly } from './proof.ts';
 import { StorageError } from './storage-error.ts';
@@ -130,13 +130,16 @@ class DirectoryStorage implements Storage {
     checkFolder(folder, options);
     const { after = '', limit } = options;
     let keys: string[] = [];
+    let last: string | undefined;
     try {
       for await (const entry of await opendir(join(this.#root.path, folder), { bufferSize: ENTRIES_AT_A_TIME })) {
         const key = folder + entry.name;
-        if (key <= after || !entry.isFile() || !isKey(key)) continue;
+        if (key <= after || (last !== undefined && key > last) || !entry.isFile() || !isSegment(entry.name)) continue;
         keys.push(key);
+        if (keys.length < 2 * limit + ENTRIES_AT_A_TIME) continue;
         // Only the first `limit` are wanted, so memory does not depend on the folder's size.
-        if (keys.length > 2 * limit + ENTRIES_AT_A_TIME) keys = keys.sort().slice(0, limit);
+        keys = keys.sort().slice(0, limit);
+        last = keys.at(-1);
       }
     } catch (error) {
       if (await isAbsent(this.#root, error)) return [];

@@ -16,10 +16,12 @@ export function checkKey(key: string): void {
 }
 
 export function isKey(key: string): boolean {
-  return (
-    key.length <= KEY_CHARACTERS &&
-    key.split('/').every((segment) => segment.length <= SEGMENT_CHARACTERS && SEGMENT.test(segment))
-  );
+  return key.length <= KEY_CHARACTERS && key.split('/').every(isSegment);
+}
+
+/** Whether an object directly in a folder may have this name. */
+export function isSegment(name: string): boolean {
+  return name.length <= SEGMENT_CHARACTERS && SEGMENT.test(name);
 }
 
 export function checkFolder(folder: string, { after, limit }: ListOptions): void {

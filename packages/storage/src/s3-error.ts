@@ -1,5 +1,11 @@
 import { StorageError } from './storage-error.ts';
 
+const WRONG_REGION = new Set([
+  'PermanentRedirect',
+  'AuthorizationHeaderMalformed',
+  'IllegalLocationConstraintException',
+]);
+
 /** The status of S3's answer, or null when there was none. */
 export function statusOf(error: unknown): number | null {
   const metadata = error instanceof Error && '$metadata' in error ? error.$metadata : null;
@@ -34,7 +40,7 @@ export function s3Error(action: string, place: string, error: unknown): StorageE
       error,
     );
   }
-  if (/region/i.test(messageOf(error)) || name === 'PermanentRedirect' || name === 'AuthorizationHeaderMalformed') {
+  if (WRONG_REGION.has(name) || messageOf(error) === 'Region is missing') {
     return new StorageError(
       'bad_address',
       `${cannot}: put the bucket's region into the address, as in ?region=eu-west-1`,
@@ -64,7 +70,8 @@ export function s3Error(action: string, place: string, error: unknown): StorageE
 
 function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return error.name === 'Error' ? error.message : error.name;
 }
 
 function messageOf(error: unknown): string {

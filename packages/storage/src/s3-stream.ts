@@ -11,8 +11,9 @@ export type S3Object = { Bucket: string; Key: string };
 
 /** How long the server may be silent while somebody waits for bytes. A slow reader is never cut off. */
 const SILENCE_MS = 30_000;
-/** Without a byte in between; with the waits below, about 6 s of an outage are bridged. */
+/** How often in a row, and for how long, a stream may be cut without a byte; the waits alone bridge 6 s. */
 const CUTS = 5;
+const CUTS_LAST_MS = 60_000;
 const CUT_WAIT_MS = 200;
 
 type Opened = { body: Readable; end: number; tag: string | undefined };
@@ -83,6 +84,7 @@ async function* chunks(
 ): AsyncGenerator<Uint8Array, void> {
   let position = start;
   let opened: Opened | null = first;
+  let heardAtMs = Date.now();
   for (let cuts = 0; ;) {
     try {
       opened ??= await openAgain(open, position, first, shown);
@@ -90,6 +92,8 @@ async function* chunks(
         cuts = 0;
         position += chunk.byteLength;
         yield chunk;
+        // The reader's own time does not count.
+        heardAtMs = Date.now();
       }
       if (position === first.end) return;
       throw new Error(`the stream ended at byte ${position} of ${first.end}`);
@@ -98,7 +102,8 @@ async function* chunks(
       if (position === first.end) return;
       const failure = s3Error('read', shown, error);
       cuts += 1;
-      if (cuts > CUTS || failure.code !== 'unavailable') throw failure;
+      const isLast = cuts > CUTS || Date.now() - heardAtMs > CUTS_LAST_MS;
+      if (isLast || failure === error || failure.code !== 'unavailable') throw failure;
     }
     opened = null;
     await wait(CUT_WAIT_MS * 2 ** (cuts - 1), undefined, signal === undefined ? {} : { signal }).catch(() =>

@@ -12,9 +12,10 @@ import { untilAborted } from './abort.ts';
 import { s3Error, statusOf } from './s3-error.ts';
 import type { S3Object } from './s3-stream.ts';
 
-/** S3's smallest part: four at a time hold 20 MiB, and 10,000 of them, which is S3's limit, 48 GiB. */
+/** S3's smallest part; 10,000 of them, which is S3's limit, are 48 GiB. */
 const PART_BYTES = 5 * 1024 * 1024;
-const PARTS_AT_A_TIME = 4;
+/** One is sent while the next is gathered: 15 MiB are in hand, and many uploads go on at once. */
+const PARTS_AT_A_TIME = 2;
 /** No upload takes that long: whoever falls silent is cut off after a minute. */
 const ABANDONED_AGE_MS = 86_400_000;
 
@@ -32,13 +33,17 @@ export async function uploadParts(
   let countBytes = 0;
   const sourceErrors: unknown[] = [];
   async function* counted(): AsyncGenerator<Uint8Array, void> {
+    let isOut = false;
     try {
       for await (const chunk of signal === undefined ? source : untilAborted(source, signal)) {
         countBytes += chunk.byteLength;
+        isOut = true;
         yield chunk;
+        isOut = false;
       }
     } catch (error) {
-      sourceErrors.push(error);
+      // While a chunk is out, it is the upload that gave up.
+      if (!isOut) sourceErrors.push(error);
       throw error;
     }
   }

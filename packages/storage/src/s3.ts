@@ -31,7 +31,9 @@ export type S3Place = {
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Until the answer begins; the largest request is a part of 5 MiB, which needs 1.4 Mbit/s. */
 const ANSWER_TIMEOUT_MS = 30_000;
-const ATTEMPTS = 4;
+const ATTEMPTS = 3;
+/** A stream holds a connection for as long as it is read; the SDK's 50 would let slow readers hold up every write. */
+const CONNECTIONS = 1_000;
 /** 409 says that another create of the key is under way, which takes about as long as one request. */
 const CONFLICT_TRIES = 10;
 const CONFLICT_WAIT_MS = 50;
@@ -56,6 +58,8 @@ function configurationOf({ endpoint, region, pathStyle, anonymous }: S3Place): S
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: ANSWER_TIMEOUT_MS,
       throwOnRequestTimeout: true,
+      httpAgent: { maxSockets: CONNECTIONS },
+      httpsAgent: { maxSockets: CONNECTIONS },
     },
     ...(endpoint === null ? {} : { endpoint }),
     // Servers other than Amazon's have no regions, but the signature needs one.

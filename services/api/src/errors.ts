@@ -1,6 +1,10 @@
 import { errorEnvelope, type ErrorEnvelope } from '@spillway/core';
 
-type Naming = { readonly param?: string | null; readonly code?: string | null; readonly headers?: Record<string, string> };
+type Naming = {
+  readonly param?: string | null;
+  readonly code?: string | null;
+  readonly headers?: Record<string, string>;
+};
 
 /** A refusal that the client is told of, word by word. */
 export class ApiError extends Error {

@@ -3,7 +3,10 @@ import { ApiError, shown } from './errors.ts';
 
 /** The cascades, as the models that a client may name. */
 export function listModels(api: Api) {
-  return { object: 'list' as const, data: Object.keys(api.configuration.cascades).map((name) => modelObject(api, name)) };
+  return {
+    object: 'list' as const,
+    data: Object.keys(api.configuration.cascades).map((name) => modelObject(api, name)),
+  };
 }
 
 export function showModel(api: Api, name: string) {

@@ -11,7 +11,7 @@ const READS_AT_ONCE = 32;
 
 /** The keys of a folder in runs, in the order in which storage lists them, beginning behind `after`. */
 export async function* keysDown(storage: Storage, folder: string, after: string | null): AsyncGenerator<string[]> {
-  for (let last = after; ; ) {
+  for (let last = after; ;) {
     const keys = await storage.list(folder, { limit: KEYS_AT_A_TIME, ...(last === null ? {} : { after: last }) });
     if (keys.length > 0) yield keys;
     if (keys.length < KEYS_AT_A_TIME) return;
@@ -21,7 +21,7 @@ export async function* keysDown(storage: Storage, folder: string, after: string 
 
 /** The same keys from the end, beginning before `before`; storage lists in one direction only. */
 export async function* keysUp(storage: Storage, folder: string, before: string | null): AsyncGenerator<string[]> {
-  for (let end = before; ; ) {
+  for (let end = before; ;) {
     let window: string[] = [];
     for await (const keys of keysDown(storage, folder, null)) {
       const bound = end;
@@ -71,7 +71,7 @@ async function firstFound<Item>(
 ): Promise<Item[]> {
   const found: Item[] = [];
   for await (const run of keys) {
-    for (let at = 0; at < run.length && found.length < wanted; ) {
+    for (let at = 0; at < run.length && found.length < wanted;) {
       const some = run.slice(at, at + Math.min(READS_AT_ONCE, wanted - found.length));
       found.push(...(await Promise.all(some.map(read))).filter((item) => item !== null));
       at += some.length;

@@ -15,14 +15,12 @@ export class Feeder {
   readonly #desk: Desk;
   readonly #tenants = new FairShare();
   readonly #batches = new FairShare();
-  /** Where feeding of a batch stands, ahead of the last reading of Redis. */
-  readonly #fed = new Map<string, number>();
 
   constructor(desk: Desk) {
     this.#desk = desk;
   }
 
-  /** Feeds some pages; true when there may be room for more at once. */
+  /** Feeds some pages; true when some were fed, so that there may be more at once. */
   async turn(live: readonly LiveBatch[]): Promise<boolean> {
     const open = live.filter((batch) => batch.phase === 'open');
     this.#forget(open);
@@ -35,9 +33,10 @@ export class Feeder {
     const room = await Room.measure(this.#desk);
     // A tier that lacks room for the next in turn waits for it: smaller pages must not keep slipping past a large one.
     const held = new Set<string>();
-    for (let pages = 0; pages < PAGES_A_TURN;) {
+    let pages = 0;
+    while (pages < PAGES_A_TURN) {
       const chosen = this.#choose(candidates, held);
-      if (chosen === null) return false;
+      if (chosen === null) break;
       const lacking = room.lacking(chosen.plan, chosen.page);
       for (const tier of lacking) held.add(tier);
       if (lacking.length > 0) continue;
@@ -47,7 +46,7 @@ export class Feeder {
       if (next === null) candidates.delete(chosen.id);
       else candidates.set(chosen.id, next);
     }
-    return true;
+    return pages > 0;
   }
 
   #choose(candidates: ReadonlyMap<string, Candidate>, held: ReadonlySet<string>): Candidate | null {
@@ -60,10 +59,9 @@ export class Feeder {
   }
 
   async #candidate(batch: LiveBatch): Promise<Candidate | null> {
-    const fed = Math.max(batch.fed, this.#fed.get(batch.id) ?? 0);
-    if (fed >= batch.total) return null;
+    if (batch.fed >= batch.total) return null;
     const plan = await this.#desk.records.plan(batch.id);
-    const page = plan === null ? null : pageAt(plan, fed);
+    const page = plan === null ? null : pageAt(plan, batch.fed);
     return plan === null || page === null ? null : { id: batch.id, tenant: batch.tenant, plan, page };
   }
 
@@ -81,17 +79,11 @@ export class Feeder {
     this.#tenants.spend(tenant, pageCost(at));
     this.#batches.spend(id, pageCost(at));
     const moved = await advance(this.#desk.board, id, at.first, at.first + at.documents);
-    if (moved !== 'ADVANCED') {
-      this.#fed.delete(id);
-      return null;
-    }
-    this.#fed.set(id, at.first + at.documents);
-    return plan.pages[page + 1] === undefined ? null : { ...chosen, page: page + 1 };
+    return moved === 'ADVANCED' && plan.pages[page + 1] !== undefined ? { ...chosen, page: page + 1 } : null;
   }
 
   #forget(open: readonly LiveBatch[]): void {
     const ids = new Set(open.map((batch) => batch.id));
-    for (const id of this.#fed.keys()) if (!ids.has(id)) this.#fed.delete(id);
     this.#batches.keep(ids);
     this.#tenants.keep(new Set(open.map((batch) => batch.tenant)));
   }

@@ -31,19 +31,21 @@ export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: Ab
       wake,
       onError: (error) => desk.log.warn({ err: error, loop: name }, 'a turn failed and is tried again'),
     });
-  const changed = async (turn: Promise<boolean>): Promise<boolean> => {
+  const refreshed = async (turn: Promise<boolean>): Promise<boolean> => {
     const busy = await turn;
-    if (busy) {
-      live.stale();
-      wake.call();
-    }
+    if (busy) live.stale();
+    return busy;
+  };
+  const changed = async (turn: Promise<boolean>): Promise<boolean> => {
+    const busy = await refreshed(turn);
+    if (busy) wake.call();
     return busy;
   };
   await recoverIfNeeded(desk, token);
   await Promise.all([
     loop('recover', rhythm.recoveryMs, async () => await changed(recoverIfNeeded(desk, token))),
     loop('validate', rhythm.pollMs, async () => await validator.turn(await live.read())),
-    loop('feed', rhythm.pollMs, async () => await feeder.turn(await live.read())),
+    loop('feed', rhythm.pollMs, async () => await refreshed(feeder.turn(await live.read()))),
     loop('seal', rhythm.pollMs, async () => await changed(sealFullPages(desk))),
     loop('end', rhythm.pollMs, async () => await changed(ender.turn(await live.read()))),
     sweeping(desk, live, rhythm.sweepMs, signal),

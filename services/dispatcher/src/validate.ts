@@ -1,5 +1,6 @@
 import {
   DuplicateFinder,
+  isFileId,
   FairShare,
   KEYS,
   LIMITS,
@@ -15,7 +16,7 @@ import {
 import { open, redisNowMs } from '@spillway/redis';
 import { createRecord, readRecord } from '@spillway/storage';
 import type { Desk } from './desk.ts';
-import { refuse } from './end.ts';
+import { clean, refuse } from './end.ts';
 import type { LiveBatch } from './live.ts';
 
 /** Bytes that one validation reads before another one has its turn. */
@@ -85,10 +86,11 @@ export class Validator {
 
 /** Validates one batch in a single streaming pass; yields the bytes read since the last step. */
 async function* validate(desk: Desk, id: string): AsyncGenerator<number, void> {
-  const done = await desk.records.plan(id);
-  if (done !== null) return await opened(desk, id);
   const manifest = await desk.records.manifest(id);
   if (manifest === null) throw new Error(`${id} has no manifest`);
+  // A slow API may tell Redis of a batch that was found by its mark, and ended, long before.
+  if ((await desk.storage.size(KEYS.final(id))) !== null) return await clean(desk, id, []);
+  if ((await desk.records.plan(id)) !== null) return await opened(desk, id);
   const input = await openInput(desk, manifest);
   if (input === null) return await refuse(desk, manifest, [UNKNOWN_FILE]);
   const pass = new Pass(desk, manifest);
@@ -128,8 +130,10 @@ const UNKNOWN_FILE: LineError = {
 };
 
 async function openInput(desk: Desk, manifest: Manifest): Promise<AsyncIterable<Uint8Array> | null> {
+  if (!isFileId(manifest.inputFileId)) return null;
   const file = await readRecord(desk.storage, KEYS.fileRecord(manifest.inputFileId), RECORDS.file);
   if (file === null || file.tenant !== manifest.tenant || file.purpose !== 'batch') return null;
+  if (file.expiresAtMs !== null && file.expiresAtMs <= (await redisNowMs(desk.board))) return null;
   if ((await desk.storage.size(KEYS.fileTombstone(file.id))) !== null) return null;
   return await desk.storage.stream(KEYS.fileBytes(file.id));
 }

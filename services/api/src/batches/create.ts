@@ -13,6 +13,7 @@ import {
 import { admit, isRecovering, memoryShare } from '@spillway/redis';
 import { createRecord } from '@spillway/storage';
 import type { Api } from '../api.ts';
+import { within } from '../deadline.ts';
 import { badRequest, conflict, unavailable } from '../errors.ts';
 import { askRedis, recovering } from './live.ts';
 import { digestOf, readOrder, type BatchOrder } from './order.ts';
@@ -22,6 +23,9 @@ const EMPTY = Buffer.from('{}');
 
 /** Memory comes free as documents are settled, not at once. */
 const FULL_RETRY_SECONDS = 10;
+
+/** The batch stands already; its client need not wait for Redis. */
+const ANNOUNCE_LIMIT_MS = 2_000;
 
 /** Makes a batch. The manifest is what makes it: once it stands the answer is 200, whatever Redis does. */
 export async function createBatch(
@@ -93,7 +97,7 @@ function sameBatch(api: Api, standing: Manifest, requestDigest: string): Promise
 async function announce(api: Api, manifest: Manifest): Promise<void> {
   const { id, tenant, createdAtMs, expiresAtMs } = manifest;
   try {
-    const answer = await admit(api.board, id, { tenant, createdAtMs, expiresAtMs });
+    const answer = await within(ANNOUNCE_LIMIT_MS, admit(api.board, id, { tenant, createdAtMs, expiresAtMs }));
     if (answer === 'RECOVERING') api.log.info({ batch: id }, 'a new batch waits for the recovery');
   } catch (error) {
     api.log.warn({ err: error, batch: id }, 'a new batch waits for Redis');

@@ -11,7 +11,10 @@ export type Live = { readonly kind: 'live'; readonly state: BatchState } | { rea
 
 export async function readLive(api: Api, id: string): Promise<Live> {
   try {
-    const [state, recovering] = await within(READ_LIMIT_MS, Promise.all([readBatch(api.board, id), isRecovering(api.board)]));
+    const [state, recovering] = await within(
+      READ_LIMIT_MS,
+      Promise.all([readBatch(api.board, id), isRecovering(api.board)]),
+    );
     if (recovering) return { kind: 'unknown' };
     return state === null ? { kind: 'absent' } : { kind: 'live', state };
   } catch (error) {

@@ -20,10 +20,13 @@ export type BatchOrder = {
 export function readOrder(body: unknown): BatchOrder {
   if (!isJsonObject(body)) throw badRequest('The body must be a JSON object.', { code: 'invalid_type' });
   const inputFileId = requiredText(body, 'input_file_id');
-  if (inputFileId === '') throw badRequest("Invalid 'input_file_id': empty string.", { param: 'input_file_id', code: 'empty_string' });
-  if (inputFileId.length > FILE_ID_CHARACTERS) throw stringTooLong('input_file_id', FILE_ID_CHARACTERS, inputFileId.length);
+  if (inputFileId === '')
+    throw badRequest("Invalid 'input_file_id': empty string.", { param: 'input_file_id', code: 'empty_string' });
+  if (inputFileId.length > FILE_ID_CHARACTERS)
+    throw stringTooLong('input_file_id', FILE_ID_CHARACTERS, inputFileId.length);
   const endpoint = requiredText(body, 'endpoint');
-  if (!ENDPOINTS.includes(endpoint)) throw invalidValue('endpoint', endpoint, ENDPOINTS.map((name) => `'${name}'`).join(', '));
+  if (!ENDPOINTS.includes(endpoint))
+    throw invalidValue('endpoint', endpoint, ENDPOINTS.map((name) => `'${name}'`).join(', '));
   const completionWindow = requiredText(body, 'completion_window');
   const window = windowMs(completionWindow);
   if (window === null) {
@@ -43,7 +46,8 @@ export function readOrder(body: unknown): BatchOrder {
 /** Tells orders apart: the same Idempotency-Key must come with the same one. */
 export function digestOf(order: BatchOrder): string {
   const { inputFileId, endpoint, completionWindow, metadata, outputExpiresAfterSeconds } = order;
-  const pairs = metadata === null ? null : Object.entries(metadata).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  const pairs =
+    metadata === null ? null : Object.entries(metadata).toSorted(([left], [right]) => (left < right ? -1 : 1));
   return digest('order', JSON.stringify([inputFileId, endpoint, completionWindow, pairs, outputExpiresAfterSeconds]));
 }
 
@@ -91,5 +95,5 @@ function readMetadata(value: unknown): Record<string, string> | null {
 
 /** Characters as the hosted API counts them: one for each code point. */
 function characters(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }

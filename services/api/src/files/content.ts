@@ -20,7 +20,10 @@ export async function sendContent(
   const part = readRange(request.headers.range, size);
   if (part.kind === 'unsatisfiable') {
     const headers = { 'content-range': `bytes */${size}` };
-    throw new ApiError(416, `The file has ${size} bytes: the range lies beyond them.`, { code: 'range_not_satisfiable', headers });
+    throw new ApiError(416, `The file has ${size} bytes: the range lies beyond them.`, {
+      code: 'range_not_satisfiable',
+      headers,
+    });
   }
   const { start, end } = part.kind === 'whole' ? { start: 0, end: size } : part;
   if (part.kind === 'part') {

@@ -1,6 +1,6 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import { ApiError, badRequest, invalidType, invalidValue, missingParameter, stringTooLong } from '../errors.ts';
+import { badRequest, invalidType, invalidValue, missingParameter, stringTooLong, type ApiError } from '../errors.ts';
 import { checkExpiry } from './expiry.ts';
 import { isBatchInputName, safeName } from './name.ts';
 
@@ -44,13 +44,20 @@ export async function readForm(
 }
 
 /** The form once all of it was read. */
-export type CompleteForm = { readonly name: string; readonly bytes: number; readonly expiresAfterSeconds: number | null };
+export type CompleteForm = {
+  readonly name: string;
+  readonly bytes: number;
+  readonly expiresAfterSeconds: number | null;
+};
 
 export function completeForm(form: UploadForm): CompleteForm {
   if (form.file === null) throw missingParameter('file');
   if (form.purpose === null) throw missingParameter('purpose');
   const expires = form.anchor !== null || form.seconds !== null;
-  return { ...form.file, expiresAfterSeconds: expires ? checkExpiry('expires_after', form.anchor, form.seconds) : null };
+  return {
+    ...form.file,
+    expiresAfterSeconds: expires ? checkExpiry('expires_after', form.anchor, form.seconds) : null,
+  };
 }
 
 /** What the hosted API says of a file that is no batch input, whatever is wrong with it. */

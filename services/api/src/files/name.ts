@@ -33,6 +33,9 @@ export function attachmentHeader(name: string): string {
   const ascii = name.replaceAll(/[^\x20-\x7e]/gu, '_').replaceAll(/["\\]/g, '_');
   const plain = `attachment; filename="${ascii}"`;
   if (ascii === name) return plain;
-  const encoded = encodeURIComponent(name).replaceAll(/['()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
+  const encoded = encodeURIComponent(name).replaceAll(
+    /['()*]/g,
+    (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `${plain}; filename*=UTF-8''${encoded}`;
 }

@@ -14,8 +14,8 @@ export function watchPace(request: IncomingMessage, idleMs: number): Disposable 
   let bytes = socket.bytesRead;
   let sinceMs = Date.now();
   const look = (): void => {
-    const isOurs = request.isPaused();
-    if (socket.bytesRead - bytes >= LEAST_BYTES || request.complete || isOurs) {
+    // A paused request waits for our storage, not for its sender.
+    if (socket.bytesRead - bytes >= LEAST_BYTES || request.complete || request.isPaused()) {
       bytes = socket.bytesRead;
       sinceMs = Date.now();
     } else if (Date.now() - sinceMs >= idleMs) {

@@ -13,7 +13,10 @@ export const TENANT_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
 export const TENANT_NAME_FORM = '1 to 64 letters, digits, ".", "_" and "-", not beginning with "."';
 
 /** Reads a key file; each broken line is one problem that names it. */
-export function parseKeys(text: string): { readonly entries: readonly KeyEntry[]; readonly problems: readonly string[] } {
+export function parseKeys(text: string): {
+  readonly entries: readonly KeyEntry[];
+  readonly problems: readonly string[];
+} {
   const entries: KeyEntry[] = [];
   const problems: string[] = [];
   const lineOf = new Map<string, number>();
@@ -22,7 +25,8 @@ export function parseKeys(text: string): { readonly entries: readonly KeyEntry[]
     const read = parseLine(line);
     const number = index + 1;
     if (typeof read === 'string') problems.push(`line ${number}: ${read}`);
-    else if (lineOf.has(read.sha256)) problems.push(`line ${number}: the same key as in line ${lineOf.get(read.sha256)}`);
+    else if (lineOf.has(read.sha256))
+      problems.push(`line ${number}: the same key as in line ${lineOf.get(read.sha256)}`);
     else {
       entries.push(read);
       lineOf.set(read.sha256, number);

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { SetupError } from '@spillway/runtime';
+import { isLoopback, readConfig } from './config.ts';
+
+const YAML = `
+models:
+  small: { base_url: http://127.0.0.1:9001/v1, model: s }
+  large: { base_url: http://127.0.0.1:9002/v1, model: l }
+cascades:
+  invoices: { drafter: small, expert: large, accept_at: 0.9 }
+`;
+
+function fileOf(t: TestContext, text: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'spillway-config-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'spillway.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+function problemsOf(env: Record<string, string>): string {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof SetupError) return error.message;
+  }
+  return assert.fail('was accepted');
+}
+
+test('what is not set has its default', (t) => {
+  const config = readConfig({ SPILLWAY_CONFIG: fileOf(t, YAML), SPILLWAY_DATA_DIR: '/var/lib/spill way' });
+  assert.equal(config.host, '127.0.0.1');
+  assert.equal(config.port, 8080);
+  assert.equal(config.redisUrl, 'redis://127.0.0.1:6379');
+  assert.equal(config.namespace, 'spillway');
+  assert.equal(config.storageAddress, 'file:///var/lib/spill%20way');
+  assert.equal(config.keyFile, null);
+  assert.equal(config.limits.uploadBytes, 1024 ** 3);
+  assert.deepEqual(Object.keys(config.configuration.cascades), ['invoices']);
+});
+
+test('everything that is wrong is told at once', (t) => {
+  const path = fileOf(t, YAML.replace('expert: large', 'expert: huge').replace('0.9', '9'));
+  const told = problemsOf({ SPILLWAY_CONFIG: path, PORT: 'web', HOST: '0.0.0.0', SPILLWAY_MAX_UPLOAD_BYTES: '-1' });
+  assert.match(told, /^5 problems:/);
+  assert.match(told, /HOST: without keys the API listens on loopback only, got "0.0.0.0".*set SPILLWAY_API_KEYS/);
+  assert.match(told, /PORT: expected a whole number from 0 to 65535, got "web"/);
+  assert.match(told, /SPILLWAY_MAX_UPLOAD_BYTES: expected/);
+  assert.match(told, /SPILLWAY_DATA_DIR or SPILLWAY_STORAGE: expected one of them/);
+  assert.ok(told.includes(`${path}: cascades.invoices.accept_at: `), told);
+});
+
+test('a cascade that names an unknown model is told with its place', (t) => {
+  const path = fileOf(t, YAML.replace('expert: large', 'expert: huge'));
+  const told = problemsOf({ SPILLWAY_CONFIG: path, SPILLWAY_STORAGE: 's3://bucket/prefix' });
+  assert.match(told, /^\/.*: cascades\.invoices\.expert: .*one of models \(small, large\), got "huge"$/);
+});
+
+test('a missing configuration is one line', () => {
+  const rest = { SPILLWAY_DATA_DIR: '/tmp' };
+  assert.match(problemsOf(rest), /^SPILLWAY_CONFIG: expected the path/);
+  assert.match(
+    problemsOf({ ...rest, SPILLWAY_CONFIG: '/nowhere.yaml' }),
+    /^SPILLWAY_CONFIG: cannot read \/nowhere.yaml \(ENOENT\)$/,
+  );
+  const both = { SPILLWAY_DATA_DIR: '/tmp', SPILLWAY_STORAGE: 'file:///tmp' };
+  assert.match(problemsOf(both), /expected one of them/);
+});
+
+test('loopback is this machine only', () => {
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) assert.ok(isLoopback(host), host);
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example.com', 'localhost.example.com']) {
+    assert.ok(!isLoopback(host), host);
+  }
+});

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import multipart from '@fastify/multipart';
+import { LIMITS } from '@spillway/core';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { Api } from './api.ts';
+import { authenticate, type Caller } from './auth.ts';
+import { badRequest, unsupportedMediaType } from './errors.ts';
+import { live, ready } from './health.ts';
+import type { KeyRing } from './keys/ring.ts';
+import { replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
+import { routesOf, type Route } from './routes.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null on routes that need no key. */
+    caller: Caller | null;
+  }
+}
+
+/** Headers come at once or not at all. */
+const HEADERS_LIMIT_MS = 30_000;
+const LOOK_FOR_SLOW_HEADERS_MS = 5_000;
+
+/** A refused upload is read on for so long, unheard: a connection reset at once would take the answer with it. */
+const LINGER_MS = 5_000;
+
+const newRequestId = (): string => `req_${randomBytes(12).toString('hex')}`;
+
+/** The API as a server that does not listen yet. */
+export async function buildServer(api: Api, keys: KeyRing | null): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: false,
+    trustProxy: false,
+    genReqId: newRequestId,
+    bodyLimit: LIMITS.requestBodyBytes,
+    return503OnClosing: false,
+    connectionTimeout: 2 * api.limits.uploadIdleMs,
+    http: { headersTimeout: HEADERS_LIMIT_MS, connectionsCheckingInterval: LOOK_FOR_SLOW_HEADERS_MS },
+    frameworkErrors: (error, request, reply) => replyError(error, { request, reply, log: api.log }),
+    clientErrorHandler: (error, socket) => replyUnreadable(error, socket, newRequestId()),
+  });
+  app.decorateRequest('caller', null);
+  app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log: api.log }));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    if (request.is404) throw unknownRoute(request);
+  });
+  app.setNotFoundHandler((request) => {
+    throw unknownRoute(request);
+  });
+  logRequests(app, api);
+  parseBodies(app);
+  await app.register(multipart);
+  app.get('/health/live', live);
+  app.get('/health/ready', async (_request, reply) => {
+    const health = await ready(api);
+    if (!health.ok) reply.code(503).header('retry-after', '1');
+    return health;
+  });
+  const routes = routesOf(api);
+  for (const prefix of ['/v1', '']) {
+    await app.register(async (scope) => serve(scope, routes, keys), { prefix });
+  }
+  return app;
+}
+
+/** Serves the routes, each behind a key; their other methods are answered with 405. */
+function serve(scope: FastifyInstance, routes: readonly Route[], keys: KeyRing | null): void {
+  scope.addHook('onRequest', async (request) => {
+    request.caller = await authenticate(keys, request.headers.authorization);
+  });
+  for (const { method, url, limitMs, answer } of routes) {
+    scope.route({
+      method,
+      url,
+      ...(limitMs === null ? {} : { handlerTimeout: limitMs }),
+      handler: async (request, reply) => answer({ request, reply, ...addressOf(request) }),
+    });
+  }
+  for (const [url, methods] of Map.groupBy(routes, (route) => route.url)) {
+    const allowed = methods.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+    const refuse = async (request: FastifyRequest): Promise<never> => {
+      throw wrongMethod(request, allowed);
+    };
+    const others = scope.supportedMethods.filter((method) => !allowed.includes(method));
+    scope.route({ method: others, url, onRequest: refuse, handler: refuse });
+  }
+}
+
+function addressOf(request: FastifyRequest): { tenant: string; id: string } {
+  if (request.caller === null) throw new Error('A route of a tenant was reached without one');
+  const { id = '' } = request.params as { id?: string };
+  return { tenant: request.caller.tenant, id };
+}
+
+/** Bodies are JSON; an empty one is none, whatever it is called: SDKs and curl send such ones to cancel. */
+function parseBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    async (_request: FastifyRequest, text: string) => {
+      if (text === '') return undefined;
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        throw badRequest('The body could not be parsed as JSON.', { code: 'invalid_json' });
+      }
+    },
+  );
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => {
+    if (body.length > 0) throw unsupportedMediaType('application/json');
+    return undefined;
+  });
+}
+
+/** One line for each request: changes and failures always, looking only at `debug`. */
+function logRequests(app: FastifyInstance, api: Api): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { raw, method, caller } = request;
+    const level = reply.statusCode >= 500 ? 'warn' : method === 'GET' || method === 'HEAD' ? 'debug' : 'info';
+    const { url: route = null } = request.routeOptions;
+    const { id } = (route === null ? {} : request.params) as { id?: string };
+    const fields = { status: reply.statusCode, ms: Math.round(reply.elapsedTime), request: request.id };
+    api.log[level]({ method, route, id, tenant: caller?.tenant, ...fields }, 'request');
+    if (raw.complete) return;
+    const linger = setTimeout(() => raw.destroy(), LINGER_MS);
+    raw.once('close', () => clearTimeout(linger));
+  });
+}

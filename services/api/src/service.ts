@@ -1,0 +1,62 @@
+import { openBoard } from '@spillway/redis';
+import { listenError, SetupError, type Life } from '@spillway/runtime';
+import { openStorage, StorageError, type Storage } from '@spillway/storage';
+import type { FastifyInstance } from 'fastify';
+import type { ApiConfig } from './config.ts';
+import { KeyRing } from './keys/ring.ts';
+import { Records } from './records.ts';
+import { buildServer } from './server.ts';
+
+/** Requests in work are finished when the process is told to stop; what takes longer is cut off. */
+const DRAIN_MS = 20_000;
+
+/** Starts the API: all that it needs is opened and proved before it listens. */
+export async function startApi(config: ApiConfig, life: Life): Promise<void> {
+  const { log } = life;
+  const keys = config.keyFile === null ? null : await KeyRing.open(config.keyFile, log);
+  const storage = await openProvedStorage(config.storageAddress);
+  life.defer(() => storage[Symbol.asyncDispose]());
+  const board = await openBoard({ address: config.redisUrl, namespace: config.namespace, log });
+  life.defer(() => board[Symbol.asyncDispose]());
+  const app = await buildServer(
+    {
+      storage,
+      board,
+      records: new Records(storage),
+      log,
+      configuration: config.configuration,
+      configuredAtMs: config.configuredAtMs,
+      limits: config.limits,
+    },
+    keys,
+  );
+  life.defer(() => drain(app));
+  const address = await listen(app, config);
+  const port = Number(new URL(address).port);
+  life.ready({ address, port, tenants: keys === null ? 'one, without keys' : 'by key' });
+}
+
+async function openProvedStorage(address: string): Promise<Storage> {
+  try {
+    const storage = await openStorage(address);
+    await storage.prove();
+    return storage;
+  } catch (error) {
+    if (error instanceof StorageError) throw new SetupError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function listen(app: FastifyInstance, { host, port }: ApiConfig): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (error) {
+    throw listenError(error as NodeJS.ErrnoException, host, port, 'PORT');
+  }
+}
+
+async function drain(app: FastifyInstance): Promise<void> {
+  const limit = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+  await app.close();
+  clearTimeout(limit);
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { after, before, test } from 'node:test';
+import OpenAI from 'openai';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { startTestApi, type TestApi } from './api-under-test.ts';
+import { errorOf, json, send } from './raw-http.ts';
+
+let redis: RedisServer;
+let api: TestApi;
+
+before(async () => {
+  redis = await startRedis();
+  api = await startTestApi({ redisUrl: redis.url });
+});
+after(async () => {
+  await api[Symbol.asyncDispose]();
+  await redis.stop();
+});
+
+const REQUEST_ID = /^req_[0-9a-f]{24}$/;
+
+/** What comes back for these bytes, until the server closes the connection. */
+async function talk(bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
+  socket.write(bytes);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
+}
+
+test('the models are the cascades', async () => {
+  const models = await api.client().models.list();
+  const created = 1_700_000_000;
+  assert.deepEqual(models.data, [
+    { id: 'invoices', object: 'model', created, owned_by: 'spillway' },
+    { id: 'letters', object: 'model', created, owned_by: 'spillway' },
+  ]);
+  assert.deepEqual({ ...(await api.client().models.retrieve('letters')) }, models.data[1]);
+  for (const name of ['nope', 'small', '__proto__', 'constructor', 'toString']) {
+    const answer = await send(`${api.url}/v1/models/${name}`);
+    assert.equal(answer.status, 404);
+    assert.deepEqual(errorOf(answer), {
+      message: `The model '${name}' does not exist.`,
+      type: 'invalid_request_error',
+      param: 'model',
+      code: 'model_not_found',
+    });
+  }
+});
+
+test('the routes answer without /v1 too', async () => {
+  const client = new OpenAI({ apiKey: 'none', baseURL: api.url, maxRetries: 0 });
+  assert.equal((await client.models.list()).data.length, 2);
+  assert.deepEqual((await client.batches.list()).data, []);
+  assert.deepEqual((await client.files.list()).data, []);
+});
+
+test('every answer has a request id of its own, which the SDK finds', async () => {
+  const seen = new Set<string | undefined>();
+  for (const path of [
+    '/v1/models',
+    '/v1/nope',
+    '/v1/batches/x',
+    '/health/live',
+    '/v1/files?limit=x',
+    '/v1/files/%zz',
+  ]) {
+    const answer = await send(`${api.url}${path}`, { headers: { 'x-request-id': 'mine', 'request-id': 'mine' } });
+    assert.match(String(answer.headers['x-request-id']), REQUEST_ID, path);
+    seen.add(String(answer.headers['x-request-id']));
+  }
+  assert.equal(seen.size, 6);
+  assert.match((await api.client().models.retrieve('letters'))._request_id ?? '', REQUEST_ID);
+});
+
+test('an unknown route is a 404 in the envelope, whatever comes with it', async () => {
+  for (const path of [
+    '/',
+    '/v1',
+    '/v1/',
+    '/v1/nope',
+    '/v2/batches',
+    '/v1/batches/a/b/c',
+    '/metrics',
+    '//',
+    '/v1//files',
+  ]) {
+    const answer = await send(`${api.url}${path}?secret=1`);
+    assert.equal(answer.status, 404, path);
+    assert.deepEqual(errorOf(answer), {
+      message: `Invalid URL (GET ${path})`,
+      type: 'invalid_request_error',
+      param: null,
+      code: 'unknown_url',
+    });
+  }
+  assert.equal((await send(`${api.url}/v1/files/`)).status, 404);
+  const odd = await send(`${api.url}/v1/nope`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{',
+  });
+  assert.equal(odd.status, 404);
+  const long = await send(`${api.url}/v1/batches/${'x'.repeat(5_000)}`);
+  assert.equal(long.status, 404);
+  assert.ok(long.body.length < 1_000);
+});
+
+test('a wrong method is a 405 that names the right ones', async () => {
+  const cases: [string, string, string][] = [
+    ['PUT', '/v1/files', 'POST, GET, HEAD'],
+    ['PATCH', '/v1/files/x', 'GET, HEAD, DELETE'],
+    ['POST', '/v1/files/x/content', 'GET, HEAD'],
+    ['DELETE', '/v1/batches/x', 'GET, HEAD'],
+    ['GET', '/v1/batches/x/cancel', 'POST'],
+    ['HEAD', '/v1/batches/x/cancel', 'POST'],
+    ['DELETE', '/batches', 'POST, GET, HEAD'],
+    ['POST', '/v1/models', 'GET, HEAD'],
+  ];
+  for (const [method, path, allow] of cases) {
+    const answer = await send(`${api.url}${path}`, { method });
+    assert.deepEqual([answer.status, answer.headers.allow], [405, allow], `${method} ${path}`);
+    if (method !== 'HEAD') assert.equal(errorOf(answer).code, 'method_not_supported');
+  }
+});
+
+test('HEAD is GET without the body', async () => {
+  const [head, get] = [await send(`${api.url}/v1/models`, { method: 'HEAD' }), await send(`${api.url}/v1/models`)];
+  assert.equal(head.status, 200);
+  assert.equal(head.headers['content-length'], String(get.body.length));
+  assert.equal(head.body.length, 0);
+});
+
+test('a broken address is a 400 in the envelope', async () => {
+  const answer = await send(`${api.url}/v1/files/%zz`);
+  assert.equal(answer.status, 400);
+  assert.equal(errorOf(answer).type, 'invalid_request_error');
+});
+
+test('what is no HTTP is answered in the envelope, and the connection closed', async () => {
+  for (const [bytes, status] of [
+    ['hello\r\n\r\n', 400],
+    ['GET /v1/models HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n', 400],
+    [`GET /v1/models HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['POST /v1/batches HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
+  ] as const) {
+    const answer = await talk(bytes);
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), bytes.slice(0, 40));
+    assert.match(answer, /x-request-id: req_[0-9a-f]{24}\r\n/);
+    const { error } = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n'))) as { error: object };
+    assert.deepEqual(Object.keys(error), ['message', 'type', 'param', 'code']);
+  }
+  assert.equal((await send(`${api.url}/v1/models`)).status, 200);
+});
+
+test('a request that says nothing of the sort is not understood as JSON', async () => {
+  const answer = await send(`${api.url}/v1/batches`, { method: 'POST' });
+  assert.equal(answer.status, 400);
+  assert.equal(json(answer)['error'] !== undefined, true);
+});

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { toFile, OpenAI } from 'openai';
+import { parseKeys } from '../../services/api/src/keys/file.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { Service } from '../support/service.ts';
+import { YAML } from './api-under-test.ts';
+
+const KEYS_MAIN = fileURLToPath(new URL('../../services/api/src/keys/main.ts', import.meta.url));
+
+let redis: RedisServer;
+let directory: string;
+let env: Record<string, string>;
+
+before(async () => {
+  redis = await startRedis();
+  directory = await mkdtemp(join(tmpdir(), 'spillway-api-process-'));
+  await writeFile(join(directory, 'spillway.yaml'), YAML);
+  env = {
+    PORT: '0',
+    REDIS_URL: redis.url,
+    SPILLWAY_CONFIG: join(directory, 'spillway.yaml'),
+    SPILLWAY_DATA_DIR: join(directory, 'data'),
+  };
+});
+after(async () => {
+  await redis.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** What a process that cannot start says, and its exit code. */
+async function failure(over: Record<string, string>): Promise<{ code: number | null; said: string }> {
+  await using api = new Service('api', { ...env, ...over });
+  await once(api.child, 'exit');
+  return { code: api.child.exitCode, said: api.stderr };
+}
+
+async function runKeys(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [KEYS_MAIN, ...args], {
+    cwd: directory,
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  await once(child, 'close');
+  return { code: child.exitCode, out, err };
+}
+
+test('it says ready, serves, and stops cleanly on SIGTERM', async () => {
+  await using api = new Service('api', env);
+  const { port } = await api.ready();
+  const client = new OpenAI({ apiKey: 'none', baseURL: `http://127.0.0.1:${String(port)}/v1` });
+  assert.equal((await client.models.list()).data.length, 2);
+  assert.equal(await api.stop(), 0);
+});
+
+test('what is wrong with its surroundings is one line that says what to do', async () => {
+  const taken = createServer();
+  taken.listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const port = String((taken.address() as AddressInfo).port);
+  const closed = join(directory, 'closed');
+  await mkdir(closed, { mode: 0o500 });
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ PORT: port }, new RegExp(`^spillway api: Port ${port} on 127\\.0\\.0\\.1 is taken: .*set PORT to another one$`)],
+    [
+      { HOST: '0.0.0.0' },
+      /^spillway api: HOST: without keys the API listens on loopback only, .*set SPILLWAY_API_KEYS/,
+    ],
+    [
+      { SPILLWAY_API_KEYS: '/nowhere' },
+      /^spillway api: SPILLWAY_API_KEYS: cannot read \/nowhere \(ENOENT\): make it with/,
+    ],
+    [{ SPILLWAY_CONFIG: '/nowhere' }, /^spillway api: SPILLWAY_CONFIG: cannot read \/nowhere \(ENOENT\)$/],
+    [
+      { SPILLWAY_DATA_DIR: '', SPILLWAY_STORAGE: 'ftp://x' },
+      /^spillway api: Bad storage address "ftp:\/\/x": expected file:/,
+    ],
+    [{ REDIS_URL: 'http://x' }, /^spillway api: REDIS_URL: expected redis:/],
+  ];
+  if (process.getuid?.() !== 0) cases.push([{ SPILLWAY_DATA_DIR: join(closed, 'data') }, /^spillway api: .*closed/]);
+  for (const [over, expected] of cases) {
+    const { code, said } = await failure(over);
+    assert.equal(code, 1);
+    assert.match(said.trimEnd(), expected);
+    assert.equal(said.trimEnd().split('\n').length, 1, said);
+  }
+  taken.close();
+  await chmod(closed, 0o700);
+});
+
+test('a broken configuration and a broken key file tell all their problems at once', async () => {
+  const yaml = join(directory, 'broken.yaml');
+  await writeFile(
+    yaml,
+    YAML.replace('0.9', '9').replace('expert: large, accept_at: 0.8', 'expert: huge, accept_at: 0.8, color: red'),
+  );
+  const { code, said } = await failure({ SPILLWAY_CONFIG: yaml, PORT: 'x' });
+  assert.equal(code, 1);
+  for (const part of [
+    '3 problems',
+    'PORT: expected',
+    `${yaml}: cascades.invoices.accept_at: `,
+    `${yaml}: cascades.letters: `,
+  ]) {
+    assert.ok(said.includes(part), `${part} in ${said}`);
+  }
+  const keys = join(directory, 'broken.jsonl');
+  await writeFile(keys, '{}\nnot json\n');
+  const broken = await failure({ SPILLWAY_API_KEYS: keys });
+  assert.match(broken.said, /line 1: tenant: expected.*\n.*line 2: expected a JSON object/);
+});
+
+test('keys are made, used, listed and removed, and never logged', async () => {
+  const file = join(directory, 'keys', 'keys.jsonl');
+  const made = await runKeys('add', '--tenant', 'acme', '--file', file);
+  assert.equal(made.code, 0, made.err);
+  const key = made.out.trim();
+  assert.match(key, /^sk-spillway-[A-Za-z0-9_-]{43}$/);
+  assert.ok(!made.err.includes(key));
+  const text = await readFile(file, 'utf8');
+  assert.ok(!text.includes(key));
+  assert.equal(parseKeys(text).entries[0]?.tenant, 'acme');
+  assert.equal((await stat(file)).mode & 0o077, 0, 'others can read the file');
+  await runKeys('add', '--tenant', 'boss', '--role', 'admin', '--file', file);
+
+  await using api = new Service('api', { ...env, SPILLWAY_API_KEYS: file, HOST: '0.0.0.0', LOG_LEVEL: 'trace' });
+  const { port } = await api.ready();
+  const client = new OpenAI({ apiKey: key, baseURL: `http://127.0.0.1:${String(port)}/v1`, maxRetries: 0 });
+  await client.files.create({
+    file: await toFile(Buffer.from('{"secret":"in the file"}\n'), 'a.jsonl'),
+    purpose: 'batch',
+  });
+  await assert.rejects(client.batches.retrieve('batch_x'), OpenAI.NotFoundError);
+  await api.stop();
+  const logged = JSON.stringify(api.lines);
+  assert.ok(logged.includes('"tenant":"acme"'));
+  for (const secret of [key, 'in the file', 'Bearer']) assert.ok(!logged.includes(secret), secret);
+
+  const listed = await runKeys('list', '--file', file);
+  assert.match(listed.out, /^[0-9a-f]{12} {2}tenant {2}acme\n[0-9a-f]{12} {2}admin {3}boss\n$/);
+  assert.equal((await runKeys('remove', '--tenant', 'acme', '--file', file)).code, 0);
+  assert.deepEqual(
+    parseKeys(await readFile(file, 'utf8')).entries.map(({ tenant }) => tenant),
+    ['boss'],
+  );
+});
+
+test('a wrong use of the key command says what is right, and changes nothing', async () => {
+  const cases: [string[], RegExp][] = [
+    [[], /expected one command/],
+    [['grant'], /unknown command "grant"/],
+    [['add'], /--tenant: expected 1 to 64/],
+    [['add', '--tenant', '../x'], /--tenant/],
+    [['add', '--tenant', 'x', '--role', 'god'], /--role: expected one of tenant, admin/],
+    [['add', '--color', 'red'], /--color/],
+    [['remove', '--tenant', 'nobody'], /no such key/],
+  ];
+  for (const [args, expected] of cases) {
+    const { code, err } = await runKeys(...args);
+    assert.equal(code, 1, args.join(' '));
+    assert.match(err, expected);
+  }
+  assert.equal((await runKeys('list')).out, '');
+});

@@ -1,0 +1,211 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { OpenAI, toFile } from 'openai';
+import { startModelServer, type ModelServer, type ModelServerOptions } from './model-server.ts';
+import { startRedis, type RedisServer } from './redis.ts';
+import { Service, type ServiceName } from './service.ts';
+
+type Model = { readonly concurrency?: number; readonly max_tries?: number; readonly timeout_s?: number };
+
+export type SystemOptions = {
+  readonly drafter?: ModelServerOptions;
+  readonly expert?: ModelServerOptions;
+  readonly models?: { readonly small?: Model; readonly large?: Model };
+  readonly onDeadline?: 'error' | 'draft';
+  /** Lines of YAML below `models:` and below `cascades:`, for cascades beside `test`. */
+  readonly moreModels?: string;
+  readonly moreCascades?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly redis?: { readonly maxmemory?: string };
+};
+
+/** A line of a results file. */
+export type ResultLine = {
+  readonly custom_id: string;
+  readonly response: { readonly status_code: number; readonly body: Record<string, never> } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly cascade?: { readonly tier: string; readonly escalated: boolean; readonly reason: string | null } & Record<
+    string,
+    unknown
+  >;
+};
+
+/** The whole system as real processes: Redis, two model servers, and the services that a test asks for. */
+export class System implements AsyncDisposable {
+  readonly redis: RedisServer;
+  readonly drafterModel: ModelServer;
+  readonly expertModel: ModelServer;
+  readonly directory: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #services: Service[] = [];
+  #client: OpenAI | null = null;
+
+  private constructor(
+    redis: RedisServer,
+    models: readonly [ModelServer, ModelServer],
+    directory: string,
+    env: Readonly<Record<string, string>>,
+  ) {
+    this.redis = redis;
+    [this.drafterModel, this.expertModel] = models;
+    this.directory = directory;
+    this.#env = env;
+  }
+
+  static async create(options: SystemOptions = {}): Promise<System> {
+    const redis = await startRedis(options.redis);
+    const drafter = await startModelServer({ role: 'drafter', ...options.drafter });
+    const expert = await startModelServer({ role: 'expert', ...options.expert });
+    const directory = await mkdtemp(join(tmpdir(), 'spillway-test-'));
+    await writeFile(join(directory, 'spillway.yaml'), yamlOf(options, drafter.baseURL, expert.baseURL));
+    const env = {
+      REDIS_URL: redis.url,
+      SPILLWAY_CONFIG: join(directory, 'spillway.yaml'),
+      SPILLWAY_DATA_DIR: join(directory, 'data'),
+      SPILLWAY_NAMESPACE: 'test',
+      SPILLWAY_LEASE_MS: '1500',
+      SPILLWAY_LOCK_MS: '2000',
+      SPILLWAY_SWEEP_MS: '1000',
+      SPILLWAY_RECOVERY_MS: '100',
+      SPILLWAY_POLL_MS: '25',
+      SPILLWAY_DRAIN_MS: '3000',
+      PORT: '0',
+      ...options.env,
+    };
+    return new System(redis, [drafter, expert], directory, env);
+  }
+
+  /** The system with one process of each service, ready. */
+  static async start(options: SystemOptions = {}): Promise<System> {
+    const system = await System.create(options);
+    await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
+    await system.admitted();
+    return system;
+  }
+
+  /** Starts one more process of a service and waits until it is ready. */
+  async run(name: ServiceName, env: Readonly<Record<string, string>> = {}): Promise<Service> {
+    const service = new Service(name, { ...this.#env, ...env });
+    this.#services.push(service);
+    const ready = await service.ready();
+    if (name === 'api') {
+      const baseURL = `http://127.0.0.1:${String(ready['port'])}/v1`;
+      this.#client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0 });
+    }
+    return service;
+  }
+
+  get client(): OpenAI {
+    if (this.#client === null) throw new Error('no API was started');
+    return this.#client;
+  }
+
+  get services(): readonly Service[] {
+    return this.#services;
+  }
+
+  /** Until Redis is no longer recovering: the API takes batches. */
+  async admitted(): Promise<void> {
+    await until(async () => {
+      const [epoch, info] = await Promise.all([
+        this.redis.client.get('{test}:epoch'),
+        this.redis.client.info('server'),
+      ]);
+      return epoch !== null && info.includes(`run_id:${epoch}`);
+    });
+  }
+
+  /** Uploads prompts as a batch file and creates a batch of it. */
+  async submit(prompts: readonly string[], options: SubmitOptions = {}): Promise<OpenAI.Batch> {
+    const text = prompts
+      .map((prompt, index) => requestLine(prompt, options.id?.(index) ?? `doc-${index}`, options))
+      .join('\n');
+    const input = await toFile(Buffer.from(`${text}\n`), 'input.jsonl');
+    const file = await this.client.files.create({ file: input, purpose: 'batch' });
+    return await this.client.batches.create({
+      input_file_id: file.id,
+      endpoint: '/v1/chat/completions',
+      completion_window: (options.window ?? '24h') as '24h',
+    });
+  }
+
+  /** Polls a batch until it has ended, or fits. */
+  async settled(id: string, fits: (batch: OpenAI.Batch) => boolean = isOver, limitMs = 60_000): Promise<OpenAI.Batch> {
+    let batch: OpenAI.Batch | null = null;
+    await until(async () => {
+      batch = await this.client.batches.retrieve(id).catch(() => batch);
+      return batch !== null && fits(batch);
+    }, limitMs).catch((error: unknown) => {
+      throw new Error(`${id} stayed ${JSON.stringify(batch)}\n${this.complaints()}`, { cause: error });
+    });
+    return batch as unknown as OpenAI.Batch;
+  }
+
+  /** The lines of a results file. */
+  async lines(fileId: string | null | undefined): Promise<ResultLine[]> {
+    if (fileId == null) return [];
+    const text = await (await this.client.files.content(fileId)).text();
+    if (!text.endsWith('\n')) throw new Error('a results file ends with a newline');
+    return text
+      .slice(0, -1)
+      .split('\n')
+      .map((line) => JSON.parse(line) as ResultLine);
+  }
+
+  /** Warnings and errors that the services logged. */
+  complaints(): string {
+    const bad = this.#services.flatMap((service) =>
+      service.lines.filter((line) => ['warn', 'error', 'fatal'].includes(String(line['level']))),
+    );
+    return bad.map((line) => JSON.stringify(line)).join('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#services.map((service) => service.kill()));
+    await Promise.all([this.drafterModel, this.expertModel].map((server) => server[Symbol.asyncDispose]()));
+    await this.redis.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export type SubmitOptions = {
+  readonly id?: (index: number) => string;
+  readonly window?: string;
+  readonly model?: string;
+  readonly body?: Readonly<Record<string, unknown>>;
+};
+
+export function requestLine(prompt: string, customId: string, options: SubmitOptions = {}): string {
+  const messages = [{ role: 'user', content: prompt }];
+  const body = { model: options.model ?? 'test', messages, ...options.body };
+  return JSON.stringify({ custom_id: customId, method: 'POST', url: '/v1/chat/completions', body });
+}
+
+export const isOver = (batch: OpenAI.Batch): boolean =>
+  ['completed', 'failed', 'expired', 'cancelled'].includes(batch.status);
+
+/** Waits for a state that has no event to wait for; the limit makes a wrong one fail. */
+export async function until(fits: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!(await fits())) {
+    if (performance.now() > end) throw new Error(`not so after ${limitMs} ms`);
+    await delay(20);
+  }
+}
+
+function yamlOf(options: SystemOptions, drafter: string, expert: string): string {
+  const model = (name: string, baseURL: string, spec: Model = {}): string => {
+    const fields = { base_url: baseURL, model: name, timeout_s: 10, price: { input: 1, output: 2 }, ...spec };
+    return `  ${name}: ${JSON.stringify(fields)}`;
+  };
+  return `models:
+${model('small', drafter, options.models?.small)}
+${model('large', expert, options.models?.large)}
+${options.moreModels ?? ''}
+cascades:
+  test: { drafter: small, expert: large, accept_at: 0.8, on_deadline: ${options.onDeadline ?? 'error'} }
+${options.moreCascades ?? ''}
+`;
+}

@@ -2,11 +2,12 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { freePort } from './redis.ts';
 
 /** A real S3 server of the test's own. */
 export type Radosgw = AsyncDisposable & {
@@ -72,11 +73,9 @@ async function start(directory: string, daemons: ChildProcess[]) {
   daemon('radosgw', '-n', 'client.rgw');
   await listening(gatewayPort, daemons);
   const keys = { accessKey: 'spillway', secretKey: randomUUID() };
-  await finish(
-    'radosgw-admin',
-    ...['-c', configuration, 'user', 'create', '--uid', 'spillway', '--display-name', 'spillway'],
-    ...['--access-key', keys.accessKey, '--secret-key', keys.secretKey],
-  );
+  const user = ['--uid', 'spillway', '--display-name', 'spillway'];
+  const secrets = ['--access-key', keys.accessKey, '--secret-key', keys.secretKey];
+  await finish('radosgw-admin', '-c', configuration, 'user', 'create', ...user, ...secrets);
   return { endpoint: `http://127.0.0.1:${gatewayPort}`, ...keys };
 }
 
@@ -165,14 +164,4 @@ async function kill(daemon: ChildProcess): Promise<void> {
   const ended = once(daemon, 'exit');
   daemon.kill('SIGKILL');
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -7,7 +7,12 @@ import { startModelServer, type ModelServer, type ModelServerOptions } from './m
 import { startRedis, type RedisServer } from './redis.ts';
 import { Service, type ServiceName } from './service.ts';
 
-type Model = { readonly concurrency?: number; readonly max_tries?: number; readonly timeout_s?: number };
+type Model = {
+  readonly base_url?: string;
+  readonly concurrency?: number;
+  readonly max_tries?: number;
+  readonly timeout_s?: number;
+};
 
 export type SystemOptions = {
   readonly drafter?: ModelServerOptions;

@@ -34,7 +34,9 @@ export async function recoverIfNeeded(desk: Desk, token: string): Promise<boolea
     if (!restored.has(batch)) await clean(desk, batch, []);
   }
   const done = await finishRecovery(desk.board, recovery);
-  desk.log.warn({ batches: restored.size, done }, 'recovered what Redis forgot from storage');
+  // An empty Redis beside an empty storage is a first start.
+  const level = restored.size === 0 ? 'info' : 'warn';
+  desk.log[level]({ batches: restored.size, done }, 'recovered what Redis forgot from storage');
   return true;
 }
 

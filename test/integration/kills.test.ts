@@ -104,19 +104,20 @@ test('a document that kills its worker harms no other: it runs alone and gets an
   await Promise.all([start('drafter'), start('expert')]);
   await system.admitted();
   const { id } = await system.submit(['a', 'poison', ...Array.from({ length: 30 }, (_, index) => `${index}`)]);
-  let over = false;
+  const over = new AbortController();
   const keepAlive = async (name: 'drafter' | 'expert'): Promise<void> => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const alive = system.services.some((service) => service.name === name && service.child.signalCode === null);
       if (!alive) await start(name);
       await until(
-        async () => over || system.services.every((one) => one.name !== name || one.child.signalCode !== null),
+        async () =>
+          over.signal.aborted || system.services.every((one) => one.name !== name || one.child.signalCode !== null),
         90_000,
       );
     }
   };
   const keeping = Promise.all([keepAlive('drafter'), keepAlive('expert')]);
-  const batch = await system.settled(id, undefined, 90_000).finally(() => (over = true));
+  const batch = await system.settled(id, undefined, 90_000).finally(() => over.abort());
   await keeping;
   const { errors, output } = await wholeResults(system, batch, docIds(32));
   assert.deepEqual(

@@ -1,4 +1,4 @@
-import { NO_USAGE, type Counter, type Counts, nanoUsd } from './account.ts';
+import { NO_USAGE, type Counts, nanoUsd } from './account.ts';
 import type { Usage } from './completion.ts';
 import { resultLineId } from './ids.ts';
 import type { Answer, DocumentJob, Draft, NoAnswer } from './job.ts';
@@ -143,14 +143,14 @@ function waitsOf(
 }
 
 function tokens(tier: 'draft' | 'expert', usage: Usage, price: Parameters<typeof nanoUsd>[1]): Partial<Counts> {
-  const counts: Partial<Record<string, number>> = {
+  const counts = {
     [`${tier}InputTokens`]: usage.inputTokens,
     [`${tier}CachedTokens`]: usage.cachedTokens,
     [`${tier}OutputTokens`]: usage.outputTokens,
     [`${tier}ReasoningTokens`]: usage.reasoningTokens,
     [`${tier}NanoUsd`]: nanoUsd(usage, price),
   };
-  return counts as Partial<Record<Counter, number>>;
+  return counts;
 }
 
 function countsOf(job: DocumentJob, ending: Ending, ok: boolean): Partial<Counts> {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { findRedisBinary } from '../../services/playground/src/local/redis-binary.ts';
 
 /** A real Redis of a test's own: append-only file, no eviction, its own port and directory. */
 export type RedisServer = AsyncDisposable & {
@@ -19,16 +20,16 @@ export type RedisServer = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
-const BINARY = process.env['SPILLWAY_REDIS_BINARY'] ?? 'redis-server';
-
 export async function startRedis(options: { maxmemory?: string } = {}): Promise<RedisServer> {
+  const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+  const binary = await findRedisBinary({ env: process.env, tell, signal: new AbortController().signal });
   const directory = await mkdtemp(join(tmpdir(), 'spillway-redis-'));
   const port = await freePort();
   const launch = () => {
     const args = ['--port', String(port), '--dir', directory, '--bind', '127.0.0.1', '--save', ''];
     args.push('--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction');
-    args.push('--maxmemory', options.maxmemory ?? '0', '--enable-debug-command', 'local');
-    return spawn(BINARY, args, { stdio: 'ignore' });
+    args.push('--maxmemory', options.maxmemory ?? '0');
+    return spawn(binary.path, args, { argv0: binary.name, stdio: 'ignore' });
   };
   let server = launch();
   const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, retryStrategy: () => 50 });

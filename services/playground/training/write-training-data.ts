@@ -4,6 +4,7 @@
  *   node write-training-data.ts shards DIRECTORY SPLIT COUNT      → SPLIT.tokens.u16 and SPLIT.lengths.u16
  * Tokens come from the server's own tokenizer, so that training and serving cannot drift apart.
  */
+import { once } from 'node:events';
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAnswer } from '../src/documents/answer.ts';
@@ -30,7 +31,7 @@ async function writeShards(directory: string, split: Split, count: number): Prom
     const prompt = [...encodeTurns(tokenizer, [{ role: 'user', content: text }]), ASSISTANT];
     const all = [...prompt, ...tokenizer.encode(writeAnswer(truth)), END];
     lengths.set([all.length, prompt.length, Math.round(difficulty * 1000)], seed * 3);
-    if (!tokens.write(Buffer.from(Uint16Array.from(all).buffer))) await new Promise((resolve) => tokens.once('drain', resolve));
+    if (!tokens.write(Buffer.from(Uint16Array.from(all).buffer))) await once(tokens, 'drain');
   }
   await new Promise<void>((resolve, reject) => {
     tokens.on('error', reject);

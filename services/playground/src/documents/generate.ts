@@ -40,7 +40,6 @@ const COMPANY_FORMS = ['Ltd', 'GmbH', 'SA', 'AG', 'AB', 'Inc', '& Co'] as const;
 /** The hardest documents lose about one character in thirty; twice that and the labels can no longer be told apart. */
 const STRONGEST_NOISE = 0.035;
 
-
 /** The lines above the sums: who, where, what kind of paper. */
 function writeHead(random: Random, place: Place, type: DocumentType, words: Words, difficulty: number): string[] {
   const number = String(random.between(100, 9999));
@@ -59,7 +58,12 @@ function writeHead(random: Random, place: Place, type: DocumentType, words: Word
 }
 
 /** Which way the currency is told: at every sum, or once for the whole document. */
-function drawStyle(random: Random, place: Place, difficulty: number, shifted: boolean): SumStyle & { announced: boolean } {
+function drawStyle(
+  random: Random,
+  place: Place,
+  difficulty: number,
+  shifted: boolean,
+): SumStyle & { announced: boolean } {
   const announced = random.chance(0.15 + 0.2 * difficulty);
   const symbol = announced ? '' : random.pick(place.symbols);
   const layout = shifted ? random.pick(['pipes', 'reversed', 'columns'] as const) : drawLayout(random, difficulty);
@@ -73,7 +77,13 @@ function writeForeign(random: Random, place: Place, totalCents: number, style: S
   return `(= ${writeSum(Math.round(totalCents * rate), { ...style, symbol: random.pick(others) })})`;
 }
 
-function composeLines(random: Random, type: DocumentType, place: Place, difficulty: number, shifted: boolean): { lines: string[]; totalCents: number } {
+function composeLines(
+  random: Random,
+  type: DocumentType,
+  place: Place,
+  difficulty: number,
+  shifted: boolean,
+): { lines: string[]; totalCents: number } {
   const words = WORDS[random.pick(place.languages)];
   const trapProbability = 0.05 + 0.6 * difficulty;
   const sums = drawSums(random, type, () => random.chance(trapProbability));
@@ -86,7 +96,8 @@ function composeLines(random: Random, type: DocumentType, place: Place, difficul
   if (style.announced) lines.push(`${words.allAmountsIn} ${place.currency}`);
   lines.push(...layOutSums(random, sums.lines, words, style));
   if (random.chance(0.35 * difficulty)) lines.push(writeForeign(random, place, sums.totalCents, style));
-  if (random.chance(0.4)) lines.push(`IBAN ${place.accountPrefix}${random.between(10, 99)} ${random.between(1000, 9999)}`);
+  if (random.chance(0.4))
+    lines.push(`IBAN ${place.accountPrefix}${random.between(10, 99)} ${random.between(1000, 9999)}`);
   return { lines, totalCents: sums.totalCents };
 }
 

@@ -30,7 +30,10 @@ export function writeSum(cents: number, style: SumStyle): string {
 
 /** Lays the sums out, one or more lines of text for all of them. */
 export function layOutSums(random: Random, sums: readonly Sum[], words: Words, style: SumStyle): string[] {
-  const cells = sums.map((sum) => ({ label: random.pick(words.labels[sum.label]), amount: writeSum(sum.cents, style) }));
+  const cells = sums.map((sum) => ({
+    label: random.pick(words.labels[sum.label]),
+    amount: writeSum(sum.cents, style),
+  }));
   switch (style.layout) {
     case 'colon':
       return cells.map(({ label, amount }) => `${label}: ${amount}`);

@@ -11,7 +11,22 @@ const DIGIT_CONFUSIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const LETTER_CONFUSIONS: Readonly<Record<string, string>> = {
-  a: 'o', c: 'e', e: 'c', g: 'q', h: 'b', i: 'l', l: '1', n: 'u', o: '0', r: 'n', s: '5', t: 'f', u: 'v', B: '8', O: '0', S: '5',
+  a: 'o',
+  c: 'e',
+  e: 'c',
+  g: 'q',
+  h: 'b',
+  i: 'l',
+  l: '1',
+  n: 'u',
+  o: '0',
+  r: 'n',
+  s: '5',
+  t: 'f',
+  u: 'v',
+  B: '8',
+  O: '0',
+  S: '5',
 };
 
 function smudgeCharacter(random: Random, character: string, strength: number): string {

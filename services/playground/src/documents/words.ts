@@ -1,4 +1,13 @@
-export const TYPES = ['invoice', 'receipt', 'payslip', 'reminder', 'credit_note', 'quote', 'statement', 'order'] as const;
+export const TYPES = [
+  'invoice',
+  'receipt',
+  'payslip',
+  'reminder',
+  'credit_note',
+  'quote',
+  'statement',
+  'order',
+] as const;
 export type DocumentType = (typeof TYPES)[number];
 export type Language = 'en' | 'de' | 'fr' | 'it' | 'nl';
 
@@ -16,8 +25,35 @@ export interface Words {
 }
 
 export const LABELS = [
-  'net', 'tax', 'total', 'deposit', 'payable', 'discount', 'shipping', 'cash', 'change', 'saved', 'gross', 'deductions',
-  'netPay', 'advance', 'payout', 'yearToDate', 'openAmount', 'fee', 'totalDue', 'creditTotal', 'original', 'option',
-  'previous', 'payments', 'charges', 'closing', 'minimum', 'limit', 'earlyPayment', 'instalment',
+  'net',
+  'tax',
+  'total',
+  'deposit',
+  'payable',
+  'discount',
+  'shipping',
+  'cash',
+  'change',
+  'saved',
+  'gross',
+  'deductions',
+  'netPay',
+  'advance',
+  'payout',
+  'yearToDate',
+  'openAmount',
+  'fee',
+  'totalDue',
+  'creditTotal',
+  'original',
+  'option',
+  'previous',
+  'payments',
+  'charges',
+  'closing',
+  'minimum',
+  'limit',
+  'earlyPayment',
+  'instalment',
 ] as const;
 export type Label = (typeof LABELS)[number];

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KeyValueCache } from './cache.ts';
-import type { Decoder, DecoderOutput } from './decoder.ts';
+import type { Decoder } from './decoder.ts';
 import type { GenerationEvent, GenerationRequest } from './generation.ts';
 import { Choice, reportPrompt } from './generation.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -19,12 +19,10 @@ interface Running {
   readonly tell: Listener;
 }
 
-/** Prompts that are read together; more of them at once only pad each other. */
-const PROMPTS_AT_ONCE = 8;
-
 /**
- * Continuous batching: every turn first reads waiting prompts while rows are free, then writes one token of every
- * running choice in a single pass. A request joins and leaves between any two tokens of the others.
+ * Continuous batching: every turn reads one waiting prompt if a row is free, then writes one token of every running
+ * choice in a single pass. A request joins and leaves between any two tokens of the others. Writing together pays (for
+ * the drafter 0.30 ms for one row, 0.44 ms for eight), reading together does not (1.7 ms for one prompt, 17 for eight).
  */
 export class Batcher {
   readonly #decoder: Decoder;
@@ -62,8 +60,8 @@ export class Batcher {
     try {
       while (this.#waiting.length > 0 || this.#running.length > 0) {
         this.#dropCancelled();
-        const prompts = this.#takePrompts();
-        if (prompts.length > 0) await this.#readPrompts(prompts);
+        const next = this.#takeWaiting();
+        if (next !== undefined) await this.#readPrompt(next);
         // Requests and cancellations arrive as messages: they need a turn of the event loop between two steps.
         await nextTurn();
         if (this.#running.length > 0) await this.#writeTokens();
@@ -82,33 +80,25 @@ export class Batcher {
     this.#cancelled.clear();
   }
 
-  #takePrompts(): Waiting[] {
-    const taken: Waiting[] = [];
-    let free = this.#maxRows - this.#running.length;
-    for (;;) {
-      const next = this.#waiting[0];
-      if (next === undefined || next.request.choices > free || taken.length === PROMPTS_AT_ONCE) return taken;
-      free -= next.request.choices;
-      taken.push(next);
-      this.#waiting.shift();
-    }
-  }
-
-  async #readPrompts(prompts: readonly Waiting[]): Promise<void> {
-    const rows = prompts.map(({ request }) => ({ tokens: request.prompt, from: 0 }));
-    const output = await this.#decoder.run(rows, new Float32Array(0), 0);
-    prompts.forEach((waiting, row) => this.#startChoices(waiting, row, output));
+  /** The oldest request, if there are rows for all its choices: a later, smaller one does not overtake it. */
+  #takeWaiting(): Waiting | undefined {
+    const next = this.#waiting[0];
+    if (next === undefined || next.request.choices > this.#maxRows - this.#running.length) return undefined;
+    return this.#waiting.shift();
   }
 
   /** All choices of a request share the one reading of its prompt. */
-  #startChoices({ id, request, tell }: Waiting, row: number, output: DecoderOutput): void {
+  async #readPrompt({ id, request, tell }: Waiting): Promise<void> {
     const { vocabulary } = this.#decoder.shape;
-    const logits = output.logits.subarray(row * output.newTokens * vocabulary, (row + 1) * output.newTokens * vocabulary);
     const length = request.prompt.length;
-    const last = logits.subarray((length - 1) * vocabulary, length * vocabulary);
+    const output = await this.#decoder.run([{ tokens: request.prompt, from: 0 }], new Float32Array(0), 0);
+    const last = output.logits.subarray((length - 1) * vocabulary, length * vocabulary);
     const events: GenerationEvent[] = [];
     if (request.promptLogprobs !== undefined) {
-      events.push({ kind: 'prompt', reports: reportPrompt(request.prompt, logits, vocabulary, request.promptLogprobs) });
+      events.push({
+        kind: 'prompt',
+        reports: reportPrompt(request.prompt, output.logits, vocabulary, request.promptLogprobs),
+      });
     }
     this.#cache.reserve(length);
     for (let index = 0; index < request.choices; index++) {
@@ -117,7 +107,7 @@ export class Batcher {
       events.push(...told);
       if (told.at(-1)?.kind === 'finish') continue;
       const target = this.#cache.addRow();
-      this.#cache.append(target, 0, output, row, length);
+      this.#cache.append(target, 0, output, 0, length);
       this.#running.push({ id, choice, tell });
     }
     tell(events);
@@ -137,7 +127,7 @@ export class Batcher {
       if (events.at(-1)?.kind === 'finish') done.push(row);
     });
     // From the last to the first, because a removed row is replaced by the last one.
-    for (const row of done.reverse()) this.#remove(row);
+    for (const row of done.toReversed()) this.#remove(row);
   }
 
   #remove(row: number): void {

@@ -54,11 +54,11 @@ function fillWindow(window: BigInt64Array, rows: readonly DecoderRow[], lookBack
 }
 
 /** Loads a model from a folder of weights, one thread: the two models of the playground have a thread of their own each. */
-export async function loadDecoder(weights: URL, name: string): Promise<Decoder> {
+export async function loadDecoder(weights: URL, file: string): Promise<Decoder> {
   env.wasm.numThreads = 1;
   env.logLevel = 'error';
-  const shape = JSON.parse(readFileSync(new URL(`${name}.json`, weights), 'utf8')) as DecoderShape;
-  const session = await InferenceSession.create(readFileSync(new URL(`${name}.onnx`, weights)), {
+  const shape = JSON.parse(readFileSync(new URL(`${file}.json`, weights), 'utf8')) as DecoderShape;
+  const session = await InferenceSession.create(readFileSync(new URL(`${file}.onnx`, weights)), {
     executionProviders: ['wasm'],
     graphOptimizationLevel: 'all',
   });

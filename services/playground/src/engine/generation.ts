@@ -37,10 +37,20 @@ export type FinishReason = 'stop' | 'length';
 export type GenerationEvent =
   | { readonly kind: 'prompt'; readonly reports: readonly PromptReport[] }
   | { readonly kind: 'token'; readonly choice: number; readonly report: TokenReport }
-  | { readonly kind: 'finish'; readonly choice: number; readonly reason: FinishReason; readonly generatedTokens: number };
+  | {
+      readonly kind: 'finish';
+      readonly choice: number;
+      readonly reason: FinishReason;
+      readonly generatedTokens: number;
+    };
 
 /** Scores the prompt's tokens from the logits [tokens, vocabulary] of one pass over it. */
-export function reportPrompt(prompt: readonly number[], logits: Float32Array, vocabulary: number, count: number): PromptReport[] {
+export function reportPrompt(
+  prompt: readonly number[],
+  logits: Float32Array,
+  vocabulary: number,
+  count: number,
+): PromptReport[] {
   return prompt.slice(1).map((token, i) => {
     const row = logits.subarray(i * vocabulary, (i + 1) * vocabulary);
     const normaliser = logSumExp(row);

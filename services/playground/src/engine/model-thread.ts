@@ -11,6 +11,8 @@ export interface ModelThread extends AsyncDisposable {
   readonly shape: DecoderShape;
   /** Requests that have not finished. */
   readonly unfinished: number;
+  /** Resolves if the thread ever fails; it does not come back. */
+  readonly failure: Promise<Error>;
   /** Yields a generation's events until all its choices are finished; leaving the loop early cancels it. */
   generate(request: GenerationRequest): AsyncGenerator<readonly GenerationEvent[], void, undefined>;
 }
@@ -42,18 +44,20 @@ class Mailbox {
 
 /** Starts a model's thread and waits until it is loaded. */
 export async function startModelThread(options: ModelOptions): Promise<ModelThread> {
-  const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: options });
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: options });
   const [ready] = (await once(worker, 'message')) as [FromWorker];
   if (ready.kind !== 'ready') throw new Error(`the thread of ${options.name} did not say that it is ready`);
   const mailboxes = new Map<number, Mailbox>();
   let lastId = 0;
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window and has no origin
   const send = (message: ToWorker): void => worker.postMessage(message);
   worker.on('message', (message: FromWorker) => {
     if (message.kind === 'events') mailboxes.get(message.id)?.put(message.events);
   });
-  worker.on('error', (cause) => {
-    for (const mailbox of mailboxes.values()) mailbox.fail(new Error(`the thread of ${options.name} failed`, { cause }));
+  const failure = new Promise<Error>((resolve) => {
+    worker.on('error', (cause) => resolve(new Error(`the thread of ${options.name} failed`, { cause })));
   });
+  void failure.then((error) => mailboxes.forEach((mailbox) => mailbox.fail(error)));
 
   async function* generate(request: GenerationRequest): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
     const id = ++lastId;
@@ -76,6 +80,7 @@ export async function startModelThread(options: ModelOptions): Promise<ModelThre
   return {
     name: options.name,
     shape: ready.shape,
+    failure,
     get unfinished() {
       return mailboxes.size;
     },

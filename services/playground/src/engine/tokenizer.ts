@@ -19,6 +19,8 @@ export interface Turn {
 export interface Tokenizer {
   readonly vocabularySize: number;
   encode(text: string): number[];
+  /** Like `encode`, but the names of marks become marks: only for whole prompts that the caller lays out itself. */
+  encodeMarked(text: string): number[];
   /** The bytes of a token; none for the marks between turns. */
   bytesOf(token: number): Uint8Array;
   /** A token as text: invalid UTF-8 shows as U+FFFD, marks by their names. */
@@ -51,7 +53,8 @@ function mergeBest(symbols: number[], ranks: ReadonlyMap<number, number>): numbe
 function buildBytes(file: TokenizerFile): Uint8Array[] {
   const bytes: Uint8Array[] = file.specials.map(() => new Uint8Array(0));
   for (let byte = 0; byte < 256; byte++) bytes.push(Uint8Array.of(byte));
-  for (const [left, right] of file.merges) bytes.push(Uint8Array.from([...(bytes[left] ?? []), ...(bytes[right] ?? [])]));
+  for (const [left, right] of file.merges)
+    bytes.push(Uint8Array.from([...(bytes[left] ?? []), ...(bytes[right] ?? [])]));
   return bytes;
 }
 
@@ -59,12 +62,23 @@ export function createTokenizer(file: TokenizerFile): Tokenizer {
   const bytes = buildBytes(file);
   const ranks = new Map(file.merges.map(([left, right], rank) => [left * 65536 + right, rank]));
   const encoder = new TextEncoder();
-  const encodePiece = (piece: string): number[] => mergeBest(Array.from(encoder.encode(piece), (byte) => byte + FIRST_BYTE), ranks);
+  const encodePiece = (piece: string): number[] =>
+    mergeBest(
+      Array.from(encoder.encode(piece), (byte) => byte + FIRST_BYTE),
+      ranks,
+    );
   const bytesOf = (token: number): Uint8Array => bytes[token] ?? new Uint8Array(0);
   const decode = (tokens: readonly number[]): string => Buffer.concat(tokens.map(bytesOf)).toString('utf8');
+  const encode = (text: string): number[] => (text.match(PIECES) ?? []).flatMap(encodePiece);
+  const encodeMarked = (text: string): number[] =>
+    text.split(/(<\|[a-z]+\|>)/u).flatMap((part) => {
+      const mark = file.specials.indexOf(part);
+      return mark < 0 ? encode(part) : [mark];
+    });
   return {
     vocabularySize: bytes.length,
-    encode: (text) => (text.match(PIECES) ?? []).flatMap(encodePiece),
+    encode,
+    encodeMarked,
     bytesOf,
     nameOf: (token) => file.specials[token] ?? decode([token]),
     decode,

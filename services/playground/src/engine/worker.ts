@@ -8,10 +8,10 @@ import { loadTokenizer } from './tokenizer.ts';
 const port = parentPort;
 if (port === null) throw new Error('this file is the inside of a worker thread');
 
-const { name, weights, maxRows } = workerData as ModelOptions;
+const { file, weights, maxRows } = workerData as ModelOptions;
 const tell = (message: FromWorker): void => port.postMessage(message);
 const weightsUrl = new URL(weights);
-const decoder = await loadDecoder(weightsUrl, name);
+const decoder = await loadDecoder(weightsUrl, file);
 const batcher = new Batcher(decoder, loadTokenizer(new URL('tokenizer.json', weightsUrl)), maxRows);
 
 port.on('message', (message: ToWorker) => {

@@ -1,0 +1,124 @@
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { SetupError, type Env } from '@spillway/runtime';
+import { demoDocuments, type DemoDocument } from '../documents/index.ts';
+import { makeDirectory } from '../local/data.ts';
+import { logView } from '../local/log-view.ts';
+import { unlessStopped, watchStopSignals } from '../local/stop-signals.ts';
+import { System } from '../local/system.ts';
+import { askAlone } from './alone.ts';
+import { describeRefusal, download, follow, submit, type Downloads } from './batch.ts';
+import { CASCADE, DEMO } from './cascade.ts';
+import { copyInput, writeDocuments } from './input.ts';
+import { HELP, readOptions, type DemoOptions } from './options.ts';
+import { readOutcomes, type Outcome } from './results.ts';
+import { Screen } from './screen.ts';
+import { startStage, type Stage, type StagePlan } from './stage.ts';
+import { duration, summarize, type SummaryFacts } from './summary.ts';
+import { tally } from './tally.ts';
+
+/** Nobody waits for the work in hand of a demo that is over. */
+const STOP_LIMIT_MS = 5_000;
+
+/** Which of the generator's bundles is shown: the same documents each time. */
+const SEED = 1;
+
+/** Runs the demo; answers the exit code. Whatever happens, nothing is left running and nothing but the results stays. */
+export async function runDemo(env: Env, args: readonly string[]): Promise<number> {
+  const options = readOptions(args, env);
+  if (options.kind === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const screen = new Screen(process.stdout);
+  const results = resolve('.spillway', 'demo');
+  await makeDirectory(results);
+  const place = await mkdtemp(join(tmpdir(), 'spillway-demo-'));
+  const tell = (text: string): void => screen.line(text);
+  const system = new System({ onDeath: 'fail', tell, onLine: logView(env, tell), stopLimitMs: STOP_LIMIT_MS });
+  using stop = watchStopSignals(() => {
+    system.kill();
+    rmSync(place, { recursive: true, force: true });
+    process.exit(1);
+  });
+  const over = new AbortController();
+  const signal = AbortSignal.any([stop.signal, over.signal]);
+  const cleanup = new AsyncDisposableStack();
+  const work = perform({ env, place, system, cleanup, screen, signal }, options, results);
+  try {
+    await unlessStopped(stop.signal, Promise.race([work, system.failure]));
+  } finally {
+    over.abort();
+    await system.stop();
+    // What it still does fails now that all is gone; its directory must not be removed under its hands.
+    await work.catch(() => undefined);
+    await cleanup.disposeAsync();
+    await rm(place, { recursive: true, force: true, maxRetries: 5 });
+  }
+  return 0;
+}
+
+type Played = Exclude<DemoOptions, { kind: 'help' }>;
+
+async function perform(plan: StagePlan, options: Played, results: string): Promise<void> {
+  const { screen, signal, place } = plan;
+  const clock = stopwatch();
+  const path = join(place, 'documents.jsonl');
+  const documents = options.kind === 'generated' ? demoDocuments(options.count, SEED) : null;
+  if (documents !== null) await writeDocuments(path, documents, CASCADE);
+  else if (options.kind === 'file') await copyInput(options.path, path, CASCADE, signal);
+
+  screen.line('Starting Redis, two embedded models, the API, a dispatcher, a drafter and an expert');
+  const stage = await startStage(plan);
+  screen.line(`  ready after ${duration(clock())}`);
+
+  const what =
+    options.kind === 'generated' ? `${options.count.toLocaleString('en-US')} generated documents` : options.path;
+  screen.line(`Sending ${what} as one batch: drafter ${DEMO.drafter.model}, expert ${DEMO.expert.model}`);
+  const created = await submit(stage.api, path, signal);
+  const batch = await follow(stage.api, stage.board, created.id, plan);
+  const batchMs = clock();
+  if (batch.status !== 'completed') throw new SetupError(describeRefusal(batch));
+  screen.line(`  completed after ${duration(batchMs)}`);
+  const files = await download(stage.api, batch, results, signal);
+
+  const alone = documents === null ? null : await askEachAlone(stage, documents, plan);
+  if (alone !== null) screen.line(`  asked after ${duration(clock())}`);
+  const truths = documents === null ? null : new Map(documents.map(({ customId, truth }) => [customId, truth]));
+  const shown = { output: shownPath(files.output), errors: shownPath(files.errors) };
+  screen.line();
+  for (const text of summarize({ tally: await tally(outcomesOf(files), truths), batchMs, alone, files: shown })) {
+    screen.line(text);
+  }
+}
+
+/** After the timed run, so that neither takes the other's processor. */
+async function askEachAlone(
+  stage: Stage,
+  documents: readonly DemoDocument[],
+  { screen, signal }: StagePlan,
+): Promise<SummaryFacts['alone']> {
+  screen.line('Asking each model alone, to compare with');
+  const ask = (model: string) => askAlone(stage.models, model, documents, { screen, label: model, signal });
+  return { drafter: await ask(DEMO.drafter.model), expert: await ask(DEMO.expert.model) };
+}
+
+async function* outcomesOf(files: Downloads): AsyncGenerator<{ outcome: Outcome; failed: boolean }> {
+  if (files.output !== null) for await (const outcome of readOutcomes(files.output)) yield { outcome, failed: false };
+  if (files.errors !== null) for await (const outcome of readOutcomes(files.errors)) yield { outcome, failed: true };
+}
+
+const shownPath = (path: string | null): string | null => (path === null ? null : `./${relative('.', path)}`);
+
+/** Milliseconds since the last call. */
+function stopwatch(): () => number {
+  let since = performance.now();
+  return () => {
+    const now = performance.now();
+    const ms = now - since;
+    since = now;
+    return ms;
+  };
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { readOutcome } from './results.ts';
+import { quantile } from './statistics.ts';
+import { duration, summarize } from './summary.ts';
+import { tally } from './tally.ts';
+
+const truth = { type: 'invoice', currency: 'EUR', total: '12.00' } as const;
+const right = JSON.stringify(truth);
+
+const accepted = (id: string, content: string): string =>
+  JSON.stringify({
+    custom_id: id,
+    response: { status_code: 200, body: { choices: [{ message: { content } }] } },
+    error: null,
+    cascade: {
+      tier: 'draft',
+      escalated: false,
+      reason: null,
+      drafter: { duration_ms: 50, input_tokens: 100, output_tokens: 20 },
+      expert: null,
+      wait_ms: { drafter_queue: 150, hand_over: null, expert_queue: null, sequential: null, total: 200 },
+    },
+  });
+
+const escalated = (id: string, answer: string | null): string =>
+  JSON.stringify({
+    custom_id: id,
+    response: answer === null ? null : { status_code: 200, body: { choices: [{ message: { content: answer } }] } },
+    error: answer === null ? { code: 'server_error', message: 'x' } : null,
+    cascade: {
+      tier: 'expert',
+      escalated: true,
+      reason: 'low_confidence',
+      drafter: { duration_ms: 50, input_tokens: 100, output_tokens: 20 },
+      expert: { duration_ms: 400, input_tokens: 100, output_tokens: 20 },
+      wait_ms: { drafter_queue: 250, hand_over: 5, expert_queue: 295, sequential: 600, total: 1_000 },
+    },
+  });
+
+const read = async (lines: { text: string; failed?: boolean }[], truths: ReadonlyMap<string, typeof truth> | null) =>
+  tally(
+    (async function* () {
+      for (const { text, failed = false } of lines) yield { outcome: readOutcome(text), failed };
+    })(),
+    truths,
+  );
+
+test('adds up what the lines say', async () => {
+  const lines = [
+    { text: accepted('1', right) },
+    { text: accepted('2', 'no') },
+    { text: escalated('3', right) },
+    { text: escalated('4', null), failed: true },
+    { text: JSON.stringify({ custom_id: '5', response: null, error: { code: 'batch_expired' } }), failed: true },
+  ];
+  const found = await read(lines, new Map(['1', '2', '3', '4', '5'].map((id) => [id, truth])));
+  assert.deepEqual(
+    { ...found, waits: found.waits.length, reasons: [...found.reasons] },
+    {
+      documents: 5,
+      failed: 2,
+      accepted: 2,
+      escalated: 2,
+      correct: 2,
+      reasons: [['low_confidence', 2]],
+      fastMs: [200, 200],
+      slowMs: [1_000],
+      waits: 1,
+      drafter: { input: 400, output: 80 },
+      expert: { input: 200, output: 40 },
+    },
+  );
+});
+
+test('the summary says all that the demo promises', async () => {
+  const lines = [accepted('1', right), accepted('2', 'no'), accepted('3', right), escalated('4', right)];
+  const found = await read(
+    lines.map((text) => ({ text })),
+    new Map(['1', '2', '3', '4'].map((id) => [id, truth])),
+  );
+  const alone = (correct: number) => ({ correct, tokens: { input: 400, output: 80 }, durationMs: 1_000 });
+  const text = summarize({
+    tally: found,
+    batchMs: 2_000,
+    alone: { drafter: alone(2), expert: alone(4) },
+    files: { output: './x_output.jsonl', errors: null },
+  });
+  assert.deepEqual(text, [
+    '  documents        4 in 2.0 s (2/s), 0 without an answer',
+    '  accepted         3 drafts (75.0 %)',
+    '  escalated        1 to the expert (25.0 %): 1 low_confidence',
+    '  accuracy         drafter only 50.0 %, cascade 75.0 %, expert only 100.0 %',
+    "  money            $0.000216 against $0.000720 all-expert: 70 % less (at the demo's list prices)",
+    '  fast path        median 200 ms, p95 200 ms (accepted; from feeding to the answer, queues included)',
+    '  slow path        median 1.0 s, p95 1.0 s (escalated)',
+    "  sequential wait  p50 600 ms, p95 600 ms, 60.0 % of the escalated documents' time",
+    "                   at the median: drafter's queue 250 ms, draft 50 ms, hand-over 5 ms, expert's queue 295 ms",
+    '  output file      ./x_output.jsonl',
+  ]);
+});
+
+test('without a truth there is no accuracy, and the money is an estimate', async () => {
+  const found = await read([{ text: accepted('1', 'anything') }], null);
+  const text = summarize({ tally: found, batchMs: 100, alone: null, files: { output: null, errors: './e' } }).join(
+    '\n',
+  );
+  assert.match(text, /accuracy +unknown/);
+  assert.match(text, /estimated all-expert/);
+  assert.match(text, /slow path +median –, p95 – /);
+  assert.doesNotMatch(text, /sequential|output file|NaN/);
+  assert.match(text, /error file +\.\/e$/);
+});
+
+test('a quantile is one of the values, and that share of them does not exceed it', () => {
+  assert.equal(quantile([], 0.5), null);
+  assert.equal(quantile([3, 1, 2], 0.5), 2);
+  assert.equal(quantile([1, 2, 3, 4], 0.95), 4);
+  const values = fc.array(fc.integer(), { minLength: 1 });
+  fc.assert(
+    fc.property(values, fc.double({ min: 0, max: 1, noNaN: true }), (list, share) => {
+      const found = quantile(list, share);
+      assert.ok(found !== null && list.includes(found));
+      assert.ok(list.filter((value) => value <= found).length >= share * list.length);
+      assert.ok(list.filter((value) => value < found).length <= share * list.length);
+    }),
+  );
+});
+
+test('times are said as people say them', () => {
+  assert.deepEqual([0, 999.4, 1_000, 61_040, 125_000].map(duration), [
+    '0 ms',
+    '999 ms',
+    '1.0 s',
+    '61.0 s',
+    '2 min 5 s',
+  ]);
+});

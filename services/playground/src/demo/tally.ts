@@ -1,0 +1,70 @@
+import { isCorrect, type Truth } from '../documents/index.ts';
+import type { Outcome, SequentialWait, Tokens } from './results.ts';
+
+/** What the result lines of a batch say together. Times in milliseconds. */
+export type Tally = {
+  readonly documents: number;
+  /** Documents with a line in the error file. */
+  readonly failed: number;
+  readonly accepted: number;
+  readonly escalated: number;
+  /** How many documents were escalated for which reason. */
+  readonly reasons: ReadonlyMap<string, number>;
+  /** How long the documents were in work, of either way. */
+  readonly fastMs: readonly number[];
+  readonly slowMs: readonly number[];
+  readonly waits: readonly SequentialWait[];
+  readonly drafter: Tokens;
+  readonly expert: Tokens;
+  /** Answers that agree with the truth; null where no truth is known. */
+  readonly correct: number | null;
+};
+
+/** Adds up result lines; `failed` says of each whether it is one of the error file. */
+export async function tally(
+  outcomes: AsyncIterable<{ readonly outcome: Outcome; readonly failed: boolean }>,
+  truths: ReadonlyMap<string, Truth> | null,
+): Promise<Tally> {
+  const counts = { documents: 0, failed: 0, accepted: 0, escalated: 0, correct: 0 };
+  const reasons = new Map<string, number>();
+  const fastMs: number[] = [];
+  const slowMs: number[] = [];
+  const waits: SequentialWait[] = [];
+  const drafter = { input: 0, output: 0 };
+  const expert = { input: 0, output: 0 };
+  for await (const { outcome, failed } of outcomes) {
+    counts.documents += 1;
+    add(drafter, outcome.drafter);
+    add(expert, outcome.expert);
+    if (outcome.escalated) {
+      const reason = outcome.reason ?? 'unknown';
+      counts.escalated += 1;
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    } else if (!failed) {
+      counts.accepted += 1;
+    }
+    if (failed) {
+      counts.failed += 1;
+      continue;
+    }
+    (outcome.escalated ? slowMs : fastMs).push(outcome.totalMs);
+    if (outcome.wait !== null) waits.push(outcome.wait);
+    const truth = truths?.get(outcome.customId);
+    if (truth !== undefined && outcome.answer !== null && isCorrect(outcome.answer, truth)) counts.correct += 1;
+  }
+  return {
+    ...counts,
+    correct: truths === null ? null : counts.correct,
+    reasons,
+    fastMs,
+    slowMs,
+    waits,
+    drafter,
+    expert,
+  };
+}
+
+function add(total: { input: number; output: number }, more: Tokens): void {
+  total.input += more.input;
+  total.output += more.output;
+}

@@ -1,0 +1,166 @@
+/**
+ * Prints the figures of MODEL_CARD.md: `node src/evaluation/main.ts [DOCUMENTS] [WEIGHTS]`.
+ * Thresholds are chosen on the calibration split only; everything else is measured on documents that nothing has seen.
+ */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Split } from '../documents/index.ts';
+import { ANSWER_TOKENS, generateDocument, isCorrect } from '../documents/index.ts';
+import { Batcher } from '../engine/batcher.ts';
+import { loadDecoder } from '../engine/decoder.ts';
+import type { TokenReport } from '../engine/generation.ts';
+import type { Tokenizer } from '../engine/tokenizer.ts';
+import { ASSISTANT, encodeTurns, loadTokenizer } from '../engine/tokenizer.ts';
+import type { Judged } from './figures.ts';
+import { areaUnderRoc, calibrationError, cascadeAt, shareOf, thresholdFor } from './figures.ts';
+
+const ROWS = 16;
+const SHARES = [0.05, 0.1, 0.15, 0.2, 0.25, 0.28, 0.3, 0.35, 0.4, 0.5];
+
+interface Answered {
+  readonly right: boolean;
+  readonly confidence: number;
+  readonly tokens: number;
+}
+
+interface Run {
+  readonly answers: readonly Answered[];
+  readonly seconds: number;
+}
+
+/** Answers the documents of a split, `rows` at a time. */
+async function answerSplit(
+  name: string,
+  weights: URL,
+  tokenizer: Tokenizer,
+  split: Split,
+  count: number,
+  rows: number,
+): Promise<Run> {
+  const decoder = await loadDecoder(weights, name);
+  const batcher = new Batcher(decoder, tokenizer, rows);
+  const answers: Answered[] = [];
+  const documents = Array.from({ length: count }, (_, seed) => generateDocument(seed, { split }));
+  const startedAt = performance.now();
+  documents.forEach((document, i) => {
+    const prompt = [...encodeTurns(tokenizer, [{ role: 'user', content: document.text }]), ASSISTANT];
+    const reports: TokenReport[] = [];
+    const request = {
+      prompt,
+      choices: 1,
+      maxTokens: ANSWER_TOKENS,
+      temperature: 0,
+      topP: 1,
+      seed: '0',
+      stops: [],
+      topLogprobs: 0,
+      promptLogprobs: undefined,
+    };
+    batcher.add(i, request, (events) => {
+      for (const event of events) {
+        if (event.kind === 'token') reports.push(event.report);
+        if (event.kind !== 'finish') continue;
+        const text = tokenizer.decode(reports.map((report) => report.token));
+        const mean = reports.reduce((sum, report) => sum + report.logprob, 0) / Math.max(1, reports.length);
+        answers[i] = {
+          right: isCorrect(text, document.truth),
+          confidence: Math.exp(mean),
+          tokens: event.generatedTokens,
+        };
+      }
+    });
+  });
+  await batcher.work();
+  const seconds = (performance.now() - startedAt) / 1000;
+  await decoder.release();
+  return { answers, seconds };
+}
+
+function judge(drafter: Run, expert: Run): Judged[] {
+  return drafter.answers.map((draft, i) => ({
+    confidence: draft.confidence,
+    drafterRight: draft.right,
+    expertRight: expert.answers[i]?.right ?? false,
+  }));
+}
+
+function print(label: string, value: string): void {
+  process.stdout.write(`${label.padEnd(44)} ${value}\n`);
+}
+
+function printSplit(name: string, judged: readonly Judged[]): void {
+  print(`${name}: drafter, exact match`, shareOf(judged, (document) => document.drafterRight).toFixed(4));
+  print(`${name}: expert, exact match`, shareOf(judged, (document) => document.expertRight).toFixed(4));
+  print(`${name}: AUROC of exp(mean log-prob)`, areaUnderRoc(judged).toFixed(4));
+  print(`${name}: ECE of exp(mean log-prob)`, calibrationError(judged).toFixed(4));
+}
+
+function printDifficulties(judged: readonly Judged[]): void {
+  const fifths = Array.from({ length: 5 }, (_, fifth) =>
+    judged.filter(
+      (_document, seed) => Math.min(4, Math.floor(generateDocument(seed, { split: 'test' }).difficulty * 5)) === fifth,
+    ),
+  );
+  const shares = (right: (document: Judged) => boolean): string =>
+    fifths.map((members) => shareOf(members, right).toFixed(3)).join(' ');
+  print(
+    'test: drafter by fifth of difficulty',
+    shares((document) => document.drafterRight),
+  );
+  print(
+    'test: expert by fifth of difficulty',
+    shares((document) => document.expertRight),
+  );
+}
+
+/** Thresholds come from the calibration split, shares and accuracies from the test split. */
+function printCascades(calibration: readonly Judged[], test: readonly Judged[]): void {
+  const expert = shareOf(test, (document) => document.expertRight);
+  for (const share of SHARES) {
+    const acceptAt = thresholdFor(calibration, share);
+    const { escalated, accuracy } = cascadeAt(test, acceptAt);
+    const ofExpert = ((100 * accuracy) / expert).toFixed(1);
+    print(
+      `accept_at ${acceptAt.toFixed(4)}`,
+      `escalated ${escalated.toFixed(3)} accuracy ${accuracy.toFixed(4)} (${ofExpert} % of the expert's)`,
+    );
+  }
+}
+
+async function main(): Promise<void> {
+  const count = Number(process.argv[2] ?? 4000);
+  const weights =
+    process.argv[3] === undefined
+      ? new URL('../../weights/', import.meta.url)
+      : pathToFileURL(`${resolve(process.argv[3])}/`);
+  const tokenizer = loadTokenizer(new URL('tokenizer.json', weights));
+  const both = async (split: Split, documents: number): Promise<Judged[]> => {
+    const drafter = await answerSplit('drafter', weights, tokenizer, split, documents, ROWS);
+    return judge(drafter, await answerSplit('expert', weights, tokenizer, split, documents, ROWS));
+  };
+  const calibration = await both('calibration', Math.ceil(count / 2));
+  const test = await both('test', count);
+  const shifted = await both('shifted', Math.ceil(count / 4));
+  printSplit('test', test);
+  printDifficulties(test);
+  printSplit('shifted', shifted);
+  printCascades(calibration, test);
+  for (const rows of [1, ROWS]) {
+    const perDocument: number[] = [];
+    for (const name of ['drafter', 'expert']) {
+      const { answers, seconds } = await answerSplit(name, weights, tokenizer, 'demo', 160, rows);
+      const tokens = answers.reduce((sum, answered) => sum + answered.tokens, 0);
+      perDocument.push(seconds / answers.length);
+      print(
+        `${name}, ${rows} at once`,
+        `${(answers.length / seconds).toFixed(1)} documents/s, ${(tokens / seconds).toFixed(0)} tokens/s`,
+      );
+    }
+    print(
+      `expert's time per document, ${rows} at once`,
+      `${((perDocument[1] ?? 0) / (perDocument[0] ?? 1)).toFixed(1)} times the drafter's`,
+    );
+  }
+}
+
+await main();

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readConfiguration, type Configuration } from '@spillway/core';
+import { playgroundPorts, serviceMembers } from './services.ts';
+
+function configure(small: object, large: object): Configuration {
+  const cascades = { c: { drafter: 'small', expert: 'large', accept_at: 0.9 } };
+  const read = readConfiguration(JSON.stringify({ models: { small, large }, cascades }));
+  if (read.kind === 'invalid') throw new Error(JSON.stringify(read.problems));
+  return read.configuration;
+}
+
+const embedded = { base_url: 'http://127.0.0.1:8377/v1', model: 'spillway-drafter' };
+const hosted = { base_url: 'https://api.example.com/v1', model: 'big', api_key_env: 'BIG_KEY' };
+
+test('the playground is wanted where a model of it is asked for on this machine', () => {
+  assert.deepEqual(playgroundPorts(configure(embedded, { ...embedded, model: 'spillway-expert' })), [8377]);
+  assert.deepEqual(playgroundPorts(configure({ ...embedded, base_url: 'http://localhost:9000/v1' }, hosted)), [9000]);
+  assert.deepEqual(playgroundPorts(configure({ ...embedded, model: 'qwen3' }, hosted)), []);
+  assert.deepEqual(playgroundPorts(configure({ ...embedded, base_url: 'http://10.0.0.7:8377/v1' }, hosted)), []);
+});
+
+test('each service is given what it reads, and no secret of another', () => {
+  const members = serviceMembers(
+    {
+      env: {
+        BIG_KEY: 'k',
+        AWS_SECRET_ACCESS_KEY: 's',
+        GITHUB_TOKEN: 'g',
+        SPILLWAY_API_KEYS: '/keys',
+        SPILLWAY_LOCK_MS: '900',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://o',
+        LOG_LEVEL: 'error',
+        PORT: '1',
+      },
+      configPath: '/c.yaml',
+      configuration: configure(embedded, hosted),
+      redisUrl: 'redis://r',
+      storage: { SPILLWAY_DATA_DIR: '/d' },
+    },
+    { host: '127.0.0.1', port: 8080 },
+  );
+  const env = Object.fromEntries(members.map((member) => [member.service, member.env]));
+  const shared = {
+    SPILLWAY_LOCK_MS: '900',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://o',
+    LOG_LEVEL: 'info',
+    SPILLWAY_CONFIG: '/c.yaml',
+    REDIS_URL: 'redis://r',
+  };
+  const stored = { ...shared, AWS_SECRET_ACCESS_KEY: 's', SPILLWAY_DATA_DIR: '/d' };
+  assert.deepEqual(env, {
+    api: { ...stored, HOST: '127.0.0.1', PORT: '8080', SPILLWAY_API_KEYS: '/keys' },
+    dispatcher: stored,
+    drafter: { ...shared, BIG_KEY: 'k' },
+    expert: { ...shared, BIG_KEY: 'k' },
+  });
+});

@@ -1,0 +1,99 @@
+import { fileURLToPath } from 'node:url';
+import type { Configuration } from '@spillway/core';
+import { LOG_LEVELS, type Env } from '@spillway/runtime';
+import type { Member } from './system.ts';
+
+/** What the services of one system have in common. */
+export type Surroundings = {
+  /** The environment of whoever started us; each service is given only what it reads. */
+  readonly env: Env;
+  readonly configPath: string;
+  readonly configuration: Configuration;
+  readonly redisUrl: string;
+  /** SPILLWAY_DATA_DIR or SPILLWAY_STORAGE. */
+  readonly storage: Env;
+};
+
+const SCRIPTS = {
+  api: '../../../api/src/main.ts',
+  dispatcher: '../../../dispatcher/src/main.ts',
+  drafter: '../../../drafter/src/main.ts',
+  expert: '../../../expert/src/main.ts',
+  playground: '../server/main.ts',
+} as const;
+
+type Service = keyof typeof SCRIPTS;
+
+/** The playground outlives the workers that ask it, these outlive nothing but the API that gives them work. */
+const STAGES: Readonly<Record<Service, number>> = { playground: 1, dispatcher: 2, drafter: 2, expert: 2, api: 3 };
+
+/** The settings of telemetry and of Spillway itself that all services may read, beside what they are told here. */
+const SHARED = /^(OTEL_|SPILLWAY_(?!API_KEYS|CONFIG|DATA_DIR|STORAGE))/;
+
+/** The S3 client finds its credentials by itself. */
+const OBJECT_STORE = /^AWS_/;
+
+function pick(env: Env, pattern: RegExp): Env {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => pattern.test(name)));
+}
+
+function member(service: Service, env: Env): Member {
+  const script = fileURLToPath(new URL(SCRIPTS[service], import.meta.url));
+  return { service, script, stage: STAGES[service], env };
+}
+
+/** What a process must log so that we see it become ready; the user may ask for more, not for less. */
+function childLogLevel(env: Env): string {
+  const asked = LOG_LEVELS.findIndex((level) => level === env['LOG_LEVEL']);
+  return LOG_LEVELS[Math.max(asked, LOG_LEVELS.indexOf('info'))] ?? 'info';
+}
+
+/** The embedded models, on this port of loopback. */
+export function playgroundMember(env: Env, port: number): Member {
+  return member('playground', {
+    ...pick(env, SHARED),
+    LOG_LEVEL: childLogLevel(env),
+    HOST: '127.0.0.1',
+    PORT: String(port),
+  });
+}
+
+/** The API, a dispatcher and both tiers. */
+export function serviceMembers(surroundings: Surroundings, api: { host: string; port: number }): Member[] {
+  const { env, configPath, configuration, redisUrl, storage } = surroundings;
+  const shared = {
+    ...pick(env, SHARED),
+    LOG_LEVEL: childLogLevel(env),
+    SPILLWAY_CONFIG: configPath,
+    REDIS_URL: redisUrl,
+  };
+  const stored = { ...shared, ...pick(env, OBJECT_STORE), ...storage };
+  const keyNames = Object.values(configuration.models).map((model) => model.api_key_env);
+  const modelKeys = Object.fromEntries(
+    keyNames.flatMap((name) => (name === undefined || env[name] === undefined ? [] : [[name, env[name]]])),
+  );
+  return [
+    member('api', {
+      ...stored,
+      HOST: api.host,
+      PORT: String(api.port),
+      SPILLWAY_API_KEYS: env['SPILLWAY_API_KEYS'],
+    }),
+    member('dispatcher', stored),
+    member('drafter', { ...shared, ...modelKeys }),
+    member('expert', { ...shared, ...modelKeys }),
+  ];
+}
+
+/** The models that only the playground has. */
+const PLAYGROUND_MODELS: ReadonlySet<string> = new Set(['spillway-drafter', 'spillway-expert']);
+
+/** The ports on loopback where this configuration expects the playground. */
+export function playgroundPorts(configuration: Configuration): number[] {
+  const ports = Object.values(configuration.models).flatMap(({ base_url, model }) => {
+    const url = new URL(base_url);
+    const here = url.hostname === '127.0.0.1' || url.hostname === 'localhost';
+    return here && url.protocol === 'http:' && PLAYGROUND_MODELS.has(model) ? [Number(url.port || 80)] : [];
+  });
+  return [...new Set(ports)];
+}

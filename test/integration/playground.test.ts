@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import OpenAI from 'openai';
+import { demoDocuments, isCorrect } from '../../services/playground/src/documents/index.ts';
+
+const MAIN = new URL('../../services/playground/src/server/main.ts', import.meta.url).pathname;
+const MODELS = ['spillway-drafter', 'spillway-expert'];
+
+interface LogLine {
+  readonly msg: string;
+  readonly port?: number;
+}
+
+interface Playground extends AsyncDisposable {
+  /** Waits for a log line; lines that came before count. */
+  waitFor(message: string): Promise<LogLine>;
+  stop(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+function startPlayground(): Playground {
+  const child: ChildProcess = spawn(process.execPath, [MAIN], {
+    env: { ...process.env, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'info' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const seen: LogLine[] = [];
+  const waiting = new Map<string, (line: LogLine) => void>();
+  if (child.stdout === null) throw new Error('the process has no standard output');
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = JSON.parse(text) as LogLine;
+    seen.push(line);
+    waiting.get(line.msg)?.(line);
+  });
+  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode === null) child.kill(signal);
+    const [code] = await exited;
+    return code;
+  };
+  return {
+    waitFor: async (message) => {
+      const earlier = seen.find((line) => line.msg === message);
+      if (earlier !== undefined) return earlier;
+      const died = exited.then(([code]) => Promise.reject(new Error(`the playground exited with ${code}`)));
+      return Promise.race([new Promise<LogLine>((resolve) => waiting.set(message, resolve)), died]);
+    },
+    stop,
+    [Symbol.asyncDispose]: async () => void (await stop('SIGKILL')),
+  };
+}
+
+const documents = demoDocuments(24, 7);
+const [first] = documents;
+if (first === undefined) throw new Error('a bundle of 24 has a first document');
+const { text } = first;
+let playground: Playground;
+let client: OpenAI;
+let base: string;
+
+before(async () => {
+  playground = startPlayground();
+  const { port } = await playground.waitFor('ready');
+  base = `http://127.0.0.1:${port}/v1`;
+  client = new OpenAI({ baseURL: base, apiKey: 'none', maxRetries: 0 });
+});
+
+after(() => playground[Symbol.asyncDispose]());
+
+async function post(
+  path: string,
+  body: unknown,
+): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> {
+  const response = await fetch(`${base}${path}`, {
+    method: 'POST',
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  };
+}
+
+/** The scored tokens of a prompt, as vLLM writes them: the first entry of each is the prompt's own token. */
+function ownLogprobs(promptLogprobs: unknown): number[] {
+  return (promptLogprobs as (Record<string, { logprob: number }> | null)[])
+    .slice(1)
+    .map((entry) => Object.values(entry ?? {})[0]?.logprob ?? Number.NaN);
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+async function readAnswer(model: string): Promise<{ content: string; logprobs: number[]; bytes: number[] }> {
+  const { choices } = await client.chat.completions.create({
+    model,
+    messages: [{ role: 'user', content: text }],
+    temperature: 0,
+    logprobs: true,
+    top_logprobs: 3,
+  });
+  const entries = choices[0]?.logprobs?.content ?? [];
+  for (const entry of entries) {
+    assert.equal(entry.top_logprobs.length, 3);
+    assert.equal(entry.top_logprobs[0]?.logprob, entry.logprob, 'greedy takes the likeliest');
+  }
+  return {
+    content: choices[0]?.message.content ?? '',
+    logprobs: entries.map((entry) => entry.logprob),
+    bytes: entries.flatMap((entry) => entry.bytes ?? []),
+  };
+}
+
+test('both models are listed, and found by name', async () => {
+  const listed = await client.models.list();
+  assert.deepEqual(
+    listed.data.map((model) => model.id),
+    MODELS,
+  );
+  assert.equal((await client.models.retrieve('spillway-expert')).id, 'spillway-expert');
+});
+
+test('the log-probs of an answer cover its bytes and agree with scoring it in one pass', async () => {
+  for (const model of MODELS) {
+    const { content, logprobs, bytes } = await readAnswer(model);
+    assert.equal(Buffer.from(bytes).toString('utf8'), content);
+    assert.ok(logprobs.every((logprob) => logprob <= 0));
+    const chat = await post('/chat/completions', {
+      model,
+      messages: [
+        { role: 'user', content: text },
+        { role: 'assistant', content },
+      ],
+      add_generation_prompt: false,
+      continue_final_message: true,
+      prompt_logprobs: 0,
+      max_tokens: 1,
+    });
+    assert.equal(chat.status, 200);
+    const scored = ownLogprobs(chat.body['prompt_logprobs']).slice(-logprobs.length);
+    assert.ok(Math.abs(sum(scored) - sum(logprobs)) < 1e-3, `${sum(scored)} is not ${sum(logprobs)}`);
+    const prompt = `<|user|>${text}<|assistant|>${content}`;
+    const echoed = await client.completions.create({ model, prompt, echo: true, logprobs: 0, max_tokens: 0 });
+    const tokenLogprobs = echoed.choices[0]?.logprobs?.token_logprobs ?? [];
+    assert.equal(echoed.choices[0]?.text, prompt);
+    assert.equal(tokenLogprobs[0], null);
+    assert.ok(Math.abs(sum(tokenLogprobs.slice(-logprobs.length)) - sum(logprobs)) < 1e-3);
+  }
+});
+
+test('an answer goes on from an accepted start', async () => {
+  const { content } = await readAnswer('spillway-expert');
+  // What a model accepts of a draft ends between two of its tokens, and `","` is one.
+  const start = content.slice(0, content.indexOf(',') + 2);
+  const continued = await post('/chat/completions', {
+    model: 'spillway-expert',
+    messages: [
+      { role: 'user', content: text },
+      { role: 'assistant', content: start },
+    ],
+    add_generation_prompt: false,
+    continue_final_message: true,
+    echo: true,
+    temperature: 0,
+  });
+  const [choice] = continued.body['choices'] as { message: { content: string } }[];
+  assert.ok(choice?.message.content.startsWith(start));
+  assert.ok(JSON.parse(choice?.message.content ?? ''));
+});
+
+test('the expert reads most of the demo documents rightly, many at once', async () => {
+  const answers = await Promise.all(
+    documents.map(async ({ body, truth }) => {
+      const { choices, usage } = await client.chat.completions.create({
+        model: 'spillway-expert',
+        ...body,
+        messages: [...body.messages],
+      });
+      assert.equal(usage?.total_tokens, (usage?.prompt_tokens ?? 0) + (usage?.completion_tokens ?? 0));
+      assert.equal(choices[0]?.finish_reason, 'stop');
+      return isCorrect(choices[0]?.message.content ?? '', truth);
+    }),
+  );
+  assert.ok(
+    answers.filter(Boolean).length >= 0.75 * answers.length,
+    `${answers.filter(Boolean).length} of ${answers.length}`,
+  );
+});
+
+test('answers do not depend on who is in the batch', async () => {
+  const ask = async (content: string): Promise<string> => {
+    const { choices } = await client.chat.completions.create({
+      model: 'spillway-drafter',
+      messages: [{ role: 'user', content }],
+      temperature: 0,
+    });
+    return choices[0]?.message.content ?? '';
+  };
+  const alone: string[] = [];
+  for (const document of documents) alone.push(await ask(document.text));
+  assert.deepEqual(await Promise.all(documents.map((document) => ask(document.text))), alone);
+});
+
+test('a seed repeats n different answers, at a temperature', async () => {
+  const ask = async (seed: number): Promise<string[]> => {
+    const { choices } = await client.chat.completions.create({
+      model: 'spillway-drafter',
+      messages: [{ role: 'user', content: text }],
+      n: 4,
+      seed,
+      temperature: 2,
+      max_tokens: 24,
+    });
+    return choices.map((choice) => choice.message.content ?? '');
+  };
+  const one = await ask(11);
+  assert.equal(one.length, 4);
+  assert.ok(new Set(one).size > 1);
+  assert.deepEqual(await ask(11), one);
+  assert.notDeepEqual(await ask(12), one);
+});
+
+test('a stop string ends the answer before it, and the log-probs with it', async () => {
+  const { choices } = await client.chat.completions.create({
+    model: 'spillway-expert',
+    messages: [{ role: 'user', content: text }],
+    temperature: 0,
+    stop: ['currency'],
+    logprobs: true,
+  });
+  const content = choices[0]?.message.content ?? '';
+  assert.match(content, /^\{"type":"[a-z_]+","$/);
+  assert.equal(choices[0]?.finish_reason, 'stop');
+  assert.equal(choices[0]?.logprobs?.content?.map((entry) => entry.token).join(''), content);
+});
+
+test('max_completion_tokens ends the answer for its length', async () => {
+  const { choices, usage } = await client.chat.completions.create({
+    model: 'spillway-expert',
+    messages: [{ role: 'user', content: text }],
+    max_completion_tokens: 3,
+  });
+  assert.equal(choices[0]?.finish_reason, 'length');
+  assert.equal(usage?.completion_tokens, 3);
+});
+
+test('a stream brings the same text, the same log-probs and the usage', async () => {
+  const whole = await readAnswer('spillway-drafter');
+  const stream = await client.chat.completions.create({
+    model: 'spillway-drafter',
+    messages: [{ role: 'user', content: text }],
+    temperature: 0,
+    logprobs: true,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  let content = '';
+  const logprobs: number[] = [];
+  let reason: string | null = null;
+  let completionTokens = 0;
+  for await (const chunk of stream) {
+    content += chunk.choices[0]?.delta.content ?? '';
+    logprobs.push(...(chunk.choices[0]?.logprobs?.content ?? []).map((entry) => entry.logprob));
+    reason = chunk.choices[0]?.finish_reason ?? reason;
+    completionTokens += chunk.usage?.completion_tokens ?? 0;
+  }
+  assert.equal(content, whole.content);
+  assert.equal(logprobs.length, whole.logprobs.length);
+  assert.ok(Math.abs(sum(logprobs) - sum(whole.logprobs)) < 1e-3);
+  assert.equal(reason, 'stop');
+  assert.equal(completionTokens, logprobs.length + 1, 'the end mark counts as a token, as in vLLM');
+});
+
+test('a stream that its reader leaves does not stand in the way of others', async () => {
+  const stream = await client.completions.create({
+    model: 'spillway-drafter',
+    prompt: '<|user|>Total',
+    max_tokens: 250,
+    stream: true,
+  });
+  for await (const chunk of stream) if (chunk.choices.length > 0) break;
+  assert.notEqual((await readAnswer('spillway-drafter')).content, '');
+});
+
+test('refusals come in the envelope of the protocol', async () => {
+  const messages = [{ role: 'user' as const, content: text }];
+  await assert.rejects(
+    client.chat.completions.create({ model: 'gpt-9', messages }),
+    (error: InstanceType<typeof OpenAI.APIError>) => {
+      assert.equal(error.status, 404);
+      assert.equal(error.code, 'model_not_found');
+      return true;
+    },
+  );
+  await assert.rejects(
+    client.chat.completions.create({
+      model: 'spillway-drafter',
+      messages: [{ role: 'user', content: 'Total 1.00 '.repeat(200) }],
+    }),
+    (error: InstanceType<typeof OpenAI.APIError>) => {
+      assert.equal(error.status, 400);
+      assert.equal(error.code, 'context_length_exceeded');
+      return true;
+    },
+  );
+  const wrong: [path: string, body: unknown, status: number, param: string | null][] = [
+    ['/chat/completions', '{"model":', 400, null],
+    ['/chat/completions', [], 400, null],
+    ['/chat/completions', { model: 'spillway-drafter', messages: [] }, 400, 'messages'],
+    [
+      '/chat/completions',
+      { model: 'spillway-drafter', messages, top_logprobs: 21, logprobs: true },
+      400,
+      'top_logprobs',
+    ],
+    ['/chat/completions', { model: 'spillway-drafter', messages, temperature: 'hot' }, 400, 'temperature'],
+    [
+      '/chat/completions',
+      { model: 'spillway-drafter', messages, stream: true, prompt_logprobs: 1 },
+      400,
+      'prompt_logprobs',
+    ],
+    [
+      '/chat/completions',
+      { model: 'spillway-drafter', messages, continue_final_message: true },
+      400,
+      'continue_final_message',
+    ],
+    ['/completions', { model: 'spillway-drafter', prompt: [512] }, 400, 'prompt'],
+    ['/embeddings', {}, 404, null],
+  ];
+  for (const [path, body, status, param] of wrong) {
+    const answered = await post(path, body);
+    const error = answered.body['error'] as Record<string, unknown>;
+    assert.equal(answered.status, status, JSON.stringify(body));
+    assert.deepEqual(Object.keys(error), ['message', 'type', 'param', 'code']);
+    assert.equal(error['param'], param);
+  }
+});
+
+test('while the models load, the server says when to come back; a signal then ends it cleanly', async () => {
+  await using loading = startPlayground();
+  const { port } = await loading.waitFor('listening');
+  const early = await fetch(`http://127.0.0.1:${port}/v1/models`);
+  assert.equal(early.status, 503);
+  assert.equal(early.headers.get('retry-after'), '1');
+  assert.equal(await loading.stop('SIGINT'), 0);
+});
+
+test('SIGTERM ends the process with code 0', async () => {
+  const answering = readAnswer('spillway-expert');
+  await answering;
+  assert.equal(await playground.stop('SIGTERM'), 0);
+});

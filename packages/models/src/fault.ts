@@ -70,7 +70,7 @@ function httpFault(error: HttpError, redact: Redact): Fault {
 }
 
 /** `retry-after-ms`, or `Retry-After` in seconds or as a date. Null for what is neither. */
-export function readRetryAfter(headers: Headers, nowMs: number): number | null {
+function readRetryAfter(headers: Headers, nowMs: number): number | null {
   const ms = numberOf(headers.get('retry-after-ms'));
   if (ms !== null) return ms;
   const told = headers.get('retry-after');

@@ -9,7 +9,7 @@ export interface Random {
 }
 
 /** Mixes text into 32 bits (FNV-1a), so that splits and seeds land far apart. */
-export function hashText(text: string): number {
+function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     hash ^= text.charCodeAt(i);

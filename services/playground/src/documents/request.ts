@@ -5,14 +5,14 @@ import { generateDocument } from './generate.ts';
 export const ANSWER_TOKENS = 40;
 
 /** The part of a request that says nothing of models: the demo puts the name of a cascade beside it. */
-export interface DocumentRequestBody {
+interface DocumentRequestBody {
   readonly messages: readonly { readonly role: 'user'; readonly content: string }[];
   readonly max_tokens: number;
   readonly temperature: number;
 }
 
 /** The models know one task and were trained without a system message: the document is all that is said. */
-export function writeRequestBody(document: GeneratedDocument): DocumentRequestBody {
+function writeRequestBody(document: GeneratedDocument): DocumentRequestBody {
   return { messages: [{ role: 'user', content: document.text }], max_tokens: ANSWER_TOKENS, temperature: 0 };
 }
 

@@ -24,7 +24,7 @@ export interface Words {
   readonly date: string;
 }
 
-export const LABELS = [
+const LABELS = [
   'net',
   'tax',
   'total',

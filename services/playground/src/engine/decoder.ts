@@ -14,7 +14,7 @@ export interface DecoderShape {
 }
 
 /** A row of a batch: tokens that are new, and the ones before them of which keys and values are already known. */
-export interface DecoderRow {
+interface DecoderRow {
   readonly tokens: readonly number[];
   /** Where the new tokens start. */
   readonly from: number;

@@ -15,7 +15,7 @@ export function logSumExp(logits: Float32Array): number {
   return max + Math.log(sum);
 }
 
-export function likeliest(logits: Float32Array): number {
+function likeliest(logits: Float32Array): number {
   let best = 0;
   for (let token = 1; token < logits.length; token++) if ((logits[token] ?? 0) > (logits[best] ?? 0)) best = token;
   return best;

@@ -58,7 +58,7 @@ function buildBytes(file: TokenizerFile): Uint8Array[] {
   return bytes;
 }
 
-export function createTokenizer(file: TokenizerFile): Tokenizer {
+function createTokenizer(file: TokenizerFile): Tokenizer {
   const bytes = buildBytes(file);
   const ranks = new Map(file.merges.map(([left, right], rank) => [left * 65536 + right, rank]));
   const encoder = new TextEncoder();

@@ -70,7 +70,7 @@ function encodePrompt(body: Body, turns: readonly Turn[], tokenizer: Tokenizer):
   return encodeTurns(tokenizer, turns).slice(0, -1);
 }
 
-export function readChatRequest(body: Body, tokenizer: Tokenizer, shape: DecoderShape): ChatRequest {
+function readChatRequest(body: Body, tokenizer: Tokenizer, shape: DecoderShape): ChatRequest {
   const turns = readTurns(body);
   const prompt = encodePrompt(body, turns, tokenizer);
   if (prompt.length === 0) throw invalidField('messages', 'a list with something to answer');

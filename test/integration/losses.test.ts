@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { KEYS } from '@spillway/core';
 import type { OpenAI } from 'openai';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -152,4 +155,28 @@ test('the same job delivered twice: one result', async () => {
   system.drafterModel.release();
   const batch = await system.settled(id);
   await wholeResults(system, batch, ['doc-0']);
+});
+
+test('a batch with a damaged record holds up nobody, and goes on when the record is whole again', async () => {
+  await using system = await System.create();
+  await system.run('api');
+  const first = await system.run('dispatcher');
+  await system.admitted();
+  const hurt = await system.submit(['a', 'b']);
+  await system.settled(hurt.id, (batch) => batch.status === 'in_progress');
+  await first.kill();
+  const path = join(system.directory, 'data', KEYS.validated(hurt.id));
+  const whole = await readFile(path);
+  await writeFile(path, '{"v":1,"validatedAtMs":');
+  await system.redis.client.flushall();
+  await Promise.all([system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
+  const other = await system.submit(['c', '[[drafter unsure]] d']);
+  await wholeResults(system, await system.settled(other.id), docIds(2));
+  const cancelled = await system.submit(['[[hang]] e']);
+  await system.drafterModel.waitForRequests(3);
+  await system.client.batches.cancel(cancelled.id);
+  assert.equal((await system.settled(cancelled.id)).status, 'cancelled');
+  assert.match(system.complaints(), new RegExp(`${hurt.id}.*a step failed for this batch`));
+  await writeFile(path, whole);
+  await wholeResults(system, await system.settled(hurt.id), docIds(2));
 });

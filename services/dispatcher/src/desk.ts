@@ -34,6 +34,16 @@ export type BatchPlan = {
   readonly tiers: readonly string[];
 };
 
+/** Does something for one batch so that its trouble, such as a damaged record, stays its own; null when it failed. */
+export async function apart<Done>(desk: Desk, batch: string, step: () => Promise<Done>): Promise<Done | null> {
+  try {
+    return await step();
+  } catch (error) {
+    desk.log.error({ batch, err: error }, 'a step failed for this batch and is tried again');
+    return null;
+  }
+}
+
 /** Bytes of Redis that a page takes from its beginning to its sealing, results not counted. */
 export const pageCost = (page: PagePlan): number => page.bytes + page.documents * LIMITS.documentOverheadBytes;
 

@@ -13,7 +13,7 @@ import {
 } from '@spillway/core';
 import { close, dropPage, forget, pagesInHand, redisNowMs } from '@spillway/redis';
 import { createRecord } from '@spillway/storage';
-import type { BatchPlan, Desk } from './desk.ts';
+import { apart, type BatchPlan, type Desk } from './desk.ts';
 import type { LiveBatch } from './live.ts';
 import { sealUnfinished, storedFooter } from './seal.ts';
 
@@ -36,13 +36,17 @@ export class Ender {
     const now = live.length === 0 ? 0 : await redisNowMs(this.#desk.board);
     let busy = false;
     for (const batch of live) {
-      if (batch.phase === 'closed') busy = (await this.#finish(batch)) || busy;
-      else if (now >= batch.expiresAtMs) busy = (await this.#close(batch, 'expired')) || busy;
-      else if (batch.phase === 'open' && batch.counts.completed + batch.counts.failed === batch.total) {
-        busy = (await this.#close(batch, 'completed')) || busy;
-      }
+      const done = await apart(this.#desk, batch.id, () => this.#step(batch, now));
+      busy ||= done === true;
     }
     return busy;
+  }
+
+  async #step(batch: LiveBatch, now: number): Promise<boolean> {
+    if (batch.phase === 'closed') return await this.#finish(batch);
+    if (now >= batch.expiresAtMs) return await this.#close(batch, 'expired');
+    const settled = batch.counts.completed + batch.counts.failed;
+    return batch.phase === 'open' && settled === batch.total && (await this.#close(batch, 'completed'));
   }
 
   async #close(batch: LiveBatch, outcome: Outcome): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { FairShare, JOB_VERSION, type DocumentJob, type DocumentRequest } from '@spillway/core';
 import { advance, beginPage } from '@spillway/redis';
-import { pageAt, pageCost, type BatchPlan, type Desk } from './desk.ts';
+import { apart, pageAt, pageCost, type BatchPlan, type Desk } from './desk.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch } from './live.ts';
 import { draftQueue, Room } from './room.ts';
@@ -26,7 +26,7 @@ export class Feeder {
     this.#forget(open);
     const candidates = new Map<string, Candidate>();
     for (const batch of open) {
-      const candidate = await this.#candidate(batch);
+      const candidate = await apart(this.#desk, batch.id, () => this.#candidate(batch));
       if (candidate !== null) candidates.set(batch.id, candidate);
     }
     if (candidates.size === 0) return false;
@@ -41,7 +41,7 @@ export class Feeder {
       for (const tier of lacking) held.add(tier);
       if (lacking.length > 0) continue;
       pages += 1;
-      const next = await this.#feed(chosen);
+      const next = await apart(this.#desk, chosen.id, () => this.#feed(chosen));
       room.take(chosen.plan, chosen.page);
       if (next === null) candidates.delete(chosen.id);
       else candidates.set(chosen.id, next);
@@ -70,14 +70,15 @@ export class Feeder {
     const { id, tenant, plan, page } = chosen;
     const at = plan.pages[page];
     if (at === undefined) return null;
+    // Also for a page that fails, so that it does not hold the turn for ever.
+    this.#tenants.spend(tenant, pageCost(at));
+    this.#batches.spend(id, pageCost(at));
     const begun = await beginPage(this.#desk.board, id, page, at, pageCost(at));
     if (begun === 'CLOSED' || begun === 'RECOVERING') return null;
     if (begun === 'BEGUN') {
       const documents = await readDocuments(this.#desk, plan, at);
       await addDocuments(this.#desk, plan, page, documents, documents.keys().toArray());
     }
-    this.#tenants.spend(tenant, pageCost(at));
-    this.#batches.spend(id, pageCost(at));
     const moved = await advance(this.#desk.board, id, at.first, at.first + at.documents);
     return moved === 'ADVANCED' && plan.pages[page + 1] !== undefined ? { ...chosen, page: page + 1 } : null;
   }

@@ -10,7 +10,7 @@ import {
   type Recovery,
 } from '@spillway/redis';
 import { readRecord } from '@spillway/storage';
-import type { BatchPlan, Desk } from './desk.ts';
+import { apart, type BatchPlan, type Desk } from './desk.ts';
 import { clean } from './end.ts';
 import { storedFooter } from './seal.ts';
 
@@ -26,8 +26,7 @@ export async function recoverIfNeeded(desk: Desk, token: string): Promise<boolea
   const recovery = await beginRecovery(desk.board, token);
   const restored = new Set<string>();
   for await (const batch of openMarks(desk)) {
-    if (!(await recoverBatch(desk, recovery, batch))) continue;
-    restored.add(batch);
+    if ((await apart(desk, batch, () => recoverBatch(desk, recovery, batch))) !== false) restored.add(batch);
   }
   // Redis may have gone back to a time when a batch was in work that has ended since.
   for (const batch of await liveBatches(desk.board)) {
@@ -65,7 +64,8 @@ async function recoverBatch(desk: Desk, recovery: Recovery, id: string): Promise
       ? null
       : { total: plan.total, pages: plan.pages.length, model: plan.model, inProgressAtMs: plan.validatedAtMs };
   const answer = await restore(desk.board, recovery, id, { tenant, createdAtMs, expiresAtMs, validated, ending });
-  if (answer === 'STALE') throw new Error('Redis was lost again, or another dispatcher recovers it');
+  // Redis was lost again, or another dispatcher recovers it: the last step will be refused.
+  if (answer === 'STALE') return true;
   if (plan !== null) await restorePages(desk, plan);
   return true;
 }

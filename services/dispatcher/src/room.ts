@@ -1,6 +1,6 @@
 import { LIMITS, tierQueue } from '@spillway/core';
 import { memoryShare, pagesInHand } from '@spillway/redis';
-import { pageCost, type BatchPlan, type Desk } from './desk.ts';
+import { apart, pageCost, type BatchPlan, type Desk } from './desk.ts';
 
 type TierUse = {
   /** Bytes of begun, unsealed pages, results included. */
@@ -25,7 +25,7 @@ export class Room {
   static async measure(desk: Desk): Promise<Room> {
     const room = new Room((await memoryShare(desk.board)) >= LIMITS.feedMemoryShare);
     for (const { batch, page, bytes } of await pagesInHand(desk.board)) {
-      const plan = await desk.records.plan(batch);
+      const plan = await apart(desk, batch, () => desk.records.plan(batch));
       const documents = plan?.pages[page]?.documents ?? 0;
       for (const tier of plan?.tiers ?? []) {
         const use = room.#use(tier);

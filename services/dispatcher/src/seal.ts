@@ -15,7 +15,7 @@ import {
   type PagePlan,
 } from '@spillway/core';
 import { dropPage, fullPages, jobIds, markSealed, readPage } from '@spillway/redis';
-import type { BatchPlan, Desk } from './desk.ts';
+import { apart, type BatchPlan, type Desk } from './desk.ts';
 import { readDocuments } from './input.ts';
 
 /** The end of a page object that surely holds its footer. */
@@ -24,12 +24,17 @@ const FOOTER_BYTES = 8 * 1024;
 /** Seals every page whose documents are all settled; true when there was one. */
 export async function sealFullPages(desk: Desk): Promise<boolean> {
   const pages = await fullPages(desk.board);
+  let sealed = false;
   for (const { batch, page } of pages) {
-    const plan = await desk.records.plan(batch);
-    if (plan === null) await dropPage(desk.board, batch, page);
-    else await sealFull(desk, plan, page);
+    const done = await apart(desk, batch, async () => {
+      const plan = await desk.records.plan(batch);
+      if (plan === null) await dropPage(desk.board, batch, page);
+      else await sealFull(desk, plan, page);
+      return true;
+    });
+    sealed ||= done === true;
   }
-  return pages.length > 0;
+  return sealed;
 }
 
 async function sealFull(desk: Desk, plan: BatchPlan, page: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { KEYS } from '@spillway/core';
 import { admit, beginPage, dropPage, lostDocuments, pagesInHand } from '@spillway/redis';
-import { pageCost, type Desk } from './desk.ts';
+import { apart, pageCost, type Desk } from './desk.ts';
 import { clean } from './end.ts';
 import { addDocuments } from './feed.ts';
 import { readDocuments } from './input.ts';
@@ -16,7 +16,7 @@ export async function sweepPages(desk: Desk, live: readonly LiveBatch[]): Promis
     // The reading of the batches is older than that of the pages: a new batch's page is not litter.
     if (state === undefined) {
       if ((await desk.storage.size(KEYS.final(batch))) !== null) await dropPage(desk.board, batch, page);
-    } else if (state.phase === 'open') await sweepPage(desk, state, page);
+    } else if (state.phase === 'open') await apart(desk, batch, () => sweepPage(desk, state, page));
   }
 }
 
@@ -36,15 +36,15 @@ async function sweepPage(desk: Desk, batch: LiveBatch, page: number): Promise<vo
 export async function sweepMarks(desk: Desk, live: readonly LiveBatch[]): Promise<void> {
   const known = new Set(live.map((batch) => batch.id));
   for await (const id of openMarks(desk)) {
-    if (known.has(id)) continue;
-    const manifest = await desk.records.manifest(id);
-    if (manifest === null) continue;
-    if ((await desk.storage.size(KEYS.final(id))) !== null) {
-      await clean(desk, id, []);
-      continue;
-    }
-    const { tenant, createdAtMs, expiresAtMs } = manifest;
-    const answer = await admit(desk.board, id, { tenant, createdAtMs, expiresAtMs });
-    if (answer === 'ADMITTED') desk.log.warn({ batch: id }, 'took in a batch that Redis had not been told of');
+    if (!known.has(id)) await apart(desk, id, () => sweepMark(desk, id));
   }
+}
+
+async function sweepMark(desk: Desk, id: string): Promise<void> {
+  const manifest = await desk.records.manifest(id);
+  if (manifest === null) return;
+  if ((await desk.storage.size(KEYS.final(id))) !== null) return await clean(desk, id, []);
+  const { tenant, createdAtMs, expiresAtMs } = manifest;
+  const answer = await admit(desk.board, id, { tenant, createdAtMs, expiresAtMs });
+  if (answer === 'ADMITTED') desk.log.warn({ batch: id }, 'took in a batch that Redis had not been told of');
 }

@@ -15,7 +15,7 @@ import {
 } from '@spillway/core';
 import { open, redisNowMs } from '@spillway/redis';
 import { createRecord, readRecord } from '@spillway/storage';
-import type { Desk } from './desk.ts';
+import { apart, type Desk } from './desk.ts';
 import { clean, refuse } from './end.ts';
 import type { LiveBatch } from './live.ts';
 
@@ -49,16 +49,12 @@ export class Validator {
     const id = this.#batches.next(own);
     const running = id === null ? undefined : this.#running.get(id);
     if (id === null || running === undefined) return false;
-    try {
-      const step = await running.steps.next();
-      this.#tenants.spend(tenant, step.done === true ? 1 : step.value);
-      this.#batches.spend(id, step.done === true ? 1 : step.value);
-      if (step.done === true) this.#running.delete(id);
-    } catch (error) {
-      this.#running.delete(id);
-      throw new Error(`Validating ${id} failed`, { cause: error });
-    }
-    return true;
+    const step = await apart(this.#desk, id, () => running.steps.next());
+    const cost = step === null || step.done === true ? SLICE_BYTES : step.value;
+    this.#tenants.spend(tenant, cost);
+    this.#batches.spend(id, cost);
+    if (step === null || step.done === true) this.#running.delete(id);
+    return step !== null;
   }
 
   /** Ends the streams of unfinished validations. */

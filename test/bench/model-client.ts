@@ -44,7 +44,13 @@ async function main(): Promise<void> {
 
   const asks: Record<'ours' | 'stock', Ask> = {
     ours: async () => {
-      const attempt = await ours.complete({ body, logprobs: true, timeoutMs: 10_000, signal });
+      const attempt = await ours.complete({
+        endpoint: '/v1/chat/completions',
+        body,
+        logprobs: true,
+        timeoutMs: 10_000,
+        signal,
+      });
       if (attempt.kind !== 'completed') throw new Error(`the bench's server failed: ${attempt.kind}`);
     },
     stock: async () => {

@@ -138,7 +138,7 @@ describe('create', () => {
         { ...BODY, endpoint: '/v1/embeddings' },
         'endpoint',
         'invalid_value',
-        "Invalid value: '/v1/embeddings'. Supported values are: '/v1/chat/completions'.",
+        "Invalid value: '/v1/embeddings'. Supported values are: '/v1/chat/completions', '/v1/completions', '/v1/responses'.",
       ],
       [
         { ...BODY, metadata: { a: 1 } },

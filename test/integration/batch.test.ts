@@ -57,6 +57,45 @@ test('a batch with every outcome in it, through the SDK from upload to download'
   assert.equal(await leftInRedis(system), 0, 'an ended batch leaves nothing in Redis');
 });
 
+/** For the endpoints beside chat: a prompt, then tier and reason. */
+const OTHERS: Readonly<Record<string, readonly (readonly [prompt: string, tier: string, reason: string | null])[]>> = {
+  '/v1/completions': [
+    ['[[confident]] a', 'draft', null],
+    ['[[drafter unsure]] b', 'expert', 'low_confidence'],
+    ['[[drafter nologprobs]] c', 'expert', 'no_logprobs'],
+    ['[[drafter truncate]] d', 'expert', 'truncated'],
+  ],
+  '/v1/responses': [
+    ['[[confident]] a', 'draft', null],
+    ['[[drafter unsure]] b', 'expert', 'low_confidence'],
+    ['[[drafter nologprobs]] c', 'expert', 'no_logprobs'],
+    ['[[drafter truncate]] d', 'expert', 'truncated'],
+    ['[[drafter filter]] e', 'expert', 'content_filter'],
+    ['[[drafter refuse]] f', 'expert', 'refused'],
+    ['[[drafter tool]] g', 'expert', 'tool_call'],
+  ],
+};
+
+test('batches of the older completions and of responses are judged by their own log-probs', async () => {
+  await using system = await System.start();
+  for (const endpoint of ['/v1/completions', '/v1/responses'] as const) {
+    const asked = OTHERS[endpoint] ?? [];
+    const { id } = await system.submit(
+      asked.map(([prompt]) => prompt),
+      { endpoint },
+    );
+    const batch = await system.settled(id);
+    assert.equal(batch.endpoint, endpoint);
+    assert.deepEqual(batch.request_counts, { total: asked.length, completed: asked.length, failed: 0 });
+    assert.ok((batch.usage?.output_tokens ?? 0) > 0);
+    const lines = await system.lines(batch.output_file_id);
+    const decided = lines.map((line, at) => [asked[at]?.[0], line.cascade?.tier, line.cascade?.reason]);
+    assert.deepEqual(decided, asked);
+    // Log-probs were Spillway's wish, not the client's.
+    assert.doesNotMatch(JSON.stringify(lines.map((line) => line.response)), /"logprob"|token_logprobs/);
+  }
+});
+
 /** Keys that belong to batches and documents. */
 async function leftInRedis(system: System): Promise<number> {
   const keys = await system.redis.client.keys('{test}:*');

@@ -96,10 +96,13 @@ test('a server that refuses log-probs is asked without, remembered, and told of 
   });
   for (const prompt of ['a', 'b', 'c']) {
     const { completion } = completed(await ask(prompt));
-    assert.deepEqual(scoreDraft(completion, { signal: 'mean_logprob', request: {} }), {
-      kind: 'no_evidence',
-      reason: 'no_logprobs',
-    });
+    assert.deepEqual(
+      scoreDraft(completion, { signal: 'mean_logprob', endpoint: '/v1/chat/completions', request: {} }),
+      {
+        kind: 'no_evidence',
+        reason: 'no_logprobs',
+      },
+    );
   }
   assert.equal(server.received, 4);
   assert.deepEqual(notices, [{ kind: 'logprobs_refused', model: 'small-model', status: 403 }]);
@@ -136,7 +139,12 @@ test('servers that count end tokens, give none or give zeros are judged for what
   ];
   let next = 0;
   const { ask } = await setUp(t, { answer: () => scripts[next++] ?? { kind: 'hang' } });
-  const judge = async () => scoreDraft(completed(await ask('a')).completion, { signal: 'mean_logprob', request: {} });
+  const judge = async () =>
+    scoreDraft(completed(await ask('a')).completion, {
+      signal: 'mean_logprob',
+      endpoint: '/v1/chat/completions',
+      request: {},
+    });
   assert.deepEqual(await judge(), { kind: 'scored', score: -0.5 });
   assert.deepEqual(await judge(), { kind: 'no_evidence', reason: 'no_logprobs' });
   assert.deepEqual(await judge(), { kind: 'no_evidence', reason: 'zero_logprobs' });
@@ -155,7 +163,10 @@ test('what the prompt makes of a draft is told by its reason', async (t) => {
   const request = { response_format: { type: 'json_object' } };
   for (const [directive, reason] of Object.entries(reasons)) {
     const { completion } = completed(await ask(`[[${directive}]]`));
-    assert.deepEqual(scoreDraft(completion, { signal: 'mean_logprob', request }), { kind: 'no_evidence', reason });
+    assert.deepEqual(scoreDraft(completion, { signal: 'mean_logprob', endpoint: '/v1/chat/completions', request }), {
+      kind: 'no_evidence',
+      reason,
+    });
   }
 });
 

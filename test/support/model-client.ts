@@ -25,6 +25,7 @@ export function openAt(t: TestContext, baseURL: string, options: Partial<ModelOp
   t.after(() => client[Symbol.asyncDispose]());
   const ask = (prompt: string, call: Partial<ModelCall> = {}, more: JsonObject = {}): Promise<Attempt> =>
     client.complete({
+      endpoint: '/v1/chat/completions',
       body: { model: 'invoices', messages: [{ role: 'user', content: prompt }], ...more },
       logprobs: true,
       timeoutMs: TIMEOUT_MS,

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '@spillway/core';
+import { shapeOf, wantsLogprobs } from './model-shapes.ts';
 
 /** What the model server does with one request. */
 export type Scripted =
@@ -94,15 +95,15 @@ export function scriptOf(asked: {
   return { kind: 'completion' };
 }
 
-/** The body of a chat completion; log-probs only if the request asked for them, as servers do. */
+/** The body of a completion, in the shape of its address; log-probs only if the request asked for them, as servers do. */
 export function completionBody(
   scripted: Extract<Scripted, { kind: 'completion' }>,
-  asked: { readonly body: JsonObject; readonly prompt: string },
+  asked: { readonly url: string; readonly body: JsonObject; readonly prompt: string },
 ): JsonObject {
   const text = scripted.text === undefined ? `answer to ${asked.prompt.length} chars` : scripted.text;
   const tokens = text?.match(/\s*\S+|\s+/g) ?? [];
-  const wants = asked.body['logprobs'] === true && text !== null;
-  return {
+  const wants = wantsLogprobs(asked.url, asked.body) && text !== null;
+  return shapeOf(asked.url, {
     id: 'chatcmpl-1',
     object: 'chat.completion',
     created: 1_700_000_000,
@@ -116,7 +117,7 @@ export function completionBody(
       },
     ],
     usage: scripted.usage ?? usageOf(Math.ceil(asked.prompt.length / 4), tokens.length),
-  };
+  });
 }
 
 function logprobsOf(tokens: readonly string[], given: Json): Json {

@@ -9,6 +9,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { isJsonObject, type JsonObject } from '@spillway/core';
 import { completionBody, scriptOf, type Scripted } from './model-script.ts';
+import { isModelUrl, promptOf } from './model-shapes.ts';
 
 export type { Scripted } from './model-script.ts';
 
@@ -20,7 +21,7 @@ export type ModelRequest = {
 };
 
 /** `releases` is how many there had been when the request came. */
-type Asked = { body: JsonObject; prompt: string; response: ServerResponse; releases: number };
+type Asked = { url: string; body: JsonObject; prompt: string; response: ServerResponse; releases: number };
 
 export type ModelServerOptions = {
   /** What to answer; without it the directives in the prompt decide (see model-script.ts). */
@@ -114,7 +115,7 @@ export class ModelServer implements AsyncDisposable {
     if (request.method === 'GET' && request.url === '/v1/models') {
       return sendJson(response, 200, { object: 'list', data: [{ id: 'any', object: 'model' }] }, {});
     }
-    if (request.method !== 'POST' || request.url !== '/v1/chat/completions') {
+    if (request.method !== 'POST' || !isModelUrl(request.url)) {
       return sendJson(response, 404, { error: { message: `no route ${request.url}`, code: 404 } }, {});
     }
     this.inFlight += 1;
@@ -132,7 +133,7 @@ export class ModelServer implements AsyncDisposable {
     if (this.#options.latencyMs) await elapsed(this.#options.latencyMs);
     const scripted = await (this.#options.answer?.(asked) ??
       scriptOf({ prompt, attempt: asked.attempt, role: this.#options.role ?? '' }));
-    await this.#play(scripted, { body, prompt, response, releases });
+    await this.#play(scripted, { url: request.url, body, prompt, response, releases });
   }
 
   async #play(scripted: Scripted, asked: Asked): Promise<void> {
@@ -184,14 +185,6 @@ export class ModelServer implements AsyncDisposable {
 
 export function startModelServer(options: ModelServerOptions = {}): Promise<ModelServer> {
   return new ModelServer(options).listen();
-}
-
-/** The last message of the user, where a test writes its directives. */
-function promptOf(body: JsonObject): string {
-  const messages = Array.isArray(body['messages']) ? body['messages'] : [];
-  const last: unknown = messages.findLast((one: unknown) => isJsonObject(one) && one['role'] === 'user');
-  const content = isJsonObject(last) ? last['content'] : '';
-  return typeof content === 'string' ? content : JSON.stringify(content);
 }
 
 /** By events: with `for await` a request costs the server 0.114 ms of CPU instead of 0.093. */

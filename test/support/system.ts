@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { EndpointUrl } from '@spillway/core';
 import { OpenAI, toFile } from 'openai';
 import { startModelServer, type ModelServer, type ModelServerOptions } from './model-server.ts';
 import { startRedis, type RedisServer } from './redis.ts';
@@ -131,7 +132,7 @@ export class System implements AsyncDisposable {
     const file = await this.client.files.create({ file: input, purpose: 'batch' });
     return await this.client.batches.create({
       input_file_id: file.id,
-      endpoint: '/v1/chat/completions',
+      endpoint: options.endpoint ?? '/v1/chat/completions',
       completion_window: (options.window ?? '24h') as '24h',
     });
   }
@@ -179,13 +180,21 @@ export type SubmitOptions = {
   readonly id?: (index: number) => string;
   readonly window?: string;
   readonly model?: string;
+  readonly endpoint?: EndpointUrl;
   readonly body?: Readonly<Record<string, unknown>>;
 };
 
+/** How each endpoint takes a prompt. */
+const INPUTS: Readonly<Record<EndpointUrl, (prompt: string) => object>> = {
+  '/v1/chat/completions': (prompt) => ({ messages: [{ role: 'user', content: prompt }] }),
+  '/v1/completions': (prompt) => ({ prompt }),
+  '/v1/responses': (prompt) => ({ input: prompt }),
+};
+
 export function requestLine(prompt: string, customId: string, options: SubmitOptions = {}): string {
-  const messages = [{ role: 'user', content: prompt }];
-  const body = { model: options.model ?? 'test', messages, ...options.body };
-  return JSON.stringify({ custom_id: customId, method: 'POST', url: '/v1/chat/completions', body });
+  const url = options.endpoint ?? '/v1/chat/completions';
+  const body = { model: options.model ?? 'test', ...INPUTS[url](prompt), ...options.body };
+  return JSON.stringify({ custom_id: customId, method: 'POST', url, body });
 }
 
 export const isOver = (batch: OpenAI.Batch): boolean =>

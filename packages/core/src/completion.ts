@@ -26,10 +26,11 @@ export type Completion = {
 };
 
 /**
- * Reads the body of a 200. Null means that it is not a completion: no choices, no message, or an answer that the
- * server itself calls broken off (vLLM and SGLang say `abort` when they shut down, routers say `error`).
+ * Reads the body of a 200 that has choices, as chat completions and the older completions do. Null means that it is
+ * not a completion: no choices, no message, or an answer that the server itself calls broken off (vLLM and SGLang say
+ * `abort` when they shut down, routers say `error`). What the server `echoed` of the prompt is no part of the answer.
  */
-export function readChatCompletion(body: unknown): Completion | null {
+export function readChoice(body: unknown, echoed = ''): Completion | null {
   if (!isJsonObject(body)) return null;
   const choices = body['choices'];
   if (!Array.isArray(choices)) return null;
@@ -40,7 +41,8 @@ export function readChatCompletion(body: unknown): Completion | null {
   const message = messageOf(choice);
   if (message === null) return null;
 
-  const text = contentOf(message['content']);
+  const said = contentOf(message['content']);
+  const text = said?.startsWith(echoed) === true ? said.slice(echoed.length) : said;
   const usage = readUsage(body['usage']);
   const tokens = text === null || text === '' ? null : readTokens(choice['logprobs']);
   return {
@@ -85,11 +87,11 @@ function hasReasoned(message: JsonObject, usage: Usage): boolean {
 }
 
 /** An empty string says as little as null. */
-function textOf(value: Json | undefined): string | null {
+export function textOf(value: Json | undefined): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-function readUsage(usage: Json | undefined): Usage {
+export function readUsage(usage: Json | undefined): Usage {
   const told = isJsonObject(usage) ? usage : {};
   const input = told['prompt_tokens_details'] ?? told['input_tokens_details'];
   const output = told['completion_tokens_details'] ?? told['output_tokens_details'];

@@ -23,7 +23,7 @@ function draftOf(logprobs: readonly number[] | null, more: Partial<Completion> =
 }
 
 function judge(draft: Completion, request: JsonObject = {}, signal: SignalName = 'mean_logprob') {
-  return scoreDraft(draft, { signal, request });
+  return scoreDraft(draft, { signal, endpoint: '/v1/chat/completions', request });
 }
 
 function reasonOf(draft: Completion, request: JsonObject = {}): string | null {

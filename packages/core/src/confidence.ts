@@ -1,4 +1,5 @@
 import type { Completion, TokenLogprob } from './completion.ts';
+import { ENDPOINTS, type AskedFormat, type EndpointUrl } from './endpoints/index.ts';
 import { deeperThan, isJsonObject, type Json, type JsonObject } from './json.ts';
 import { missesSchema } from './json-schema.ts';
 import { LIMITS } from './limits.ts';
@@ -66,9 +67,13 @@ export type ScoredDraft =
 /** The raw score of a draft, or why it has none. What cannot be judged is never scored. */
 export function scoreDraft(
   completion: Completion,
-  { signal, request }: { readonly signal: SignalName; readonly request: JsonObject },
+  {
+    signal,
+    endpoint,
+    request,
+  }: { readonly signal: SignalName; readonly endpoint: EndpointUrl; readonly request: JsonObject },
 ): ScoredDraft {
-  const reason = unjudgeable(completion, request);
+  const reason = unjudgeable(completion, request, ENDPOINTS[endpoint].format(request));
   if (reason !== null) return { kind: 'no_evidence', reason };
   const tokens = completion.tokens ?? [];
   if (tokens.length === 0) return { kind: 'no_evidence', reason: 'no_logprobs' };
@@ -84,7 +89,7 @@ export function confidenceOf(signal: SignalName, score: number): number {
 }
 
 /** The first thing about an answer that forbids to judge it by its log-probs. */
-function unjudgeable(completion: Completion, request: JsonObject): EscalationReason | null {
+function unjudgeable(completion: Completion, request: JsonObject, format: AskedFormat | null): EscalationReason | null {
   const asked = request['n'];
   if (completion.choices !== 1 || (typeof asked === 'number' && asked > 1)) return 'several_choices';
   if (completion.toolCall) return 'tool_call';
@@ -92,19 +97,14 @@ function unjudgeable(completion: Completion, request: JsonObject): EscalationRea
   if (completion.finishReason === 'content_filter') return 'content_filter';
   if (completion.finishReason === 'length' || completion.finishReason === 'max_tokens') return 'truncated';
   if (completion.text === null || completion.text.trim() === '') return 'empty_answer';
-  return missesFormat(completion.text, request['response_format']) ? 'invalid_json' : null;
+  return format !== null && missesFormat(completion.text, format) ? 'invalid_json' : null;
 }
 
 /** `json_object` must be an object; `json_schema` is looked at as far as `missesSchema` goes. */
-function missesFormat(text: string, format: Json | undefined): boolean {
-  if (!isJsonObject(format)) return false;
-  const type = format['type'];
-  if (type !== 'json_object' && type !== 'json_schema') return false;
+function missesFormat(text: string, format: AskedFormat): boolean {
   const value = parseJson(text);
   if (value === undefined || deeperThan(value, LIMITS.jsonDepth)) return true;
-  if (type === 'json_object') return !isJsonObject(value);
-  const asked = format['json_schema'];
-  return missesSchema(value, isJsonObject(asked) ? asked['schema'] : undefined);
+  return format.type === 'json_object' ? !isJsonObject(value) : missesSchema(value, format.schema);
 }
 
 function parseJson(text: string): Json | undefined {

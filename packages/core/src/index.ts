@@ -5,6 +5,7 @@ export * from './completion.ts';
 export * from './confidence.ts';
 export * from './configuration.ts';
 export * from './duplicates.ts';
+export * from './endpoints/index.ts';
 export * from './failure.ts';
 export * from './fair-share.ts';
 export * from './ids.ts';

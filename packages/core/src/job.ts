@@ -1,5 +1,6 @@
 import type { Usage } from './completion.ts';
 import type { EscalationReason } from './confidence.ts';
+import type { EndpointUrl } from './endpoints/index.ts';
 import type { JsonObject } from './json.ts';
 import type { CascadeRules } from './rules.ts';
 
@@ -42,6 +43,7 @@ export type DocumentJob = {
   readonly customId: string;
   readonly cascade: string;
   readonly rules: CascadeRules;
+  readonly endpoint: EndpointUrl;
   readonly body: JsonObject;
   /** Unix milliseconds. */
   readonly fedAtMs: number;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { COUNTERS } from './account.ts';
 import { SIGNALS, type SignalName } from './confidence.ts';
+import { ENDPOINT_URLS } from './endpoints/index.ts';
 import { newestFirst } from './ids.ts';
 
 /** Names of everything in storage. */
@@ -70,7 +71,7 @@ export const RECORDS = {
     id: z.string(),
     tenant: z.string(),
     inputFileId: z.string(),
-    endpoint: z.string(),
+    endpoint: z.enum(ENDPOINT_URLS),
     completionWindow: z.string(),
     metadata: z.record(z.string(), z.string()).nullable(),
     outputExpiresAfterSeconds: z.int().nullable(),

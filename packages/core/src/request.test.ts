@@ -3,15 +3,19 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from './limits.ts';
 import { LineSplitter } from './lines.ts';
-import { readRequestLine, type ReadRequest } from './request.ts';
+import { readRequestLine, type ReadRequest, type RequestRules } from './request.ts';
 
-const rules = { endpoint: '/v1/chat/completions', cascades: new Set(['invoices']), lineBytes: LIMITS.lineBytes };
+const rules: RequestRules = {
+  endpoint: '/v1/chat/completions',
+  cascades: new Set(['invoices']),
+  lineBytes: LIMITS.lineBytes,
+};
 
-function read(text: string | Uint8Array): ReadRequest {
+function read(text: string | Uint8Array, own: RequestRules = rules): ReadRequest {
   const splitter = new LineSplitter(LIMITS.lineBytes);
   const [line] = [...splitter.push(Buffer.from(text)), ...splitter.end()];
   assert.ok(line);
-  return readRequestLine(line, rules);
+  return readRequestLine(line, own);
 }
 
 const good = {
@@ -122,4 +126,29 @@ test('arbitrary bytes never throw', () => {
       read(json);
     }),
   );
+});
+
+test('each endpoint has its own input, and its own words', () => {
+  const problemOf = (url: RequestRules['endpoint'], body: object) => {
+    const line = JSON.stringify({ ...good, url, body: { model: 'invoices', ...body } });
+    const found = read(line, { ...rules, endpoint: url });
+    return found.kind === 'bad' ? [found.error.code, found.error.param, found.error.message] : found.kind;
+  };
+  assert.equal(problemOf('/v1/completions', { prompt: 'a' }), 'request');
+  assert.equal(problemOf('/v1/completions', { prompt: [1, 2] }), 'request');
+  assert.equal(problemOf('/v1/responses', { input: 'a' }), 'request');
+  assert.equal(problemOf('/v1/responses', { input: [{ role: 'user', content: 'a' }] }), 'request');
+  assert.equal(problemOf('/v1/responses', { prompt: { id: 'pmpt_1' } }), 'request');
+  const lacks = (name: string, title: string) => ['invalid_request', `body.${name}`, `${title} parameter is required.`];
+  assert.deepEqual(problemOf('/v1/chat/completions', { input: 'a' }), lacks('messages', 'Messages'));
+  assert.deepEqual(problemOf('/v1/completions', { messages: [] }), lacks('prompt', 'Prompt'));
+  assert.deepEqual(problemOf('/v1/responses', { input: [] }), lacks('input', 'Input'));
+  for (const [url, body, name] of [
+    ['/v1/chat/completions', { messages: [{}] }, 'Chat Completions'],
+    ['/v1/completions', { prompt: 'a' }, 'Completions'],
+    ['/v1/responses', { input: 'a' }, 'Responses'],
+  ] as const) {
+    const message = `${name}: Streaming is not supported in the Batch API.`;
+    assert.deepEqual(problemOf(url, { ...body, stream: true }), ['streaming_unsupported', 'body.stream', message]);
+  }
 });

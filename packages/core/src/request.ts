@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { ENDPOINTS, type EndpointUrl } from './endpoints/index.ts';
 import { deeperThan, isJsonObject, type JsonObject } from './json.ts';
 import { LIMITS } from './limits.ts';
 import type { Line } from './lines.ts';
@@ -21,7 +22,7 @@ export type ReadRequest =
 
 /** What a line must fit to. */
 export type RequestRules = {
-  readonly endpoint: string;
+  readonly endpoint: EndpointUrl;
   readonly cascades: ReadonlySet<string>;
   /** Bytes; only for the message. */
   readonly lineBytes: number;
@@ -90,14 +91,8 @@ function bodyProblem(body: JsonObject, rules: RequestRules): FieldProblem | null
     const message = `The provided model '${name}' is not supported by the Batch API.`;
     return field('model_not_found', 'body.model', message);
   }
-  const messages = body['messages'];
-  if (!Array.isArray(messages) || messages.length === 0) {
-    return field('invalid_request', 'body.messages', 'Messages parameter is required.');
-  }
-  if (body['stream'] === true) {
-    const message = 'Chat Completions: Streaming is not supported in the Batch API.';
-    return field('streaming_unsupported', 'body.stream', message);
-  }
+  const problem = ENDPOINTS[rules.endpoint].problem(body);
+  if (problem !== null) return problem;
   if (deeperThan(body, LIMITS.jsonDepth)) {
     return field('invalid_request', 'body', `The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
   }

@@ -23,6 +23,7 @@ const job: DocumentJob = {
     draftPrice: { input: 1, output: 2 },
     expertPrice: { input: 10, output: 20 },
   },
+  endpoint: '/v1/chat/completions',
   body: {},
   fedAtMs: 1_000,
   deadlineMs: 100_000,

@@ -1,8 +1,7 @@
-import { deeperThan, isJsonObject, LIMITS, readChatCompletion } from '@spillway/core';
-import type { Completion, Fault, JsonObject } from '@spillway/core';
+import { deeperThan, ENDPOINTS, isJsonObject, LIMITS } from '@spillway/core';
+import type { AskedLogprobs, Completion, EndpointUrl, Fault, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
 import { faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
-import { answerBody, requestBody, wantsLogprobs, type AskedLogprobs } from './request.ts';
 import { openTransport } from './transport.ts';
 
 export type ModelOptions = {
@@ -21,7 +20,8 @@ export type ModelOptions = {
 export type ModelNotice = { readonly kind: 'logprobs_refused'; readonly model: string; readonly status: number };
 
 export type ModelCall = {
-  /** The chat request as the client sent it. */
+  readonly endpoint: EndpointUrl;
+  /** The request as the client sent it. */
   readonly body: JsonObject;
   readonly logprobs: boolean;
   readonly topLogprobs?: number;
@@ -137,7 +137,7 @@ class OpenAiModel implements ModelClient {
     const wanted = call.logprobs && performance.now() >= this.#refusedUntilMs;
     const first = await this.#ask(call, { wanted, top: call.topLogprobs ?? 0 }, deadlineMs);
     if (first.kind === 'completed' && first.completion.tokens !== null) this.#hasGivenLogprobs = true;
-    if (!wanted || wantsLogprobs(call.body)) return first;
+    if (!wanted || ENDPOINTS[call.endpoint].wantsLogprobs(call.body)) return first;
     if (first.kind !== 'failed' || !refusesLogprobs(first.fault)) return first;
     const second = await this.#ask(call, { wanted: false, top: 0 }, deadlineMs);
     if (second.kind === 'completed' && first.fault.kind === 'http') this.#remember(first.fault.status);
@@ -161,11 +161,12 @@ class OpenAiModel implements ModelClient {
       return { kind: 'failed', fault: { kind: 'timeout', message: `no answer within ${call.timeoutMs} ms` } };
     }
     const timeout = Math.min(TIMER_MAX_MS, leftMs);
-    const body = requestBody(call.body, this.#options.model, asked);
+    const { path, request } = ENDPOINTS[call.endpoint];
+    const body = request(call.body, this.#options.model, asked);
     const headers = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
     try {
       const response = await withSignal(signal, (own) =>
-        this.#sdk.post('/chat/completions', { body, headers, signal: own, timeout }).asResponse(),
+        this.#sdk.post(path, { body, headers, signal: own, timeout }).asResponse(),
       );
       return this.#read(await response.text(), response, call, asked);
     } catch (error) {
@@ -177,8 +178,9 @@ class OpenAiModel implements ModelClient {
 
   #read(text: string, response: Response, call: ModelCall, asked: AskedLogprobs): Answer {
     const said = parseObject(text);
-    const completion = readChatCompletion(said);
-    const body = said === null ? null : answerBody(said, call.body, asked);
+    const endpoint = ENDPOINTS[call.endpoint];
+    const completion = endpoint.read(said, call.body);
+    const body = said === null ? null : endpoint.answer(said, call.body, asked);
     if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
       const begin = JSON.stringify(this.#redact(text).slice(0, 200));
       const message = `${response.status} with a body that is no completion: ${begin}`;

@@ -57,6 +57,7 @@ export class ModelTier {
     const leftMs = job.deadlineMs - Date.now();
     if (leftMs <= 0) return { kind: 'stopped', reason: 'expired' };
     const call = {
+      endpoint: job.endpoint,
       body: job.body,
       logprobs: this.#options.logprobs,
       topLogprobs: options.topLogprobs,

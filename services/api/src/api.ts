@@ -17,6 +17,3 @@ export type Api = {
     readonly uploadIdleMs: number;
   };
 };
-
-/** The endpoints whose documents a batch may hold. */
-export const ENDPOINTS: readonly string[] = ['/v1/chat/completions'];

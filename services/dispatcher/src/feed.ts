@@ -114,6 +114,7 @@ export async function addDocuments(
       customId: document.customId,
       cascade: document.cascade,
       rules,
+      endpoint: plan.manifest.endpoint,
       body: document.body,
       fedAtMs: now,
       deadlineMs: plan.manifest.expiresAtMs,

@@ -49,7 +49,7 @@ type Answered = Extract<Asked, { kind: 'answered' }>;
 
 function decide(job: DocumentJob, asked: Answered): Decision {
   const { signal, acceptAt } = job.rules;
-  const scored = scoreDraft(asked.completion, { signal, request: job.body });
+  const scored = scoreDraft(asked.completion, { signal, endpoint: job.endpoint, request: job.body });
   const judged = scored.kind === 'scored' ? { ...scored, confidence: confidenceOf(signal, scored.score) } : scored;
   return route(judged, { acceptAt });
 }

@@ -1,5 +1,13 @@
-import { digest, isJsonObject, LIMITS, windowMs, type JsonObject } from '@spillway/core';
-import { ENDPOINTS } from '../api.ts';
+import {
+  digest,
+  ENDPOINT_URLS,
+  isEndpointUrl,
+  isJsonObject,
+  LIMITS,
+  windowMs,
+  type EndpointUrl,
+  type JsonObject,
+} from '@spillway/core';
 import { badRequest, invalidType, invalidValue, missingParameter, shown, stringTooLong } from '../errors.ts';
 import { checkExpiry } from '../files/expiry.ts';
 
@@ -9,7 +17,7 @@ const FILE_ID_CHARACTERS = 256;
 /** What a client asks of a batch. */
 export type BatchOrder = {
   readonly inputFileId: string;
-  readonly endpoint: string;
+  readonly endpoint: EndpointUrl;
   readonly completionWindow: string;
   readonly windowMs: number;
   readonly metadata: Record<string, string> | null;
@@ -25,8 +33,8 @@ export function readOrder(body: unknown): BatchOrder {
   if (inputFileId.length > FILE_ID_CHARACTERS)
     throw stringTooLong('input_file_id', FILE_ID_CHARACTERS, inputFileId.length);
   const endpoint = requiredText(body, 'endpoint');
-  if (!ENDPOINTS.includes(endpoint))
-    throw invalidValue('endpoint', endpoint, ENDPOINTS.map((name) => `'${name}'`).join(', '));
+  if (!isEndpointUrl(endpoint))
+    throw invalidValue('endpoint', endpoint, ENDPOINT_URLS.map((name) => `'${name}'`).join(', '));
   const completionWindow = requiredText(body, 'completion_window');
   const window = windowMs(completionWindow);
   if (window === null) {

@@ -1,0 +1,19 @@
+import { chat } from './chat.ts';
+import { completions } from './completions.ts';
+import type { Endpoint } from './endpoint.ts';
+import { responses } from './responses.ts';
+
+export type { AskedFormat, AskedLogprobs, BodyProblem, Endpoint } from './endpoint.ts';
+
+/** The endpoints whose documents a batch may hold; the one place where one is added. */
+export const ENDPOINTS = {
+  '/v1/chat/completions': chat,
+  '/v1/completions': completions,
+  '/v1/responses': responses,
+} as const satisfies Readonly<Record<string, Endpoint>>;
+
+export type EndpointUrl = keyof typeof ENDPOINTS;
+
+export const ENDPOINT_URLS = Object.keys(ENDPOINTS) as [EndpointUrl, ...EndpointUrl[]];
+
+export const isEndpointUrl = (text: string): text is EndpointUrl => Object.hasOwn(ENDPOINTS, text);

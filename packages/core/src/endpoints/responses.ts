@@ -1,0 +1,130 @@
+import { contentTokens, readTokens, type TokenLogprob } from '../completion-tokens.ts';
+import { readUsage, textOf, type Completion } from '../completion.ts';
+import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { cutTop } from './chat.ts';
+import { required, streamed, type AskedLogprobs, type Endpoint } from './endpoint.ts';
+
+/** What `include` names to get log-probs. */
+const LOGPROBS = 'message.output_text.logprobs';
+
+/** `/v1/responses`. A document is answered in one call, so what would make it a longer affair is left out. */
+export const responses: Endpoint = {
+  name: 'Responses',
+  path: '/responses',
+  problem: (body) => {
+    const input = body['input'];
+    // A stored prompt brings its own input.
+    const has = typeof input === 'string' ? input !== '' : Array.isArray(input) && input.length > 0;
+    if (!has && !isJsonObject(body['prompt'])) return required('input');
+    return body['stream'] === true ? streamed('Responses') : null;
+  },
+  request: (body, model, asked) => {
+    const { stream: _stream, stream_options: _options, background: _background, ...kept } = body;
+    if (!asked.wanted) return { ...kept, model };
+    const top = Math.max(asked.top, topOf(body));
+    const include = [...new Set([...includeOf(body), LOGPROBS])];
+    return { ...kept, model, include, ...(top > 0 ? { top_logprobs: top } : {}) };
+  },
+  answer: (answer, body, asked) => {
+    const output = answer['output'];
+    if (!asked.wanted || !Array.isArray(output)) return answer;
+    return { ...answer, output: output.map((item: Json) => itemAsAsked(item, body, asked)) };
+  },
+  wantsLogprobs,
+  read: readResponse,
+  format: (body) => {
+    const text = body['text'];
+    const format = isJsonObject(text) ? text['format'] : undefined;
+    if (!isJsonObject(format)) return null;
+    const { type, schema } = format;
+    return type === 'json_object' || type === 'json_schema' ? { type, schema } : null;
+  },
+};
+
+const includeOf = (body: JsonObject): readonly Json[] => (Array.isArray(body['include']) ? body['include'] : []);
+
+function wantsLogprobs(body: JsonObject): boolean {
+  return includeOf(body).includes(LOGPROBS);
+}
+
+function topOf(body: JsonObject): number {
+  const top = body['top_logprobs'];
+  return typeof top === 'number' ? top : 0;
+}
+
+function itemAsAsked(item: Json, body: JsonObject, asked: AskedLogprobs): Json {
+  if (!isJsonObject(item) || !Array.isArray(item['content'])) return item;
+  return { ...item, content: item['content'].map((part: Json) => partAsAsked(part, body, asked)) };
+}
+
+/** OpenAI gives an empty list where no log-probs were asked for. */
+function partAsAsked(part: Json, body: JsonObject, asked: AskedLogprobs): Json {
+  if (!isJsonObject(part) || !('logprobs' in part)) return part;
+  if (!wantsLogprobs(body)) return { ...part, logprobs: [] };
+  const top = topOf(body);
+  if (top >= asked.top || !Array.isArray(part['logprobs'])) return part;
+  return { ...part, logprobs: part['logprobs'].map((token: Json) => cutTop(token, top)) };
+}
+
+/** Items that wait for somebody else to do something; the answer is not all there. */
+const CALLS: ReadonlySet<Json | undefined> = new Set([
+  'function_call',
+  'custom_tool_call',
+  'computer_call',
+  'local_shell_call',
+  'shell_call',
+  'apply_patch_call',
+  'mcp_approval_request',
+]);
+
+/** What a response that is over says of itself; some servers say nothing. */
+const OVER: ReadonlySet<Json | undefined> = new Set([undefined, null, 'completed', 'incomplete']);
+
+/** Reads the body of a 200. One that failed, or is not over, is no completion. */
+function readResponse(answer: unknown): Completion | null {
+  if (!isJsonObject(answer) || !Array.isArray(answer['output']) || isJsonObject(answer['error'])) return null;
+  if (!OVER.has(answer['status'])) return null;
+  const items = answer['output'].filter((item: Json) => isJsonObject(item)) as readonly JsonObject[];
+  const parts = items.flatMap((item) => (item['type'] === 'message' ? partsOf(item) : []));
+  const texts = parts.flatMap((part) => (typeof part['text'] === 'string' ? [part['text']] : []));
+  const usage = readUsage(answer['usage']);
+  return {
+    text: texts.length === 0 ? null : texts.join(''),
+    finishReason: finishOf(answer),
+    refusal: parts.map((part) => textOf(part['refusal'])).find((refusal) => refusal !== null) ?? null,
+    toolCall: items.some((item) => CALLS.has(item['type'])),
+    tokens: tokensOf(parts),
+    choices: 1,
+    model: textOf(answer['model']),
+    id: textOf(answer['id']),
+    usage,
+  };
+}
+
+function partsOf(message: JsonObject): readonly JsonObject[] {
+  const content = message['content'];
+  return Array.isArray(content) ? content.filter((part: Json) => isJsonObject(part)) : [];
+}
+
+/** The words of the other endpoints for why an answer ended. */
+function finishOf(answer: JsonObject): string {
+  if (answer['status'] !== 'incomplete') return 'stop';
+  const details = answer['incomplete_details'];
+  const reason = isJsonObject(details) ? details['reason'] : null;
+  return reason === 'content_filter' ? 'content_filter' : 'length';
+}
+
+/** The tokens of every part with text; none when one of them came without. Reasoning is in items of its own. */
+function tokensOf(parts: readonly JsonObject[]): readonly TokenLogprob[] | null {
+  const all: TokenLogprob[] = [];
+  for (const part of parts) {
+    const text = part['text'];
+    if (typeof text !== 'string' || text === '') continue;
+    const listed = part['logprobs'];
+    const tokens = readTokens(Array.isArray(listed) ? { content: listed } : undefined);
+    const own = tokens === null ? null : contentTokens(tokens, text, false);
+    if (own === null) return null;
+    all.push(...own);
+  }
+  return all.length === 0 ? null : all;
+}

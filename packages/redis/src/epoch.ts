@@ -29,6 +29,11 @@ export async function finishRecovery(board: Board, recovery: Recovery): Promise<
   return answer === 'RECOVERED';
 }
 
+/** Makes Redis count as lost: the next recovery reads storage again. What it holds stays in use. */
+export async function distrust(board: Board): Promise<void> {
+  await board.client.del(board.keys.epoch);
+}
+
 /** Redis' own id, new with every start of it. */
 async function runIdOf(board: Board): Promise<string> {
   return fields(await board.client.info('server')).get('run_id') ?? '';

@@ -2,6 +2,7 @@ import { KEYS, RECORDS } from '@spillway/core';
 import {
   beginRecovery,
   finishRecovery,
+  forget,
   isRecovering,
   isSealed,
   liveBatches,
@@ -19,14 +20,17 @@ const READ_AT_ONCE = 16;
 
 /**
  * Puts Redis back to what storage says, when it was wiped, restarted or replaced. Until its last step scripts answer
- * RECOVERING; what Redis still holds (results of open pages, jobs) stays in use.
+ * RECOVERING; what Redis still holds (results of open pages, jobs) stays in use. A batch whose records cannot be read
+ * holds up nobody: it is left out, and the sweep has the recovery done again once they can.
  */
 export async function recoverIfNeeded(desk: Desk, token: string): Promise<boolean> {
   if (!(await isRecovering(desk.board))) return false;
   const recovery = await beginRecovery(desk.board, token);
   const restored = new Set<string>();
   for await (const batch of openMarks(desk)) {
-    if ((await apart(desk, batch, () => recoverBatch(desk, recovery, batch))) !== false) restored.add(batch);
+    const restoring = await apart(desk, batch, () => recoverBatch(desk, recovery, batch));
+    if (restoring === null) await forget(desk.board, batch, []);
+    if (restoring !== false) restored.add(batch);
   }
   // Redis may have gone back to a time when a batch was in work that has ended since.
   for (const batch of await liveBatches(desk.board)) {

@@ -1,5 +1,6 @@
-import { KEYS } from '@spillway/core';
-import { admit, beginPage, dropPage, lostDocuments, pagesInHand } from '@spillway/redis';
+import { KEYS, RECORDS } from '@spillway/core';
+import { admit, beginPage, distrust, dropPage, lostDocuments, pagesInHand, readBatch } from '@spillway/redis';
+import { readRecord } from '@spillway/storage';
 import { apart, pageCost, type Desk } from './desk.ts';
 import { clean } from './end.ts';
 import { addDocuments } from './feed.ts';
@@ -43,8 +44,21 @@ export async function sweepMarks(desk: Desk, live: readonly LiveBatch[]): Promis
 async function sweepMark(desk: Desk, id: string): Promise<void> {
   const manifest = await desk.records.manifest(id);
   if (manifest === null) return;
+  if (await isUnderWay(desk, id)) return await distrust(desk.board);
   if ((await desk.storage.size(KEYS.final(id))) !== null) return await clean(desk, id, []);
   const { tenant, createdAtMs, expiresAtMs } = manifest;
   const answer = await admit(desk.board, id, { tenant, createdAtMs, expiresAtMs });
   if (answer === 'ADMITTED') desk.log.warn({ batch: id }, 'took in a batch that Redis had not been told of');
+}
+
+/** Whether a batch that Redis does not know was validated or closed, and not ended: only a recovery takes it in whole. */
+async function isUnderWay(desk: Desk, id: string): Promise<boolean> {
+  const plan = await desk.records.plan(id);
+  const ending = await readRecord(desk.storage, KEYS.ending(id), RECORDS.ending);
+  if (plan === null && ending === null) return false;
+  if ((await readBatch(desk.board, id)) !== null) return false;
+  // Read last: Redis forgets a batch once its final record stands.
+  if ((await desk.storage.size(KEYS.final(id))) !== null) return false;
+  desk.log.warn({ batch: id }, 'Redis lost a batch in work: recovering again');
+  return true;
 }

@@ -9,7 +9,7 @@ import { openLog, type Life } from '@spillway/runtime';
 import { openStorage, type Storage } from '@spillway/storage';
 import OpenAI from 'openai';
 import type { ApiConfig } from '../../services/api/src/config.ts';
-import { formatKeys, hashKey, type Role } from '../../services/api/src/keys/file.ts';
+import { formatKeys, hashKey, type KeyLimits, type Role } from '../../services/api/src/keys/file.ts';
 import { startApi } from '../../services/api/src/service.ts';
 
 export const YAML = `
@@ -22,7 +22,12 @@ cascades:
 `;
 
 /** A key that a test uses, and whose it is. */
-export type TestKey = { readonly key: string; readonly tenant: string; readonly role?: Role };
+export type TestKey = {
+  readonly key: string;
+  readonly tenant: string;
+  readonly role?: Role;
+  readonly limits?: KeyLimits;
+};
 
 export type TestApi = AsyncDisposable & {
   readonly url: string;
@@ -38,16 +43,19 @@ export type TestApi = AsyncDisposable & {
 };
 
 export const keyLines = (keys: readonly TestKey[]): string =>
-  formatKeys(keys.map(({ key, tenant, role = 'tenant' }) => ({ tenant, role, sha256: hashKey(key) })));
+  formatKeys(keys.map(({ key, role = 'tenant', ...rest }) => ({ ...rest, role, sha256: hashKey(key) })));
 
 type Options = {
   readonly redisUrl: string;
   readonly keys?: readonly TestKey[];
   readonly limits?: Partial<ApiConfig['limits']>;
+  readonly yaml?: string;
+  readonly corsOrigins?: readonly string[];
 };
 
 /** The API in this process, over real HTTP, with a namespace and a directory of its own. */
-export async function startTestApi({ redisUrl, keys, limits }: Options): Promise<TestApi> {
+export async function startTestApi(options: Options): Promise<TestApi> {
+  const { redisUrl, keys, limits, yaml = YAML, corsOrigins = [] } = options;
   const directory = await mkdtemp(join(tmpdir(), 'spillway-api-'));
   const data = join(directory, 'data');
   const keyFile = join(directory, 'keys.jsonl');
@@ -55,6 +63,7 @@ export async function startTestApi({ redisUrl, keys, limits }: Options): Promise
   const log = openLog('api', 'silent');
   const namespace = randomUUID();
   const { life, started, stop } = lifeOf(log);
+  const configuration = configurationOf(yaml);
   const config: ApiConfig = {
     host: '127.0.0.1',
     port: 0,
@@ -63,7 +72,9 @@ export async function startTestApi({ redisUrl, keys, limits }: Options): Promise
     storageAddress: pathToFileURL(data).href,
     keyFile: keys === undefined ? null : keyFile,
     limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, ...limits },
-    configuration: configurationOf(YAML),
+    configuration,
+    models: Object.entries(configuration.models).map(([name, spec]) => ({ name, spec, apiKey: null })),
+    corsOrigins,
     configuredAtMs: 1_700_000_000_000,
   };
   await startApi(config, life);

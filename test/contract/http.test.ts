@@ -161,3 +161,51 @@ test('a request that says nothing of the sort is not understood as JSON', async 
   assert.equal(answer.status, 400);
   assert.equal(json(answer)['error'] !== undefined, true);
 });
+
+test('pages of allowed origins may call, and read what they need; others may not', async () => {
+  await using open = await startTestApi({ redisUrl: redis.url, corsOrigins: ['https://console.example'] });
+  const ask = (origin: string, more: Record<string, string> = {}, method = 'GET') =>
+    send(`${open.url}/v1/batches`, { method, headers: { origin, ...more } });
+  const preflight = await ask(
+    'https://console.example',
+    {
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,content-type,idempotency-key',
+    },
+    'OPTIONS',
+  );
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers['access-control-allow-origin'], 'https://console.example');
+  assert.match(String(preflight.headers['access-control-allow-headers']), /idempotency-key/);
+  assert.match(String(preflight.headers['access-control-allow-methods']), /DELETE/);
+  const answer = await ask('https://console.example');
+  assert.equal(answer.status, 200);
+  assert.match(String(answer.headers['access-control-expose-headers']), /x-request-id/);
+  const error = await send(`${open.url}/v1/nope`, { headers: { origin: 'https://console.example' } });
+  assert.deepEqual([error.status, error.headers['access-control-allow-origin']], [404, 'https://console.example']);
+  const other = await ask('https://evil.example');
+  assert.equal(other.headers['access-control-allow-origin'], undefined);
+});
+
+test('without keys, a page that a browser shows cannot call what listens on its machine', async () => {
+  const port = new URL(api.url).port;
+  for (const headers of [
+    { origin: 'https://evil.example' },
+    { host: `evil.example:${port}` },
+    { host: 'evil.example', origin: 'http://evil.example' },
+    { origin: 'null' },
+  ]) {
+    const answer = await send(`${api.url}/v1/batches`, { headers });
+    assert.equal(answer.status, 403, JSON.stringify(headers));
+    assert.equal(errorOf(answer).code, 'foreign_origin');
+  }
+  for (const headers of [
+    {},
+    { host: `localhost:${port}` },
+    { origin: `http://localhost:3000` },
+    { host: '[::1]:80' },
+  ]) {
+    assert.equal((await send(`${api.url}/v1/batches`, { headers })).status, 200, JSON.stringify(headers));
+  }
+  assert.equal((await send(`${api.url}/v1/batches`, { method: 'OPTIONS' })).status, 405);
+});

@@ -25,6 +25,11 @@ const ROUTES: [string, string][] = [
   ['GET', '/batches'],
   ['GET', '/batches/x'],
   ['POST', '/batches/x/cancel'],
+  ['POST', '/batches/x/retry'],
+  ['GET', '/batches/x/results'],
+  ['POST', '/chat/completions'],
+  ['POST', '/completions'],
+  ['POST', '/responses'],
   ['GET', '/models'],
   ['GET', '/models/invoices'],
 ];
@@ -85,6 +90,8 @@ test("another tenant's file or batch is answered like one that never was", async
       ['GET', '/v1/files?after=', file.id],
       ['GET', '/v1/batches/', batch.id],
       ['POST', '/v1/batches/*/cancel', batch.id],
+      ['POST', '/v1/batches/*/retry', batch.id],
+      ['GET', '/v1/batches/*/results', batch.id],
       ['GET', '/v1/batches?after=', batch.id],
     ];
     for (const [method, path, id] of paths) {
@@ -103,12 +110,56 @@ test("another tenant's file or batch is answered like one that never was", async
 
 test('an Idempotency-Key is of its tenant', async () => {
   const body = { input_file_id: 'file-x', endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
-  const made = await Promise.all(
-    ['sk-spillway-acme', 'sk-spillway-other'].map((key) =>
-      api.client(key).batches.create(body, { idempotencyKey: 'k' }),
+  const [acme, again, other] = await Promise.all(
+    ['sk-spillway-acme', 'sk-spillway-acme', 'sk-spillway-other'].map((key) =>
+      api.client(key).batches.create(body, { headers: { 'Idempotency-Key': 'k' } }),
     ),
   );
-  assert.notEqual(made[0]?.id, made[1]?.id);
+  assert.equal(acme?.id, again?.id);
+  assert.notEqual(acme?.id, other?.id);
+});
+
+test('a tenant that has as much as its key allows is told to come again', async () => {
+  const limits = { open_batches: 2, stored_bytes: 100 };
+  await using limited = await startTestApi({
+    redisUrl: redis.url,
+    keys: [
+      { key: 'sk-small', tenant: 'small', limits },
+      { key: 'sk-few', tenant: 'few', limits: { queued_documents: 0 } },
+      { key: 'sk-large', tenant: 'large' },
+    ],
+  });
+  const upload = async (key: string, bytes: number): Promise<OpenAI.FileObject> => {
+    const text = `${JSON.stringify({ custom_id: 'x'.repeat(bytes - 17) })}\n`;
+    return limited.client(key).files.create({ file: await toFile(Buffer.from(text), 'a.jsonl'), purpose: 'batch' });
+  };
+  const create = (key: string, idempotencyKey = ''): Promise<OpenAI.Batch> =>
+    limited
+      .client(key)
+      .batches.create(
+        { input_file_id: 'file-x', endpoint: '/v1/chat/completions', completion_window: '24h' },
+        { headers: { 'Idempotency-Key': idempotencyKey } },
+      );
+  const isRefused = (error: unknown): boolean => {
+    assert.ok(error instanceof OpenAI.RateLimitError, String(error));
+    assert.equal(error.code, 'tenant_limit_reached');
+    assert.ok(Number(error.headers.get('retry-after')) > 0);
+    return true;
+  };
+  const first = await upload('sk-small', 60);
+  await assert.rejects(upload('sk-small', 60), isRefused);
+  assert.equal((await limited.client('sk-small').files.list()).data.length, 1, 'nothing is kept of what was refused');
+  await limited.client('sk-small').files.delete(first.id);
+  await upload('sk-small', 60);
+  await create('sk-small', 'one');
+  const { id } = await create('sk-small');
+  await assert.rejects(create('sk-small'), isRefused);
+  await create('sk-small', 'one');
+  await limited.client('sk-small').batches.cancel(id);
+  await create('sk-small');
+  await assert.rejects(create('sk-few'), isRefused);
+  for (let more = 0; more < 4; more += 1) await create('sk-large');
+  await upload('sk-large', 1_000);
 });
 
 test('a changed key file is read again; a broken one changes nothing', async () => {

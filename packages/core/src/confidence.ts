@@ -3,6 +3,7 @@ import { ENDPOINTS, type AskedFormat, type EndpointUrl } from './endpoints/index
 import { deeperThan, isJsonObject, type Json, type JsonObject } from './json.ts';
 import { missesSchema } from './json-schema.ts';
 import { LIMITS } from './limits.ts';
+import type { JudgedDraft } from './route.ts';
 
 /** Why a document went on to the expert. */
 export const ESCALATION_REASONS = [
@@ -86,6 +87,12 @@ export function scoreDraft(
 export function confidenceOf(signal: SignalName, score: number): number {
   const confidence = SIGNALS[signal].uncalibrated(score);
   return Number.isNaN(confidence) ? 0 : Math.min(1, Math.max(0, confidence));
+}
+
+/** A draft with its confidence, or why it has none. */
+export function judge(completion: Completion, asked: Parameters<typeof scoreDraft>[1]): JudgedDraft {
+  const scored = scoreDraft(completion, asked);
+  return scored.kind === 'scored' ? { ...scored, confidence: confidenceOf(asked.signal, scored.score) } : scored;
 }
 
 /** The first thing about an answer that forbids to judge it by its log-probs. */

@@ -24,6 +24,11 @@ export function fileIdOf(random: Uint8Array): string {
   return `file-${Buffer.from(random).toString('hex')}`;
 }
 
+/** The id of an input that came with the create itself; a request that is sent again names the same file. */
+export function inlineFileId(batch: string, requestDigest: string): string {
+  return `file-${digest('inline', batch, requestDigest)}`;
+}
+
 /** The id of a batch's output or error file, so that whoever ends a batch derives the same one. */
 export function resultFileId(batch: string, part: 'output' | 'error'): string {
   return `file-${digest(part, batch)}`;

@@ -1,6 +1,7 @@
 export * from './account.ts';
 export * from './api-error.ts';
 export * from './batch.ts';
+export * from './cap.ts';
 export * from './completion.ts';
 export * from './confidence.ts';
 export * from './configuration.ts';

@@ -21,8 +21,10 @@ export const LIMITS = {
   completionWindowMaxMs: 7 * 86_400_000,
   fileExpiryMinSeconds: 3_600,
   fileExpiryMaxSeconds: 2_592_000,
-  /** Batch creation is a small JSON object. */
+  /** Batch creation is a small JSON object, unless it brings its requests with it. */
   requestBodyBytes: 1024 * 1024,
+  /** Held in memory while it is parsed; whoever has more uploads a file. */
+  inlineRequestsBytes: 10 * 1024 * 1024,
   idempotencyKeyCharacters: 255,
   /** What a document costs in Redis beside its own bytes: a job's hash and its places in BullMQ's sets. */
   documentOverheadBytes: 1024,
@@ -35,6 +37,8 @@ export const LIMITS = {
   /** Feeding stops and creating is refused before Redis itself refuses to write. */
   feedMemoryShare: 0.6,
   createMemoryShare: 0.7,
+  /** An answer at once; the SDKs themselves give up after ten minutes. */
+  directAnswerMs: 600_000,
   /** An upload whose sender falls silent ends. */
   uploadIdleMs: 60_000,
 } as const;

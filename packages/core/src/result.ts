@@ -48,8 +48,9 @@ export function resultOf(job: DocumentJob, ending: Ending, options: { cascade: b
 }
 
 /** The result of a document whose batch ended first. */
-export function unfinishedLine(batch: string, document: number, customId: string, error: NoAnswer): PageLine {
-  const line = { id: resultLineId(batch, document), custom_id: customId, response: null, error };
+export function unfinishedLine(batch: string, document: number, customId: string, why: NoAnswer): PageLine {
+  const { code, message } = why;
+  const line = { id: resultLineId(batch, document), custom_id: customId, response: null, error: { code, message } };
   return { part: 'error', text: jsonLine(line) };
 }
 

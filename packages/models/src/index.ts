@@ -6,4 +6,4 @@ export {
   type ModelNotice,
   type ModelOptions,
 } from './client.ts';
-export { ModelTier, type Asked, type AskOptions, type TierOptions } from './tier.ts';
+export { openTier, type Asked, type ModelTier } from './tier.ts';

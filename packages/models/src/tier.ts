@@ -7,9 +7,9 @@ import {
   type Fault,
   type NoAnswer,
 } from '@spillway/core';
-import type { StopReason } from '@spillway/runtime';
+import type { ServedModel, StopReason } from '@spillway/runtime';
 import { askAlone } from './alone.ts';
-import type { Attempt, ModelClient, ModelOptions } from './client.ts';
+import { openModel, type Attempt, type ModelClient, type ModelNotice, type ModelOptions } from './client.ts';
 
 type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
 
@@ -24,7 +24,7 @@ export type Asked =
   | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 
-export type TierOptions = {
+type TierOptions = {
   readonly model: ModelOptions;
   readonly timeoutMs: number;
   readonly maxTries: number;
@@ -41,8 +41,19 @@ export type AskOptions = {
 /** A document that twice was with a worker that vanished is asked in a process of its own. */
 const STALLS_BEFORE_ALONE = 2;
 
+/** A tier for a model as it is configured; `logprobs` when its answers are to be scored. */
+export function openTier(
+  { spec, apiKey }: ServedModel,
+  role: { readonly logprobs: boolean; readonly onNotice?: (notice: ModelNotice) => void },
+): ModelTier {
+  const timeoutMs = spec.timeout_s * 1000;
+  const model = { baseURL: spec.base_url, model: spec.model, apiKey, timeoutMs, connections: spec.concurrency };
+  const client = openModel(role.onNotice === undefined ? model : { ...model, onNotice: role.onNotice });
+  return new ModelTier(client, { model, timeoutMs, maxTries: spec.max_tries, logprobs: role.logprobs });
+}
+
 /** A model in one role: asks it about documents and decides, by the failure table, what a failure means. */
-export class ModelTier {
+export class ModelTier implements AsyncDisposable {
   readonly #client: ModelClient;
   readonly #options: TierOptions;
   #gateClosings = 0;
@@ -51,6 +62,10 @@ export class ModelTier {
   constructor(client: ModelClient, options: TierOptions) {
     this.#client = client;
     this.#options = options;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
   }
 
   async ask(job: DocumentJob, options: AskOptions): Promise<Asked> {

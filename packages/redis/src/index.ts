@@ -10,5 +10,5 @@ export * from './pages.ts';
 export { untilAnswered } from './patience.ts';
 export { Queues } from './queues.ts';
 export { settle, type DocumentPlace, type Settled } from './settle.ts';
-export { TierWorkers, type TierDuty } from './tier-workers.ts';
+export { runTierWorkers, type TierDesk } from './tier-workers.ts';
 export type { Attempt, Handler, Verdict } from './worker.ts';

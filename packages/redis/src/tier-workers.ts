@@ -1,13 +1,17 @@
-import type { Health, Life } from '@spillway/runtime';
-import type { Board } from './board.ts';
+import { tierQueue, type Role } from '@spillway/core';
+import { serveHealth, type Health, type Life, type ServedModel, type WorkerConfig } from '@spillway/runtime';
+import { openBoard, type Board } from './board.ts';
 import { listenForClosed } from './listen.ts';
-import type { Queues } from './queues.ts';
+import { Queues } from './queues.ts';
 import { TierWorker, type Handler } from './worker.ts';
 
-/** One tier as a worker process serves it. */
-export type TierDuty = { readonly queue: string; readonly concurrency: number; readonly handler: Handler };
+/** What the handlers of a worker process share. */
+export type TierDesk = { readonly board: Board; readonly queues: Queues };
 
-export type TierWorkersOptions = {
+/** One tier as a worker process serves it. */
+type TierDuty = { readonly queue: string; readonly concurrency: number; readonly handler: Handler };
+
+type TierWorkersOptions = {
   readonly lockMs: number;
   /** How long calls in hand may still take when the process stops. */
   readonly drainMs: number;
@@ -16,8 +20,35 @@ export type TierWorkersOptions = {
 /** Work is waiting and nothing was picked up for this long, with slots free: the worker is wedged. */
 const WEDGED_MS = 120_000;
 
+/** Runs a process that serves every model of a role, or those it was told; `prepare` makes a model's handler. */
+export async function runTierWorkers(
+  role: Role,
+  { config, life }: { readonly config: WorkerConfig; readonly life: Life },
+  prepare: (desk: TierDesk, model: ServedModel) => Handler,
+): Promise<void> {
+  const board = await openBoard({ address: config.redis, namespace: config.namespace, log: life.log });
+  life.defer(() => board[Symbol.asyncDispose]());
+  const queues = new Queues(board);
+  life.defer(() => queues[Symbol.asyncDispose]());
+  const duties = config.models.map((model): TierDuty => {
+    const handler = prepare({ board, queues }, model);
+    return { queue: tierQueue(role, model.name), concurrency: model.spec.concurrency, handler };
+  });
+  const workers = new TierWorkers(board, queues, duties, config, life);
+  await workers.start();
+  life.defer(() => workers[Symbol.asyncDispose]());
+  if (config.healthPort !== null) {
+    const health = await serveHealth(config.host, config.healthPort, {
+      live: () => workers.live(),
+      ready: async () => ({ ok: (await board.client.ping()) === 'PONG', detail: 'redis' }),
+    });
+    life.defer(() => health[Symbol.asyncDispose]());
+  }
+  life.ready({ models: config.models.map((model) => model.name) });
+}
+
 /** The workers of a process, one per tier, started and stopped together. */
-export class TierWorkers implements AsyncDisposable {
+class TierWorkers implements AsyncDisposable {
   readonly #board: Board;
   readonly #queues: Queues;
   readonly #duties: readonly TierDuty[];

@@ -2,6 +2,7 @@ import type { Configuration } from '@spillway/core';
 import type { Board } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
+import type { DirectTiers } from './direct/tiers.ts';
 import type { Records } from './records.ts';
 
 /** What the routes work with. */
@@ -12,6 +13,9 @@ export type Api = {
   readonly log: Log;
   readonly configuration: Configuration;
   readonly configuredAtMs: number;
+  readonly direct: DirectTiers;
+  /** Origins whose pages may call; `*` is any. */
+  readonly corsOrigins: readonly string[];
   readonly limits: {
     readonly uploadBytes: number;
     readonly uploadIdleMs: number;

@@ -1,12 +1,12 @@
 import { unauthorized } from './errors.ts';
-import type { Role } from './keys/file.ts';
+import type { KeyLimits, Role } from './keys/file.ts';
 import type { KeyRing } from './keys/ring.ts';
 
 /** On whose behalf a request is made. */
-export type Caller = { readonly tenant: string; readonly role: Role };
+export type Caller = { readonly tenant: string; readonly role: Role; readonly limits: KeyLimits };
 
 /** Who calls where no keys are configured; the API then listens on loopback only. */
-const NOBODY_ELSE: Caller = { tenant: 'default', role: 'admin' };
+const NOBODY_ELSE: Caller = { tenant: 'default', role: 'admin', limits: {} };
 
 const MISSING =
   "You didn't provide an API key. You need to provide your API key in an Authorization header " +
@@ -19,5 +19,6 @@ export async function authenticate(ring: KeyRing | null, authorization: string |
   if (key === undefined) throw unauthorized(MISSING);
   const entry = await ring.find(key);
   if (entry === null) throw unauthorized('Incorrect API key provided.');
-  return { tenant: entry.tenant, role: entry.role };
+  const { tenant, role, limits = {} } = entry;
+  return { tenant, role, limits };
 }

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { LIMITS, type Configuration } from '@spillway/core';
 import { EnvReader, loadConfiguration, storageAddress, type Env } from '@spillway/runtime';
 import type { Api } from './api.ts';
+import type { CallableModel } from './direct/tiers.ts';
 
 /** Where keys are kept when nothing else is said. */
 const DEFAULT_KEY_FILE = '.spillway/keys.jsonl';
@@ -16,6 +17,8 @@ export type ApiConfig = {
   readonly keyFile: string | null;
   readonly limits: Api['limits'];
   readonly configuration: Configuration;
+  readonly models: readonly CallableModel[];
+  readonly corsOrigins: readonly string[];
   /** When the configuration was written; shown as the time a model was made. */
   readonly configuredAtMs: number;
 };
@@ -43,6 +46,8 @@ export function readConfig(env: Env): ApiConfig {
       uploadBytes: reader.integer('SPILLWAY_MAX_UPLOAD_BYTES', { fallback: LIMITS.uploadBytes, min: 1, max: 2 ** 40 }),
       uploadIdleMs: LIMITS.uploadIdleMs,
     },
+    models: configuration === null ? [] : callableModels(reader, configuration),
+    corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
     configuration: configuration ?? { models: {}, cascades: {} },
     configuredAtMs: readTime(reader),
   };
@@ -58,6 +63,15 @@ export function keyFileOf(env: Env): string {
 /** Whether nobody but this machine reaches what listens on this host. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** The models with their keys, as far as this process has them: only answers at once need one. */
+function callableModels(reader: EnvReader, configuration: Configuration): CallableModel[] {
+  return Object.entries(configuration.models).map(([name, spec]) => {
+    const variable = spec.api_key_env;
+    const apiKey = variable === undefined ? null : (reader.text(variable) ?? { lacking: variable });
+    return { name, spec, apiKey };
+  });
 }
 
 /** When the configuration was written. */

@@ -71,9 +71,16 @@ export const conflict = (message: string, code: string | null = null): ApiError 
 export const unsupportedMediaType = (expected: string): ApiError =>
   new ApiError(415, `Unsupported content type: expected ${expected}.`, { code: 'unsupported_media_type' });
 
+/** 429: a limit of the caller's own. */
+export const tooMany = (message: string, retryAfterSeconds: number, code = 'rate_limit_exceeded'): ApiError =>
+  new ApiError(429, message, { code, headers: { 'retry-after': String(Math.ceil(retryAfterSeconds)) } });
+
 /** 503: nothing is wrong with the request; it may be sent again. */
 export const unavailable = (message: string, retryAfterSeconds = 1): ApiError =>
-  new ApiError(503, message, { code: 'service_unavailable', headers: { 'retry-after': String(retryAfterSeconds) } });
+  new ApiError(503, message, {
+    code: 'service_unavailable',
+    headers: { 'retry-after': String(Math.ceil(retryAfterSeconds)) },
+  });
 
 const SHOWN_CHARACTERS = 100;
 

@@ -15,5 +15,10 @@ export function showModel(api: Api, name: string) {
 }
 
 function modelObject(api: Api, id: string) {
-  return { id, object: 'model' as const, created: Math.floor(api.configuredAtMs / 1000), owned_by: 'spillway' };
+  return {
+    id,
+    object: 'model' as const,
+    created: Math.floor(api.configuredAtMs / 1000),
+    owned_by: 'spillway' as const,
+  };
 }

@@ -14,6 +14,8 @@ export function replyError(
 ): void {
   const told = tellable(error as FrameworkError, request);
   if (told.status >= 500 && told !== error) log.error({ err: error, request: request.id }, 'a request failed');
+  // Fastify closes the connection of a body that it refuses, and a sender in mid-body would never see the answer.
+  reply.removeHeader('connection');
   reply
     .code(told.status)
     .headers({ 'x-request-id': request.id, ...told.headers })

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
 import { LIMITS } from '@spillway/core';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
@@ -8,7 +9,10 @@ import { badRequest, unsupportedMediaType } from './errors.ts';
 import { live, ready } from './health.ts';
 import type { KeyRing } from './keys/ring.ts';
 import { replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
-import { routesOf, type Route } from './routes.ts';
+import type { Route } from './route.ts';
+import { openApiOf } from './openapi.ts';
+import { refuseForeign } from './origin.ts';
+import { routesOf } from './routes.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -40,6 +44,7 @@ export async function buildServer(api: Api, keys: KeyRing | null): Promise<Fasti
     clientErrorHandler: (error, socket) => replyUnreadable(error, socket, newRequestId()),
   });
   app.decorateRequest('caller', null);
+  await allowOrigins(app, api.corsOrigins);
   app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log: api.log }));
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
@@ -51,30 +56,53 @@ export async function buildServer(api: Api, keys: KeyRing | null): Promise<Fasti
   logRequests(app, api);
   parseBodies(app);
   await app.register(multipart);
+  const routes = routesOf(api);
+  const description = openApiOf(routes);
+  app.get('/openapi.json', async () => description);
   app.get('/health/live', live);
   app.get('/health/ready', async (_request, reply) => {
     const health = await ready(api);
     if (!health.ok) reply.code(503).header('retry-after', '1');
     return health;
   });
-  const routes = routesOf(api);
   for (const prefix of ['/v1', '']) {
-    await app.register(async (scope) => serve(scope, routes, keys), { prefix });
+    await app.register(async (scope) => serve(scope, routes, { keys, corsOrigins: api.corsOrigins }), { prefix });
   }
   return app;
 }
 
+/** What a page in a browser may see of an answer, beside its body. */
+const EXPOSED_HEADERS = ['x-request-id', 'retry-after', 'content-disposition', 'content-range'];
+const PREFLIGHT_SECONDS = 600;
+
+/** Lets pages of these origins call. It comes before everything else, so that errors can be read there too. */
+async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
+  if (origins.length === 0) return;
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+    exposedHeaders: EXPOSED_HEADERS,
+    maxAge: PREFLIGHT_SECONDS,
+  });
+}
+
 /** Serves the routes, each behind a key; their other methods are answered with 405. */
-function serve(scope: FastifyInstance, routes: readonly Route[], keys: KeyRing | null): void {
+function serve(
+  scope: FastifyInstance,
+  routes: readonly Route[],
+  { keys, corsOrigins }: { keys: KeyRing | null; corsOrigins: readonly string[] },
+): void {
   scope.addHook('onRequest', async (request) => {
+    if (keys === null) refuseForeign(request, corsOrigins);
     request.caller = await authenticate(keys, request.headers.authorization);
   });
-  for (const { method, url, limitMs, answer } of routes) {
+  for (const { method, url, limitMs, bodyBytes, answer } of routes) {
     scope.route({
       method,
       url,
       ...(limitMs === null ? {} : { handlerTimeout: limitMs }),
-      handler: async (request, reply) => answer({ request, reply, ...addressOf(request) }),
+      ...(bodyBytes === undefined ? {} : { bodyLimit: bodyBytes }),
+      handler: async (request, reply) => answer({ request, reply, query: undefined, ...callOf(request) }),
     });
   }
   for (const [url, methods] of Map.groupBy(routes, (route) => route.url)) {
@@ -87,10 +115,12 @@ function serve(scope: FastifyInstance, routes: readonly Route[], keys: KeyRing |
   }
 }
 
-function addressOf(request: FastifyRequest): { tenant: string; id: string } {
-  if (request.caller === null) throw new Error('A route of a tenant was reached without one');
-  const { id = '' } = request.params as { id?: string };
-  return { tenant: request.caller.tenant, id };
+function callOf({ caller, params, headers }: FastifyRequest) {
+  if (caller === null) throw new Error('A route of a tenant was reached without one');
+  const { id = '' } = params as { id?: string };
+  const key = headers['idempotency-key'];
+  const idempotencyKey = typeof key === 'string' && key !== '' ? key : null;
+  return { caller, tenant: caller.tenant, id, idempotencyKey };
 }
 
 /** Bodies are JSON; an empty one is none, whatever it is called: SDKs and curl send such ones to cancel. */

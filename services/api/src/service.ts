@@ -3,6 +3,7 @@ import { listenError, SetupError, type Life } from '@spillway/runtime';
 import { openStorage, StorageError, type Storage } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
 import type { ApiConfig } from './config.ts';
+import { DirectTiers } from './direct/tiers.ts';
 import { KeyRing } from './keys/ring.ts';
 import { Records } from './records.ts';
 import { buildServer } from './server.ts';
@@ -18,6 +19,8 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   life.defer(() => storage[Symbol.asyncDispose]());
   const board = await openBoard({ address: config.redisUrl, namespace: config.namespace, log });
   life.defer(() => board[Symbol.asyncDispose]());
+  const direct = new DirectTiers(config.models, log);
+  life.defer(() => direct[Symbol.asyncDispose]());
   const app = await buildServer(
     {
       storage,
@@ -26,6 +29,8 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
       log,
       configuration: config.configuration,
       configuredAtMs: config.configuredAtMs,
+      direct,
+      corsOrigins: config.corsOrigins,
       limits: config.limits,
     },
     keys,

@@ -1,6 +1,9 @@
 import {
   addCounts,
+  isOverCap,
   KEYS,
+  MAX_USD_KEY,
+  MAX_USD_REACHED,
   NO_COUNTS,
   RECORDS,
   resultFileId,
@@ -21,6 +24,17 @@ import { sealUnfinished, storedFooter } from './seal.ts';
 const PAGES_A_TURN = 16;
 /** Storage answers read at once. */
 const READ_AT_ONCE = 16;
+
+/** How a batch ends. */
+type Ending = Pick<EndingRecord, 'outcome' | 'endedAtMs'> & { readonly errors: readonly LineError[] };
+
+/** Why a batch ended that has cost what it may. */
+const CAP_REACHED: LineError = {
+  code: MAX_USD_REACHED,
+  message: `The batch ended early: it had cost what '${MAX_USD_KEY}' allows.`,
+  param: `metadata.${MAX_USD_KEY}`,
+  line: null,
+};
 
 /** Ends batches: all settled, expired, or closed by somebody. True when something was done. */
 export class Ender {
@@ -44,9 +58,16 @@ export class Ender {
 
   async #step(batch: LiveBatch, now: number): Promise<boolean> {
     if (batch.phase === 'closed') return await this.#finish(batch);
-    if (now >= batch.expiresAtMs) return await this.#close(batch, 'expired');
     const settled = batch.counts.completed + batch.counts.failed;
-    return batch.phase === 'open' && settled === batch.total && (await this.#close(batch, 'completed'));
+    if (batch.phase === 'open' && settled === batch.total) return await this.#close(batch, 'completed');
+    const over = now >= batch.expiresAtMs || (await this.#isOverCap(batch));
+    return over && (await this.#close(batch, 'expired'));
+  }
+
+  /** Whether a batch has cost what it may. */
+  async #isOverCap(batch: LiveBatch): Promise<boolean> {
+    const manifest = batch.phase === 'validating' ? null : await this.#desk.records.manifest(batch.id);
+    return manifest !== null && isOverCap(manifest.metadata, batch.counts);
   }
 
   async #close(batch: LiveBatch, outcome: Outcome): Promise<boolean> {
@@ -58,33 +79,36 @@ export class Ender {
   async #finish(batch: LiveBatch): Promise<boolean> {
     const desk = this.#desk;
     const plan = await desk.records.plan(batch.id);
-    const outcome = batch.outcome ?? 'cancelled';
-    const at = batch.closedAtMs ?? (await redisNowMs(desk.board));
+    const ending = await this.#endingOf(batch);
     if (plan === null) {
       const manifest = await desk.records.manifest(batch.id);
       if (manifest === null) throw new Error(`${batch.id} has no manifest`);
-      await writeEnd(desk, manifest, null, await recordEnding(desk, batch.id, outcome, at, []), []);
+      await writeEnd(desk, manifest, null, await recordEnding(desk, batch.id, ending), []);
       return true;
     }
-    if (outcome === 'completed') {
+    if (ending.outcome === 'completed') {
       // Its last pages are on their way; the ending is only written down once nothing can be missing.
       if (batch.sealedPages < plan.pages.length) return false;
-    } else {
-      const ending = await recordEnding(desk, batch.id, outcome, at, []);
-      if (!(await this.#sealRest(batch, plan, ending.outcome))) return true;
-    }
+    } else if (!(await this.#sealRest(batch, plan, await recordEnding(desk, batch.id, ending)))) return true;
     const footers = await readFooters(desk, plan);
-    const ending = await recordEnding(desk, batch.id, outcome, at, []);
-    await writeEnd(desk, plan.manifest, plan, ending, footers);
+    await writeEnd(desk, plan.manifest, plan, await recordEnding(desk, batch.id, ending), footers);
     this.#sealed.delete(batch.id);
     return true;
   }
 
+  /** How a closed batch ends, if nobody wrote that down before. */
+  async #endingOf(batch: LiveBatch): Promise<Ending> {
+    const outcome = batch.outcome ?? 'cancelled';
+    const endedAtMs = batch.closedAtMs ?? (await redisNowMs(this.#desk.board));
+    const isCapped = outcome === 'expired' && endedAtMs < batch.expiresAtMs && (await this.#isOverCap(batch));
+    return { outcome, endedAtMs, errors: isCapped ? [CAP_REACHED] : [] };
+  }
+
   /** Seals some more pages of a batch that ends early; true when all are. */
-  async #sealRest(batch: LiveBatch, plan: BatchPlan, outcome: Outcome): Promise<boolean> {
+  async #sealRest(batch: LiveBatch, plan: BatchPlan, ending: EndingRecord): Promise<boolean> {
     const from = this.#sealed.get(batch.id) ?? 0;
     const to = Math.min(from + PAGES_A_TURN, plan.pages.length);
-    for (let page = from; page < to; page += 1) await sealUnfinished(this.#desk, plan, page, outcome);
+    for (let page = from; page < to; page += 1) await sealUnfinished(this.#desk, plan, page, ending);
     this.#sealed.set(batch.id, to);
     return to === plan.pages.length;
   }
@@ -96,20 +120,15 @@ export class Ender {
  */
 export async function refuse(desk: Desk, manifest: Manifest, errors: readonly LineError[]): Promise<void> {
   const { id } = manifest;
-  const ending = await recordEnding(desk, id, 'failed', await redisNowMs(desk.board), errors);
+  const endedAtMs = await redisNowMs(desk.board);
+  const ending = await recordEnding(desk, id, { outcome: 'failed', endedAtMs, errors });
   const closed = await close(desk.board, id, ending.outcome);
   desk.log.info({ batch: id, errors: errors.length, answer: closed.kind }, 'refused');
   if (closed.kind === 'CLOSED' || closed.kind === 'ALREADY') await writeEnd(desk, manifest, null, ending, []);
 }
 
-async function recordEnding(
-  desk: Desk,
-  batch: string,
-  outcome: Outcome,
-  endedAtMs: number,
-  errors: readonly LineError[],
-): Promise<EndingRecord> {
-  const value = { v: 1 as const, outcome, endedAtMs, errors: [...errors] };
+async function recordEnding(desk: Desk, batch: string, ending: Ending): Promise<EndingRecord> {
+  const value = { v: 1 as const, ...ending, errors: [...ending.errors] };
   return (await createRecord(desk.storage, KEYS.ending(batch), RECORDS.ending, value)).record;
 }
 

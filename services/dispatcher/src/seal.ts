@@ -1,6 +1,7 @@
 import {
   addCounts,
   KEYS,
+  MAX_USD_REACHED,
   NO_COUNTS,
   readFooter,
   uncertifiedDraft,
@@ -9,7 +10,8 @@ import {
   writePage,
   type Counts,
   type DocumentJob,
-  type Outcome,
+  type EndingRecord,
+  type NoAnswer,
   type PageFooter,
   type PageLine,
   type PagePlan,
@@ -58,7 +60,12 @@ function inOrder(at: PagePlan, lines: ReadonlyMap<number, PageLine>): PageLine[]
  * Seals a page of a batch that ends before all is done: what is settled stays, the others get the line of the ending.
  * Only after the ending record stands may this be called: it makes the page's content final.
  */
-export async function sealUnfinished(desk: Desk, plan: BatchPlan, page: number, outcome: Outcome): Promise<PageFooter> {
+export async function sealUnfinished(
+  desk: Desk,
+  plan: BatchPlan,
+  page: number,
+  ending: EndingRecord,
+): Promise<PageFooter> {
   const at = plan.pages[page];
   const batch = plan.manifest.id;
   if (at === undefined) throw new Error(`${batch} has no page ${page}`);
@@ -73,7 +80,8 @@ export async function sealUnfinished(desk: Desk, plan: BatchPlan, page: number, 
     .keys()
     .toArray()
     .filter((place) => !results.lines.has(place));
-  const drafts = outcome === 'expired' ? await waitingDrafts(desk, plan, at, missing) : new Map<number, DocumentJob>();
+  const drafts =
+    ending.outcome === 'expired' ? await waitingDrafts(desk, plan, at, missing) : new Map<number, DocumentJob>();
   let counts: Counts = results.counts;
   const lines = documents.map((document, place): PageLine => {
     const settled = results.lines.get(place);
@@ -84,7 +92,7 @@ export async function sealUnfinished(desk: Desk, plan: BatchPlan, page: number, 
       counts = addCounts(counts, result.counts);
       return result.line;
     }
-    return unfinishedLine(batch, at.first + place, document.customId, UNFINISHED[outcome]);
+    return unfinishedLine(batch, at.first + place, document.customId, unfinishedOf(ending));
   });
   const footer = await write(desk, batch, page, lines, counts);
   await markSealed(desk.board, batch, footer);
@@ -102,6 +110,16 @@ const UNFINISHED = {
   completed: { code: 'server_error', message: 'This request has no result.' },
   failed: { code: 'server_error', message: 'This request was not executed.' },
 } as const;
+
+const CAPPED = {
+  code: MAX_USD_REACHED,
+  message: 'This request was not finished before its batch had cost what it may.',
+};
+
+/** The error of every line that an ending leaves unfinished. */
+function unfinishedOf({ outcome, errors }: EndingRecord): NoAnswer {
+  return errors.some(({ code }) => code === MAX_USD_REACHED) ? CAPPED : UNFINISHED[outcome];
+}
 
 /** Escalated documents that wait for the expert and whose cascade takes the draft at the deadline. */
 async function waitingDrafts(

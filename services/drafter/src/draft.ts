@@ -1,8 +1,7 @@
 import {
-  confidenceOf,
+  judge,
   resultOf,
   route,
-  scoreDraft,
   SIGNALS,
   type AcceptedDraft,
   type Answer,
@@ -48,10 +47,8 @@ export async function draft(desk: DraftDesk, job: DocumentJob, attempt: Attempt)
 type Answered = Extract<Asked, { kind: 'answered' }>;
 
 function decide(job: DocumentJob, asked: Answered): Decision {
-  const { signal, acceptAt } = job.rules;
-  const scored = scoreDraft(asked.completion, { signal, endpoint: job.endpoint, request: job.body });
-  const judged = scored.kind === 'scored' ? { ...scored, confidence: confidenceOf(signal, scored.score) } : scored;
-  return route(judged, { acceptAt });
+  const { rules, endpoint, body } = job;
+  return route(judge(asked.completion, { signal: rules.signal, endpoint, request: body }), rules);
 }
 
 type Span = { readonly startedAtMs: number; readonly endedAtMs: number };

@@ -21,7 +21,7 @@ const entries = (count: number): object =>
 
 test('what a batch needs is read, the rest is ignored', () => {
   assert.deepEqual(readOrder({ ...good, stranger: true, metadata: null, output_expires_after: null }), {
-    inputFileId: 'file-1',
+    input: { fileId: 'file-1' },
     endpoint: '/v1/chat/completions',
     completionWindow: '24h',
     windowMs: 86_400_000,

@@ -1,7 +1,8 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { badRequest, invalidType, invalidValue, missingParameter, stringTooLong, type ApiError } from '../errors.ts';
-import { checkExpiry } from './expiry.ts';
+import { expiresAfter } from '../schemas/parts.ts';
+import { read } from '../schemas/read.ts';
 import { isBatchInputName, safeName } from './name.ts';
 
 /** The values are a word or a number; the rest is room for fields that other clients send and we ignore. */
@@ -56,7 +57,9 @@ export function completeForm(form: UploadForm): CompleteForm {
   const expires = form.anchor !== null || form.seconds !== null;
   return {
     ...form.file,
-    expiresAfterSeconds: expires ? checkExpiry('expires_after', form.anchor, form.seconds) : null,
+    expiresAfterSeconds: expires
+      ? read(expiresAfter, { anchor: form.anchor, seconds: form.seconds }, ['expires_after']).seconds
+      : null,
   };
 }
 

@@ -1,27 +1,36 @@
 import { fileObject, isFileId, KEYS, type FileObject } from '@spillway/core';
+import { z } from 'zod';
 import type { Api } from '../api.ts';
 import { noSuchFile } from '../errors.ts';
 import { collectPage, idOfKey, keysDown, keysUp, type ListPage } from '../paging.ts';
-import { readLimit, readOrder, readText, type Query } from '../query.ts';
+import { after, limit, order, purpose } from '../schemas/parts.ts';
 
-const LIMIT = { least: 1, most: 10_000, fallback: 10_000 };
+export const filesQuery = z.object({
+  purpose,
+  limit: limit({ least: 1, most: 10_000, fallback: 10_000 }),
+  order,
+  after,
+});
 
-export async function listFiles(api: Api, tenant: string, query: Query): Promise<ListPage<FileObject>> {
-  const limit = readLimit(query, LIMIT);
-  const purpose = readText(query, 'purpose');
+/** A tenant's standing files, newest first unless told otherwise. */
+export async function listFiles(
+  api: Api,
+  tenant: string,
+  query: z.output<typeof filesQuery>,
+): Promise<ListPage<FileObject>> {
   const folder = KEYS.tenantFiles(tenant);
-  const after = await placeOf(api, tenant, readText(query, 'after'));
-  const keys = readOrder(query) === 'desc' ? keysDown(api.storage, folder, after) : keysUp(api.storage, folder, after);
-  return collectPage(keys, limit, async (key) => {
+  const place = await placeOf(api, tenant, query.after);
+  const list = query.order === 'asc' ? keysUp : keysDown;
+  return collectPage(list(api.storage, folder, place), query.limit, async (key) => {
     const record = await api.records.standingFile(idOfKey(key));
     if (record === null || record.tenant !== tenant) return null;
-    return purpose === null || record.purpose === purpose ? fileObject(record) : null;
+    return query.purpose === undefined || record.purpose === query.purpose ? fileObject(record) : null;
   });
 }
 
 /** The index key of the file that a page ended with; one that was deleted meanwhile keeps its place. */
-async function placeOf(api: Api, tenant: string, id: string | null): Promise<string | null> {
-  if (id === null) return null;
+async function placeOf(api: Api, tenant: string, id: string | undefined): Promise<string | null> {
+  if (id === undefined) return null;
   const record = isFileId(id) ? await api.records.file(id) : null;
   if (record === null || record.tenant !== tenant) throw noSuchFile(id);
   return KEYS.tenantFile(tenant, record.createdAtMs, id);

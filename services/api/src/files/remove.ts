@@ -6,5 +6,5 @@ import type { Api } from '../api.ts';
 export async function removeFile(api: Api, tenant: string, id: string) {
   await api.records.ownFile(tenant, id);
   await createRecord(api.storage, KEYS.fileTombstone(id), RECORDS.tombstone, { v: 1, deletedAtMs: Date.now() });
-  return { id, object: 'file' as const, deleted: true };
+  return { id, object: 'file' as const, deleted: true as const };
 }

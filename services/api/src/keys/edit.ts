@@ -1,19 +1,44 @@
 import { SetupError } from '@spillway/runtime';
-import { formatKeys, parseKeys, ROLES, TENANT_NAME, TENANT_NAME_FORM, type KeyEntry, type Role } from './file.ts';
+import {
+  formatKeys,
+  KEY_LIMITS,
+  parseKeys,
+  ROLES,
+  TENANT_NAME,
+  TENANT_NAME_FORM,
+  type KeyEntry,
+  type KeyLimits,
+  type Role,
+} from './file.ts';
 
 /** Digits of a key's hash that `list` shows and `remove` takes: enough to tell keys apart. */
 const SHOWN_DIGITS = 12;
 
 export type Change = { readonly text: string; readonly keys: readonly KeyEntry[] };
 
+export type KeyOrder = {
+  readonly tenant: string | undefined;
+  readonly role: string;
+  readonly sha256: string;
+  /** As they were typed. */
+  readonly limits?: Readonly<Partial<Record<keyof KeyLimits, string | undefined>>>;
+};
+
 /** The file with one more key. */
-export function addKey(text: string, options: { tenant: string | undefined; role: string; sha256: string }): Change {
-  const { tenant, role, sha256 } = options;
+export function addKey(text: string, options: KeyOrder): Change {
+  const { tenant, role, sha256, limits = {} } = options;
   if (tenant === undefined || !TENANT_NAME.test(tenant)) {
     throw new SetupError(`--tenant: expected ${TENANT_NAME_FORM}`);
   }
   if (!(ROLES as readonly string[]).includes(role)) throw new SetupError(`--role: expected one of ${ROLES.join(', ')}`);
-  const added: KeyEntry = { tenant, role: role as Role, sha256 };
+  const given = KEY_LIMITS.flatMap((name) => {
+    const most = limits[name];
+    if (most === undefined) return [];
+    if (!/^\d{1,15}$/.test(most)) throw new SetupError(`--${name.replace('_', '-')}: expected a whole number from 0`);
+    return [[name, Number(most)] as const];
+  });
+  const own = given.length === 0 ? {} : { limits: Object.fromEntries(given) };
+  const added: KeyEntry = { tenant, role: role as Role, sha256, ...own };
   return { text: formatKeys([...sound(text), added]), keys: [added] };
 }
 
@@ -39,8 +64,9 @@ export function listKeys(text: string): string {
   return sound(text).map(describeKey).join('');
 }
 
-export function describeKey({ tenant, role, sha256 }: KeyEntry): string {
-  return `${sha256.slice(0, SHOWN_DIGITS)}  ${role.padEnd(6)}  ${tenant}\n`;
+export function describeKey({ tenant, role, sha256, limits = {} }: KeyEntry): string {
+  const own = Object.entries(limits).map(([name, most]) => `  ${name} ${most}`);
+  return `${sha256.slice(0, SHOWN_DIGITS)}  ${role.padEnd(6)}  ${tenant}${own.join('')}\n`;
 }
 
 function sound(text: string): readonly KeyEntry[] {

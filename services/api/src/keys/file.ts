@@ -4,8 +4,17 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 export const ROLES = ['tenant', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** What a tenant may have at a time, as the holder of a key; what is not here has no limit. */
+export const KEY_LIMITS = ['open_batches', 'queued_documents', 'stored_bytes'] as const;
+export type KeyLimits = { readonly [Name in (typeof KEY_LIMITS)[number]]?: number };
+
 /** One line of the key file: whose key it is, and the SHA-256 of the key in hex. */
-export type KeyEntry = { readonly tenant: string; readonly role: Role; readonly sha256: string };
+export type KeyEntry = {
+  readonly tenant: string;
+  readonly role: Role;
+  readonly sha256: string;
+  readonly limits?: KeyLimits;
+};
 
 /** A tenant's name is a segment of storage keys, which do not begin with a dot. */
 export const TENANT_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
@@ -43,11 +52,23 @@ function parseLine(line: string): KeyEntry | string {
     value = null;
   }
   if (typeof value !== 'object' || value === null) return 'expected a JSON object';
-  const { tenant, role, sha256 } = value as Record<string, unknown>;
+  const { tenant, role, sha256, limits } = value as Record<string, unknown>;
   if (typeof tenant !== 'string' || !TENANT_NAME.test(tenant)) return `tenant: expected ${TENANT_NAME_FORM}`;
   if (role !== 'tenant' && role !== 'admin') return `role: expected ${ROLES.map((name) => `"${name}"`).join(' or ')}`;
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) return 'sha256: expected 64 lowercase hex digits';
-  return { tenant, role, sha256 };
+  if (limits === undefined) return { tenant, role, sha256 };
+  const problem = limitsProblem(limits);
+  return problem ?? { tenant, role, sha256, limits: limits as KeyLimits };
+}
+
+function limitsProblem(limits: unknown): string | null {
+  const names = KEY_LIMITS.join(', ');
+  if (typeof limits !== 'object' || limits === null || Array.isArray(limits)) return `limits: expected ${names}`;
+  for (const [name, most] of Object.entries(limits)) {
+    if (!(KEY_LIMITS as readonly string[]).includes(name)) return `limits.${name}: expected one of ${names}`;
+    if (!Number.isSafeInteger(most) || Number(most) < 0) return `limits.${name}: expected a whole number from 0`;
+  }
+  return null;
 }
 
 /** A key file's text. */

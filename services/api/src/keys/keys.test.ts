@@ -15,6 +15,9 @@ test('a key file names each broken line', () => {
     JSON.stringify({ ...entry('acme', 'four'), sha256: 'four' }),
     JSON.stringify(entry('other', 'one')),
     JSON.stringify(entry('.hidden', 'five')),
+    JSON.stringify({ ...entry('a', 'six'), limits: { open_batches: -1 } }),
+    JSON.stringify({ ...entry('a', 'seven'), limits: { batches: 1 } }),
+    JSON.stringify({ ...entry('a', 'eight'), limits: 5 }),
   ].join('\n');
   const { entries, problems } = parseKeys(text);
   assert.deepEqual(entries, [entry('acme', 'one')]);
@@ -25,6 +28,9 @@ test('a key file names each broken line', () => {
     'line 6: sha256: expected 64 lowercase hex digits',
     'line 7: the same key as in line 1',
     'line 8: tenant: expected 1 to 64 letters, digits, ".", "_" and "-", not beginning with "."',
+    'line 9: limits.open_batches: expected a whole number from 0',
+    'line 10: limits.batches: expected one of open_batches, queued_documents, stored_bytes',
+    'line 11: limits: expected open_batches, queued_documents, stored_bytes',
   ]);
 });
 
@@ -53,6 +59,15 @@ test('keys are added, listed and removed; the file never holds a key itself', ()
   );
   assert.equal(removeKeys(two.text, { tenant: 'acme', hash: undefined }).text, formatKeys([entry('beta', 'two')]));
   assert.equal(removeKeys(two.text, { tenant: undefined, hash: hashKey('two').slice(0, 12) }).text, one.text);
+});
+
+test('a key may come with limits', () => {
+  const limits = { open_batches: '3', queued_documents: undefined, stored_bytes: '0' };
+  const { text } = addKey('', { tenant: 'acme', role: 'tenant', sha256: hashKey('one'), limits });
+  assert.deepEqual(parseKeys(text).entries[0]?.limits, { open_batches: 3, stored_bytes: 0 });
+  assert.match(listKeys(text), /acme {2}open_batches 3 {2}stored_bytes 0\n$/);
+  const wrong = { tenant: 'acme', role: 'tenant', sha256: hashKey('one'), limits: { open_batches: 'many' } };
+  assert.throws(() => addKey('', wrong), /--open-batches: expected a whole number/);
 });
 
 test('what makes no sense is refused', () => {

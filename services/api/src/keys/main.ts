@@ -8,6 +8,7 @@ import { addKey, describeKey, listKeys, removeKeys } from './edit.ts';
 import { hashKey, keyOf } from './file.ts';
 
 const USAGE = `npm run keys -- add --tenant NAME [--role tenant|admin] [--file PATH]
+                     [--open-batches N] [--queued-documents N] [--stored-bytes N]
 npm run keys -- list [--file PATH]
 npm run keys -- remove --tenant NAME | --hash PREFIX [--file PATH]
 `;
@@ -15,6 +16,9 @@ npm run keys -- remove --tenant NAME | --hash PREFIX [--file PATH]
 const OPTIONS = {
   tenant: { type: 'string' },
   role: { type: 'string', default: 'tenant' },
+  'open-batches': { type: 'string' },
+  'queued-documents': { type: 'string' },
+  'stored-bytes': { type: 'string' },
   hash: { type: 'string' },
   file: { type: 'string' },
 } as const;
@@ -26,7 +30,13 @@ async function run(args: readonly string[]): Promise<void> {
   if (positionals.length !== 1) throw new SetupError(`expected one command:\n${USAGE}`);
   if (positionals[0] === 'add') {
     const key = keyOf(randomBytes(32));
-    await replace(path, addKey(text, { tenant: values.tenant, role: values.role, sha256: hashKey(key) }).text);
+    const limits = {
+      open_batches: values['open-batches'],
+      queued_documents: values['queued-documents'],
+      stored_bytes: values['stored-bytes'],
+    };
+    const order = { tenant: values.tenant, role: values.role, sha256: hashKey(key), limits };
+    await replace(path, addKey(text, order).text);
     process.stderr.write(`A new key for ${values.tenant}, shown this once; ${path} holds only its hash:\n`);
     process.stdout.write(`${key}\n`);
   } else if (positionals[0] === 'list') {

@@ -1,0 +1,165 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  ENDPOINTS,
+  isJsonObject,
+  JOB_VERSION,
+  judge,
+  deeperThan,
+  LIMITS,
+  resultOf,
+  route,
+  SIGNALS,
+  snapshotRules,
+  type DocumentJob,
+  type Draft,
+  type Ending,
+  type EndpointUrl,
+  type EscalationReason,
+  type JsonObject,
+} from '@spillway/core';
+import type { Asked, ModelTier } from '@spillway/models';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Api } from '../api.ts';
+import { ApiError, badRequest, invalidType, missingParameter, shown, tooMany, unavailable } from '../errors.ts';
+
+export const directBody = z
+  .looseObject({ model: z.string().meta({ description: 'The name of a cascade.' }) })
+  .meta({ id: 'DirectRequest', description: 'As for OpenAI; `stream` is not supported.' });
+
+export const directAnswer = z
+  .looseObject({ cascade: z.looseObject({ tier: z.enum(['draft', 'expert']) }) })
+  .meta({ id: 'DirectAnswer', description: "The model's answer, and `cascade`: what was decided and why." });
+
+/** Answers that are under way at once; this is for trying things out, batches are for work. */
+const AT_ONCE = 64;
+
+type Call = { readonly url: EndpointUrl; readonly request: FastifyRequest; readonly reply: FastifyReply };
+
+/** Answers one document through the cascade at once: the same rules as in a batch, and no queue. */
+export class DirectAnswers {
+  readonly #api: Api;
+  #underWay = 0;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  async answer({ url, request, reply }: Call): Promise<z.input<typeof directAnswer>> {
+    const job = readJob(this.#api, url, request.body);
+    if (this.#underWay >= AT_ONCE) throw tooMany('Too many answers are under way at once. Try again in a moment.', 1);
+    const gone = new AbortController();
+    const leave = (): void => gone.abort('cancelled');
+    reply.raw.once('close', leave);
+    this.#underWay += 1;
+    try {
+      return this.#tell(await this.#ask(job, gone.signal), reply);
+    } finally {
+      this.#underWay -= 1;
+      reply.raw.off('close', leave);
+    }
+  }
+
+  async #ask(job: DocumentJob, signal: AbortSignal): Promise<{ job: DocumentJob; ending: Ending }> {
+    const { rules, endpoint, body } = job;
+    const drafted = await askUntil(this.#api.direct.tier('draft', rules.drafter), job, signal);
+    const { startedAtMs, endedAtMs } = drafted;
+    const span = { model: rules.drafter, startedAtMs, endedAtMs };
+    const escalate = async (draft: Omit<Draft, keyof typeof span>) => {
+      const escalated = { ...job, draft: { ...span, ...draft }, tries: 0, waitingSinceMs: Date.now() };
+      const asked = await askUntil(this.#api.direct.tier('expert', rules.expert), escalated, signal);
+      return { job: escalated, ending: endingOf(asked) };
+    };
+    const unjudged = (reason: EscalationReason) => escalate({ answer: null, score: null, confidence: null, reason });
+    if (drafted.kind === 'rejected') return await unjudged('drafter_rejected');
+    if (drafted.kind === 'exhausted') return await unjudged('draft_failed');
+    const { answer } = drafted;
+    const decision = route(judge(drafted.completion, { signal: rules.signal, endpoint, request: body }), rules);
+    const { confidence, score } = decision;
+    if (decision.kind === 'escalate') return await escalate({ answer, score, confidence, reason: decision.reason });
+    return { job, ending: { kind: 'accepted', draft: { ...span, answer, score, confidence: decision.confidence } } };
+  }
+
+  #tell({ job, ending }: { job: DocumentJob; ending: Ending }, reply: FastifyReply): z.input<typeof directAnswer> {
+    const line = JSON.parse(resultOf(job, ending).line.text) as {
+      readonly response: { readonly status_code: number; readonly body: JsonObject | string } | null;
+      readonly error: { readonly code: string; readonly message: string } | null;
+      readonly cascade: z.input<typeof directAnswer>['cascade'];
+    };
+    if (line.response === null) {
+      const { code = 'server_error', message = 'The models failed.' } = line.error ?? {};
+      throw new ApiError(code === 'request_timeout' ? 504 : 502, message, { code });
+    }
+    const { status_code: status, body } = line.response;
+    if (status >= 500) throw new ApiError(502, `The expert answered ${status}.`, { code: 'server_error' });
+    if (!isJsonObject(body)) throw new ApiError(status, shown(body));
+    reply.code(status);
+    return { ...body, cascade: line.cascade };
+  }
+}
+
+type Answered = Extract<Asked, { kind: 'answered' | 'rejected' | 'exhausted' }>;
+
+/** Asks until there is an answer or no try is left; a server that is down or full is told to the client. */
+async function askUntil(tier: ModelTier, first: DocumentJob, signal: AbortSignal): Promise<Answered> {
+  for (let job = first; ;) {
+    const asked = await tier.ask(job, { signal, topLogprobs: SIGNALS[job.rules.signal].topLogprobs, stalls: 0 });
+    if (asked.kind === 'gate') {
+      throw unavailable('A model server of this cascade cannot answer now.', asked.waitMs / 1000);
+    }
+    if (asked.kind === 'stopped')
+      throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
+    if (asked.kind !== 'again') return asked;
+    await delay(asked.afterMs, undefined, { signal }).catch(() => undefined);
+    job = { ...job, tries: asked.tries };
+  }
+}
+
+function endingOf(asked: Answered): Ending {
+  const { startedAtMs, endedAtMs } = asked;
+  if (asked.kind === 'exhausted' && asked.answer === null) {
+    return { kind: 'failed', error: asked.error, startedAtMs, endedAtMs };
+  }
+  const { answer } = asked;
+  if (answer === null) throw new Error('an answer was expected');
+  return { kind: 'expert', answer, startedAtMs, endedAtMs };
+}
+
+function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
+  if (!isJsonObject(body)) throw badRequest('The body must be a JSON object.', { code: 'invalid_type' });
+  const { model } = body;
+  if (model === undefined || model === null) throw missingParameter('model');
+  if (typeof model !== 'string') throw invalidType('model', 'a string', model);
+  const rules = Object.entries(snapshotRules(api.configuration)).find(([name]) => name === model)?.[1];
+  if (rules === undefined) {
+    const message = `The model '${shown(model)}' does not exist.`;
+    throw new ApiError(404, message, { param: 'model', code: 'model_not_found' });
+  }
+  const problem = ENDPOINTS[url].problem(body);
+  const param = problem?.param.replace(/^body\./, '') ?? null;
+  if (problem?.code === 'streaming_unsupported') {
+    throw badRequest(`${ENDPOINTS[url].name}: streaming is not supported.`, { param, code: 'unsupported_value' });
+  }
+  if (param !== null) throw missingParameter(param);
+  if (deeperThan(body, LIMITS.jsonDepth)) {
+    throw badRequest(`The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
+  }
+  const now = Date.now();
+  return {
+    v: JOB_VERSION,
+    batch: 'direct',
+    document: 0,
+    page: 0,
+    place: 0,
+    customId: 'direct',
+    cascade: model,
+    rules,
+    endpoint: url,
+    body,
+    fedAtMs: now,
+    deadlineMs: now + LIMITS.directAnswerMs,
+    tries: 0,
+    waitingSinceMs: now,
+    draft: null,
+  };
+}

@@ -1,0 +1,44 @@
+import { KEYS } from '@spillway/core';
+import { liveBatches, readBatch } from '@spillway/redis';
+import type { Api } from './api.ts';
+import type { Caller } from './auth.ts';
+import { askRedis } from './batches/live.ts';
+import { tooMany } from './errors.ts';
+import { collectPage, idOfKey, keysDown } from './paging.ts';
+
+/** Batches end and files go in minutes rather than in seconds. */
+const RETRY_SECONDS = 60;
+
+/** Refuses one more batch to a tenant that has as much in work as its key allows. */
+export async function refuseOverWork(api: Api, { tenant, limits }: Caller): Promise<void> {
+  const { open_batches: batches = Infinity, queued_documents: documents = Infinity } = limits;
+  if (batches === Infinity && documents === Infinity) return;
+  const own = await askRedis(api, async (board) => {
+    const states = await Promise.all((await liveBatches(board)).map((id) => readBatch(board, id)));
+    return states.filter((state) => state?.tenant === tenant && state.phase !== 'closed');
+  });
+  if (own.length >= batches) throw overLimit(`${own.length} batches are in work, ${batches} are allowed at a time`);
+  const queued = own.reduce((sum, state) => {
+    const { total = 0, counts } = state ?? {};
+    return sum + total - (counts?.completed ?? 0) - (counts?.failed ?? 0);
+  }, 0);
+  if (queued >= documents) throw overLimit(`${queued} documents are queued, ${documents} are allowed at a time`);
+}
+
+/** How many bytes of input a tenant may still store; null without a limit. */
+export async function roomForBytes(api: Api, { tenant, limits }: Caller): Promise<number | null> {
+  const { stored_bytes: most } = limits;
+  if (most === undefined) return null;
+  const keys = keysDown(api.storage, KEYS.tenantFiles(tenant), null);
+  const files = await collectPage(keys, Number.MAX_SAFE_INTEGER - 1, async (key) => {
+    const record = await api.records.standingFile(idOfKey(key));
+    return record?.tenant === tenant && record.source.kind === 'upload' ? record : null;
+  });
+  return Math.max(0, most - files.data.reduce((sum, { bytes }) => sum + bytes, 0));
+}
+
+/** What a tenant is told that would store more than its key allows. */
+export const overBytes = (): Error => overLimit('its files take as many bytes as are allowed');
+
+const overLimit = (what: string): Error =>
+  tooMany(`A limit of this tenant is reached: ${what}.`, RETRY_SECONDS, 'tenant_limit_reached');

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { endpoint, metadata } from './parts.ts';
+
+/** Unix seconds. */
+const time = z.int();
+const count = z.int().min(0);
+
+export const fileObject = z
+  .strictObject({
+    id: z.string(),
+    object: z.literal('file'),
+    bytes: count,
+    created_at: time,
+    expires_at: time.nullable(),
+    filename: z.string(),
+    purpose: z.enum(['batch', 'batch_output']),
+    status: z.literal('processed'),
+    status_details: z.null(),
+  })
+  .meta({ id: 'File', description: 'An uploaded file, or the output or error file of a batch.' });
+
+export const deletedFile = z
+  .strictObject({ id: z.string(), object: z.literal('file'), deleted: z.literal(true) })
+  .meta({ id: 'DeletedFile' });
+
+const usage = z.strictObject({
+  input_tokens: count,
+  input_tokens_details: z.strictObject({ cached_tokens: count }),
+  output_tokens: count,
+  output_tokens_details: z.strictObject({ reasoning_tokens: count }),
+  total_tokens: count,
+});
+
+const lineError = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  param: z.string().nullable(),
+  line: count.nullable(),
+});
+
+export const batchObject = z
+  .strictObject({
+    id: z.string(),
+    object: z.literal('batch'),
+    endpoint,
+    model: z.string().nullable(),
+    errors: z.strictObject({ object: z.literal('list'), data: z.array(lineError).readonly() }).nullable(),
+    input_file_id: z.string(),
+    completion_window: z.string(),
+    status: z.enum([
+      'validating',
+      'failed',
+      'in_progress',
+      'finalizing',
+      'completed',
+      'expired',
+      'cancelling',
+      'cancelled',
+    ]),
+    output_file_id: z.string().nullable(),
+    error_file_id: z.string().nullable(),
+    created_at: time,
+    in_progress_at: time.nullable(),
+    expires_at: time,
+    finalizing_at: time.nullable(),
+    completed_at: time.nullable(),
+    failed_at: time.nullable(),
+    expired_at: time.nullable(),
+    cancelling_at: time.nullable(),
+    cancelled_at: time.nullable(),
+    request_counts: z.strictObject({ total: count, completed: count, failed: count }),
+    usage,
+    metadata: metadata.nullable(),
+  })
+  .meta({ id: 'Batch', description: 'A batch. Fields that are not set yet are null, never absent.' });
+
+export const modelObject = z
+  .strictObject({ id: z.string(), object: z.literal('model'), created: time, owned_by: z.literal('spillway') })
+  .meta({ id: 'Model', description: 'A cascade that requests may name as their model.' });
+
+export const modelList = z.strictObject({ object: z.literal('list'), data: z.array(modelObject) });
+
+/** A page of a list; the last id is what `after` takes for the next one. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.strictObject({
+    object: z.literal('list'),
+    data: z.array(item),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+    has_more: z.boolean(),
+  });
+
+export const errorEnvelope = z
+  .strictObject({
+    error: z.strictObject({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable(),
+      code: z.string().nullable(),
+    }),
+  })
+  .meta({ id: 'Error', description: 'The body of every error; all four keys are always there.' });
+
+/** Lines are shown as they stand in the output and error files. */
+const resultLine = z
+  .looseObject({
+    id: z.string(),
+    custom_id: z.string(),
+    response: z.strictObject({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
+    error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  })
+  .meta({ id: 'ResultLine' });
+
+export const resultsPage = z
+  .strictObject({
+    object: z.literal('list'),
+    data: z.array(resultLine),
+    cursor: z.string().meta({ description: 'What `after` takes to go on from here.' }),
+    has_more: z.boolean().meta({ description: 'More lines are there already.' }),
+    complete: z.boolean().meta({ description: 'The batch has ended and this was its last line.' }),
+  })
+  .meta({ id: 'Results' });

@@ -1,0 +1,67 @@
+import { ENDPOINT_URLS, LIMITS, windowMs } from '@spillway/core';
+import { z } from 'zod';
+import { characters } from './read.ts';
+
+/** Text of at most so many characters, counted as the hosted API does. */
+export const text = (most: number) =>
+  z
+    .string()
+    .check((context) => {
+      const { value } = context;
+      if (characters(value) <= most) return;
+      context.issues.push({ code: 'too_big', origin: 'string', maximum: most, inclusive: true, input: value });
+    })
+    .meta({ maxLength: most });
+
+export const metadata = z
+  .record(text(LIMITS.metadataKeyCharacters), text(LIMITS.metadataValueCharacters))
+  .check((context) => {
+    const { value } = context;
+    if (Object.keys(value).length <= LIMITS.metadataKeys) return;
+    context.issues.push({
+      code: 'too_big',
+      origin: 'object',
+      maximum: LIMITS.metadataKeys,
+      inclusive: true,
+      input: value,
+    });
+  })
+  .meta({ maxProperties: LIMITS.metadataKeys });
+
+/** When a file goes by itself. */
+export const expiresAfter = z.object({
+  anchor: z.literal('created_at'),
+  seconds: z.int().min(LIMITS.fileExpiryMinSeconds).max(LIMITS.fileExpiryMaxSeconds),
+});
+
+export const endpoint = z.enum(ENDPOINT_URLS);
+
+/** The supported windows in words, as an error tells them. */
+const WINDOWS = "'24h', or minutes, hours or days from '1m' to '7d', such as '90m', '12h' and '2d'";
+
+export const completionWindow = z
+  .string()
+  .refine((value) => windowMs(value) !== null, WINDOWS)
+  .meta({
+    description: WINDOWS,
+    example: '24h',
+  });
+
+/** A whole number in an address. */
+export const limit = (range: { least: number; most: number; fallback: number }) =>
+  z
+    .preprocess(numberOf, z.int().min(range.least).max(range.most).optional())
+    .transform((value) => value ?? range.fallback);
+
+/** An address has text only; an empty one counts as none. A number too long to be exact is only too large. */
+function numberOf(value: unknown): unknown {
+  if (value === '') return undefined;
+  if (typeof value !== 'string' || !/^[+-]?\d+$/.test(value)) return value;
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
+}
+
+const emptyAsNone = (value: unknown): unknown => (value === '' ? undefined : value);
+
+export const purpose = z.preprocess(emptyAsNone, z.string().optional());
+export const after = z.preprocess(emptyAsNone, z.string().optional());
+export const order = z.preprocess(emptyAsNone, z.enum(['asc', 'desc']).optional());

@@ -23,6 +23,8 @@ export type SystemOptions = {
   /** Lines of YAML below `models:` and below `cascades:`, for cascades beside `test`. */
   readonly moreModels?: string;
   readonly moreCascades?: string;
+  /** Lines of YAML at the end. */
+  readonly more?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly redis?: { readonly maxmemory?: string };
 };
@@ -221,5 +223,6 @@ ${options.moreModels ?? ''}
 cascades:
   test: { drafter: small, expert: large, accept_at: 0.8, on_deadline: ${options.onDeadline ?? 'error'} }
 ${options.moreCascades ?? ''}
+${options.more ?? ''}
 `;
 }

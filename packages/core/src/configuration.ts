@@ -1,11 +1,14 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { SIGNALS, type SignalName } from './confidence.ts';
+import { WEBHOOK_EVENTS } from './webhook.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const nameMessage = 'expected a name of letters, digits, ".", "_" and "-", at most 63';
 
 const price = z.strictObject({ input: z.number().min(0), output: z.number().min(0) });
+
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable');
 
 const model = z.strictObject({
   base_url: z.url({
@@ -13,10 +16,7 @@ const model = z.strictObject({
     error: 'expected an http:// or https:// address, e.g. http://127.0.0.1:8000/v1',
   }),
   model: z.string().min(1),
-  api_key_env: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable')
-    .optional(),
+  api_key_env: environmentName.optional(),
   price: price.optional(),
   concurrency: z.int().min(1).max(1024).default(16),
   timeout_s: z.number().positive().max(86_400).default(300),
@@ -33,11 +33,22 @@ const cascade = z.strictObject({
   on_deadline: z.enum(['error', 'draft']).default('error'),
 });
 
+const webhook = z.strictObject({
+  url: z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// address' }),
+  secret_env: environmentName,
+  events: z
+    .array(z.enum(WEBHOOK_EVENTS))
+    .min(1)
+    .default([...WEBHOOK_EVENTS]),
+  tenants: z.array(z.string()).min(1).optional(),
+});
+
 const file = z.strictObject({
   models: z.record(z.string().regex(NAME, nameMessage), model),
   cascades: z
     .record(z.string().regex(NAME, nameMessage), cascade)
     .refine((all) => Object.keys(all).length > 0, 'expected at least one cascade'),
+  webhooks: z.record(z.string().regex(NAME, nameMessage), webhook).default({}),
 });
 
 export type ModelSpec = z.output<typeof model>;

@@ -20,5 +20,6 @@ export * from './request.ts';
 export * from './result.ts';
 export * from './route.ts';
 export * from './rules.ts';
+export * from './webhook.ts';
 export * from './window.ts';
 export * from './wire.ts';

@@ -16,6 +16,9 @@ export const KEYS = {
   page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
   openMarks: 'open/',
   openMark: (batch: string) => `open/${batch}`,
+  hookMarks: 'hooks/',
+  hookMark: (batch: string) => `hooks/${batch}`,
+  hookDone: (batch: string, target: string) => `batches/${batch}/hooks/${target}.json`,
   tenantFiles: (tenant: string) => `tenants/${tenant}/files/`,
   tenantFile: (tenant: string, createdAtMs: number, id: string) =>
     `tenants/${tenant}/files/${newestFirst(createdAtMs, id)}`,
@@ -112,6 +115,8 @@ export const RECORDS = {
     outputFileId: z.string().nullable(),
     errorFileId: z.string().nullable(),
   }),
+  /** A webhook that needs no more sending. */
+  hookDone: z.object({ v: z.literal(1), outcome: z.enum(['taken', 'given_up']), atMs: z.int() }),
 } as const;
 
 export type FileRecord = z.output<typeof RECORDS.file>;

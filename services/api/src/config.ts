@@ -48,7 +48,7 @@ export function readConfig(env: Env): ApiConfig {
     },
     models: configuration === null ? [] : callableModels(reader, configuration),
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
-    configuration: configuration ?? { models: {}, cascades: {} },
+    configuration: configuration ?? { models: {}, cascades: {}, webhooks: {} },
     configuredAtMs: readTime(reader),
   };
   reader.check();

@@ -1,4 +1,5 @@
-import { EnvReader, storageAddress, type Env } from '@spillway/runtime';
+import { EnvReader, loadConfiguration, storageAddress, type Env } from '@spillway/runtime';
+import { hookTargets, type HookTarget } from './hooks/target.ts';
 import type { Rhythm } from './leader.ts';
 
 export type DispatcherConfig = {
@@ -8,6 +9,7 @@ export type DispatcherConfig = {
   readonly host: string;
   readonly healthPort: number | null;
   readonly leaseMs: number;
+  readonly hooks: readonly HookTarget[];
   readonly rhythm: Rhythm;
 };
 
@@ -15,6 +17,8 @@ export type DispatcherConfig = {
 export function readConfig(env: Env): DispatcherConfig {
   const reader = new EnvReader(env);
   const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
+  // Only webhooks are read here: a batch's rules are in its manifest.
+  const configuration = reader.text('SPILLWAY_CONFIG') === null ? null : loadConfiguration(reader);
   const config: DispatcherConfig = {
     redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
     namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
@@ -22,6 +26,7 @@ export function readConfig(env: Env): DispatcherConfig {
     host: reader.text('HOST') ?? '127.0.0.1',
     healthPort: healthPort === -1 ? null : healthPort,
     leaseMs: reader.integer('SPILLWAY_LEASE_MS', { fallback: 10_000, min: 300, max: 600_000 }),
+    hooks: configuration === null ? [] : hookTargets(reader, configuration),
     rhythm: {
       pollMs: reader.integer('SPILLWAY_POLL_MS', { fallback: 100, min: 5, max: 60_000 }),
       recoveryMs: reader.integer('SPILLWAY_RECOVERY_MS', { fallback: 500, min: 5, max: 60_000 }),

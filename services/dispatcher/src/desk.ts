@@ -11,6 +11,7 @@ import {
 import type { Board, Queues } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import { readRecord, type Storage } from '@spillway/storage';
+import type { Hooks } from './hooks/hooks.ts';
 
 /** What every part of the dispatcher works with. */
 export type Desk = {
@@ -18,6 +19,7 @@ export type Desk = {
   readonly queues: Queues;
   readonly storage: Storage;
   readonly records: BatchRecords;
+  readonly hooks: Hooks;
   readonly log: Log;
 };
 

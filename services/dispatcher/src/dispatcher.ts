@@ -4,6 +4,7 @@ import { pause, serveHealth, type Life } from '@spillway/runtime';
 import { openStorage } from '@spillway/storage';
 import type { DispatcherConfig } from './config.ts';
 import { BatchRecords, type Desk } from './desk.ts';
+import { Hooks } from './hooks/hooks.ts';
 import { lead } from './leader.ts';
 
 /** Runs a dispatcher: leads while it holds the lease, else stands by. */
@@ -15,7 +16,8 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   life.defer(() => board[Symbol.asyncDispose]());
   const queues = new Queues(board);
   life.defer(() => queues[Symbol.asyncDispose]());
-  const desk: Desk = { board, queues, storage, records: new BatchRecords(storage), log: life.log };
+  const hooks = new Hooks(storage, config.hooks, life.log);
+  const desk: Desk = { board, queues, storage, records: new BatchRecords(storage), hooks, log: life.log };
   const token = randomUUID();
   let leading = false;
   const work = standOrLead(desk, token, config, life, (now) => (leading = now));

@@ -174,6 +174,7 @@ async function writeEnd(
     outputFileId,
     errorFileId,
   };
+  await desk.hooks.mark(id);
   const { kind, record } = await createRecord(desk.storage, KEYS.final(id), RECORDS.final, final);
   await clean(desk, id, plan?.tiers ?? []);
   const { completed, failed } = record.counts;

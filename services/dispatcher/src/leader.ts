@@ -48,15 +48,17 @@ export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: Ab
     loop('feed', rhythm.pollMs, async () => await refreshed(feeder.turn(await live.read()))),
     loop('seal', rhythm.pollMs, async () => await changed(sealFullPages(desk))),
     loop('end', rhythm.pollMs, async () => await changed(ender.turn(await live.read()))),
+    loop('hooks', rhythm.pollMs, async () => await desk.hooks.turn(signal)),
     sweeping(desk, live, rhythm.sweepMs, signal),
   ]);
-  await validator.stop();
+  await Promise.all([validator.stop(), desk.hooks.stop()]);
 }
 
 async function sweeping(desk: Desk, live: LiveBatches, sweepMs: number, signal: AbortSignal): Promise<void> {
   const turn = async (): Promise<boolean> => {
     await sweepMarks(desk, await live.read());
     await sweepPages(desk, await live.read());
+    await desk.hooks.look();
     return false;
   };
   const onError = (error: unknown): void => desk.log.warn({ err: error }, 'the sweep failed and is tried again');

@@ -51,3 +51,9 @@ export const isFileId = (text: string): boolean => /^file-[0-9a-f]{32}$/.test(te
 export function newestFirst(createdAtMs: number, id: string): string {
   return `${String(MAX_TIME_MS - createdAtMs).padStart(16, '0')}.${id}`;
 }
+
+/** What a segment of `newestFirst` says: when, and of what. */
+export function readNewestFirst(segment: string): { readonly createdAtMs: number; readonly id: string } {
+  const dot = segment.indexOf('.');
+  return { createdAtMs: MAX_TIME_MS - Number(segment.slice(0, dot)), id: segment.slice(dot + 1) };
+}

@@ -39,6 +39,14 @@ export const LIMITS = {
   createMemoryShare: 0.7,
   /** An answer at once; the SDKs themselves give up after ten minutes. */
   directAnswerMs: 600_000,
+  /** Bytes go no sooner than this after their file was deleted or has expired: readers may be in mid-download. */
+  garbageAfterMs: 3_600_000,
+  /** What was begun and never finished, an upload or a create, is taken away when it is this old. */
+  unfinishedAfterMs: 2 * 86_400_000,
+  /** A batch without files is still shown for so long after its end. */
+  batchKeptMs: 30 * 86_400_000,
+  /** No upload takes longer; at 1 GiB that is 12 kB/s. */
+  uploadMs: 86_400_000,
   /** An upload whose sender falls silent ends. */
   uploadIdleMs: 60_000,
 } as const;

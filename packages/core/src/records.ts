@@ -18,7 +18,11 @@ export const KEYS = {
   openMark: (batch: string) => `open/${batch}`,
   hookMarks: 'hooks/',
   hookMark: (batch: string) => `hooks/${batch}`,
+  hooksDone: (batch: string) => `batches/${batch}/hooks/`,
   hookDone: (batch: string, target: string) => `batches/${batch}/hooks/${target}.json`,
+  tenantMarks: 'known/',
+  /** Says that a tenant has index keys: folders cannot be listed. */
+  tenantMark: (tenant: string) => `known/${tenant}`,
   tenantFiles: (tenant: string) => `tenants/${tenant}/files/`,
   tenantFile: (tenant: string, createdAtMs: number, id: string) =>
     `tenants/${tenant}/files/${newestFirst(createdAtMs, id)}`,

@@ -4,12 +4,14 @@ import type { Log } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 import type { DirectTiers } from './direct/tiers.ts';
 import type { Records } from './records.ts';
+import type { Tenants } from './tenants.ts';
 
 /** What the routes work with. */
 export type Api = {
   readonly storage: Storage;
   readonly board: Board;
   readonly records: Records;
+  readonly tenants: Tenants;
   readonly log: Log;
   readonly configuration: Configuration;
   readonly configuredAtMs: number;

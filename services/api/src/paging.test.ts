@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Storage } from '@spillway/storage';
 import fc from 'fast-check';
-import { collectPage, idOfKey, keysDown, keysUp, type ListPage } from './paging.ts';
+import { walkKeys } from '@spillway/storage';
+import { collectPage, idOfKey, keysUp, type ListPage } from './paging.ts';
 
 /** Only what listing needs. */
 function folderOf(keys: readonly string[]): Storage {
@@ -15,7 +16,7 @@ function folderOf(keys: readonly string[]): Storage {
 const keyOf = (number: number): string => `t/${String(number).padStart(6, '0')}.id${number}`;
 const itemOf = async (key: string) => ({ id: idOfKey(key) });
 
-async function all(keys: AsyncIterable<string[]>): Promise<string[]> {
+async function all(keys: AsyncIterable<readonly string[]>): Promise<string[]> {
   const found: string[] = [];
   for await (const run of keys) found.push(...run);
   return found;
@@ -28,12 +29,12 @@ test('an id is what stands behind the time, whatever the tenant is called', () =
 test('keys go down and up, from any place, across runs and windows', async () => {
   const keys = Array.from({ length: 21_500 }, (_, index) => keyOf(index));
   const storage = folderOf(keys);
-  assert.deepEqual(await all(keysDown(storage, 't/', null)), keys);
+  assert.deepEqual(await all(walkKeys(storage, 't/', null)), keys);
   assert.deepEqual(await all(keysUp(storage, 't/', null)), keys.toReversed());
-  assert.deepEqual(await all(keysDown(storage, 't/', keyOf(21_490))), keys.slice(21_491));
+  assert.deepEqual(await all(walkKeys(storage, 't/', keyOf(21_490))), keys.slice(21_491));
   assert.deepEqual(await all(keysUp(storage, 't/', keyOf(12_345))), keys.slice(0, 12_345).toReversed());
   assert.deepEqual(await all(keysUp(storage, 't/', keyOf(0))), []);
-  assert.deepEqual(await all(keysDown(folderOf([]), 't/', null)), []);
+  assert.deepEqual(await all(walkKeys(folderOf([]), 't/', null)), []);
 });
 
 test('pages put together are the list, whatever is missing in it', async () => {
@@ -48,7 +49,7 @@ test('pages put together are the list, whatever is missing in it', async () => {
       const read = async (key: string) => (missing.has(key) ? null : itemOf(key));
       const seen: string[] = [];
       for (let after: string | null = null, more = true; more;) {
-        const page: ListPage<{ id: string }> = await collectPage(keysDown(storage, 't/', after), limit, read);
+        const page: ListPage<{ id: string }> = await collectPage(walkKeys(storage, 't/', after), limit, read);
         assert.ok(page.data.length > 0 || !page.has_more, 'an empty page promises more');
         assert.ok(page.data.length <= limit);
         assert.equal(page.first_id, page.data[0]?.id ?? null);
@@ -66,7 +67,7 @@ test('pages put together are the list, whatever is missing in it', async () => {
 });
 
 test('a limit of nothing reads nothing', async () => {
-  const page: ListPage<{ id: string }> = await collectPage(keysDown(folderOf([keyOf(1)]), 't/', null), 0, () =>
+  const page: ListPage<{ id: string }> = await collectPage(walkKeys(folderOf([keyOf(1)]), 't/', null), 0, () =>
     assert.fail('was read'),
   );
   assert.deepEqual(page, { object: 'list', data: [], first_id: null, last_id: null, has_more: false });

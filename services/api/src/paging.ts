@@ -1,7 +1,4 @@
-import type { Storage } from '@spillway/storage';
-
-/** Keys are listed by this many: a directory reads its whole folder for each listing. */
-const KEYS_AT_A_TIME = 1_000;
+import { walkKeys, type Storage } from '@spillway/storage';
 
 /** Oldest first, a listing passes over all newer keys; this many are taken out of each pass. */
 const WINDOW_KEYS = 10_000;
@@ -9,21 +6,11 @@ const WINDOW_KEYS = 10_000;
 /** Records are read by this many at once. */
 const READS_AT_ONCE = 32;
 
-/** The keys of a folder in runs, in the order in which storage lists them, beginning behind `after`. */
-export async function* keysDown(storage: Storage, folder: string, after: string | null): AsyncGenerator<string[]> {
-  for (let last = after; ;) {
-    const keys = await storage.list(folder, { limit: KEYS_AT_A_TIME, ...(last === null ? {} : { after: last }) });
-    if (keys.length > 0) yield keys;
-    if (keys.length < KEYS_AT_A_TIME) return;
-    last = keys.at(-1) ?? null;
-  }
-}
-
-/** The same keys from the end, beginning before `before`; storage lists in one direction only. */
+/** The keys of a folder from the end, beginning before `before`; storage lists in one direction only. */
 export async function* keysUp(storage: Storage, folder: string, before: string | null): AsyncGenerator<string[]> {
   for (let end = before; ;) {
     let window: string[] = [];
-    for await (const keys of keysDown(storage, folder, null)) {
+    for await (const keys of walkKeys(storage, folder)) {
       const bound = end;
       const wanted = bound === null ? keys : keys.filter((key) => key < bound);
       window = [...window, ...wanted].slice(-WINDOW_KEYS);
@@ -49,7 +36,7 @@ export type ListPage<Item> = {
  * asked for is looked for, so that `has_more` never promises an empty page.
  */
 export async function collectPage<Item extends { readonly id: string }>(
-  keys: AsyncIterable<string[]>,
+  keys: AsyncIterable<readonly string[]>,
   limit: number,
   read: (key: string) => Promise<Item | null>,
 ): Promise<ListPage<Item>> {
@@ -65,7 +52,7 @@ export async function collectPage<Item extends { readonly id: string }>(
 }
 
 async function firstFound<Item>(
-  keys: AsyncIterable<string[]>,
+  keys: AsyncIterable<readonly string[]>,
   wanted: number,
   read: (key: string) => Promise<Item | null>,
 ): Promise<Item[]> {

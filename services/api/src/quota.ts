@@ -4,7 +4,8 @@ import type { Api } from './api.ts';
 import type { Caller } from './auth.ts';
 import { askRedis } from './batches/live.ts';
 import { tooMany } from './errors.ts';
-import { collectPage, idOfKey, keysDown } from './paging.ts';
+import { collectPage, idOfKey } from './paging.ts';
+import { walkKeys } from '@spillway/storage';
 
 /** Batches end and files go in minutes rather than in seconds. */
 const RETRY_SECONDS = 60;
@@ -29,7 +30,7 @@ export async function refuseOverWork(api: Api, { tenant, limits }: Caller): Prom
 export async function roomForBytes(api: Api, { tenant, limits }: Caller): Promise<number | null> {
   const { stored_bytes: most } = limits;
   if (most === undefined) return null;
-  const keys = keysDown(api.storage, KEYS.tenantFiles(tenant), null);
+  const keys = walkKeys(api.storage, KEYS.tenantFiles(tenant), null);
   const files = await collectPage(keys, Number.MAX_SAFE_INTEGER - 1, async (key) => {
     const record = await api.records.standingFile(idOfKey(key));
     return record?.tenant === tenant && record.source.kind === 'upload' ? record : null;

@@ -7,6 +7,7 @@ import { DirectTiers } from './direct/tiers.ts';
 import { KeyRing } from './keys/ring.ts';
 import { Records } from './records.ts';
 import { buildServer } from './server.ts';
+import { Tenants } from './tenants.ts';
 
 /** Requests in work are finished when the process is told to stop; what takes longer is cut off. */
 const DRAIN_MS = 20_000;
@@ -26,6 +27,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
       storage,
       board,
       records: new Records(storage),
+      tenants: new Tenants(storage),
       log,
       configuration: config.configuration,
       configuredAtMs: config.configuredAtMs,

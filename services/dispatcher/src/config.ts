@@ -31,6 +31,7 @@ export function readConfig(env: Env): DispatcherConfig {
       pollMs: reader.integer('SPILLWAY_POLL_MS', { fallback: 100, min: 5, max: 60_000 }),
       recoveryMs: reader.integer('SPILLWAY_RECOVERY_MS', { fallback: 500, min: 5, max: 60_000 }),
       sweepMs: reader.integer('SPILLWAY_SWEEP_MS', { fallback: 15_000, min: 50, max: 3_600_000 }),
+      garbageMs: reader.integer('SPILLWAY_GARBAGE_MS', { fallback: 3_600_000, min: 50, max: 86_400_000 }),
     },
   };
   reader.check();

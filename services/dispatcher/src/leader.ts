@@ -1,8 +1,9 @@
 import { listenForWork } from '@spillway/redis';
-import { repeat, Wake } from '@spillway/runtime';
+import { pause, repeat, Wake } from '@spillway/runtime';
 import type { Desk } from './desk.ts';
 import { Ender } from './end.ts';
 import { Feeder } from './feed.ts';
+import { collectGarbage } from './garbage.ts';
 import { LiveBatches } from './live.ts';
 import { recoverIfNeeded } from './recover.ts';
 import { sealFullPages } from './seal.ts';
@@ -14,6 +15,7 @@ export type Rhythm = {
   readonly pollMs: number;
   readonly recoveryMs: number;
   readonly sweepMs: number;
+  readonly garbageMs: number;
 };
 
 /** Does the leader's work until the signal is aborted. */
@@ -50,6 +52,7 @@ export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: Ab
     loop('end', rhythm.pollMs, async () => await changed(ender.turn(await live.read()))),
     loop('hooks', rhythm.pollMs, async () => await desk.hooks.turn(signal)),
     sweeping(desk, live, rhythm.sweepMs, signal),
+    collecting(desk, rhythm.garbageMs, signal),
   ]);
   await Promise.all([validator.stop(), desk.hooks.stop()]);
 }
@@ -63,4 +66,15 @@ async function sweeping(desk: Desk, live: LiveBatches, sweepMs: number, signal: 
   };
   const onError = (error: unknown): void => desk.log.warn({ err: error }, 'the sweep failed and is tried again');
   await repeat(turn, { idleMs: sweepMs, signal, onError });
+}
+
+async function collecting(desk: Desk, garbageMs: number, signal: AbortSignal): Promise<void> {
+  const turn = async (): Promise<boolean> => {
+    // Not at once: a dispatcher that has just come to lead has more pressing things to do.
+    await pause(garbageMs, signal);
+    if (!signal.aborted) await collectGarbage({ storage: desk.storage, log: desk.log, nowMs: Date.now() });
+    return false;
+  };
+  const onError = (error: unknown): void => desk.log.warn({ err: error }, 'collecting garbage failed, tried again');
+  await repeat(turn, { idleMs: 0, signal, onError });
 }

@@ -10,12 +10,11 @@ import {
   restore,
   type Recovery,
 } from '@spillway/redis';
-import { readRecord } from '@spillway/storage';
+import { readRecord, walkKeys } from '@spillway/storage';
 import { apart, type BatchPlan, type Desk } from './desk.ts';
 import { clean } from './end.ts';
 import { storedFooter } from './seal.ts';
 
-const MARKS_A_PAGE = 1_000;
 const READ_AT_ONCE = 16;
 
 /**
@@ -45,13 +44,8 @@ export async function recoverIfNeeded(desk: Desk, token: string): Promise<boolea
 
 /** The batches that were not ended, as their marks say. */
 export async function* openMarks(desk: Desk): AsyncGenerator<string> {
-  let after: string | undefined;
-  for (;;) {
-    const options = after === undefined ? { limit: MARKS_A_PAGE } : { after, limit: MARKS_A_PAGE };
-    const keys = await desk.storage.list(KEYS.openMarks, options);
+  for await (const keys of walkKeys(desk.storage, KEYS.openMarks)) {
     for (const key of keys) yield key.slice(KEYS.openMarks.length);
-    after = keys.at(-1);
-    if (keys.length < MARKS_A_PAGE) return;
   }
 }
 

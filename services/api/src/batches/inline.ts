@@ -2,7 +2,7 @@ import { inlineFileId, jsonLine, KEYS, LIMITS } from '@spillway/core';
 import type { Api } from '../api.ts';
 import type { Caller } from '../auth.ts';
 import { ApiError } from '../errors.ts';
-import { placeFile } from '../files/place.ts';
+import { beginFile, placeFile } from '../files/place.ts';
 import { overBytes, roomForBytes } from '../quota.ts';
 
 /** Stores the requests that came with a create as an input file; its id. Sent again, they are found there already. */
@@ -19,8 +19,8 @@ export async function storeRequests(
   const room = await roomForBytes(api, own.caller);
   if (room !== null && bytes.length > room) throw overBytes();
   const id = inlineFileId(own.id, own.requestDigest);
+  const begun = await beginFile(api, own.caller.tenant, id);
   await api.storage.create(KEYS.fileBytes(id), bytes);
-  const name = `${own.id}_input.jsonl`;
-  await placeFile(api, { id, tenant: own.caller.tenant, name, bytes: bytes.length, expiresAfterSeconds: null });
+  await placeFile(api, begun, { name: `${own.id}_input.jsonl`, bytes: bytes.length, expiresAfterSeconds: null });
   return id;
 }

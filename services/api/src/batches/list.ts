@@ -1,7 +1,8 @@
 import { KEYS, type BatchObject } from '@spillway/core';
 import { z } from 'zod';
 import type { Api } from '../api.ts';
-import { collectPage, idOfKey, keysDown, type ListPage } from '../paging.ts';
+import { walkKeys } from '@spillway/storage';
+import { collectPage, idOfKey, type ListPage } from '../paging.ts';
 import { after, limit } from '../schemas/parts.ts';
 import { describeBatch } from './show.ts';
 
@@ -14,7 +15,7 @@ export async function listBatches(
   query: z.output<typeof batchesQuery>,
 ): Promise<ListPage<BatchObject>> {
   const place = await placeOf(api, tenant, query.after);
-  const keys = keysDown(api.storage, KEYS.tenantBatches(tenant), place);
+  const keys = walkKeys(api.storage, KEYS.tenantBatches(tenant), place);
   const page = await collectPage(keys, query.limit, async (key) => {
     const manifest = await api.records.manifest(idOfKey(key));
     // A key without a manifest is of a batch that was never made; one of another time, of a create that came second.

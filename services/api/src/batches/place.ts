@@ -51,6 +51,7 @@ export async function placeBatch(api: Api, caller: Caller, seed: BatchSeed): Pro
 
   const manifest = manifestOf(api, order, { id, tenant, requestDigest, inputFileId: await seed.input(id) });
   const indexKey = KEYS.tenantBatch(tenant, manifest.createdAtMs, id);
+  await api.tenants.note(tenant);
   await Promise.all([api.storage.create(KEYS.openMark(id), EMPTY), api.storage.create(indexKey, EMPTY)]);
   const written = await createRecord(api.storage, KEYS.manifest(id), RECORDS.manifest, manifest);
   if (written.kind === 'exists') return adopt(api, written.record, { indexKey, requestDigest });

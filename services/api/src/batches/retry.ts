@@ -16,7 +16,7 @@ import { z } from 'zod';
 import type { Api } from '../api.ts';
 import type { Caller } from '../auth.ts';
 import { conflict } from '../errors.ts';
-import { placeFile } from '../files/place.ts';
+import { beginFile, placeFile } from '../files/place.ts';
 import { completionWindow } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 import { linesOf, sealedPage, type SealedPage } from './pages.ts';
@@ -67,11 +67,10 @@ type Ended = { readonly final: FinalRecord; readonly plan: Validated };
 async function storeFailed(api: Api, manifest: Manifest, ended: Ended): Promise<string> {
   const key = KEYS.fileBytes(manifest.inputFileId);
   if ((await api.storage.size(key)) === null) throw inputGone(manifest);
-  const id = fileIdOf(randomBytes(16));
-  const bytes = await api.storage.upload(KEYS.fileBytes(id), failedLines(api, manifest, ended));
-  const name = `${manifest.id}_retry.jsonl`;
-  await placeFile(api, { id, tenant: manifest.tenant, name, bytes, expiresAfterSeconds: null });
-  return id;
+  const begun = await beginFile(api, manifest.tenant, fileIdOf(randomBytes(16)));
+  const bytes = await api.storage.upload(KEYS.fileBytes(begun.id), failedLines(api, manifest, ended));
+  await placeFile(api, begun, { name: `${manifest.id}_retry.jsonl`, bytes, expiresAfterSeconds: null });
+  return begun.id;
 }
 
 const inputGone = (manifest: Manifest): Error =>

@@ -2,7 +2,8 @@ import { fileObject, isFileId, KEYS, type FileObject } from '@spillway/core';
 import { z } from 'zod';
 import type { Api } from '../api.ts';
 import { noSuchFile } from '../errors.ts';
-import { collectPage, idOfKey, keysDown, keysUp, type ListPage } from '../paging.ts';
+import { walkKeys } from '@spillway/storage';
+import { collectPage, idOfKey, keysUp, type ListPage } from '../paging.ts';
 import { after, limit, order, purpose } from '../schemas/parts.ts';
 
 export const filesQuery = z.object({
@@ -20,10 +21,11 @@ export async function listFiles(
 ): Promise<ListPage<FileObject>> {
   const folder = KEYS.tenantFiles(tenant);
   const place = await placeOf(api, tenant, query.after);
-  const list = query.order === 'asc' ? keysUp : keysDown;
+  const list = query.order === 'asc' ? keysUp : walkKeys;
   return collectPage(list(api.storage, folder, place), query.limit, async (key) => {
     const record = await api.records.standingFile(idOfKey(key));
-    if (record === null || record.tenant !== tenant) return null;
+    // A key of another time was left by a create that came second.
+    if (record === null || key !== KEYS.tenantFile(tenant, record.createdAtMs, record.id)) return null;
     return query.purpose === undefined || record.purpose === query.purpose ? fileObject(record) : null;
   });
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { LIMITS } from '@spillway/core';
 import { ApiError } from '../errors.ts';
 
 /** Less than this within the limit counts as silence: a byte now and then must not hold a connection for ever. */
@@ -12,17 +13,21 @@ export function watchPace(request: IncomingMessage, idleMs: number): Disposable 
   const { socket } = request;
   const stalled = new AbortController();
   let bytes = socket.bytesRead;
-  let sinceMs = Date.now();
+  const beganMs = Date.now();
+  let sinceMs = beganMs;
   const look = (): void => {
     // A paused request waits for our storage, not for its sender.
     if (socket.bytesRead - bytes >= LEAST_BYTES || request.complete || request.isPaused()) {
       bytes = socket.bytesRead;
       sinceMs = Date.now();
     } else if (Date.now() - sinceMs >= idleMs) {
-      clearInterval(timer);
-      const message = `The upload stalled: less than ${LEAST_BYTES} bytes came within ${idleMs / 1000} seconds.`;
-      stalled.abort(new ApiError(408, message, { code: 'upload_stalled' }));
+      refuse(`less than ${LEAST_BYTES} bytes came within ${idleMs / 1000} seconds`);
     }
+    if (Date.now() - beganMs >= LIMITS.uploadMs) refuse(`it took longer than ${LIMITS.uploadMs / 1000} seconds`);
+  };
+  const refuse = (why: string): void => {
+    clearInterval(timer);
+    stalled.abort(new ApiError(408, `The upload stalled: ${why}.`, { code: 'upload_stalled' }));
   };
   const timer = setInterval(look, idleMs / LOOKS);
   return { stalled: stalled.signal, [Symbol.dispose]: () => clearInterval(timer) };

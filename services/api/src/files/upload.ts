@@ -10,7 +10,7 @@ import { expiresAfter } from '../schemas/parts.ts';
 import { FirstLine } from './first-line.ts';
 import { completeForm, invalidFormat, readForm, type CompleteForm } from './form.ts';
 import { watchPace } from './pace.ts';
-import { placeFile } from './place.ts';
+import { abandonFile, beginFile, placeFile, type BegunFile } from './place.ts';
 
 /** The form of an upload, its fields in any order. */
 export const uploadBody = z
@@ -30,26 +30,25 @@ export async function uploadFile(api: Api, caller: Caller, request: FastifyReque
   if (!request.isMultipart()) throw unsupportedMediaType('multipart/form-data');
   if (Number(request.headers['content-length'] ?? 0) > uploadBytes + FORM_BYTES) throw tooLarge(uploadBytes);
   const room = await roomForBytes(api, caller);
-  const id = fileIdOf(randomBytes(16));
+  const begun = await beginFile(api, caller.tenant, fileIdOf(randomBytes(16)));
   using pace = watchPace(request.raw, uploadIdleMs);
   const stalled = Promise.withResolvers<never>();
   pace.stalled.addEventListener('abort', () => stalled.reject(pace.stalled.reason));
-  const form = await Promise.race([receive(api, { request, id, room, stalled: pace.stalled }), stalled.promise]);
-
-  return await placeFile(api, { id, tenant: caller.tenant, ...form });
+  const form = await Promise.race([receive(api, { request, begun, room, stalled: pace.stalled }), stalled.promise]);
+  return await placeFile(api, begun, form);
 }
 
 type Upload = {
   readonly request: FastifyRequest;
-  readonly id: string;
+  readonly begun: BegunFile;
   /** Bytes that the tenant may still store; null without a limit. */
   readonly room: number | null;
   readonly stalled: AbortSignal;
 };
 
 /** Takes the form and stores the file's bytes; when anything is refused, or the sender goes away, none stay. */
-async function receive(api: Api, { request, id, room, stalled }: Upload): Promise<CompleteForm> {
-  const key = KEYS.fileBytes(id);
+async function receive(api: Api, { request, begun, room, stalled }: Upload): Promise<CompleteForm> {
+  const key = KEYS.fileBytes(begun.id);
   const store = (bytes: AsyncIterable<Uint8Array>): Promise<number> =>
     api.storage.upload(key, inspected(bytes, { most: api.limits.uploadBytes, room }), stalled);
   try {
@@ -57,7 +56,7 @@ async function receive(api: Api, { request, id, room, stalled }: Upload): Promis
     stalled.throwIfAborted();
     return form;
   } catch (error) {
-    await api.storage.remove(key).catch((failure: unknown) => {
+    await Promise.all([api.storage.remove(key), abandonFile(api, begun)]).catch((failure: unknown) => {
       api.log.warn({ err: failure, key }, 'the bytes of a refused upload stay until garbage collection');
     });
     throw error;

@@ -1,6 +1,6 @@
 import { KEYS, RECORDS, webhookBody, webhookEvent, webhookPauseMs } from '@spillway/core';
 import type { Log } from '@spillway/runtime';
-import { createRecord, readRecord, type Storage } from '@spillway/storage';
+import { createRecord, readRecord, walkKeys, type Storage } from '@spillway/storage';
 import { sendHook } from './send.ts';
 import type { HookTarget } from './target.ts';
 
@@ -9,7 +9,6 @@ const AT_ONCE = 32;
 const AT_ONCE_PER_TARGET = 4;
 /** A target that takes nothing for so long is given up. */
 const TRIED_FOR_MS = 86_400_000;
-const MARKS_A_PAGE = 1_000;
 
 type Event = { readonly id: string; readonly text: string; readonly endedAtMs: number };
 
@@ -49,11 +48,8 @@ export class Hooks {
   /** Takes in the marks of those who led before. */
   async look(): Promise<void> {
     if (this.#targets.length === 0) return;
-    for (let after: string | undefined; ;) {
-      const keys = await this.#storage.list(KEYS.hookMarks, { limit: MARKS_A_PAGE, ...(after ? { after } : {}) });
+    for await (const keys of walkKeys(this.#storage, KEYS.hookMarks)) {
       for (const key of keys) await this.#takeIn(key.slice(KEYS.hookMarks.length));
-      after = keys.at(-1);
-      if (keys.length < MARKS_A_PAGE) return;
     }
   }
 

@@ -1,0 +1,158 @@
+import { KEYS, LIMITS, readNewestFirst, RECORDS, type FinalRecord, type Manifest } from '@spillway/core';
+import type { Log } from '@spillway/runtime';
+import { readRecord, walkKeys, type Storage } from '@spillway/storage';
+
+/** Records are read by this many at once. */
+const READ_AT_ONCE = 16;
+
+/** What garbage collection works with; `nowMs` decides what is old. */
+export type GarbageDesk = { readonly storage: Storage; readonly log: Log; readonly nowMs: number };
+
+/** What was taken away. */
+export type Collected = { readonly files: number; readonly batches: number };
+
+/**
+ * Takes away what nobody can ask for any more: bytes of files that were deleted or have expired an hour ago and that
+ * no unexpired manifest names, pages whose two files are gone, batches a month after that, and what was begun and never
+ * finished. What leads to a thing goes last, so that a pass that is killed is finished by the next.
+ */
+export async function collectGarbage(desk: GarbageDesk): Promise<Collected> {
+  let [files, batches] = [0, 0];
+  for await (const marks of walkKeys(desk.storage, KEYS.tenantMarks)) {
+    for (const mark of marks) {
+      const tenant = mark.slice(KEYS.tenantMarks.length);
+      const pass = new TenantPass(desk, tenant);
+      batches += await pass.collectBatches();
+      files += await pass.collectFiles();
+    }
+  }
+  if (files + batches > 0) desk.log.info({ files, batches }, 'collected garbage');
+  return { files, batches };
+}
+
+/** One tenant's index keys, gone through once: batches first, since they say which inputs are still needed. */
+class TenantPass {
+  readonly #desk: GarbageDesk;
+  readonly #tenant: string;
+  readonly #needed = new Set<string>();
+  /** A batch could not be read: nobody knows which input it needs. */
+  #isBlind = false;
+
+  constructor(desk: GarbageDesk, tenant: string) {
+    this.#desk = desk;
+    this.#tenant = tenant;
+  }
+
+  async collectBatches(): Promise<number> {
+    return await this.#walk(KEYS.tenantBatches(this.#tenant), async (id, key, createdAtMs) => {
+      try {
+        return await this.#batch(id, key, createdAtMs);
+      } catch (error) {
+        this.#isBlind = true;
+        throw error;
+      }
+    });
+  }
+
+  async collectFiles(): Promise<number> {
+    if (this.#isBlind) return 0;
+    return await this.#walk(KEYS.tenantFiles(this.#tenant), (id, key, createdAtMs) => this.#file(id, key, createdAtMs));
+  }
+
+  /** Looks at every index key of a folder; how many led to garbage. */
+  async #walk(
+    folder: string,
+    look: (id: string, key: string, createdAtMs: number) => Promise<boolean>,
+  ): Promise<number> {
+    let taken = 0;
+    for await (const keys of walkKeys(this.#desk.storage, folder)) {
+      for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
+        const some = keys.slice(from, from + READ_AT_ONCE).map((key) => {
+          const { createdAtMs, id } = readNewestFirst(key.slice(folder.length));
+          return look(id, key, createdAtMs).catch((error: unknown) => {
+            this.#desk.log.error({ err: error, key }, 'cannot tell whether this is garbage: it stays');
+            return false;
+          });
+        });
+        taken += (await Promise.all(some)).filter(Boolean).length;
+      }
+    }
+    return taken;
+  }
+
+  async #batch(id: string, key: string, createdAtMs: number): Promise<boolean> {
+    const { storage, nowMs } = this.#desk;
+    const manifest = await readRecord(storage, KEYS.manifest(id), RECORDS.manifest);
+    if (manifest === null) return await this.#unfinished(createdAtMs, () => this.#removeBatch(id, key));
+    if (key !== KEYS.tenantBatch(this.#tenant, manifest.createdAtMs, id)) {
+      return await this.#unfinished(createdAtMs, () => storage.remove(key));
+    }
+    const final = await readRecord(storage, KEYS.final(id), RECORDS.final);
+    if (final === null || manifest.expiresAtMs > nowMs) this.#needed.add(manifest.inputFileId);
+    if (final === null) return false;
+    return await this.#endedBatch(manifest, final, key);
+  }
+
+  /** Takes the pages of an ended batch when its files are gone, and later the batch itself. */
+  async #endedBatch(manifest: Manifest, final: FinalRecord, key: string): Promise<boolean> {
+    const { nowMs } = this.#desk;
+    const files = [final.outputFileId, final.errorFileId].filter((id) => id !== null);
+    for (const file of files) if (!(await this.#isGone(file))) return false;
+    await this.#removePages(manifest.id, final.pages.length);
+    if (nowMs < Math.max(final.endedAtMs, manifest.expiresAtMs) + LIMITS.batchKeptMs) return false;
+    await this.#removeBatch(manifest.id, key);
+    return true;
+  }
+
+  /** From the first on: as long as the last one stands there are pages. */
+  async #removePages(batch: string, pages: number): Promise<void> {
+    const { storage } = this.#desk;
+    if (pages === 0 || (await storage.size(KEYS.page(batch, pages - 1))) === null) return;
+    for (let page = 0; page < pages; page += 1) await storage.remove(KEYS.page(batch, page));
+  }
+
+  async #removeBatch(id: string, key: string): Promise<void> {
+    const { storage } = this.#desk;
+    const done: string[] = [];
+    for await (const keys of walkKeys(storage, KEYS.hooksDone(id))) done.push(...keys);
+    const records = [KEYS.validated(id), KEYS.ending(id), KEYS.final(id), KEYS.openMark(id), KEYS.hookMark(id)];
+    // The manifest first: without it there is no batch, and no half of one is ever shown.
+    for (const one of [KEYS.manifest(id), ...done, ...records, key]) await storage.remove(one);
+  }
+
+  async #file(id: string, key: string, createdAtMs: number): Promise<boolean> {
+    const { storage } = this.#desk;
+    const record = await readRecord(storage, KEYS.fileRecord(id), RECORDS.file);
+    if (record === null) return await this.#unfinished(createdAtMs, () => this.#removeFile(id, key));
+    if (key !== KEYS.tenantFile(this.#tenant, record.createdAtMs, id)) {
+      return await this.#unfinished(createdAtMs, () => storage.remove(key));
+    }
+    if (this.#needed.has(id) || !(await this.#isGone(id))) return false;
+    await this.#removeFile(id, key);
+    return true;
+  }
+
+  async #removeFile(id: string, key: string): Promise<void> {
+    for (const one of [KEYS.fileBytes(id), KEYS.fileRecord(id), KEYS.fileTombstone(id), key]) {
+      await this.#desk.storage.remove(one);
+    }
+  }
+
+  /** What has an index key and no record was begun and given up, if it is old enough. */
+  async #unfinished(createdAtMs: number, remove: () => Promise<void>): Promise<boolean> {
+    if (this.#desk.nowMs < createdAtMs + LIMITS.unfinishedAfterMs) return false;
+    await remove();
+    return true;
+  }
+
+  /** Whether a file was deleted, or has expired, long enough ago; one whose record is gone was taken before. */
+  async #isGone(id: string): Promise<boolean> {
+    const { storage, nowMs } = this.#desk;
+    const record = await readRecord(storage, KEYS.fileRecord(id), RECORDS.file);
+    if (record === null) return true;
+    const since = nowMs - LIMITS.garbageAfterMs;
+    if (record.expiresAtMs !== null && record.expiresAtMs <= since) return true;
+    const tombstone = await readRecord(storage, KEYS.fileTombstone(id), RECORDS.tombstone);
+    return tombstone !== null && tombstone.deletedAtMs <= since;
+  }
+}

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { readConfiguration, type Configuration } from '@spillway/core';
 import { beginRecovery, finishRecovery, openBoard, type Board } from '@spillway/redis';
 import { openLog, type Life } from '@spillway/runtime';
@@ -57,7 +58,7 @@ type Options = {
 export async function startTestApi(options: Options): Promise<TestApi> {
   const { redisUrl, keys, limits, yaml = YAML, corsOrigins = [] } = options;
   const directory = await mkdtemp(join(tmpdir(), 'spillway-api-'));
-  const data = join(directory, 'data');
+  const place = storagePlace(join(directory, 'data'));
   const keyFile = join(directory, 'keys.jsonl');
   if (keys !== undefined) await writeFile(keyFile, keyLines(keys));
   const log = openLog('api', 'silent');
@@ -69,7 +70,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     port: 0,
     redisUrl,
     namespace,
-    storageAddress: pathToFileURL(data).href,
+    storageAddress: place.address,
     keyFile: keys === undefined ? null : keyFile,
     limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, ...limits },
     configuration,
@@ -92,13 +93,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     keyFile,
     recover,
     client: (key = 'none') => new OpenAI({ apiKey: key, baseURL: `${url}/v1`, maxRetries: 0 }),
-    keys: async () => {
-      const entries = await readdir(data, { recursive: true, withFileTypes: true });
-      return entries
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name).slice(data.length + 1))
-        .toSorted();
-    },
+    keys: place.keys,
     [Symbol.asyncDispose]: async () => {
       await stop();
       await board[Symbol.asyncDispose]();
@@ -106,6 +101,37 @@ export async function startTestApi(options: Options): Promise<TestApi> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A directory; or, where the variable says so, a prefix of its own in a bucket: the same tests run with both. */
+function storagePlace(directory: string): { address: string; keys: () => Promise<string[]> } {
+  const bucket = process.env[STORAGE_VARIABLE];
+  if (bucket === undefined) return { address: pathToFileURL(directory).href, keys: () => filesIn(directory) };
+  const url = new URL(bucket);
+  url.pathname = `/${randomUUID()}`;
+  return { address: url.href, keys: () => objectsIn(url) };
+}
+
+/** Names the bucket, as in `SPILLWAY_STORAGE`; credentials come from the SDK's variables. */
+export const STORAGE_VARIABLE = 'SPILLWAY_TEST_STORAGE';
+
+async function filesIn(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
+    .toSorted();
+}
+
+async function objectsIn(url: URL): Promise<string[]> {
+  const endpoint = url.searchParams.get('endpoint') ?? '';
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
+  const prefix = `${url.pathname.slice(1)}/`;
+  const pages = paginateListObjectsV2({ client }, { Bucket: url.host, Prefix: prefix });
+  const keys: string[] = [];
+  for await (const { Contents = [] } of pages) keys.push(...Contents.map(({ Key = '' }) => Key.slice(prefix.length)));
+  client.destroy();
+  return keys.toSorted();
 }
 
 export function configurationOf(yaml: string): Configuration {

@@ -96,6 +96,21 @@ test('batches of the older completions and of responses are judged by their own 
   }
 });
 
+test("limits of lines are the operator's, and told with the line", async () => {
+  await using system = await System.start({ env: { SPILLWAY_MAX_LINES: '3', SPILLWAY_MAX_LINE_BYTES: '1024' } });
+  const errorsOf = async (prompts: readonly string[]) => {
+    const batch = await system.settled((await system.submit(prompts)).id);
+    return batch.errors?.data?.map(({ code, line, message }) => [code, line, message]);
+  };
+  assert.deepEqual(await errorsOf(['a', 'b', 'c', 'd']), [
+    ['too_many_tasks', null, 'The input file holds more than 3 requests.'],
+  ]);
+  assert.deepEqual(await errorsOf(['a', 'x'.repeat(1_024), 'c']), [
+    ['line_too_large', 2, 'This line is larger than 1024 bytes.'],
+  ]);
+  assert.equal(await errorsOf(['a', 'b', 'c']), undefined);
+});
+
 /** Keys that belong to batches and documents. */
 async function leftInRedis(system: System): Promise<number> {
   const keys = await system.redis.client.keys('{test}:*');

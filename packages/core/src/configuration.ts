@@ -31,6 +31,7 @@ const cascade = z.strictObject({
   confidence: z.strictObject({ signal: z.enum(signalNames).default('mean_logprob') }).prefault({}),
   accept_at: z.number().min(0).max(1),
   on_deadline: z.enum(['error', 'draft']).default('error'),
+  annotate: z.boolean().default(true),
 });
 
 const webhook = z.strictObject({

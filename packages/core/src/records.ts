@@ -39,6 +39,7 @@ const rules = z.object({
   signal: z.enum(Object.keys(SIGNALS) as [SignalName, ...SignalName[]]),
   acceptAt: z.number(),
   onDeadline: z.enum(['error', 'draft']),
+  annotate: z.boolean(),
   draftPrice: price,
   expertPrice: price,
 });

@@ -20,6 +20,7 @@ const job: DocumentJob = {
     signal: 'mean_logprob',
     acceptAt: 0.9,
     onDeadline: 'error',
+    annotate: true,
     draftPrice: { input: 1, output: 2 },
     expertPrice: { input: 10, output: 20 },
   },
@@ -104,4 +105,12 @@ test('lines survive readers that take other separators for line ends', () => {
   const line = unfinishedLine('b', 0, 'id\u2028', { code: 'batch_cancelled', message: 'm' });
   assert.equal(line.text.split(/[\n\r\u2028\u2029\u0085]/).length, 1);
   assert.equal(JSON.parse(line.text).custom_id, 'id\u2028');
+});
+
+test('a cascade that does not annotate has lines as OpenAI has them', () => {
+  const plain = { ...job, rules: { ...job.rules, annotate: false } };
+  const { reason: _reason, ...accepted } = { ...draft, answer, confidence: 0.95 };
+  const result = resultOf(plain, { kind: 'accepted', draft: accepted });
+  assert.deepEqual(Object.keys(JSON.parse(result.line.text) as object), ['id', 'custom_id', 'response', 'error']);
+  assert.equal('cascade' in (JSON.parse(uncertifiedDraft(plain, draft, answer).line.text) as object), false);
 });

@@ -34,7 +34,7 @@ export function jsonLine(value: unknown): string {
 }
 
 /** The result of a document that came to its end in a tier. */
-export function resultOf(job: DocumentJob, ending: Ending, options: { cascade: boolean } = { cascade: true }): Result {
+export function resultOf(job: DocumentJob, ending: Ending): Result {
   const answer = ending.kind === 'accepted' ? ending.draft.answer : ending.kind === 'expert' ? ending.answer : null;
   const ok = answer !== null && answer.status < 300;
   const text = jsonLine({
@@ -42,7 +42,7 @@ export function resultOf(job: DocumentJob, ending: Ending, options: { cascade: b
     custom_id: job.customId,
     response: answer === null ? null : responseOf(answer),
     error: ending.kind === 'failed' ? ending.error : null,
-    ...(options.cascade ? { cascade: describe(job, ending) } : {}),
+    ...(job.rules.annotate ? { cascade: describe(job, ending) } : {}),
   });
   return { line: { part: ok ? 'output' : 'error', text }, counts: countsOf(job, ending, ok) };
 }
@@ -61,23 +61,27 @@ export function uncertifiedDraft(job: DocumentJob, draft: Draft, answer: Answer)
     custom_id: job.customId,
     response: responseOf(answer),
     error: null,
-    cascade: {
-      name: job.cascade,
-      tier: 'draft',
-      certified: false,
-      confidence: draft.confidence,
-      score: draft.score,
-      signal: job.rules.signal,
-      threshold: job.rules.acceptAt,
-      escalated: true,
-      reason: draft.reason,
-      drafter: tierReport(draft.model, draft.answer?.usage ?? null, draft),
-      expert: null,
-      wait_ms: { drafter_queue: waited(job.fedAtMs, draft.startedAtMs) },
-    },
+    ...(job.rules.annotate ? { cascade: describeUncertified(job, draft) } : {}),
   });
   const usage = tokens('draft', answer.usage, job.rules.draftPrice);
   return { line: { part: 'output', text }, counts: { completed: 1, escalated: 1, ...usage } };
+}
+
+function describeUncertified(job: DocumentJob, draft: Draft) {
+  return {
+    name: job.cascade,
+    tier: 'draft',
+    certified: false,
+    confidence: draft.confidence,
+    score: draft.score,
+    signal: job.rules.signal,
+    threshold: job.rules.acceptAt,
+    escalated: true,
+    reason: draft.reason,
+    drafter: tierReport(draft.model, draft.answer?.usage ?? null, draft),
+    expert: null,
+    wait_ms: { drafter_queue: waited(job.fedAtMs, draft.startedAtMs) },
+  };
 }
 
 const responseOf = (answer: Answer) => ({

@@ -9,6 +9,8 @@ export type CascadeRules = {
   readonly signal: SignalName;
   readonly acceptAt: number;
   readonly onDeadline: OnDeadline;
+  /** Whether result lines say in `cascade` what was decided; off for strict readers. */
+  readonly annotate: boolean;
   readonly draftPrice: Price | null;
   readonly expertPrice: Price | null;
 };
@@ -29,6 +31,7 @@ export function snapshotRules(configuration: Configuration): Record<string, Casc
         signal: spec.confidence.signal,
         acceptAt: spec.accept_at,
         onDeadline: spec.on_deadline,
+        annotate: spec.annotate,
         draftPrice: configuration.models[spec.drafter]?.price ?? null,
         expertPrice: configuration.models[spec.expert]?.price ?? null,
       },

@@ -1,5 +1,7 @@
+import { LIMITS } from '@spillway/core';
 import { EnvReader, loadConfiguration, storageAddress, type Env } from '@spillway/runtime';
 import { hookTargets, type HookTarget } from './hooks/target.ts';
+import type { Desk } from './desk.ts';
 import type { Rhythm } from './leader.ts';
 
 export type DispatcherConfig = {
@@ -10,6 +12,7 @@ export type DispatcherConfig = {
   readonly healthPort: number | null;
   readonly leaseMs: number;
   readonly hooks: readonly HookTarget[];
+  readonly limits: Desk['limits'];
   readonly rhythm: Rhythm;
 };
 
@@ -27,6 +30,14 @@ export function readConfig(env: Env): DispatcherConfig {
     healthPort: healthPort === -1 ? null : healthPort,
     leaseMs: reader.integer('SPILLWAY_LEASE_MS', { fallback: 10_000, min: 300, max: 600_000 }),
     hooks: configuration === null ? [] : hookTargets(reader, configuration),
+    limits: {
+      lines: reader.integer('SPILLWAY_MAX_LINES', { fallback: LIMITS.batchLines, min: 1, max: 100_000_000 }),
+      lineBytes: reader.integer('SPILLWAY_MAX_LINE_BYTES', {
+        fallback: LIMITS.lineBytes,
+        min: 1024,
+        max: LIMITS.lineBytesMax,
+      }),
+    },
     rhythm: {
       pollMs: reader.integer('SPILLWAY_POLL_MS', { fallback: 100, min: 5, max: 60_000 }),
       recoveryMs: reader.integer('SPILLWAY_RECOVERY_MS', { fallback: 500, min: 5, max: 60_000 }),

@@ -20,6 +20,8 @@ export type Desk = {
   readonly storage: Storage;
   readonly records: BatchRecords;
   readonly hooks: Hooks;
+  /** Of an input file. */
+  readonly limits: { readonly lines: number; readonly lineBytes: number };
   readonly log: Log;
 };
 

@@ -17,7 +17,8 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const queues = new Queues(board);
   life.defer(() => queues[Symbol.asyncDispose]());
   const hooks = new Hooks(storage, config.hooks, life.log);
-  const desk: Desk = { board, queues, storage, records: new BatchRecords(storage), hooks, log: life.log };
+  const records = new BatchRecords(storage);
+  const desk: Desk = { board, queues, storage, records, hooks, limits: config.limits, log: life.log };
   const token = randomUUID();
   let leading = false;
   const work = standOrLead(desk, token, config, life, (now) => (leading = now));

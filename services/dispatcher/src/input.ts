@@ -1,4 +1,4 @@
-import { KEYS, LIMITS, LineSplitter, readRequestLine, type DocumentRequest, type PagePlan } from '@spillway/core';
+import { KEYS, LineSplitter, readRequestLine, type DocumentRequest, type PagePlan } from '@spillway/core';
 import type { BatchPlan, Desk } from './desk.ts';
 
 /** The documents of a page, read again from the input file, in order. */
@@ -7,11 +7,13 @@ export async function readDocuments(desk: Desk, plan: BatchPlan, page: PagePlan)
   const range = { start: page.offset, end: page.offset + page.bytes };
   const bytes = await desk.storage.read(KEYS.fileBytes(manifest.inputFileId), range);
   if (bytes === null) throw new Error(`The input of ${manifest.id} is gone from storage (${manifest.inputFileId})`);
-  const splitter = new LineSplitter(LIMITS.lineBytes, { offset: page.offset, number: page.lineBefore });
+  // Validated lines are of the size that was allowed then; a lower limit since changes nothing.
+  const lineBytes = page.bytes;
+  const splitter = new LineSplitter(lineBytes, { offset: page.offset, number: page.lineBefore });
   const rules = {
     endpoint: manifest.endpoint,
     cascades: new Set(Object.keys(plan.cascades)),
-    lineBytes: LIMITS.lineBytes,
+    lineBytes,
   };
   const documents: DocumentRequest[] = [];
   for (const line of [...splitter.push(bytes), ...splitter.end()]) {

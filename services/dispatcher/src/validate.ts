@@ -148,7 +148,7 @@ class Pass {
   readonly #desk: Desk;
   readonly #manifest: Manifest;
   readonly #rules: RequestRules;
-  readonly #splitter = new LineSplitter(LIMITS.lineBytes);
+  readonly #splitter: LineSplitter;
   readonly #cutter = new PageCutter();
   readonly #ids = new DuplicateFinder();
   readonly #cascades = new Set<string>();
@@ -158,13 +158,14 @@ class Pass {
   constructor(desk: Desk, manifest: Manifest) {
     this.#desk = desk;
     this.#manifest = manifest;
-    const cascades = new Set(Object.keys(manifest.cascades));
-    this.#rules = { endpoint: manifest.endpoint, cascades, lineBytes: LIMITS.lineBytes };
+    const { lineBytes } = desk.limits;
+    this.#splitter = new LineSplitter(lineBytes);
+    this.#rules = { endpoint: manifest.endpoint, cascades: new Set(Object.keys(manifest.cascades)), lineBytes };
   }
 
   /** Nothing that is still to come can change the result. */
   get over(): boolean {
-    return this.#errors.length >= LIMITS.validationErrors || this.#total > LIMITS.batchLines;
+    return this.#errors.length >= LIMITS.validationErrors || this.#total > this.#desk.limits.lines;
   }
 
   async read(chunk: Uint8Array): Promise<void> {
@@ -173,7 +174,7 @@ class Pass {
 
   async finish() {
     if (!this.over) for (const line of this.#splitter.end()) await this.#line(line);
-    if (this.#total > LIMITS.batchLines) this.#errors = [tooMany()];
+    if (this.#total > this.#desk.limits.lines) this.#errors = [tooMany(this.#desk.limits.lines)];
     if (this.#total === 0 && this.#errors.length === 0) {
       const message = 'The input file holds no requests.';
       this.#errors.push({ code: 'empty_file', message, param: null, line: null });
@@ -209,21 +210,21 @@ class Pass {
 
   /** The id of an earlier line, read again: 64 equal bits are no proof. */
   async #idAt(offset: number): Promise<string | null> {
-    const range = { start: offset, end: offset + LIMITS.lineBytes + 8 };
+    const range = { start: offset, end: offset + this.#rules.lineBytes + 8 };
     const key = KEYS.fileBytes(this.#manifest.inputFileId);
     const size = (await this.#desk.storage.size(key)) ?? 0;
     const bytes = await this.#desk.storage.read(key, { start: range.start, end: Math.min(range.end, size) });
     // A number above 0 keeps the byte order mark of a first line out of the way: it was dropped when first read.
-    const splitter = new LineSplitter(LIMITS.lineBytes, { offset, number: offset === 0 ? 0 : 1 });
+    const splitter = new LineSplitter(this.#rules.lineBytes, { offset, number: offset === 0 ? 0 : 1 });
     const line = bytes === null ? undefined : [...splitter.push(bytes).take(1), ...splitter.end()][0];
     const read = line === undefined ? null : readRequestLine(line, this.#rules);
     return read?.kind === 'request' ? read.request.customId : null;
   }
 }
 
-const tooMany = (): LineError => ({
+const tooMany = (most: number): LineError => ({
   code: 'too_many_tasks',
-  message: `The input file holds more than ${LIMITS.batchLines} requests.`,
+  message: `The input file holds more than ${most} requests.`,
   param: null,
   line: null,
 });

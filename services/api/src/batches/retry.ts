@@ -4,7 +4,6 @@ import {
   fileIdOf,
   isJsonObject,
   KEYS,
-  LIMITS,
   LineSplitter,
   windowMs,
   type BatchObject,
@@ -85,7 +84,7 @@ async function* failedLines(api: Api, manifest: Manifest, { final, plan }: Ended
     const wanted = await failedIds(api, sealed);
     const input = await api.storage.read(KEYS.fileBytes(manifest.inputFileId), { start: offset, end: offset + bytes });
     if (input === null) throw inputGone(manifest);
-    const splitter = new LineSplitter(LIMITS.lineBytes);
+    const splitter = new LineSplitter(bytes);
     for (const line of [...splitter.push(input), ...splitter.end()]) {
       if (wanted.has(customIdOf(line.bytes))) yield Buffer.concat([line.bytes, Buffer.from('\n')]);
     }

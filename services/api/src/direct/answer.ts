@@ -153,7 +153,7 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
     place: 0,
     customId: 'direct',
     cascade: model,
-    rules,
+    rules: { ...rules, annotate: true },
     endpoint: url,
     body,
     fedAtMs: now,

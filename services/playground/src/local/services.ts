@@ -37,6 +37,13 @@ function pick(env: Env, pattern: RegExp): Env {
   return Object.fromEntries(Object.entries(env).filter(([name]) => pattern.test(name)));
 }
 
+/** The variables that the configuration names, as far as they are set. */
+function named(env: Env, names: readonly (string | undefined)[]): Env {
+  return Object.fromEntries(
+    names.flatMap((name) => (name === undefined || env[name] === undefined ? [] : [[name, env[name]]])),
+  );
+}
+
 function member(service: Service, env: Env): Member {
   const script = fileURLToPath(new URL(SCRIPTS[service], import.meta.url));
   return { service, script, stage: STAGES[service], env };
@@ -68,18 +75,18 @@ export function serviceMembers(surroundings: Surroundings, api: { host: string; 
     REDIS_URL: redisUrl,
   };
   const stored = { ...shared, ...pick(env, OBJECT_STORE), ...storage };
-  const keyNames = Object.values(configuration.models).map((model) => model.api_key_env);
-  const modelKeys = Object.fromEntries(
-    keyNames.flatMap((name) => (name === undefined || env[name] === undefined ? [] : [[name, env[name]]])),
-  );
+  const models = Object.values(configuration.models).map((model) => model.api_key_env);
+  const modelKeys = named(env, models);
+  const hooks = Object.values(configuration.webhooks).map((webhook) => webhook.secret_env);
   return [
     member('api', {
       ...stored,
       HOST: api.host,
       PORT: String(api.port),
+      ...modelKeys,
       SPILLWAY_API_KEYS: env['SPILLWAY_API_KEYS'],
     }),
-    member('dispatcher', stored),
+    member('dispatcher', { ...stored, ...named(env, hooks) }),
     member('drafter', { ...shared, ...modelKeys }),
     member('expert', { ...shared, ...modelKeys }),
   ];

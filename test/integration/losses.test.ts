@@ -178,7 +178,11 @@ test('a batch with a damaged record holds up nobody, and goes on where it was wh
   await system.drafterModel.waitForRequests(system.drafterModel.received + 1);
   await system.client.batches.cancel(cancelled.id);
   assert.equal((await system.settled(cancelled.id)).status, 'cancelled');
-  assert.match(system.complaints(), new RegExp(`${hurt.id}.*a step failed for this batch`));
+  const told = system
+    .complaints()
+    .split('\n')
+    .filter((line) => line.includes(hurt.id));
+  assert.ok(told.length > 0 && told.length < 40, `told ${told.length} times: ${told.at(-1)}`);
   await writeFile(path, whole);
   await wholeResults(system, await system.settled(hurt.id), docIds(DOCUMENTS));
   const asked = system.drafterModel.requests.filter(({ body }) => JSON.stringify(body['messages']).includes('"1"'));

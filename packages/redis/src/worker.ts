@@ -69,6 +69,9 @@ export class TierWorker {
       maximumRateLimitDelay: 5_000,
       autorun: false,
     });
+    this.#worker.on('failed', (job, error) =>
+      options.log.warn({ err: error, queue: options.queue, job: job?.id }, 'handling a job failed: it is tried again'),
+    );
     this.#worker.on('error', (error) => options.log.debug({ err: error, queue: options.queue }, 'queue'));
   }
 
@@ -114,12 +117,15 @@ export class TierWorker {
     if (state !== 'GO') return;
     const running: Running = { batch: data.batch, abort: new AbortController() };
     this.#running.set(id, running);
+    const startedAtMs = Date.now();
     try {
       const verdict = await this.#handler(data, {
         signal: running.abort.signal,
         stalls: job.stalledCounter,
         save: (changed) => job.updateData(changed),
       });
+      const ms = Date.now() - startedAtMs;
+      this.#options.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
       await this.#obey(verdict, job, token);
     } finally {
       this.#running.delete(id);

@@ -20,6 +20,7 @@ export type Desk = {
   readonly storage: Storage;
   readonly records: BatchRecords;
   readonly hooks: Hooks;
+  readonly troubles: Troubles;
   /** Of an input file. */
   readonly limits: { readonly lines: number; readonly lineBytes: number };
   readonly log: Log;
@@ -38,13 +39,49 @@ export type BatchPlan = {
   readonly tiers: readonly string[];
 };
 
-/** Does something for one batch so that its trouble, such as a damaged record, stays its own; null when it failed. */
-export async function apart<Done>(desk: Desk, batch: string, step: () => Promise<Done>): Promise<Done | null> {
+/**
+ * Does something for one batch so that its trouble, such as a damaged record, stays its own; null when it failed, or
+ * failed a moment ago.
+ */
+export async function apart<Done>(
+  { troubles, log }: Desk,
+  batch: string,
+  step: string,
+  work: () => Promise<Done>,
+): Promise<Done | null> {
+  if (troubles.rests(batch, step)) return null;
   try {
-    return await step();
+    const done = await work();
+    troubles.forget(batch, step);
+    return done;
   } catch (error) {
-    desk.log.error({ batch, err: error }, 'a step failed for this batch and is tried again');
+    const againInMs = troubles.note(batch, step);
+    log.error({ batch, step, againInMs, err: error }, 'a step failed for this batch and is tried again');
     return null;
+  }
+}
+
+const FIRST_REST_MS = 500;
+const LONGEST_REST_MS = 30_000;
+
+/** Steps that failed for a batch: each rests for a while, longer with each failure in a row. */
+export class Troubles {
+  readonly #known = new Map<string, { failures: number; untilMs: number }>();
+
+  rests(batch: string, step: string): boolean {
+    return (this.#known.get(`${step} ${batch}`)?.untilMs ?? 0) > Date.now();
+  }
+
+  /** Notes a failure; the milliseconds that the step rests now. */
+  note(batch: string, step: string): number {
+    const failures = (this.#known.get(`${step} ${batch}`)?.failures ?? 0) + 1;
+    const restMs = Math.min(FIRST_REST_MS * 2 ** Math.min(failures - 1, 10), LONGEST_REST_MS);
+    this.#known.set(`${step} ${batch}`, { failures, untilMs: Date.now() + restMs });
+    return restMs;
+  }
+
+  forget(batch: string, step: string): void {
+    if (this.#known.size > 0) this.#known.delete(`${step} ${batch}`);
   }
 }
 

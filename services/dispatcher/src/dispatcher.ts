@@ -3,7 +3,7 @@ import { openBoard, Queues, releaseLease, renewLease } from '@spillway/redis';
 import { pause, serveHealth, type Life } from '@spillway/runtime';
 import { openStorage } from '@spillway/storage';
 import type { DispatcherConfig } from './config.ts';
-import { BatchRecords, type Desk } from './desk.ts';
+import { BatchRecords, Troubles, type Desk } from './desk.ts';
 import { Hooks } from './hooks/hooks.ts';
 import { lead } from './leader.ts';
 
@@ -18,7 +18,16 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   life.defer(() => queues[Symbol.asyncDispose]());
   const hooks = new Hooks(storage, config.hooks, life.log);
   const records = new BatchRecords(storage);
-  const desk: Desk = { board, queues, storage, records, hooks, limits: config.limits, log: life.log };
+  const desk: Desk = {
+    board,
+    queues,
+    storage,
+    records,
+    hooks,
+    troubles: new Troubles(),
+    limits: config.limits,
+    log: life.log,
+  };
   const token = randomUUID();
   let leading = false;
   const work = standOrLead(desk, token, config, life, (now) => (leading = now));

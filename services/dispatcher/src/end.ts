@@ -50,7 +50,7 @@ export class Ender {
     const now = live.length === 0 ? 0 : await redisNowMs(this.#desk.board);
     let busy = false;
     for (const batch of live) {
-      const done = await apart(this.#desk, batch.id, () => this.#step(batch, now));
+      const done = await apart(this.#desk, batch.id, 'end', () => this.#step(batch, now));
       busy ||= done === true;
     }
     return busy;

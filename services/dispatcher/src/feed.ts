@@ -26,7 +26,7 @@ export class Feeder {
     this.#forget(open);
     const candidates = new Map<string, Candidate>();
     for (const batch of open) {
-      const candidate = await apart(this.#desk, batch.id, () => this.#candidate(batch));
+      const candidate = await apart(this.#desk, batch.id, 'plan', () => this.#candidate(batch));
       if (candidate !== null) candidates.set(batch.id, candidate);
     }
     if (candidates.size === 0) return false;
@@ -40,11 +40,11 @@ export class Feeder {
       const lacking = room.lacking(chosen.plan, chosen.page);
       for (const tier of lacking) held.add(tier);
       if (lacking.length > 0) continue;
-      pages += 1;
-      const next = await apart(this.#desk, chosen.id, () => this.#feed(chosen));
+      const fed = await apart(this.#desk, chosen.id, 'feed', () => this.#feed(chosen));
+      if (fed !== null) pages += 1;
       room.take(chosen.plan, chosen.page);
-      if (next === null) candidates.delete(chosen.id);
-      else candidates.set(chosen.id, next);
+      if (fed === null || fed.next === null) candidates.delete(chosen.id);
+      else candidates.set(chosen.id, fed.next);
     }
     return pages > 0;
   }
@@ -65,22 +65,23 @@ export class Feeder {
     return plan === null || page === null ? null : { id: batch.id, tenant: batch.tenant, plan, page };
   }
 
-  /** Feeds one page; returns the next one of the batch, or null when it has none for now. */
-  async #feed(chosen: Candidate): Promise<Candidate | null> {
+  /** Feeds one page; with the next one of the batch, or null when it has none for now. */
+  async #feed(chosen: Candidate): Promise<{ next: Candidate | null }> {
     const { id, tenant, plan, page } = chosen;
     const at = plan.pages[page];
-    if (at === undefined) return null;
+    if (at === undefined) return { next: null };
     // Also for a page that fails, so that it does not hold the turn for ever.
     this.#tenants.spend(tenant, pageCost(at));
     this.#batches.spend(id, pageCost(at));
     const begun = await beginPage(this.#desk.board, id, page, at, pageCost(at));
-    if (begun === 'CLOSED' || begun === 'RECOVERING') return null;
+    if (begun === 'CLOSED' || begun === 'RECOVERING') return { next: null };
     if (begun === 'BEGUN') {
       const documents = await readDocuments(this.#desk, plan, at);
       await addDocuments(this.#desk, plan, page, documents, documents.keys().toArray());
     }
     const moved = await advance(this.#desk.board, id, at.first, at.first + at.documents);
-    return moved === 'ADVANCED' && plan.pages[page + 1] !== undefined ? { ...chosen, page: page + 1 } : null;
+    const hasNext = moved === 'ADVANCED' && plan.pages[page + 1] !== undefined;
+    return { next: hasNext ? { ...chosen, page: page + 1 } : null };
   }
 
   #forget(open: readonly LiveBatch[]): void {

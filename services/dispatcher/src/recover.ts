@@ -11,7 +11,7 @@ import {
   type Recovery,
 } from '@spillway/redis';
 import { readRecord, walkKeys } from '@spillway/storage';
-import { apart, type BatchPlan, type Desk } from './desk.ts';
+import type { BatchPlan, Desk } from './desk.ts';
 import { clean } from './end.ts';
 import { storedFooter } from './seal.ts';
 
@@ -27,9 +27,13 @@ export async function recoverIfNeeded(desk: Desk, token: string): Promise<boolea
   const recovery = await beginRecovery(desk.board, token);
   const restored = new Set<string>();
   for await (const batch of openMarks(desk)) {
-    const restoring = await apart(desk, batch, () => recoverBatch(desk, recovery, batch));
-    if (restoring === null) await forget(desk.board, batch, []);
-    if (restoring !== false) restored.add(batch);
+    try {
+      if (await recoverBatch(desk, recovery, batch)) restored.add(batch);
+    } catch (error) {
+      desk.log.error({ batch, err: error }, 'this batch cannot be recovered now and is left out');
+      await forget(desk.board, batch, []);
+      restored.add(batch);
+    }
   }
   // Redis may have gone back to a time when a batch was in work that has ended since.
   for (const batch of await liveBatches(desk.board)) {

@@ -25,7 +25,7 @@ export class Room {
   static async measure(desk: Desk): Promise<Room> {
     const room = new Room((await memoryShare(desk.board)) >= LIMITS.feedMemoryShare);
     for (const { batch, page, bytes } of await pagesInHand(desk.board)) {
-      const plan = await apart(desk, batch, () => desk.records.plan(batch));
+      const plan = await apart(desk, batch, 'plan', () => desk.records.plan(batch));
       const documents = plan?.pages[page]?.documents ?? 0;
       for (const tier of plan?.tiers ?? []) {
         const use = room.#use(tier);

@@ -28,10 +28,10 @@ export async function sealFullPages(desk: Desk): Promise<boolean> {
   const pages = await fullPages(desk.board);
   let sealed = false;
   for (const { batch, page } of pages) {
-    const done = await apart(desk, batch, async () => {
+    const done = await apart(desk, batch, 'seal', async () => {
       const plan = await desk.records.plan(batch);
-      if (plan === null) await dropPage(desk.board, batch, page);
-      else await sealFull(desk, plan, page);
+      if (plan !== null) return await sealFull(desk, plan, page);
+      await dropPage(desk.board, batch, page);
       return true;
     });
     sealed ||= done === true;
@@ -39,16 +39,21 @@ export async function sealFullPages(desk: Desk): Promise<boolean> {
   return sealed;
 }
 
-async function sealFull(desk: Desk, plan: BatchPlan, page: number): Promise<void> {
+/** False: the page is not full after all. */
+async function sealFull(desk: Desk, plan: BatchPlan, page: number): Promise<boolean> {
   const at = plan.pages[page];
   const batch = plan.manifest.id;
-  if (at === undefined) return await dropPage(desk.board, batch, page);
+  if (at === undefined) {
+    await dropPage(desk.board, batch, page);
+    return true;
+  }
   const results = await readPage(desk.board, batch, page);
   const lines = at.documents === results.lines.size ? inOrder(at, results.lines) : null;
   const footer =
     lines === null ? await storedFooter(desk, batch, page) : await write(desk, batch, page, lines, results.counts);
-  if (footer === null) return;
+  if (footer === null) return false;
   if ((await markSealed(desk.board, batch, footer)) === 'GONE') await dropPage(desk.board, batch, page);
+  return true;
 }
 
 function inOrder(at: PagePlan, lines: ReadonlyMap<number, PageLine>): PageLine[] | null {

@@ -17,7 +17,7 @@ export async function sweepPages(desk: Desk, live: readonly LiveBatch[]): Promis
     // The reading of the batches is older than that of the pages: a new batch's page is not litter.
     if (state === undefined) {
       if ((await desk.storage.size(KEYS.final(batch))) !== null) await dropPage(desk.board, batch, page);
-    } else if (state.phase === 'open') await apart(desk, batch, () => sweepPage(desk, state, page));
+    } else if (state.phase === 'open') await apart(desk, batch, 'sweep', () => sweepPage(desk, state, page));
   }
 }
 
@@ -37,7 +37,7 @@ async function sweepPage(desk: Desk, batch: LiveBatch, page: number): Promise<vo
 export async function sweepMarks(desk: Desk, live: readonly LiveBatch[]): Promise<void> {
   const known = new Set(live.map((batch) => batch.id));
   for await (const id of openMarks(desk)) {
-    if (!known.has(id)) await apart(desk, id, () => sweepMark(desk, id));
+    if (!known.has(id)) await apart(desk, id, 'sweep', () => sweepMark(desk, id));
   }
 }
 

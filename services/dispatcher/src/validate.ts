@@ -40,7 +40,8 @@ export class Validator {
 
   /** One slice of one batch; false when there is nothing to validate. */
   async turn(live: readonly LiveBatch[]): Promise<boolean> {
-    await this.#choose(live.filter((batch) => batch.phase === 'validating'));
+    const { troubles } = this.#desk;
+    await this.#choose(live.filter(({ id: own, phase }) => phase === 'validating' && !troubles.rests(own, 'validate')));
     const tenant = this.#tenants.next(
       [...new Set([...this.#running.values()].map((running) => running.tenant))].toSorted(),
     );
@@ -49,7 +50,7 @@ export class Validator {
     const id = this.#batches.next(own);
     const running = id === null ? undefined : this.#running.get(id);
     if (id === null || running === undefined) return false;
-    const step = await apart(this.#desk, id, () => running.steps.next());
+    const step = await apart(this.#desk, id, 'validate', () => running.steps.next());
     const cost = step === null || step.done === true ? SLICE_BYTES : step.value;
     this.#tenants.spend(tenant, cost);
     this.#batches.spend(id, cost);

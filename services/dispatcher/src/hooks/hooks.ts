@@ -94,8 +94,9 @@ export class Hooks {
     const deliveries = wanted
       .filter((_, index) => done[index] === null)
       .map((target): Delivery => ({ batch, target, event, failures: 0, nextAtMs: 0, isUnderWay: false }));
-    if (deliveries.length === 0) await this.#storage.remove(KEYS.hookMark(batch));
-    else this.#deliveries.set(batch, deliveries);
+    if (deliveries.length === 0) return await this.#storage.remove(KEYS.hookMark(batch));
+    // Another look may have been faster.
+    if (!this.#deliveries.has(batch)) this.#deliveries.set(batch, deliveries);
   }
 
   #start(delivery: Delivery, signal: AbortSignal): void {

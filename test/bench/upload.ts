@@ -4,13 +4,13 @@ import { requestLine, System, until } from '../support/system.ts';
 
 /**
  * Peak resident memory of the API and of the dispatcher for inputs of 1, 20 and 200 MB, each with processes of its own,
- * and how fast files are taken and validated. Usage: node test/bench/upload.ts [repetitions]
+ * and how fast files are taken and validated. Usage: node test/bench/upload.ts [characters of a prompt] [repetitions]
  *
  * What validation is held against is `JSON.parse` of the same lines, one by one, in this process: nothing that reads a
  * line's fields can be faster.
  */
 const SIZES_MB = [1, 20, 200] as const;
-const LINE_CHARACTERS = 2_000;
+const CHARACTERS = Number(process.argv[2] ?? 2_000);
 
 type Row = {
   readonly mb: number;
@@ -22,7 +22,7 @@ type Row = {
 };
 
 function* linesOf(bytes: number): Generator<string> {
-  const text = 'a document of some length, as they come: '.repeat(LINE_CHARACTERS / 40);
+  const text = 'a document of some length, as they come: '.repeat(CHARACTERS / 40);
   for (let at = 0, sent = 0; sent < bytes; at += 1) {
     const line = `${requestLine(text, `doc-${at}`)}\n`;
     sent += line.length;
@@ -64,7 +64,7 @@ async function measure(mb: number): Promise<Row> {
   };
 }
 
-const repetitions = Number(process.argv[2] ?? 1);
+const repetitions = Number(process.argv[3] ?? 1);
 for (let round = 0; round < repetitions; round += 1) {
   const rows: Row[] = [];
   for (const mb of SIZES_MB) {

@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import { readConfiguration, type Configuration } from '@spillway/core';
 import { playgroundPorts, serviceMembers } from './services.ts';
 
+const webhooks = { billing: { url: 'https://billing.example', secret_env: 'HOOK_SECRET' } };
+
 function configure(small: object, large: object): Configuration {
   const cascades = { c: { drafter: 'small', expert: 'large', accept_at: 0.9 } };
-  const read = readConfiguration(JSON.stringify({ models: { small, large }, cascades }));
+  const read = readConfiguration(JSON.stringify({ models: { small, large }, cascades, webhooks }));
   if (read.kind === 'invalid') throw new Error(JSON.stringify(read.problems));
   return read.configuration;
 }
@@ -25,6 +27,7 @@ test('each service is given what it reads, and no secret of another', () => {
     {
       env: {
         BIG_KEY: 'k',
+        HOOK_SECRET: 'h',
         AWS_SECRET_ACCESS_KEY: 's',
         GITHUB_TOKEN: 'g',
         SPILLWAY_API_KEYS: '/keys',
@@ -50,8 +53,9 @@ test('each service is given what it reads, and no secret of another', () => {
   };
   const stored = { ...shared, AWS_SECRET_ACCESS_KEY: 's', SPILLWAY_DATA_DIR: '/d' };
   assert.deepEqual(env, {
-    api: { ...stored, HOST: '127.0.0.1', PORT: '8080', SPILLWAY_API_KEYS: '/keys' },
-    dispatcher: stored,
+    // Answers at once are the API's own calls.
+    api: { ...stored, HOST: '127.0.0.1', PORT: '8080', SPILLWAY_API_KEYS: '/keys', BIG_KEY: 'k' },
+    dispatcher: { ...stored, HOOK_SECRET: 'h' },
     drafter: { ...shared, BIG_KEY: 'k' },
     expert: { ...shared, BIG_KEY: 'k' },
   });

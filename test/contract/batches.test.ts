@@ -57,6 +57,7 @@ async function end(
     total: 3,
     model: 'invoices',
     counts: COUNTS,
+    waits: {},
     inProgressAtMs: facts.inProgressAtMs,
     closedAtMs: facts.inProgressAtMs + 5_000,
     endedAtMs: facts.inProgressAtMs + 9_000,

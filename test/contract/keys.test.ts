@@ -27,6 +27,7 @@ const ROUTES: [string, string][] = [
   ['POST', '/batches/x/cancel'],
   ['POST', '/batches/x/retry'],
   ['GET', '/batches/x/results'],
+  ['GET', '/batches/x/report'],
   ['POST', '/chat/completions'],
   ['POST', '/completions'],
   ['POST', '/responses'],
@@ -92,6 +93,7 @@ test("another tenant's file or batch is answered like one that never was", async
       ['POST', '/v1/batches/*/cancel', batch.id],
       ['POST', '/v1/batches/*/retry', batch.id],
       ['GET', '/v1/batches/*/results', batch.id],
+      ['GET', '/v1/batches/*/report', batch.id],
       ['GET', '/v1/batches?after=', batch.id],
     ];
     for (const [method, path, id] of paths) {

@@ -91,6 +91,7 @@ test('every route answers as its description says, in success and in failure', a
   await check('GET', '/v1/batches', 400, { path: '/v1/batches?limit=101' });
   await check('GET', '/v1/batches/{id}', 200, { path: `/v1/batches/${batch.id}` });
   await check('GET', '/v1/batches/{id}', 404, { path: '/v1/batches/x' });
+  await check('GET', '/v1/batches/{id}/report', 200, { path: `/v1/batches/${batch.id}/report` });
   await check('GET', '/v1/batches/{id}/results', 200, { path: `/v1/batches/${batch.id}/results` });
   await check('GET', '/v1/batches/{id}/results', 400, { path: `/v1/batches/${batch.id}/results?after=x` });
   await check('POST', '/v1/batches/{id}/retry', 409, { path: `/v1/batches/${batch.id}/retry` });

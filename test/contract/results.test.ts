@@ -38,7 +38,7 @@ async function endedBatch(): Promise<{ batch: string; lines: Record<PageLine['pa
       lines[part] += `${text}\n`;
       return { part, text };
     });
-    const { bytes, footer } = writePage(page, some, NO_COUNTS);
+    const { bytes, footer } = writePage(page, some, { counts: NO_COUNTS, waits: {} });
     await api.storage.create(KEYS.page(batch, page), bytes);
     footers.push(footer);
   }
@@ -62,6 +62,7 @@ async function endedBatch(): Promise<{ batch: string; lines: Record<PageLine['pa
     total: 700,
     model: 'invoices',
     counts: NO_COUNTS,
+    waits: {},
     inProgressAtMs: 1,
     closedAtMs: 2,
     endedAtMs: 3,

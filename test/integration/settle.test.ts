@@ -36,6 +36,7 @@ const plan: PagePlan = { first: 0, documents: PAGE, offset: 0, bytes: 100, lineB
 const resultBy = (writer: number, place: number): Result => ({
   line: { part: writer % 2 === 0 ? 'output' : 'error', text: JSON.stringify({ writer, place }) },
   counts: writer % 2 === 0 ? { completed: 1, draftInputTokens: writer } : { failed: 1 },
+  times: { drafter: null, handOverMs: null, expert: null, sequentialMs: null, totalMs: writer },
 });
 
 /** What several processes do at once to one batch of two pages. */
@@ -120,7 +121,7 @@ async function sealAsIs(board: Board, page: number): Promise<void> {
   const { lines, counts } = await readPage(board, 'batch', page);
   if (state?.phase !== 'closed' && lines.size < PAGE) return;
   const ordered = [...lines].toSorted(([left], [right]) => left - right).map(([, line]) => line);
-  await markSealed(board, 'batch', writePage(page, ordered, { ...NO_COUNTS, ...counts }).footer);
+  await markSealed(board, 'batch', writePage(page, ordered, { counts: { ...NO_COUNTS, ...counts }, waits: {} }).footer);
 }
 
 test('the four answers, and what each one leaves', async () => {
@@ -140,7 +141,7 @@ test('the four answers, and what each one leaves', async () => {
   assert.deepEqual(await fullPages(board), []);
   for (const place of [0, 2, 3]) await write(place);
   assert.deepEqual(await fullPages(board), [{ batch: 'b', page: 0 }]);
-  const { footer } = writePage(0, [], { ...NO_COUNTS, completed: 3, failed: 1 });
+  const { footer } = writePage(0, [], { counts: { ...NO_COUNTS, completed: 3, failed: 1 }, waits: {} });
   assert.equal(await markSealed(board, 'b', footer), 'SEALED');
   assert.equal(await markSealed(board, 'b', footer), 'ALREADY');
   const state = await readBatch(board, 'b');

@@ -17,6 +17,12 @@ export const COUNTERS = [
   /** Money in 10⁻⁹ US dollars. */
   'draftNanoUsd',
   'expertNanoUsd',
+  /** Of drafts that were not accepted. */
+  'wastedInputTokens',
+  'wastedOutputTokens',
+  'wastedNanoUsd',
+  /** What the same documents would have cost with the expert alone. */
+  'allExpertNanoUsd',
 ] as const;
 
 export type Counter = (typeof COUNTERS)[number];

@@ -3,6 +3,7 @@ import type { EscalationReason } from './confidence.ts';
 import type { EndpointUrl } from './endpoints/index.ts';
 import type { JsonObject } from './json.ts';
 import type { CascadeRules } from './rules.ts';
+import type { TierAttempt } from './times.ts';
 
 /** Raised when a job's shape changes; a worker leaves newer jobs to newer workers. */
 export const JOB_VERSION = 1;
@@ -26,7 +27,9 @@ export type Draft = {
   readonly confidence: number | null;
   /** Why it is not final. */
   readonly reason: EscalationReason;
-  /** Unix milliseconds. */
+  /** Every try, the last one included. */
+  readonly attempts: readonly TierAttempt[];
+  /** The last try's; Unix milliseconds. */
   readonly startedAtMs: number;
   readonly endedAtMs: number;
 };
@@ -52,6 +55,29 @@ export type DocumentJob = {
   readonly tries: number;
   /** When it began to wait in the present queue; a retry's wait begins where the last try ended. */
   readonly waitingSinceMs: number;
+  /** The tries of the present tier that failed. */
+  readonly attempts: readonly TierAttempt[];
+  /** When the expert's job was made; null for a drafter's. */
+  readonly handedOverAtMs: number | null;
   /** The draft, once there is one; its presence is what makes a job an expert's. */
   readonly draft: Draft | null;
 };
+
+/** A call of a tier's model, by its times in Unix milliseconds. */
+type Call = { readonly startedAtMs: number; readonly endedAtMs: number };
+
+/** The tries of the present tier once one more has ended; `error` is null for an answer. */
+export function attemptsWith(job: DocumentJob, call: Call, error: string | null): TierAttempt[] {
+  const { startedAtMs, endedAtMs } = call;
+  return [...job.attempts, { sinceMs: job.waitingSinceMs, startedAtMs, endedAtMs, error }];
+}
+
+/** The job after a try that failed and did not use up the last one; its next wait begins where the try ended. */
+export function afterFailure(job: DocumentJob, tries: number, call: Call, error: string): DocumentJob {
+  return { ...job, tries, waitingSinceMs: call.endedAtMs, attempts: attemptsWith(job, call, error) };
+}
+
+/** The expert's job of an escalated document. */
+export function escalatedJob(job: DocumentJob, draft: Draft, nowMs: number): DocumentJob {
+  return { ...job, draft, tries: 0, attempts: [], waitingSinceMs: nowMs, handedOverAtMs: nowMs };
+}

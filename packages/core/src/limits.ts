@@ -14,6 +14,8 @@ export const LIMITS = {
   /** A page is the unit that leaves Redis: large enough for one object a page, small enough to hold in memory. */
   pageDocuments: 256,
   pageInputBytes: 4 * 1024 * 1024,
+  /** A footer is surely shorter: ten sketches of at most 256 documents, some 20 bytes for each number. */
+  footerBytes: 64 * 1024,
   /** As the hosted API reports no more than a handful; a file with a systematic mistake says the same thing each line. */
   validationErrors: 100,
   metadataKeys: 16,

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { NO_COUNTS } from './account.ts';
 import { LIMITS } from './limits.ts';
+import { Waits } from './waits.ts';
 import { PageCutter, readFooter, verifyPage, writePage, type PageLine } from './pages.ts';
 
 test('pages cover every document once, in order, within their bounds', () => {
@@ -33,13 +34,30 @@ test('pages cover every document once, in order, within their bounds', () => {
   );
 });
 
+/** The waits of a page whose documents have nothing in common. */
+const waits = (() => {
+  const all = new Waits();
+  for (let at = 0; at < LIMITS.pageDocuments; at += 1) {
+    const [queueMs, callMs] = [1.03 ** at, 1_000 / (at + 1)];
+    const handOverMs = at % 2 === 0 ? null : at;
+    all.add({
+      drafter: { queueMs, callMs },
+      handOverMs,
+      expert: { queueMs, callMs },
+      sequentialMs: at * 7,
+      totalMs: at ** 2,
+    });
+  }
+  return all.write();
+})();
+
 test('a page object: output lines, then error lines, each in order; its footer is read from its end', () => {
   const line = fc.record({ part: fc.constantFrom('output' as const, 'error' as const), text: fc.string() });
   const oneLine = line.map(({ part, text }): PageLine => ({ part, text: JSON.stringify(text) }));
   fc.assert(
     fc.property(fc.array(oneLine, { minLength: 1, maxLength: 20 }), (lines) => {
-      const { bytes, footer } = writePage(3, lines, { ...NO_COUNTS, completed: 5 });
-      assert.deepEqual(readFooter(bytes.subarray(-8_192)), footer);
+      const { bytes, footer } = writePage(3, lines, { counts: { ...NO_COUNTS, completed: 5 }, waits });
+      assert.deepEqual(readFooter(bytes.subarray(-LIMITS.footerBytes)), footer);
       assert.deepEqual(verifyPage(bytes), footer);
       const text = (part: string) =>
         lines
@@ -54,7 +72,7 @@ test('a page object: output lines, then error lines, each in order; its footer i
 });
 
 test('a damaged, cut or foreign object is no page', () => {
-  const { bytes } = writePage(0, [{ part: 'output', text: '{"a":1}' }], NO_COUNTS);
+  const { bytes } = writePage(0, [{ part: 'output', text: '{"a":1}' }], { counts: NO_COUNTS, waits: {} });
   const flipped = Buffer.from(bytes);
   flipped[2] = 0x7a;
   assert.equal(verifyPage(flipped), null);

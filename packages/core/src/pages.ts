@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { COUNTERS, type Counts } from './account.ts';
 import { LIMITS } from './limits.ts';
+import { waitsRecord, type WaitsRecord } from './waits.ts';
 
 /** A run of consecutive documents of a batch: where its input lies. */
 export type PagePlan = {
@@ -50,7 +51,10 @@ export class PageCutter {
 }
 
 const counts = z.strictObject(
-  Object.fromEntries(COUNTERS.map((name) => [name, z.int().min(0)])) as Record<(typeof COUNTERS)[number], z.ZodInt>,
+  Object.fromEntries(COUNTERS.map((name) => [name, z.int().min(0).default(0)])) as Record<
+    (typeof COUNTERS)[number],
+    z.ZodDefault<z.ZodInt>
+  >,
 );
 
 const footer = z.object({
@@ -61,6 +65,8 @@ const footer = z.object({
   outputBytes: z.int(),
   errorBytes: z.int(),
   counts,
+  /** The waits of the documents that came to an end in a tier. */
+  waits: waitsRecord.default({}),
   /** SHA-256 of everything before the footer. */
   sha256: z.string(),
 });
@@ -79,7 +85,7 @@ const TRAILER_BYTES = trailer(0).length;
 export function writePage(
   page: number,
   lines: readonly PageLine[],
-  sums: Counts,
+  { counts: sums, waits }: { readonly counts: Counts; readonly waits: WaitsRecord },
 ): { bytes: Buffer; footer: PageFooter } {
   const part = (name: PageLine['part']): Buffer =>
     Buffer.from(lines.flatMap((line) => (line.part === name ? [line.text, '\n'] : [])).join(''));
@@ -93,6 +99,7 @@ export function writePage(
     outputBytes: output.length,
     errorBytes: errors.length,
     counts: sums,
+    waits,
     sha256: createHash('sha256').update(content).digest('hex'),
   };
   const tail = Buffer.from(`${JSON.stringify(written)}\n`);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { COUNTERS } from './account.ts';
 import { SIGNALS, type SignalName } from './confidence.ts';
+import { waitsRecord } from './waits.ts';
 import { ENDPOINT_URLS } from './endpoints/index.ts';
 import { newestFirst } from './ids.ts';
 
@@ -53,8 +54,12 @@ const lineError = z.object({
 
 const outcome = z.enum(['completed', 'failed', 'expired', 'cancelled']);
 
+/** A counter that was added later is 0 in what was written before. */
 const counts = z.object(
-  Object.fromEntries(COUNTERS.map((name) => [name, z.int()])) as Record<(typeof COUNTERS)[number], z.ZodInt>,
+  Object.fromEntries(COUNTERS.map((name) => [name, z.int().default(0)])) as Record<
+    (typeof COUNTERS)[number],
+    z.ZodDefault<z.ZodInt>
+  >,
 );
 
 /** Everything written to storage. All times in Unix milliseconds, all sizes in bytes. */
@@ -110,6 +115,7 @@ export const RECORDS = {
     total: z.int(),
     model: z.string().nullable(),
     counts,
+    waits: waitsRecord.default({}),
     inProgressAtMs: z.int().nullable(),
     /** When finalizing or cancelling began. */
     closedAtMs: z.int(),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DocumentJob, Draft } from './job.ts';
+import { afterFailure, escalatedJob, type DocumentJob, type Draft } from './job.ts';
+import { readTimes, writeTimes } from './times.ts';
 import { jsonLine, resultOf, uncertifiedDraft, unfinishedLine } from './result.ts';
 
 const usage = { inputTokens: 100, cachedTokens: 0, outputTokens: 10, reasoningTokens: 0 };
@@ -29,7 +30,9 @@ const job: DocumentJob = {
   fedAtMs: 1_000,
   deadlineMs: 100_000,
   tries: 0,
-  waitingSinceMs: 1_350,
+  waitingSinceMs: 1_000,
+  attempts: [],
+  handedOverAtMs: null,
   draft: null,
 };
 
@@ -39,6 +42,7 @@ const draft: Draft = {
   score: -0.5,
   confidence: 0.6,
   reason: 'low_confidence',
+  attempts: [{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_300, error: null }],
   startedAtMs: 1_100,
   endedAtMs: 1_300,
 };
@@ -60,11 +64,15 @@ test('an accepted draft: output line, counts, money', () => {
     draftOutputTokens: 10,
     draftReasoningTokens: 0,
     draftNanoUsd: 120_000,
+    wastedInputTokens: 0,
+    wastedOutputTokens: 0,
+    wastedNanoUsd: 0,
+    allExpertNanoUsd: 1_200_000,
   });
 });
 
 test('an escalated document: the waits add up to the sequential wait', () => {
-  const escalated = { ...job, draft };
+  const escalated = escalatedJob(job, draft, 1_350);
   const result = resultOf(escalated, { kind: 'expert', answer, startedAtMs: 2_000, endedAtMs: 2_500 });
   const { wait_ms: wait, drafter, expert, reason } = JSON.parse(result.line.text).cascade;
   assert.equal(reason, 'low_confidence');
@@ -73,29 +81,61 @@ test('an escalated document: the waits add up to the sequential wait', () => {
   assert.equal(expert.duration_ms, 500);
   assert.equal(result.counts.escalated, 1);
   assert.equal(result.counts.expertNanoUsd, 1_200_000);
+  assert.deepEqual([result.counts.wastedInputTokens, result.counts.wastedNanoUsd], [100, 120_000]);
+});
+
+test('tries that failed have their own waits, and all of them add up to the whole time', () => {
+  const drafting = afterFailure(job, 1, { startedAtMs: 1_010, endedAtMs: 1_030 }, 'status 500');
+  const attempts = [...drafting.attempts, { sinceMs: 1_030, startedAtMs: 1_100, endedAtMs: 1_300, error: null }];
+  const escalated = escalatedJob(drafting, { ...draft, attempts }, 1_350);
+  const again = afterFailure(escalated, 1, { startedAtMs: 1_400, endedAtMs: 1_600 }, 'no answer');
+  const { times, line } = resultOf(again, { kind: 'expert', answer, startedAtMs: 2_000, endedAtMs: 2_500 });
+  assert.deepEqual(times, {
+    drafter: { queueMs: 80, callMs: 220 },
+    handOverMs: 50,
+    expert: { queueMs: 450, callMs: 700 },
+    sequentialMs: 400,
+    totalMs: 1_500,
+  });
+  assert.equal(80 + 220 + 50 + 450 + 700, times.totalMs);
+  const { drafter, expert } = JSON.parse(line.text).cascade;
+  assert.deepEqual([drafter.tries, expert.tries], [2, 2]);
+  assert.deepEqual(readTimes(writeTimes(times)), times);
+  for (const text of ['', '[]', '[null,1,null,null,-1]', '{}']) assert.equal(readTimes(text), null);
 });
 
 test('an HTTP failure of the expert keeps status and body; one without HTTP has an error', () => {
   const refused = { ...answer, status: 400, body: { error: { message: 'no' } } };
-  const http = resultOf({ ...job, draft }, { kind: 'expert', answer: refused, startedAtMs: 2_000, endedAtMs: 2_500 });
+  const http = resultOf(escalatedJob(job, draft, 1_350), {
+    kind: 'expert',
+    answer: refused,
+    startedAtMs: 2_000,
+    endedAtMs: 2_500,
+  });
   assert.equal(http.line.part, 'error');
   assert.equal(JSON.parse(http.line.text).response.status_code, 400);
   assert.equal(http.counts.failed, 1);
   const error = { code: 'request_timeout', message: 'late' };
-  const none = resultOf({ ...job, draft }, { kind: 'failed', error, startedAtMs: 2_000, endedAtMs: 2_500 });
+  const none = resultOf(escalatedJob(job, draft, 1_350), {
+    kind: 'failed',
+    error,
+    startedAtMs: 2_000,
+    endedAtMs: 2_500,
+  });
   assert.deepEqual(JSON.parse(none.line.text).error, error);
   assert.equal(JSON.parse(none.line.text).response, null);
 });
 
 test('clocks that differ never make a wait negative', () => {
-  const early = { ...draft, startedAtMs: 900, endedAtMs: 950 };
-  const result = resultOf({ ...job, draft: early }, { kind: 'expert', answer, startedAtMs: 800, endedAtMs: 850 });
+  const attempts = [{ sinceMs: 1_000, startedAtMs: 900, endedAtMs: 950, error: null }];
+  const early = { ...draft, attempts, startedAtMs: 900, endedAtMs: 950 };
+  const result = resultOf(escalatedJob(job, early, 940), { kind: 'expert', answer, startedAtMs: 800, endedAtMs: 850 });
   const waits = Object.values(JSON.parse(result.line.text).cascade.wait_ms);
   assert.ok(waits.every((wait) => typeof wait === 'number' && wait >= 0));
 });
 
 test('a draft taken at the deadline says that it is not certified', () => {
-  const result = uncertifiedDraft({ ...job, draft }, draft, answer);
+  const result = uncertifiedDraft(escalatedJob(job, draft, 1_350), draft, answer);
   assert.equal(JSON.parse(result.line.text).cascade.certified, false);
   assert.equal(result.counts.completed, 1);
 });

@@ -1,8 +1,9 @@
 import { NO_USAGE, type Counts, nanoUsd } from './account.ts';
 import type { Usage } from './completion.ts';
 import { resultLineId } from './ids.ts';
-import type { Answer, DocumentJob, Draft, NoAnswer } from './job.ts';
+import { attemptsWith, type Answer, type DocumentJob, type Draft, type NoAnswer } from './job.ts';
 import type { PageLine } from './pages.ts';
+import { timesOf, type DocumentTimes, type DocumentWay } from './times.ts';
 
 /** How a document ended. */
 export type Ending =
@@ -21,7 +22,7 @@ export type AcceptedDraft = Omit<Draft, 'reason' | 'answer' | 'confidence'> & {
 };
 
 /** A document's result as it is kept in its page until that is sealed. */
-export type Result = { readonly line: PageLine; readonly counts: Partial<Counts> };
+export type Result = { readonly line: PageLine; readonly counts: Partial<Counts>; readonly times: DocumentTimes };
 
 /**
  * Line separators that JSON leaves as they are and that some line readers (Python's `splitlines`) take for line ends.
@@ -37,14 +38,15 @@ export function jsonLine(value: unknown): string {
 export function resultOf(job: DocumentJob, ending: Ending): Result {
   const answer = ending.kind === 'accepted' ? ending.draft.answer : ending.kind === 'expert' ? ending.answer : null;
   const ok = answer !== null && answer.status < 300;
+  const times = timesOf(wayOf(job, ending));
   const text = jsonLine({
     id: resultLineId(job.batch, job.document),
     custom_id: job.customId,
     response: answer === null ? null : responseOf(answer),
     error: ending.kind === 'failed' ? ending.error : null,
-    ...(job.rules.annotate ? { cascade: describe(job, ending) } : {}),
+    ...(job.rules.annotate ? { cascade: describe(job, ending, times) } : {}),
   });
-  return { line: { part: ok ? 'output' : 'error', text }, counts: countsOf(job, ending, ok) };
+  return { line: { part: ok ? 'output' : 'error', text }, counts: countsOf(job, ending, ok), times };
 }
 
 /** The result of a document whose batch ended first. */
@@ -56,18 +58,19 @@ export function unfinishedLine(batch: string, document: number, customId: string
 
 /** The result of a document that waited for the expert when its batch's time ran out, where the cascade wants the draft. */
 export function uncertifiedDraft(job: DocumentJob, draft: Draft, answer: Answer): Result {
+  const times = timesOf({ ...wayOf(job, null), endedAtMs: draft.endedAtMs });
   const text = jsonLine({
     id: resultLineId(job.batch, job.document),
     custom_id: job.customId,
     response: responseOf(answer),
     error: null,
-    ...(job.rules.annotate ? { cascade: describeUncertified(job, draft) } : {}),
+    ...(job.rules.annotate ? { cascade: describeUncertified(job, draft, answer, times) } : {}),
   });
   const usage = tokens('draft', answer.usage, job.rules.draftPrice);
-  return { line: { part: 'output', text }, counts: { completed: 1, escalated: 1, ...usage } };
+  return { line: { part: 'output', text }, counts: { completed: 1, escalated: 1, ...usage }, times };
 }
 
-function describeUncertified(job: DocumentJob, draft: Draft) {
+function describeUncertified(job: DocumentJob, draft: Draft, answer: Answer, times: DocumentTimes) {
   return {
     name: job.cascade,
     tier: 'draft',
@@ -78,9 +81,9 @@ function describeUncertified(job: DocumentJob, draft: Draft) {
     threshold: job.rules.acceptAt,
     escalated: true,
     reason: draft.reason,
-    drafter: tierReport(draft.model, draft.answer?.usage ?? null, draft),
+    drafter: tierReport(draft.model, answer.usage, times.drafter?.callMs ?? null, draft.attempts.length),
     expert: null,
-    wait_ms: { drafter_queue: waited(job.fedAtMs, draft.startedAtMs) },
+    wait_ms: waitsOf(times),
   };
 }
 
@@ -90,27 +93,40 @@ const responseOf = (answer: Answer) => ({
   body: answer.body,
 });
 
-/** Clocks of two machines differ: a wait is never negative. */
-const waited = (from: number, to: number): number => Math.max(0, Math.round(to - from));
+/** Where a document has been, as its job and its ending say. */
+function wayOf(job: DocumentJob, ending: Ending | null): DocumentWay {
+  const { fedAtMs, draft, handedOverAtMs } = job;
+  if (ending?.kind === 'accepted') {
+    const { attempts, endedAtMs } = ending.draft;
+    return { fedAtMs, drafts: attempts, handedOverAtMs: null, experts: [], endedAtMs };
+  }
+  const drafts = draft?.attempts ?? [];
+  if (ending === null || ending.startedAtMs === null) {
+    return { fedAtMs, drafts, handedOverAtMs, experts: job.attempts, endedAtMs: ending?.endedAtMs ?? fedAtMs };
+  }
+  const { startedAtMs, endedAtMs } = ending;
+  const error = ending.kind === 'failed' ? ending.error.code : null;
+  const experts = attemptsWith(job, { startedAtMs, endedAtMs }, error);
+  return { fedAtMs, drafts, handedOverAtMs, experts, endedAtMs };
+}
 
-function tierReport(model: string, usage: Usage | null, span: { startedAtMs: number; endedAtMs: number } | null) {
+function tierReport(model: string, usage: Usage | null, callMs: number | null, tries: number) {
   return {
     model,
-    duration_ms: span === null ? null : waited(span.startedAtMs, span.endedAtMs),
+    duration_ms: callMs === null ? null : Math.round(callMs),
+    tries,
     input_tokens: usage?.inputTokens ?? 0,
     output_tokens: usage?.outputTokens ?? 0,
   };
 }
 
 /** What was decided for a document and why: the `cascade` key of its line. */
-function describe(job: DocumentJob, ending: Ending) {
+function describe(job: DocumentJob, ending: Ending, times: DocumentTimes) {
   const draft = ending.kind === 'accepted' ? ending.draft : job.draft;
-  const span =
-    ending.kind === 'accepted' || ending.startedAtMs === null
-      ? null
-      : { startedAtMs: ending.startedAtMs, endedAtMs: ending.endedAtMs };
   const escalated = ending.kind !== 'accepted' && job.draft !== null;
   const usage = ending.kind === 'expert' ? ending.answer.usage : null;
+  const { drafter, expert } = times;
+  const expertTries = job.attempts.length + (ending.kind === 'accepted' || ending.startedAtMs === null ? 0 : 1);
   return {
     name: job.cascade,
     tier: escalated ? 'expert' : 'draft',
@@ -120,30 +136,25 @@ function describe(job: DocumentJob, ending: Ending) {
     threshold: job.rules.acceptAt,
     escalated,
     reason: escalated ? (job.draft?.reason ?? null) : null,
-    drafter: draft === null ? null : tierReport(draft.model, draft.answer?.usage ?? null, draft),
-    expert: escalated ? tierReport(job.rules.expert, usage, span) : null,
-    wait_ms: waitsOf(job, draft, span?.startedAtMs ?? null, ending),
+    drafter:
+      draft === null
+        ? null
+        : tierReport(draft.model, draft.answer?.usage ?? null, drafter?.callMs ?? null, draft.attempts.length),
+    expert: escalated ? tierReport(job.rules.expert, usage, expert?.callMs ?? null, expertTries) : null,
+    wait_ms: waitsOf(times),
   };
 }
 
-/**
- * Milliseconds a document waited, and where. `hand_over` ends when the expert's job exists; `sequential` runs from
- * feeding until the expert's call starts.
- */
-function waitsOf(
-  job: DocumentJob,
-  draft: { startedAtMs: number; endedAtMs: number } | null,
-  expertStartedAtMs: number | null,
-  ending: Ending,
-) {
-  const endedAtMs = ending.kind === 'accepted' ? ending.draft.endedAtMs : ending.endedAtMs;
-  const escalated = job.draft !== null && expertStartedAtMs !== null;
+const whole = (ms: number | null | undefined): number | null => (ms == null ? null : Math.round(ms));
+
+/** Milliseconds that a document waited, and where; `sequential` runs from feeding until the expert's first call. */
+function waitsOf({ drafter, handOverMs, expert, sequentialMs, totalMs }: DocumentTimes) {
   return {
-    drafter_queue: draft === null ? null : waited(job.fedAtMs, draft.startedAtMs),
-    hand_over: escalated ? waited(job.draft?.endedAtMs ?? 0, job.waitingSinceMs) : null,
-    expert_queue: escalated ? waited(job.waitingSinceMs, expertStartedAtMs) : null,
-    sequential: escalated ? waited(job.fedAtMs, expertStartedAtMs) : null,
-    total: waited(job.fedAtMs, endedAtMs),
+    drafter_queue: whole(drafter?.queueMs),
+    hand_over: whole(handOverMs),
+    expert_queue: whole(expert?.queueMs),
+    sequential: whole(sequentialMs),
+    total: whole(totalMs),
   };
 }
 
@@ -159,11 +170,20 @@ function tokens(tier: 'draft' | 'expert', usage: Usage, price: Parameters<typeof
 }
 
 function countsOf(job: DocumentJob, ending: Ending, ok: boolean): Partial<Counts> {
-  const draftAnswer = ending.kind === 'accepted' ? ending.draft.answer : (job.draft?.answer ?? null);
+  const isAccepted = ending.kind === 'accepted';
+  const { draftPrice, expertPrice } = job.rules;
+  const draft = (isAccepted ? ending.draft.answer : job.draft?.answer)?.usage ?? NO_USAGE;
+  const expert = ending.kind === 'expert' ? ending.answer.usage : null;
+  const wasted = isAccepted ? NO_USAGE : draft;
   return {
     [ok ? 'completed' : 'failed']: 1,
-    ...(ending.kind === 'accepted' ? { accepted: 1 } : job.draft === null ? {} : { escalated: 1 }),
-    ...tokens('draft', draftAnswer?.usage ?? NO_USAGE, job.rules.draftPrice),
-    ...(ending.kind === 'expert' ? tokens('expert', ending.answer.usage, job.rules.expertPrice) : {}),
+    ...(isAccepted ? { accepted: 1 } : job.draft === null ? {} : { escalated: 1 }),
+    ...tokens('draft', draft, draftPrice),
+    ...(expert === null ? {} : tokens('expert', expert, expertPrice)),
+    wastedInputTokens: wasted.inputTokens,
+    wastedOutputTokens: wasted.outputTokens,
+    wastedNanoUsd: nanoUsd(wasted, draftPrice),
+    // What the expert would have read and written for an accepted draft is taken to be what the drafter did.
+    allExpertNanoUsd: nanoUsd(expert ?? draft, expertPrice),
   };
 }

@@ -20,7 +20,7 @@ export type Asked =
   | ({ readonly kind: 'rejected'; readonly answer: Answer } & Span)
   /** Every try was used up; with the last answer when there was one over HTTP. */
   | ({ readonly kind: 'exhausted'; readonly answer: Answer | null; readonly error: NoAnswer } & Span)
-  | { readonly kind: 'again'; readonly afterMs: number; readonly tries: number; readonly endedAtMs: number }
+  | ({ readonly kind: 'again'; readonly afterMs: number; readonly tries: number; readonly error: NoAnswer } & Span)
   | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 
@@ -98,10 +98,13 @@ export class ModelTier implements AsyncDisposable {
     if (decision.kind === 'gate') {
       return { kind: 'gate', waitMs: this.#gateMs(decision.waitMs), reason: decision.reason };
     }
-    if (decision.kind === 'again') return { kind: 'again', afterMs: decision.afterMs, tries, endedAtMs };
+    const error = errorOf(attempt.fault);
+    if (decision.kind === 'again') {
+      return { kind: 'again', afterMs: decision.afterMs, tries, error, startedAtMs, endedAtMs };
+    }
     const answer = answerOf(attempt.fault);
     if (decision.rejected && answer !== null) return { kind: 'rejected', answer, startedAtMs, endedAtMs };
-    return { kind: 'exhausted', answer, error: errorOf(attempt.fault), startedAtMs, endedAtMs };
+    return { kind: 'exhausted', answer, error, startedAtMs, endedAtMs };
   }
 
   /** How long the gate closes; all calls that were under way when the server went down count as one closing. */

@@ -1,4 +1,4 @@
-import { LIMITS, tierQueue, type DocumentJob, type Draft } from '@spillway/core';
+import { escalatedJob, LIMITS, tierQueue, type DocumentJob, type Draft } from '@spillway/core';
 import type { Board } from './board.ts';
 import type { Queues } from './queues.ts';
 import { Script } from './script.ts';
@@ -28,7 +28,6 @@ export async function handOff(board: Board, queues: Queues, job: DocumentJob, dr
     [job.page, job.place, job.batch, LIMITS.queuePriority],
   )) as [HandedOff, number];
   if (state !== 'GO') return state;
-  const expertJob: DocumentJob = { ...job, draft, tries: 0, waitingSinceMs: Date.now() };
-  await queues.add(queue, [expertJob], tag);
+  await queues.add(queue, [escalatedJob(job, draft, Date.now())], tag);
   return 'GO';
 }

@@ -42,6 +42,11 @@ export class Keys {
   batch(id: string): string {
     return `${this.prefix}:batch:${id}`;
   }
+  /** Places → the times of the results of a page that is not sealed. */
+  times(id: string, page: number): string {
+    return `${this.prefix}:times:${id}:${page}`;
+  }
+
   /** A bit per sealed page. */
   sealed(id: string): string {
     return `${this.prefix}:sealed:${id}`;

@@ -1,4 +1,13 @@
-import { COUNTERS, jobIdOf, type Counts, type PageFooter, type PageLine, type PagePlan } from '@spillway/core';
+import {
+  COUNTERS,
+  jobIdOf,
+  readTimes,
+  Waits,
+  type Counts,
+  type PageFooter,
+  type PageLine,
+  type PagePlan,
+} from '@spillway/core';
 import type { Board } from './board.ts';
 import { pageMember, parsePageMember } from './keys.ts';
 import { Script } from './script.ts';
@@ -49,8 +58,12 @@ export async function pagesInHand(board: Board): Promise<{ batch: string; page: 
   return Object.entries(all).map(([member, bytes]) => ({ ...parsePageMember(member), bytes: Number(bytes) }));
 }
 
-/** The results of a page so far, by place, and the sums of their counts. */
-export type PageResults = { readonly lines: ReadonlyMap<number, PageLine>; readonly counts: Counts };
+/** The results of a page so far, by place, the sums of their counts, and their waits. */
+export type PageResults = {
+  readonly lines: ReadonlyMap<number, PageLine>;
+  readonly counts: Counts;
+  readonly waits: Waits;
+};
 
 export async function readPage(board: Board, batch: string, page: number): Promise<PageResults> {
   const hash = await board.client.hgetall(board.keys.page(batch, page));
@@ -59,7 +72,17 @@ export async function readPage(board: Board, batch: string, page: number): Promi
     if (!name.startsWith('#')) lines.set(Number(name), decodeResult(value));
   }
   const counts = Object.fromEntries(COUNTERS.map((name) => [name, Number(hash[`#${name}`] ?? 0)])) as Counts;
-  return { lines, counts };
+  return { lines, counts, waits: await readWaits(board, batch, page) };
+}
+
+/** The waits of the results that an open page has so far. */
+export async function readWaits(board: Board, batch: string, page: number): Promise<Waits> {
+  const waits = new Waits();
+  for (const text of await board.client.hvals(board.keys.times(batch, page))) {
+    const times = readTimes(text);
+    if (times !== null) waits.add(times);
+  }
+  return waits;
 }
 
 /** Drops a page that stands in storage; the footer's counts are the ones that count. */
@@ -72,7 +95,14 @@ export async function markSealed(
   const sums = COUNTERS.flatMap((name) => [name, footer.counts[name]]);
   const answer = await sealScript.run(
     client,
-    [keys.batch(batch), keys.sealed(batch), keys.page(batch, footer.page), keys.inHand, keys.full],
+    [
+      keys.batch(batch),
+      keys.sealed(batch),
+      keys.page(batch, footer.page),
+      keys.inHand,
+      keys.full,
+      keys.times(batch, footer.page),
+    ],
     [footer.page, pageMember(batch, footer.page), keys.wake, ...sums],
   );
   return answer as 'SEALED' | 'ALREADY' | 'GONE';
@@ -80,6 +110,13 @@ export async function markSealed(
 
 export async function isSealed(board: Board, batch: string, page: number): Promise<boolean> {
   return (await board.client.getbit(board.keys.sealed(batch), page)) === 1;
+}
+
+/** The sealed ones of a batch's pages, in order. */
+export async function sealedPages(board: Board, batch: string, pages: number): Promise<number[]> {
+  const bits = await board.client.getBuffer(board.keys.sealed(batch));
+  const isSet = (page: number): boolean => (((bits?.[page >> 3] ?? 0) >> (7 - (page & 7))) & 1) === 1;
+  return Array.from({ length: pages }, (_, page) => page).filter(isSet);
 }
 
 /** Places of fed documents of a page that have neither a result nor a job: what a sweep feeds again. */
@@ -103,7 +140,7 @@ export async function dropPage(board: Board, batch: string, page: number): Promi
   const { keys, client } = board;
   const member = pageMember(batch, page);
   await Promise.all([
-    client.del(keys.page(batch, page)),
+    client.del(keys.page(batch, page), keys.times(batch, page)),
     client.hdel(keys.inHand, member),
     client.srem(keys.full, member),
   ]);

@@ -1,4 +1,4 @@
-import type { DocumentJob, Result } from '@spillway/core';
+import { writeTimes, type DocumentJob, type Result } from '@spillway/core';
 import type { Board } from './board.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
@@ -24,8 +24,17 @@ export async function settle(board: Board, where: DocumentPlace, result: Result)
       keys.page(where.batch, where.page),
       keys.inHand,
       keys.full,
+      keys.times(where.batch, where.page),
     ],
-    [where.page, where.place, encodeResult(result), pageMember(where.batch, where.page), keys.wake, ...counts.flat()],
+    [
+      where.page,
+      where.place,
+      encodeResult(result),
+      pageMember(where.batch, where.page),
+      keys.wake,
+      writeTimes(result.times),
+      ...counts.flat(),
+    ],
   )) as Settled;
 }
 

@@ -2,6 +2,7 @@ import type { Configuration } from '@spillway/core';
 import type { Board } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
+import type { Accounts } from './batches/account.ts';
 import type { DirectTiers } from './direct/tiers.ts';
 import type { Records } from './records.ts';
 import type { Tenants } from './tenants.ts';
@@ -12,6 +13,7 @@ export type Api = {
   readonly board: Board;
   readonly records: Records;
   readonly tenants: Tenants;
+  readonly accounts: Accounts;
   readonly log: Log;
   readonly configuration: Configuration;
   readonly configuredAtMs: number;

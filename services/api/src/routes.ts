@@ -5,6 +5,7 @@ import { cancelBatch } from './batches/cancel.ts';
 import { createBatch } from './batches/create.ts';
 import { batchesQuery, listBatches } from './batches/list.ts';
 import { orderBody } from './batches/order.ts';
+import { showReport } from './batches/report.ts';
 import { resultsQuery, sendResults } from './batches/results.ts';
 import { retryBatch, retryBody } from './batches/retry.ts';
 import { showBatch } from './batches/show.ts';
@@ -26,6 +27,7 @@ import {
   pageOf,
   resultsPage,
 } from './schemas/objects.ts';
+import { batchReport } from './schemas/report.ts';
 
 const IDEMPOTENT = ['Idempotency-Key'] as const;
 /** An inline input, and the rest of the body. */
@@ -130,6 +132,13 @@ function batchRoutes(api: Api): readonly Route[] {
       errors: [409, 415, 429],
       limitMs: null,
       answer: ({ caller, id, ...asked }) => retryBatch(api, caller, { id, ...bodyOf(asked) }),
+    }),
+    jsonRoute({
+      method: 'GET',
+      url: '/batches/:id/report',
+      summary: 'What each tier did, what it cost, and what the sequential wait cost; also while the batch is in work',
+      output: batchReport,
+      answer: ({ tenant, id }) => showReport(api, tenant, id),
     }),
     streamRoute({
       method: 'GET',

@@ -3,6 +3,7 @@ import { listenError, SetupError, type Life } from '@spillway/runtime';
 import { openStorage, StorageError, type Storage } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
 import type { ApiConfig } from './config.ts';
+import { Accounts } from './batches/account.ts';
 import { DirectTiers } from './direct/tiers.ts';
 import { KeyRing } from './keys/ring.ts';
 import { Records } from './records.ts';
@@ -28,6 +29,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
       board,
       records: new Records(storage),
       tenants: new Tenants(storage),
+      accounts: new Accounts(),
       log,
       configuration: config.configuration,
       configuredAtMs: config.configuredAtMs,

@@ -7,6 +7,7 @@ import {
   NO_COUNTS,
   RECORDS,
   resultFileId,
+  Waits,
   type EndingRecord,
   type FinalRecord,
   type LineError,
@@ -157,6 +158,8 @@ async function writeEnd(
   const { id } = manifest;
   const endedAtMs = Math.max(await redisNowMs(desk.board), ending.endedAtMs);
   const sums = footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS);
+  const waits = new Waits();
+  for (const footer of footers) waits.merge(Waits.read(footer.waits));
   const bytes = (part: 'outputBytes' | 'errorBytes'): number => footers.reduce((sum, footer) => sum + footer[part], 0);
   const outputFileId = await writeFile(desk, manifest, 'output', bytes('outputBytes'), endedAtMs);
   const errorFileId = await writeFile(desk, manifest, 'error', bytes('errorBytes'), endedAtMs);
@@ -166,6 +169,7 @@ async function writeEnd(
     total: plan?.total ?? 0,
     model: plan?.model ?? null,
     counts: sums,
+    waits: waits.write(),
     inProgressAtMs: plan?.validatedAtMs ?? null,
     closedAtMs: ending.endedAtMs,
     endedAtMs,

@@ -121,6 +121,8 @@ export async function addDocuments(
       deadlineMs: plan.manifest.expiresAtMs,
       tries: 0,
       waitingSinceMs: now,
+      attempts: [],
+      handedOverAtMs: null,
       draft: null,
     };
     const queue = draftQueue(plan, document.cascade);

@@ -1,6 +1,7 @@
 import {
   addCounts,
   KEYS,
+  LIMITS,
   MAX_USD_REACHED,
   NO_COUNTS,
   readFooter,
@@ -15,13 +16,14 @@ import {
   type PageFooter,
   type PageLine,
   type PagePlan,
+  type Waits,
 } from '@spillway/core';
 import { dropPage, fullPages, jobIds, markSealed, readPage } from '@spillway/redis';
 import { apart, type BatchPlan, type Desk } from './desk.ts';
 import { readDocuments } from './input.ts';
 
 /** The end of a page object that surely holds its footer. */
-const FOOTER_BYTES = 8 * 1024;
+const FOOTER_BYTES = LIMITS.footerBytes;
 
 /** Seals every page whose documents are all settled; true when there was one. */
 export async function sealFullPages(desk: Desk): Promise<boolean> {
@@ -50,7 +52,7 @@ async function sealFull(desk: Desk, plan: BatchPlan, page: number): Promise<bool
   const results = await readPage(desk.board, batch, page);
   const lines = at.documents === results.lines.size ? inOrder(at, results.lines) : null;
   const footer =
-    lines === null ? await storedFooter(desk, batch, page) : await write(desk, batch, page, lines, results.counts);
+    lines === null ? await storedFooter(desk, batch, page) : await write(desk, batch, page, { ...results, lines });
   if (footer === null) return false;
   if ((await markSealed(desk.board, batch, footer)) === 'GONE') await dropPage(desk.board, batch, page);
   return true;
@@ -87,7 +89,8 @@ export async function sealUnfinished(
     .filter((place) => !results.lines.has(place));
   const drafts =
     ending.outcome === 'expired' ? await waitingDrafts(desk, plan, at, missing) : new Map<number, DocumentJob>();
-  let counts: Counts = results.counts;
+  let { counts } = results;
+  const { waits } = results;
   const lines = documents.map((document, place): PageLine => {
     const settled = results.lines.get(place);
     if (settled !== undefined) return settled;
@@ -95,11 +98,12 @@ export async function sealUnfinished(
     if (job?.draft?.answer) {
       const result = uncertifiedDraft(job, job.draft, job.draft.answer);
       counts = addCounts(counts, result.counts);
+      waits.add(result.times);
       return result.line;
     }
     return unfinishedLine(batch, at.first + place, document.customId, unfinishedOf(ending));
   });
-  const footer = await write(desk, batch, page, lines, counts);
+  const footer = await write(desk, batch, page, { lines, counts, waits });
   await markSealed(desk.board, batch, footer);
   const ids = jobIds(batch, at.first, missing);
   for (const tier of plan.tiers) await desk.queues.drop(tier, ids);
@@ -150,11 +154,10 @@ async function write(
   desk: Desk,
   batch: string,
   page: number,
-  lines: readonly PageLine[],
-  counts: Counts,
+  { lines, counts, waits }: { lines: readonly PageLine[]; counts: Counts; waits: Waits },
 ): Promise<PageFooter> {
   const key = KEYS.page(batch, page);
-  const written = writePage(page, lines, addCounts(NO_COUNTS, counts));
+  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), waits: waits.write() });
   if ((await desk.storage.create(key, written.bytes)) === 'created') return written.footer;
   const object = await desk.storage.read(key);
   const footer = object === null ? null : verifyPage(object);

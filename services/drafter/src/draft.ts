@@ -1,10 +1,11 @@
 import {
+  afterFailure,
+  attemptsWith,
   judge,
   resultOf,
   route,
   SIGNALS,
   type AcceptedDraft,
-  type Answer,
   type Decision,
   type DocumentJob,
   type Draft,
@@ -28,18 +29,28 @@ export async function draft(desk: DraftDesk, job: DocumentJob, attempt: Attempt)
     case 'stopped':
       return asked.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'again', afterMs: 1_000 };
     case 'again': {
-      const changed = { ...job, tries: asked.tries, waitingSinceMs: asked.endedAtMs };
+      const changed = afterFailure(job, asked.tries, asked, asked.error.message);
       return { kind: 'again', afterMs: asked.afterMs, job: changed };
     }
     case 'rejected':
-      return await escalate(desk, job, unjudged(job, asked, 'drafter_rejected', null), attempt);
+      return await escalate(
+        desk,
+        job,
+        unjudged(job, asked, 'drafter_rejected', `status ${asked.answer.status}`),
+        attempt,
+      );
     case 'exhausted':
-      return await escalate(desk, job, unjudged(job, asked, 'draft_failed', null), attempt);
+      return await escalate(desk, job, unjudged(job, asked, 'draft_failed', asked.error.message), attempt);
     case 'answered': {
       const decision = decide(job, asked);
       if (decision.kind === 'accept') return await accept(desk, job, decision, asked, attempt);
       const { confidence, score, reason } = decision;
-      return await escalate(desk, job, { ...unjudged(job, asked, reason, asked.answer), confidence, score }, attempt);
+      return await escalate(
+        desk,
+        job,
+        { ...unjudged(job, asked, reason, null), answer: asked.answer, confidence, score },
+        attempt,
+      );
     }
   }
 }
@@ -53,9 +64,11 @@ function decide(job: DocumentJob, asked: Answered): Decision {
 
 type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
 
-function unjudged(job: DocumentJob, span: Span, reason: EscalationReason, answer: Answer | null): Draft {
+function unjudged(job: DocumentJob, span: Span, reason: EscalationReason, error: string | null): Draft {
   const { startedAtMs, endedAtMs } = span;
-  return { model: job.rules.drafter, answer, score: null, confidence: null, reason, startedAtMs, endedAtMs };
+  const attempts = attemptsWith(job, span, error);
+  const none = { answer: null, score: null, confidence: null };
+  return { model: job.rules.drafter, ...none, reason, attempts, startedAtMs, endedAtMs };
 }
 
 async function accept(
@@ -67,7 +80,9 @@ async function accept(
 ): Promise<Verdict> {
   const { startedAtMs, endedAtMs, answer } = asked;
   const { score, confidence } = decision;
-  const accepted: AcceptedDraft = { model: job.rules.drafter, answer, score, confidence, startedAtMs, endedAtMs };
+  const attempts = attemptsWith(job, asked, null);
+  const model = job.rules.drafter;
+  const accepted: AcceptedDraft = { model, answer, score, confidence, attempts, startedAtMs, endedAtMs };
   const result = resultOf(job, { kind: 'accepted', draft: accepted });
   const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.signal);
   return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };

@@ -1,4 +1,4 @@
-import { resultOf, type DocumentJob, type Ending } from '@spillway/core';
+import { afterFailure, resultOf, type DocumentJob, type Ending } from '@spillway/core';
 import type { ModelTier } from '@spillway/models';
 import { settle, untilAnswered, type Attempt, type Board, type Verdict } from '@spillway/redis';
 
@@ -14,7 +14,7 @@ export async function answer(desk: ExpertDesk, job: DocumentJob, attempt: Attemp
     case 'stopped':
       return asked.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'again', afterMs: 1_000 };
     case 'again': {
-      const changed = { ...job, tries: asked.tries, waitingSinceMs: asked.endedAtMs };
+      const changed = afterFailure(job, asked.tries, asked, asked.error.message);
       return { kind: 'again', afterMs: asked.afterMs, job: changed };
     }
     case 'answered':

@@ -1,5 +1,5 @@
 -- A page stands in storage: drops it here, leaving one bit. Its footer's counts replace those of its results.
--- KEYS: batch, sealed, page, in-hand, full   ARGV: page, member, wake channel, counter, sum, ...
+-- KEYS: batch, sealed, page, in-hand, full, times   ARGV: page, member, wake channel, counter, sum, ...
 -- Returns: SEALED | ALREADY | GONE
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'GONE' end
 local first = redis.call('SETBIT', KEYS[2], ARGV[1], 1) == 0
@@ -10,7 +10,7 @@ if first then
     redis.call('HINCRBY', KEYS[1], ARGV[i], tonumber(ARGV[i + 1]) - counted)
   end
 end
-redis.call('DEL', KEYS[3])
+redis.call('DEL', KEYS[3], KEYS[6])
 redis.call('HDEL', KEYS[4], ARGV[2])
 redis.call('SREM', KEYS[5], ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[2])

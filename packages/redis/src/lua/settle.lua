@@ -1,6 +1,6 @@
 -- Records a document's only result: the first one wins. Counts it in the same step.
--- KEYS: epoch, batch, sealed, page, in-hand, full
--- ARGV: page, place, result, member, wake channel, counter, increment, ...
+-- KEYS: epoch, batch, sealed, page, in-hand, full, times
+-- ARGV: page, place, result, member, wake channel, times, counter, increment, ...
 -- Returns: WROTE | ALREADY (settled, or its page sealed) | CLOSED (batch ending or gone, or page not begun again) | RECOVERING
 if recovering(KEYS[1]) then return 'RECOVERING' end
 if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return 'CLOSED' end
@@ -8,8 +8,9 @@ if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'ALREADY' end
 local size = redis.call('HGET', KEYS[4], '#size')
 if not size then return 'CLOSED' end
 if redis.call('HSETNX', KEYS[4], ARGV[2], ARGV[3]) == 0 then return 'ALREADY' end
+redis.call('HSET', KEYS[7], ARGV[2], ARGV[6])
 redis.call('HINCRBY', KEYS[5], ARGV[4], #ARGV[3])
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
   redis.call('HINCRBY', KEYS[4], '#' .. ARGV[i], ARGV[i + 1])
 end

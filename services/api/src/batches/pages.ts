@@ -1,9 +1,7 @@
-import { KEYS, LineSplitter, readFooter, resultLineId, type Validated } from '@spillway/core';
+import { KEYS, LineSplitter, resultLineId, type Validated } from '@spillway/core';
 import type { Api } from '../api.ts';
+import { footerOf } from './account.ts';
 import { streamPieces, type Piece } from '../files/pieces.ts';
-
-/** The end of a page object that surely holds its footer. */
-const FOOTER_BYTES = 8 * 1024;
 
 /** A settled document: its index in the batch and its line, without the line's end. */
 export type SettledLine = { readonly document: number; readonly part: 'output' | 'error'; readonly bytes: Buffer };
@@ -21,11 +19,8 @@ export type SealedPage = {
 export async function sealedPage(api: Api, batch: string, plan: Validated, page: number): Promise<SealedPage | null> {
   const [first, documents] = plan.pages[page] ?? [0, 0];
   const key = KEYS.page(batch, page);
-  const size = await api.storage.size(key);
-  if (size === null) return null;
-  const end = await api.storage.read(key, { start: Math.max(0, size - FOOTER_BYTES), end: size });
-  const footer = end === null ? null : readFooter(end);
-  if (footer === null) throw new Error(`The page ${key} in storage has no footer`);
+  const footer = await footerOf(api, batch, page);
+  if (footer === null) return null;
   const { outputBytes, errorBytes } = footer;
   return {
     batch,

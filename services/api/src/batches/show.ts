@@ -1,4 +1,4 @@
-import { endedBatch, liveBatch, NO_COUNTS, type BatchObject, type Manifest, type Progress } from '@spillway/core';
+import { endedBatch, liveBatch, type BatchObject, type Manifest, type Progress } from '@spillway/core';
 import type { Api } from '../api.ts';
 import { readLive } from './live.ts';
 
@@ -14,12 +14,14 @@ export async function describeBatch(api: Api, manifest: Manifest): Promise<Batch
   const final = await api.records.final(manifest.id);
   if (final !== null) return endedBatch(manifest, final);
   if (live.kind === 'live') return liveBatch(manifest, live.state);
-  return liveBatch(manifest, await storedProgress(api, manifest.id));
+  return liveBatch(manifest, await storedProgress(api, manifest));
 }
 
 /** How far storage knows a batch to be. What was settled since the last page was sealed is only in Redis. */
-async function storedProgress(api: Api, id: string): Promise<Progress> {
+async function storedProgress(api: Api, manifest: Manifest): Promise<Progress> {
+  const { id } = manifest;
   const [validated, ending] = await Promise.all([api.records.validated(id), api.records.ending(id)]);
+  const { counts } = await api.accounts.read(api, manifest);
   return {
     phase: ending !== null ? 'closed' : validated !== null ? 'open' : 'validating',
     outcome: ending?.outcome ?? null,
@@ -28,7 +30,7 @@ async function storedProgress(api: Api, id: string): Promise<Progress> {
     fed: 0,
     pages: validated?.pages.length ?? 0,
     sealedPages: 0,
-    counts: NO_COUNTS,
+    counts,
     inProgressAtMs: validated?.validatedAtMs ?? null,
     closedAtMs: ending?.endedAtMs ?? null,
   };

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  afterFailure,
+  attemptsWith,
   ENDPOINTS,
+  escalatedJob,
   isJsonObject,
   JOB_VERSION,
   judge,
@@ -62,13 +65,19 @@ export class DirectAnswers {
 
   async #ask(job: DocumentJob, signal: AbortSignal): Promise<{ job: DocumentJob; ending: Ending }> {
     const { rules, endpoint, body } = job;
-    const drafted = await askUntil(this.#api.direct.tier('draft', rules.drafter), job, signal);
+    const { asked: drafted, job: drafting } = await askUntil(
+      this.#api.direct.tier('draft', rules.drafter),
+      job,
+      signal,
+    );
     const { startedAtMs, endedAtMs } = drafted;
-    const span = { model: rules.drafter, startedAtMs, endedAtMs };
+    const attempts = attemptsWith(drafting, drafted, drafted.kind === 'answered' ? null : drafted.kind);
+    const span = { model: rules.drafter, attempts, startedAtMs, endedAtMs };
     const escalate = async (draft: Omit<Draft, keyof typeof span>) => {
-      const escalated = { ...job, draft: { ...span, ...draft }, tries: 0, waitingSinceMs: Date.now() };
-      const asked = await askUntil(this.#api.direct.tier('expert', rules.expert), escalated, signal);
-      return { job: escalated, ending: endingOf(asked) };
+      const escalated = escalatedJob(drafting, { ...span, ...draft }, Date.now());
+      const tier = this.#api.direct.tier('expert', rules.expert);
+      const { asked, job: answering } = await askUntil(tier, escalated, signal);
+      return { job: answering, ending: endingOf(asked) };
     };
     const unjudged = (reason: EscalationReason) => escalate({ answer: null, score: null, confidence: null, reason });
     if (drafted.kind === 'rejected') return await unjudged('drafter_rejected');
@@ -101,7 +110,11 @@ export class DirectAnswers {
 type Answered = Extract<Asked, { kind: 'answered' | 'rejected' | 'exhausted' }>;
 
 /** Asks until there is an answer or no try is left; a server that is down or full is told to the client. */
-async function askUntil(tier: ModelTier, first: DocumentJob, signal: AbortSignal): Promise<Answered> {
+async function askUntil(
+  tier: ModelTier,
+  first: DocumentJob,
+  signal: AbortSignal,
+): Promise<{ asked: Answered; job: DocumentJob }> {
   for (let job = first; ;) {
     const asked = await tier.ask(job, { signal, topLogprobs: SIGNALS[job.rules.signal].topLogprobs, stalls: 0 });
     if (asked.kind === 'gate') {
@@ -109,9 +122,9 @@ async function askUntil(tier: ModelTier, first: DocumentJob, signal: AbortSignal
     }
     if (asked.kind === 'stopped')
       throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
-    if (asked.kind !== 'again') return asked;
+    if (asked.kind !== 'again') return { asked, job };
     await delay(asked.afterMs, undefined, { signal }).catch(() => undefined);
-    job = { ...job, tries: asked.tries };
+    job = afterFailure(job, asked.tries, asked, asked.error.message);
   }
 }
 
@@ -160,6 +173,8 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
     deadlineMs: now + LIMITS.directAnswerMs,
     tries: 0,
     waitingSinceMs: now,
+    attempts: [],
+    handedOverAtMs: null,
     draft: null,
   };
 }

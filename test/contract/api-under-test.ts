@@ -149,6 +149,7 @@ function lifeOf(log: Life['log']): { life: Life; started: Promise<string>; stop:
     log,
     signal: stopping.signal,
     defer: (step) => void steps.push(step),
+    allow: () => undefined,
     ready: ({ address }) => ready.resolve(String(address)),
     fail: (error) => ready.reject(error instanceof Error ? error : new Error(String(error))),
   };

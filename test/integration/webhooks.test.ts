@@ -117,3 +117,17 @@ test('a webhook that is not taken is sent again, through a killed dispatcher and
   await unmarked(system, later.id);
   assert.equal(receiver.for(id, '/all').length + receiver.for(id, '/stuck').length, count);
 });
+
+test('a batch whose records cannot be read holds up no other webhook', async () => {
+  await using receiver = new Receiver();
+  await using system = await start(await receiver.listen());
+  await using storage = await openStorage(`file://${system.directory}/data`);
+  const hurt = `batch_${'0'.repeat(32)}`;
+  await storage.create(KEYS.manifest(hurt), Buffer.from('{"v":1,'));
+  await storage.create(KEYS.hookMark(hurt), Buffer.from('{}'));
+  const dispatcher = system.services.find(({ name }) => name === 'dispatcher');
+  await dispatcher?.waitFor(({ step, batch }) => step === 'webhooks' && batch === hurt);
+  const { id } = await system.submit(['a']);
+  await system.settled(id);
+  await until(async () => receiver.for(id, '/all').length === 1);
+});

@@ -14,6 +14,7 @@ export * from './job.ts';
 export * from './json.ts';
 export * from './limits.ts';
 export * from './lines.ts';
+export * from './lru.ts';
 export * from './pages.ts';
 export * from './records.ts';
 export * from './report.ts';

@@ -41,6 +41,8 @@ export const LIMITS = {
   /** Feeding stops and creating is refused before Redis itself refuses to write. */
   feedMemoryShare: 0.6,
   createMemoryShare: 0.7,
+  /** What is in hand grows by its results and drafts, about as much again; and Redis needs some for itself. */
+  filledMemoryShare: 0.8,
   /** An answer at once; the SDKs themselves give up after ten minutes. */
   directAnswerMs: 600_000,
   /** Bytes go no sooner than this after their file was deleted or has expired: readers may be in mid-download. */

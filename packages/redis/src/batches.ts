@@ -1,10 +1,13 @@
 import { COUNTERS, type Counts, type Outcome, type Phase, type Progress } from '@spillway/core';
 import type { Board } from './board.ts';
 import type { Recovery } from './epoch.ts';
+import { pageMember } from './keys.ts';
+import { pagesInHand } from './pages.ts';
 import { Script } from './script.ts';
 
 const admitScript = new Script('admit');
 const restoreScript = new Script('restore');
+const leaveOutScript = new Script('leave_out');
 const openScript = new Script('open');
 const closeScript = new Script('close');
 
@@ -81,6 +84,19 @@ export async function restore(
   const names = [keys.recovery, keys.batch(id), keys.batches];
   const answer = await restoreScript.run(client, names, [recovery.token, id, phase, ...ending, ...facts]);
   return answer as 'RESTORED' | 'STALE';
+}
+
+/** Takes a batch out of work that a recovery cannot read, with its open pages, so that it can be recovered whole later. */
+export async function leaveOut(board: Board, recovery: Recovery, id: string): Promise<'LEFT_OUT' | 'STALE'> {
+  const { keys, client } = board;
+  const held = (await pagesInHand(board)).filter(({ batch }) => batch === id);
+  const pages = held.flatMap(({ page }) => [keys.page(id, page), keys.times(id, page)]);
+  const answer = await leaveOutScript.run(
+    client,
+    [keys.recovery, keys.batches, keys.inHand, keys.full, keys.batch(id), keys.sealed(id), ...pages],
+    [recovery.token, id, ...held.map(({ page }) => pageMember(id, page))],
+  );
+  return answer as 'LEFT_OUT' | 'STALE';
 }
 
 /** Everything Redis knows of a batch, or null. */

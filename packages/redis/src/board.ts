@@ -80,11 +80,18 @@ export function fields(info: string): Map<string, string> {
   );
 }
 
+/** What Redis uses and may; `maxBytes` is 0 when there is no bound. */
+export type MemoryUse = { readonly usedBytes: number; readonly maxBytes: number };
+
+export async function memoryUse(board: Board): Promise<MemoryUse> {
+  const memory = fields(await board.client.info('memory'));
+  return { usedBytes: Number(memory.get('used_memory') ?? 0), maxBytes: Number(memory.get('maxmemory') ?? 0) };
+}
+
 /** The share of `maxmemory` in use; 0 when there is no bound. */
 export async function memoryShare(board: Board): Promise<number> {
-  const memory = fields(await board.client.info('memory'));
-  const most = Number(memory.get('maxmemory') ?? 0);
-  return most === 0 ? 0 : Number(memory.get('used_memory') ?? 0) / most;
+  const { usedBytes, maxBytes } = await memoryUse(board);
+  return maxBytes === 0 ? 0 : usedBytes / maxBytes;
 }
 
 /** Redis' clock in Unix milliseconds: the one clock that all processes share. */

@@ -1,6 +1,7 @@
 import { fields, type Board } from './board.ts';
 import { Script } from './script.ts';
 
+const beginScript = new Script('begin_recovery');
 const recoveredScript = new Script('recovered');
 
 /** Longer than reading the records of a hundred thousand batches takes; a dead leader's token goes by itself. */
@@ -18,8 +19,13 @@ export async function isRecovering(board: Board): Promise<boolean> {
 /** Begins a recovery; one that another dispatcher began can no longer write. */
 export async function beginRecovery(board: Board, token: string): Promise<Recovery> {
   const runId = await runIdOf(board);
-  await board.client.set(board.keys.recovery, token, 'PX', RECOVERY_LIMIT_MS);
+  await beginScript.run(board.client, [board.keys.recovery], [token, RECOVERY_LIMIT_MS]);
   return { token, runId };
+}
+
+/** Whether this recovery still is the one going on. */
+export async function isCurrent(board: Board, recovery: Recovery): Promise<boolean> {
+  return (await board.client.get(board.keys.recovery)) === recovery.token;
 }
 
 /** Ends a recovery; false when Redis was lost once more meanwhile, or another recovery took over. */

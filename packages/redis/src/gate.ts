@@ -12,10 +12,12 @@ export async function closeGate(
   waitMs: number,
   reason: string,
 ): Promise<void> {
-  const gate: ClosedGate = { untilMs: Date.now() + waitMs, reason };
+  // Redis takes whole milliseconds only.
+  const wholeMs = Math.max(1, Math.ceil(waitMs));
+  const gate: ClosedGate = { untilMs: Date.now() + wholeMs, reason };
   await Promise.all([
-    queues.of(queue).rateLimit(waitMs),
-    board.client.set(board.keys.gate(queue), JSON.stringify(gate), 'PX', Math.ceil(waitMs)),
+    queues.of(queue).rateLimit(wholeMs),
+    board.client.set(board.keys.gate(queue), JSON.stringify(gate), 'PX', wholeMs),
   ]);
 }
 

@@ -1,6 +1,14 @@
 export { shownAddress } from './address.ts';
 export * from './batches.ts';
-export { memoryShare, openBoard, redisNowMs, type Board, type BoardOptions } from './board.ts';
+export {
+  memoryShare,
+  memoryUse,
+  openBoard,
+  redisNowMs,
+  type Board,
+  type BoardOptions,
+  type MemoryUse,
+} from './board.ts';
 export * from './epoch.ts';
 export { readGate, type ClosedGate } from './gate.ts';
 export * from './handoff.ts';

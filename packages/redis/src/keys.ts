@@ -61,13 +61,17 @@ export class Keys {
   gate(queue: string): string {
     return `${this.prefix}:gate:${queue}`;
   }
-  /** BullMQ's own set of a queue's waiting jobs, by priority. */
-  prioritized(queue: string): string {
-    return `${this.prefix}:${queue}:prioritized`;
-  }
   /** BullMQ's own key of a queue, without its last part. */
   queue(queue: string): string {
     return `${this.prefix}:${queue}`;
+  }
+  /** What taking tags reads of a queue: its flows, and BullMQ's own jobs that wait, are due later, are worked on. */
+  tags(queue: string): string[] {
+    return [this.turns(queue), ...['prioritized', 'delayed', 'active'].map((part) => `${this.queue(queue)}:${part}`)];
+  }
+  /** Before the ids of a queue's jobs. */
+  jobs(queue: string): string {
+    return `${this.queue(queue)}:`;
   }
 }
 

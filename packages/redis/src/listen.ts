@@ -4,30 +4,36 @@ import { connectRedis } from './address.ts';
 import type { Board } from './board.ts';
 
 /** Calls `wake` when something changed that a dispatcher waits for. A missed message costs one poll. */
-export async function listenForWork(board: Board, wake: Wake): Promise<AsyncDisposable> {
-  return subscribe(board, board.keys.wake, () => wake.call());
+export async function listenForWork(board: Board, wake: Wake, signal: AbortSignal): Promise<AsyncDisposable> {
+  return subscribe(board, board.keys.wake, () => wake.call(), signal);
 }
 
 /** Tells when a batch stops taking results, so that calls for it can be given up. A missed message costs those calls. */
 export async function listenForClosed(
   board: Board,
   onClosed: (batch: string, outcome: Outcome) => void,
+  signal: AbortSignal,
 ): Promise<AsyncDisposable> {
-  return subscribe(board, board.keys.closed, (message) => {
+  const onMessage = (message: string): void => {
     const [batch = '', outcome = 'cancelled'] = message.split(' ');
     onClosed(batch, outcome as Outcome);
-  });
+  };
+  return subscribe(board, board.keys.closed, onMessage, signal);
 }
 
 async function subscribe(
   board: Board,
   channel: string,
   onMessage: (message: string) => void,
+  signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   const client = connectRedis(board.address, 'wait');
+  // Without Redis the subscription waits; whoever is told to stop does not.
+  const stop = (): void => client.disconnect();
+  signal.addEventListener('abort', stop, { once: true });
   // ioredis connects and subscribes again by itself; what it meets meanwhile shows in the other connections' errors.
   client.on('error', () => undefined);
   client.on('message', (_channel: string, message: string) => onMessage(message));
-  await client.subscribe(channel);
+  await client.subscribe(channel).finally(() => signal.removeEventListener('abort', stop));
   return { [Symbol.asyncDispose]: async () => client.disconnect() };
 }

@@ -4,24 +4,30 @@ import { pause } from '@spillway/runtime';
 const FIRST_MS = 50;
 const MOST_MS = 2_000;
 
+/** What Redis says when it cannot take a write now, and will be able to. */
+const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|MISCONF|OOM|UNBLOCKED)\b/;
+
 /**
  * Writes what must not be lost: keeps it and tries again while Redis is away or recovering. Ends without an answer only
- * when the process stops.
+ * when `stopping` is aborted: then the process must end. An error that will not pass is thrown.
  */
 export async function untilAnswered<Answer extends string>(
   write: () => Promise<Answer>,
-  signal: AbortSignal,
+  stopping: AbortSignal,
 ): Promise<Exclude<Answer, 'RECOVERING'> | 'STOPPED'> {
-  const stops = (): boolean => signal.aborted && signal.reason === 'shutdown';
   for (let waitMs = FIRST_MS; ; waitMs = Math.min(waitMs * 2, MOST_MS)) {
-    const answer = await write().catch(() => 'RECOVERING' as Answer);
+    const answer = await write().catch((error: unknown) => {
+      if (passes(error)) return 'RECOVERING' as Answer;
+      throw error;
+    });
     if (answer !== 'RECOVERING') return answer as Exclude<Answer, 'RECOVERING'>;
-    if (stops()) return 'STOPPED';
-    await pause(waitMs, patient(signal));
+    if (stopping.aborted) return 'STOPPED';
+    await pause(waitMs, stopping);
   }
 }
 
-/** A batch that closes does not end the waiting: its result is still to be offered. */
-function patient(signal: AbortSignal): AbortSignal {
-  return signal.aborted ? new AbortController().signal : signal;
+/** Whether an error is about the connection to Redis or its state, and not about what was asked. */
+function passes(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return false;
+  return error.name !== 'ReplyError' || PASSING.test(error.message);
 }

@@ -6,7 +6,7 @@ import { Script } from './script.ts';
 /** `addBulk` holds its pipeline in memory: 50,000 jobs in one call cost 535 MB. */
 const CHUNK = 500;
 
-const turnsScript = new Script('turns');
+const turnsScript = new Script('turns', 'move_down', 'fair');
 
 /** BullMQ carries, it never decides: it may try without end, and what is finished goes at once. */
 const JOB_OPTIONS = {
@@ -45,8 +45,8 @@ export class Queues implements AsyncDisposable {
   /** Takes consecutive start tags in a queue for documents of one batch. */
   async turns(name: string, batch: string, documents: number): Promise<number> {
     const { keys, client } = this.#board;
-    const named = [keys.turns(name), keys.prioritized(name)];
-    return (await turnsScript.run(client, named, [batch, documents, LIMITS.queuePriority])) as number;
+    const args = [batch, documents, LIMITS.queuePriority, keys.jobs(name)];
+    return (await turnsScript.run(client, keys.tags(name), args)) as number;
   }
 
   /** Adds documents to a queue under their deterministic ids; one that has a job there keeps it. */

@@ -9,8 +9,9 @@ export class Script {
   readonly #text: string;
   readonly #hash: string;
 
-  constructor(name: string) {
-    this.#text = `${source('epoch')}${source(name)}`;
+  /** `also` names files of functions that the script uses. */
+  constructor(name: string, ...also: readonly string[]) {
+    this.#text = ['epoch', ...also, name].map(source).join('');
     this.#hash = createHash('sha1').update(this.#text).digest('hex');
   }
 

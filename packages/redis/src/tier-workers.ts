@@ -1,4 +1,4 @@
-import { tierQueue, type Role } from '@spillway/core';
+import { tierQueue, type Outcome, type Role } from '@spillway/core';
 import { serveHealth, type Health, type Life, type ServedModel, type WorkerConfig } from '@spillway/runtime';
 import { openBoard, type Board } from './board.ts';
 import { listenForClosed } from './listen.ts';
@@ -36,6 +36,7 @@ export async function runTierWorkers(
   });
   const workers = new TierWorkers(board, queues, duties, config, life);
   await workers.start();
+  life.allow(config.drainMs);
   life.defer(() => workers[Symbol.asyncDispose]());
   if (config.healthPort !== null) {
     const health = await serveHealth(config.host, config.healthPort, {
@@ -54,6 +55,7 @@ class TierWorkers implements AsyncDisposable {
   readonly #duties: readonly TierDuty[];
   readonly #workers: readonly TierWorker[];
   readonly #drainMs: number;
+  readonly #life: Life;
   #listening: AsyncDisposable | null = null;
 
   constructor(board: Board, queues: Queues, duties: readonly TierDuty[], options: TierWorkersOptions, life: Life) {
@@ -61,6 +63,7 @@ class TierWorkers implements AsyncDisposable {
     this.#queues = queues;
     this.#duties = duties;
     this.#drainMs = options.drainMs;
+    this.#life = life;
     this.#workers = duties.map(
       ({ queue, concurrency, handler }) =>
         new TierWorker(board, queues, { queue, concurrency, lockMs: options.lockMs, log: life.log }, handler),
@@ -68,9 +71,10 @@ class TierWorkers implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#listening = await listenForClosed(this.#board, (batch, outcome) => {
+    const abandon = (batch: string, outcome: Outcome): void => {
       for (const worker of this.#workers) worker.abandon(batch, outcome === 'expired' ? 'expired' : 'cancelled');
-    });
+    };
+    this.#listening = await listenForClosed(this.#board, abandon, this.#life.signal);
     for (const worker of this.#workers) worker.start();
   }
 

@@ -22,8 +22,10 @@ export type Verdict =
 
 /** What a handler gets with a job. */
 export type Attempt = {
-  /** Aborted with a StopReason. */
+  /** Aborted with a StopReason when the call is to be given up. */
   readonly signal: AbortSignal;
+  /** Aborted when the process must end now, whatever waits. */
+  readonly stopping: AbortSignal;
   /** How often a worker vanished while it held this job. */
   readonly stalls: number;
   /** Writes the job as changed, so that whoever gets it next goes on from there. */
@@ -51,7 +53,10 @@ export class TierWorker {
   readonly #running = new Map<string, Running>();
   readonly #worker: Worker;
   #idle = Promise.withResolvers<void>();
-  #stopping = false;
+  /** No more jobs are begun. */
+  #draining = false;
+  /** What is still in hand is given up. */
+  readonly #stop = new AbortController();
   #pickedUpAtMs = Date.now();
 
   constructor(board: Board, queues: Queues, options: TierWorkerOptions, handler: Handler) {
@@ -96,11 +101,12 @@ export class TierWorker {
 
   /** Takes no more jobs, lets those in hand finish for `drainMs`, then puts the rest back. */
   async stop(drainMs: number): Promise<void> {
-    this.#stopping = true;
+    this.#draining = true;
     await this.#worker.pause(true);
     const limit = new AbortController();
     if (this.#running.size > 0) await Promise.race([this.#idle.promise, pause(drainMs, limit.signal)]);
     limit.abort();
+    this.#stop.abort('shutdown' satisfies StopReason);
     for (const running of this.#running.values()) running.abort.abort('shutdown' satisfies StopReason);
     await this.#worker.close();
   }
@@ -115,12 +121,15 @@ export class TierWorker {
     // The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them.
     if (state === 'CLOSED' && data.draft !== null) await this.#later(job, token, 10_000);
     if (state !== 'GO') return;
+    // Taken up while the process was told to stop: somebody else's.
+    if (this.#draining) await this.#putBack(job, token);
     const running: Running = { batch: data.batch, abort: new AbortController() };
     this.#running.set(id, running);
     const startedAtMs = Date.now();
     try {
       const verdict = await this.#handler(data, {
         signal: running.abort.signal,
+        stopping: this.#stop.signal,
         stalls: job.stalledCounter,
         save: (changed) => job.updateData(changed),
       });
@@ -129,7 +138,7 @@ export class TierWorker {
       await this.#obey(verdict, job, token);
     } finally {
       this.#running.delete(id);
-      if (this.#stopping && this.#running.size === 0) this.#idle.resolve();
+      if (this.#draining && this.#running.size === 0) this.#idle.resolve();
     }
   }
 
@@ -150,12 +159,16 @@ export class TierWorker {
       if (verdict.job !== undefined) await job.updateData(verdict.job);
       await this.#later(job, token, verdict.afterMs);
     } else if (verdict.kind === 'put_back') {
-      await job.moveToWait(token);
-      throw new WaitingError();
+      await this.#putBack(job, token);
     } else if (verdict.kind === 'gate') {
       await closeGate(this.#board, this.#queues, this.#options.queue, verdict.waitMs, verdict.reason);
       throw Worker.RateLimitError();
     }
+  }
+
+  async #putBack(job: Job, token: string): Promise<never> {
+    await job.moveToWait(token);
+    throw new WaitingError();
   }
 
   async #later(job: Job, token: string, afterMs: number): Promise<never> {

@@ -11,6 +11,8 @@ export type Life = {
   readonly signal: AbortSignal;
   /** Registers a step of stopping; steps run last first. */
   defer(step: Step): void;
+  /** Allows stopping to take so much longer. */
+  allow(ms: number): void;
   /** Says in one log line that the service does its work now. */
   ready(fields: Readonly<Record<string, unknown>>): void;
   /** Stops the process because it cannot go on. */
@@ -19,7 +21,7 @@ export type Life = {
 
 type Step = () => PromiseLike<void> | void;
 
-/** Longer than the drain of any service; a process that still hangs then is ended. */
+/** What stopping takes beside what a service allowed for; a process that still hangs then is ended. */
 const STOP_LIMIT_MS = 60_000;
 
 /**
@@ -32,10 +34,11 @@ export async function runService(service: string, env: Env, start: (life: Life) 
   const steps: Step[] = [];
   const stop = new AbortController();
   let stopping: Promise<void> | null = null;
+  let limitMs = STOP_LIMIT_MS;
 
   const end = (exitCode: number): Promise<void> => {
     stopping ??= (async () => {
-      const limit = setTimeout(() => process.exit(1), STOP_LIMIT_MS);
+      const limit = setTimeout(() => process.exit(1), limitMs);
       stop.abort('shutdown' satisfies StopReason);
       for (const step of steps.toReversed()) await attempt(step, log);
       clearTimeout(limit);
@@ -48,6 +51,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
     log,
     signal: stop.signal,
     defer: (step) => void steps.push(step),
+    allow: (ms) => void (limitMs += ms),
     ready: (fields) => log.info(fields, 'ready'),
     fail: (error) => {
       log.fatal({ err: error }, 'cannot go on');

@@ -2,6 +2,7 @@ import {
   isBatchId,
   isFileId,
   KEYS,
+  Lru,
   RECORDS,
   type EndingRecord,
   type FileRecord,
@@ -11,7 +12,6 @@ import {
 } from '@spillway/core';
 import { readRecord, type Storage } from '@spillway/storage';
 import { noSuchBatch, noSuchFile } from './errors.ts';
-import { Lru } from './lru.ts';
 
 /** Bytes that each kind of record may take in memory; a batch that is polled is read from storage once. */
 const CACHE_BYTES = 16 * 1024 * 1024;

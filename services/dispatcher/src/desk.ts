@@ -1,6 +1,7 @@
 import {
   KEYS,
   LIMITS,
+  Lru,
   RECORDS,
   tiersOf,
   type CascadeRules,
@@ -44,7 +45,7 @@ export type BatchPlan = {
  * failed a moment ago.
  */
 export async function apart<Done>(
-  { troubles, log }: Desk,
+  { troubles, log }: Pick<Desk, 'troubles' | 'log'>,
   batch: string,
   step: string,
   work: () => Promise<Done>,
@@ -88,14 +89,16 @@ export class Troubles {
 /** Bytes of Redis that a page takes from its beginning to its sealing, results not counted. */
 export const pageCost = (page: PagePlan): number => page.bytes + page.documents * LIMITS.documentOverheadBytes;
 
-/** Plans kept in memory; a plan of a million documents is some 200 kB. */
-const KEPT = 256;
+/** Kept in memory of manifests and of plans; a plan of a million documents is half a megabyte. */
+const KEPT_BYTES = 64 * 1024 * 1024;
+const PAGE_BYTES = 128;
+const OBJECT_BYTES = 1024;
 
 /** Reads the create-only records of batches, and keeps some: what was written once never changes. */
 export class BatchRecords {
   readonly #storage: Storage;
-  readonly #manifests = new Map<string, Manifest>();
-  readonly #plans = new Map<string, BatchPlan>();
+  readonly #manifests = new Lru<Manifest>(KEPT_BYTES, (manifest) => OBJECT_BYTES + JSON.stringify(manifest).length);
+  readonly #plans = new Lru<BatchPlan>(KEPT_BYTES, ({ pages }) => OBJECT_BYTES + PAGE_BYTES * pages.length);
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -105,7 +108,7 @@ export class BatchRecords {
     const kept = this.#manifests.get(batch);
     if (kept !== undefined) return kept;
     const manifest = await readRecord(this.#storage, KEYS.manifest(batch), RECORDS.manifest);
-    if (manifest !== null) keep(this.#manifests, batch, manifest);
+    if (manifest !== null) this.#manifests.set(batch, manifest);
     return manifest;
   }
 
@@ -117,15 +120,9 @@ export class BatchRecords {
     const validated = await readRecord(this.#storage, KEYS.validated(batch), RECORDS.validated);
     if (manifest === null || validated === null) return null;
     const plan = planOf(manifest, validated);
-    keep(this.#plans, batch, plan);
+    this.#plans.set(batch, plan);
     return plan;
   }
-}
-
-function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  map.set(key, value);
-  const oldest = map.keys().next();
-  if (map.size > KEPT && oldest.done !== true) map.delete(oldest.value);
 }
 
 function planOf(manifest: Manifest, validated: Validated): BatchPlan {

@@ -16,7 +16,8 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   life.defer(() => board[Symbol.asyncDispose]());
   const queues = new Queues(board);
   life.defer(() => queues[Symbol.asyncDispose]());
-  const hooks = new Hooks(storage, config.hooks, life.log);
+  const troubles = new Troubles();
+  const hooks = new Hooks(config.hooks, { storage, troubles, log: life.log });
   const records = new BatchRecords(storage);
   const desk: Desk = {
     board,
@@ -24,21 +25,35 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
     storage,
     records,
     hooks,
-    troubles: new Troubles(),
+    troubles,
     limits: config.limits,
     log: life.log,
   };
   const token = randomUUID();
-  let leading = false;
-  const work = standOrLead(desk, token, config, life, (now) => (leading = now));
+  const state = { leading: false, beatAtMs: Date.now() };
+  const work = standOrLead(desk, token, config, life, state);
   life.defer(() => work);
   if (config.healthPort !== null) {
-    const detail = () => ({ ok: true, detail: leading ? 'leading' : 'standing by' });
-    const health = await serveHealth(config.host, config.healthPort, { live: detail, ready: detail });
+    const detail = () => (state.leading ? 'leading' : 'standing by');
+    const health = await serveHealth(config.host, config.healthPort, {
+      live: () => {
+        const stalledMs = Date.now() - state.beatAtMs;
+        return stalledMs > STALLED_MS + config.leaseMs
+          ? { ok: false, detail: `${detail()}: nothing moved for ${stalledMs} ms` }
+          : { ok: true, detail: detail() };
+      },
+      ready: () => ({ ok: true, detail: detail() }),
+    });
     life.defer(() => health[Symbol.asyncDispose]());
   }
   life.ready({ namespace: config.namespace });
 }
+
+/** Stepping down waits for what is under way, such as a slice of a recovery; longer than this, something hangs. */
+const STALLED_MS = 120_000;
+
+/** What the probes are told. */
+type DispatcherState = { leading: boolean; beatAtMs: number };
 
 /** Takes the lease whenever it is free, and leads until it is lost or the process stops. */
 async function standOrLead(
@@ -46,7 +61,7 @@ async function standOrLead(
   token: string,
   config: DispatcherConfig,
   life: Life,
-  onChange: (leading: boolean) => void,
+  state: DispatcherState,
 ): Promise<void> {
   let lost = new AbortController();
   let leading: Promise<void> | null = null;
@@ -54,16 +69,17 @@ async function standOrLead(
     lost.abort('lease lost');
     await leading;
     leading = null;
-    onChange(false);
+    state.leading = false;
   };
   while (!life.signal.aborted) {
+    state.beatAtMs = Date.now();
     // Without Redis nobody can lead; the loops meet its absence themselves and wait.
     const held = await renewLease(desk.board, token, config.leaseMs).catch(() => leading !== null);
     if (held && leading === null) {
       lost = new AbortController();
       const signal = AbortSignal.any([lost.signal, life.signal]);
       desk.log.info('leading');
-      onChange(true);
+      state.leading = true;
       leading = lead(desk, token, config.rhythm, signal).catch((error: unknown) => {
         if (!signal.aborted) desk.log.error({ err: error }, 'leading failed');
         lost.abort('failed');

@@ -19,13 +19,10 @@ import { close, dropPage, forget, pagesInHand, redisNowMs } from '@spillway/redi
 import { createRecord } from '@spillway/storage';
 import { apart, type BatchPlan, type Desk } from './desk.ts';
 import type { LiveBatch } from './live.ts';
-import { sealUnfinished, storedFooter } from './seal.ts';
+import { readFooters, sealUnfinished } from './seal.ts';
 
 /** Pages of an ending batch that are sealed before another batch has its turn. */
 const PAGES_A_TURN = 16;
-/** Storage answers read at once. */
-const READ_AT_ONCE = 16;
-
 /** How a batch ends. */
 type Ending = Pick<EndingRecord, 'outcome' | 'endedAtMs'> & { readonly errors: readonly LineError[] };
 
@@ -91,7 +88,10 @@ export class Ender {
       // Its last pages are on their way; the ending is only written down once nothing can be missing.
       if (batch.sealedPages < plan.pages.length) return false;
     } else if (!(await this.#sealRest(batch, plan, await recordEnding(desk, batch.id, ending)))) return true;
-    const footers = await readFooters(desk, plan);
+    const footers = (await readFooters(desk, plan)).map((footer) => {
+      if (footer === null) throw new Error(`${batch.id} ends with a page missing from storage`);
+      return footer;
+    });
     await writeEnd(desk, plan.manifest, plan, await recordEnding(desk, batch.id, ending), footers);
     this.#sealed.delete(batch.id);
     return true;
@@ -131,20 +131,6 @@ export async function refuse(desk: Desk, manifest: Manifest, errors: readonly Li
 async function recordEnding(desk: Desk, batch: string, ending: Ending): Promise<EndingRecord> {
   const value = { v: 1 as const, ...ending, errors: [...ending.errors] };
   return (await createRecord(desk.storage, KEYS.ending(batch), RECORDS.ending, value)).record;
-}
-
-async function readFooters(desk: Desk, plan: BatchPlan): Promise<PageFooter[]> {
-  const footers: PageFooter[] = [];
-  for (let from = 0; from < plan.pages.length; from += READ_AT_ONCE) {
-    const some = plan.pages
-      .slice(from, from + READ_AT_ONCE)
-      .map((_, index) => storedFooter(desk, plan.manifest.id, from + index));
-    for (const footer of await Promise.all(some)) {
-      if (footer === null) throw new Error(`${plan.manifest.id} ends with a page missing from storage`);
-      footers.push(footer);
-    }
-  }
-  return footers;
 }
 
 /** Writes the files' records and the final one, then lets Redis forget the batch. Whoever comes second adopts. */

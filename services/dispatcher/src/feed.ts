@@ -35,7 +35,7 @@ export class Feeder {
     const held = new Set<string>();
     let pages = 0;
     while (pages < PAGES_A_TURN) {
-      const chosen = this.#choose(candidates, held);
+      const chosen = this.#choose(candidates, held, room);
       if (chosen === null) break;
       const lacking = room.lacking(chosen.plan, chosen.page);
       for (const tier of lacking) held.add(tier);
@@ -49,8 +49,10 @@ export class Feeder {
     return pages > 0;
   }
 
-  #choose(candidates: ReadonlyMap<string, Candidate>, held: ReadonlySet<string>): Candidate | null {
-    const ready = [...candidates.values()].filter(({ plan }) => !plan.tiers.some((tier) => held.has(tier)));
+  #choose(candidates: ReadonlyMap<string, Candidate>, held: ReadonlySet<string>, room: Room): Candidate | null {
+    const ready = [...candidates.values()].filter(
+      ({ plan }) => room.isFirstOf(plan) || !plan.tiers.some((tier) => held.has(tier)),
+    );
     const tenant = this.#tenants.next([...new Set(ready.map((candidate) => candidate.tenant))]);
     if (tenant === null) return null;
     const own = ready.filter((candidate) => candidate.tenant === tenant).map((candidate) => candidate.id);

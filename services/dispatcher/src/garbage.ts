@@ -6,7 +6,13 @@ import { readRecord, walkKeys, type Storage } from '@spillway/storage';
 const READ_AT_ONCE = 16;
 
 /** What garbage collection works with; `nowMs` decides what is old. */
-export type GarbageDesk = { readonly storage: Storage; readonly log: Log; readonly nowMs: number };
+export type GarbageDesk = {
+  readonly storage: Storage;
+  readonly log: Log;
+  readonly nowMs: number;
+  /** Ends the pass early; the next one goes on. */
+  readonly signal: AbortSignal;
+};
 
 /** What was taken away. */
 export type Collected = { readonly files: number; readonly batches: number };
@@ -21,6 +27,7 @@ export async function collectGarbage(desk: GarbageDesk): Promise<Collected> {
   for await (const marks of walkKeys(desk.storage, KEYS.tenantMarks)) {
     for (const mark of marks) {
       const tenant = mark.slice(KEYS.tenantMarks.length);
+      if (desk.signal.aborted) return { files, batches };
       const pass = new TenantPass(desk, tenant);
       batches += await pass.collectBatches();
       files += await pass.collectFiles();
@@ -67,6 +74,11 @@ class TenantPass {
     let taken = 0;
     for await (const keys of walkKeys(this.#desk.storage, folder)) {
       for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
+        // What was not seen may need what is left.
+        if (this.#desk.signal.aborted) {
+          this.#isBlind = true;
+          return taken;
+        }
         const some = keys.slice(from, from + READ_AT_ONCE).map((key) => {
           const { createdAtMs, id } = readNewestFirst(key.slice(folder.length));
           return look(id, key, createdAtMs).catch((error: unknown) => {
@@ -83,7 +95,8 @@ class TenantPass {
   async #batch(id: string, key: string, createdAtMs: number): Promise<boolean> {
     const { storage, nowMs } = this.#desk;
     const manifest = await readRecord(storage, KEYS.manifest(id), RECORDS.manifest);
-    if (manifest === null) return await this.#unfinished(createdAtMs, () => this.#removeBatch(id, key));
+    // Only its index key: the same Idempotency-Key may be making this batch now.
+    if (manifest === null) return await this.#unfinished(createdAtMs, () => storage.remove(key));
     if (key !== KEYS.tenantBatch(this.#tenant, manifest.createdAtMs, id)) {
       return await this.#unfinished(createdAtMs, () => storage.remove(key));
     }

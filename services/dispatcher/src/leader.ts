@@ -21,7 +21,7 @@ export type Rhythm = {
 /** Does the leader's work until the signal is aborted. */
 export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: AbortSignal): Promise<void> {
   const wake = new Wake();
-  await using _listening = await listenForWork(desk.board, wake);
+  await using _listening = await listenForWork(desk.board, wake, signal);
   const live = new LiveBatches(desk);
   const validator = new Validator(desk);
   const feeder = new Feeder(desk);
@@ -43,9 +43,9 @@ export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: Ab
     if (busy) wake.call();
     return busy;
   };
-  await recoverIfNeeded(desk, token);
+  await recoverIfNeeded(desk, token, signal);
   await Promise.all([
-    loop('recover', rhythm.recoveryMs, async () => await changed(recoverIfNeeded(desk, token))),
+    loop('recover', rhythm.recoveryMs, async () => await changed(recoverIfNeeded(desk, token, signal))),
     loop('validate', rhythm.pollMs, async () => await validator.turn(await live.read())),
     loop('feed', rhythm.pollMs, async () => await refreshed(feeder.turn(await live.read()))),
     loop('seal', rhythm.pollMs, async () => await changed(sealFullPages(desk))),
@@ -59,8 +59,8 @@ export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: Ab
 
 async function sweeping(desk: Desk, live: LiveBatches, sweepMs: number, signal: AbortSignal): Promise<void> {
   const turn = async (): Promise<boolean> => {
-    await sweepMarks(desk, await live.read());
-    await sweepPages(desk, await live.read());
+    await sweepMarks(desk, await live.read(), signal);
+    await sweepPages(desk, await live.read(), signal);
     await desk.hooks.look();
     return false;
   };
@@ -72,7 +72,7 @@ async function collecting(desk: Desk, garbageMs: number, signal: AbortSignal): P
   const turn = async (): Promise<boolean> => {
     // Not at once: a dispatcher that has just come to lead has more pressing things to do.
     await pause(garbageMs, signal);
-    if (!signal.aborted) await collectGarbage({ storage: desk.storage, log: desk.log, nowMs: Date.now() });
+    if (!signal.aborted) await collectGarbage({ storage: desk.storage, log: desk.log, nowMs: Date.now(), signal });
     return false;
   };
   const onError = (error: unknown): void => desk.log.warn({ err: error }, 'collecting garbage failed, tried again');

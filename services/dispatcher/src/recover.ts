@@ -5,11 +5,13 @@ import {
   forget,
   isRecovering,
   isSealed,
+  leaveOut,
   liveBatches,
   markSealed,
   restore,
   type Recovery,
 } from '@spillway/redis';
+import { pause } from '@spillway/runtime';
 import { readRecord, walkKeys } from '@spillway/storage';
 import type { BatchPlan, Desk } from './desk.ts';
 import { clean } from './end.ts';
@@ -17,33 +19,65 @@ import { storedFooter } from './seal.ts';
 
 const READ_AT_ONCE = 16;
 
+/** Pauses before a batch whose records could not be read is tried again: storage may have been away for a moment. */
+const AGAIN_MS = [500, 2_000];
+
 /**
  * Puts Redis back to what storage says, when it was wiped, restarted or replaced. Until its last step scripts answer
  * RECOVERING; what Redis still holds (results of open pages, jobs) stays in use. A batch whose records cannot be read
  * holds up nobody: it is left out, and the sweep has the recovery done again once they can.
  */
-export async function recoverIfNeeded(desk: Desk, token: string): Promise<boolean> {
+export async function recoverIfNeeded(desk: Desk, token: string, signal: AbortSignal): Promise<boolean> {
   if (!(await isRecovering(desk.board))) return false;
   const recovery = await beginRecovery(desk.board, token);
-  const restored = new Set<string>();
+  const known = new Set<string>();
+  let troubled: string[] = [];
   for await (const batch of openMarks(desk)) {
-    try {
-      if (await recoverBatch(desk, recovery, batch)) restored.add(batch);
-    } catch (error) {
-      desk.log.error({ batch, err: error }, 'this batch cannot be recovered now and is left out');
-      await forget(desk.board, batch, []);
-      restored.add(batch);
-    }
+    if (signal.aborted) return false;
+    const outcome = await tryBatch(desk, recovery, batch);
+    if (outcome !== 'not_in_work') known.add(batch);
+    if (outcome === 'troubled') troubled.push(batch);
+  }
+  for (const afterMs of AGAIN_MS) {
+    if (troubled.length > 0) await pause(afterMs, signal);
+    const still: string[] = [];
+    for (const batch of troubled) if ((await tryBatch(desk, recovery, batch)) === 'troubled') still.push(batch);
+    troubled = still;
+  }
+  if (signal.aborted) return false;
+  for (const batch of troubled) {
+    const answer = await leaveOut(desk.board, recovery, batch);
+    desk.log.error({ batch, answer }, 'this batch cannot be recovered now and is left out');
   }
   // Redis may have gone back to a time when a batch was in work that has ended since.
-  for (const batch of await liveBatches(desk.board)) {
-    if (!restored.has(batch)) await clean(desk, batch, []);
-  }
+  for (const batch of await liveBatches(desk.board)) if (!known.has(batch)) await dropEnded(desk, batch);
   const done = await finishRecovery(desk.board, recovery);
   // An empty Redis beside an empty storage is a first start.
-  const level = restored.size === 0 ? 'info' : 'warn';
-  desk.log[level]({ batches: restored.size, done }, 'recovered what Redis forgot from storage');
+  const level = known.size === 0 ? 'info' : 'warn';
+  desk.log[level]({ batches: known.size, leftOut: troubled.length, done }, 'recovered what Redis forgot from storage');
   return true;
+}
+
+async function tryBatch(
+  desk: Desk,
+  recovery: Recovery,
+  batch: string,
+): Promise<'recovered' | 'not_in_work' | 'troubled'> {
+  try {
+    return (await recoverBatch(desk, recovery, batch)) ? 'recovered' : 'not_in_work';
+  } catch (error) {
+    desk.log.warn({ batch, err: error }, 'recovering this batch failed');
+    return 'troubled';
+  }
+}
+
+/**
+ * Drops a batch that has ended. What has no open mark and has not ended is left alone: another recovery may have
+ * finished meanwhile, and the batch have been made after it.
+ */
+async function dropEnded(desk: Desk, batch: string): Promise<void> {
+  if ((await desk.storage.size(KEYS.final(batch))) !== null) await clean(desk, batch, []);
+  else if ((await desk.storage.size(KEYS.manifest(batch))) === null) await forget(desk.board, batch, []);
 }
 
 /** The batches that were not ended, as their marks say. */

@@ -1,5 +1,5 @@
 import { LIMITS, tierQueue } from '@spillway/core';
-import { memoryShare, pagesInHand } from '@spillway/redis';
+import { memoryUse, pagesInHand, type MemoryUse } from '@spillway/redis';
 import { apart, pageCost, type BatchPlan, type Desk } from './desk.ts';
 
 type TierUse = {
@@ -16,6 +16,8 @@ type TierUse = {
  */
 export class Room {
   readonly #tiers = new Map<string, TierUse>();
+  /** Those that have pages in hand. */
+  readonly #tenants = new Set<string>();
   readonly #closed: boolean;
 
   private constructor(closed: boolean) {
@@ -23,9 +25,12 @@ export class Room {
   }
 
   static async measure(desk: Desk): Promise<Room> {
-    const room = new Room((await memoryShare(desk.board)) >= LIMITS.feedMemoryShare);
-    for (const { batch, page, bytes } of await pagesInHand(desk.board)) {
+    const held = await pagesInHand(desk.board);
+    const heldBytes = held.reduce((sum, { bytes }) => sum + bytes, 0);
+    const room = new Room(!hasMemory(await memoryUse(desk.board), heldBytes));
+    for (const { batch, page, bytes } of held) {
       const plan = await apart(desk, batch, 'plan', () => desk.records.plan(batch));
+      if (plan !== null) room.#tenants.add(plan.manifest.tenant);
       const documents = plan?.pages[page]?.documents ?? 0;
       for (const tier of plan?.tiers ?? []) {
         const use = room.#use(tier);
@@ -42,11 +47,13 @@ export class Room {
 
   /**
    * The tiers that have no room for this page: drafters bound what waits for them, experts what is not in storage yet.
-   * One page always may begin where nothing is in hand, so that nothing waits for ever.
+   * One page always may begin where nothing is in hand, so that nothing waits for ever; and so may the first page of a
+   * tenant, so that nobody waits for a tier that others have filled and cannot empty.
    */
   lacking(plan: BatchPlan, page: number): string[] {
     const next = plan.pages[page];
     if (next === undefined) return [...plan.tiers];
+    if (this.isFirstOf(plan)) return [];
     const cost = pageCost(next);
     return plan.tiers.filter((tier) => {
       const use = this.#use(tier);
@@ -58,8 +65,14 @@ export class Room {
     });
   }
 
+  /** Whether this would be the first page that a batch's tenant has in hand, and there is memory for it. */
+  isFirstOf(plan: BatchPlan): boolean {
+    return !this.#closed && !this.#tenants.has(plan.manifest.tenant);
+  }
+
   /** A page was fed. */
   take(plan: BatchPlan, page: number): void {
+    this.#tenants.add(plan.manifest.tenant);
     const next = plan.pages[page];
     if (next === undefined) return;
     for (const tier of plan.tiers) {
@@ -77,6 +90,12 @@ export class Room {
     }
     return use;
   }
+}
+
+/** Beside what is used, as much again as is in hand must fit: the results, and the drafts of what escalates. */
+function hasMemory({ usedBytes, maxBytes }: MemoryUse, heldBytes: number): boolean {
+  if (maxBytes === 0) return true;
+  return usedBytes < LIMITS.feedMemoryShare * maxBytes && usedBytes + heldBytes < LIMITS.filledMemoryShare * maxBytes;
 }
 
 /** The draft queue of each cascade of a plan. */

@@ -175,3 +175,16 @@ export async function storedFooter(desk: Desk, batch: string, page: number): Pro
   if (footer === null) throw new Error(`The page ${key} in storage has no footer`);
   return footer;
 }
+
+/** Footers read at once. */
+const READ_AT_ONCE = 16;
+
+/** The footers of a batch's pages; null where a page does not stand in storage. */
+export async function readFooters(desk: Desk, plan: BatchPlan): Promise<(PageFooter | null)[]> {
+  const footers: (PageFooter | null)[] = [];
+  for (let from = 0; from < plan.pages.length; from += READ_AT_ONCE) {
+    const some = plan.pages.slice(from, from + READ_AT_ONCE);
+    footers.push(...(await Promise.all(some.map((_, index) => storedFooter(desk, plan.manifest.id, from + index)))));
+  }
+  return footers;
+}

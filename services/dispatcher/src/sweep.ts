@@ -1,15 +1,25 @@
 import { KEYS, RECORDS } from '@spillway/core';
-import { admit, beginPage, distrust, dropPage, lostDocuments, pagesInHand, readBatch } from '@spillway/redis';
+import {
+  admit,
+  beginPage,
+  distrust,
+  dropPage,
+  lostDocuments,
+  pagesInHand,
+  readBatch,
+  sealedPages,
+} from '@spillway/redis';
 import { readRecord } from '@spillway/storage';
-import { apart, pageCost, type Desk } from './desk.ts';
+import { apart, pageAt, pageCost, type Desk } from './desk.ts';
 import { clean } from './end.ts';
 import { addDocuments } from './feed.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch } from './live.ts';
 import { openMarks } from './recover.ts';
+import { readFooters } from './seal.ts';
 
 /** Feeds again every fed document that has neither a result nor a job, and drops pages that belong to no batch. */
-export async function sweepPages(desk: Desk, live: readonly LiveBatch[]): Promise<void> {
+export async function sweepPages(desk: Desk, live: readonly LiveBatch[], signal: AbortSignal): Promise<void> {
   const held = await pagesInHand(desk.board);
   const byId = new Map(live.map((batch) => [batch.id, batch]));
   for (const { batch, page } of held) {
@@ -18,6 +28,25 @@ export async function sweepPages(desk: Desk, live: readonly LiveBatch[]): Promis
     if (state === undefined) {
       if ((await desk.storage.size(KEYS.final(batch))) !== null) await dropPage(desk.board, batch, page);
     } else if (state.phase === 'open') await apart(desk, batch, 'sweep', () => sweepPage(desk, state, page));
+    if (signal.aborted) return;
+  }
+  const holds = Map.groupBy(held, ({ batch }) => batch);
+  for (const batch of live) {
+    const own = new Set((holds.get(batch.id) ?? []).map(({ page }) => page));
+    if (batch.phase === 'open') await apart(desk, batch.id, 'sweep', () => sweepGone(desk, batch, own));
+    if (signal.aborted) return;
+  }
+}
+
+/** Feeds again the fed pages of a batch that are neither in storage nor in hand. `held` was read before. */
+async function sweepGone(desk: Desk, batch: LiveBatch, held: ReadonlySet<number>): Promise<void> {
+  const plan = await desk.records.plan(batch.id);
+  if (plan === null) return;
+  const fed = batch.fed >= batch.total ? plan.pages.length : (pageAt(plan, batch.fed) ?? 0);
+  if (batch.sealedPages + held.size >= fed) return;
+  const sealed = new Set(await sealedPages(desk.board, batch.id, fed));
+  for (let page = 0; page < fed; page += 1) {
+    if (!sealed.has(page) && !held.has(page)) await sweepPage(desk, batch, page);
   }
 }
 
@@ -34,9 +63,10 @@ async function sweepPage(desk: Desk, batch: LiveBatch, page: number): Promise<vo
 }
 
 /** Admits batches that Redis was never told of, and removes the marks of those that ended. */
-export async function sweepMarks(desk: Desk, live: readonly LiveBatch[]): Promise<void> {
+export async function sweepMarks(desk: Desk, live: readonly LiveBatch[], signal: AbortSignal): Promise<void> {
   const known = new Set(live.map((batch) => batch.id));
   for await (const id of openMarks(desk)) {
+    if (signal.aborted) return;
     if (!known.has(id)) await apart(desk, id, 'sweep', () => sweepMark(desk, id));
   }
 }
@@ -59,6 +89,8 @@ async function isUnderWay(desk: Desk, id: string): Promise<boolean> {
   if ((await readBatch(desk.board, id)) !== null) return false;
   // Read last: Redis forgets a batch once its final record stands.
   if ((await desk.storage.size(KEYS.final(id))) !== null) return false;
+  // A recovery is everybody's: it is worth it only if it can read what this batch has.
+  if (plan !== null) await readFooters(desk, plan);
   desk.log.warn({ batch: id }, 'Redis lost a batch in work: recovering again');
   return true;
 }

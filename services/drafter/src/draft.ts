@@ -84,13 +84,16 @@ async function accept(
   const model = job.rules.drafter;
   const accepted: AcceptedDraft = { model, answer, score, confidence, attempts, startedAtMs, endedAtMs };
   const result = resultOf(job, { kind: 'accepted', draft: accepted });
-  const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.signal);
+  const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.stopping);
   return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
 }
 
 /** Writes the draft onto the job, so that it is not asked for twice, then hands the document over. */
 async function escalate(desk: DraftDesk, job: DocumentJob, written: Draft, attempt: Attempt): Promise<Verdict> {
-  if (job.draft === null) await attempt.save({ ...job, draft: written });
-  const handed = await untilAnswered(() => handOff(desk.board, desk.queues, job, written), attempt.signal);
+  if (job.draft === null) {
+    const save = () => attempt.save({ ...job, draft: written }).then(() => 'SAVED' as const);
+    if ((await untilAnswered(save, attempt.stopping)) === 'STOPPED') return { kind: 'put_back' };
+  }
+  const handed = await untilAnswered(() => handOff(desk.board, desk.queues, job, written), attempt.stopping);
   return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
 }

@@ -32,6 +32,6 @@ export async function answer(desk: ExpertDesk, job: DocumentJob, attempt: Attemp
 
 async function finish(desk: ExpertDesk, job: DocumentJob, ending: Ending, attempt: Attempt): Promise<Verdict> {
   const result = resultOf(job, ending);
-  const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.signal);
+  const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.stopping);
   return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
 }

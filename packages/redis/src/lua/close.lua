@@ -14,6 +14,7 @@ if ARGV[1] == 'completed' then
 end
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%03d', math.floor(tonumber(time[2]) / 1000))
+press_on(KEYS[2])
 redis.call('HSET', KEYS[2], 'phase', 'closed', 'outcome', ARGV[1], 'closedAtMs', now)
 redis.call('PUBLISH', ARGV[2], ARGV[4] .. ' ' .. ARGV[1])
 redis.call('PUBLISH', ARGV[3], ARGV[4])

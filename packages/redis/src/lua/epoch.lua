@@ -1,5 +1,9 @@
--- Put before every script: whether Redis lost its memory since the last recovery (wiped, restarted, failed over).
+-- Put before every script.
+-- Whether Redis lost its memory since the last recovery (wiped, restarted, failed over).
 local function recovering(epochKey)
   local runId = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
   return redis.call('GET', epochKey) ~= runId
 end
+-- At `maxmemory` Redis refuses a script's writes unless it has written before, and a removal is never refused. What
+-- leads to memory becoming free (taking up, settling, sealing, closing, the lease, a recovery) must not be held up by it.
+local function press_on(hash) redis.call('HDEL', hash, '') end

@@ -2,6 +2,7 @@
 -- KEYS: recovery, batch, batches   ARGV: token, id, phase, outcome, closedAtMs, field, value, ...
 -- Returns: RESTORED | STALE
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'STALE' end
+press_on(KEYS[2])
 if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('HSET', KEYS[2], 'fed', 0) end
 redis.call('HSET', KEYS[2], 'phase', ARGV[3], unpack(ARGV, 6))
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], 'outcome', ARGV[4], 'closedAtMs', ARGV[5])

@@ -7,6 +7,7 @@ if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return 'CLOSED' end
 if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'ALREADY' end
 local size = redis.call('HGET', KEYS[4], '#size')
 if not size then return 'CLOSED' end
+press_on(KEYS[4])
 if redis.call('HSETNX', KEYS[4], ARGV[2], ARGV[3]) == 0 then return 'ALREADY' end
 redis.call('HSET', KEYS[7], ARGV[2], ARGV[6])
 redis.call('HINCRBY', KEYS[5], ARGV[4], #ARGV[3])

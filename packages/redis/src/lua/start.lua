@@ -1,6 +1,7 @@
 -- A worker took a document: whether it still is to be done. Moves the queue's present on.
 -- KEYS: epoch, batch, sealed, page, turns   ARGV: page, place, priority
 -- Returns: GO | ALREADY | CLOSED | GONE (no such batch, or its page is not begun) | RECOVERING
+press_on(KEYS[5])
 if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[5], '#now') or 0) then
   redis.call('HSET', KEYS[5], '#now', ARGV[3])
 end

@@ -1,9 +1,5 @@
--- Takes start tags (start-time fair queueing) in a queue for documents of one batch; they become job priorities.
--- KEYS: turns, prioritized   ARGV: batch, how many, highest
+-- Takes tags in a queue for documents of one batch.
+-- KEYS: turns, prioritized, delayed, active   ARGV: batch, how many, highest, prefix of the queue's jobs
 -- Returns: the first tag; the others follow it, none above the highest
-if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('DEL', KEYS[1]) end
-local have = redis.call('HMGET', KEYS[1], '#now', ARGV[1])
-local first = math.max(tonumber(have[1] or 0), tonumber(have[2] or 0)) + 1
-local last = math.min(first + tonumber(ARGV[2]) - 1, tonumber(ARGV[3]))
-redis.call('HSET', KEYS[1], ARGV[1], last)
-return math.min(first, tonumber(ARGV[3]))
+press_on(KEYS[1])
+return take_tags(KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[4], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))

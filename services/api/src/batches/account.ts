@@ -2,6 +2,7 @@ import {
   addCounts,
   KEYS,
   LIMITS,
+  Lru,
   NO_COUNTS,
   readFooter,
   Waits,
@@ -11,7 +12,6 @@ import {
 } from '@spillway/core';
 import { pagesInHand, readWaits, sealedPages } from '@spillway/redis';
 import type { Api } from '../api.ts';
-import { Lru } from '../lru.ts';
 import { readLive } from './live.ts';
 
 /** Batches whose sealed pages are kept summed up; each takes at most some tens of kilobytes. */

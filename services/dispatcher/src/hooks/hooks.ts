@@ -1,6 +1,7 @@
 import { KEYS, RECORDS, webhookBody, webhookEvent, webhookPauseMs } from '@spillway/core';
 import type { Log } from '@spillway/runtime';
 import { createRecord, readRecord, walkKeys, type Storage } from '@spillway/storage';
+import { apart, type Desk, type Troubles } from '../desk.ts';
 import { sendHook } from './send.ts';
 import type { HookTarget } from './target.ts';
 
@@ -26,16 +27,18 @@ type Delivery = {
 export class Hooks {
   readonly #storage: Storage;
   readonly #targets: readonly HookTarget[];
+  readonly #troubles: Troubles;
   readonly #log: Log;
   readonly #deliveries = new Map<string, Delivery[]>();
   /** Batches that are ending here, until their final record stands. */
   readonly #marked = new Set<string>();
   readonly #underWay = new Set<Promise<void>>();
 
-  constructor(storage: Storage, targets: readonly HookTarget[], log: Log) {
-    this.#storage = storage;
+  constructor(targets: readonly HookTarget[], shared: Pick<Desk, 'storage' | 'troubles' | 'log'>) {
     this.#targets = targets;
-    this.#log = log;
+    this.#storage = shared.storage;
+    this.#troubles = shared.troubles;
+    this.#log = shared.log;
   }
 
   /** Notes that a batch is about to end. Called before its final record: whoever leads next finds the mark. */
@@ -49,13 +52,13 @@ export class Hooks {
   async look(): Promise<void> {
     if (this.#targets.length === 0) return;
     for await (const keys of walkKeys(this.#storage, KEYS.hookMarks)) {
-      for (const key of keys) await this.#takeIn(key.slice(KEYS.hookMarks.length));
+      for (const key of keys) await this.#tryToTakeIn(key.slice(KEYS.hookMarks.length));
     }
   }
 
   /** Sends what is due, without waiting for it; never busy. */
   async turn(signal: AbortSignal): Promise<boolean> {
-    for (const batch of this.#marked) await this.#takeIn(batch);
+    for (const batch of this.#marked) await this.#tryToTakeIn(batch);
     const now = Date.now();
     const all = [...this.#deliveries.values()].flat();
     for (const delivery of all) {
@@ -72,6 +75,11 @@ export class Hooks {
     await Promise.all(this.#underWay);
     this.#deliveries.clear();
     this.#marked.clear();
+  }
+
+  /** A batch whose records cannot be read holds up no other's webhooks. */
+  async #tryToTakeIn(batch: string): Promise<void> {
+    await apart({ troubles: this.#troubles, log: this.#log }, batch, 'webhooks', () => this.#takeIn(batch));
   }
 
   async #takeIn(batch: string): Promise<void> {

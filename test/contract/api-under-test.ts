@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { readConfiguration, type Configuration } from '@spillway/core';
 import { beginRecovery, finishRecovery, openBoard, type Board } from '@spillway/redis';
-import { openLog, type Life } from '@spillway/runtime';
+import { EnvReader, openLog, openTelemetry, type Life } from '@spillway/runtime';
 import { openStorage, type Storage } from '@spillway/storage';
 import OpenAI from 'openai';
 import type { ApiConfig } from '../../services/api/src/config.ts';
@@ -68,6 +68,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   const config: ApiConfig = {
     host: '127.0.0.1',
     port: 0,
+    healthPort: null,
     redisUrl,
     namespace,
     storageAddress: place.address,
@@ -147,6 +148,7 @@ function lifeOf(log: Life['log']): { life: Life; started: Promise<string>; stop:
   const steps: Parameters<Life['defer']>[0][] = [];
   const life: Life = {
     log,
+    telemetry: openTelemetry(new EnvReader({}), log),
     signal: stopping.signal,
     defer: (step) => void steps.push(step),
     allow: () => undefined,

@@ -1,4 +1,4 @@
-import { openLog } from '@spillway/runtime';
+import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
 import { Queues } from '@spillway/redis';
 import { openStorage, type Storage } from '@spillway/storage';
 import { BatchRecords, Troubles, type Desk } from '../../services/dispatcher/src/desk.ts';
@@ -18,7 +18,8 @@ export async function deskOn(
   const board = await boardOn(redis, namespace);
   const queues = new Queues(board);
   const storage = wrap(await openStorage(`file://${directory}`));
-  const troubles = new Troubles();
+  const telemetry = openTelemetry(new EnvReader({}), log);
+  const troubles = new Troubles(telemetry.meters);
   return {
     board,
     queues,
@@ -26,6 +27,7 @@ export async function deskOn(
     records: new BatchRecords(storage),
     hooks: new Hooks([], { storage, troubles, log }),
     troubles,
+    telemetry,
     limits: { lines: 1_000, lineBytes: 1_000_000 },
     log,
     [Symbol.asyncDispose]: async () => {

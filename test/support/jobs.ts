@@ -20,6 +20,7 @@ export function jobOf(given: Partial<DocumentJob> & Pick<DocumentJob, 'batch' | 
     },
     endpoint: '/v1/chat/completions',
     body: { model: 'test', messages: [{ role: 'user', content: 'x' }] },
+    sampled: false,
     fedAtMs: 0,
     deadlineMs: Number.MAX_SAFE_INTEGER,
     tries: 0,

@@ -24,6 +24,7 @@ export * from './route.ts';
 export * from './rules.ts';
 export * from './sketch.ts';
 export * from './times.ts';
+export * from './trace/index.ts';
 export * from './waits.ts';
 export * from './webhook.ts';
 export * from './window.ts';

@@ -3,7 +3,7 @@ import type { EscalationReason } from './confidence.ts';
 import type { EndpointUrl } from './endpoints/index.ts';
 import type { JsonObject } from './json.ts';
 import type { CascadeRules } from './rules.ts';
-import type { TierAttempt } from './times.ts';
+import type { TierAttempt, TryError } from './times.ts';
 
 /** Raised when a job's shape changes; a worker leaves newer jobs to newer workers. */
 export const JOB_VERSION = 1;
@@ -48,6 +48,8 @@ export type DocumentJob = {
   readonly rules: CascadeRules;
   readonly endpoint: EndpointUrl;
   readonly body: JsonObject;
+  /** Its trace is kept whatever comes of it. */
+  readonly sampled: boolean;
   /** Unix milliseconds. */
   readonly fedAtMs: number;
   readonly deadlineMs: number;
@@ -67,13 +69,13 @@ export type DocumentJob = {
 type Call = { readonly startedAtMs: number; readonly endedAtMs: number };
 
 /** The tries of the present tier once one more has ended; `error` is null for an answer. */
-export function attemptsWith(job: DocumentJob, call: Call, error: string | null): TierAttempt[] {
+export function attemptsWith(job: DocumentJob, call: Call, error: TryError | null): TierAttempt[] {
   const { startedAtMs, endedAtMs } = call;
   return [...job.attempts, { sinceMs: job.waitingSinceMs, startedAtMs, endedAtMs, error }];
 }
 
 /** The job after a try that failed and did not use up the last one; its next wait begins where the try ended. */
-export function afterFailure(job: DocumentJob, tries: number, call: Call, error: string): DocumentJob {
+export function afterFailure(job: DocumentJob, tries: number, call: Call, error: TryError): DocumentJob {
   return { ...job, tries, waitingSinceMs: call.endedAtMs, attempts: attemptsWith(job, call, error) };
 }
 

@@ -27,6 +27,7 @@ const job: DocumentJob = {
   },
   endpoint: '/v1/chat/completions',
   body: {},
+  sampled: false,
   fedAtMs: 1_000,
   deadlineMs: 100_000,
   tries: 0,
@@ -85,10 +86,20 @@ test('an escalated document: the waits add up to the sequential wait', () => {
 });
 
 test('tries that failed have their own waits, and all of them add up to the whole time', () => {
-  const drafting = afterFailure(job, 1, { startedAtMs: 1_010, endedAtMs: 1_030 }, 'status 500');
+  const drafting = afterFailure(
+    job,
+    1,
+    { startedAtMs: 1_010, endedAtMs: 1_030 },
+    { type: '500', message: 'status 500' },
+  );
   const attempts = [...drafting.attempts, { sinceMs: 1_030, startedAtMs: 1_100, endedAtMs: 1_300, error: null }];
   const escalated = escalatedJob(drafting, { ...draft, attempts }, 1_350);
-  const again = afterFailure(escalated, 1, { startedAtMs: 1_400, endedAtMs: 1_600 }, 'no answer');
+  const again = afterFailure(
+    escalated,
+    1,
+    { startedAtMs: 1_400, endedAtMs: 1_600 },
+    { type: 'timeout', message: 'no answer' },
+  );
   const { times, line } = resultOf(again, { kind: 'expert', answer, startedAtMs: 2_000, endedAtMs: 2_500 });
   assert.deepEqual(times, {
     drafter: { queueMs: 80, callMs: 220 },
@@ -119,6 +130,7 @@ test('an HTTP failure of the expert keeps status and body; one without HTTP has 
   const none = resultOf(escalatedJob(job, draft, 1_350), {
     kind: 'failed',
     error,
+    why: { type: 'timeout', message: 'late' },
     startedAtMs: 2_000,
     endedAtMs: 2_500,
   });

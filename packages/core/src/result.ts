@@ -3,15 +3,23 @@ import type { Usage } from './completion.ts';
 import { resultLineId } from './ids.ts';
 import { attemptsWith, type Answer, type DocumentJob, type Draft, type NoAnswer } from './job.ts';
 import type { PageLine } from './pages.ts';
-import { timesOf, type DocumentTimes, type DocumentWay } from './times.ts';
+import { timesOf, type DocumentTimes, type DocumentWay, type TryError } from './times.ts';
 
 /** How a document ended. */
 export type Ending =
   | { readonly kind: 'accepted'; readonly draft: AcceptedDraft }
-  | { readonly kind: 'expert'; readonly answer: Answer; readonly startedAtMs: number; readonly endedAtMs: number }
+  | {
+      readonly kind: 'expert';
+      readonly answer: Answer;
+      readonly startedAtMs: number;
+      readonly endedAtMs: number;
+      /** Set when the answer is an error of the model server. */
+      readonly why?: TryError;
+    }
   | {
       readonly kind: 'failed';
       readonly error: NoAnswer;
+      readonly why: TryError;
       readonly startedAtMs: number | null;
       readonly endedAtMs: number;
     };
@@ -94,7 +102,7 @@ const responseOf = (answer: Answer) => ({
 });
 
 /** Where a document has been, as its job and its ending say. */
-function wayOf(job: DocumentJob, ending: Ending | null): DocumentWay {
+export function wayOf(job: DocumentJob, ending: Ending | null): DocumentWay {
   const { fedAtMs, draft, handedOverAtMs } = job;
   if (ending?.kind === 'accepted') {
     const { attempts, endedAtMs } = ending.draft;
@@ -105,10 +113,13 @@ function wayOf(job: DocumentJob, ending: Ending | null): DocumentWay {
     return { fedAtMs, drafts, handedOverAtMs, experts: job.attempts, endedAtMs: ending?.endedAtMs ?? fedAtMs };
   }
   const { startedAtMs, endedAtMs } = ending;
-  const error = ending.kind === 'failed' ? ending.error.code : null;
-  const experts = attemptsWith(job, { startedAtMs, endedAtMs }, error);
+  const experts = attemptsWith(job, { startedAtMs, endedAtMs }, ending.why ?? null);
   return { fedAtMs, drafts, handedOverAtMs, experts, endedAtMs };
 }
+
+/** What was drafted of a document: accepted, or handed over with it. */
+export const endingDraft = (job: DocumentJob, ending: Ending): AcceptedDraft | Draft | null =>
+  ending.kind === 'accepted' ? ending.draft : job.draft;
 
 function tierReport(model: string, usage: Usage | null, callMs: number | null, tries: number) {
   return {
@@ -122,7 +133,7 @@ function tierReport(model: string, usage: Usage | null, callMs: number | null, t
 
 /** What was decided for a document and why: the `cascade` key of its line. */
 function describe(job: DocumentJob, ending: Ending, times: DocumentTimes) {
-  const draft = ending.kind === 'accepted' ? ending.draft : job.draft;
+  const draft = endingDraft(job, ending);
   const escalated = ending.kind !== 'accepted' && job.draft !== null;
   const usage = ending.kind === 'expert' ? ending.answer.usage : null;
   const { drafter, expert } = times;

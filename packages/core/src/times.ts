@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Why a try failed: `type` is a status or a short name, as OpenTelemetry's `error.type`. Neither holds content. */
+export type TryError = { readonly type: string; readonly message: string };
+
 /** One try of a tier with a document. Unix milliseconds. */
 export type TierAttempt = {
   /** When it began to wait for this try: at its feeding, its hand-over, or the end of the try before. */
@@ -7,7 +10,7 @@ export type TierAttempt = {
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   /** Why it failed; null for an answer. */
-  readonly error: string | null;
+  readonly error: TryError | null;
 };
 
 /** What a tier's tries took, in milliseconds: waiting for them, and the calls themselves. */

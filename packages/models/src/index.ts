@@ -7,3 +7,4 @@ export {
   type ModelOptions,
 } from './client.ts';
 export { openTier, type Asked, type ModelTier } from './tier.ts';
+export { callMeter } from './meter.ts';

@@ -1,11 +1,14 @@
 import {
   decideFault,
   gateBackoffMs,
+  traceparentOf,
   type Answer,
   type Completion,
   type DocumentJob,
   type Fault,
   type NoAnswer,
+  type Role,
+  type TryError,
 } from '@spillway/core';
 import type { ServedModel, StopReason } from '@spillway/runtime';
 import { askAlone } from './alone.ts';
@@ -17,10 +20,15 @@ type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
 export type Asked =
   | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
   /** The model called the request itself wrong (a 4xx). */
-  | ({ readonly kind: 'rejected'; readonly answer: Answer } & Span)
+  | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: TryError } & Span)
   /** Every try was used up; with the last answer when there was one over HTTP. */
-  | ({ readonly kind: 'exhausted'; readonly answer: Answer | null; readonly error: NoAnswer } & Span)
-  | ({ readonly kind: 'again'; readonly afterMs: number; readonly tries: number; readonly error: NoAnswer } & Span)
+  | ({
+      readonly kind: 'exhausted';
+      readonly answer: Answer | null;
+      readonly error: NoAnswer;
+      readonly why: TryError;
+    } & Span)
+  | ({ readonly kind: 'again'; readonly afterMs: number; readonly tries: number; readonly why: TryError } & Span)
   | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 
@@ -28,7 +36,18 @@ type TierOptions = {
   readonly model: ModelOptions;
   readonly timeoutMs: number;
   readonly maxTries: number;
-  readonly logprobs: boolean;
+  readonly role: Role;
+  /** Whether model servers are told which trace a call belongs to. */
+  readonly propagates: boolean;
+  readonly onCall: (call: TierCall) => void;
+};
+
+/** A call of a tier's model that is over, and was not given up. */
+export type TierCall = {
+  readonly role: Role;
+  readonly model: string;
+  readonly ms: number;
+  readonly error: string | null;
 };
 
 export type AskOptions = {
@@ -41,15 +60,16 @@ export type AskOptions = {
 /** A document that twice was with a worker that vanished is asked in a process of its own. */
 const STALLS_BEFORE_ALONE = 2;
 
-/** A tier for a model as it is configured; `logprobs` when its answers are to be scored. */
+/** A tier for a model as it is configured. A drafter's answers are scored, so it asks for log-probs. */
 export function openTier(
   { spec, apiKey }: ServedModel,
-  role: { readonly logprobs: boolean; readonly onNotice?: (notice: ModelNotice) => void },
+  tier: Pick<TierOptions, 'role' | 'propagates' | 'onCall'> & { readonly onNotice?: (notice: ModelNotice) => void },
 ): ModelTier {
   const timeoutMs = spec.timeout_s * 1000;
   const model = { baseURL: spec.base_url, model: spec.model, apiKey, timeoutMs, connections: spec.concurrency };
-  const client = openModel(role.onNotice === undefined ? model : { ...model, onNotice: role.onNotice });
-  return new ModelTier(client, { model, timeoutMs, maxTries: spec.max_tries, logprobs: role.logprobs });
+  const { onNotice, ...kept } = tier;
+  const client = openModel(onNotice === undefined ? model : { ...model, onNotice });
+  return new ModelTier(client, { model, timeoutMs, maxTries: spec.max_tries, ...kept });
 }
 
 /** A model in one role: asks it about documents and decides, by the failure table, what a failure means. */
@@ -71,22 +91,28 @@ export class ModelTier implements AsyncDisposable {
   async ask(job: DocumentJob, options: AskOptions): Promise<Asked> {
     const leftMs = job.deadlineMs - Date.now();
     if (leftMs <= 0) return { kind: 'stopped', reason: 'expired' };
+    const { role, propagates } = this.#options;
+    const attempt = { number: job.attempts.length + 1, sampled: job.sampled };
     const call = {
       endpoint: job.endpoint,
       body: job.body,
-      logprobs: this.#options.logprobs,
+      logprobs: role === 'draft',
       topLogprobs: options.topLogprobs,
       timeoutMs: Math.min(this.#options.timeoutMs, leftMs),
       signal: options.signal,
+      ...(propagates ? { traceparent: traceparentOf(job, role, attempt) } : {}),
     };
     const alone = options.stalls >= STALLS_BEFORE_ALONE;
-    const attempt = alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
-    return this.#judge(attempt, job);
+    const made = alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
+    return this.#judge(made, job);
   }
 
   #judge(attempt: Attempt, job: DocumentJob): Asked {
     if (attempt.kind === 'aborted') return { kind: 'stopped', reason: stopReason(attempt.reason) };
     const { startedAtMs, endedAtMs } = attempt;
+    const { role, model, onCall } = this.#options;
+    const error = attempt.kind === 'failed' ? whyOf(attempt.fault).type : null;
+    onCall({ role, model: model.model, ms: endedAtMs - startedAtMs, error });
     if (attempt.kind === 'completed') {
       this.#gateClosings = 0;
       const { status, requestId, body, completion } = attempt;
@@ -98,13 +124,13 @@ export class ModelTier implements AsyncDisposable {
     if (decision.kind === 'gate') {
       return { kind: 'gate', waitMs: this.#gateMs(decision.waitMs), reason: decision.reason };
     }
-    const error = errorOf(attempt.fault);
+    const why = whyOf(attempt.fault);
     if (decision.kind === 'again') {
-      return { kind: 'again', afterMs: decision.afterMs, tries, error, startedAtMs, endedAtMs };
+      return { kind: 'again', afterMs: decision.afterMs, tries, why, startedAtMs, endedAtMs };
     }
     const answer = answerOf(attempt.fault);
-    if (decision.rejected && answer !== null) return { kind: 'rejected', answer, startedAtMs, endedAtMs };
-    return { kind: 'exhausted', answer, error, startedAtMs, endedAtMs };
+    if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
+    return { kind: 'exhausted', answer, error: errorOf(attempt.fault), why, startedAtMs, endedAtMs };
   }
 
   /** How long the gate closes; all calls that were under way when the server went down count as one closing. */
@@ -125,6 +151,12 @@ function answerOf(fault: Fault): Answer | null {
   if (fault.kind !== 'http') return null;
   const usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
   return { status: fault.status, requestId: fault.requestId, body: fault.body, usage };
+}
+
+/** A fault in short; what the server said in an answer that is none may be content, so it stays out. */
+function whyOf(fault: Fault): TryError {
+  if (fault.kind === 'http') return { type: String(fault.status), message: `status ${fault.status}` };
+  return { type: fault.kind, message: fault.kind === 'garbled' ? 'an answer that is no completion' : fault.message };
 }
 
 function errorOf(fault: Fault): NoAnswer {

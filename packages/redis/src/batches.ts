@@ -133,5 +133,9 @@ export function liveBatches(board: Board): Promise<string[]> {
 export async function forget(board: Board, id: string, queues: readonly string[]): Promise<void> {
   const { keys, client } = board;
   const turns = queues.map((queue) => client.hdel(keys.turns(queue), id));
-  await Promise.all([client.del(keys.batch(id), keys.sealed(id)), client.srem(keys.batches, id), ...turns]);
+  await Promise.all([
+    client.del(keys.batch(id), keys.sealed(id), keys.traces(id)),
+    client.srem(keys.batches, id),
+    ...turns,
+  ]);
 }

@@ -19,4 +19,5 @@ export { untilAnswered } from './patience.ts';
 export { Queues } from './queues.ts';
 export { settle, type DocumentPlace, type Settled } from './settle.ts';
 export { runTierWorkers, type TierDesk } from './tier-workers.ts';
+export { Witness, type Settlement } from './witness.ts';
 export type { Attempt, Handler, Verdict } from './worker.ts';

@@ -54,6 +54,10 @@ export class Keys {
   page(id: string, page: number): string {
     return `${this.prefix}:page:${id}:${page}`;
   }
+  /** How many traces of a batch are kept beside those that were drawn, by kind. */
+  traces(id: string): string {
+    return `${this.prefix}:traces:${id}`;
+  }
   /** Start tags of a queue's flows. */
   turns(queue: string): string {
     return `${this.prefix}:turns:${queue}`;

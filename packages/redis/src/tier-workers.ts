@@ -3,10 +3,11 @@ import { serveHealth, type Health, type Life, type ServedModel, type WorkerConfi
 import { openBoard, type Board } from './board.ts';
 import { listenForClosed } from './listen.ts';
 import { Queues } from './queues.ts';
+import { Witness } from './witness.ts';
 import { TierWorker, type Handler } from './worker.ts';
 
 /** What the handlers of a worker process share. */
-export type TierDesk = { readonly board: Board; readonly queues: Queues };
+export type TierDesk = { readonly board: Board; readonly queues: Queues; readonly witness: Witness };
 
 /** One tier as a worker process serves it. */
 type TierDuty = { readonly queue: string; readonly concurrency: number; readonly handler: Handler };
@@ -30,22 +31,26 @@ export async function runTierWorkers(
   life.defer(() => board[Symbol.asyncDispose]());
   const queues = new Queues(board);
   life.defer(() => queues[Symbol.asyncDispose]());
+  const witness = new Witness(board, life, config.configuration);
   const duties = config.models.map((model): TierDuty => {
-    const handler = prepare({ board, queues }, model);
+    const handler = prepare({ board, queues, witness }, model);
     return { queue: tierQueue(role, model.name), concurrency: model.spec.concurrency, handler };
   });
   const workers = new TierWorkers(board, queues, duties, config, life);
   await workers.start();
   life.allow(config.drainMs);
   life.defer(() => workers[Symbol.asyncDispose]());
+  let healthPort: number | null = null;
   if (config.healthPort !== null) {
-    const health = await serveHealth(config.host, config.healthPort, {
+    const probes = {
       live: () => workers.live(),
       ready: async () => ({ ok: (await board.client.ping()) === 'PONG', detail: 'redis' }),
-    });
+    };
+    const health = await serveHealth({ host: config.host, port: config.healthPort }, probes, life.telemetry.meters);
+    healthPort = health.port;
     life.defer(() => health[Symbol.asyncDispose]());
   }
-  life.ready({ models: config.models.map((model) => model.name) });
+  life.ready({ models: config.models.map((model) => model.name), healthPort });
 }
 
 /** The workers of a process, one per tier, started and stopped together. */
@@ -66,7 +71,10 @@ class TierWorkers implements AsyncDisposable {
     this.#life = life;
     this.#workers = duties.map(
       ({ queue, concurrency, handler }) =>
-        new TierWorker(board, queues, { queue, concurrency, lockMs: options.lockMs, log: life.log }, handler),
+        new TierWorker(board, queues, { queue, concurrency, lockMs: options.lockMs, life }, handler),
+    );
+    life.telemetry.meters.gauge('cascade.in_flight', () =>
+      this.#workers.map((worker, index) => [worker.active, { queue: duties[index]?.queue ?? '' }]),
     );
   }
 

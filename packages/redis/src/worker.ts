@@ -1,5 +1,5 @@
 import { JOB_VERSION, type DocumentJob } from '@spillway/core';
-import { pause, type Log, type StopReason } from '@spillway/runtime';
+import { pause, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
 import { connectRedis } from './address.ts';
 import type { Board } from './board.ts';
@@ -39,7 +39,7 @@ export type TierWorkerOptions = {
   readonly concurrency: number;
   /** How long a job stays with a worker that went silent. */
   readonly lockMs: number;
-  readonly log: Log;
+  readonly life: Life;
 };
 
 type Running = { readonly batch: string; readonly abort: AbortController };
@@ -75,14 +75,17 @@ export class TierWorker {
       autorun: false,
     });
     this.#worker.on('failed', (job, error) =>
-      options.log.warn({ err: error, queue: options.queue, job: job?.id }, 'handling a job failed: it is tried again'),
+      options.life.log.warn(
+        { err: error, queue: options.queue, job: job?.id },
+        'handling a job failed: it is tried again',
+      ),
     );
-    this.#worker.on('error', (error) => options.log.debug({ err: error, queue: options.queue }, 'queue'));
+    this.#worker.on('error', (error) => options.life.log.debug({ err: error, queue: options.queue }, 'queue'));
   }
 
   /** Starts to take jobs. */
   start(): void {
-    this.#worker.run().catch((error: unknown) => this.#options.log.error({ err: error }, 'the worker loop ended'));
+    this.#worker.run().catch((error: unknown) => this.#options.life.log.error({ err: error }, 'the worker loop ended'));
   }
 
   get active(): number {
@@ -134,7 +137,7 @@ export class TierWorker {
         save: (changed) => job.updateData(changed),
       });
       const ms = Date.now() - startedAtMs;
-      this.#options.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
+      this.#options.life.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
       await this.#obey(verdict, job, token);
     } finally {
       this.#running.delete(id);
@@ -161,6 +164,7 @@ export class TierWorker {
     } else if (verdict.kind === 'put_back') {
       await this.#putBack(job, token);
     } else if (verdict.kind === 'gate') {
+      this.#options.life.telemetry.meters.count('cascade.gate.closings', 1, { queue: this.#options.queue });
       await closeGate(this.#board, this.#queues, this.#options.queue, verdict.waitMs, verdict.reason);
       throw Worker.RateLimitError();
     }

@@ -28,12 +28,16 @@ export type ServedModel = { readonly name: string; readonly spec: ModelSpec; rea
 export type WorkerConfig = {
   readonly redis: string;
   readonly namespace: string;
+  /** All of it; a worker meets the names of models that others serve. */
+  readonly configuration: Configuration;
   readonly models: readonly ServedModel[];
   readonly host: string;
   readonly healthPort: number | null;
   readonly lockMs: number;
   readonly drainMs: number;
 };
+
+const NOTHING: Configuration = { models: {}, cascades: {}, webhooks: {} };
 
 /** Reads the environment of a worker of one role; throws one SetupError with all its problems. */
 export function readWorkerConfig(env: Env, role: 'drafter' | 'expert'): WorkerConfig {
@@ -43,6 +47,7 @@ export function readWorkerConfig(env: Env, role: 'drafter' | 'expert'): WorkerCo
   const config: WorkerConfig = {
     redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
     namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
+    configuration: configuration ?? NOTHING,
     models: configuration === null ? [] : servedModels(reader, configuration, role),
     host: reader.text('HOST') ?? '127.0.0.1',
     healthPort: healthPort === -1 ? null : healthPort,

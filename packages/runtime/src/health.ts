@@ -1,5 +1,7 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { SetupError } from './env.ts';
+import { METRICS_CONTENT_TYPE, type Meters } from './telemetry/meters.ts';
 
 /** What a probe is told; `detail` says why not. */
 export type Health = { readonly ok: boolean; readonly detail: string };
@@ -11,9 +13,14 @@ export type Probes = {
   readonly ready: () => Health | Promise<Health>;
 };
 
-/** Serves `/health/live` and `/health/ready` for a service without HTTP of its own. */
-export async function serveHealth(host: string, port: number, probes: Probes): Promise<AsyncDisposable> {
+/** Serves `/health/live`, `/health/ready` and `/metrics` on a port of their own. */
+export async function serveHealth(
+  { host, port }: { readonly host: string; readonly port: number },
+  probes: Probes,
+  meters: Meters,
+): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createServer((request, response) => {
+    if (request.url === '/metrics') return void sendMetrics(meters, response);
     const probe = request.url === '/health/live' ? probes.live : request.url === '/health/ready' ? probes.ready : null;
     if (probe === null) {
       response.writeHead(404).end();
@@ -29,11 +36,20 @@ export async function serveHealth(host: string, port: number, probes: Probes): P
   });
   await listen(server, host, port, 'HEALTH_PORT');
   return {
+    port: (server.address() as AddressInfo).port,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+async function sendMetrics(meters: Meters, response: ServerResponse): Promise<void> {
+  try {
+    response.setHeader('content-type', METRICS_CONTENT_TYPE).end(await meters.text());
+  } catch {
+    response.writeHead(500).end();
+  }
 }
 
 /** Listens, or says in one line why it cannot. */

@@ -5,3 +5,7 @@ export * from './heap.ts';
 export * from './lifecycle.ts';
 export * from './log.ts';
 export * from './pause.ts';
+export { METRICS_CONTENT_TYPE, Meters, type Reading } from './telemetry/meters.ts';
+export type { Sampling } from './telemetry/settings.ts';
+export type { Spans } from './telemetry/spans.ts';
+export { openTelemetry, type Telemetry } from './telemetry/telemetry.ts';

@@ -1,5 +1,6 @@
 import { EnvReader, LOG_LEVELS, SetupError, type Env } from './env.ts';
 import { openLog, type Log } from './log.ts';
+import { openTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 
 /** Why a process or a call was told to stop; carried as `AbortSignal.reason`. */
 export type StopReason = 'shutdown' | 'cancelled' | 'expired';
@@ -7,6 +8,7 @@ export type StopReason = 'shutdown' | 'cancelled' | 'expired';
 /** What a service gets from its process. */
 export type Life = {
   readonly log: Log;
+  readonly telemetry: Telemetry;
   /** Aborted, with the reason `shutdown`, when the process is told to stop. */
   readonly signal: AbortSignal;
   /** Registers a step of stopping; steps run last first. */
@@ -47,8 +49,11 @@ export async function runService(service: string, env: Env, start: (life: Life) 
     })();
     return stopping;
   };
+  const telemetry = openTelemetry(reader, log);
+  steps.push(() => telemetry[Symbol.asyncDispose]());
   const life: Life = {
     log,
+    telemetry,
     signal: stop.signal,
     defer: (step) => void steps.push(step),
     allow: (ms) => void (limitMs += ms),

@@ -1,6 +1,6 @@
 import type { Configuration } from '@spillway/core';
-import type { Board } from '@spillway/redis';
-import type { Log } from '@spillway/runtime';
+import type { Board, Witness } from '@spillway/redis';
+import type { Log, Telemetry } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 import type { Accounts } from './batches/account.ts';
 import type { DirectTiers } from './direct/tiers.ts';
@@ -15,6 +15,8 @@ export type Api = {
   readonly tenants: Tenants;
   readonly accounts: Accounts;
   readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly witness: Witness;
   readonly configuration: Configuration;
   readonly configuredAtMs: number;
   readonly direct: DirectTiers;

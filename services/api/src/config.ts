@@ -10,6 +10,8 @@ const DEFAULT_KEY_FILE = '.spillway/keys.jsonl';
 export type ApiConfig = {
   readonly host: string;
   readonly port: number;
+  /** Of probes and metrics without a key; null for none. */
+  readonly healthPort: number | null;
   readonly redisUrl: string;
   readonly namespace: string;
   readonly storageAddress: string;
@@ -35,9 +37,11 @@ export function readConfig(env: Env): ApiConfig {
     );
   }
   const configuration = loadConfiguration(reader);
+  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
   const config: ApiConfig = {
     host,
     port: reader.integer('PORT', { fallback: 8080, min: 0, max: 65_535 }),
+    healthPort: healthPort === -1 ? null : healthPort,
     redisUrl: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
     namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
     storageAddress: storageAddress(reader),

@@ -11,6 +11,7 @@ import type { KeyRing } from './keys/ring.ts';
 import { replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
 import type { Route } from './route.ts';
 import { openApiOf } from './openapi.ts';
+import { serveMetrics } from './metrics.ts';
 import { refuseForeign } from './origin.ts';
 import { routesOf } from './routes.ts';
 
@@ -56,6 +57,7 @@ export async function buildServer(api: Api, keys: KeyRing | null): Promise<Fasti
   logRequests(app, api);
   parseBodies(app);
   await app.register(multipart);
+  serveMetrics(app, api.telemetry.meters, keys);
   const routes = routesOf(api);
   const description = openApiOf(routes);
   app.get('/openapi.json', async () => description);

@@ -1,10 +1,12 @@
-import { openBoard } from '@spillway/redis';
-import { listenError, SetupError, type Life } from '@spillway/runtime';
+import { openBoard, Witness } from '@spillway/redis';
+import { listenError, serveHealth, SetupError, type Life } from '@spillway/runtime';
 import { openStorage, StorageError, type Storage } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
+import type { Api } from './api.ts';
 import type { ApiConfig } from './config.ts';
 import { Accounts } from './batches/account.ts';
 import { DirectTiers } from './direct/tiers.ts';
+import { live, ready } from './health.ts';
 import { KeyRing } from './keys/ring.ts';
 import { Records } from './records.ts';
 import { buildServer } from './server.ts';
@@ -21,28 +23,31 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   life.defer(() => storage[Symbol.asyncDispose]());
   const board = await openBoard({ address: config.redisUrl, namespace: config.namespace, log });
   life.defer(() => board[Symbol.asyncDispose]());
-  const direct = new DirectTiers(config.models, log);
+  const witness = new Witness(board, life, config.configuration);
+  const direct = new DirectTiers(config.models, { log, propagates: witness.propagates, meters: life.telemetry.meters });
   life.defer(() => direct[Symbol.asyncDispose]());
-  const app = await buildServer(
-    {
-      storage,
-      board,
-      records: new Records(storage),
-      tenants: new Tenants(storage),
-      accounts: new Accounts(),
-      log,
-      configuration: config.configuration,
-      configuredAtMs: config.configuredAtMs,
-      direct,
-      corsOrigins: config.corsOrigins,
-      limits: config.limits,
-    },
-    keys,
-  );
+  const { configuration, configuredAtMs, corsOrigins, limits } = config;
+  const records = new Records(storage);
+  const tenants = new Tenants(storage);
+  const accounts = new Accounts();
+  const { telemetry } = life;
+  const told = { configuration, configuredAtMs, corsOrigins, limits };
+  const api: Api = { ...told, storage, board, records, tenants, accounts, log, telemetry, witness, direct };
+  const app = await buildServer(api, keys);
+  const healthPort = await openHealth(config, life, api);
   life.defer(() => drain(app));
   const address = await listen(app, config);
   const port = Number(new URL(address).port);
-  life.ready({ address, port, tenants: keys === null ? 'one, without keys' : 'by key' });
+  life.ready({ address, port, healthPort, tenants: keys === null ? 'one, without keys' : 'by key' });
+}
+
+/** Probes and metrics without a key, on a port of their own; null: they are on the API's port only. */
+async function openHealth(config: ApiConfig, life: Life, api: Api): Promise<number | null> {
+  if (config.healthPort === null) return null;
+  const where = { host: config.host, port: config.healthPort };
+  const health = await serveHealth(where, { live, ready: () => ready(api) }, life.telemetry.meters);
+  life.defer(() => health[Symbol.asyncDispose]());
+  return health.port;
 }
 
 async function openProvedStorage(address: string): Promise<Storage> {

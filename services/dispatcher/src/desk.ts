@@ -10,7 +10,7 @@ import {
   type Validated,
 } from '@spillway/core';
 import type { Board, Queues } from '@spillway/redis';
-import type { Log } from '@spillway/runtime';
+import type { Log, Meters, Telemetry } from '@spillway/runtime';
 import { readRecord, type Storage } from '@spillway/storage';
 import type { Hooks } from './hooks/hooks.ts';
 
@@ -24,6 +24,7 @@ export type Desk = {
   readonly troubles: Troubles;
   /** Of an input file. */
   readonly limits: { readonly lines: number; readonly lineBytes: number };
+  readonly telemetry: Telemetry;
   readonly log: Log;
 };
 
@@ -68,6 +69,11 @@ const LONGEST_REST_MS = 30_000;
 /** Steps that failed for a batch: each rests for a while, longer with each failure in a row. */
 export class Troubles {
   readonly #known = new Map<string, { failures: number; untilMs: number }>();
+  readonly #meters: Meters;
+
+  constructor(meters: Meters) {
+    this.#meters = meters;
+  }
 
   rests(batch: string, step: string): boolean {
     return (this.#known.get(`${step} ${batch}`)?.untilMs ?? 0) > Date.now();
@@ -75,6 +81,7 @@ export class Troubles {
 
   /** Notes a failure; the milliseconds that the step rests now. */
   note(batch: string, step: string): number {
+    this.#meters.count('cascade.troubles', 1, { step });
     const failures = (this.#known.get(`${step} ${batch}`)?.failures ?? 0) + 1;
     const restMs = Math.min(FIRST_REST_MS * 2 ** Math.min(failures - 1, 10), LONGEST_REST_MS);
     this.#known.set(`${step} ${batch}`, { failures, untilMs: Date.now() + restMs });

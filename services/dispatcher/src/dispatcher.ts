@@ -4,6 +4,7 @@ import { pause, serveHealth, type Life } from '@spillway/runtime';
 import { openStorage } from '@spillway/storage';
 import type { DispatcherConfig } from './config.ts';
 import { BatchRecords, Troubles, type Desk } from './desk.ts';
+import { showGauges } from './gauges.ts';
 import { Hooks } from './hooks/hooks.ts';
 import { lead } from './leader.ts';
 
@@ -16,7 +17,7 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   life.defer(() => board[Symbol.asyncDispose]());
   const queues = new Queues(board);
   life.defer(() => queues[Symbol.asyncDispose]());
-  const troubles = new Troubles();
+  const troubles = new Troubles(life.telemetry.meters);
   const hooks = new Hooks(config.hooks, { storage, troubles, log: life.log });
   const records = new BatchRecords(storage);
   const desk: Desk = {
@@ -27,15 +28,18 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
     hooks,
     troubles,
     limits: config.limits,
+    telemetry: life.telemetry,
     log: life.log,
   };
   const token = randomUUID();
   const state = { leading: false, beatAtMs: Date.now() };
   const work = standOrLead(desk, token, config, life, state);
   life.defer(() => work);
+  showGauges(life.telemetry.meters, desk, state);
+  let healthPort: number | null = null;
   if (config.healthPort !== null) {
     const detail = () => (state.leading ? 'leading' : 'standing by');
-    const health = await serveHealth(config.host, config.healthPort, {
+    const probes = {
       live: () => {
         const stalledMs = Date.now() - state.beatAtMs;
         return stalledMs > STALLED_MS + config.leaseMs
@@ -43,10 +47,12 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
           : { ok: true, detail: detail() };
       },
       ready: () => ({ ok: true, detail: detail() }),
-    });
+    };
+    const health = await serveHealth({ host: config.host, port: config.healthPort }, probes, life.telemetry.meters);
+    healthPort = health.port;
     life.defer(() => health[Symbol.asyncDispose]());
   }
-  life.ready({ namespace: config.namespace });
+  life.ready({ namespace: config.namespace, healthPort });
 }
 
 /** Stepping down waits for what is under way, such as a slice of a recovery; longer than this, something hangs. */

@@ -1,5 +1,6 @@
 import {
   addCounts,
+  batchSpans,
   isOverCap,
   KEYS,
   MAX_USD_KEY,
@@ -166,6 +167,10 @@ async function writeEnd(
   };
   await desk.hooks.mark(id);
   const { kind, record } = await createRecord(desk.storage, KEYS.final(id), RECORDS.final, final);
+  if (kind === 'created') {
+    desk.telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
+    desk.telemetry.spans?.emit(batchSpans(manifest, record));
+  }
   await clean(desk, id, plan?.tiers ?? []);
   const { completed, failed } = record.counts;
   desk.log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');

@@ -1,5 +1,6 @@
-import { FairShare, JOB_VERSION, type DocumentJob, type DocumentRequest } from '@spillway/core';
+import { drawnShare, FairShare, isDrawn, JOB_VERSION, type DocumentJob, type DocumentRequest } from '@spillway/core';
 import { advance, beginPage } from '@spillway/redis';
+import type { Sampling } from '@spillway/runtime';
 import { apart, pageAt, pageCost, type BatchPlan, type Desk } from './desk.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch } from './live.ts';
@@ -103,6 +104,7 @@ export async function addDocuments(
 ): Promise<void> {
   const first = plan.pages[page]?.first ?? 0;
   const now = Date.now();
+  const share = tracedShare(desk.telemetry.spans?.settings.sampling, plan.total);
   const byQueue = new Map<string, DocumentJob[]>();
   for (const place of places) {
     const document = documents[place];
@@ -119,6 +121,7 @@ export async function addDocuments(
       rules,
       endpoint: plan.manifest.endpoint,
       body: document.body,
+      sampled: isDrawn({ batch: plan.manifest.id, document: first + place }, share),
       fedAtMs: now,
       deadlineMs: plan.manifest.expiresAtMs,
       tries: 0,
@@ -134,4 +137,10 @@ export async function addDocuments(
     const tag = await desk.queues.turns(queue, plan.manifest.id, jobs.length);
     await desk.queues.add(queue, jobs, tag);
   }
+}
+
+/** The share of a batch's documents whose traces are kept whatever comes of them. */
+function tracedShare(sampling: Sampling | undefined, documents: number): number {
+  if (sampling === undefined) return 0;
+  return sampling.kind === 'share' ? sampling.share : drawnShare(sampling.perBatch, documents);
 }

@@ -95,8 +95,12 @@ class TenantPass {
   async #batch(id: string, key: string, createdAtMs: number): Promise<boolean> {
     const { storage, nowMs } = this.#desk;
     const manifest = await readRecord(storage, KEYS.manifest(id), RECORDS.manifest);
-    // Only its index key: the same Idempotency-Key may be making this batch now.
-    if (manifest === null) return await this.#unfinished(createdAtMs, () => storage.remove(key));
+    if (manifest === null) {
+      // Never the manifest: the same Idempotency-Key may be making this batch now, and writes its mark once more.
+      return await this.#unfinished(createdAtMs, async () => {
+        for (const one of [KEYS.openMark(id), key]) await storage.remove(one);
+      });
+    }
     if (key !== KEYS.tenantBatch(this.#tenant, manifest.createdAtMs, id)) {
       return await this.#unfinished(createdAtMs, () => storage.remove(key));
     }

@@ -53,6 +53,7 @@ export async function recoverIfNeeded(desk: Desk, token: string, signal: AbortSi
   for (const batch of await liveBatches(desk.board)) if (!known.has(batch)) await dropEnded(desk, batch);
   const done = await finishRecovery(desk.board, recovery);
   // An empty Redis beside an empty storage is a first start.
+  if (done) desk.telemetry.meters.count('cascade.recoveries', 1);
   const level = known.size === 0 ? 'info' : 'warn';
   desk.log[level]({ batches: known.size, leftOut: troubled.length, done }, 'recovered what Redis forgot from storage');
   return true;

@@ -158,7 +158,10 @@ async function write(
 ): Promise<PageFooter> {
   const key = KEYS.page(batch, page);
   const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), waits: waits.write() });
-  if ((await desk.storage.create(key, written.bytes)) === 'created') return written.footer;
+  if ((await desk.storage.create(key, written.bytes)) === 'created') {
+    desk.telemetry.meters.count('cascade.pages.sealed', 1);
+    return written.footer;
+  }
   const object = await desk.storage.read(key);
   const footer = object === null ? null : verifyPage(object);
   if (footer === null) throw new Error(`The page ${key} in storage is damaged: its checksum does not hold`);

@@ -9,13 +9,15 @@ import {
   type Decision,
   type DocumentJob,
   type Draft,
+  type Ending,
   type EscalationReason,
+  type TryError,
 } from '@spillway/core';
 import type { Asked, ModelTier } from '@spillway/models';
-import { handOff, settle, untilAnswered, type Attempt, type Board, type Queues, type Verdict } from '@spillway/redis';
+import { handOff, settle, untilAnswered, type Attempt, type TierDesk, type Verdict } from '@spillway/redis';
 
 /** What a drafter works with. */
-export type DraftDesk = { readonly board: Board; readonly queues: Queues; readonly tier: ModelTier };
+export type DraftDesk = TierDesk & { readonly tier: ModelTier };
 
 /** Handles one document: ask, score, route, then settle or hand off. */
 export async function draft(desk: DraftDesk, job: DocumentJob, attempt: Attempt): Promise<Verdict> {
@@ -29,18 +31,13 @@ export async function draft(desk: DraftDesk, job: DocumentJob, attempt: Attempt)
     case 'stopped':
       return asked.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'again', afterMs: 1_000 };
     case 'again': {
-      const changed = afterFailure(job, asked.tries, asked, asked.error.message);
+      const changed = afterFailure(job, asked.tries, asked, asked.why);
       return { kind: 'again', afterMs: asked.afterMs, job: changed };
     }
     case 'rejected':
-      return await escalate(
-        desk,
-        job,
-        unjudged(job, asked, 'drafter_rejected', `status ${asked.answer.status}`),
-        attempt,
-      );
+      return await escalate(desk, job, unjudged(job, asked, 'drafter_rejected', asked.why), attempt);
     case 'exhausted':
-      return await escalate(desk, job, unjudged(job, asked, 'draft_failed', asked.error.message), attempt);
+      return await escalate(desk, job, unjudged(job, asked, 'draft_failed', asked.why), attempt);
     case 'answered': {
       const decision = decide(job, asked);
       if (decision.kind === 'accept') return await accept(desk, job, decision, asked, attempt);
@@ -64,7 +61,7 @@ function decide(job: DocumentJob, asked: Answered): Decision {
 
 type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
 
-function unjudged(job: DocumentJob, span: Span, reason: EscalationReason, error: string | null): Draft {
+function unjudged(job: DocumentJob, span: Span, reason: EscalationReason, error: TryError | null): Draft {
   const { startedAtMs, endedAtMs } = span;
   const attempts = attemptsWith(job, span, error);
   const none = { answer: null, score: null, confidence: null };
@@ -83,8 +80,10 @@ async function accept(
   const attempts = attemptsWith(job, asked, null);
   const model = job.rules.drafter;
   const accepted: AcceptedDraft = { model, answer, score, confidence, attempts, startedAtMs, endedAtMs };
-  const result = resultOf(job, { kind: 'accepted', draft: accepted });
+  const ending: Ending = { kind: 'accepted', draft: accepted };
+  const result = resultOf(job, ending);
   const settled = await untilAnswered(() => settle(desk.board, job, result), attempt.stopping);
+  if (settled === 'WROTE') desk.witness.settled({ job, ending, result });
   return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
 }
 

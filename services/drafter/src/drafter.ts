@@ -1,4 +1,4 @@
-import { openTier } from '@spillway/models';
+import { callMeter, openTier } from '@spillway/models';
 import { runTierWorkers } from '@spillway/redis';
 import type { Life, WorkerConfig } from '@spillway/runtime';
 import { draft } from './draft.ts';
@@ -7,7 +7,9 @@ import { draft } from './draft.ts';
 export async function runDrafter(config: WorkerConfig, life: Life): Promise<void> {
   await runTierWorkers('draft', { config, life }, (shared, model) => {
     const tier = openTier(model, {
-      logprobs: true,
+      role: 'draft',
+      propagates: shared.witness.propagates,
+      onCall: callMeter(life.telemetry.meters),
       onNotice: (notice) => life.log.warn(notice, 'every document will escalate'),
     });
     life.defer(() => tier[Symbol.asyncDispose]());

@@ -5,6 +5,7 @@ import { required, streamed, type AskedFormat, type AskedLogprobs, type Endpoint
 /** `/v1/chat/completions`. */
 export const chat: Endpoint = {
   name: 'Chat Completions',
+  operation: 'chat',
   path: '/chat/completions',
   problem: (body) => {
     const messages = body['messages'];

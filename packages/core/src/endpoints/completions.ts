@@ -6,6 +6,7 @@ import { required, streamed, type AskedLogprobs, type Endpoint } from './endpoin
 /** `/v1/completions`, the older shape, where `logprobs` is the number of alternatives. */
 export const completions: Endpoint = {
   name: 'Completions',
+  operation: 'text_completion',
   path: '/completions',
   problem: (body) => {
     const prompt = body['prompt'];

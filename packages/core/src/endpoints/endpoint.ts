@@ -16,6 +16,8 @@ export type AskedFormat = {
 /** One of OpenAI's ways to ask a model for text: all that differs between them is here. */
 export type Endpoint = {
   readonly name: string;
+  /** `gen_ai.operation.name`. */
+  readonly operation: 'chat' | 'text_completion';
   /** Behind the model server's base URL, which ends with `/v1`. */
   readonly path: string;
   /** The first problem of a body's own fields; null when there is none. */

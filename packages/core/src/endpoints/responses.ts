@@ -10,6 +10,7 @@ const LOGPROBS = 'message.output_text.logprobs';
 /** `/v1/responses`. A document is answered in one call, so what would make it a longer affair is left out. */
 export const responses: Endpoint = {
   name: 'Responses',
+  operation: 'chat',
   path: '/responses',
   problem: (body) => {
     const input = body['input'];

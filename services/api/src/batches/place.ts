@@ -55,6 +55,8 @@ export async function placeBatch(api: Api, caller: Caller, seed: BatchSeed): Pro
   await Promise.all([api.storage.create(KEYS.openMark(id), EMPTY), api.storage.create(indexKey, EMPTY)]);
   const written = await createRecord(api.storage, KEYS.manifest(id), RECORDS.manifest, manifest);
   if (written.kind === 'exists') return adopt(api, written.record, { indexKey, requestDigest });
+  // A mark that stood since an unfinished create of days ago may have been garbage until now.
+  if (idempotencyKey !== null) await api.storage.create(KEYS.openMark(id), EMPTY);
   await announce(api, written.record);
   return liveBatch(written.record, null);
 }

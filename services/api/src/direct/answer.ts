@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   afterFailure,
@@ -21,6 +22,7 @@ import {
   type JsonObject,
 } from '@spillway/core';
 import type { Asked, ModelTier } from '@spillway/models';
+import type { Sampling } from '@spillway/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Api } from '../api.ts';
@@ -71,7 +73,7 @@ export class DirectAnswers {
       signal,
     );
     const { startedAtMs, endedAtMs } = drafted;
-    const attempts = attemptsWith(drafting, drafted, drafted.kind === 'answered' ? null : drafted.kind);
+    const attempts = attemptsWith(drafting, drafted, drafted.kind === 'answered' ? null : drafted.why);
     const span = { model: rules.drafter, attempts, startedAtMs, endedAtMs };
     const escalate = async (draft: Omit<Draft, keyof typeof span>) => {
       const escalated = escalatedJob(drafting, { ...span, ...draft }, Date.now());
@@ -90,7 +92,9 @@ export class DirectAnswers {
   }
 
   #tell({ job, ending }: { job: DocumentJob; ending: Ending }, reply: FastifyReply): z.input<typeof directAnswer> {
-    const line = JSON.parse(resultOf(job, ending).line.text) as {
+    const result = resultOf(job, ending);
+    this.#api.witness.settled({ job, ending, result });
+    const line = JSON.parse(result.line.text) as {
       readonly response: { readonly status_code: number; readonly body: JsonObject | string } | null;
       readonly error: { readonly code: string; readonly message: string } | null;
       readonly cascade: z.input<typeof directAnswer>['cascade'];
@@ -124,18 +128,17 @@ async function askUntil(
       throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
     if (asked.kind !== 'again') return { asked, job };
     await delay(asked.afterMs, undefined, { signal }).catch(() => undefined);
-    job = afterFailure(job, asked.tries, asked, asked.error.message);
+    job = afterFailure(job, asked.tries, asked, asked.why);
   }
 }
 
 function endingOf(asked: Answered): Ending {
-  const { startedAtMs, endedAtMs } = asked;
-  if (asked.kind === 'exhausted' && asked.answer === null) {
-    return { kind: 'failed', error: asked.error, startedAtMs, endedAtMs };
-  }
-  const { answer } = asked;
-  if (answer === null) throw new Error('an answer was expected');
-  return { kind: 'expert', answer, startedAtMs, endedAtMs };
+  const { answer, startedAtMs, endedAtMs } = asked;
+  if (asked.kind === 'answered') return { kind: 'expert', answer: asked.answer, startedAtMs, endedAtMs };
+  const { why } = asked;
+  if (answer !== null) return { kind: 'expert', answer, why, startedAtMs, endedAtMs };
+  if (asked.kind === 'rejected') throw new Error('a rejection has an answer');
+  return { kind: 'failed', error: asked.error, why, startedAtMs, endedAtMs };
 }
 
 function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
@@ -160,7 +163,7 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
   const now = Date.now();
   return {
     v: JOB_VERSION,
-    batch: 'direct',
+    batch: `direct_${randomBytes(16).toString('hex')}`,
     document: 0,
     page: 0,
     place: 0,
@@ -169,6 +172,7 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
     rules: { ...rules, annotate: true },
     endpoint: url,
     body,
+    sampled: isTraced(api.telemetry.spans?.settings.sampling),
     fedAtMs: now,
     deadlineMs: now + LIMITS.directAnswerMs,
     tries: 0,
@@ -177,4 +181,9 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
     handedOverAtMs: null,
     draft: null,
   };
+}
+
+/** Answers at once are few, and somebody waits for them: their traces are kept, unless a share was asked for. */
+function isTraced(sampling: Sampling | undefined): boolean {
+  return sampling?.kind === 'share' ? Math.random() < sampling.share : true;
 }

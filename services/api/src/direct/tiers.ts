@@ -1,6 +1,6 @@
 import type { Role } from '@spillway/core';
-import { openTier, type ModelTier } from '@spillway/models';
-import type { ServedModel } from '@spillway/runtime';
+import { callMeter, openTier, type ModelTier } from '@spillway/models';
+import type { Meters, ServedModel } from '@spillway/runtime';
 import type { Api } from '../api.ts';
 import { unavailable } from '../errors.ts';
 
@@ -9,15 +9,17 @@ export type CallableModel = Omit<ServedModel, 'apiKey'> & {
   readonly apiKey: string | null | { readonly lacking: string };
 };
 
+type DirectDesk = { readonly log: Api['log']; readonly propagates: boolean; readonly meters: Meters };
+
 /** The models that answer at once, opened when they are first asked. */
 export class DirectTiers implements AsyncDisposable {
   readonly #models: ReadonlyMap<string, CallableModel>;
-  readonly #log: Api['log'];
+  readonly #shared: DirectDesk;
   readonly #open = new Map<string, ModelTier>();
 
-  constructor(models: readonly CallableModel[], log: Api['log']) {
+  constructor(models: readonly CallableModel[], shared: DirectDesk) {
     this.#models = new Map(models.map((model) => [model.name, model]));
-    this.#log = log;
+    this.#shared = shared;
   }
 
   tier(role: Role, name: string): ModelTier {
@@ -29,9 +31,15 @@ export class DirectTiers implements AsyncDisposable {
     if (typeof apiKey === 'object' && apiKey !== null) {
       throw unavailable(`The model '${name}' cannot be asked at once: ${apiKey.lacking} is not set for the API.`, 60);
     }
+    const { log, propagates, meters } = this.#shared;
     const tier = openTier(
       { ...model, apiKey },
-      { logprobs: role === 'draft', onNotice: (notice) => this.#log.warn(notice, 'every document will escalate') },
+      {
+        role,
+        propagates,
+        onCall: callMeter(meters),
+        onNotice: (notice) => log.warn(notice, 'every document will escalate'),
+      },
     );
     this.#open.set(`${role} ${name}`, tier);
     return tier;

@@ -1,0 +1,120 @@
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { AggregationType, MeterProvider, type ViewOptions } from '@opentelemetry/sdk-metrics';
+import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
+
+/** From a hand-over's milliseconds to a batch's day. */
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400];
+
+/** Every histogram: all are of seconds. The names without `cascade.` are OpenTelemetry's own. */
+const HISTOGRAMS = {
+  'cascade.queue.wait': 'What a document waited for a tier, all its tries together.',
+  'cascade.sequential_wait': "From an escalated document's feeding until its expert's first call.",
+  'cascade.document.duration': 'From feeding to settle.',
+  'gen_ai.client.operation.duration': 'A call of a model, whatever came of it.',
+  'http.server.request.duration': 'A request to the API.',
+} as const;
+
+/** Every counter, with its unit. */
+const COUNTERS = {
+  'cascade.documents': ['{document}', 'Settled documents.'],
+  'cascade.escalations': ['{document}', 'Documents that went on to the expert, by reason.'],
+  'cascade.tokens': ['{token}', 'Tokens that models read and wrote.'],
+  'cascade.cost': ['USD', 'What the calls of settled documents cost, by the prices of the configuration.'],
+  'cascade.wasted.cost': ['USD', 'What drafts cost that were not accepted.'],
+  'cascade.gate.closings': ['{closing}', "A tier's gate was closed, because its model server is down or asks to wait."],
+  'cascade.pages.sealed': ['{page}', 'Pages that went to storage.'],
+  'cascade.batches.ended': ['{batch}', 'Batches that ended, by outcome.'],
+  'cascade.recoveries': ['{recovery}', 'Redis was lost and put back from storage.'],
+  'cascade.troubles': ['{failure}', 'Steps that failed for a batch and are tried again.'],
+} as const;
+
+/** Every gauge, with its unit; observed when somebody asks. */
+const GAUGES = {
+  'cascade.queue.depth': ['{document}', "Documents in a tier's queue."],
+  'cascade.gate.closed': ['1', "1 while a tier's gate is closed."],
+  'cascade.batches': ['{batch}', 'Batches in work, by phase.'],
+  'cascade.in_hand': ['By', 'Bytes of begun pages that are not in storage yet.'],
+  'cascade.unfed': ['{document}', 'Documents of validated batches that are not fed yet.'],
+  'cascade.oldest_batch.age': ['s', 'How long ago the oldest batch in work was made.'],
+  'cascade.redis.memory': ['By', 'What Redis uses.'],
+  'cascade.redis.memory.limit': ['By', "Redis' maxmemory; 0 for none."],
+  'cascade.leader': ['1', '1 while this dispatcher leads.'],
+  'cascade.in_flight': ['{document}', 'Documents that a worker has in hand.'],
+  'process.memory.usage': ['By', 'Resident memory.'],
+  'nodejs.eventloop.utilization': ['1', 'Share of time that the event loop is busy, since it was last asked.'],
+} as const;
+
+export type HistogramName = keyof typeof HISTOGRAMS;
+export type CounterName = keyof typeof COUNTERS;
+export type GaugeName = keyof typeof GAUGES;
+
+/** What a gauge shows: a value for each set of labels. */
+export type Reading = readonly (readonly [value: number, labels: Attributes])[];
+
+/** The metrics of this process: every name of the catalogue above, shown as Prometheus has it. */
+export class Meters implements AsyncDisposable {
+  readonly provider: MeterProvider;
+  readonly #exporter = new PrometheusExporter({ preventServerStart: true });
+  readonly #serializer = new PrometheusSerializer('', false, undefined, false, true);
+  readonly #meter: Meter;
+  readonly #histograms = new Map<HistogramName, Histogram>();
+  readonly #counters = new Map<CounterName, Counter>();
+
+  constructor() {
+    const views = Object.keys(HISTOGRAMS).map((name): ViewOptions => ({
+      instrumentName: name,
+      aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: SECONDS } },
+    }));
+    this.provider = new MeterProvider({ readers: [this.#exporter], views });
+    this.#meter = this.provider.getMeter('spillway');
+    this.gauge('process.memory.usage', () => [[process.memoryUsage.rss(), {}]]);
+    let last = performance.eventLoopUtilization();
+    this.gauge('nodejs.eventloop.utilization', () => {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, last);
+      last = now;
+      return [[utilization, {}]];
+    });
+  }
+
+  /** Seconds. */
+  time(name: HistogramName, seconds: number, labels: Attributes): void {
+    let histogram = this.#histograms.get(name);
+    if (histogram === undefined) {
+      histogram = this.#meter.createHistogram(name, { unit: 's', description: HISTOGRAMS[name] });
+      this.#histograms.set(name, histogram);
+    }
+    histogram.record(Math.max(0, seconds), labels);
+  }
+
+  count(name: CounterName, by: number, labels: Attributes = {}): void {
+    let counter = this.#counters.get(name);
+    if (counter === undefined) {
+      const [unit, description] = COUNTERS[name];
+      counter = this.#meter.createCounter(name, { unit, description });
+      this.#counters.set(name, counter);
+    }
+    counter.add(by, labels);
+  }
+
+  /** Shows what `read` answers whenever somebody asks; a reading that fails shows nothing. */
+  gauge(name: GaugeName, read: () => Reading | Promise<Reading>): void {
+    const [unit, description] = GAUGES[name];
+    const observe = async (result: ObservableResult): Promise<void> => {
+      for (const [value, labels] of await read()) result.observe(value, labels);
+    };
+    this.#meter.createObservableGauge(name, { unit, description }).addCallback(observe);
+  }
+
+  /** All of them in Prometheus' text format. */
+  async text(): Promise<string> {
+    const { resourceMetrics } = await this.#exporter.collect();
+    return this.#serializer.serialize(resourceMetrics);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.provider.shutdown();
+  }
+}
+
+export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

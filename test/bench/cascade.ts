@@ -2,29 +2,13 @@
 // SDK at the same concurrency, both against the same instant model servers, in turn in one run. Also: what a draft's
 // hand-over takes on an idle tier, the memory that Redis takes at its highest, and a small batch behind a large one.
 // Run: node test/bench/cascade.ts [documents]
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { OpenAI } from 'openai';
 import { System } from '../support/system.ts';
+import { prompts, quantile, report, startModel } from './processes.ts';
 
 const DOCUMENTS = Number(process.argv[2] ?? 10_000);
 const CONCURRENCY = 16;
 const ROUNDS = 3;
-
-/** Every fourth document is not sure enough. */
-const prompts = (count: number): string[] =>
-  Array.from({ length: count }, (_, index) => (index % 4 === 0 ? `[[drafter unsure]] ${index}` : `document ${index}`));
-
-const report = (figures: Record<string, unknown>): void => void process.stdout.write(`${JSON.stringify(figures)}\n`);
-
-async function startModel(role: string): Promise<{ child: ChildProcess; baseURL: string }> {
-  const script = fileURLToPath(new URL('../support/model-server.ts', import.meta.url));
-  const child = fork(script, [], { env: { ...process.env, ROLE: role, PORT: '0' }, silent: true });
-  const [chunk] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  const { port } = JSON.parse(chunk.toString()) as { port: number };
-  return { child, baseURL: `http://127.0.0.1:${port}/v1` };
-}
 
 /** The cascade as one would write it by hand: no queue, nothing kept, nothing survives. */
 async function plainScript(drafterURL: string, expertURL: string, work: readonly string[]): Promise<number> {
@@ -71,16 +55,12 @@ async function timed(system: System, count: number): Promise<{ seconds: number; 
   return { seconds, peakBytes: await memory, outputId: batch.output_file_id ?? '' };
 }
 
-const quantile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-
-const models = await Promise.all([startModel('drafter'), startModel('expert')]);
-const [drafter, expert] = models;
+const [drafter, expert] = await Promise.all([startModel('drafter'), startModel('expert')]);
 const spec = { concurrency: CONCURRENCY };
 await using system = await System.start({
   models: {
-    small: { ...spec, base_url: drafter?.baseURL ?? '' },
-    large: { ...spec, base_url: expert?.baseURL ?? '' },
+    small: { ...spec, base_url: drafter.baseURL },
+    large: { ...spec, base_url: expert.baseURL },
   },
   env: { SPILLWAY_LEASE_MS: '10000', SPILLWAY_LOCK_MS: '30000', SPILLWAY_SWEEP_MS: '15000', SPILLWAY_POLL_MS: '100' },
 });
@@ -88,17 +68,12 @@ await timed(system, 500);
 
 const ratios: number[] = [];
 for (let round = 0; round < ROUNDS; round += 1) {
-  const plain = await plainScript(drafter?.baseURL ?? '', expert?.baseURL ?? '', prompts(DOCUMENTS));
+  const plain = await plainScript(drafter.baseURL, expert.baseURL, prompts(DOCUMENTS));
   const ours = DOCUMENTS / (await timed(system, DOCUMENTS)).seconds;
   ratios.push(ours / plain);
   report({ round, documents: DOCUMENTS, plainPerSecond: plain, servicePerSecond: ours, ratio: ours / plain });
 }
-report({
-  medianRatio: quantile(
-    ratios.toSorted((a, b) => a - b),
-    0.5,
-  ),
-});
+report({ medianRatio: quantile(ratios, 0.5) });
 
 const waits: number[] = [];
 for (let round = 0; round < 100; round += 1) {
@@ -107,8 +82,7 @@ for (let round = 0; round < 100; round += 1) {
   const wait = line?.cascade?.['wait_ms'] as { hand_over: number; expert_queue: number };
   waits.push(wait.hand_over + wait.expert_queue);
 }
-const sorted = waits.toSorted((a, b) => a - b);
-report({ escalationToExpertCallMs: { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), runs: waits.length } });
+report({ escalationToExpertCallMs: { p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), runs: waits.length } });
 
 for (const count of [1_000, 50_000]) {
   const { peakBytes, seconds } = await timed(system, count);
@@ -120,4 +94,4 @@ const large = await system.submit(prompts(50_000));
 await system.settled(large.id, (batch) => (batch.request_counts?.completed ?? 0) >= 2_000, 120_000);
 const behind = (await timed(system, 20)).seconds;
 report({ twentyDocuments: { aloneSeconds: alone, behindFiftyThousandSeconds: behind, ratio: behind / alone } });
-for (const { child } of models) child.kill();
+for (const { child } of [drafter, expert]) child.kill();

@@ -179,3 +179,13 @@ test('a changed key file is read again; a broken one changes nothing', async () 
   assert.deepEqual([await statusOf('sk-spillway-new'), await statusOf('sk-spillway-acme')], [401, 200]);
   assert.equal(json(await ask('GET', '/v1/models', 'sk-spillway-acme'))['object'], 'list');
 });
+
+test('metrics show more than one tenant: they need the admin role', async () => {
+  const get = (key?: string) =>
+    fetch(`${api.url}/metrics`, key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } });
+  assert.equal((await get()).status, 401);
+  assert.equal((await get('sk-spillway-acme')).status, 403);
+  const shown = await get('sk-spillway-boss');
+  assert.equal(shown.status, 200);
+  assert.match(await shown.text(), /^http_server_request_duration_count\{.*http_route="\/metrics".*\} \d+$/m);
+});

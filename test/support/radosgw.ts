@@ -1,12 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { install } from './packages.ts';
 import { freePort } from './redis.ts';
 
 /** A real S3 server of the test's own. */
@@ -23,13 +24,12 @@ export type NoRadosgw = AsyncDisposable & { readonly kind: 'missing'; readonly r
 const PACKAGES = ['ceph-mon', 'ceph-osd', 'radosgw'];
 /** 12 s on two cores; most of it the gateway making its pools. */
 const START_TIMEOUT_MS = 60_000;
-const INSTALL_TIMEOUT_MS = 240_000;
 
 const run = promisify(execFile);
 
 /** Starts Ceph's S3 gateway with one monitor and one disk in memory; installs Debian's packages where they are missing. */
 export async function startRadosgw(): Promise<Radosgw | NoRadosgw> {
-  const reason = await install();
+  const reason = await install(PACKAGES, [...PACKAGES, 'ceph', 'monmaptool', 'radosgw-admin', 'setpriv']);
   if (reason !== null) return { kind: 'missing', reason, [Symbol.asyncDispose]: async () => undefined };
   const directory = await mkdtemp(join(tmpdir(), 'spillway-radosgw-'));
   const daemons: ChildProcess[] = [];
@@ -111,37 +111,6 @@ mon cluster log file = ${join(directory, 'cluster.log')}
 rgw frontends = beast endpoint=127.0.0.1:${gatewayPort}
 rgw enable usage log = false
 `;
-}
-
-/** Null when everything is there, otherwise why it is not. */
-async function install(): Promise<string | null> {
-  const commands = [...PACKAGES, 'ceph', 'monmaptool', 'radosgw-admin', 'setpriv'];
-  if ((await missing(commands)).length === 0) return null;
-  const packages = PACKAGES.join(' ');
-  if (process.env['SPILLWAY_TEST_NO_INSTALL'] !== undefined) return `${packages} are not installed`;
-  if (process.getuid?.() !== 0) return `${packages} are not installed, and only root can install them`;
-  const options = { timeout: INSTALL_TIMEOUT_MS, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
-  try {
-    await run('apt-get', ['update', '-qq'], options);
-    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...PACKAGES], options);
-  } catch (error) {
-    return `${packages} cannot be installed: ${String(error).split('\n', 1)[0]}`;
-  }
-  const left = await missing(commands);
-  return left.length === 0 ? null : `no ${left.join(', ')} after installing ${packages}`;
-}
-
-async function missing(commands: string[]): Promise<string[]> {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const found = await Promise.all(
-    commands.map((command) =>
-      Promise.any(folders.map((folder) => access(join(folder, command)))).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return commands.filter((_, index) => found[index] === false);
 }
 
 async function listening(port: number, daemons: readonly ChildProcess[]): Promise<void> {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { attemptsWith, afterFailure, escalatedJob, type DocumentJob } from '../job.ts';
 import type { Ending } from '../result.ts';
 import { documentSpans, type NamedModel } from './document.ts';
-import { callSpanId, documentTrace, isDrawn, traceparentOf } from './ids.ts';
+import { isDrawn, TraceIds, traceparentOf } from './ids.ts';
 import { drawnShare, keptAtMost, keptKind } from './keep.ts';
 import type { FinishedSpan } from './span.ts';
 
@@ -121,7 +121,7 @@ test('an escalated document: every part of its way, in order, and the attributes
   );
   const chat = named(spans, 'chat org/large');
   assert.equal(chat.kind, 'client');
-  assert.equal(chat.spanId, callSpanId(way.job, 'expert', 1), 'what the model server was told');
+  assert.equal(chat.spanId, new TraceIds(way.job).spanId('expert', 1, 'call'), 'what the model server was told');
   assert.equal(chat.attributes['gen_ai.response.model'], 'm-1');
   assert.equal(chat.attributes['gen_ai.request.max_tokens'], 9);
   assert.deepEqual(chat.attributes['gen_ai.response.finish_reasons'], ['stop']);
@@ -233,6 +233,6 @@ test('failed comes before slow, slow before escalated', () => {
 test('a traceparent has the form of W3C Trace Context', () => {
   const header = traceparentOf(fed, 'draft', { number: 1, sampled: false });
   assert.match(header, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
-  assert.ok(header.includes(documentTrace(fed).traceId));
-  assert.notEqual(documentTrace({ ...fed, fedAtMs: 1 }).traceId, documentTrace(fed).traceId);
+  assert.ok(header.includes(new TraceIds(fed).root.traceId));
+  assert.notEqual(new TraceIds({ ...fed, fedAtMs: 1 }).root.traceId, new TraceIds(fed).root.traceId);
 });

@@ -5,7 +5,7 @@ import type { Answer, DocumentJob } from '../job.ts';
 import { endingDraft, wayOf, type Ending } from '../result.ts';
 import type { Role } from '../rules.ts';
 import { timesOf, type TierAttempt } from '../times.ts';
-import { batchTrace, callSpanId, documentSpanId, documentTrace } from './ids.ts';
+import { batchTrace, TraceIds } from './ids.ts';
 import { microseconds, type FinishedSpan, type SpanAttributes, type SpanEvent, type SpanService } from './span.ts';
 
 /** A model as its server knows it. */
@@ -32,7 +32,8 @@ const TIER: Readonly<Record<Role, Exclude<SpanService, 'spillway'>>> = { draft: 
 export function documentSpans(trace: DocumentTrace): FinishedSpan[] {
   const { job, ending, settledAtMs } = trace;
   const way = wayOf(job, ending);
-  const { traceId, spanId: rootId } = documentTrace(job);
+  const ids = new TraceIds(job);
+  const { traceId, spanId: rootId } = ids.root;
   const children = new Children(microseconds(job.fedAtMs));
   const spans: FinishedSpan[] = [];
   const tier = (role: Role, attempts: readonly TierAttempt[], lastEndMs: number): void => {
@@ -40,7 +41,7 @@ export function documentSpans(trace: DocumentTrace): FinishedSpan[] {
       const isLast = index === attempts.length - 1;
       const wait = children.until(attempt.sinceMs, attempt.startedAtMs);
       const work = children.until(attempt.startedAtMs, isLast ? lastEndMs : attempt.endedAtMs);
-      spans.push(...attemptSpans(trace, { role, attempt, number: index + 1, isLast, wait, work }));
+      spans.push(...attemptSpans(trace, { ids, role, attempt, number: index + 1, isLast, wait, work }));
     });
   };
   const { handedOverAtMs } = way;
@@ -87,6 +88,7 @@ class Children {
 }
 
 type Tried = {
+  readonly ids: TraceIds;
   readonly role: Role;
   readonly attempt: TierAttempt;
   readonly number: number;
@@ -97,11 +99,10 @@ type Tried = {
 
 /** The wait for a try, the try, and the call in it. */
 function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
-  const { job } = trace;
-  const { role, attempt, number, isLast, wait, work } = tried;
-  const { traceId, spanId: rootId } = documentTrace(job);
+  const { ids, role, attempt, number, isLast, wait, work } = tried;
+  const { traceId, spanId: rootId } = ids.root;
   const service = TIER[role];
-  const workId = documentSpanId(job, role, String(number));
+  const workId = ids.spanId(role, number, 'work');
   const at = { 'cascade.tier': role, 'cascade.attempt': number };
   const shared = { service, traceId, events: [], error: null, link: null } as const;
   const waitMs = (wait.endUs - wait.startUs) / 1_000;
@@ -114,7 +115,7 @@ function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
       ...shared,
       name: `queue.wait ${service}`,
       kind: 'internal',
-      spanId: documentSpanId(job, 'wait', role, String(number)),
+      spanId: ids.spanId(role, number, 'wait'),
       parentId: rootId,
       ...wait,
       attributes: { ...at, 'cascade.queue.wait_ms': waitMs },
@@ -134,7 +135,7 @@ function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
       ...shared,
       name: call.name,
       kind: 'client',
-      spanId: callSpanId(job, role, number),
+      spanId: ids.spanId(role, number, 'call'),
       parentId: workId,
       startUs: work.startUs,
       endUs: callEndUs,

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { KEYS } from '@spillway/core';
+import { parse } from 'yaml';
+import { install } from '../support/packages.ts';
+import { selectionsOf, shownMetrics } from '../support/promql.ts';
+import { System, until } from '../support/system.ts';
+
+const run = promisify(execFile);
+const monitoring = fileURLToPath(new URL('../../k8s/monitoring/', import.meta.url));
+
+type Dashboard = { readonly panels: readonly { readonly title: string; readonly targets?: readonly Target[] }[] };
+type Target = { readonly expr: string; readonly legendFormat: string };
+type Rules = {
+  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
+};
+
+const dashboard = JSON.parse(await readFile(join(monitoring, 'dashboard.json'), 'utf8')) as Dashboard;
+const alerts = parse(await readFile(join(monitoring, 'alerts.yaml'), 'utf8')) as Rules;
+const targets = dashboard.panels.flatMap(({ title, targets: all = [] }) => all.map((target) => ({ title, ...target })));
+const queryOf = (expr: string): string => expr.replaceAll('$__rate_interval', '5m');
+
+let lacking: string | null = null;
+
+before(async () => {
+  lacking = await install(['prometheus'], ['promtool']);
+});
+
+/** What every process of a system shows, once all that can happen has happened. */
+async function scrape(system: System): Promise<string[]> {
+  const texts = system.services
+    .filter(({ child }) => child.exitCode === null && child.signalCode === null)
+    .map(async (service) => {
+      const { healthPort } = await service.ready();
+      const response = await fetch(`http://127.0.0.1:${String(healthPort)}/metrics`);
+      assert.equal(response.status, 200);
+      assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+      return await response.text();
+    });
+  return await Promise.all(texts);
+}
+
+test('every query of the dashboard and the alerts names metrics and labels that running processes show', async () => {
+  await using system = await System.start({
+    models: { large: { max_tries: 2 } },
+    env: {
+      HEALTH_PORT: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+      OTEL_BSP_MAX_QUEUE_SIZE: '1',
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1',
+    },
+  });
+  const prompts = ['a', '[[drafter unsure]] b', '[[drafter unsure]] [[expert 500]] c', '[[status 503 x1]] d'];
+  const { id } = await system.submit([...prompts, '[[status 500 x1]] e']);
+  await system.settled(id);
+  // A batch in trouble, and one in work so that its tiers are shown.
+  const hurt = `batch_${'0'.repeat(32)}`;
+  await system.redis.client.sadd('{test}:batches', hurt);
+  await system.redis.client.hset(`{test}:batch:${hurt}`, {
+    phase: 'open',
+    total: 5,
+    fed: 0,
+    pages: 1,
+    createdAtMs: 0,
+    expiresAtMs: 9e15,
+  });
+  const manifest = join(system.directory, 'data', KEYS.manifest(hurt));
+  await mkdir(dirname(manifest));
+  await writeFile(manifest, '{');
+  await system.submit(['[[hang]] f']);
+  await until(async () => shownMetrics((await scrape(system)).join('\n')).has('cascade_queue_depth'));
+  let shown = new Map<string, Set<string>>();
+  const lackingOf = (expr: string): string[] =>
+    selectionsOf(queryOf(expr)).flatMap(({ metric, labels }) =>
+      labels
+        .filter((label) => !['le', 'job', 'instance'].includes(label) && shown.get(metric)?.has(label) !== true)
+        .map((label) => `${metric}{${label}}`)
+        .concat(shown.has(metric) ? [] : [metric]),
+    );
+  const queries = [
+    ...targets.map(({ expr }) => expr),
+    ...alerts.groups.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
+  ];
+  assert.ok(queries.length > 40, `${queries.length} queries`);
+  await until(async () => {
+    shown = shownMetrics((await scrape(system)).join('\n'));
+    return queries.every((expr) => lackingOf(expr).length === 0);
+  }).catch(() => assert.deepEqual([...new Set(queries.flatMap(lackingOf))], []));
+  for (const { title, expr, legendFormat } of targets) {
+    const grouped = new Set(selectionsOf(queryOf(expr)).flatMap(({ labels }) => labels));
+    for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
+      assert.ok(grouped.has(label), `${title}: ${label}`);
+  }
+});
+
+test('promtool reads the alerts, the queries of the dashboard and what the processes show', async (context) => {
+  if (lacking !== null) return context.skip(lacking);
+  await using system = await System.start({ env: { HEALTH_PORT: '0' } });
+  const { id } = await system.submit(['a', '[[drafter unsure]] b']);
+  await system.settled(id);
+  await run('promtool', ['check', 'rules', join(monitoring, 'alerts.yaml')]);
+  const asRules = targets.map(({ expr }, index) => ({ record: `query:${index}`, expr: queryOf(expr) }));
+  const path = join(system.directory, 'queries.json');
+  await writeFile(path, JSON.stringify({ groups: [{ name: 'dashboard', rules: asRules }] }));
+  await run('promtool', ['check', 'rules', path]);
+  for (const text of await scrape(system)) {
+    const checked = run('promtool', ['check', 'metrics']);
+    checked.child.stdin?.end(text);
+    // It also complains of names that its own taste would have otherwise; what it cannot read it says so.
+    const said = await checked.then(
+      ({ stderr }) => stderr,
+      (error: { stderr?: string }) => error.stderr ?? '',
+    );
+    assert.doesNotMatch(said, /error while linting|text format parsing error/);
+  }
+});

@@ -59,7 +59,10 @@ test('Redis taken back in time, as after a restart that lost its last seconds', 
   await wholeResults(system, batch, docIds(DOCUMENTS));
 });
 
-/** Every key as Redis writes it itself; the epoch in it is the old process's, as it would be on disk. */
+/**
+ * Every key as Redis writes it itself, one after the other while work goes on, so that they do not even fit together; the
+ * epoch in it is the old process's, as it would be on disk.
+ */
 async function dumpAll(system: System): Promise<[string, Buffer][]> {
   const keys = await system.redis.client.keys('*');
   const dumped = await Promise.all(keys.map(async (key) => [key, await system.redis.client.dumpBuffer(key)] as const));

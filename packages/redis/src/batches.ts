@@ -7,6 +7,7 @@ import { Script } from './script.ts';
 
 const admitScript = new Script('admit');
 const restoreScript = new Script('restore');
+const recountScript = new Script('recount');
 const leaveOutScript = new Script('leave_out');
 const openScript = new Script('open');
 const closeScript = new Script('close');
@@ -97,6 +98,23 @@ export async function leaveOut(board: Board, recovery: Recovery, id: string): Pr
     [recovery.token, id, ...held.map(({ page }) => pageMember(id, page))],
   );
   return answer as 'LEFT_OUT' | 'STALE';
+}
+
+/**
+ * Counts a batch anew during a recovery, from what its pages in storage (`sums`) and those in hand say: whatever Redis
+ * still had of its counters, the end is reached when every document is settled.
+ */
+export async function recount(
+  board: Board,
+  recovery: Recovery,
+  id: string,
+  sealed: { readonly pages: number; readonly sums: Counts },
+): Promise<'RECOUNTED' | 'STALE'> {
+  const { keys, client } = board;
+  const held = (await pagesInHand(board)).filter(({ batch }) => batch === id);
+  const sums = COUNTERS.flatMap((name) => [name, sealed.sums[name]]);
+  const names = [keys.recovery, keys.batch(id), ...held.map(({ page }) => keys.page(id, page))];
+  return (await recountScript.run(client, names, [recovery.token, sealed.pages, ...sums])) as 'RECOUNTED' | 'STALE';
 }
 
 /** Everything Redis knows of a batch, or null. */

@@ -108,10 +108,6 @@ export async function markSealed(
   return answer as 'SEALED' | 'ALREADY' | 'GONE';
 }
 
-export async function isSealed(board: Board, batch: string, page: number): Promise<boolean> {
-  return (await board.client.getbit(board.keys.sealed(batch), page)) === 1;
-}
-
 /** The sealed ones of a batch's pages, in order. */
 export async function sealedPages(board: Board, batch: string, pages: number): Promise<number[]> {
   const bits = await board.client.getBuffer(board.keys.sealed(batch));

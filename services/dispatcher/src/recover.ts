@@ -1,13 +1,13 @@
-import { KEYS, RECORDS } from '@spillway/core';
+import { addCounts, KEYS, NO_COUNTS, RECORDS } from '@spillway/core';
 import {
   beginRecovery,
   finishRecovery,
   forget,
   isRecovering,
-  isSealed,
   leaveOut,
   liveBatches,
   markSealed,
+  recount,
   restore,
   type Recovery,
 } from '@spillway/redis';
@@ -15,9 +15,9 @@ import { pause } from '@spillway/runtime';
 import { readRecord, walkKeys } from '@spillway/storage';
 import type { BatchPlan, Desk } from './desk.ts';
 import { clean } from './end.ts';
-import { storedFooter } from './seal.ts';
+import { readFooters } from './seal.ts';
 
-const READ_AT_ONCE = 16;
+const AT_ONCE = 16;
 
 /** Pauses before a batch whose records could not be read is tried again: storage may have been away for a moment. */
 const AGAIN_MS = [500, 2_000];
@@ -103,18 +103,18 @@ async function recoverBatch(desk: Desk, recovery: Recovery, id: string): Promise
   const answer = await restore(desk.board, recovery, id, { tenant, createdAtMs, expiresAtMs, validated, ending });
   // Redis was lost again, or another dispatcher recovers it: the last step will be refused.
   if (answer === 'STALE') return true;
-  if (plan !== null) await restorePages(desk, plan);
+  if (plan !== null) await restorePages(desk, recovery, plan);
   return true;
 }
 
-async function restorePages(desk: Desk, plan: BatchPlan): Promise<void> {
+/** Marks the pages that stand in storage, then counts the batch anew. */
+async function restorePages(desk: Desk, recovery: Recovery, plan: BatchPlan): Promise<void> {
   const { id } = plan.manifest;
-  for (let from = 0; from < plan.pages.length; from += READ_AT_ONCE) {
-    const some = plan.pages.slice(from, from + READ_AT_ONCE).map(async (_, index) => {
-      if (await isSealed(desk.board, id, from + index)) return;
-      const footer = await storedFooter(desk, id, from + index);
-      if (footer !== null) await markSealed(desk.board, id, footer);
-    });
-    await Promise.all(some);
+  const footers = (await readFooters(desk, plan)).filter((footer) => footer !== null);
+  for (let from = 0; from < footers.length; from += AT_ONCE) {
+    const some = footers.slice(from, from + AT_ONCE);
+    await Promise.all(some.map((footer) => markSealed(desk.board, id, footer)));
   }
+  const sums = footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS);
+  await recount(desk.board, recovery, id, { pages: footers.length, sums });
 }

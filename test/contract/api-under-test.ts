@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { readConfiguration, type Configuration } from '@spillway/core';
 import { beginRecovery, finishRecovery, openBoard, type Board } from '@spillway/redis';
-import { EnvReader, openLog, openTelemetry, type Life } from '@spillway/runtime';
+import { Calibrations, EnvReader, openLog, openTelemetry, type Life } from '@spillway/runtime';
 import { openStorage, type Storage } from '@spillway/storage';
 import OpenAI from 'openai';
 import type { ApiConfig } from '../../services/api/src/config.ts';
@@ -75,6 +75,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     keyFile: keys === undefined ? null : keyFile,
     limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, ...limits },
     configuration,
+    calibrations: () => Calibrations.load(new EnvReader({}), configuration, log),
     models: Object.entries(configuration.models).map(([name, spec]) => ({ name, spec, apiKey: null })),
     corsOrigins,
     configuredAtMs: 1_700_000_000_000,

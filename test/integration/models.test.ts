@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { scoreDraft } from '@spillway/core';
+import { scoreDraft, type Completion, type JsonObject } from '@spillway/core';
 import { always, choiceOf, completed, decide, failed, KEY, openAt, setUp } from '../support/model-client.ts';
 import type { Scripted } from '../support/model-server.ts';
+
+const scored = (completion: Completion, request: JsonObject = {}) =>
+  scoreDraft(
+    { completion, endpoint: '/v1/chat/completions', request },
+    { signal: { name: 'mean_logprob' }, calibration: null },
+  );
 
 test('a completion comes back as the server said it, without the log-probs that only Spillway asked for', async (t) => {
   const { server, ask } = await setUp(
@@ -96,13 +102,10 @@ test('a server that refuses log-probs is asked without, remembered, and told of 
   });
   for (const prompt of ['a', 'b', 'c']) {
     const { completion } = completed(await ask(prompt));
-    assert.deepEqual(
-      scoreDraft(completion, { signal: 'mean_logprob', endpoint: '/v1/chat/completions', request: {} }),
-      {
-        kind: 'no_evidence',
-        reason: 'no_logprobs',
-      },
-    );
+    assert.deepEqual(scored(completion), {
+      kind: 'no_evidence',
+      reason: 'no_logprobs',
+    });
   }
   assert.equal(server.received, 4);
   assert.deepEqual(notices, [{ kind: 'logprobs_refused', model: 'small-model', status: 403 }]);
@@ -139,13 +142,8 @@ test('servers that count end tokens, give none or give zeros are judged for what
   ];
   let next = 0;
   const { ask } = await setUp(t, { answer: () => scripts[next++] ?? { kind: 'hang' } });
-  const judge = async () =>
-    scoreDraft(completed(await ask('a')).completion, {
-      signal: 'mean_logprob',
-      endpoint: '/v1/chat/completions',
-      request: {},
-    });
-  assert.deepEqual(await judge(), { kind: 'scored', score: -0.5 });
+  const judge = async () => scored(completed(await ask('a')).completion);
+  assert.deepEqual(await judge(), { kind: 'scored', score: -0.5, fields: null });
   assert.deepEqual(await judge(), { kind: 'no_evidence', reason: 'no_logprobs' });
   assert.deepEqual(await judge(), { kind: 'no_evidence', reason: 'zero_logprobs' });
 });
@@ -163,7 +161,7 @@ test('what the prompt makes of a draft is told by its reason', async (t) => {
   const request = { response_format: { type: 'json_object' } };
   for (const [directive, reason] of Object.entries(reasons)) {
     const { completion } = completed(await ask(`[[${directive}]]`));
-    assert.deepEqual(scoreDraft(completion, { signal: 'mean_logprob', endpoint: '/v1/chat/completions', request }), {
+    assert.deepEqual(scored(completion, request), {
       kind: 'no_evidence',
       reason,
     });

@@ -36,7 +36,8 @@ const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.no
 const rules: CascadeRules = {
   drafter: 'small',
   expert: 'large',
-  signal: 'mean_logprob',
+  confidence: { signal: { name: 'mean_logprob' }, calibration: null },
+  limits: { contextTokens: null, images: true, tools: true },
   acceptAt: 0.8,
   onDeadline: 'error',
   annotate: true,

@@ -11,7 +11,8 @@ export function jobOf(given: Partial<DocumentJob> & Pick<DocumentJob, 'batch' | 
     rules: {
       drafter: 'small',
       expert: 'large',
-      signal: 'mean_logprob',
+      confidence: { signal: { name: 'mean_logprob' }, calibration: null },
+      limits: { contextTokens: null, images: true, tools: true },
       acceptAt: 0.8,
       onDeadline: 'error',
       annotate: true,

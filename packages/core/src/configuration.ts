@@ -1,6 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { SIGNALS, type SignalName } from './confidence.ts';
+import { SIGNALS, signalSpec, type SignalSpec } from './confidence/index.ts';
 import { WEBHOOK_EVENTS } from './webhook.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -21,14 +21,44 @@ const model = z.strictObject({
   concurrency: z.int().min(1).max(1024).default(16),
   timeout_s: z.number().positive().max(86_400).default(300),
   max_tries: z.int().min(1).max(20).default(4),
+  /** What a drafter is known not to take goes straight to the expert. */
+  context_tokens: z.int().min(1).optional(),
+  images: z.boolean().default(true),
+  tools: z.boolean().default(true),
 });
 
-const signalNames = Object.keys(SIGNALS) as [SignalName, ...SignalName[]];
+/** How drafts are judged: a signal, its parameters, and a file that `npm run calibrate` wrote. */
+type ConfidenceSpec = { readonly signal: SignalSpec; readonly calibration: string | null };
+
+const confidence = z
+  .record(z.string(), z.unknown())
+  .default({})
+  .transform(({ signal = 'mean_logprob', calibration = null, ...parameters }, context): ConfidenceSpec => {
+    const problem = (path: PropertyKey[], message: string): never => {
+      context.addIssue({ code: 'custom', path, message });
+      return z.NEVER;
+    };
+    if (typeof signal !== 'string' || !Object.hasOwn(SIGNALS, signal)) {
+      return problem(['signal'], `expected one of ${Object.keys(SIGNALS).join(', ')}`);
+    }
+    const read = signalSpec.safeParse({ ...parameters, name: signal });
+    if (!read.success) {
+      for (const issue of read.error.issues) problem(issue.path, `${messageOf(issue)} (of the signal ${signal})`);
+      return z.NEVER;
+    }
+    if (calibration !== null && typeof calibration !== 'string') {
+      return problem(['calibration'], 'expected the path of a file that `npm run calibrate` wrote');
+    }
+    if (calibration === null && SIGNALS[read.data.name].probability === null) {
+      return problem(['calibration'], `expected a file: the signal ${signal} says nothing without a calibration`);
+    }
+    return { signal: read.data, calibration };
+  });
 
 const cascade = z.strictObject({
   drafter: z.string(),
   expert: z.string(),
-  confidence: z.strictObject({ signal: z.enum(signalNames).default('mean_logprob') }).prefault({}),
+  confidence,
   accept_at: z.number().min(0).max(1),
   on_deadline: z.enum(['error', 'draft']).default('error'),
   annotate: z.boolean().default(true),
@@ -82,14 +112,15 @@ export function readConfiguration(text: string): ReadConfiguration {
 }
 
 function problemOf(issue: z.core.$ZodIssue): Problem {
-  const path = issue.path.map(String).join('.') || '(top level)';
+  return { path: issue.path.map(String).join('.') || '(top level)', expected: messageOf(issue) };
+}
+
+function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') {
-    return { path, expected: `no key ${issue.keys.map((key) => `"${key}"`).join(', ')} (not known here)` };
+    return `no key ${issue.keys.map((key) => `"${key}"`).join(', ')} (not known here)`;
   }
-  if (issue.code === 'invalid_key') {
-    return { path, expected: issue.issues.map((inner) => inner.message).join('; ') };
-  }
-  return { path, expected: issue.message.replace(/^Invalid input: /, '') };
+  if (issue.code === 'invalid_key') return issue.issues.map((inner) => inner.message).join('; ');
+  return issue.message.replace(/^Invalid input: /, '');
 }
 
 function danglingNames(configuration: Configuration): Problem[] {

@@ -1,9 +1,9 @@
 import type { Usage } from './completion.ts';
-import type { EscalationReason } from './confidence.ts';
+import type { EscalationReason, FieldScore } from './confidence/index.ts';
 import type { EndpointUrl } from './endpoints/index.ts';
 import type { JsonObject } from './json.ts';
 import type { CascadeRules } from './rules.ts';
-import type { TierAttempt, TryError } from './times.ts';
+import type { ExtraCall, TierAttempt, TryError } from './times.ts';
 
 /** Raised when a job's shape changes; a worker leaves newer jobs to newer workers. */
 export const JOB_VERSION = 1;
@@ -25,6 +25,8 @@ export type Draft = {
   readonly answer: Answer | null;
   readonly score: number | null;
   readonly confidence: number | null;
+  /** The least sure values of a JSON answer, least sure first. */
+  readonly fields: readonly FieldScore[] | null;
   /** Why it is not final. */
   readonly reason: EscalationReason;
   /** Every try, the last one included. */
@@ -66,12 +68,17 @@ export type DocumentJob = {
 };
 
 /** A call of a tier's model, by its times in Unix milliseconds. */
-type Call = { readonly startedAtMs: number; readonly endedAtMs: number };
+type Call = {
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly extra?: readonly ExtraCall[] | undefined;
+};
 
 /** The tries of the present tier once one more has ended; `error` is null for an answer. */
 export function attemptsWith(job: DocumentJob, call: Call, error: TryError | null): TierAttempt[] {
-  const { startedAtMs, endedAtMs } = call;
-  return [...job.attempts, { sinceMs: job.waitingSinceMs, startedAtMs, endedAtMs, error }];
+  const { startedAtMs, endedAtMs, extra = [] } = call;
+  const attempt = { sinceMs: job.waitingSinceMs, startedAtMs, endedAtMs, error };
+  return [...job.attempts, extra.length === 0 ? attempt : { ...attempt, extra }];
 }
 
 /** The job after a try that failed and did not use up the last one; its next wait begins where the try ended. */
@@ -82,4 +89,11 @@ export function afterFailure(job: DocumentJob, tries: number, call: Call, error:
 /** The expert's job of an escalated document. */
 export function escalatedJob(job: DocumentJob, draft: Draft, nowMs: number): DocumentJob {
   return { ...job, draft, tries: 0, attempts: [], waitingSinceMs: nowMs, handedOverAtMs: nowMs };
+}
+
+/** The expert's job of a document that its drafter is known not to be able to take. */
+export function withoutDraft(job: DocumentJob, reason: EscalationReason, nowMs: number): DocumentJob {
+  const none = { answer: null, score: null, confidence: null, fields: null };
+  const draft = { model: job.rules.drafter, ...none, reason, attempts: [], startedAtMs: nowMs, endedAtMs: nowMs };
+  return escalatedJob(job, draft, nowMs);
 }

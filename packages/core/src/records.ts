@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { COUNTERS } from './account.ts';
-import { SIGNALS, type SignalName } from './confidence.ts';
+import { calibrationMethod } from './calibration/index.ts';
+import { signalSpec } from './confidence/index.ts';
 import { waitsRecord } from './waits.ts';
 import { ENDPOINT_URLS } from './endpoints/index.ts';
 import { newestFirst } from './ids.ts';
@@ -37,8 +38,9 @@ const price = z.object({ input: z.number(), output: z.number() }).nullable();
 const rules = z.object({
   drafter: z.string(),
   expert: z.string(),
-  signal: z.enum(Object.keys(SIGNALS) as [SignalName, ...SignalName[]]),
+  confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
   acceptAt: z.number(),
+  limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),
   onDeadline: z.enum(['error', 'draft']),
   annotate: z.boolean(),
   draftPrice: price,

@@ -18,7 +18,8 @@ const job: DocumentJob = {
   rules: {
     drafter: 'small',
     expert: 'large',
-    signal: 'mean_logprob',
+    confidence: { signal: { name: 'mean_logprob' }, calibration: null },
+    limits: { contextTokens: null, images: true, tools: true },
     acceptAt: 0.9,
     onDeadline: 'error',
     annotate: true,
@@ -42,6 +43,7 @@ const draft: Draft = {
   answer,
   score: -0.5,
   confidence: 0.6,
+  fields: null,
   reason: 'low_confidence',
   attempts: [{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_300, error: null }],
   startedAtMs: 1_100,

@@ -1,5 +1,7 @@
 import { NO_USAGE, type Counts, nanoUsd } from './account.ts';
+import { calibrated } from './calibration/index.ts';
 import type { Usage } from './completion.ts';
+import type { FieldScore } from './confidence/index.ts';
 import { resultLineId } from './ids.ts';
 import { attemptsWith, type Answer, type DocumentJob, type Draft, type NoAnswer } from './job.ts';
 import type { PageLine } from './pages.ts';
@@ -85,7 +87,7 @@ function describeUncertified(job: DocumentJob, draft: Draft, answer: Answer, tim
     certified: false,
     confidence: draft.confidence,
     score: draft.score,
-    signal: job.rules.signal,
+    signal: job.rules.confidence.signal.name,
     threshold: job.rules.acceptAt,
     escalated: true,
     reason: draft.reason,
@@ -143,10 +145,11 @@ function describe(job: DocumentJob, ending: Ending, times: DocumentTimes) {
     tier: escalated ? 'expert' : 'draft',
     confidence: draft?.confidence ?? null,
     score: draft?.score ?? null,
-    signal: job.rules.signal,
+    signal: job.rules.confidence.signal.name,
     threshold: job.rules.acceptAt,
     escalated,
     reason: escalated ? (job.draft?.reason ?? null) : null,
+    ...(draft?.fields == null ? {} : { fields: shownFields(job, draft.fields) }),
     drafter:
       draft === null
         ? null
@@ -155,6 +158,12 @@ function describe(job: DocumentJob, ending: Ending, times: DocumentTimes) {
     wait_ms: waitsOf(times),
   };
 }
+
+/** How sure the drafter was of the values of its JSON answer, least sure first; by JSON pointer. */
+const shownFields = (job: DocumentJob, fields: readonly FieldScore[]): Record<string, number> =>
+  Object.fromEntries(
+    fields.map(({ path, score }) => [path, Math.round((calibrated(job.rules.confidence, score) ?? 0) * 1e4) / 1e4]),
+  );
 
 const whole = (ms: number | null | undefined): number | null => (ms == null ? null : Math.round(ms));
 

@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { route } from './route.ts';
 
-const scored = (confidence: number) => ({ kind: 'scored', score: -0.1, confidence }) as const;
+const scored = (confidence: number) => ({ kind: 'scored', fields: null, score: -0.1, confidence }) as const;
 
 test('a confidence at the threshold is final', () => {
   assert.deepEqual(route(scored(0.9), { acceptAt: 0.9 }), {
     kind: 'accept',
     confidence: 0.9,
     score: -0.1,
+    fields: null,
     threshold: 0.9,
   });
   assert.deepEqual(route(scored(0.8999), { acceptAt: 0.9 }), {
@@ -17,6 +18,7 @@ test('a confidence at the threshold is final', () => {
     reason: 'low_confidence',
     confidence: 0.8999,
     score: -0.1,
+    fields: null,
     threshold: 0.9,
   });
 });
@@ -27,6 +29,7 @@ test('what has no evidence escalates with its reason, even at threshold 0', () =
     reason: 'truncated',
     confidence: null,
     score: null,
+    fields: null,
     threshold: 0,
   });
 });

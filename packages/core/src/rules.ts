@@ -1,13 +1,17 @@
 import type { Price } from './account.ts';
-import type { SignalName } from './confidence.ts';
-import type { Configuration, OnDeadline } from './configuration.ts';
+import type { CalibrationArtefact } from './calibration/index.ts';
+import type { ConfidenceRule } from './confidence/index.ts';
+import type { Configuration, ModelSpec, OnDeadline } from './configuration.ts';
+import type { DrafterLimits } from './fitness.ts';
 
 /** What decides about the documents of one cascade, frozen into the manifest when the batch is made. */
 export type CascadeRules = {
   readonly drafter: string;
   readonly expert: string;
-  readonly signal: SignalName;
+  /** How a draft is judged. */
+  readonly confidence: ConfidenceRule;
   readonly acceptAt: number;
+  readonly limits: DrafterLimits;
   readonly onDeadline: OnDeadline;
   /** Whether result lines say in `cascade` what was decided; off for strict readers. */
   readonly annotate: boolean;
@@ -20,16 +24,23 @@ export type Role = 'draft' | 'expert';
 /** The queue of a tier; a model's name holds no colon, so the queue's does not either. */
 export const tierQueue = (role: Role, model: string): string => `${role}.${model}`;
 
-/** A snapshot of every cascade's rules. */
-export function snapshotRules(configuration: Configuration): Record<string, CascadeRules> {
+/** A snapshot of every cascade's rules, with the calibrations that its cascades have. */
+export function snapshotRules(
+  configuration: Configuration,
+  calibrations: ReadonlyMap<string, CalibrationArtefact>,
+): Record<string, CascadeRules> {
   return Object.fromEntries(
     Object.entries(configuration.cascades).map(([name, spec]) => [
       name,
       {
         drafter: spec.drafter,
         expert: spec.expert,
-        signal: spec.confidence.signal,
+        confidence: {
+          signal: spec.confidence.signal,
+          calibration: calibrations.get(name)?.calibration ?? null,
+        },
         acceptAt: spec.accept_at,
+        limits: limitsOf(configuration.models[spec.drafter]),
         onDeadline: spec.on_deadline,
         annotate: spec.annotate,
         draftPrice: configuration.models[spec.drafter]?.price ?? null,
@@ -38,6 +49,12 @@ export function snapshotRules(configuration: Configuration): Record<string, Casc
     ]),
   );
 }
+
+const limitsOf = (drafter: ModelSpec | undefined): DrafterLimits => ({
+  contextTokens: drafter?.context_tokens ?? null,
+  images: drafter?.images ?? true,
+  tools: drafter?.tools ?? true,
+});
 
 /** The queues that the documents of these cascades can pass. */
 export function tiersOf(rules: Iterable<CascadeRules>): string[] {

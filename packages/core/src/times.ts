@@ -3,6 +3,16 @@ import { z } from 'zod';
 /** Why a try failed: `type` is a status or a short name, as OpenTelemetry's `error.type`. Neither holds content. */
 export type TryError = { readonly type: string; readonly message: string };
 
+/** A call beside the draft's own, by which it is judged. Unix milliseconds. */
+export type ExtraCall = {
+  readonly purpose: 'self_assessment' | 'sample';
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly error: TryError | null;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+};
+
 /** One try of a tier with a document. Unix milliseconds. */
 export type TierAttempt = {
   /** When it began to wait for this try: at its feeding, its hand-over, or the end of the try before. */
@@ -11,6 +21,8 @@ export type TierAttempt = {
   readonly endedAtMs: number;
   /** Why it failed; null for an answer. */
   readonly error: TryError | null;
+  /** After the draft's own call, which ended when the first of them began. */
+  readonly extra?: readonly ExtraCall[];
 };
 
 /** What a tier's tries took, in milliseconds: waiting for them, and the calls themselves. */

@@ -5,7 +5,9 @@ import {
   type Answer,
   type Completion,
   type DocumentJob,
+  type ExtraCall,
   type Fault,
+  type JsonObject,
   type NoAnswer,
   type Role,
   type TryError,
@@ -57,6 +59,14 @@ export type AskOptions = {
   readonly stalls: number;
 };
 
+/** A further call about a draft: the request, and which one it is. */
+export type Beside = { readonly body: JsonObject; readonly purpose: ExtraCall['purpose']; readonly extra: number };
+
+export type SaidBeside =
+  | { readonly kind: 'said'; readonly completion: Completion; readonly body: JsonObject; readonly call: ExtraCall }
+  | { readonly kind: 'failed'; readonly call: ExtraCall }
+  | Extract<Asked, { kind: 'gate' | 'stopped' }>;
+
 /** A document that twice was with a worker that vanished is asked in a process of its own. */
 const STALLS_BEFORE_ALONE = 2;
 
@@ -89,30 +99,65 @@ export class ModelTier implements AsyncDisposable {
   }
 
   async ask(job: DocumentJob, options: AskOptions): Promise<Asked> {
+    const made = await this.#call(job, options, {
+      body: job.body,
+      extra: null,
+      logprobs: this.#options.role === 'draft',
+    });
+    return made === null ? { kind: 'stopped', reason: 'expired' } : this.#judge(made, job);
+  }
+
+  /** Asks what a draft is judged by, beside the draft's own call: it has no tries of its own. */
+  async askBeside(job: DocumentJob, options: AskOptions, beside: Beside): Promise<SaidBeside> {
+    const made = await this.#call(job, options, { ...beside, logprobs: beside.purpose === 'self_assessment' });
+    if (made === null) return { kind: 'stopped', reason: 'expired' };
+    const { purpose } = beside;
+    if (made.kind === 'completed') {
+      this.#measure(made, null);
+      const { startedAtMs, endedAtMs, completion, body } = made;
+      const { inputTokens, outputTokens } = completion.usage;
+      const call: ExtraCall = { purpose, startedAtMs, endedAtMs, error: null, inputTokens, outputTokens };
+      return { kind: 'said', completion, body, call };
+    }
+    const asked = this.#judge(made, { ...job, tries: Number.MAX_SAFE_INTEGER - 1 });
+    if (asked.kind === 'gate' || asked.kind === 'stopped') return asked;
+    const why = asked.kind === 'answered' ? null : asked.why;
+    const { startedAtMs, endedAtMs } = asked;
+    return { kind: 'failed', call: { purpose, startedAtMs, endedAtMs, error: why, inputTokens: 0, outputTokens: 0 } };
+  }
+
+  /** Null: the document's time is over. */
+  async #call(
+    job: DocumentJob,
+    options: AskOptions,
+    { body, extra, logprobs }: { readonly body: JsonObject; readonly extra: number | null; readonly logprobs: boolean },
+  ): Promise<Attempt | null> {
     const leftMs = job.deadlineMs - Date.now();
-    if (leftMs <= 0) return { kind: 'stopped', reason: 'expired' };
+    if (leftMs <= 0) return null;
     const { role, propagates } = this.#options;
-    const attempt = { number: job.attempts.length + 1, sampled: job.sampled };
+    const place = { attempt: job.attempts.length + 1, extra, sampled: job.sampled };
     const call = {
       endpoint: job.endpoint,
-      body: job.body,
-      logprobs: role === 'draft',
+      body,
+      logprobs,
       topLogprobs: options.topLogprobs,
       timeoutMs: Math.min(this.#options.timeoutMs, leftMs),
       signal: options.signal,
-      ...(propagates ? { traceparent: traceparentOf(job, role, attempt) } : {}),
+      ...(propagates ? { traceparent: traceparentOf(job, role, place) } : {}),
     };
     const alone = options.stalls >= STALLS_BEFORE_ALONE;
-    const made = alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
-    return this.#judge(made, job);
+    return alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
+  }
+
+  #measure({ startedAtMs, endedAtMs }: Span, error: string | null): void {
+    const { role, model, onCall } = this.#options;
+    onCall({ role, model: model.model, ms: endedAtMs - startedAtMs, error });
   }
 
   #judge(attempt: Attempt, job: DocumentJob): Asked {
     if (attempt.kind === 'aborted') return { kind: 'stopped', reason: stopReason(attempt.reason) };
     const { startedAtMs, endedAtMs } = attempt;
-    const { role, model, onCall } = this.#options;
-    const error = attempt.kind === 'failed' ? whyOf(attempt.fault).type : null;
-    onCall({ role, model: model.model, ms: endedAtMs - startedAtMs, error });
+    this.#measure(attempt, attempt.kind === 'failed' ? whyOf(attempt.fault).type : null);
     if (attempt.kind === 'completed') {
       this.#gateClosings = 0;
       const { status, requestId, body, completion } = attempt;

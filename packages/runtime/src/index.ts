@@ -1,3 +1,4 @@
+export { Calibrations } from './calibrations.ts';
 export * from './configuration.ts';
 export * from './env.ts';
 export * from './health.ts';

@@ -1,6 +1,6 @@
 import type { Configuration } from '@spillway/core';
 import type { Board, Witness } from '@spillway/redis';
-import type { Log, Telemetry } from '@spillway/runtime';
+import type { Calibrations, Log, Telemetry } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 import type { Accounts } from './batches/account.ts';
 import type { DirectTiers } from './direct/tiers.ts';
@@ -18,6 +18,7 @@ export type Api = {
   readonly telemetry: Telemetry;
   readonly witness: Witness;
   readonly configuration: Configuration;
+  readonly calibrations: Calibrations;
   readonly configuredAtMs: number;
   readonly direct: DirectTiers;
   /** Origins whose pages may call; `*` is any. */

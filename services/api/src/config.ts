@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { LIMITS, type Configuration } from '@spillway/core';
-import { EnvReader, loadConfiguration, storageAddress, type Env } from '@spillway/runtime';
+import { Calibrations, EnvReader, loadConfiguration, storageAddress, type Env, type Log } from '@spillway/runtime';
 import type { Api } from './api.ts';
 import type { CallableModel } from './direct/tiers.ts';
 
@@ -19,6 +19,8 @@ export type ApiConfig = {
   readonly keyFile: string | null;
   readonly limits: Api['limits'];
   readonly configuration: Configuration;
+  /** Reads the calibrations that the configuration names; throws one SetupError with all that is wrong with them. */
+  readonly calibrations: (log: Log) => Calibrations;
   readonly models: readonly CallableModel[];
   readonly corsOrigins: readonly string[];
   /** When the configuration was written; shown as the time a model was made. */
@@ -53,6 +55,11 @@ export function readConfig(env: Env): ApiConfig {
     models: configuration === null ? [] : callableModels(reader, configuration),
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
     configuration: configuration ?? { models: {}, cascades: {}, webhooks: {} },
+    calibrations: (log) => {
+      const read = Calibrations.load(reader, config.configuration, log);
+      reader.check();
+      return read;
+    },
     configuredAtMs: readTime(reader),
   };
   reader.check();

@@ -27,11 +27,12 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const direct = new DirectTiers(config.models, { log, propagates: witness.propagates, meters: life.telemetry.meters });
   life.defer(() => direct[Symbol.asyncDispose]());
   const { configuration, configuredAtMs, corsOrigins, limits } = config;
+  const calibrations = config.calibrations(log);
   const records = new Records(storage);
   const tenants = new Tenants(storage);
   const accounts = new Accounts();
   const { telemetry } = life;
-  const told = { configuration, configuredAtMs, corsOrigins, limits };
+  const told = { configuration, calibrations, configuredAtMs, corsOrigins, limits };
   const api: Api = { ...told, storage, board, records, tenants, accounts, log, telemetry, witness, direct };
   const app = await buildServer(api, keys);
   const healthPort = await openHealth(config, life, api);

@@ -1,4 +1,14 @@
-import { drawnShare, FairShare, isDrawn, JOB_VERSION, type DocumentJob, type DocumentRequest } from '@spillway/core';
+import {
+  drawnShare,
+  FairShare,
+  isDrawn,
+  JOB_VERSION,
+  tierQueue,
+  unfitReason,
+  withoutDraft,
+  type DocumentJob,
+  type DocumentRequest,
+} from '@spillway/core';
 import { advance, beginPage } from '@spillway/redis';
 import type { Sampling } from '@spillway/runtime';
 import { apart, pageAt, pageCost, type BatchPlan, type Desk } from './desk.ts';
@@ -110,7 +120,7 @@ export async function addDocuments(
     const document = documents[place];
     const rules = document === undefined ? undefined : plan.cascades[document.cascade];
     if (document === undefined || rules === undefined) continue;
-    const job: DocumentJob = {
+    const fed: DocumentJob = {
       v: JOB_VERSION,
       batch: plan.manifest.id,
       document: first + place,
@@ -130,7 +140,9 @@ export async function addDocuments(
       handedOverAtMs: null,
       draft: null,
     };
-    const queue = draftQueue(plan, document.cascade);
+    const unfit = unfitReason(document.body, rules.limits);
+    const job = unfit === null ? fed : withoutDraft(fed, unfit, now);
+    const queue = unfit === null ? draftQueue(plan, document.cascade) : tierQueue('expert', rules.expert);
     byQueue.set(queue, [...(byQueue.get(queue) ?? []), job]);
   }
   for (const [queue, jobs] of byQueue) {

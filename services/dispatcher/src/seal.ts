@@ -169,7 +169,7 @@ async function write(
 }
 
 /** The footer of a page that stands in storage, or null. */
-export async function storedFooter(desk: Desk, batch: string, page: number): Promise<PageFooter | null> {
+async function storedFooter(desk: Desk, batch: string, page: number): Promise<PageFooter | null> {
   const key = KEYS.page(batch, page);
   const size = await desk.storage.size(key);
   if (size === null) return null;

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { scoreDraft } from '../confidence.ts';
+import { scoreDraft as score, type SignalSpec } from '../confidence/index.ts';
+import type { Completion } from '../completion.ts';
+import type { JsonObject } from '../json.ts';
 import { ENDPOINT_URLS, ENDPOINTS, type EndpointUrl } from './index.ts';
+
+type Asked = { readonly signal: SignalSpec['name']; readonly endpoint: EndpointUrl; readonly request: JsonObject };
+
+const scoreDraft = (completion: Completion, { signal, endpoint, request }: Asked) =>
+  score({ completion, endpoint, request }, { signal: { name: signal } as SignalSpec, calibration: null });
 
 const LOGPROBS = 'message.output_text.logprobs';
 const { '/v1/completions': completions, '/v1/responses': responses } = ENDPOINTS;

@@ -27,7 +27,8 @@ const fed: DocumentJob = {
   rules: {
     drafter: 'small',
     expert: 'large',
-    signal: 'mean_logprob',
+    confidence: { signal: { name: 'mean_logprob' }, calibration: null },
+    limits: { contextTokens: null, images: true, tools: true },
     acceptAt: 0.9,
     onDeadline: 'error',
     annotate: true,
@@ -64,6 +65,7 @@ function escalatedWay(drafts: readonly Times[], handedOverAtMs: number, experts:
     answer,
     score: -0.5,
     confidence: 0.6,
+    fields: null,
     reason: 'low_confidence' as const,
     attempts: attemptsWith(drafting, lastDraft, null),
     startedAtMs: lastDraft.startedAtMs,
@@ -138,6 +140,7 @@ test('an accepted draft has neither hand-over nor expert; a failed document is a
     answer,
     score: -0.1,
     confidence: 0.95,
+    fields: null,
     attempts,
     startedAtMs: 1_100,
     endedAtMs: 1_200,
@@ -226,12 +229,21 @@ test('failed comes before slow, slow before escalated', () => {
   const refused: Ending = { kind: 'expert', answer: { ...answer, status: 400 }, startedAtMs: 0, endedAtMs: 9_000 };
   assert.equal(kind({ job, ending: refused }), 'failed');
   const attempts = attemptsWith(fed, { startedAtMs: 1_100, endedAtMs: 1_200 }, null);
-  const draft = { model: 'small', answer, score: 0, confidence: 1, attempts, startedAtMs: 1_100, endedAtMs: 1_200 };
+  const draft = {
+    model: 'small',
+    answer,
+    score: 0,
+    confidence: 1,
+    fields: null,
+    attempts,
+    startedAtMs: 1_100,
+    endedAtMs: 1_200,
+  };
   assert.equal(kind({ job: fed, ending: { kind: 'accepted', draft } }), null);
 });
 
 test('a traceparent has the form of W3C Trace Context', () => {
-  const header = traceparentOf(fed, 'draft', { number: 1, sampled: false });
+  const header = traceparentOf(fed, 'draft', { attempt: 1, extra: null, sampled: false });
   assert.match(header, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
   assert.ok(header.includes(new TraceIds(fed).root.traceId));
   assert.notEqual(new TraceIds({ ...fed, fedAtMs: 1 }).root.traceId, new TraceIds(fed).root.traceId);

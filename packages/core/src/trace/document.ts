@@ -107,7 +107,9 @@ function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
   const shared = { service, traceId, events: [], error: null, link: null } as const;
   const waitMs = (wait.endUs - wait.startUs) / 1_000;
   const error = attempt.error === null ? null : attempt.error.message;
-  const callEndUs = Math.min(Math.max(work.startUs, microseconds(attempt.endedAtMs)), work.endUs);
+  const within = (ms: number): number => Math.min(Math.max(work.startUs, microseconds(ms)), work.endUs);
+  const { extra = [] } = attempt;
+  const callEndUs = within(Math.min(attempt.endedAtMs, ...extra.map((one) => one.startedAtMs)));
   const answer = isLast ? answerOf(trace, role) : null;
   const call = callOf(trace, role, answer);
   return [
@@ -128,7 +130,7 @@ function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
       parentId: rootId,
       ...work,
       attributes: at,
-      events: role === 'draft' && isLast ? draftEvents(trace, callEndUs) : [],
+      events: role === 'draft' && isLast ? draftEvents(trace, within(attempt.endedAtMs)) : [],
       error,
     },
     {
@@ -142,6 +144,24 @@ function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
       attributes: { ...call.attributes, 'error.type': attempt.error?.type ?? null },
       error,
     },
+    ...extra.map((one, index): FinishedSpan => ({
+      ...shared,
+      name: call.name,
+      kind: 'client',
+      spanId: ids.extraSpanId(number, index),
+      parentId: workId,
+      startUs: within(one.startedAtMs),
+      endUs: Math.max(within(one.startedAtMs), within(one.endedAtMs)),
+      attributes: {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': 'openai',
+        'cascade.call.purpose': one.purpose,
+        'gen_ai.usage.input_tokens': one.inputTokens,
+        'gen_ai.usage.output_tokens': one.outputTokens,
+        'error.type': one.error?.type ?? null,
+      },
+      error: one.error?.message ?? null,
+    })),
   ];
 }
 
@@ -209,7 +229,7 @@ function draftEvents({ job, ending }: DocumentTrace, atUs: number): SpanEvent[] 
     name: 'gen_ai.evaluation.result',
     atUs,
     attributes: {
-      'gen_ai.evaluation.name': job.rules.signal,
+      'gen_ai.evaluation.name': job.rules.confidence.signal.name,
       'gen_ai.evaluation.score.value': draft.confidence,
       'gen_ai.evaluation.score.label': isEscalated ? 'escalated' : 'accepted',
       'gen_ai.evaluation.explanation': isEscalated ? (job.draft?.reason ?? null) : null,
@@ -229,7 +249,7 @@ function rootAttributes({ job, ending }: DocumentTrace): SpanAttributes {
     'cascade.tier.final': isEscalated ? 'expert' : 'draft',
     'cascade.escalated': isEscalated,
     'cascade.escalation.reason': isEscalated ? (job.draft?.reason ?? null) : null,
-    'cascade.confidence.signal': job.rules.signal,
+    'cascade.confidence.signal': job.rules.confidence.signal.name,
     'cascade.confidence.score': draft?.score ?? null,
     'cascade.confidence.value': draft?.confidence ?? null,
     'cascade.confidence.threshold': job.rules.acceptAt,

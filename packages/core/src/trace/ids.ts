@@ -14,6 +14,7 @@ export type TryPart = 'wait' | 'work' | 'call';
 
 const PARTS: readonly TryPart[] = ['wait', 'work', 'call'];
 const TRIES = 2 ** 12;
+const EXTRA_MOST = 20;
 
 /**
  * All ids of a document's trace, derived, so that whoever meets the document names the same ones. One hash for all of
@@ -33,6 +34,15 @@ export class TraceIds {
   spanId(role: Role, attempt: number, part: TryPart): string {
     const tier = role === 'draft' ? 0 : PARTS.length;
     const code = (tier + PARTS.indexOf(part)) * TRIES + (attempt % TRIES);
+    return this.#named(code);
+  }
+
+  /** The span of a call by which a draft is judged; `index` counts from 0. */
+  extraSpanId(attempt: number, index: number): string {
+    return this.#named(2 * PARTS.length * TRIES + (attempt % (TRIES / 2)) * EXTRA_MOST + (index % EXTRA_MOST));
+  }
+
+  #named(code: number): string {
     return `${this.#base}${code.toString(16).padStart(4, '0')}`;
   }
 }
@@ -43,9 +53,15 @@ export function batchTrace(batch: string): SpanName {
 }
 
 /** The header that tells a model server which trace its work belongs to (W3C Trace Context, version 00). */
-export function traceparentOf(way: Way, role: Role, attempt: { number: number; sampled: boolean }): string {
+export function traceparentOf(
+  way: Way,
+  role: Role,
+  call: { readonly attempt: number; readonly extra: number | null; readonly sampled: boolean },
+): string {
   const ids = new TraceIds(way);
-  return `00-${ids.root.traceId}-${ids.spanId(role, attempt.number, 'call')}-${attempt.sampled ? '01' : '00'}`;
+  const { attempt, extra, sampled } = call;
+  const spanId = extra === null ? ids.spanId(role, attempt, 'call') : ids.extraSpanId(attempt, extra);
+  return `00-${ids.root.traceId}-${spanId}-${sampled ? '01' : '00'}`;
 }
 
 /** Whether a document is among a share (0 to 1) of all, drawn evenly: by a digest, so that everybody draws the same. */

@@ -84,7 +84,14 @@ function manifestOf(api: Api, order: BatchSeed['order'], own: Own): Manifest {
   const { windowMs, ...asked } = order;
   const createdAtMs = Date.now();
   const expiresAtMs = createdAtMs + windowMs;
-  return { v: 1, ...own, ...asked, createdAtMs, expiresAtMs, cascades: snapshotRules(api.configuration) };
+  return {
+    v: 1,
+    ...own,
+    ...asked,
+    createdAtMs,
+    expiresAtMs,
+    cascades: snapshotRules(api.configuration, api.calibrations.current()),
+  };
 }
 
 /** Somebody else made the batch of this Idempotency-Key a moment ago. */

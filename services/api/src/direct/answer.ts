@@ -2,26 +2,22 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   afterFailure,
-  attemptsWith,
   ENDPOINTS,
   escalatedJob,
   isJsonObject,
   JOB_VERSION,
-  judge,
   deeperThan,
   LIMITS,
   resultOf,
-  route,
-  SIGNALS,
   snapshotRules,
+  unfitReason,
+  withoutDraft,
   type DocumentJob,
-  type Draft,
   type Ending,
   type EndpointUrl,
-  type EscalationReason,
   type JsonObject,
 } from '@spillway/core';
-import type { Asked, ModelTier } from '@spillway/models';
+import { askDraft, draftOf, type Asked } from '@spillway/models';
 import type { Sampling } from '@spillway/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -66,29 +62,25 @@ export class DirectAnswers {
   }
 
   async #ask(job: DocumentJob, signal: AbortSignal): Promise<{ job: DocumentJob; ending: Ending }> {
-    const { rules, endpoint, body } = job;
-    const { asked: drafted, job: drafting } = await askUntil(
-      this.#api.direct.tier('draft', rules.drafter),
+    const { rules } = job;
+    const unfit = unfitReason(job.body, rules.limits);
+    if (unfit !== null) return await this.#escalate(withoutDraft(job, unfit, job.fedAtMs), signal);
+    const drafter = this.#api.direct.tier('draft', rules.drafter);
+    const { asked, job: drafting } = await askUntil(
+      (now) => askDraft(drafter, now, { signal, stalls: 0 }),
       job,
       signal,
     );
-    const { startedAtMs, endedAtMs } = drafted;
-    const attempts = attemptsWith(drafting, drafted, drafted.kind === 'answered' ? null : drafted.why);
-    const span = { model: rules.drafter, attempts, startedAtMs, endedAtMs };
-    const escalate = async (draft: Omit<Draft, keyof typeof span>) => {
-      const escalated = escalatedJob(drafting, { ...span, ...draft }, Date.now());
-      const tier = this.#api.direct.tier('expert', rules.expert);
-      const { asked, job: answering } = await askUntil(tier, escalated, signal);
-      return { job: answering, ending: endingOf(asked) };
-    };
-    const unjudged = (reason: EscalationReason) => escalate({ answer: null, score: null, confidence: null, reason });
-    if (drafted.kind === 'rejected') return await unjudged('drafter_rejected');
-    if (drafted.kind === 'exhausted') return await unjudged('draft_failed');
-    const { answer } = drafted;
-    const decision = route(judge(drafted.completion, { signal: rules.signal, endpoint, request: body }), rules);
-    const { confidence, score } = decision;
-    if (decision.kind === 'escalate') return await escalate({ answer, score, confidence, reason: decision.reason });
-    return { job, ending: { kind: 'accepted', draft: { ...span, answer, score, confidence: decision.confidence } } };
+    const drawn = draftOf(drafting, asked);
+    if (drawn.kind === 'accepted') return { job: drafting, ending: drawn };
+    return await this.#escalate(escalatedJob(drafting, drawn.draft, Date.now()), signal);
+  }
+
+  async #escalate(escalated: DocumentJob, signal: AbortSignal): Promise<{ job: DocumentJob; ending: Ending }> {
+    const expert = this.#api.direct.tier('expert', escalated.rules.expert);
+    const ask = (job: DocumentJob) => expert.ask(job, { signal, topLogprobs: 0, stalls: 0 });
+    const { asked, job } = await askUntil(ask, escalated, signal);
+    return { job, ending: endingOf(asked) };
   }
 
   #tell({ job, ending }: { job: DocumentJob; ending: Ending }, reply: FastifyReply): z.input<typeof directAnswer> {
@@ -111,28 +103,33 @@ export class DirectAnswers {
   }
 }
 
-type Answered = Extract<Asked, { kind: 'answered' | 'rejected' | 'exhausted' }>;
+type Said = { readonly kind: string };
+type Unanswered = Extract<Asked, { kind: 'gate' | 'stopped' | 'again' }>;
 
 /** Asks until there is an answer or no try is left; a server that is down or full is told to the client. */
-async function askUntil(
-  tier: ModelTier,
+async function askUntil<Answered extends Said>(
+  ask: (job: DocumentJob) => Promise<Answered | Unanswered>,
   first: DocumentJob,
   signal: AbortSignal,
-): Promise<{ asked: Answered; job: DocumentJob }> {
+): Promise<{ asked: Exclude<Answered, Unanswered>; job: DocumentJob }> {
   for (let job = first; ;) {
-    const asked = await tier.ask(job, { signal, topLogprobs: SIGNALS[job.rules.signal].topLogprobs, stalls: 0 });
-    if (asked.kind === 'gate') {
-      throw unavailable('A model server of this cascade cannot answer now.', asked.waitMs / 1000);
-    }
-    if (asked.kind === 'stopped')
-      throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
-    if (asked.kind !== 'again') return { asked, job };
-    await delay(asked.afterMs, undefined, { signal }).catch(() => undefined);
-    job = afterFailure(job, asked.tries, asked, asked.why);
+    const asked = await ask(job);
+    if (isUnanswered(asked)) {
+      if (asked.kind === 'gate') {
+        throw unavailable('A model server of this cascade cannot answer now.', asked.waitMs / 1000);
+      }
+      if (asked.kind === 'stopped') {
+        throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
+      }
+      await delay(asked.afterMs, undefined, { signal }).catch(() => undefined);
+      job = afterFailure(job, asked.tries, asked, asked.why);
+    } else return { asked: asked as Exclude<Answered, Unanswered>, job };
   }
 }
 
-function endingOf(asked: Answered): Ending {
+const isUnanswered = (asked: Said): asked is Unanswered => ['gate', 'stopped', 'again'].includes(asked.kind);
+
+function endingOf(asked: Exclude<Asked, Unanswered>): Ending {
   const { answer, startedAtMs, endedAtMs } = asked;
   if (asked.kind === 'answered') return { kind: 'expert', answer: asked.answer, startedAtMs, endedAtMs };
   const { why } = asked;
@@ -146,7 +143,9 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
   const { model } = body;
   if (model === undefined || model === null) throw missingParameter('model');
   if (typeof model !== 'string') throw invalidType('model', 'a string', model);
-  const rules = Object.entries(snapshotRules(api.configuration)).find(([name]) => name === model)?.[1];
+  const rules = Object.entries(snapshotRules(api.configuration, api.calibrations.current())).find(
+    ([name]) => name === model,
+  )?.[1];
   if (rules === undefined) {
     const message = `The model '${shown(model)}' does not exist.`;
     throw new ApiError(404, message, { param: 'model', code: 'model_not_found' });

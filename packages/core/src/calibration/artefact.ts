@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { sameSignal, signalSpec, type SignalSpec } from '../confidence/spec.ts';
+import { calibrationMethod } from './method.ts';
+
+/** What `npm run calibrate` writes: a calibration, what it is of, and how good it was on drafts that it had not seen. */
+export const calibrationArtefact = z.strictObject({
+  kind: z.literal('spillway.calibration'),
+  v: z.literal(1),
+  cascade: z.string(),
+  /** The drafter as its server knows it. */
+  model: z.string(),
+  signal: signalSpec,
+  calibration: calibrationMethod,
+  labels: z.int().min(0),
+  right: z.int().min(0),
+  createdAt: z.iso.datetime(),
+  measured: z.strictObject({ ece: z.number(), brier: z.number(), auroc: z.number().nullable() }),
+});
+
+export type CalibrationArtefact = z.output<typeof calibrationArtefact>;
+
+/** What a calibration is to be used for. */
+export type CalibrationUse = { readonly cascade: string; readonly model: string; readonly signal: SignalSpec };
+
+/** Reads a calibration for a use; every problem is told: a file that is none, or one that was made for something else. */
+export function readCalibration(
+  text: string,
+  use: CalibrationUse,
+):
+  | { readonly kind: 'valid'; readonly artefact: CalibrationArtefact }
+  | { readonly kind: 'invalid'; readonly problems: readonly string[] } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { kind: 'invalid', problems: [`expected JSON: ${(error as Error).message}`] };
+  }
+  const read = calibrationArtefact.safeParse(value);
+  if (!read.success) {
+    return {
+      kind: 'invalid',
+      problems: read.error.issues.map(({ path, message }) => `${path.join('.') || '(top level)'}: ${message}`),
+    };
+  }
+  const { cascade, model, signal, calibration } = read.data;
+  const problems = [
+    ...(cascade === use.cascade ? [] : [`made for the cascade ${cascade}, not for ${use.cascade}`]),
+    ...(model === use.model ? [] : [`made for the drafter ${model}, not for ${use.model}`]),
+    ...(sameSignal(signal, use.signal)
+      ? []
+      : [`made for the signal ${JSON.stringify(signal)}, not for ${JSON.stringify(use.signal)}`]),
+    ...((signal.name === 'head') === (calibration.method === 'head')
+      ? []
+      : ['the signal head and the method head go together']),
+  ];
+  return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'valid', artefact: read.data };
+}

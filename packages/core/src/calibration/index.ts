@@ -1,0 +1,6 @@
+export * from './artefact.ts';
+export * from './fit.ts';
+export type { ScoredLabel } from './isotonic.ts';
+export type { LabelledRow } from './logistic.ts';
+export * from './measures.ts';
+export { calibrated, calibrationMethod, type CalibrationMethod } from './method.ts';

@@ -1,0 +1,39 @@
+/** Why a document went on to the expert. */
+export const ESCALATION_REASONS = [
+  { reason: 'low_confidence', meaning: 'The confidence is below the threshold.' },
+  { reason: 'no_logprobs', meaning: 'The drafter gave no usable log-probs with its answer.' },
+  { reason: 'zero_logprobs', meaning: 'Every log-prob is exactly 0, which a server that does not compute them says.' },
+  {
+    reason: 'no_alternatives',
+    meaning: 'The signal needs the alternatives of each token (`top_logprobs`), and there are none.',
+  },
+  { reason: 'no_label', meaning: 'The draft is none of the answers that the `label` signal allows.' },
+  { reason: 'no_assessment', meaning: 'The drafter did not say in a readable way whether its draft is right.' },
+  { reason: 'no_samples', meaning: 'The further samples that `agreement` compares could not be had.' },
+  { reason: 'tool_call', meaning: 'The drafter answered with a tool call, which carries no log-probs.' },
+  { reason: 'truncated', meaning: 'The draft stopped at its length limit.' },
+  { reason: 'content_filter', meaning: 'A content filter stopped the draft.' },
+  { reason: 'refused', meaning: 'The drafter refused to answer.' },
+  { reason: 'invalid_json', meaning: 'JSON was asked for and the draft is not JSON, or visibly misses its schema.' },
+  { reason: 'empty_answer', meaning: 'The draft has no text.' },
+  { reason: 'several_choices', meaning: 'More than one answer was asked for, and only one can be judged.' },
+  { reason: 'draft_failed', meaning: 'The drafter failed every try that the document had.' },
+  {
+    reason: 'drafter_rejected',
+    meaning: 'The drafter refused the request as invalid (a 4xx), such as a text too long for it.',
+  },
+  {
+    reason: 'too_long',
+    meaning: 'The request is surely longer than the `context_tokens` of the drafter: it was not asked.',
+  },
+  {
+    reason: 'needs_image',
+    meaning: 'The request holds images, and the drafter is declared `images: false`: it was not asked.',
+  },
+  {
+    reason: 'needs_tools',
+    meaning: 'The request offers tools, and the drafter is declared `tools: false`: it was not asked.',
+  },
+] as const;
+
+export type EscalationReason = (typeof ESCALATION_REASONS)[number]['reason'];

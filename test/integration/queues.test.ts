@@ -115,6 +115,7 @@ test('a hand-off charges the draft to the room of its page', async () => {
     score: null,
     confidence: null,
     fields: null,
+    evidence: null,
     reason: 'no_logprobs',
     attempts: [],
     startedAtMs: 0,

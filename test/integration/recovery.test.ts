@@ -37,6 +37,7 @@ const rules: CascadeRules = {
   drafter: 'small',
   expert: 'large',
   confidence: { signal: { name: 'mean_logprob' }, calibration: null },
+  both: false,
   limits: { contextTokens: null, images: true, tools: true },
   acceptAt: 0.8,
   onDeadline: 'error',

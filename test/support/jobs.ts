@@ -12,6 +12,7 @@ export function jobOf(given: Partial<DocumentJob> & Pick<DocumentJob, 'batch' | 
       drafter: 'small',
       expert: 'large',
       confidence: { signal: { name: 'mean_logprob' }, calibration: null },
+      both: false,
       limits: { contextTokens: null, images: true, tools: true },
       acceptAt: 0.8,
       onDeadline: 'error',

@@ -33,7 +33,7 @@ type ConfidenceSpec = { readonly signal: SignalSpec; readonly calibration: strin
 const confidence = z
   .record(z.string(), z.unknown())
   .default({})
-  .transform(({ signal = 'mean_logprob', calibration = null, ...parameters }, context): ConfidenceSpec => {
+  .transform(({ signal = 'sum_logprob', calibration = null, ...parameters }, context): ConfidenceSpec => {
     const problem = (path: PropertyKey[], message: string): never => {
       context.addIssue({ code: 'custom', path, message });
       return z.NEVER;

@@ -3,6 +3,7 @@ export * from './api-error.ts';
 export * from './batch.ts';
 export * from './cap.ts';
 export * from './completion.ts';
+export * from './both.ts';
 export * from './calibration/index.ts';
 export * from './confidence/index.ts';
 export * from './configuration.ts';

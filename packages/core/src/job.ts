@@ -1,5 +1,5 @@
 import type { Usage } from './completion.ts';
-import type { EscalationReason, FieldScore } from './confidence/index.ts';
+import type { DraftEvidence, EscalationReason, FieldScore } from './confidence/index.ts';
 import type { EndpointUrl } from './endpoints/index.ts';
 import type { JsonObject } from './json.ts';
 import type { CascadeRules } from './rules.ts';
@@ -27,6 +27,8 @@ export type Draft = {
   readonly confidence: number | null;
   /** The least sure values of a JSON answer, least sure first. */
   readonly fields: readonly FieldScore[] | null;
+  /** What every signal says, where both tiers run; else null. */
+  readonly evidence: DraftEvidence | null;
   /** Why it is not final. */
   readonly reason: EscalationReason;
   /** Every try, the last one included. */
@@ -93,7 +95,7 @@ export function escalatedJob(job: DocumentJob, draft: Draft, nowMs: number): Doc
 
 /** The expert's job of a document that its drafter is known not to be able to take. */
 export function withoutDraft(job: DocumentJob, reason: EscalationReason, nowMs: number): DocumentJob {
-  const none = { answer: null, score: null, confidence: null, fields: null };
+  const none = { answer: null, score: null, confidence: null, fields: null, evidence: null };
   const draft = { model: job.rules.drafter, ...none, reason, attempts: [], startedAtMs: nowMs, endedAtMs: nowMs };
   return escalatedJob(job, draft, nowMs);
 }

@@ -40,6 +40,7 @@ const rules = z.object({
   expert: z.string(),
   confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
   acceptAt: z.number(),
+  both: z.boolean(),
   limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),
   onDeadline: z.enum(['error', 'draft']),
   annotate: z.boolean(),

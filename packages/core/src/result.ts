@@ -1,7 +1,8 @@
 import { NO_USAGE, type Counts, nanoUsd } from './account.ts';
 import { calibrated } from './calibration/index.ts';
 import type { Usage } from './completion.ts';
-import type { FieldScore } from './confidence/index.ts';
+import type { DraftEvidence, FieldScore } from './confidence/index.ts';
+import { ENDPOINTS } from './endpoints/index.ts';
 import { resultLineId } from './ids.ts';
 import { attemptsWith, type Answer, type DocumentJob, type Draft, type NoAnswer } from './job.ts';
 import type { PageLine } from './pages.ts';
@@ -26,7 +27,7 @@ export type Ending =
       readonly endedAtMs: number;
     };
 
-export type AcceptedDraft = Omit<Draft, 'reason' | 'answer' | 'confidence'> & {
+export type AcceptedDraft = Omit<Draft, 'reason' | 'answer' | 'confidence' | 'evidence'> & {
   readonly answer: Answer;
   readonly confidence: number;
 };
@@ -149,6 +150,7 @@ function describe(job: DocumentJob, ending: Ending, times: DocumentTimes) {
     threshold: job.rules.acceptAt,
     escalated,
     reason: escalated ? (job.draft?.reason ?? null) : null,
+    ...(escalated && job.draft?.answer != null ? { draft: shownDraft(job, job.draft) } : {}),
     ...(draft?.fields == null ? {} : { fields: shownFields(job, draft.fields) }),
     drafter:
       draft === null
@@ -157,6 +159,15 @@ function describe(job: DocumentJob, ending: Ending, times: DocumentTimes) {
     expert: escalated ? tierReport(job.rules.expert, usage, expert?.callMs ?? null, expertTries) : null,
     wait_ms: waitsOf(times),
   };
+}
+
+/** A draft's text is cut here: it is there to be compared, and the expert's answer is the one that counts. */
+const DRAFT_CHARACTERS = 4_000;
+
+/** The draft of an escalated document: what was thrown away, and, where both tiers run, what every signal said of it. */
+function shownDraft(job: DocumentJob, { answer, evidence }: Draft): { text: string | null; evidence?: DraftEvidence } {
+  const text = ENDPOINTS[job.endpoint].read(answer?.body, job.body)?.text?.slice(0, DRAFT_CHARACTERS) ?? null;
+  return evidence === null ? { text } : { text, evidence };
 }
 
 /** How sure the drafter was of the values of its JSON answer, least sure first; by JSON pointer. */

@@ -30,14 +30,19 @@ export type Decision =
 
 /**
  * The only place where a confidence meets a threshold: at or above it the draft is final. A confidence that is not a
- * probability accepts nothing, and neither does a threshold that is not a number.
+ * probability accepts nothing, and neither does a threshold that is not a number. A batch that runs `both` tiers accepts
+ * nothing either.
  */
-export function route(judged: JudgedDraft, { acceptAt }: { readonly acceptAt: number }): Decision {
+export function route(
+  judged: JudgedDraft,
+  { acceptAt, both = false }: { readonly acceptAt: number; readonly both?: boolean },
+): Decision {
   const threshold = acceptAt;
   if (judged.kind === 'no_evidence') {
     return { kind: 'escalate', reason: judged.reason, confidence: null, score: null, fields: null, threshold };
   }
   const { confidence, score, fields } = judged;
+  if (both) return { kind: 'escalate', reason: 'both_tiers', confidence, score, fields, threshold };
   if (confidence >= acceptAt && confidence <= 1) return { kind: 'accept', confidence, score, fields, threshold };
   return { kind: 'escalate', reason: 'low_confidence', confidence, score, fields, threshold };
 }

@@ -12,6 +12,8 @@ export type CascadeRules = {
   readonly confidence: ConfidenceRule;
   readonly acceptAt: number;
   readonly limits: DrafterLimits;
+  /** Every document goes through both tiers, whatever its confidence. */
+  readonly both: boolean;
   readonly onDeadline: OnDeadline;
   /** Whether result lines say in `cascade` what was decided; off for strict readers. */
   readonly annotate: boolean;
@@ -28,6 +30,7 @@ export const tierQueue = (role: Role, model: string): string => `${role}.${model
 export function snapshotRules(
   configuration: Configuration,
   calibrations: ReadonlyMap<string, CalibrationArtefact>,
+  both: boolean,
 ): Record<string, CascadeRules> {
   return Object.fromEntries(
     Object.entries(configuration.cascades).map(([name, spec]) => [
@@ -40,6 +43,7 @@ export function snapshotRules(
           calibration: calibrations.get(name)?.calibration ?? null,
         },
         acceptAt: spec.accept_at,
+        both,
         limits: limitsOf(configuration.models[spec.drafter]),
         onDeadline: spec.on_deadline,
         annotate: spec.annotate,

@@ -1,6 +1,7 @@
 import {
   addUsage,
   attemptsWith,
+  evidenceOf,
   ASSESSMENT_TOP,
   assessmentRequest,
   judge,
@@ -10,12 +11,14 @@ import {
   route,
   scoreDraft,
   SIGNALS,
+  TOLD_SIGNALS,
   type AcceptedDraft,
   type Answer,
   type Completion,
   type Decision,
   type DocumentJob,
   type Draft,
+  type DraftEvidence,
   type Evidence,
   type ExtraCall,
 } from '@spillway/core';
@@ -30,11 +33,16 @@ export type Drafted =
       readonly kind: 'drafted';
       readonly answer: Answer;
       readonly decision: Decision;
+      /** What every signal says, where both tiers run. */
+      readonly evidence: DraftEvidence | null;
       readonly startedAtMs: number;
       readonly endedAtMs: number;
       /** What was asked beside. */
       readonly extra: readonly ExtraCall[];
     };
+
+/** Alternatives for all signals over tokens. */
+const TOP_OF_ALL = Math.max(...TOLD_SIGNALS.map(({ name }) => SIGNALS[name].topLogprobs), SIGNALS.head.topLogprobs);
 
 /** Asks a drafter about a document, then whatever its confidence needs beside, and decides. */
 export async function askDraft(
@@ -43,7 +51,8 @@ export async function askDraft(
   options: Omit<AskOptions, 'topLogprobs'>,
 ): Promise<Drafted> {
   const { confidence } = job.rules;
-  const { topLogprobs } = SIGNALS[confidence.signal.name];
+  const { both } = job.rules;
+  const topLogprobs = Math.max(SIGNALS[confidence.signal.name].topLogprobs, both ? TOP_OF_ALL : 0);
   const asked = await tier.ask(job, { ...options, topLogprobs });
   if (asked.kind !== 'answered') return asked;
   const evidence: Evidence = { completion: asked.completion, endpoint: job.endpoint, request: job.body };
@@ -52,7 +61,8 @@ export async function askDraft(
   const { answer, extra } = gathered;
   const decision = route(judge(gathered.evidence, confidence), job.rules);
   const endedAtMs = Math.max(asked.endedAtMs, ...extra.map((call) => call.endedAtMs));
-  return { kind: 'drafted', answer, decision, startedAtMs: asked.startedAtMs, endedAtMs, extra };
+  const told = both ? evidenceOf(gathered.evidence) : null;
+  return { kind: 'drafted', answer, decision, evidence: told, startedAtMs: asked.startedAtMs, endedAtMs, extra };
 }
 
 type Gathered = {
@@ -152,7 +162,7 @@ export function draftOf(
   const model = job.rules.drafter;
   if (drafted.kind !== 'drafted') {
     const reason = drafted.kind === 'rejected' ? 'drafter_rejected' : 'draft_failed';
-    const none = { answer: null, score: null, confidence: null, fields: null };
+    const none = { answer: null, score: null, confidence: null, fields: null, evidence: null };
     const attempts = attemptsWith(job, drafted, drafted.why);
     return { kind: 'escalated', draft: { model, ...none, reason, attempts, startedAtMs, endedAtMs } };
   }
@@ -169,5 +179,8 @@ export function draftOf(
   };
   return decision.kind === 'accept'
     ? { kind: 'accepted', draft: { ...made, confidence: decision.confidence } }
-    : { kind: 'escalated', draft: { ...made, confidence: decision.confidence, reason: decision.reason } };
+    : {
+        kind: 'escalated',
+        draft: { ...made, evidence: drafted.evidence, confidence: decision.confidence, reason: decision.reason },
+      };
 }

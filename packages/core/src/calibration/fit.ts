@@ -154,6 +154,18 @@ function headOf(rows: readonly LabelledRow[]): Extract<CalibrationMethod, { meth
   };
 }
 
+/** How sure a fit is of each row that it has not seen: five folds, each judged by what the other four taught. */
+export function crossFitted<Row>(
+  rows: readonly Row[],
+  learn: (rows: readonly Row[]) => (row: Row) => number,
+): { readonly row: Row; readonly confidence: number }[] {
+  return folds(rows, FOLDS).flatMap((fold) => {
+    if (fold.learn.length === 0) return [];
+    const confidenceOf = learn(fold.learn);
+    return fold.judge.map((row) => ({ row, confidence: confidenceOf(row) }));
+  });
+}
+
 /** Every row is judged once, by what was learnt without it. */
 function folds<Row>(rows: readonly Row[], count: number): { learn: Row[]; judge: Row[] }[] {
   return Array.from({ length: count }, (_, fold) => ({

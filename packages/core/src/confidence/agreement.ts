@@ -29,6 +29,9 @@ function canonical(value: Json): string {
   }
 }
 
+/** Whether two answers say the same. */
+export const sameAnswer = (left: string, right: string): boolean => comparable(left) === comparable(right);
+
 /** The share of all answers, the draft among them, that say what the draft says. */
 export function agreementOf(text: string, samples: readonly Completion[]): number {
   const own = comparable(text);

@@ -1,4 +1,4 @@
-export { majorityOf } from './agreement.ts';
+export { majorityOf, sameAnswer } from './agreement.ts';
 export { ASSESSMENT_TOP, assessmentRequest } from './assessment.ts';
 export * from './features.ts';
 export * from './judge.ts';

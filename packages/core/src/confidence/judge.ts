@@ -64,6 +64,37 @@ export function scoreDraft(evidence: Evidence, { signal, calibration }: Confiden
   return valueScore(signal, text, tokens);
 }
 
+/** The signals over tokens that are told of where both tiers run, so that any of them can be calibrated. */
+export const TOLD_SIGNALS: readonly SignalSpec[] = [
+  { name: 'sum_logprob' },
+  { name: 'mean_logprob' },
+  { name: 'min_logprob' },
+  { name: 'quantile_logprob', alpha: 0.1 },
+  { name: 'margin', over: 'min' },
+  { name: 'margin', over: 'mean' },
+  { name: 'entropy' },
+];
+
+/** What every signal says of a draft: scores by the signal as JSON, null where it has no evidence, and the head's view. */
+export type DraftEvidence = {
+  readonly scores: Readonly<Record<string, number | null>>;
+  readonly features: readonly number[] | null;
+};
+
+/** As many digits as a score can need. */
+const shortened = (value: number): number => Number(value.toPrecision(8));
+
+export function evidenceOf(evidence: Evidence): DraftEvidence {
+  const score = (signal: SignalSpec): number | null => {
+    const scored = scoreDraft(evidence, { signal, calibration: null });
+    return scored.kind === 'scored' ? shortened(scored.score) : null;
+  };
+  const scores = Object.fromEntries(TOLD_SIGNALS.map((signal) => [JSON.stringify(signal), score(signal)]));
+  const { text, tokens } = evidence.completion;
+  const isJudgeable = score({ name: 'sum_logprob' }) !== null && text !== null && tokens !== null;
+  return { scores, features: isJudgeable ? headFeatures(text, tokens).map(shortened) : null };
+}
+
 /** Results name this many fields: the least sure ones are those that somebody may want to look at. */
 const FIELDS_SHOWN = 16;
 

@@ -23,6 +23,10 @@ export const ESCALATION_REASONS = [
     meaning: 'The drafter refused the request as invalid (a 4xx), such as a text too long for it.',
   },
   {
+    reason: 'both_tiers',
+    meaning: 'The batch runs every document through both tiers (`spillway.both`), to calibrate by it.',
+  },
+  {
     reason: 'too_long',
     meaning: 'The request is surely longer than the `context_tokens` of the drafter: it was not asked.',
   },

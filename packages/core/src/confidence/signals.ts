@@ -51,13 +51,13 @@ export const SIGNALS: Readonly<Record<SignalName, Signal>> = {
   },
   entropy: {
     meaning: "The negative mean entropy of the answer's tokens, what is not told being one more possibility.",
-    topLogprobs: 20,
+    topLogprobs: 5,
     needs: 'nothing',
     probability: null,
   },
   label: {
     meaning: 'The probability of the label that was answered among the `answers` that are allowed; for classification.',
-    topLogprobs: 20,
+    topLogprobs: 10,
     needs: 'nothing',
     probability: itself,
   },

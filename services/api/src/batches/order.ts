@@ -1,10 +1,12 @@
 import {
+  BOTH_KEY,
   deeperThan,
   digest,
   isJsonObject,
   LIMITS,
   MAX_USD_KEY,
   maxNanoUsd,
+  runsBoth,
   windowMs,
   type EndpointUrl,
 } from '@spillway/core';
@@ -55,6 +57,9 @@ export function readOrder(body: unknown): BatchOrder {
   const { metadata: given = null } = asked;
   if (given !== null && maxNanoUsd(given) === 'invalid') {
     throw invalidValue(`metadata.${MAX_USD_KEY}`, given[MAX_USD_KEY] ?? '', "US dollars above 0, such as '12.50'");
+  }
+  if (runsBoth(given) === 'invalid') {
+    throw invalidValue(`metadata.${BOTH_KEY}`, given?.[BOTH_KEY] ?? '', "'true' and 'false'");
   }
   return {
     input: inputOf(asked),

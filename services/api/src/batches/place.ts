@@ -6,6 +6,7 @@ import {
   LIMITS,
   liveBatch,
   RECORDS,
+  runsBoth,
   snapshotRules,
   type BatchObject,
   type Manifest,
@@ -90,7 +91,7 @@ function manifestOf(api: Api, order: BatchSeed['order'], own: Own): Manifest {
     ...asked,
     createdAtMs,
     expiresAtMs,
-    cascades: snapshotRules(api.configuration, api.calibrations.current()),
+    cascades: snapshotRules(api.configuration, api.calibrations.current(), runsBoth(asked.metadata) === true),
   };
 }
 

@@ -143,7 +143,7 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
   const { model } = body;
   if (model === undefined || model === null) throw missingParameter('model');
   if (typeof model !== 'string') throw invalidType('model', 'a string', model);
-  const rules = Object.entries(snapshotRules(api.configuration, api.calibrations.current())).find(
+  const rules = Object.entries(snapshotRules(api.configuration, api.calibrations.current(), false)).find(
     ([name]) => name === model,
   )?.[1];
   if (rules === undefined) {

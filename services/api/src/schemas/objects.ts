@@ -74,8 +74,27 @@ export const batchObject = z
   })
   .meta({ id: 'Batch', description: 'A batch. Fields that are not set yet are null, never absent.' });
 
+/** A model by its name in the configuration, as its server knows it, with its price per million tokens. */
+const tier = z.strictObject({
+  name: z.string(),
+  model: z.string(),
+  price: z.strictObject({ input: z.number(), output: z.number() }).nullable(),
+});
+
 export const modelObject = z
-  .strictObject({ id: z.string(), object: z.literal('model'), created: time, owned_by: z.literal('spillway') })
+  .strictObject({
+    id: z.string(),
+    object: z.literal('model'),
+    created: time,
+    owned_by: z.literal('spillway'),
+    cascade: z.strictObject({
+      drafter: tier,
+      expert: tier,
+      signal: z.looseObject({ name: z.string() }),
+      calibration: z.string().nullable(),
+      accept_at: z.number(),
+    }),
+  })
   .meta({ id: 'Model', description: 'A cascade that requests may name as their model.' });
 
 export const modelList = z.strictObject({ object: z.literal('list'), data: z.array(modelObject) });

@@ -11,7 +11,7 @@ export const CASCADE = 'documents';
 export const DEMO = {
   drafter: { model: 'spillway-drafter', price: { input: 0.05, output: 0.2 }, concurrency: 16 },
   expert: { model: 'spillway-expert', price: { input: 1, output: 4 }, concurrency: 16 },
-  acceptAt: 0.981,
+  acceptAt: 0.7,
 } as const;
 
 /** The configuration of the demo; JSON is YAML too. */
@@ -23,7 +23,7 @@ export function demoConfiguration(playgroundUrl: string): string {
       [CASCADE]: {
         drafter: 'small',
         expert: 'large',
-        confidence: { signal: 'mean_logprob' },
+        confidence: { signal: 'sum_logprob' },
         accept_at: DEMO.acceptAt,
       },
     },

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { UserError } from '../client.ts';
+
+const label = z.union([
+  z.strictObject({ custom_id: z.string(), correct: z.boolean() }),
+  z.strictObject({
+    custom_id: z.string(),
+    answer: z.union([z.string(), z.number(), z.boolean(), z.looseObject({}), z.array(z.unknown())]),
+  }),
+]);
+
+/** What is known of a document: the right answer, or whether its draft is right. */
+export type Label = { readonly correct: boolean } | { readonly answer: string };
+
+const SHOWN = 10;
+
+/** Reads a file of labels, a JSON object per line; every problem is told with its line. */
+export function readLabels(path: string, known: ReadonlySet<string>): Map<string, Label> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UserError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const labels = new Map<string, Label>();
+  const problems: string[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const problem = take(line, labels, known);
+    if (problem !== null) problems.push(`${path}, line ${index + 1}: ${problem}`);
+  }
+  if (problems.length === 0 && labels.size > 0) return labels;
+  if (problems.length === 0) throw new UserError(`${path} has no labels`);
+  const more = problems.length > SHOWN ? [`and ${problems.length - SHOWN} more`] : [];
+  throw new UserError([...problems.slice(0, SHOWN), ...more].join('\n'));
+}
+
+function take(line: string, labels: Map<string, Label>, known: ReadonlySet<string>): string | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return 'expected a JSON object';
+  }
+  const read = label.safeParse(value);
+  if (!read.success) return 'expected {"custom_id": …, "answer": …} or {"custom_id": …, "correct": true or false}';
+  const { custom_id: id } = read.data;
+  if (!known.has(id)) return `the batch has no document ${JSON.stringify(id)}`;
+  if (labels.has(id)) return `the document ${JSON.stringify(id)} has a label before`;
+  if ('correct' in read.data) labels.set(id, { correct: read.data.correct });
+  else {
+    const { answer } = read.data;
+    labels.set(id, { answer: typeof answer === 'string' ? answer : JSON.stringify(answer) });
+  }
+  return null;
+}

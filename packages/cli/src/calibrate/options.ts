@@ -1,0 +1,103 @@
+import { parseArgs } from 'node:util';
+import { FITTED, signalSpec, type FittedMethod, type SignalSpec } from '@spillway/core';
+import { UserError } from '../client.ts';
+import type { Wish } from './report.ts';
+
+export type CalibrateOptions = {
+  readonly batch: string;
+  /** Null: by agreement with the expert on a sample. */
+  readonly labels: string | null;
+  readonly sample: number;
+  readonly seed: number;
+  readonly cascade: string | null;
+  /** Null: the cascade's own. */
+  readonly signal: SignalSpec | null;
+  readonly method: FittedMethod | 'auto';
+  readonly wish: Wish;
+  /** Null: named after the cascade. */
+  readonly out: string | null;
+};
+
+const USAGE = `npm run calibrate -- --batch ID (--labels FILE | --sample N) [--cascade NAME] [--signal NAME or JSON]
+    [--method auto|${FITTED.join('|')}] [--accuracy SHARE | --expert-share SHARE] [--out FILE] [--seed N]`;
+
+const KNOWN = {
+  batch: { type: 'string' },
+  labels: { type: 'string' },
+  sample: { type: 'string' },
+  seed: { type: 'string' },
+  cascade: { type: 'string' },
+  signal: { type: 'string' },
+  method: { type: 'string' },
+  accuracy: { type: 'string' },
+  'expert-share': { type: 'string' },
+  out: { type: 'string' },
+} as const;
+
+/** Reads the command line; throws a UserError that says what was expected. */
+export function readOptions(args: readonly string[]): CalibrateOptions {
+  const { batch, labels, sample, seed, cascade, signal, method = 'auto', accuracy, out, ...rest } = parsed(args);
+  const expertShare = rest['expert-share'];
+  if (batch === undefined || (labels === undefined) === (sample === undefined)) throw new UserError(USAGE);
+  if (accuracy !== undefined && expertShare !== undefined)
+    throw new UserError('--accuracy or --expert-share, not both');
+  if (method !== 'auto' && !(FITTED as readonly string[]).includes(method)) {
+    throw new UserError(`--method: expected auto, ${FITTED.join(', ')}, got "${method}"`);
+  }
+  const wish =
+    accuracy !== undefined
+      ? { accuracy: share('accuracy', accuracy) }
+      : expertShare !== undefined
+        ? { expertShare: share('expert-share', expertShare) }
+        : null;
+  return {
+    batch,
+    labels: labels ?? null,
+    sample: sample === undefined ? 0 : whole('sample', sample),
+    seed: seed === undefined ? 1 : whole('seed', seed),
+    cascade: cascade ?? null,
+    signal: signal === undefined ? null : readSignal(signal),
+    method: method as FittedMethod | 'auto',
+    wish,
+    out: out ?? null,
+  };
+}
+
+function parsed(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: KNOWN }).values;
+  } catch (error) {
+    throw new UserError(`${(error as Error).message}\n${USAGE}`);
+  }
+}
+
+function whole(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 1_000_000) return value;
+  throw new UserError(`--${name}: expected a whole number from 1 to 1000000, got "${text}"`);
+}
+
+function share(name: string, text: string): number {
+  const value = Number(text);
+  if (text !== '' && value >= 0 && value <= 1) return value;
+  throw new UserError(`--${name}: expected a share from 0 to 1, got "${text}"`);
+}
+
+/** A signal by its name, or with its parameters as JSON. */
+function readSignal(text: string): SignalSpec {
+  let given: unknown = { name: text };
+  if (text.startsWith('{')) {
+    try {
+      given = JSON.parse(text);
+    } catch {
+      throw new UserError(
+        `--signal: expected a name or JSON such as {"name":"quantile_logprob","alpha":0.1}, got "${text}"`,
+      );
+    }
+  }
+  const read = signalSpec.safeParse(given);
+  if (read.success) return read.data;
+  throw new UserError(
+    `--signal: ${read.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; ')}`,
+  );
+}

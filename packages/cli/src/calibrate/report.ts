@@ -1,0 +1,67 @@
+import type { CalibrationArtefact, FittedMethod, SignalSpec } from '@spillway/core';
+import { chooseThreshold, fit, judgeDrafts, type Judgement, type LabelledDraft, type ThresholdRow } from './judge.ts';
+
+/** What a user wishes a threshold for. */
+export type Wish = { readonly accuracy: number } | { readonly expertShare: number } | null;
+
+/** All that `npm run calibrate` finds out, as it is written as JSON. */
+export type CalibrationReport = {
+  readonly cascade: string;
+  readonly batch: string;
+  readonly drafter: string;
+  readonly expert: string;
+  readonly signal: SignalSpec;
+  readonly method: string | null;
+  /** What counts as right. */
+  readonly basis: string;
+  readonly created_at: string;
+  readonly wish: string;
+  readonly chosen: ThresholdRow | null;
+  readonly judgement: Judgement;
+};
+
+export type Subject = Pick<CalibrationReport, 'cascade' | 'batch' | 'drafter' | 'expert' | 'signal' | 'basis'>;
+
+/** A cascade is worth it when it keeps nearly all of what the expert gets right. */
+const KEPT_SHARE = 0.99;
+
+/** Fits and judges; the artefact is null when there is nothing to fit. */
+export function makeReport(
+  subject: Subject,
+  drafts: readonly LabelledDraft[],
+  { method, wish, now }: { readonly method: FittedMethod | 'auto'; readonly wish: Wish; readonly now: Date },
+): { readonly report: CalibrationReport; readonly artefact: CalibrationArtefact | null } {
+  const { signal, cascade, drafter: model } = subject;
+  const judgement = judgeDrafts(signal, method, drafts);
+  const calibration = judgement.verdict.kind === 'cannot_be_judged' ? null : fit(signal, method, drafts);
+  const wished = wish ?? { accuracy: KEPT_SHARE * judgement.expert_accuracy };
+  const report: CalibrationReport = {
+    ...subject,
+    method: calibration?.method ?? null,
+    created_at: now.toISOString(),
+    wish: wishText(wish, wished),
+    chosen: chooseThreshold(judgement.thresholds, wished),
+    judgement,
+  };
+  if (calibration === null) return { report, artefact: null };
+  const { labels, after, auroc } = judgement;
+  const artefact: CalibrationArtefact = {
+    kind: 'spillway.calibration',
+    v: 1,
+    cascade,
+    model,
+    signal,
+    calibration,
+    labels: labels.total,
+    right: labels.right,
+    createdAt: report.created_at,
+    measured: { ece: after.ece, brier: after.brier, auroc: auroc.value },
+  };
+  return { report, artefact };
+}
+
+function wishText(asked: Wish, wished: NonNullable<Wish>): string {
+  if ('expertShare' in wished) return `at most ${(100 * wished.expertShare).toFixed(1)} % escalated`;
+  const accuracy = `an accuracy of ${(100 * wished.accuracy).toFixed(1)} %`;
+  return asked === null ? `${accuracy} (99 % of the expert's)` : accuracy;
+}

@@ -34,10 +34,17 @@ async function talk(bytes: string): Promise<string> {
 test('the models are the cascades', async () => {
   const models = await api.client().models.list();
   const created = 1_700_000_000;
-  assert.deepEqual(models.data, [
-    { id: 'invoices', object: 'model', created, owned_by: 'spillway' },
-    { id: 'letters', object: 'model', created, owned_by: 'spillway' },
-  ]);
+  const shown = { object: 'model', created, owned_by: 'spillway' };
+  assert.deepEqual(
+    models.data.map(({ id, object, created: at, owned_by }) => ({ id, object, created: at, owned_by })),
+    [
+      { id: 'invoices', ...shown },
+      { id: 'letters', ...shown },
+    ],
+  );
+  // Beside OpenAI's keys: what the cascade is made of.
+  const { cascade } = models.data[0] as unknown as { cascade: { drafter: { name: string }; signal: { name: string } } };
+  assert.deepEqual([cascade.drafter.name, cascade.signal.name], ['small', 'sum_logprob']);
   assert.deepEqual({ ...(await api.client().models.retrieve('letters')) }, models.data[1]);
   for (const name of ['nope', 'small', '__proto__', 'constructor', 'toString']) {
     const answer = await send(`${api.url}/v1/models/${name}`);

@@ -5,8 +5,8 @@ import type { JsonObject } from './json.ts';
 import type { CascadeRules } from './rules.ts';
 import type { ExtraCall, TierAttempt, TryError } from './times.ts';
 
-/** Raised when a job's shape changes; a worker leaves newer jobs to newer workers. */
-export const JOB_VERSION = 1;
+/** Raised when a job's shape changes; a worker leaves newer jobs to newer workers, and drops older ones: they are fed again. */
+export const JOB_VERSION = 2;
 
 /** What a model answered, as it is written into a result. */
 export type Answer = {

@@ -35,18 +35,29 @@ export const KEYS = {
 
 const price = z.object({ input: z.number(), output: z.number() }).nullable();
 
-const rules = z.object({
+/** Rules that were written before signals had parameters and calibrations. */
+function upgraded(value: unknown): unknown {
+  const old = value as { readonly signal?: unknown; readonly confidence?: unknown } | null;
+  if (typeof old !== 'object' || old === null || old.confidence !== undefined) return value;
+  return { ...old, confidence: { signal: { name: old.signal }, calibration: null } };
+}
+
+const NO_LIMITS = { contextTokens: null, images: true, tools: true };
+
+const rulesNow = z.object({
   drafter: z.string(),
   expert: z.string(),
   confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
   acceptAt: z.number(),
-  both: z.boolean(),
-  limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),
+  both: z.boolean().default(false),
+  limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }).default(NO_LIMITS),
   onDeadline: z.enum(['error', 'draft']),
   annotate: z.boolean(),
   draftPrice: price,
   expertPrice: price,
 });
+
+const rules = z.preprocess(upgraded, rulesNow);
 
 const lineError = z.object({
   code: z.string(),

@@ -95,7 +95,8 @@ async function gather(
     const bodies = Array.from({ length: signal.samples - 1 }, (_, index) => ({
       ...job.body,
       temperature: signal.temperature,
-      seed: index + 1,
+      // Responses know no seed.
+      ...(job.endpoint === '/v1/responses' ? {} : { seed: index + 1 }),
     }));
     const said = await Promise.all(
       bodies.map((body, extra) =>

@@ -85,7 +85,7 @@ export class Queues implements AsyncDisposable {
   /** The jobs of some ids that are in a queue. */
   async find(name: string, ids: readonly string[]): Promise<DocumentJob[]> {
     const jobs = await Promise.all(ids.map((id) => this.of(name).getJob(id)));
-    return jobs.flatMap((job) => (job === undefined || job.data.v > JOB_VERSION ? [] : [job.data as DocumentJob]));
+    return jobs.flatMap((job) => (job === undefined || job.data.v !== JOB_VERSION ? [] : [job.data as DocumentJob]));
   }
 
   /** Removes jobs that nobody needs any more; one that a worker holds stays, its worker drops it. */

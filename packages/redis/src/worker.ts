@@ -119,6 +119,8 @@ export class TierWorker {
     this.#pickedUpAtMs = Date.now();
     const data = job.data as DocumentJob;
     if (data.v > JOB_VERSION) await this.#later(job, token, 5_000);
+    // Of an older Spillway: the sweep feeds the document again, in today's shape.
+    if (data.v < JOB_VERSION) return;
     const state = await this.#state(data, job.priority);
     if (state === 'RECOVERING') await this.#later(job, token, 500);
     // The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them.

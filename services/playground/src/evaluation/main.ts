@@ -4,6 +4,15 @@
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import {
+  areaUnderRoc,
+  calibrationError,
+  cascadeAt,
+  judge as judgeDraft,
+  thresholdFor,
+  type JudgedDocument,
+  type TokenLogprob,
+} from '@spillway/core';
 import type { Split } from '../documents/index.ts';
 import { ANSWER_TOKENS, generateDocument, isCorrect } from '../documents/index.ts';
 import { Batcher } from '../engine/batcher.ts';
@@ -11,8 +20,6 @@ import { loadDecoder } from '../engine/decoder.ts';
 import type { TokenReport } from '../engine/generation.ts';
 import type { Tokenizer } from '../engine/tokenizer.ts';
 import { ASSISTANT, encodeTurns, loadTokenizer } from '../engine/tokenizer.ts';
-import type { Judged } from './figures.ts';
-import { areaUnderRoc, calibrationError, cascadeAt, shareOf, thresholdFor } from './figures.ts';
 
 const ROWS = 16;
 const SHARES = [0.05, 0.1, 0.15, 0.2, 0.25, 0.28, 0.3, 0.35, 0.4, 0.5];
@@ -61,10 +68,12 @@ async function answerSplit(
         if (event.kind === 'token') reports.push(event.report);
         if (event.kind !== 'finish') continue;
         const text = tokenizer.decode(reports.map((report) => report.token));
-        const mean = reports.reduce((sum, report) => sum + report.logprob, 0) / Math.max(1, reports.length);
+        const tokens = reports.map(({ token, logprob }): TokenLogprob => {
+          return { token: tokenizer.decode([token]), bytes: null, logprob, top: [] };
+        });
         answers[i] = {
           right: isCorrect(text, document.truth),
-          confidence: Math.exp(mean),
+          confidence: confidenceOf(text, tokens, event.reason),
           tokens: event.generatedTokens,
         };
       }
@@ -76,7 +85,19 @@ async function answerSplit(
   return { answers, seconds };
 }
 
-function judge(drafter: Run, expert: Run): Judged[] {
+/** As the quick start's cascade judges a draft; 0 for what it escalates without a score. */
+function confidenceOf(text: string, tokens: readonly TokenLogprob[], finishReason: string): number {
+  const said = { text, tokens, finishReason, refusal: null, toolCall: false, choices: 1, model: null, id: null };
+  const completion = { ...said, usage: { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 } };
+  const evidence = { completion, endpoint: '/v1/chat/completions', request: {} } as const;
+  const judged = judgeDraft(evidence, { signal: { name: 'sum_logprob' }, calibration: null });
+  return judged.kind === 'scored' ? judged.confidence : 0;
+}
+
+const shareOf = <T>(items: readonly T[], holds: (item: T) => boolean): number =>
+  items.filter(holds).length / items.length;
+
+function judge(drafter: Run, expert: Run): JudgedDocument[] {
   return drafter.answers.map((draft, i) => ({
     confidence: draft.confidence,
     drafterRight: draft.right,
@@ -88,20 +109,20 @@ function print(label: string, value: string): void {
   process.stdout.write(`${label.padEnd(44)} ${value}\n`);
 }
 
-function printSplit(name: string, judged: readonly Judged[]): void {
+function printSplit(name: string, judged: readonly JudgedDocument[]): void {
   print(`${name}: drafter, exact match`, shareOf(judged, (document) => document.drafterRight).toFixed(4));
   print(`${name}: expert, exact match`, shareOf(judged, (document) => document.expertRight).toFixed(4));
-  print(`${name}: AUROC of exp(mean log-prob)`, areaUnderRoc(judged).toFixed(4));
-  print(`${name}: ECE of exp(mean log-prob)`, calibrationError(judged).toFixed(4));
+  print(`${name}: AUROC of the confidence`, (areaUnderRoc(judged) ?? Number.NaN).toFixed(4));
+  print(`${name}: ECE of the confidence`, calibrationError(judged).toFixed(4));
 }
 
-function printDifficulties(judged: readonly Judged[]): void {
+function printDifficulties(judged: readonly JudgedDocument[]): void {
   const fifths = Array.from({ length: 5 }, (_, fifth) =>
     judged.filter(
       (_document, seed) => Math.min(4, Math.floor(generateDocument(seed, { split: 'test' }).difficulty * 5)) === fifth,
     ),
   );
-  const shares = (right: (document: Judged) => boolean): string =>
+  const shares = (right: (document: JudgedDocument) => boolean): string =>
     fifths.map((members) => shareOf(members, right).toFixed(3)).join(' ');
   print(
     'test: drafter by fifth of difficulty',
@@ -114,7 +135,7 @@ function printDifficulties(judged: readonly Judged[]): void {
 }
 
 /** Thresholds come from the calibration split, shares and accuracies from the test split. */
-function printCascades(calibration: readonly Judged[], test: readonly Judged[]): void {
+function printCascades(calibration: readonly JudgedDocument[], test: readonly JudgedDocument[]): void {
   const expert = shareOf(test, (document) => document.expertRight);
   for (const share of SHARES) {
     const acceptAt = thresholdFor(calibration, share);
@@ -134,7 +155,7 @@ async function main(): Promise<void> {
       ? new URL('../../weights/', import.meta.url)
       : pathToFileURL(`${resolve(process.argv[3])}/`);
   const tokenizer = loadTokenizer(new URL('tokenizer.json', weights));
-  const both = async (split: Split, documents: number): Promise<Judged[]> => {
+  const both = async (split: Split, documents: number): Promise<JudgedDocument[]> => {
     const drafter = await answerSplit('drafter', weights, tokenizer, split, documents, ROWS);
     return judge(drafter, await answerSplit('expert', weights, tokenizer, split, documents, ROWS));
   };

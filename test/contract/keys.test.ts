@@ -180,12 +180,14 @@ test('a changed key file is read again; a broken one changes nothing', async () 
   assert.equal(json(await ask('GET', '/v1/models', 'sk-spillway-acme'))['object'], 'list');
 });
 
-test('metrics show more than one tenant: they need the admin role', async () => {
-  const get = (key?: string) =>
-    fetch(`${api.url}/metrics`, key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } });
-  assert.equal((await get()).status, 401);
-  assert.equal((await get('sk-spillway-acme')).status, 403);
-  const shown = await get('sk-spillway-boss');
-  assert.equal(shown.status, 200);
-  assert.match(await shown.text(), /^http_server_request_duration_count\{.*http_route="\/metrics".*\} \d+$/m);
+test('what shows more than one tenant needs the admin role: metrics, and the scaling signal', async () => {
+  const get = (path: string, key?: string) =>
+    fetch(`${api.url}${path}`, key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } });
+  for (const path of ['/metrics', '/internal/scaling/drafter/small']) {
+    assert.equal((await get(path)).status, 401);
+    assert.equal((await get(path, 'sk-spillway-acme')).status, 403);
+    assert.equal((await get(path, 'sk-spillway-boss')).status, 200);
+  }
+  const text = await (await get('/metrics', 'sk-spillway-boss')).text();
+  assert.match(text, /^http_server_request_duration_count\{.*http_route="\/metrics".*\} \d+$/m);
 });

@@ -25,6 +25,14 @@ const model = z.strictObject({
   context_tokens: z.int().min(1).optional(),
   images: z.boolean().default(true),
   tools: z.boolean().default(true),
+  /** What an autoscaler is told: the wished time to work off what waits, what a replica needs to start, the most. */
+  scaling: z
+    .strictObject({
+      drain_s: z.number().positive().max(86_400).default(300),
+      cold_start_s: z.number().min(0).max(86_400).default(0),
+      max_replicas: z.int().min(1).max(10_000).default(20),
+    })
+    .prefault({}),
 });
 
 /** How drafts are judged: a signal, its parameters, and a file that `npm run calibrate` wrote. */

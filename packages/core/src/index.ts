@@ -25,6 +25,7 @@ export * from './request.ts';
 export * from './result.ts';
 export * from './route.ts';
 export * from './rules.ts';
+export * from './scaling.ts';
 export * from './sketch.ts';
 export * from './times.ts';
 export * from './trace/index.ts';

@@ -62,6 +62,10 @@ export class Keys {
   turns(queue: string): string {
     return `${this.prefix}:turns:${queue}`;
   }
+  /** What the workers of a tier tell of themselves. */
+  tier(queue: string): string {
+    return `${this.prefix}:tier:${queue}`;
+  }
   gate(queue: string): string {
     return `${this.prefix}:gate:${queue}`;
   }

@@ -1,8 +1,9 @@
 import { tierQueue, type Outcome, type Role } from '@spillway/core';
-import { serveHealth, type Health, type Life, type ServedModel, type WorkerConfig } from '@spillway/runtime';
+import { repeat, serveHealth, type Health, type Life, type ServedModel, type WorkerConfig } from '@spillway/runtime';
 import { openBoard, type Board } from './board.ts';
 import { listenForClosed } from './listen.ts';
 import { Queues } from './queues.ts';
+import { BEAT_MS, Heartbeat } from './tier.ts';
 import { Witness } from './witness.ts';
 import { TierWorker, type Handler } from './worker.ts';
 
@@ -61,6 +62,9 @@ class TierWorkers implements AsyncDisposable {
   readonly #workers: readonly TierWorker[];
   readonly #drainMs: number;
   readonly #life: Life;
+  readonly #heartbeats: readonly Heartbeat[];
+  readonly #silence = new AbortController();
+  #beating: Promise<void> | null = null;
   #listening: AsyncDisposable | null = null;
 
   constructor(board: Board, queues: Queues, duties: readonly TierDuty[], options: TierWorkersOptions, life: Life) {
@@ -69,6 +73,7 @@ class TierWorkers implements AsyncDisposable {
     this.#duties = duties;
     this.#drainMs = options.drainMs;
     this.#life = life;
+    this.#heartbeats = duties.map(({ queue, concurrency }) => new Heartbeat(board, queue, concurrency));
     this.#workers = duties.map(
       ({ queue, concurrency, handler }) =>
         new TierWorker(board, queues, { queue, concurrency, lockMs: options.lockMs, life }, handler),
@@ -84,6 +89,17 @@ class TierWorkers implements AsyncDisposable {
     };
     this.#listening = await listenForClosed(this.#board, abandon, this.#life.signal);
     for (const worker of this.#workers) worker.start();
+    this.#beating = repeat(() => this.#beat(), {
+      idleMs: BEAT_MS,
+      signal: this.#silence.signal,
+      onError: (error) => this.#life.log.debug({ err: error }, 'a heartbeat was not written'),
+    });
+  }
+
+  /** Tells autoscalers of the workers of this process; never busy. */
+  async #beat(): Promise<boolean> {
+    await Promise.all(this.#heartbeats.map((one, index) => one.beat(this.#workers[index]?.secondsPerDocument ?? null)));
+    return false;
   }
 
   /** Not ok when work waits and nothing is picked up, though the gate is open and slots are free. */
@@ -101,6 +117,9 @@ class TierWorkers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#silence.abort();
+    await this.#beating;
+    await Promise.all(this.#heartbeats.map((one) => one.end().catch(() => undefined)));
     await Promise.all(this.#workers.map((worker) => worker.stop(this.#drainMs)));
     await this.#listening?.[Symbol.asyncDispose]();
   }

@@ -42,6 +42,9 @@ export type TierWorkerOptions = {
   readonly life: Life;
 };
 
+/** A document's part in the mean of seconds: the last twenty or so count. */
+const NEWEST_WEIGHT = 0.05;
+
 type Running = { readonly batch: string; readonly abort: AbortController };
 
 /** Works on one tier's queue. */
@@ -58,6 +61,7 @@ export class TierWorker {
   /** What is still in hand is given up. */
   readonly #stop = new AbortController();
   #pickedUpAtMs = Date.now();
+  #secondsPerDocument: number | null = null;
 
   constructor(board: Board, queues: Queues, options: TierWorkerOptions, handler: Handler) {
     this.#board = board;
@@ -95,6 +99,11 @@ export class TierWorker {
   /** When a job was last taken up, in Unix milliseconds; long ago with work waiting means wedged. */
   get pickedUpAtMs(): number {
     return this.#pickedUpAtMs;
+  }
+
+  /** What a document lately took of a slot, as a moving mean; null: none was finished yet. */
+  get secondsPerDocument(): number | null {
+    return this.#secondsPerDocument;
   }
 
   /** Gives up the calls for a batch that takes no results any more. */
@@ -140,6 +149,7 @@ export class TierWorker {
       });
       const ms = Date.now() - startedAtMs;
       this.#options.life.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
+      if (verdict.kind === 'done') this.#measure(ms / 1_000);
       await this.#obey(verdict, job, token);
     } finally {
       this.#running.delete(id);
@@ -157,6 +167,11 @@ export class TierWorker {
       keys.turns(this.#options.queue),
     ];
     return startScript.run(client, names, [data.page, data.place, priority]);
+  }
+
+  #measure(seconds: number): void {
+    const known = this.#secondsPerDocument ?? seconds;
+    this.#secondsPerDocument = known + NEWEST_WEIGHT * (seconds - known);
   }
 
   async #obey(verdict: Verdict, job: Job, token: string): Promise<void> {

@@ -13,19 +13,20 @@ export type Probes = {
   readonly ready: () => Health | Promise<Health>;
 };
 
+/** What else a service answers without a key; null: there is no such path. */
+export type PlainAnswer = { readonly status: number; readonly body: unknown };
+
 /** Serves `/health/live`, `/health/ready` and `/metrics` on a port of their own. */
 export async function serveHealth(
   { host, port }: { readonly host: string; readonly port: number },
   probes: Probes,
   meters: Meters,
+  answer: (path: string) => Promise<PlainAnswer | null> = async () => null,
 ): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createServer((request, response) => {
     if (request.url === '/metrics') return void sendMetrics(meters, response);
     const probe = request.url === '/health/live' ? probes.live : request.url === '/health/ready' ? probes.ready : null;
-    if (probe === null) {
-      response.writeHead(404).end();
-      return;
-    }
+    if (probe === null) return void sendAnswer(answer(request.url ?? ''), response);
     Promise.try(probe)
       .catch((error: unknown): Health => ({ ok: false, detail: String(error) }))
       .then((health) => {
@@ -42,6 +43,13 @@ export async function serveHealth(
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+async function sendAnswer(answer: Promise<PlainAnswer | null>, response: ServerResponse): Promise<void> {
+  const { status, body } = await answer
+    .then((given) => given ?? { status: 404, body: { error: 'no such path' } })
+    .catch((error: unknown) => ({ status: 500, body: { error: String(error) } }));
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 async function sendMetrics(meters: Meters, response: ServerResponse): Promise<void> {

@@ -24,7 +24,7 @@ export function serveMetrics(app: FastifyInstance, meters: Meters, keys: KeyRing
 }
 
 /** What shows more than one tenant needs the admin role. */
-async function refuseTenants(request: FastifyRequest, keys: KeyRing | null): Promise<void> {
+export async function refuseTenants(request: FastifyRequest, keys: KeyRing | null): Promise<void> {
   if (keys === null) refuseForeign(request, []);
   const { role } = await authenticate(keys, request.headers.authorization);
   if (role !== 'admin') throw new ApiError(403, 'This needs a key with the admin role.', { code: 'admin_only' });

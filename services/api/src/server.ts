@@ -8,9 +8,11 @@ import { authenticate, type Caller } from './auth.ts';
 import { badRequest, unsupportedMediaType } from './errors.ts';
 import { live, ready } from './health.ts';
 import type { KeyRing } from './keys/ring.ts';
+import type { ScalingSignal } from './scaling.ts';
 import { replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
 import type { Route } from './route.ts';
 import { openApiOf } from './openapi.ts';
+import { serveInternal } from './internal.ts';
 import { serveMetrics } from './metrics.ts';
 import { refuseForeign } from './origin.ts';
 import { routesOf } from './routes.ts';
@@ -32,7 +34,7 @@ const LINGER_MS = 5_000;
 const newRequestId = (): string => `req_${randomBytes(12).toString('hex')}`;
 
 /** The API as a server that does not listen yet. */
-export async function buildServer(api: Api, keys: KeyRing | null): Promise<FastifyInstance> {
+export async function buildServer(api: Api, keys: KeyRing | null, scaling: ScalingSignal): Promise<FastifyInstance> {
   const app = Fastify({
     logger: false,
     trustProxy: false,
@@ -58,6 +60,7 @@ export async function buildServer(api: Api, keys: KeyRing | null): Promise<Fasti
   parseBodies(app);
   await app.register(multipart);
   serveMetrics(app, api.telemetry.meters, keys);
+  serveInternal(app, scaling, keys);
   const routes = routesOf(api);
   const description = openApiOf(routes);
   app.get('/openapi.json', async () => description);

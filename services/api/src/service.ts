@@ -1,4 +1,4 @@
-import { openBoard, Witness } from '@spillway/redis';
+import { openBoard, Queues, Witness } from '@spillway/redis';
 import { listenError, serveHealth, SetupError, type Life } from '@spillway/runtime';
 import { openStorage, StorageError, type Storage } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
@@ -8,7 +8,9 @@ import { Accounts } from './batches/account.ts';
 import { DirectTiers } from './direct/tiers.ts';
 import { live, ready } from './health.ts';
 import { KeyRing } from './keys/ring.ts';
+import { answerInternal } from './internal.ts';
 import { Records } from './records.ts';
+import { ScalingSignal } from './scaling.ts';
 import { buildServer } from './server.ts';
 import { Tenants } from './tenants.ts';
 
@@ -34,8 +36,11 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const { telemetry } = life;
   const told = { configuration, calibrations, configuredAtMs, corsOrigins, limits };
   const api: Api = { ...told, storage, board, records, tenants, accounts, log, telemetry, witness, direct };
-  const app = await buildServer(api, keys);
-  const healthPort = await openHealth(config, life, api);
+  const queues = new Queues(board);
+  life.defer(() => queues[Symbol.asyncDispose]());
+  const scaling = new ScalingSignal(api, queues);
+  const app = await buildServer(api, keys, scaling);
+  const healthPort = await openHealth(config, life, { api, scaling });
   life.defer(() => drain(app));
   const address = await listen(app, config);
   const port = Number(new URL(address).port);
@@ -43,10 +48,15 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
 }
 
 /** Probes and metrics without a key, on a port of their own; null: they are on the API's port only. */
-async function openHealth(config: ApiConfig, life: Life, api: Api): Promise<number | null> {
+async function openHealth(
+  config: ApiConfig,
+  life: Life,
+  { api, scaling }: { readonly api: Api; readonly scaling: ScalingSignal },
+): Promise<number | null> {
   if (config.healthPort === null) return null;
   const where = { host: config.host, port: config.healthPort };
-  const health = await serveHealth(where, { live, ready: () => ready(api) }, life.telemetry.meters);
+  const probes = { live, ready: () => ready(api) };
+  const health = await serveHealth(where, probes, life.telemetry.meters, (path) => answerInternal(scaling, path));
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Scaling } from '@spillway/core';
+import type { Service } from '../support/service.ts';
+import { System, until } from '../support/system.ts';
+
+type Told = Scaling & { readonly error?: { readonly message: string } };
+
+/** The signal as an autoscaler asks for it, on the health port. */
+async function signal(api: Service, tier: string): Promise<{ status: number; told: Told }> {
+  const { healthPort } = await api.ready();
+  const response = await fetch(`http://127.0.0.1:${String(healthPort)}/internal/scaling/${tier}`);
+  return { status: response.status, told: (await response.json()) as Told };
+}
+
+const many = (count: number, prompt = 'x'): string[] =>
+  Array.from({ length: count }, (_, index) => `${prompt} ${index}`);
+
+test('the signal counts what waits, is not fed and will come over; it measures, holds at a closed gate, and ends at nothing', async () => {
+  await using system = await System.create({
+    drafter: { latencyMs: 40 },
+    models: { small: { concurrency: 4 }, large: { concurrency: 4 } },
+    env: { HEALTH_PORT: '0' },
+  });
+  const api = await system.run('api');
+  await system.run('dispatcher');
+  await system.admitted();
+  assert.equal((await signal(api, 'drafter/small')).told.required, 0);
+  const { id } = await system.submit(many(400, '[[drafter unsure]]'));
+  await until(async () => (await signal(api, 'drafter/small')).told.backlog === 400);
+  const cold = (await signal(api, 'drafter/small')).told;
+  assert.ok(cold.required >= 1, cold.reason);
+  const warming = (await signal(api, 'expert/large')).told;
+  assert.equal(warming.backlog, 120, 'three of ten are expected to come over');
+  assert.ok(warming.required >= 1, 'before the first draft is made');
+  await system.expertModel.stop();
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  await until(async () => (await signal(api, 'expert/large')).told.gate !== null);
+  const held = (await signal(api, 'expert/large')).told;
+  assert.equal(held.required, 1);
+  assert.match(held.reason, /^held: /);
+  await until(async () => (await signal(api, 'drafter/small')).told.backlog === 0);
+  const waiting = (await signal(api, 'expert/large')).told;
+  assert.equal(waiting.backlog, 400, 'all of them came');
+  await system.expertModel.restart();
+  await system.settled(id);
+  await until(async () => (await signal(api, 'expert/large')).told.required === 0);
+  await until(async () => {
+    const { ratePerReplica } = (await signal(api, 'drafter/small')).told;
+    return ratePerReplica > 10 && ratePerReplica < 101;
+  });
+});
+
+test('a tier that no cascade has is a 404; while Redis recovers nobody is told a number', async () => {
+  await using system = await System.create({ env: { HEALTH_PORT: '0' } });
+  const api = await system.run('api');
+  const dispatcher = await system.run('dispatcher');
+  await system.admitted();
+  const unknown = await signal(api, 'drafter/nobody');
+  assert.equal(unknown.status, 404);
+  assert.match(unknown.told.error?.message ?? '', /No cascade has 'nobody' as its drafter; there are small/);
+  assert.equal((await signal(api, 'expert/small')).status, 404);
+  assert.equal((await signal(api, 'judge/small')).status, 404);
+  await dispatcher.kill();
+  await system.redis.client.flushall();
+  assert.equal((await signal(api, 'drafter/small')).status, 503);
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { KEYS } from '@spillway/core';
 import type { OpenAI } from 'openai';
+import type { ModelRequest, Scripted } from '../support/model-server.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -130,6 +131,26 @@ test('a batch whose time runs out: what is done stays, the rest expires; escalat
     assert.ok(errors.every((line) => line.error?.code === 'batch_expired'));
     if (onDeadline === 'draft') assert.equal(output[1]?.cascade?.['certified'], false);
   }
+});
+
+test('a draft whose job Redis lost while the model was asked: its worker is free again, the document is done', async () => {
+  const goOn = Promise.withResolvers<void>();
+  const answer = async ({ body, attempt }: ModelRequest): Promise<Scripted> => {
+    const isSlow = JSON.stringify(body['messages']).includes('slow');
+    if (isSlow && attempt === 1) await goOn.promise;
+    return { kind: 'completion', logprobs: -2 };
+  };
+  // No sweep comes to make a new job of it.
+  const env = { SPILLWAY_SWEEP_MS: '3600000' };
+  await using system = await System.start({ drafter: { answer }, models: { small: { concurrency: 1 } }, env });
+  const { id } = await system.submit(['slow']);
+  await system.drafterModel.waitForRequests(1);
+  // The job vanishes, the batch stays: the draft cannot be written down, now or later.
+  await system.redis.client.del(`{test}:draft.small:${id}-0`);
+  goOn.resolve();
+  const other = await system.submit(['b', 'c']);
+  await wholeResults(system, await system.settled(other.id), docIds(2));
+  await wholeResults(system, await system.settled(id), ['doc-0']);
 });
 
 test('jobs that vanish from the queues are fed again by the sweep', async () => {

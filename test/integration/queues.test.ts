@@ -140,6 +140,10 @@ test('what is written waits for Redis, ends when the process must, and throws wh
     return 'WROTE';
   };
   await assert.rejects(untilAnswered(wrong, never), /WRONGTYPE/);
+  const gone = async (): Promise<'WROTE'> => {
+    throw new Error('Missing key for job 1. updateData');
+  };
+  await assert.rejects(untilAnswered(gone, never), /Missing key/, 'it would be missing the next time too');
   const away = async (): Promise<'WROTE'> => {
     throw new Error('Connection is closed.');
   };

@@ -26,8 +26,16 @@ export async function untilAnswered<Answer extends string>(
   }
 }
 
-/** Whether an error is about the connection to Redis or its state, and not about what was asked. */
+/** What ioredis says when the connection, and not the command, is the trouble. */
+const AWAY =
+  /Connection is closed|Command timed out|Command aborted|isn't (writeable|ready)|ETIMEDOUT|Socket timeout|is disconnect|None of startup nodes|Too many Cluster redirections|No master node/;
+
+const AWAY_NAMES = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError', 'AbortError']);
+
+/** Whether an error is about the connection to Redis or its state. Any other would be the same the next time. */
 function passes(error: unknown): boolean {
-  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return false;
-  return error.name !== 'ReplyError' || PASSING.test(error.message);
+  if (!(error instanceof Error)) return false;
+  if (error.name === 'ReplyError') return PASSING.test(error.message);
+  const isSystem = typeof (error as NodeJS.ErrnoException).code === 'string';
+  return isSystem || AWAY_NAMES.has(error.name) || AWAY.test(error.message);
 }

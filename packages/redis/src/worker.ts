@@ -28,8 +28,8 @@ export type Attempt = {
   readonly stopping: AbortSignal;
   /** How often a worker vanished while it held this job. */
   readonly stalls: number;
-  /** Writes the job as changed, so that whoever gets it next goes on from there. */
-  save(job: DocumentJob): Promise<void>;
+  /** Writes the job as changed, so that whoever gets it next goes on from there. GONE: Redis lost it meanwhile. */
+  save(job: DocumentJob): Promise<'SAVED' | 'GONE'>;
 };
 
 export type Handler = (job: DocumentJob, attempt: Attempt) => Promise<Verdict>;
@@ -145,7 +145,7 @@ export class TierWorker {
         signal: running.abort.signal,
         stopping: this.#stop.signal,
         stalls: job.stalledCounter,
-        save: (changed) => job.updateData(changed),
+        save: (changed) => save(job, changed),
       });
       const ms = Date.now() - startedAtMs;
       this.#options.life.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
@@ -195,5 +195,15 @@ export class TierWorker {
   async #later(job: Job, token: string, afterMs: number): Promise<never> {
     await job.moveToDelayed(Date.now() + afterMs, token);
     throw new DelayedError();
+  }
+}
+
+async function save(job: Job, changed: DocumentJob): Promise<'SAVED' | 'GONE'> {
+  try {
+    await job.updateData(changed);
+    return 'SAVED';
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('Missing key for job')) return 'GONE';
+    throw error;
   }
 }

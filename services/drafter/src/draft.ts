@@ -44,7 +44,8 @@ async function accept(
 /** Writes the draft onto the job, so that it is not asked for twice, then hands the document over. */
 async function escalate(desk: DraftDesk, job: DocumentJob, written: Draft, attempt: Attempt): Promise<Verdict> {
   if (job.draft === null) {
-    const save = () => attempt.save({ ...job, draft: written }).then(() => 'SAVED' as const);
+    // Without a job to write it on the draft is handed over all the same: that says whether it is still wanted.
+    const save = () => attempt.save({ ...job, draft: written });
     if ((await untilAnswered(save, attempt.stopping)) === 'STOPPED') return { kind: 'put_back' };
   }
   const handed = await untilAnswered(() => handOff(desk.board, desk.queues, job, written), attempt.stopping);

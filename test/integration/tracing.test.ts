@@ -201,3 +201,48 @@ test('an answer at once has its trace too', async () => {
     ['queue.wait drafter', 'draft', 'queue.wait expert', 'expert'],
   );
 });
+
+/** Where a real Jaeger answers queries (`/api/v3`); it takes OTLP on port 4318 of the same host, or where the variable says. */
+const jaeger = process.env['JAEGER_QUERY_URL'];
+const jaegerOtlp =
+  process.env['JAEGER_OTLP_URL'] ?? (jaeger === undefined ? '' : `http://${new URL(jaeger).hostname}:4318`);
+
+test(
+  'a real Jaeger shows the trace of an escalated document whole',
+  { skip: jaeger === undefined && 'JAEGER_QUERY_URL is not set' },
+  async () => {
+    await using system = await System.start({
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: jaegerOtlp, OTEL_BSP_SCHEDULE_DELAY: '100' },
+    });
+    const { id } = await system.submit(['[[drafter unsure]] a']);
+    await system.settled(id);
+    const minute = (shift: number): string => new Date(Date.now() + shift * 60_000).toISOString();
+    const query = new URLSearchParams({
+      'query.serviceName': 'spillway',
+      'query.operationName': 'document',
+      'query.startTimeMin': minute(-5),
+      'query.startTimeMax': minute(5),
+      'query.attributes': JSON.stringify({ 'cascade.batch.id': id }),
+    });
+    type Found = {
+      readonly result?: {
+        readonly resourceSpans?: readonly {
+          readonly scopeSpans: readonly { readonly spans: readonly { readonly name: string }[] }[];
+        }[];
+      };
+    };
+    let names: string[] = [];
+    await until(async () => {
+      const response = await fetch(`${jaeger ?? ''}/api/v3/traces?${query.toString()}`);
+      const { result } = response.ok ? ((await response.json()) as Found) : { result: undefined };
+      names = (result?.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
+        scopeSpans.flatMap(({ spans }) => spans.map(({ name }) => name)),
+      );
+      return names.includes('document');
+    });
+    assert.deepEqual(
+      names.toSorted(),
+      ['chat large', 'chat small', 'document', 'draft', 'expert', 'queue.wait drafter', 'queue.wait expert'].toSorted(),
+    );
+  },
+);

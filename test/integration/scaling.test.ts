@@ -60,7 +60,9 @@ test('a tier that no cascade has is a 404; while Redis recovers nobody is told a
   assert.equal(unknown.status, 404);
   assert.match(unknown.told.error?.message ?? '', /No cascade has 'nobody' as its drafter; there are small/);
   assert.equal((await signal(api, 'expert/small')).status, 404);
-  assert.equal((await signal(api, 'judge/small')).status, 404);
+  for (const tier of ['judge/small', 'drafter/%E0%A4%A', 'drafter/__proto__', 'drafter/', 'drafter/small/x']) {
+    assert.equal((await signal(api, tier)).status, 404, tier);
+  }
   await dispatcher.kill();
   await system.redis.client.flushall();
   assert.equal((await signal(api, 'drafter/small')).status, 503);

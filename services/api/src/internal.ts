@@ -6,13 +6,14 @@ import type { KeyRing } from './keys/ring.ts';
 import { refuseTenants } from './metrics.ts';
 import type { ScalingSignal } from './scaling.ts';
 
-const PATH = /^\/internal\/scaling\/(draft|drafter|expert)\/([^/?]+)$/;
+/** Names of models need no escaping. */
+const PATH = /^\/internal\/scaling\/(draft|drafter|expert)\/([A-Za-z0-9._-]+)$/;
 
 /** The tier that a path of the scaling signal names; null: it is none. */
 function tierOf(path: string): { role: Role; model: string } | null {
   const [, role, model] = PATH.exec(path) ?? [];
   if (role === undefined || model === undefined) return null;
-  return { role: role === 'expert' ? 'expert' : 'draft', model: decodeURIComponent(model) };
+  return { role: role === 'expert' ? 'expert' : 'draft', model };
 }
 
 /** Serves the scaling signal to whoever has an admin's key; without a key it is on HEALTH_PORT. */

@@ -92,7 +92,9 @@ function labelled(
     // Where nobody can say whether the expert is right it is taken to be: what the cascade gives is at most that.
     const hasAnswer = label !== undefined && 'answer' in label && document.expert !== null;
     const expertRight = hasAnswer ? sameAnswer(document.expert, label.answer) : true;
-    return [{ score: score ?? null, features: document.features, right, expertRight, ...costOf(document, tiers) }];
+    const isExpertAssumed = label !== undefined && !hasAnswer;
+    const judged = { right, expertRight, isExpertAssumed };
+    return [{ score: score ?? null, features: document.features, ...judged, ...costOf(document, tiers) }];
   });
   if (found.length === 0) throw new UserError('no labelled document has a draft that could be compared');
   return found;

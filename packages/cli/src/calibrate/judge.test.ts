@@ -14,7 +14,16 @@ function drafts(count: number, more: Partial<LabelledDraft> & { readonly tells?:
   return Array.from({ length: count }, () => {
     const p = 0.2 + 0.8 * random();
     const right = random() < (tells ? p : 0.6);
-    return { score: Math.log(p), features: null, right, expertRight: true, draftUsd: 1e-5, expertUsd: 1e-4, ...fixed };
+    return {
+      score: Math.log(p),
+      features: null,
+      right,
+      expertRight: true,
+      isExpertAssumed: false,
+      draftUsd: 1e-5,
+      expertUsd: 1e-4,
+      ...fixed,
+    };
   });
 }
 
@@ -68,6 +77,8 @@ test('the page holds everything, escapes what it shows, and needs nothing from o
   assert.ok(!page.includes('<script') && !/(src|href)=/.test(page) && page.includes('&#60;script&#62;'));
   assert.equal(page.match(/<svg/g)?.length, 3);
   assert.ok(!page.includes('NaN') && !page.includes('undefined'));
+  const assumed = makeReport(subject, drafts(400, { isExpertAssumed: true }), options);
+  assert.match(reportPage(assumed.report), /expert taken to be right<td colspan="2">400 of 400/);
   const nothing = makeReport(subject, drafts(20), options);
   assert.equal(nothing.artefact, null);
   assert.match(reportPage(nothing.report), /It cannot be judged/);

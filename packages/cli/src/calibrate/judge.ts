@@ -26,6 +26,8 @@ export type LabelledDraft = {
   readonly features: readonly number[] | null;
   readonly right: boolean;
   readonly expertRight: boolean;
+  /** Nobody can say whether the expert is right: it is taken to be. */
+  readonly isExpertAssumed: boolean;
   /** US dollars; null: a price is not known. */
   readonly draftUsd: number | null;
   readonly expertUsd: number | null;
@@ -43,7 +45,13 @@ export type ThresholdRow = {
 export type Measure = { readonly value: number | null; readonly interval: readonly [number, number] | null };
 
 export type Judgement = {
-  readonly labels: { readonly total: number; readonly right: number; readonly no_evidence: number };
+  readonly labels: {
+    readonly total: number;
+    readonly right: number;
+    readonly no_evidence: number;
+    /** Where nobody can say whether the expert is right, and it is taken to be. */
+    readonly expert_assumed: number;
+  };
   readonly drafter_accuracy: number;
   readonly expert_accuracy: number;
   /** As the uncalibrated score says, where it says anything. */
@@ -140,6 +148,7 @@ export function judgeDrafts(
     labels: {
       total: drafts.length,
       right: drafts.filter((draft) => draft.right).length,
+      expert_assumed: drafts.filter((draft) => draft.isExpertAssumed).length,
       no_evidence: drafts.filter(({ score, features }) => (signal.name === 'head' ? features : score) === null).length,
     },
     drafter_accuracy: share((draft) => draft.right),

@@ -88,6 +88,7 @@ ${measure('AUROC', judgement.auroc)}${measure('AUDC', judgement.audc)}${measure(
 <tr><td>drafter alone<td colspan="2">${percent(judgement.drafter_accuracy)}
 <tr><td>expert alone<td colspan="2">${percent(judgement.expert_accuracy)}, ${dollars(judgement.all_expert_usd_per_1000)} per 1,000
 <tr><td>drafts without evidence<td colspan="2">${labels.no_evidence} of ${labels.total}
+${labels.expert_assumed === 0 ? '' : `<tr><td>expert taken to be right<td colspan="2">${labels.expert_assumed} of ${labels.total}: its accuracy is at most this`}
 </table></section>`;
 }
 

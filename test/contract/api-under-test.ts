@@ -63,7 +63,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   if (keys !== undefined) await writeFile(keyFile, keyLines(keys));
   const log = openLog('api', 'silent');
   const namespace = randomUUID();
-  const { life, started, stop } = lifeOf(log);
+  const { life, started, stop } = lifeOf(log, await openTelemetry(new EnvReader({}), log));
   const configuration = configurationOf(yaml);
   const config: ApiConfig = {
     host: '127.0.0.1',
@@ -143,13 +143,16 @@ export function configurationOf(yaml: string): Configuration {
 }
 
 /** A process' life without the process. */
-function lifeOf(log: Life['log']): { life: Life; started: Promise<string>; stop: () => Promise<void> } {
+function lifeOf(
+  log: Life['log'],
+  telemetry: Life['telemetry'],
+): { life: Life; started: Promise<string>; stop: () => Promise<void> } {
   const ready = Promise.withResolvers<string>();
   const stopping = new AbortController();
   const steps: Parameters<Life['defer']>[0][] = [];
   const life: Life = {
     log,
-    telemetry: openTelemetry(new EnvReader({}), log),
+    telemetry,
     signal: stopping.signal,
     defer: (step) => void steps.push(step),
     allow: () => undefined,

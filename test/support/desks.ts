@@ -18,7 +18,7 @@ export async function deskOn(
   const board = await boardOn(redis, namespace);
   const queues = new Queues(board);
   const storage = wrap(await openStorage(`file://${directory}`));
-  const telemetry = openTelemetry(new EnvReader({}), log);
+  const telemetry = await openTelemetry(new EnvReader({}), log);
   const troubles = new Troubles(telemetry.meters);
   return {
     board,

@@ -49,7 +49,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
     })();
     return stopping;
   };
-  const telemetry = openTelemetry(reader, log);
+  const telemetry = await openTelemetry(reader, log);
   steps.push(() => telemetry[Symbol.asyncDispose]());
   const life: Life = {
     log,

@@ -1,8 +1,8 @@
 import type { EnvReader } from '../env.ts';
 import type { Log } from '../log.ts';
 import { Meters } from './meters.ts';
-import { readTracing } from './settings.ts';
-import { Spans } from './spans.ts';
+import { readTracing, type TracingSettings } from './settings.ts';
+import type { Spans } from './spans.ts';
 
 /** What a process tells of itself beside its log. */
 export type Telemetry = AsyncDisposable & {
@@ -12,10 +12,10 @@ export type Telemetry = AsyncDisposable & {
 };
 
 /** Opens what the environment asks for; what is wrong there goes to the reader. */
-export function openTelemetry(reader: EnvReader, log: Log): Telemetry {
+export async function openTelemetry(reader: EnvReader, log: Log): Promise<Telemetry> {
   const tracing = readTracing(reader);
   const meters = new Meters();
-  const spans = tracing === null ? null : new Spans(tracing, meters.provider, log);
+  const spans = tracing === null ? null : await openSpans(tracing, meters, log);
   return {
     meters,
     spans,
@@ -24,4 +24,10 @@ export function openTelemetry(reader: EnvReader, log: Log): Telemetry {
       await meters[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The exporters take 0.1 s to load: only for whoever sends traces. */
+async function openSpans(tracing: TracingSettings, meters: Meters, log: Log): Promise<Spans> {
+  const { Spans: Opened } = await import('./spans.ts');
+  return new Opened(tracing, meters.provider, log);
 }

@@ -37,8 +37,16 @@ const PROTOCOLS = ['http/protobuf', 'http/json'] as const;
 /** Reads the standard variables of OpenTelemetry; null: there is nowhere to send traces to, or they are switched off. */
 export function readTracing(reader: EnvReader): TracingSettings | null {
   const exporter = reader.text('OTEL_TRACES_EXPORTER') ?? 'otlp';
-  const hasAddress =
-    reader.text('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') !== null || reader.text('OTEL_EXPORTER_OTLP_ENDPOINT') !== null;
+  const addresses = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'].filter(
+    (name) => reader.text(name) !== null,
+  );
+  for (const name of addresses) {
+    const address = URL.parse(reader.text(name) ?? '');
+    // The exporter itself would go on with another address.
+    if (address === null || !/^https?:$/.test(address.protocol)) {
+      reader.problem(`${name}: expected an http:// or https:// address, such as http://127.0.0.1:4318`);
+    }
+  }
   const isOff = reader.text('OTEL_SDK_DISABLED')?.toLowerCase() === 'true' || exporter === 'none';
   if (exporter !== 'otlp' && exporter !== 'none') {
     reader.problem(`OTEL_TRACES_EXPORTER: expected otlp or none, got "${exporter}"`);
@@ -67,7 +75,7 @@ export function readTracing(reader: EnvReader): TracingSettings | null {
     },
     serviceName: reader.text('OTEL_SERVICE_NAME') ?? 'spillway',
   };
-  return isOff || !hasAddress ? null : settings;
+  return isOff || addresses.length === 0 ? null : settings;
 }
 
 function readSampling(reader: EnvReader): Sampling {

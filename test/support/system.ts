@@ -27,6 +27,8 @@ export type SystemOptions = {
   readonly more?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly redis?: { readonly maxmemory?: string };
+  /** In place of one plain server. */
+  readonly redisServer?: RedisServer;
 };
 
 /** A line of a results file. */
@@ -63,7 +65,7 @@ export class System implements AsyncDisposable {
   }
 
   static async create(options: SystemOptions = {}): Promise<System> {
-    const redis = await startRedis(options.redis);
+    const redis = options.redisServer ?? (await startRedis(options.redis));
     const drafter = await startModelServer({ role: 'drafter', ...options.drafter });
     const expert = await startModelServer({ role: 'expert', ...options.expert });
     const directory = await mkdtemp(join(tmpdir(), 'spillway-test-'));

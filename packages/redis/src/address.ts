@@ -3,7 +3,9 @@ import { Cluster, Redis, type ClusterNode, type RedisOptions } from 'ioredis';
 
 export type RedisClient = Redis | Cluster;
 
-const FORMS = 'redis://host:6379, rediss://host:6379, redis+sentinel://h1:26379,h2/name or redis+cluster://h1:6379,h2';
+const FORMS =
+  'redis://host:6379, redis+sentinel://h1:26379,h2/name or redis+cluster://h1:6379,h2; with TLS rediss://, ' +
+  'rediss+sentinel:// or rediss+cluster://';
 
 /** Producers fail at once while Redis is away; workers wait for it. */
 export type ClientUse = 'ask' | 'wait';
@@ -22,43 +24,84 @@ export function connectRedis(address: string, use: ClientUse): RedisClient {
   };
   if (parsed.kind === 'cluster') {
     return new Cluster(parsed.nodes, {
-      redisOptions: { ...options, ...parsed.login },
+      redisOptions: { ...options, ...parsed.options },
       enableOfflineQueue: patient,
       clusterRetryStrategy: (times: number) => Math.min(100 * times, 2_000),
+      // Certificates are of names: what the Cluster tells of its nodes must not be turned into addresses first.
+      ...('tls' in parsed.options ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
     });
   }
   const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
   return new Redis({ ...parsed.options, ...options, enableOfflineQueue: patient, retryStrategy });
 }
 
-type Parsed = { kind: 'single'; options: SingleOptions } | { kind: 'cluster'; nodes: ClusterNode[]; login: Login };
-
-type SingleOptions = Login & Pick<RedisOptions, 'sentinels' | 'name' | 'host' | 'port' | 'db' | 'tls'>;
+type Parsed =
+  | { kind: 'single'; options: SingleOptions }
+  | { kind: 'cluster'; nodes: ClusterNode[]; options: Login & Secure };
 
 type Login = { username?: string; password?: string };
 
+type Secure = { tls?: Record<string, never> };
+
+type SentinelOptions = Pick<
+  RedisOptions,
+  'sentinels' | 'name' | 'sentinelUsername' | 'sentinelPassword' | 'sentinelTLS' | 'enableTLSForSentinelMode'
+>;
+
+type SingleOptions = Login & Secure & SentinelOptions & { host?: string; port?: number; db: number };
+
+const FORM = /^redis(s?)(\+sentinel|\+cluster)?:\/\/(?:([^@/]*)@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/;
+
 function parseAddress(address: string): Parsed {
-  const match = /^(redis|rediss|redis\+sentinel|redis\+cluster):\/\/(?:([^@/]*)@)?([^/?]+)(?:\/([^?]*))?$/.exec(
-    address,
-  );
+  const match = FORM.exec(address);
   if (match === null) throw new SetupError(`REDIS_URL: expected ${FORMS}`);
-  const [, scheme, credentials, hosts = '', path = ''] = match;
+  const [, tls, kind, credentials, hosts = '', path = '', query = ''] = match;
+  const secure = tls === 's' ? { tls: {} } : {};
   const login = credentialsOf(credentials);
-  const nodes = hosts.split(',').map((host) => hostOf(host, scheme === 'redis+sentinel' ? 26_379 : 6_379));
-  if (scheme === 'redis+sentinel') {
+  const parameters = parametersOf(query, kind === '+sentinel' ? ['sentinel_username', 'sentinel_password', 'db'] : []);
+  const nodes = hosts.split(',').map((host) => hostOf(host, kind === '+sentinel' ? 26_379 : 6_379));
+  if (kind === '+sentinel') {
     if (path === '')
       throw new SetupError('REDIS_URL: redis+sentinel:// needs the name of the master: redis+sentinel://h1,h2/name');
-    return { kind: 'single', options: { ...login, sentinels: nodes, name: path } };
+    const db = databaseOf(parameters.get('db') ?? '');
+    return {
+      kind: 'single',
+      options: { ...login, ...secure, ...sentinelOf(parameters, tls), sentinels: nodes, name: path, db },
+    };
   }
-  if (scheme === 'redis+cluster') return { kind: 'cluster', nodes, login };
+  if (kind === '+cluster') {
+    if (path !== '') throw new SetupError('REDIS_URL: a Cluster has no database numbers: redis+cluster://h1:6379,h2');
+    return { kind: 'cluster', nodes, options: { ...login, ...secure } };
+  }
   const [node] = nodes;
   if (nodes.length !== 1 || node === undefined) throw new SetupError(`REDIS_URL: expected one host, or ${FORMS}`);
-  if (!/^\d{0,2}$/.test(path))
-    throw new SetupError(`REDIS_URL: expected a database number after the host, got "${path}"`);
+  return { kind: 'single', options: { ...login, ...node, ...secure, db: databaseOf(path) } };
+}
+
+/** Sentinels have a login of their own; with TLS they are asked over TLS too. */
+function sentinelOf(parameters: URLSearchParams, tls: string | undefined): SentinelOptions {
+  const username = parameters.get('sentinel_username');
+  const password = parameters.get('sentinel_password');
   return {
-    kind: 'single',
-    options: { ...login, ...node, db: Number(path || 0), ...(scheme === 'rediss' ? { tls: {} } : {}) },
+    ...(username === null ? {} : { sentinelUsername: username }),
+    ...(password === null ? {} : { sentinelPassword: password }),
+    ...(tls === 's' ? { sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
   };
+}
+
+function parametersOf(query: string, known: readonly string[]): URLSearchParams {
+  const parameters = new URLSearchParams(query);
+  const unknown = [...parameters.keys()].find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const expected = known.length === 0 ? 'nothing after "?"' : `one of ${known.join(', ')} after "?"`;
+    throw new SetupError(`REDIS_URL: expected ${expected}, got "${unknown}"`);
+  }
+  return parameters;
+}
+
+function databaseOf(text: string): number {
+  if (!/^\d{0,2}$/.test(text)) throw new SetupError(`REDIS_URL: expected a database number, got "${text}"`);
+  return Number(text || 0);
 }
 
 function credentialsOf(text: string | undefined): Login {
@@ -79,5 +122,5 @@ function hostOf(text: string, fallbackPort: number): { host: string; port: numbe
 
 /** An address for logs: without credentials. */
 export function shownAddress(address: string): string {
-  return address.replace(/\/\/[^@/]*@/, '//');
+  return address.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
 }

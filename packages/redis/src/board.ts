@@ -1,6 +1,10 @@
 import { SetupError, type Log } from '@spillway/runtime';
 import { connectRedis, shownAddress, type RedisClient } from './address.ts';
 import { Keys } from './keys.ts';
+import { Script } from './script.ts';
+
+const infoScript = new Script('info');
+const nowScript = new Script('now');
 
 /** Spillway's state in Redis: a client and the names of its keys. */
 export type Board = AsyncDisposable & {
@@ -34,13 +38,14 @@ export async function openBoard(options: BoardOptions): Promise<Board> {
       `Cannot reach Redis at ${shownAddress(options.address)} (${last}): start it or set REDIS_URL to where it runs`,
     );
   }
-  await checkServer(client, options.log);
-  return {
+  const board: Board = {
     client,
     keys: new Keys(options.namespace),
     address: options.address,
     [Symbol.asyncDispose]: async () => client.disconnect(),
   };
+  await checkServer(board, options.log);
+  return board;
 }
 
 async function connected(client: RedisClient): Promise<void> {
@@ -51,9 +56,9 @@ async function connected(client: RedisClient): Promise<void> {
   await promise.finally(() => clearTimeout(limit));
 }
 
-async function checkServer(client: RedisClient, log: Log): Promise<void> {
-  const memory = fields(await client.info('memory'));
-  const persistence = fields(await client.info('persistence'));
+async function checkServer(board: Board, log: Log): Promise<void> {
+  const memory = await infoOf(board, 'memory');
+  const persistence = await infoOf(board, 'persistence');
   const policy = memory.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
     throw new SetupError(
@@ -70,10 +75,11 @@ async function checkServer(client: RedisClient, log: Log): Promise<void> {
   }
 }
 
-/** The `name:value` lines of an INFO section. */
-export function fields(info: string): Map<string, string> {
+/** The `name:value` lines of an INFO section of the node that holds our keys. */
+export async function infoOf(board: Board, section: 'server' | 'memory' | 'persistence'): Promise<Map<string, string>> {
+  const text = (await infoScript.run(board.client, [board.keys.epoch], [section])) as string;
   return new Map(
-    info
+    text
       .split('\r\n')
       .filter((line) => line.includes(':'))
       .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
@@ -84,7 +90,7 @@ export function fields(info: string): Map<string, string> {
 export type MemoryUse = { readonly usedBytes: number; readonly maxBytes: number };
 
 export async function memoryUse(board: Board): Promise<MemoryUse> {
-  const memory = fields(await board.client.info('memory'));
+  const memory = await infoOf(board, 'memory');
   return { usedBytes: Number(memory.get('used_memory') ?? 0), maxBytes: Number(memory.get('maxmemory') ?? 0) };
 }
 
@@ -96,6 +102,6 @@ export async function memoryShare(board: Board): Promise<number> {
 
 /** Redis' clock in Unix milliseconds: the one clock that all processes share. */
 export async function redisNowMs(board: Board): Promise<number> {
-  const [seconds, micros] = await board.client.time();
+  const [seconds, micros] = (await nowScript.run(board.client, [board.keys.epoch], [])) as [string, string];
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }

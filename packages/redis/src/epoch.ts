@@ -1,4 +1,4 @@
-import { fields, type Board } from './board.ts';
+import { infoOf, type Board } from './board.ts';
 import { Script } from './script.ts';
 
 const beginScript = new Script('begin_recovery');
@@ -42,5 +42,5 @@ export async function distrust(board: Board): Promise<void> {
 
 /** Redis' own id, new with every start of it. */
 async function runIdOf(board: Board): Promise<string> {
-  return fields(await board.client.info('server')).get('run_id') ?? '';
+  return (await infoOf(board, 'server')).get('run_id') ?? '';
 }

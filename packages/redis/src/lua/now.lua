@@ -1,0 +1,3 @@
+-- The clock of the node that holds our keys.
+-- KEYS: any of ours   Returns: seconds, microseconds
+return redis.call('TIME')

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { OpenAI } from 'openai';
+import { startCluster, startSentinels, startTls } from '../support/redis-kinds.ts';
+import { Service } from '../support/service.ts';
+import { System } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+const DOCUMENTS = 600;
+const prompts = Array.from({ length: DOCUMENTS }, (_, index) =>
+  index % 3 === 0 ? `[[drafter unsure]] ${index}` : `${index}`,
+);
+const slow = { drafter: { latencyMs: 15 }, expert: { latencyMs: 25 } };
+
+const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
+
+test('Sentinels: the master is killed in the middle of a batch, nothing is lost or done twice', async () => {
+  await using system = await System.start({ ...slow, redisServer: await startSentinels() });
+  const { id } = await system.submit(prompts);
+  const before = await system.settled(id, (batch) => done(batch) >= 200);
+  await system.redis.kill();
+  const batch = await system.settled(id);
+  assert.equal(batch.status, 'completed');
+  assert.ok(done(before) < DOCUMENTS, 'the failover came before the end');
+  await wholeResults(system, batch, docIds(DOCUMENTS));
+});
+
+test('a Cluster of three nodes: all keys are on one of them, which is the one that is asked about itself', async () => {
+  await using system = await System.start({ ...slow, redisServer: await startCluster('test') });
+  const { id } = await system.submit(prompts);
+  await system.settled(id, (batch) => done(batch) >= 200);
+  await system.redis.client.flushall();
+  const batch = await system.settled(id);
+  assert.equal(batch.status, 'completed');
+  await wholeResults(system, batch, docIds(DOCUMENTS));
+});
+
+test('TLS and a password: a certificate that is trusted is taken, another one is refused, the password is never shown', async () => {
+  const redisServer = await startTls();
+  const env = { REDIS_URL: redisServer.url, SPILLWAY_DATA_DIR: redisServer.directory, SPILLWAY_NAMESPACE: 'test' };
+  await using distrustful = new Service('dispatcher', env);
+  // It tries for a while before it gives up.
+  const refused = assert.rejects(distrustful.ready(), (error: Error) => {
+    assert.match(error.message, /Cannot reach Redis at rediss:\/\/localhost:\d+ \(.*certificate.*\)/);
+    assert.doesNotMatch(error.message, /of-redis-itself/);
+    return true;
+  });
+  await using system = await System.start({ redisServer, env: { NODE_EXTRA_CA_CERTS: redisServer.authority } });
+  const { id } = await system.submit(['one', 'two']);
+  assert.equal((await system.settled(id)).status, 'completed');
+  await refused;
+});
+
+test('addresses of Redis that say nothing, or say it twice, are told in one line without their passwords', async () => {
+  const wrong = {
+    'redis+sentinel://:secret@h1,h2': /needs the name of the master/,
+    'redis+cluster://:secret@h1/2': /a Cluster has no database numbers/,
+    'redis://:secret@h1,h2': /expected one host/,
+    'redis://:secret@h1/main': /expected a database number, got "main"/,
+    'redis+sentinel://:secret@h1/main?tls=1': /expected one of sentinel_username, .*, got "tls"/,
+    'redis://:secret@h1?db=1': /expected nothing after "\?", got "db"/,
+    'http://:secret@h1': /expected redis:\/\/host/,
+  };
+  for (const [address, told] of Object.entries(wrong)) {
+    await using service = new Service('dispatcher', { REDIS_URL: address, SPILLWAY_DATA_DIR: '/tmp' });
+    await assert.rejects(service.ready(), (error: Error) => {
+      assert.match(error.message, told);
+      assert.doesNotMatch(error.message, /secret/);
+      return true;
+    });
+  }
+});

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { escalatedJob, LIMITS, type DocumentJob, type Draft } from '@spillway/core';
-import { beginPage, handOff, pagesInHand, Queues, readGate, untilAnswered, type Board } from '@spillway/redis';
-import { closeGate } from '../../packages/redis/src/gate.ts';
+import { beginPage, handOff, pagesInHand, Queues, untilAnswered, type Board } from '@spillway/redis';
+import { closeGate, readGate } from '../../packages/redis/src/gate.ts';
 import { boardOn, markRecovered, openBatch } from '../support/boards.ts';
 import { jobOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';

@@ -1,17 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Scaling } from '@spillway/core';
-import type { Service } from '../support/service.ts';
+import { signal } from '../support/signal.ts';
 import { System, until } from '../support/system.ts';
-
-type Told = Scaling & { readonly error?: { readonly message: string } };
-
-/** The signal as an autoscaler asks for it, on the health port. */
-async function signal(api: Service, tier: string): Promise<{ status: number; told: Told }> {
-  const { healthPort } = await api.ready();
-  const response = await fetch(`http://127.0.0.1:${String(healthPort)}/internal/scaling/${tier}`);
-  return { status: response.status, told: (await response.json()) as Told };
-}
 
 const many = (count: number, prompt = 'x'): string[] =>
   Array.from({ length: count }, (_, index) => `${prompt} ${index}`);

@@ -12,6 +12,7 @@ type Model = {
   readonly base_url?: string;
   readonly concurrency?: number;
   readonly max_tries?: number;
+  readonly sidecar?: boolean;
   readonly timeout_s?: number;
 };
 

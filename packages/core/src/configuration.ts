@@ -19,6 +19,8 @@ const model = z.strictObject({
   api_key_env: environmentName.optional(),
   price: price.optional(),
   concurrency: z.int().min(1).max(1024).default(16),
+  /** Each worker has a model server of its own beside it, which nobody else reaches. */
+  sidecar: z.boolean().default(false),
   timeout_s: z.number().positive().max(86_400).default(300),
   max_tries: z.int().min(1).max(20).default(4),
   /** What a drafter is known not to take goes straight to the expert. */

@@ -11,13 +11,20 @@ import { TierWorker, type Handler } from './worker.ts';
 export type TierDesk = { readonly board: Board; readonly queues: Queues; readonly witness: Witness };
 
 /** One tier as a worker process serves it. */
-type TierDuty = { readonly queue: string; readonly concurrency: number; readonly handler: Handler };
+type TierDuty = {
+  readonly queue: string;
+  readonly concurrency: number;
+  readonly sidecar: boolean;
+  readonly handler: Handler;
+};
 
 type TierWorkersOptions = {
   readonly lockMs: number;
   /** How long calls in hand may still take when the process stops. */
   readonly drainMs: number;
 };
+
+const NOTHING_TO_TELL = { secondsPerDocument: null, resting: null };
 
 /** Work is waiting and nothing was picked up for this long, with slots free: the worker is wedged. */
 const WEDGED_MS = 120_000;
@@ -35,7 +42,8 @@ export async function runTierWorkers(
   const witness = new Witness(board, life, config.configuration);
   const duties = config.models.map((model): TierDuty => {
     const handler = prepare({ board, queues, witness }, model);
-    return { queue: tierQueue(role, model.name), concurrency: model.spec.concurrency, handler };
+    const { concurrency, sidecar } = model.spec;
+    return { queue: tierQueue(role, model.name), concurrency, sidecar, handler };
   });
   const workers = new TierWorkers(board, queues, duties, config, life);
   await workers.start();
@@ -45,7 +53,7 @@ export async function runTierWorkers(
   if (config.healthPort !== null) {
     const probes = {
       live: () => workers.live(),
-      ready: async () => ({ ok: (await board.client.ping()) === 'PONG', detail: 'redis' }),
+      ready: () => workers.ready(),
     };
     const health = await serveHealth({ host: config.host, port: config.healthPort }, probes, life.telemetry.meters);
     healthPort = health.port;
@@ -75,8 +83,8 @@ class TierWorkers implements AsyncDisposable {
     this.#life = life;
     this.#heartbeats = duties.map(({ queue, concurrency }) => new Heartbeat(board, queue, concurrency));
     this.#workers = duties.map(
-      ({ queue, concurrency, handler }) =>
-        new TierWorker(board, queues, { queue, concurrency, lockMs: options.lockMs, life }, handler),
+      ({ queue, concurrency, sidecar, handler }) =>
+        new TierWorker(board, queues, { queue, concurrency, sidecar, lockMs: options.lockMs, life }, handler),
     );
     life.telemetry.meters.gauge('cascade.in_flight', () =>
       this.#workers.map((worker, index) => [worker.active, { queue: duties[index]?.queue ?? '' }]),
@@ -98,15 +106,26 @@ class TierWorkers implements AsyncDisposable {
 
   /** Tells autoscalers of the workers of this process; never busy. */
   async #beat(): Promise<boolean> {
-    await Promise.all(this.#heartbeats.map((one, index) => one.beat(this.#workers[index]?.secondsPerDocument ?? null)));
+    const told = this.#workers.map(({ secondsPerDocument, resting }) => ({ secondsPerDocument, resting }));
+    await Promise.all(this.#heartbeats.map((one, index) => one.beat(told[index] ?? NOTHING_TO_TELL)));
     return false;
+  }
+
+  /** Not ok without Redis, or while a model server of this process' own is down. */
+  async ready(): Promise<Health> {
+    const resting = this.#duties.flatMap(({ queue }, index) => {
+      const reason = this.#workers[index]?.resting ?? null;
+      return reason === null ? [] : [`${queue}: ${reason}`];
+    });
+    if (resting.length > 0) return { ok: false, detail: resting.join(', ') };
+    return { ok: (await this.#board.client.ping()) === 'PONG', detail: 'redis' };
   }
 
   /** Not ok when work waits and nothing is picked up, though the gate is open and slots are free. */
   async live(): Promise<Health> {
     for (const [index, { queue, concurrency }] of this.#duties.entries()) {
       const worker = this.#workers[index];
-      if (worker === undefined || worker.active >= concurrency) continue;
+      if (worker === undefined || worker.active >= concurrency || worker.resting !== null) continue;
       if (Date.now() - worker.pickedUpAtMs < WEDGED_MS) continue;
       const depth = await this.#queues.depth(queue).catch(() => null);
       const gated = depth === null || (await this.#queues.of(queue).getRateLimitTtl()) > 0;

@@ -39,11 +39,16 @@ export type TierWorkerOptions = {
   readonly concurrency: number;
   /** How long a job stays with a worker that went silent. */
   readonly lockMs: number;
+  /** The model server is this worker's own: while it is down only this worker waits. */
+  readonly sidecar: boolean;
   readonly life: Life;
 };
 
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
+
+/** A worker whose own model server is down takes nothing for a while. */
+type Rest = { readonly reason: string; readonly over: NodeJS.Timeout };
 
 type Running = { readonly batch: string; readonly abort: AbortController };
 
@@ -62,6 +67,7 @@ export class TierWorker {
   readonly #stop = new AbortController();
   #pickedUpAtMs = Date.now();
   #secondsPerDocument: number | null = null;
+  #rest: Rest | null = null;
 
   constructor(board: Board, queues: Queues, options: TierWorkerOptions, handler: Handler) {
     this.#board = board;
@@ -106,6 +112,11 @@ export class TierWorker {
     return this.#secondsPerDocument;
   }
 
+  /** Why this worker takes nothing now, though its tier's gate is open; null: it does. */
+  get resting(): string | null {
+    return this.#rest?.reason ?? null;
+  }
+
   /** Gives up the calls for a batch that takes no results any more. */
   abandon(batch: string, reason: StopReason): void {
     for (const running of this.#running.values()) if (running.batch === batch) running.abort.abort(reason);
@@ -114,6 +125,7 @@ export class TierWorker {
   /** Takes no more jobs, lets those in hand finish for `drainMs`, then puts the rest back. */
   async stop(drainMs: number): Promise<void> {
     this.#draining = true;
+    clearTimeout(this.#rest?.over);
     await this.#worker.pause(true);
     const limit = new AbortController();
     if (this.#running.size > 0) await Promise.race([this.#idle.promise, pause(drainMs, limit.signal)]);
@@ -135,8 +147,8 @@ export class TierWorker {
     // The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them.
     if (state === 'CLOSED' && data.draft !== null) await this.#later(job, token, 10_000);
     if (state !== 'GO') return;
-    // Taken up while the process was told to stop: somebody else's.
-    if (this.#draining) await this.#putBack(job, token);
+    // Taken up while the process was told to stop, or while its model server is down: somebody else's.
+    if (this.#draining || this.#rest !== null) await this.#putBack(job, token);
     const running: Running = { batch: data.batch, abort: new AbortController() };
     this.#running.set(id, running);
     const startedAtMs = Date.now();
@@ -182,9 +194,24 @@ export class TierWorker {
       await this.#putBack(job, token);
     } else if (verdict.kind === 'gate') {
       this.#options.life.telemetry.meters.count('cascade.gate.closings', 1, { queue: this.#options.queue });
+      if (this.#options.sidecar) {
+        await this.#pauseFor(verdict.waitMs, verdict.reason);
+        await this.#putBack(job, token);
+      }
       await closeGate(this.#board, this.#queues, this.#options.queue, verdict.waitMs, verdict.reason);
       throw Worker.RateLimitError();
     }
+  }
+
+  /** Takes no jobs for a while; the tier's other workers have model servers of their own and go on. */
+  async #pauseFor(waitMs: number, reason: string): Promise<void> {
+    clearTimeout(this.#rest?.over);
+    const over = setTimeout(() => {
+      this.#rest = null;
+      if (!this.#draining) this.#worker.resume();
+    }, waitMs);
+    this.#rest = { reason, over };
+    await this.#worker.pause(true);
   }
 
   async #putBack(job: Job, token: string): Promise<never> {

@@ -1,5 +1,5 @@
 import type { Meters, Reading } from '@spillway/runtime';
-import { memoryUse, pagesInHand, readGate } from '@spillway/redis';
+import { heldReason, memoryUse, pagesInHand } from '@spillway/redis';
 import type { Desk } from './desk.ts';
 import { LiveBatches, type LiveBatch } from './live.ts';
 
@@ -26,7 +26,7 @@ export function showGauges(meters: Meters, desk: Desk, state: Leading): void {
   );
   meters.gauge(
     'cascade.gate.closed',
-    ofTiers(async (queue) => [[(await readGate(desk.board, queue)) === null ? 0 : 1, { queue }]]),
+    ofTiers(async (queue) => [[(await heldReason(desk.board, queue)) === null ? 0 : 1, { queue }]]),
   );
   meters.gauge(
     'cascade.batches',

@@ -150,6 +150,16 @@ function readJob(api: Api, url: EndpointUrl, body: unknown): DocumentJob {
     const message = `The model '${shown(model)}' does not exist.`;
     throw new ApiError(404, message, { param: 'model', code: 'model_not_found' });
   }
+  const lone = [rules.drafter, rules.expert].find((name) => api.configuration.models[name]?.sidecar === true);
+  if (lone !== undefined) {
+    throw badRequest(
+      `'${shown(model)}' answers batches only: '${lone}' runs beside its workers, where nobody else asks it.`,
+      {
+        param: 'model',
+        code: 'batch_only',
+      },
+    );
+  }
   const problem = ENDPOINTS[url].problem(body);
   const param = problem?.param.replace(/^body\./, '') ?? null;
   if (problem?.code === 'streaming_unsupported') {

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { startModelServer } from '../support/model-server.ts';
+import type { Service } from '../support/service.ts';
+import { signal } from '../support/signal.ts';
+import { System, until } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+const escalated = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `[[drafter unsure]] ${index}`);
+
+/** An expert whose model server is its own: the file that it is started with names another address than the others'. */
+async function withServerOfItsOwn(system: System, baseURL: string): Promise<{ SPILLWAY_CONFIG: string }> {
+  const text = await readFile(join(system.directory, 'spillway.yaml'), 'utf8');
+  const path = join(system.directory, `${new URL(baseURL).port}.yaml`);
+  await writeFile(path, text.replace(system.expertModel.baseURL, baseURL));
+  return { SPILLWAY_CONFIG: path };
+}
+
+async function readiness(service: Service): Promise<{ ok: boolean; detail: string }> {
+  const { healthPort } = await service.ready();
+  const response = await fetch(`http://127.0.0.1:${String(healthPort)}/health/ready`);
+  return (await response.json()) as { ok: boolean; detail: string };
+}
+
+test('a model server beside one worker is down: that worker waits, the others go on, no try is used up', async () => {
+  await using other = await startModelServer({ role: 'expert' });
+  await using system = await System.create({
+    expert: { latencyMs: 20 },
+    models: { large: { sidecar: true, max_tries: 1, concurrency: 4 } },
+    env: { HEALTH_PORT: '0' },
+  });
+  const [api] = await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+  await other.stop();
+  const broken = await system.run('expert', await withServerOfItsOwn(system, other.baseURL));
+  const first = await system.submit(escalated(40));
+  await until(async () => !(await readiness(broken)).ok);
+  assert.match((await readiness(broken)).detail, /^expert\.large: /);
+  await until(async () => (await signal(api, 'expert/large')).told.gate !== null);
+  assert.equal((await signal(api, 'expert/large')).told.required, 1, 'held while nobody of the tier can work');
+
+  const sound = await system.run('expert');
+  const { errors } = await wholeResults(system, await system.settled(first.id), docIds(40));
+  assert.deepEqual(errors, []);
+  assert.equal(await system.redis.client.get('{test}:gate:expert.large'), null, "the tier's gate stayed open");
+  assert.equal(other.requests.length, 0);
+  assert.equal((await signal(api, 'expert/large')).told.gate, null);
+
+  await sound.stop();
+  await other.restart();
+  const second = await system.submit(escalated(40));
+  await wholeResults(system, await system.settled(second.id), docIds(40));
+  assert.ok((await readiness(broken)).ok);
+});
+
+test('a cascade whose expert runs beside its workers answers batches only, and says so', async () => {
+  await using system = await System.create({ models: { large: { sidecar: true } } });
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  await system.admitted();
+  const messages = [{ role: 'user' as const, content: 'x' }];
+  await assert.rejects(system.client.chat.completions.create({ model: 'test', messages }), (error: unknown) => {
+    assert.ok(error instanceof Error);
+    assert.match(error.message, /400 'test' answers batches only: 'large' runs beside its workers/);
+    return true;
+  });
+});

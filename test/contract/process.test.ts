@@ -154,6 +154,21 @@ test('keys are made, used, listed and removed, and never logged', async () => {
   );
 });
 
+test('a first key is made where there is none, and only there', async () => {
+  const file = join(directory, 'first', 'keys.jsonl');
+  const [first, again] = [
+    await runKeys('first', '--tenant', 'local', '--file', file),
+    await runKeys('first', '--tenant', 'local', '--file', file),
+  ];
+  assert.match(first.out, /^sk-spillway-/);
+  assert.deepEqual([again.code, again.out], [0, '']);
+  assert.match(again.err, /has keys already, none was made/);
+  assert.equal(parseKeys(await readFile(file, 'utf8')).entries.length, 1);
+  await writeFile(file, 'broken\n');
+  assert.match((await runKeys('first', '--tenant', 'local', '--file', file)).err, /line 1/);
+  assert.equal(await readFile(file, 'utf8'), 'broken\n', 'what cannot be read is not replaced');
+});
+
 test('a wrong use of the key command says what is right, and changes nothing', async () => {
   const cases: [string[], RegExp][] = [
     [[], /expected one command/],

@@ -208,7 +208,7 @@ export class TierWorker {
     clearTimeout(this.#rest?.over);
     const over = setTimeout(() => {
       this.#rest = null;
-      if (!this.#draining) this.#worker.resume();
+      if (!this.#draining) void this.#worker.resume();
     }, waitMs);
     this.#rest = { reason, over };
     await this.#worker.pause(true);

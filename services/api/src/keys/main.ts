@@ -5,10 +5,11 @@ import { parseArgs } from 'node:util';
 import { SetupError } from '@spillway/runtime';
 import { keyFileOf } from '../config.ts';
 import { addKey, describeKey, listKeys, removeKeys } from './edit.ts';
-import { hashKey, keyOf } from './file.ts';
+import { hashKey, keyOf, parseKeys } from './file.ts';
 
 const USAGE = `npm run keys -- add --tenant NAME [--role tenant|admin] [--file PATH]
                      [--open-batches N] [--queued-documents N] [--stored-bytes N]
+npm run keys -- first --tenant NAME [--file PATH]     the same, unless the file has a key already
 npm run keys -- list [--file PATH]
 npm run keys -- remove --tenant NAME | --hash PREFIX [--file PATH]
 `;
@@ -28,7 +29,10 @@ async function run(args: readonly string[]): Promise<void> {
   const path = values.file ?? keyFileOf(process.env);
   const text = await readText(path);
   if (positionals.length !== 1) throw new SetupError(`expected one command:\n${USAGE}`);
-  if (positionals[0] === 'add') {
+  const [command] = positionals;
+  if (command === 'first' && parseKeys(text).entries.length > 0) {
+    process.stderr.write(`${path} has keys already, none was made; another one: keys add --tenant NAME\n`);
+  } else if (command === 'add' || command === 'first') {
     const key = keyOf(randomBytes(32));
     const limits = {
       open_batches: values['open-batches'],
@@ -39,14 +43,14 @@ async function run(args: readonly string[]): Promise<void> {
     await replace(path, addKey(text, order).text);
     process.stderr.write(`A new key for ${values.tenant}, shown this once; ${path} holds only its hash:\n`);
     process.stdout.write(`${key}\n`);
-  } else if (positionals[0] === 'list') {
+  } else if (command === 'list') {
     process.stdout.write(listKeys(text));
-  } else if (positionals[0] === 'remove') {
+  } else if (command === 'remove') {
     const change = removeKeys(text, { tenant: values.tenant, hash: values.hash });
     await replace(path, change.text);
     process.stdout.write(change.keys.map(describeKey).join(''));
   } else {
-    throw new SetupError(`unknown command "${positionals[0]}":\n${USAGE}`);
+    throw new SetupError(`unknown command "${command}":\n${USAGE}`);
   }
 }
 

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { YAML } from '../contract/api-under-test.ts';
+import { ContainerProcess } from '../support/container.ts';
 import { buildImage, readStages, workspaces, type Image } from '../support/image.ts';
 import { freePort, startRedis, type RedisServer } from '../support/redis.ts';
 
@@ -28,42 +27,20 @@ after(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-/** A container's process: the image's user where this machine lets us become it, who may write nothing in the image. */
-function start(image: Image, command: readonly string[], env: Readonly<Record<string, string>>) {
-  const [uid = '', gid = ''] = image.user.split(':');
-  const become = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', process.execPath];
-  const [binary = '', ...args] = process.getuid?.() === 0 ? become : [process.execPath];
-  const child = spawn(binary, [...args, ...command], {
-    cwd: join(image.root, image.workdir),
-    env: { PATH: process.env['PATH'] ?? '', ...image.env, TMPDIR: directory, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+/** A process of the image, as its user, who may write nothing in it. */
+const start = (image: Image, command: readonly string[], env: Readonly<Record<string, string>>): ContainerProcess =>
+  new ContainerProcess({
+    directory: join(image.root, image.workdir),
+    command,
+    env: { ...image.env, TMPDIR: directory, ...env },
+    user: image.user,
   });
-  const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));
-  return {
-    child,
-    lines,
-    async ready(): Promise<void> {
-      while (!lines.some((line) => line.includes('"ready"'))) {
-        if (child.exitCode !== null) throw new Error(lines.join('\n'));
-        await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
-      }
-    },
-    async [Symbol.asyncDispose](): Promise<void> {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    },
-  };
-}
 
 /** The exit code of the image's own health check. */
 async function health(image: Image, env: Readonly<Record<string, string>>): Promise<number | null> {
   const [, ...args] = image.healthcheck;
-  const check = start(image, args, env);
-  await once(check.child, 'exit');
-  return check.child.exitCode;
+  await using check = start(image, args, env);
+  return await check.ended();
 }
 
 test('the Dockerfile copies the manifest of every workspace, and pins Node as package.json does', async () => {
@@ -96,8 +73,7 @@ test('service: small, with production packages only; every service starts as a u
     SPILLWAY_API_KEYS: join(directory, 'keys.jsonl'),
   };
   await using keys = start(image, ['services/api/src/keys/main.ts', 'first', '--tenant', 'local'], env);
-  await once(keys.child, 'exit');
-  assert.equal(keys.child.exitCode, 0, keys.lines.join('\n'));
+  assert.equal(await keys.ended(), 0, keys.lines.join('\n'));
   assert.ok(keys.lines.some((line) => line.startsWith('sk-spillway-')));
   const commands = ['api', 'dispatcher', 'drafter', 'expert'].map((name) => `services/${name}/src/main.ts`);
   assert.deepEqual(image.command, commands.slice(0, 1));
@@ -107,13 +83,11 @@ test('service: small, with production packages only; every service starts as a u
     assert.equal(await health(image, ports), 1, 'before it listens');
     await service.ready();
     assert.equal(await health(image, ports), 0, command);
-    service.child.kill('SIGTERM');
-    await once(service.child, 'exit');
-    assert.equal(service.child.exitCode, 0, command);
+    assert.equal(await service.stop(), 0, command);
   };
   await Promise.all(commands.map(serve));
   await using terminal = start(image, ['packages/cli/src/trace/main.ts'], {});
-  await once(terminal.child, 'exit');
+  await terminal.ended();
   assert.match(terminal.lines.join('\n'), /expected a batch and a document/);
 });
 

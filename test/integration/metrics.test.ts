@@ -12,7 +12,7 @@ import { selectionsOf, shownMetrics } from '../support/promql.ts';
 import { System, until } from '../support/system.ts';
 
 const run = promisify(execFile);
-const monitoring = fileURLToPath(new URL('../../k8s/monitoring/', import.meta.url));
+const monitoring = fileURLToPath(new URL('../../k8s/components/monitoring/', import.meta.url));
 
 type Dashboard = { readonly panels: readonly { readonly title: string; readonly targets?: readonly Target[] }[] };
 type Target = { readonly expr: string; readonly legendFormat: string };
@@ -21,7 +21,7 @@ type Rules = {
 };
 
 const dashboard = JSON.parse(await readFile(join(monitoring, 'dashboard.json'), 'utf8')) as Dashboard;
-const alerts = parse(await readFile(join(monitoring, 'alerts.yaml'), 'utf8')) as Rules;
+const alerts = (parse(await readFile(join(monitoring, 'alerts.yaml'), 'utf8')) as { spec: Rules }).spec;
 const targets = dashboard.panels.flatMap(({ title, targets: all = [] }) => all.map((target) => ({ title, ...target })));
 const queryOf = (expr: string): string => expr.replaceAll('$__rate_interval', '5m');
 
@@ -103,7 +103,9 @@ test('promtool reads the alerts, the queries of the dashboard and what the proce
   await using system = await System.start({ env: { HEALTH_PORT: '0' } });
   const { id } = await system.submit(['a', '[[drafter unsure]] b']);
   await system.settled(id);
-  await run('promtool', ['check', 'rules', join(monitoring, 'alerts.yaml')]);
+  const rules = join(system.directory, 'alerts.json');
+  await writeFile(rules, JSON.stringify(alerts));
+  await run('promtool', ['check', 'rules', rules]);
   const asRules = targets.map(({ expr }, index) => ({ record: `query:${index}`, expr: queryOf(expr) }));
   const path = join(system.directory, 'queries.json');
   await writeFile(path, JSON.stringify({ groups: [{ name: 'dashboard', rules: asRules }] }));

@@ -217,28 +217,36 @@ test(
     const { id } = await system.submit(['[[drafter unsure]] a']);
     await system.settled(id);
     const minute = (shift: number): string => new Date(Date.now() + shift * 60_000).toISOString();
-    const query = new URLSearchParams({
-      'query.serviceName': 'spillway',
-      'query.operationName': 'document',
-      'query.startTimeMin': minute(-5),
-      'query.startTimeMax': minute(5),
-      'query.attributes': JSON.stringify({ 'cascade.batch.id': id }),
-    });
+    const asked = {
+      service_name: 'spillway',
+      operation_name: 'document',
+      start_time_min: minute(-5),
+      start_time_max: minute(5),
+    };
+    // Jaeger spelled its parameters like this up to 2.13 at least, and in camel case from some version on.
+    const camel = (name: string): string => name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const query = new URLSearchParams(
+      Object.entries(asked).flatMap(([name, value]): [string, string][] => [
+        [`query.${name}`, value],
+        [`query.${camel(name)}`, value],
+      ]),
+    );
+    type Span = { readonly traceId: string; readonly name: string; readonly attributes: unknown };
     type Found = {
       readonly result?: {
-        readonly resourceSpans?: readonly {
-          readonly scopeSpans: readonly { readonly spans: readonly { readonly name: string }[] }[];
-        }[];
+        readonly resourceSpans?: readonly { readonly scopeSpans: readonly { readonly spans: readonly Span[] }[] }[];
       };
     };
     let names: string[] = [];
     await until(async () => {
       const response = await fetch(`${jaeger ?? ''}/api/v3/traces?${query.toString()}`);
       const { result } = response.ok ? ((await response.json()) as Found) : { result: undefined };
-      names = (result?.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
-        scopeSpans.flatMap(({ spans }) => spans.map(({ name }) => name)),
+      const spans = (result?.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
+        scopeSpans.flatMap((scope) => scope.spans),
       );
-      return names.includes('document');
+      const root = spans.find(({ name, attributes }) => name === 'document' && JSON.stringify(attributes).includes(id));
+      names = spans.filter(({ traceId }) => traceId === root?.traceId).map(({ name }) => name);
+      return names.length > 0;
     });
     assert.deepEqual(
       names.toSorted(),

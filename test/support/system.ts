@@ -14,6 +14,7 @@ type Model = {
   readonly max_tries?: number;
   readonly sidecar?: boolean;
   readonly timeout_s?: number;
+  readonly scaling?: { readonly drain_s?: number; readonly cold_start_s?: number; readonly max_replicas?: number };
 };
 
 export type SystemOptions = {

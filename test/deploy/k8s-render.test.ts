@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import { cannotRender, openSchemas, render, renderWith, type Rendered } from '../support/kustomize.ts';
+
+const folders = async (name: string): Promise<string[]> =>
+  (await readdir(new URL(`../../k8s/${name}/`, import.meta.url))).toSorted();
+
+const check = await openSchemas();
+
+function checkAll(objects: readonly Rendered[], told: string): void {
+  assert.ok(objects.length > 10, told);
+  const wrong = objects.map(check).filter((problem) => problem !== '');
+  assert.deepEqual(wrong, [], told);
+  const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
+  assert.equal(new Set(names).size, names.length, `${told}: the same object twice`);
+}
+
+test('every overlay renders to objects that an API server takes as they are', { skip: cannotRender }, async () => {
+  for (const overlay of await folders('overlays')) checkAll(await render(`overlays/${overlay}`), overlay);
+});
+
+test('so does the base with every pair of components, and with all of them', { skip: cannotRender }, async () => {
+  const components = await folders('components');
+  const excludes = (one: string, other: string): boolean => one === 's3' && other === 'volume';
+  const pairs = components.flatMap((one, index) => components.slice(index).map((other) => [one, other] as const));
+  for (const [one, other] of pairs) {
+    if (!excludes(one, other)) checkAll(await renderWith([...new Set([one, other])]), `${one} and ${other}`);
+  }
+  for (const storage of ['s3', 'volume']) {
+    const all = components.filter((name) => name === storage || !['s3', 'volume'].includes(name));
+    checkAll(await renderWith(all), all.join(', '));
+    checkAll(await renderWith(all.toReversed()), 'in another order');
+  }
+});
+
+test('the schemas find what is wrong: an unknown field, a wrong type, a missing field, a kind that is none', () => {
+  const port = { name: 'http', port: 80 };
+  const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'x' }, spec: { ports: [port] } };
+  assert.equal(check(service), '');
+  assert.match(check({ ...service, spec: { ports: [{ ...port, targetport: 1 }] } }), /targetport/);
+  assert.match(check({ ...service, spec: { ports: [{ ...port, port: 'x' }] } }), /must be integer/);
+  assert.match(check({ ...service, spec: { ports: [{ name: 'http' }] } }), /must have required property 'port'/);
+  assert.match(check({ ...service, kind: 'Servise' }), /no schema/);
+  const scaled = { apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject', metadata: { name: 'x' } };
+  const trigger = { type: 'metrics-api', metadata: { url: 'http://x' } };
+  assert.equal(check({ ...scaled, spec: { scaleTargetRef: { name: 'x' }, triggers: [trigger] } }), '');
+  assert.match(
+    check({ ...scaled, spec: { scaleTargetRef: { name: 'x' }, triggers: [trigger], coolDown: 1 } }),
+    /coolDown/,
+  );
+});

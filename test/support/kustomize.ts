@@ -1,0 +1,110 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { parseAllDocuments } from 'yaml';
+
+const run = promisify(execFile);
+const K8S = fileURLToPath(new URL('../../k8s/', import.meta.url));
+
+/** A rendered object, as far as the tests look at it. */
+export type Rendered = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly [key: string]: unknown;
+};
+
+/** What renders on this machine: kustomize itself, or a kubectl that knows components. */
+const TOOLS = [
+  ['kustomize', 'build'],
+  ['kubectl', 'kustomize'],
+] as const;
+
+function findTool(): readonly [string, string] | null {
+  const local = join(K8S, 'overlays/local');
+  return TOOLS.find(([name, verb]) => spawnSync(name, [verb, local]).status === 0) ?? null;
+}
+
+const tool = findTool();
+
+/** Why nothing is rendered here; false: it is. */
+export const cannotRender: string | false =
+  tool === null ? 'this machine has neither kustomize nor a kubectl of 1.21 or newer' : false;
+
+/** The objects of a folder of k8s/. */
+export async function render(folder: string): Promise<Rendered[]> {
+  return await renderAt(join(K8S, folder));
+}
+
+/** The objects of the base with some components. */
+export async function renderWith(components: readonly string[]): Promise<Rendered[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'spillway-k8s-'));
+  try {
+    const file = {
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      namespace: 'spillway',
+      resources: [relative(directory, join(K8S, 'base'))],
+      components: components.map((name) => relative(directory, join(K8S, 'components', name))),
+    };
+    await writeFile(join(directory, 'kustomization.yaml'), JSON.stringify(file));
+    return await renderAt(directory);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+async function renderAt(path: string): Promise<Rendered[]> {
+  if (tool === null) throw new Error('nothing renders here');
+  const { stdout, stderr } = await run(tool[0], [tool[1], path], { maxBuffer: 2 ** 25 });
+  if (/deprecat/i.test(stderr)) throw new Error(stderr);
+  return parseAllDocuments(stdout).map((document) => document.toJS({ maxAliasCount: -1 }) as Rendered);
+}
+
+type Schemas = {
+  readonly kinds: Readonly<Record<string, string>>;
+  readonly definitions: Readonly<Record<string, unknown>>;
+};
+
+/** Says what is wrong with an object by the schemas of an API server, for which an unknown field is an error; or nothing. */
+export async function openSchemas(): Promise<(object: Rendered) => string> {
+  const text = await readFile(new URL('schemas/kubernetes.json', import.meta.url), 'utf8');
+  const { kinds, definitions } = strict(JSON.parse(text)) as Schemas;
+  const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+  ajv.addSchema({ $id: 'kubernetes', definitions });
+  const compiled = new Map<string, ValidateFunction>();
+  return (object) => {
+    const kind = `${object.apiVersion}/${object.kind}`;
+    const name = kinds[kind];
+    if (name === undefined) return `no schema of ${kind}: see test/support/schemas/fetch.ts`;
+    const validate = compiled.get(name) ?? ajv.compile({ $ref: `kubernetes#/definitions/${name}` });
+    compiled.set(name, validate);
+    const isRight: boolean = validate(object);
+    if (isRight) return '';
+    const told = (validate.errors ?? []).map(
+      ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`,
+    );
+    return `${object.kind} ${object.metadata.name}: ${told.join('; ')}`;
+  };
+}
+
+/** An object's schema that names its properties allows no others, as an API server that validates strictly. */
+function strict(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(strict);
+  if (typeof value !== 'object' || value === null) return value;
+  const schema = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, strict(item)]));
+  // Go's flags in a pattern mean nothing here.
+  if (typeof schema['pattern'] === 'string' && schema['pattern'].includes('(?i)')) delete schema['pattern'];
+  const closes = 'properties' in schema && schema['type'] === 'object' && !('additionalProperties' in schema);
+  return closes && schema['x-kubernetes-preserve-unknown-fields'] !== true
+    ? { ...schema, additionalProperties: false }
+    : schema;
+}

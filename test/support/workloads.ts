@@ -1,0 +1,142 @@
+import type { Rendered } from './kustomize.ts';
+
+type Variable = { readonly name: string; readonly value?: string; readonly valueFrom?: unknown };
+type Named = { readonly name: string };
+type Probe = { readonly httpGet?: { readonly port: string | number }; readonly exec?: object };
+
+export type ContainerSpec = Named & {
+  readonly image: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly Variable[];
+  readonly envFrom?: readonly {
+    readonly configMapRef?: Named;
+    readonly secretRef?: Named & { readonly optional?: boolean };
+  }[];
+  readonly ports?: readonly (Named & { readonly containerPort: number })[];
+  readonly resources?: {
+    readonly requests?: Readonly<Record<string, string>>;
+    readonly limits?: Readonly<Record<string, string>>;
+  };
+  readonly securityContext?: Readonly<Record<string, unknown>>;
+  readonly restartPolicy?: string;
+  readonly startupProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly lifecycle?: { readonly preStop?: { readonly exec?: { readonly command: readonly string[] } } };
+  readonly volumeMounts?: readonly (Named & { readonly mountPath: string; readonly readOnly?: boolean })[];
+};
+
+type VolumeSpec = Named & {
+  readonly configMap?: Named;
+  readonly secret?: { readonly secretName: string; readonly optional?: boolean };
+  readonly persistentVolumeClaim?: { readonly claimName: string };
+  readonly emptyDir?: { readonly sizeLimit?: string };
+};
+
+export type PodSpec = {
+  readonly containers: readonly ContainerSpec[];
+  readonly initContainers?: readonly ContainerSpec[];
+  readonly volumes?: readonly VolumeSpec[];
+  readonly securityContext?: Readonly<Record<string, unknown>>;
+  readonly automountServiceAccountToken?: boolean;
+  readonly enableServiceLinks?: boolean;
+  readonly terminationGracePeriodSeconds?: number;
+  readonly priorityClassName?: string;
+  readonly topologySpreadConstraints?: readonly unknown[];
+};
+
+/** What runs pods: a Deployment or a StatefulSet. */
+export type Workload = {
+  readonly name: string;
+  readonly replicas: number | undefined;
+  readonly selector: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly pod: PodSpec;
+  readonly claims: readonly string[];
+};
+
+/** The rendered objects of one overlay, by what the tests ask of them. */
+export class Cluster {
+  readonly objects: readonly Rendered[];
+  readonly workloads: readonly Workload[];
+
+  constructor(objects: readonly Rendered[]) {
+    this.objects = objects;
+    this.workloads = this.of('Deployment', 'StatefulSet').map(({ metadata, spec }) => {
+      const {
+        replicas,
+        selector,
+        template,
+        volumeClaimTemplates = [],
+      } = spec as {
+        replicas?: number;
+        selector: { matchLabels: Record<string, string> };
+        template: { metadata: { labels: Record<string, string> }; spec: PodSpec };
+        volumeClaimTemplates?: { metadata: Named }[];
+      };
+      const claims = volumeClaimTemplates.map((claim) => claim.metadata.name);
+      return {
+        name: metadata.name,
+        replicas,
+        selector: selector.matchLabels,
+        labels: template.metadata.labels,
+        pod: template.spec,
+        claims,
+      };
+    });
+  }
+
+  of(...kinds: readonly string[]): Rendered[] {
+    return this.objects.filter(({ kind }) => kinds.includes(kind));
+  }
+
+  find(kind: string, name: string): Rendered | undefined {
+    return this.of(kind).find(({ metadata }) => metadata.name === name);
+  }
+
+  workload(name: string): Workload {
+    const found = this.workloads.find((one) => one.name === name);
+    if (found === undefined) throw new Error(`there is no workload ${name}`);
+    return found;
+  }
+
+  /** The workloads whose pods a selector of labels picks. */
+  picked(selector: Readonly<Record<string, string>>): Workload[] {
+    return this.workloads.filter(({ labels }) =>
+      Object.entries(selector).every(([key, value]) => labels[key] === value),
+    );
+  }
+
+  /** The data of a ConfigMap. */
+  data(name: string): Readonly<Record<string, string>> {
+    return (this.find('ConfigMap', name)?.['data'] ?? {}) as Record<string, string>;
+  }
+
+  /** The text of the configuration, whose map's name ends in a hash. */
+  configuration(): string {
+    const map = this.of('ConfigMap').find(({ metadata }) => metadata.name.startsWith('spillway-config-'));
+    const text = map === undefined ? undefined : this.data(map.metadata.name)['spillway.yaml'];
+    if (text === undefined) throw new Error('there is no configuration');
+    return text;
+  }
+
+  /** What a container's process finds in its environment; what comes of a secret is there as `secret`. */
+  environment(container: ContainerSpec): Record<string, string> {
+    const shared = (container.envFrom ?? []).map(({ configMapRef }) =>
+      configMapRef === undefined ? {} : this.data(configMapRef.name),
+    );
+    const own = (container.env ?? []).map(({ name, value }) => [name, value ?? 'secret'] as const);
+    return { ...Object.assign({}, ...shared), ...Object.fromEntries(own) };
+  }
+}
+
+/** The names of a container's ports. */
+export const portsOf = ({ ports = [] }: ContainerSpec): Set<string> => new Set(ports.map(({ name }) => name));
+
+export const containersOf = ({ pod }: Workload): ContainerSpec[] => [...(pod.initContainers ?? []), ...pod.containers];
+
+/** Seconds of a preStop hook that sleeps. */
+export function preStopSeconds(container: ContainerSpec): number {
+  const [command, seconds] = container.lifecycle?.preStop?.exec?.command ?? [];
+  return command === 'sleep' ? Number(seconds) : 0;
+}

@@ -48,18 +48,22 @@ test(
   { skip: lacksOpenssl() },
   async () => {
     const redisServer = await startTls();
-    const env = { REDIS_URL: redisServer.url, SPILLWAY_DATA_DIR: redisServer.directory, SPILLWAY_NAMESPACE: 'test' };
-    await using distrustful = new Service('dispatcher', env);
-    // It tries for a while before it gives up.
-    const refused = assert.rejects(distrustful.ready(), (error: Error) => {
-      assert.match(error.message, /Cannot reach Redis at rediss:\/\/localhost:\d+ \(.*certificate.*\)/);
-      assert.doesNotMatch(error.message, /of-redis-itself/);
-      return true;
-    });
-    await using system = await System.start({ redisServer, env: { NODE_EXTRA_CA_CERTS: redisServer.authority } });
+    const settings = { SPILLWAY_DATA_DIR: redisServer.directory, SPILLWAY_NAMESPACE: 'test' };
+    const refused = async (env: Readonly<Record<string, string>>, why: RegExp): Promise<void> => {
+      await using service = new Service('dispatcher', { ...settings, ...env });
+      await assert.rejects(service.ready(), (error: Error) => {
+        assert.match(error.message, why);
+        assert.doesNotMatch(error.message, /of-redis-itself|guessed/);
+        return true;
+      });
+    };
+    await refused({ REDIS_URL: redisServer.url }, /Cannot reach Redis at rediss:\/\/localhost:\d+ \(.*certificate.*\)/);
+    const wrong = redisServer.url.replace('of-redis-itself', 'guessed');
+    const trusting = { NODE_EXTRA_CA_CERTS: redisServer.authority };
+    await refused({ ...trusting, REDIS_URL: wrong }, /Cannot reach Redis at .*\(WRONGPASS/);
+    await using system = await System.start({ redisServer, env: trusting });
     const { id } = await system.submit(['one', 'two']);
     assert.equal((await system.settled(id)).status, 'completed');
-    await refused;
   },
 );
 

@@ -117,3 +117,11 @@ test('what is odd and right is run, as it was meant', async () => {
   await wholeResults(system, batch, ids);
   assert.equal(({} as { polluted?: boolean }).polluted, undefined);
 });
+
+test('a batch is validated once, and then left alone', async () => {
+  await using system = await System.start({ drafter: { latencyMs: 20 } });
+  const { id } = await system.submit(Array.from({ length: 100 }, (_, index) => `${index}`));
+  await system.settled(id);
+  const said = system.services.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'validated'));
+  assert.equal(said.length, 1);
+});

@@ -22,6 +22,9 @@ export type BoardOptions = {
 
 const CONNECT_LIMIT_MS = 15_000;
 
+/** What no further try mends: a certificate that is not trusted, a wrong password. */
+const HOPELESS = /^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|ERR_TLS_CERT_|WRONGPASS|NOAUTH)/;
+
 /** Connects, and refuses a Redis that would lose or drop what it is given. */
 export async function openBoard(options: BoardOptions): Promise<Board> {
   const client = connectRedis(options.address, 'ask');
@@ -52,8 +55,15 @@ async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const limit = setTimeout(() => reject(new Error('no connection')), CONNECT_LIMIT_MS);
+  const giveUp = (error: NodeJS.ErrnoException): void => {
+    if (HOPELESS.test(error.code ?? error.message)) reject(error);
+  };
   client.once('ready', () => resolve());
-  await promise.finally(() => clearTimeout(limit));
+  client.on('error', giveUp);
+  await promise.finally(() => {
+    clearTimeout(limit);
+    client.off('error', giveUp);
+  });
 }
 
 async function checkServer(board: Board, log: Log): Promise<void> {

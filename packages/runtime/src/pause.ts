@@ -27,7 +27,7 @@ export async function repeat(
       options.onError(error);
     }
     if (busy) continue;
-    const waitMs = failures === 0 ? options.idleMs : Math.min(100 * 2 ** failures, 5_000);
+    const waitMs = failures === 0 ? options.idleMs : Math.min(100 * 2 ** failures, 2_000);
     if (options.wake === undefined) await pause(waitMs, options.signal);
     else await options.wake.wait(seen, waitMs, options.signal);
   }

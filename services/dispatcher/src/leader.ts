@@ -23,7 +23,7 @@ export async function lead(desk: Desk, token: string, rhythm: Rhythm, signal: Ab
   const wake = new Wake();
   await using _listening = await listenForWork(desk.board, wake, signal);
   const live = new LiveBatches(desk);
-  const validator = new Validator(desk);
+  const validator = new Validator(desk, () => live.stale());
   const feeder = new Feeder(desk);
   const ender = new Ender(desk);
   const loop = (name: string, idleMs: number, turn: () => Promise<boolean>): Promise<void> =>

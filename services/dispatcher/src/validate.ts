@@ -34,8 +34,12 @@ export class Validator {
   readonly #tenants = new FairShare();
   readonly #batches = new FairShare();
 
-  constructor(desk: Desk) {
+  readonly #onDone: () => void;
+
+  /** `onDone` is called when a batch is validating no more, so that nobody takes it for one that is. */
+  constructor(desk: Desk, onDone: () => void) {
     this.#desk = desk;
+    this.#onDone = onDone;
   }
 
   /** One slice of one batch; false when there is nothing to validate. */
@@ -54,7 +58,10 @@ export class Validator {
     const cost = step === null || step.done === true ? SLICE_BYTES : step.value;
     this.#tenants.spend(tenant, cost);
     this.#batches.spend(id, cost);
-    if (step === null || step.done === true) this.#running.delete(id);
+    if (step === null || step.done === true) {
+      this.#running.delete(id);
+      this.#onDone();
+    }
     return step !== null;
   }
 

@@ -7,7 +7,7 @@ import { OpenAI, toFile } from 'openai';
 import { Collector } from '../support/collector.ts';
 import { readCompose, ROOT, type Compose } from '../support/compose.ts';
 import { ContainerProcess } from '../support/container.ts';
-import { readStages } from '../support/image.ts';
+import { settingsOfImage } from '../support/image.ts';
 import { freePort, startRedis } from '../support/redis.ts';
 import { isOver, requestLine, until } from '../support/system.ts';
 
@@ -23,18 +23,10 @@ type Places = {
 const moved = (text: string, { texts }: Places): string =>
   Object.entries(texts).reduce((now, [inside, here]) => now.replaceAll(inside, here), text);
 
-async function imageOf(target: string): Promise<{ env: Record<string, string>; command: string[] }> {
-  const stages = readStages(await readFile(join(ROOT, 'Dockerfile'), 'utf8'));
-  const own = stages.filter(({ as }) => as === target || as === 'base').flatMap(({ instructions }) => instructions);
-  const assignments = own.filter(({ name }) => name === 'ENV').flatMap(({ rest }) => rest.split(' '));
-  const env = Object.fromEntries(assignments.map((one) => one.split('=', 2) as [string, string]));
-  return { env, command: JSON.parse(own.findLast(({ name }) => name === 'CMD')?.rest ?? '[]') as string[] };
-}
-
 async function run(compose: Compose, name: string, places: Places): Promise<ContainerProcess> {
   const service = compose.services[name];
   assert.ok(service?.build, name);
-  const image = await imageOf(service.build.target);
+  const image = await settingsOfImage(service.build.target);
   const environment = Object.entries(service.environment ?? {}).map(([key, value]) => [key, moved(value, places)]);
   return new ContainerProcess({
     directory: ROOT,

@@ -11,10 +11,8 @@ type Instruction = { readonly name: string; readonly rest: string };
 
 type Stage = { readonly from: string; readonly as: string; readonly instructions: readonly Instruction[] };
 
-/** A target of the Dockerfile as far as it can be made without a container engine: its files and what it says of itself. */
-export type Image = AsyncDisposable & {
-  /** Its root directory. */
-  readonly root: string;
+/** What a target of the Dockerfile says of itself. */
+export type ImageSettings = {
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
@@ -22,6 +20,9 @@ export type Image = AsyncDisposable & {
   readonly healthcheck: readonly string[];
   readonly user: string;
 };
+
+/** A target of the Dockerfile as far as it can be made without a container engine: its root directory, and its settings. */
+export type Image = AsyncDisposable & ImageSettings & { readonly root: string };
 
 /**
  * Does what the Dockerfile says for one target: COPY honours .dockerignore, RUN runs on this machine, with absolute paths
@@ -34,12 +35,16 @@ export async function buildImage(target: string): Promise<Image> {
   await chmod(directory, 0o755);
   const build = new Build(directory, stages, ignored);
   await build.stage(target);
-  const said = settingsOf(stages, target);
   return {
-    ...said,
+    ...settingsOf(stages, target),
     root: join(directory, target),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };
+}
+
+/** What an image of the Dockerfile says of itself, unbuilt. */
+export async function settingsOfImage(target: string): Promise<ImageSettings> {
+  return settingsOf(readStages(await readFile(join(ROOT, 'Dockerfile'), 'utf8')), target);
 }
 
 export function readStages(text: string): Stage[] {
@@ -60,7 +65,7 @@ function chain(stages: readonly Stage[], target: string): Instruction[] {
   return stage === undefined ? [] : [...chain(stages, stage.from), ...stage.instructions];
 }
 
-function settingsOf(stages: readonly Stage[], target: string): Omit<Image, 'root' | typeof Symbol.asyncDispose> {
+function settingsOf(stages: readonly Stage[], target: string): ImageSettings {
   const all = chain(stages, target);
   const last = (name: string): string => all.findLast((one) => one.name === name)?.rest ?? '';
   const assignments = all.filter(({ name }) => name === 'ENV').flatMap(({ rest }) => rest.split(' '));

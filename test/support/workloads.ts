@@ -130,6 +130,13 @@ export class Cluster {
   }
 }
 
+/** The container that a workload is for. */
+export function main({ name, pod }: Workload): ContainerSpec {
+  const [container] = pod.containers;
+  if (container === undefined) throw new Error(`${name} has no container`);
+  return container;
+}
+
 /** The names of a container's ports. */
 export const portsOf = ({ ports = [] }: ContainerSpec): Set<string> => new Set(ports.map(({ name }) => name));
 

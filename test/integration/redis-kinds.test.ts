@@ -76,6 +76,8 @@ test('addresses of Redis that say nothing, or say it twice, are told in one line
     'redis+sentinel://:secret@h1/main?tls=1': /expected one of sentinel_username, .*, got "tls"/,
     'redis://:secret@h1?db=1': /expected nothing after "\?", got "db"/,
     'http://:secret@h1': /expected redis:\/\/host/,
+    'redis://:secret%zz@h1': /expected the user and the password percent-encoded/,
+    'redis://:sec/ret@h1': /expected redis:\/\/host/,
   };
   for (const [address, told] of Object.entries(wrong)) {
     await using service = new Service('dispatcher', { REDIS_URL: address, SPILLWAY_DATA_DIR: '/tmp' });

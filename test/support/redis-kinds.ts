@@ -10,7 +10,8 @@ import { freePort, type RedisServer } from './redis.ts';
 
 /** Redis as it is run elsewhere: behind Sentinels, as a Cluster, with TLS; each of real servers on loopback. */
 
-const PASSWORD = 'of-redis-itself';
+/** With all that is special in an address. */
+const PASSWORD = 'of-redis-itself@/:%#? ';
 const SENTINEL_PASSWORD = 'of-the-sentinels';
 
 /** The servers of one test: their processes and their directory. */
@@ -102,7 +103,7 @@ export async function startSentinels(): Promise<RedisServer> {
     client.disconnect();
     await servers.close();
   };
-  const url = `redis+sentinel://:${PASSWORD}@${hosts}/main?sentinel_password=${SENTINEL_PASSWORD}`;
+  const url = `redis+sentinel://:${encodeURIComponent(PASSWORD)}@${hosts}/main?sentinel_password=${SENTINEL_PASSWORD}`;
   return { url, port: first.port, client, kill, stop, restart: cannotRestart, [Symbol.asyncDispose]: stop };
 }
 
@@ -110,7 +111,7 @@ const sentinelConf = (port: number, master: number): string => `port ${port}
 bind 127.0.0.1
 requirepass ${SENTINEL_PASSWORD}
 sentinel monitor main 127.0.0.1 ${master} 2
-sentinel auth-pass main ${PASSWORD}
+sentinel auth-pass main "${PASSWORD}"
 sentinel sentinel-pass ${SENTINEL_PASSWORD}
 sentinel down-after-milliseconds main 500
 sentinel failover-timeout main 2000
@@ -238,7 +239,7 @@ export async function startTls(): Promise<RedisServer & { readonly authority: st
     client.disconnect();
     await servers.close();
   };
-  const url = `rediss://:${PASSWORD}@localhost:${port}`;
+  const url = `rediss://:${encodeURIComponent(PASSWORD)}@localhost:${port}`;
   const kill = () => killed(child);
   const { directory } = servers;
   return { url, authority, directory, port, client, kill, stop, restart: cannotRestart, [Symbol.asyncDispose]: stop };

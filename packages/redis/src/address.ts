@@ -107,10 +107,21 @@ function databaseOf(text: string): number {
 function credentialsOf(text: string | undefined): Login {
   if (text === undefined || text === '') return {};
   const at = text.indexOf(':');
-  if (at === -1) return { password: decodeURIComponent(text) };
-  const username = decodeURIComponent(text.slice(0, at));
-  const password = decodeURIComponent(text.slice(at + 1));
+  if (at === -1) return { password: decoded(text) };
+  const username = decoded(text.slice(0, at));
+  const password = decoded(text.slice(at + 1));
   return username === '' ? { password } : { username, password };
+}
+
+/** What is special in an address stands in it as %40 for @, %2F for /, %25 for %. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new SetupError('REDIS_URL: expected the user and the password percent-encoded (% itself as %25)', {
+      cause: error,
+    });
+  }
 }
 
 function hostOf(text: string, fallbackPort: number): { host: string; port: number } {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { cannotRender, openSchemas, render, renderWith, type Rendered } from '../support/kustomize.ts';
+import { cannotRender, openSchemas, render, renderOverlay, renderWith, type Rendered } from '../support/kustomize.ts';
 
 const folders = async (name: string): Promise<string[]> =>
   (await readdir(new URL(`../../k8s/${name}/`, import.meta.url))).toSorted();
@@ -32,6 +32,17 @@ test('so does the base with every pair of components, and with all of them', { s
     checkAll(await renderWith(all), all.join(', '));
     checkAll(await renderWith(all.toReversed()), 'in another order');
   }
+});
+
+test('the overlay of the guide renders as it stands there', { skip: cannotRender }, async () => {
+  const guide = await readFile(new URL('../../k8s/README.md', import.meta.url), 'utf8');
+  const [, text = ''] = /```yaml\n(# k8s\/overlays\/mine\/kustomization\.yaml\n[^`]+)```/.exec(guide) ?? [];
+  const objects = await renderOverlay(text, { 'spillway.yaml': '# mine\n' });
+  checkAll(objects, 'mine');
+  const told = JSON.stringify(objects);
+  for (const part of ['ghcr.io/me/spillway:0.1.0', 's3://my-bucket/spillway', '# mine'])
+    assert.ok(told.includes(part), part);
+  assert.ok(!told.includes('registry.example.com'));
 });
 
 test('the schemas find what is wrong: an unknown field, a wrong type, a missing field, a kind that is none', () => {

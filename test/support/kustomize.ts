@@ -44,10 +44,18 @@ export async function render(folder: string): Promise<Rendered[]> {
   return await renderAt(join(K8S, folder));
 }
 
+/** The objects of an overlay that stands elsewhere, as if it stood in k8s/overlays. */
+export async function renderOverlay(text: string, files: Readonly<Record<string, string>>): Promise<Rendered[]> {
+  return await inFolder(async (directory) => {
+    const overlays = relative(directory, join(K8S, 'overlays'));
+    await writeFile(join(directory, 'kustomization.yaml'), text.replaceAll('../', `${overlays}/`));
+    for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
+  });
+}
+
 /** The objects of the base with some components. */
 export async function renderWith(components: readonly string[]): Promise<Rendered[]> {
-  const directory = await mkdtemp(join(tmpdir(), 'spillway-k8s-'));
-  try {
+  return await inFolder(async (directory) => {
     const file = {
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
@@ -56,6 +64,13 @@ export async function renderWith(components: readonly string[]): Promise<Rendere
       components: components.map((name) => relative(directory, join(K8S, 'components', name))),
     };
     await writeFile(join(directory, 'kustomization.yaml'), JSON.stringify(file));
+  });
+}
+
+async function inFolder(fill: (directory: string) => Promise<void>): Promise<Rendered[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'spillway-k8s-'));
+  try {
+    await fill(directory);
     return await renderAt(directory);
   } finally {
     await rm(directory, { recursive: true });

@@ -11,7 +11,7 @@ export const BEAT_MS = 5_000;
 const SILENT_MS = 20_000;
 
 /** When, calls at a time, and why it rests, if it does. */
-const BEAT = /^(\d+) (\d+) ?(.*)$/;
+const BEAT = /^(\d+) (\d+) ?(.*)$/s;
 
 /** What the workers of a tier tell of themselves. */
 export type TierState = {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { OpenAI, toFile } from 'openai';
 import { Collector } from '../support/collector.ts';
-import { readCompose, ROOT, type Compose } from '../support/compose.ts';
+import { readCompose, ROOT, targetOf, type Compose } from '../support/compose.ts';
 import { ContainerProcess } from '../support/container.ts';
 import { settingsOfImage } from '../support/image.ts';
 import { freePort, startRedis } from '../support/redis.ts';
@@ -25,8 +25,8 @@ const moved = (text: string, { texts }: Places): string =>
 
 async function run(compose: Compose, name: string, places: Places): Promise<ContainerProcess> {
   const service = compose.services[name];
-  assert.ok(service?.build, name);
-  const image = await settingsOfImage(service.build.target);
+  assert.ok(service, name);
+  const image = await settingsOfImage(targetOf(service) ?? '');
   const environment = Object.entries(service.environment ?? {}).map(([key, value]) => [key, moved(value, places)]);
   return new ContainerProcess({
     directory: ROOT,

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { readConfiguration } from '@spillway/core';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
-import { readCompose, ROOT, type ComposeService } from '../support/compose.ts';
+import { readCompose, ROOT, targetOf, type ComposeService } from '../support/compose.ts';
 import type { ServiceName } from '../support/service.ts';
 import { variablesOf } from '../support/variables.ts';
 
@@ -74,8 +74,9 @@ test('what is published is published on this machine only, unless it is told oth
 });
 
 test('every image is pinned, every file that is mounted is there, every volume is declared', async () => {
-  for (const [name, { image, build, volumes = [] }] of Object.entries(compose.services)) {
-    if (build === undefined) assert.match(image, /^[a-z0-9/-]+:v?\d+\.\d+\.\d+(-[a-z]+)?$/, name);
+  for (const [name, one] of Object.entries(compose.services)) {
+    const { image, volumes = [] } = one;
+    if (targetOf(one) === null) assert.match(image, /^[a-z0-9/-]+:v?\d+\.\d+\.\d+(-[a-z]+)?$/, name);
     for (const volume of volumes) {
       const [from = ''] = volume.split(':');
       if (from.startsWith('./')) assert.ok((await stat(join(ROOT, from))).isFile(), from);
@@ -84,17 +85,27 @@ test('every image is pinned, every file that is mounted is there, every volume i
   }
 });
 
+test('every image that is ours is built once', () => {
+  const built = Object.values(compose.services).flatMap((one) =>
+    one.build === undefined ? [] : [[one.image, one.build.target]],
+  );
+  assert.deepEqual(built.toSorted(), [
+    ['spillway-playground:local', 'playground'],
+    ['spillway:local', 'service'],
+  ]);
+});
+
 test('every container is without rights, and our services have longer to stop than they take', () => {
   for (const [
     name,
-    { cap_drop: dropped, security_opt: options, profiles, read_only: readOnly, build, stop_grace_period: grace },
+    { cap_drop: dropped, security_opt: options, profiles, read_only: readOnly, stop_grace_period: grace },
   ] of Object.entries(compose.services)) {
     assert.deepEqual(dropped, ['ALL'], name);
     assert.deepEqual(options, ['no-new-privileges:true'], name);
     // vLLM writes its caches where it likes.
     if (!profiles?.includes('gpu')) assert.equal(readOnly, true, name);
     // 25 s for calls in hand, and what a stop may take beside (STOP_LIMIT_MS of runtime/lifecycle).
-    if (build?.target === 'service') assert.ok(Number.parseInt(grace ?? '0', 10) > 25 + 60, name);
+    if (targetOf(service(name)) === 'service') assert.ok(Number.parseInt(grace ?? '0', 10) > 25 + 60, name);
   }
 });
 
@@ -105,9 +116,10 @@ test('a service starts when what it asks at once answers', () => {
     assert.equal(service(name).depends_on?.['playground']?.condition, 'service_healthy');
   for (const { depends_on: needed = {} } of Object.values(compose.services)) {
     for (const [name, { condition, required }] of Object.entries(needed)) {
-      const { healthcheck, build, profiles } = service(name);
+      const { healthcheck, profiles } = service(name);
       // Our images have a health check of their own.
-      if (condition === 'service_healthy') assert.ok(healthcheck?.test !== undefined || build !== undefined, name);
+      if (condition === 'service_healthy')
+        assert.ok(healthcheck?.test !== undefined || targetOf(service(name)) !== null, name);
       assert.equal(required, profiles === undefined ? undefined : false, `${name} is not always there`);
     }
   }

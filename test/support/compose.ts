@@ -29,6 +29,12 @@ export type Compose = {
   readonly [key: string]: unknown;
 };
 
+/** The target of the Dockerfile that a service runs; null: it runs somebody else's image. */
+export function targetOf({ image }: ComposeService): 'service' | 'playground' | null {
+  if (image.startsWith('spillway-playground:')) return 'playground';
+  return image.startsWith('spillway:') ? 'service' : null;
+}
+
 /** docker-compose.yml with its merges done and its variables put in. */
 export async function readCompose(env: Readonly<Record<string, string>> = {}): Promise<Compose> {
   const text = await readFile(join(ROOT, 'docker-compose.yml'), 'utf8');

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { startModelServer } from '../support/model-server.ts';
-import type { Service } from '../support/service.ts';
+import { startModelServer, type Scripted } from '../support/model-server.ts';
+import type { Service, ServiceName } from '../support/service.ts';
 import { signal } from '../support/signal.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -40,7 +40,7 @@ test('a model server beside one worker is down: that worker waits, the others go
   await until(async () => !(await readiness(broken)).ok);
   assert.match((await readiness(broken)).detail, /^expert\.large: /);
   await until(async () => (await signal(api, 'expert/large')).told.gate !== null);
-  assert.equal((await signal(api, 'expert/large')).told.required, 1, 'held while nobody of the tier can work');
+  assert.equal((await signal(api, 'expert/large')).told.required, 2, 'one more, whose server may be sound');
 
   const sound = await system.run('expert');
   const { errors } = await wholeResults(system, await system.settled(first.id), docIds(40));
@@ -54,6 +54,37 @@ test('a model server beside one worker is down: that worker waits, the others go
   const second = await system.submit(escalated(40));
   await wholeResults(system, await system.settled(second.id), docIds(40));
   assert.ok((await readiness(broken)).ok);
+});
+
+test('a call that fails when the rest is long over brings no other rest: its server has answered since', async () => {
+  const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const limits = (seconds: number): Scripted => ({
+    kind: 'status',
+    status: 429,
+    headers: { 'retry-after': String(seconds) },
+  });
+  await using expert = await startModelServer({
+    answer: async ({ body, attempt }) => {
+      if (attempt > 1) return { kind: 'completion' };
+      if (JSON.stringify(body).includes('slow')) {
+        begun.resolve();
+        await held.promise;
+        return limits(3_600);
+      }
+      await begun.promise;
+      return limits(1);
+    },
+  });
+  await using system = await System.create({
+    models: { large: { base_url: expert.baseURL, sidecar: true, max_tries: 1, concurrency: 2 } },
+  });
+  await Promise.all(['api', 'dispatcher', 'drafter', 'expert'].map((name) => system.run(name as ServiceName)));
+  await system.admitted();
+  const batch = await system.submit(['[[drafter unsure]] slow', '[[drafter unsure]] quick']);
+  await system.settled(batch.id, (now) => now.request_counts?.completed === 1);
+  held.resolve();
+  const { errors } = await wholeResults(system, await system.settled(batch.id), docIds(2));
+  assert.deepEqual(errors, []);
 });
 
 test('a cascade whose expert runs beside its workers answers batches only, and says so', async () => {

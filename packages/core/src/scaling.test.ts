@@ -15,6 +15,7 @@ const idle: TierLoad = {
   concurrency: 10,
   replicas: 1,
   gate: null,
+  resting: null,
 };
 const target: ScalingTarget = { drainSeconds: 60, coldStartSeconds: 0, most: 20 };
 const required = (load: Partial<TierLoad>, more: Partial<ScalingTarget> = {}): number =>
@@ -42,6 +43,14 @@ test('a closed gate asks for no more, and keeps one that can open it', () => {
   assert.equal(required({ gate: 'down', replicas: 3 }), 0, 'nothing waits for it');
 });
 
+test('where all wait for model servers of their own another one is asked for, with a server of its own', () => {
+  assert.equal(required({ waiting: 1, replicas: 1, resting: 'down' }), 2);
+  assert.equal(required({ waiting: 100_000, replicas: 2, resting: 'down' }), 3, 'one at a time');
+  assert.equal(required({ waiting: 100_000, replicas: 20, resting: 'down' }), 20, 'never more than the most');
+  assert.equal(required({ replicas: 1, resting: 'down' }), 0, 'nothing waits for it');
+  assert.equal(scalingOf({ ...idle, waiting: 1, resting: 'down' }, target).gate, 'down');
+});
+
 const loads = fc.record({
   waiting: fc.nat(100_000),
   delayed: fc.nat(1_000),
@@ -54,6 +63,7 @@ const loads = fc.record({
   concurrency: fc.integer({ min: 1, max: 1_024 }),
   replicas: fc.nat(50),
   gate: fc.constantFrom(null, 'down'),
+  resting: fc.constantFrom(null, 'down'),
 });
 const targets = fc.record({
   drainSeconds: fc.integer({ min: 1, max: 86_400 }),

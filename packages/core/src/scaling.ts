@@ -19,6 +19,8 @@ export type TierLoad = {
   readonly replicas: number;
   /** Why its gate is closed; null: it is open. */
   readonly gate: string | null;
+  /** Why all its replicas wait, each for a model server of its own; null: one of them does not. */
+  readonly resting: string | null;
 };
 
 /** What an operator wants of a tier. */
@@ -38,6 +40,7 @@ export type Scaling = {
   readonly inFlight: number;
   /** Documents per second. */
   readonly ratePerReplica: number;
+  /** Why nobody works: the gate is closed, or all replicas wait for model servers of their own. */
   readonly gate: string | null;
   readonly reason: string;
 };
@@ -49,19 +52,21 @@ const ENOUGH = 0.8;
 /**
  * How many replicas a tier needs: enough to work off its backlog in the wished time. An expert's backlog has in it what
  * its drafters will send over until a replica that starts now has done its first work, so that slow starters begin in
- * time. While the gate is closed nothing more is asked for, but one stays that can open it. Small changes of the backlog
- * change nothing: between growing and shrinking lies a fifth of a replica and more.
+ * time. While the gate is closed nothing more is asked for, but one stays that can open it. Where all replicas wait for
+ * model servers of their own, one more is asked for: it brings another server, perhaps on a sound node. Small changes of
+ * the backlog change nothing: between growing and shrinking lies a fifth of a replica and more.
  */
 export function scalingOf(load: TierLoad, target: ScalingTarget): Scaling {
-  const { active, gate, replicas } = load;
+  const { active, gate, resting, replicas } = load;
   const ratePerReplica = load.concurrency / Math.max(1e-6, load.secondsPerDocument);
   const coming = Math.round(load.escalatedShare * comingDrafts(load, target));
   const backlog = load.waiting + load.delayed + active + load.unfed + coming;
-  const shared = { backlog, inFlight: active, ratePerReplica, gate };
+  const shared = { backlog, inFlight: active, ratePerReplica, gate: gate ?? resting };
   if (backlog === 0) return { ...shared, required: 0, reason: 'nothing to do' };
   const bounded = (count: number): number => Math.max(1, Math.min(target.most, count));
-  if (gate !== null) {
-    return { ...shared, required: bounded(replicas), reason: `held: ${gate}` };
+  if (gate !== null) return { ...shared, required: bounded(replicas), reason: `held: ${gate}` };
+  if (resting !== null) {
+    return { ...shared, required: bounded(replicas + 1), reason: `one more, as all ${replicas} wait: ${resting}` };
   }
   const wanted = backlog / (ratePerReplica * target.drainSeconds);
   const up = Math.ceil(wanted - LACKING);

@@ -68,6 +68,8 @@ export class TierWorker {
   #pickedUpAtMs = Date.now();
   #secondsPerDocument: number | null = null;
   #rest: Rest | null = null;
+  /** When the last rest was over, on the clock that never goes back. */
+  #restedAtMs = 0;
 
   constructor(board: Board, queues: Queues, options: TierWorkerOptions, handler: Handler) {
     this.#board = board;
@@ -95,7 +97,8 @@ export class TierWorker {
 
   /** Starts to take jobs. */
   start(): void {
-    this.#worker.run().catch((error: unknown) => this.#options.life.log.error({ err: error }, 'the worker loop ended'));
+    // A loop that broke takes nothing any more: better a new process.
+    this.#worker.run().catch((error: unknown) => this.#options.life.fail(error));
   }
 
   get active(): number {
@@ -151,7 +154,7 @@ export class TierWorker {
     if (this.#draining || this.#rest !== null) await this.#putBack(job, token);
     const running: Running = { batch: data.batch, abort: new AbortController() };
     this.#running.set(id, running);
-    const startedAtMs = Date.now();
+    const startedAtMs = performance.now();
     try {
       const verdict = await this.#handler(data, {
         signal: running.abort.signal,
@@ -159,10 +162,10 @@ export class TierWorker {
         stalls: job.stalledCounter,
         save: (changed) => save(job, changed),
       });
-      const ms = Date.now() - startedAtMs;
+      const ms = Math.round(performance.now() - startedAtMs);
       this.#options.life.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
       if (verdict.kind === 'done') this.#measure(ms / 1_000);
-      await this.#obey(verdict, job, token);
+      await this.#obey(verdict, job, token, startedAtMs);
     } finally {
       this.#running.delete(id);
       if (this.#draining && this.#running.size === 0) this.#idle.resolve();
@@ -186,7 +189,7 @@ export class TierWorker {
     this.#secondsPerDocument = known + NEWEST_WEIGHT * (seconds - known);
   }
 
-  async #obey(verdict: Verdict, job: Job, token: string): Promise<void> {
+  async #obey(verdict: Verdict, job: Job, token: string, startedAtMs: number): Promise<void> {
     if (verdict.kind === 'again') {
       if (verdict.job !== undefined) await job.updateData(verdict.job);
       await this.#later(job, token, verdict.afterMs);
@@ -195,7 +198,8 @@ export class TierWorker {
     } else if (verdict.kind === 'gate') {
       this.#options.life.telemetry.meters.count('cascade.gate.closings', 1, { queue: this.#options.queue });
       if (this.#options.sidecar) {
-        await this.#pauseFor(verdict.waitMs, verdict.reason);
+        // A call that began before the last rest was over tells of the server as it was.
+        if (this.#rest === null && startedAtMs >= this.#restedAtMs) await this.#restFor(verdict.waitMs, verdict.reason);
         await this.#putBack(job, token);
       }
       await closeGate(this.#board, this.#queues, this.#options.queue, verdict.waitMs, verdict.reason);
@@ -204,10 +208,11 @@ export class TierWorker {
   }
 
   /** Takes no jobs for a while; the tier's other workers have model servers of their own and go on. */
-  async #pauseFor(waitMs: number, reason: string): Promise<void> {
-    clearTimeout(this.#rest?.over);
+  async #restFor(waitMs: number, reason: string): Promise<void> {
     const over = setTimeout(() => {
       this.#rest = null;
+      this.#restedAtMs = performance.now();
+      // Where its loop ended meanwhile it begins another, whose breaking ends the process like that of the first.
       if (!this.#draining) void this.#worker.resume();
     }, waitMs);
     this.#rest = { reason, over };

@@ -1,10 +1,10 @@
 import { scalingOf, tierQueue, type CascadeRules, type ModelSpec, type Role, type Scaling } from '@spillway/core';
 import {
-  heldReason,
   isRecovering,
   liveBatches,
   type Queues,
   readBatch,
+  readGate,
   readTier,
   type BatchState,
   type TierState,
@@ -51,7 +51,7 @@ export class ScalingSignal {
       const [depth, tier, gate, open] = await Promise.all([
         this.#queues.depth(queue),
         readTier(board, queue),
-        heldReason(board, queue),
+        readGate(board, queue),
         this.#open(),
       ]);
       const own = open.filter(({ rules }) =>
@@ -68,7 +68,8 @@ export class ScalingSignal {
           secondsPerDocument: tier.secondsPerDocument ?? SECONDS_UNMEASURED,
           concurrency: tier.concurrency ?? spec.concurrency,
           replicas: tier.replicas,
-          gate,
+          gate: gate?.reason ?? null,
+          resting: tier.resting,
         },
         { drainSeconds: scaling.drain_s, coldStartSeconds: scaling.cold_start_s, most: scaling.max_replicas },
       );

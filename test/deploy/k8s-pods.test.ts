@@ -31,13 +31,18 @@ eachOverlay('services, budgets and policies pick pods that are there, ports that
   }
   for (const { metadata, spec } of cluster.of('NetworkPolicy')) {
     const { podSelector, ingress = [] } = spec as {
-      podSelector: { matchLabels?: Record<string, string> };
+      podSelector: { matchLabels?: Record<string, string>; matchExpressions?: { key: string; values: string[] }[] };
       ingress?: {
         from?: { podSelector?: { matchLabels: Record<string, string> } }[];
         ports?: { port: number | string }[];
       }[];
     };
-    const picked = cluster.picked(podSelector.matchLabels ?? {});
+    const { matchLabels = {}, matchExpressions = [] } = podSelector;
+    for (const { key, values } of matchExpressions) {
+      for (const value of values)
+        assert.equal(cluster.picked({ [key]: value }).length, 1, `${metadata.name}: ${value}`);
+    }
+    const picked = cluster.picked(matchLabels);
     // Whether there is a model server in the cluster is the overlay's choice.
     assert.ok(picked.length > 0 || metadata.name === 'model-servers', metadata.name);
     const open = new Set(picked.flatMap((workload) => [...portsOf(main(workload))]));
@@ -62,6 +67,7 @@ eachOverlay('probes, volumes and references name what is there', async (cluster)
       if (claim !== undefined) exists('PersistentVolumeClaim', claim.claimName);
       if (from !== undefined) secret(from.secretName);
     }
+    if (pod.serviceAccountName !== undefined) exists('ServiceAccount', pod.serviceAccountName);
     if (pod.priorityClassName !== undefined) exists('PriorityClass', pod.priorityClassName);
     for (const container of containersOf(workload)) {
       for (const { name: volume } of container.volumeMounts ?? []) assert.ok(volumes.has(volume), `${name}: ${volume}`);

@@ -34,16 +34,24 @@ test('so does the base with every pair of components, and with all of them', { s
   }
 });
 
-test('the overlay of the guide renders as it stands there', { skip: cannotRender }, async () => {
-  const guide = await readFile(new URL('../../k8s/README.md', import.meta.url), 'utf8');
-  const [, text = ''] = /```yaml\n(# k8s\/overlays\/mine\/kustomization\.yaml\n[^`]+)```/.exec(guide) ?? [];
-  const objects = await renderOverlay(text, { 'spillway.yaml': '# mine\n' });
-  checkAll(objects, 'mine');
-  const told = JSON.stringify(objects);
-  for (const part of ['ghcr.io/me/spillway:0.1.0', 's3://my-bucket/spillway', '# mine'])
-    assert.ok(told.includes(part), part);
-  assert.ok(!told.includes('registry.example.com'));
-});
+test(
+  'the overlay of the guide renders as it stands there, with the policy that it shows beside',
+  { skip: cannotRender },
+  async () => {
+    const guide = await readFile(new URL('../../k8s/README.md', import.meta.url), 'utf8');
+    const [, text = ''] = /```yaml\n(# k8s\/overlays\/mine\/kustomization\.yaml\n[^`]+)```/.exec(guide) ?? [];
+    const [, policy = ''] = /```yaml\n([^`]+kind: NetworkPolicy\n[^`]+)```/.exec(guide) ?? [];
+    const objects = await renderOverlay(text.replace('/production]', '/production, policy.yaml]'), {
+      'spillway.yaml': '# mine\n',
+      'policy.yaml': policy,
+    });
+    checkAll(objects, 'mine');
+    const told = JSON.stringify(objects);
+    for (const part of ['ghcr.io/me/spillway:0.1.0', 's3://my-bucket/spillway', '# mine', 'to-minio'])
+      assert.ok(told.includes(part), part);
+    assert.ok(!told.includes('registry.example.com'));
+  },
+);
 
 test('the schemas find what is wrong: an unknown field, a wrong type, a missing field, a kind that is none', () => {
   const port = { name: 'http', port: 80 };

@@ -39,6 +39,7 @@ export type PodSpec = {
   readonly volumes?: readonly VolumeSpec[];
   readonly securityContext?: Readonly<Record<string, unknown>>;
   readonly automountServiceAccountToken?: boolean;
+  readonly serviceAccountName?: string;
   readonly enableServiceLinks?: boolean;
   readonly terminationGracePeriodSeconds?: number;
   readonly priorityClassName?: string;

@@ -8,7 +8,7 @@ import { isJsonObject, type JsonObject } from '@spillway/core';
  */
 
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  'api/v1': ['ConfigMap', 'Namespace', 'PersistentVolumeClaim', 'Service'],
+  'api/v1': ['ConfigMap', 'Namespace', 'PersistentVolumeClaim', 'Service', 'ServiceAccount'],
   'apis/apps/v1': ['Deployment', 'StatefulSet'],
   'apis/networking.k8s.io/v1': ['NetworkPolicy'],
   'apis/policy/v1': ['PodDisruptionBudget'],

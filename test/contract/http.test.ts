@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -151,6 +152,23 @@ test('what is no HTTP is answered in the envelope, and the connection closed', a
     assert.deepEqual(Object.keys(error), ['message', 'type', 'param', 'code']);
   }
   assert.equal((await send(`${api.url}/v1/models`)).status, 200);
+});
+
+test('a sender that neither reads nor hangs up holds no connection', { timeout: 20_000 }, async () => {
+  const taken = Promise.withResolvers<Socket>();
+  const take = (message: unknown): void => taken.resolve((message as { socket: Socket }).socket);
+  subscribe('net.server.socket', take);
+  const silent = connect({ port: Number(new URL(api.url).port), host: '127.0.0.1', allowHalfOpen: true });
+  try {
+    silent.pause();
+    silent.write('hello\r\n\r\n');
+    const served = await taken.promise;
+    await once(served, 'close');
+    assert.equal(silent.closed, false);
+  } finally {
+    unsubscribe('net.server.socket', take);
+    silent.destroy();
+  }
 });
 
 test('a request that says nothing of the sort is not understood as JSON', async () => {

@@ -58,12 +58,17 @@ export function wrongMethod({ method, url }: { method: string; url: string }, al
 
 const pathOf = (url: string): string => url.replace(/\?.*$/s, '').slice(0, 200);
 
-/** Answers what is not HTTP, or too slow or too large to be read as HTTP. */
+/** A connection whose request was refused is read on for so long, unheard: a reset at once would take the answer along. */
+export const LINGER_MS = 5_000;
+
+/** Answers what is not HTTP, or too slow or too large to be read as HTTP; a sender that hears nothing is cut off. */
 export function replyUnreadable(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(linger));
   const { status, reason, message } = unreadable(error.code);
   const body = JSON.stringify(new ApiError(status, message).envelope);
   socket.end(

@@ -9,7 +9,7 @@ import { badRequest, unsupportedMediaType } from './errors.ts';
 import { live, ready } from './health.ts';
 import type { KeyRing } from './keys/ring.ts';
 import type { ScalingSignal } from './scaling.ts';
-import { replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
+import { LINGER_MS, replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
 import type { Route } from './route.ts';
 import { openApiOf } from './openapi.ts';
 import { serveInternal } from './internal.ts';
@@ -27,9 +27,6 @@ declare module 'fastify' {
 /** Headers come at once or not at all. */
 const HEADERS_LIMIT_MS = 30_000;
 const LOOK_FOR_SLOW_HEADERS_MS = 5_000;
-
-/** A refused upload is read on for so long, unheard: a connection reset at once would take the answer with it. */
-const LINGER_MS = 5_000;
 
 const newRequestId = (): string => `req_${randomBytes(12).toString('hex')}`;
 

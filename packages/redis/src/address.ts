@@ -1,43 +1,16 @@
 import { SetupError } from '@spillway/runtime';
-import { Cluster, Redis, type ClusterNode, type RedisOptions } from 'ioredis';
-
-export type RedisClient = Redis | Cluster;
+import type { ClusterNode, RedisOptions } from 'ioredis';
 
 const FORMS =
   'redis://host:6379, redis+sentinel://h1:26379,h2/name or redis+cluster://h1:6379,h2; with TLS rediss://, ' +
   'rediss+sentinel:// or rediss+cluster://';
 
-/** Producers fail at once while Redis is away; workers wait for it. */
-export type ClientUse = 'ask' | 'wait';
+const ENCODED = '@ as %40, / as %2F, ? as %3F, # as %23, % itself as %25';
 
-/** Makes a client for any of the address forms; it connects in the background. Throws SetupError for a bad address. */
-export function connectRedis(address: string, use: ClientUse): RedisClient {
-  const parsed = parseAddress(address);
-  const patient = use === 'wait';
-  const options = {
-    maxRetriesPerRequest: patient ? null : 1,
-    // A half-open connection is noticed by a command that is not answered.
-    ...(patient ? {} : { commandTimeout: 10_000 }),
-    connectTimeout: 10_000,
-    keepAlive: 10_000,
-    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (2 as const) : false),
-  };
-  if (parsed.kind === 'cluster') {
-    return new Cluster(parsed.nodes, {
-      redisOptions: { ...options, ...parsed.options },
-      enableOfflineQueue: patient,
-      clusterRetryStrategy: (times: number) => Math.min(100 * times, 2_000),
-      // Certificates are of names: what the Cluster tells of its nodes must not be turned into addresses first.
-      ...('tls' in parsed.options ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
-    });
-  }
-  const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
-  return new Redis({ ...parsed.options, ...options, enableOfflineQueue: patient, retryStrategy });
-}
-
-type Parsed =
-  | { kind: 'single'; options: SingleOptions }
-  | { kind: 'cluster'; nodes: ClusterNode[]; options: Login & Secure };
+/** What a client needs to know of where Redis is. */
+export type RedisAddress =
+  | { readonly kind: 'single'; readonly options: SingleOptions }
+  | { readonly kind: 'cluster'; readonly nodes: ClusterNode[]; readonly options: Login & Secure };
 
 type Login = { username?: string; password?: string };
 
@@ -50,88 +23,124 @@ type SentinelOptions = Pick<
 
 type SingleOptions = Login & Secure & SentinelOptions & { host?: string; port?: number; db: number };
 
-const FORM = /^redis(s?)(\+sentinel|\+cluster)?:\/\/(?:([^@/]*)@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/;
+/** The parts of an address, none of them understood yet. */
+type Parts = {
+  readonly scheme: string;
+  readonly login: string;
+  readonly hosts: string;
+  readonly path: string;
+  readonly query: string;
+};
 
-function parseAddress(address: string): Parsed {
-  const match = FORM.exec(address);
-  if (match === null) throw new SetupError(`REDIS_URL: expected ${FORMS}`);
-  const [, tls, kind, credentials, hosts = '', path = '', query = ''] = match;
-  const secure = tls === 's' ? { tls: {} } : {};
-  const login = credentialsOf(credentials);
-  const parameters = parametersOf(query, kind === '+sentinel' ? ['sentinel_username', 'sentinel_password', 'db'] : []);
-  const nodes = hosts.split(',').map((host) => hostOf(host, kind === '+sentinel' ? 26_379 : 6_379));
-  if (kind === '+sentinel') {
-    if (path === '')
-      throw new SetupError('REDIS_URL: redis+sentinel:// needs the name of the master: redis+sentinel://h1,h2/name');
+/**
+ * Reads any of the address forms. Throws a SetupError that says what is expected and shows nothing of what was given:
+ * any part of a wrong address may be part of a password.
+ */
+export function parseAddress(address: string): RedisAddress {
+  const { scheme, login: loginText, hosts, path, query } = partsOf(address);
+  const isSentinel = scheme.endsWith('+sentinel');
+  const isSecure = scheme.startsWith('rediss');
+  const login = { ...loginOf(loginText), ...(isSecure ? { tls: {} } : {}) };
+  const parameters = parametersOf(query, isSentinel ? ['sentinel_username', 'sentinel_password', 'db'] : []);
+  const nodes = hosts.split(',').map((host) => hostOf(host, isSentinel ? 26_379 : 6_379));
+  if (isSentinel) {
     const db = databaseOf(parameters.get('db') ?? '');
-    return {
-      kind: 'single',
-      options: { ...login, ...secure, ...sentinelOf(parameters, tls), sentinels: nodes, name: path, db },
-    };
+    const sentinel = { ...sentinelLogin(parameters, isSecure), sentinels: nodes, name: masterOf(path) };
+    return { kind: 'single', options: { ...login, ...sentinel, db } };
   }
-  if (kind === '+cluster') {
+  if (scheme.endsWith('+cluster')) {
     if (path !== '') throw new SetupError('REDIS_URL: a Cluster has no database numbers: redis+cluster://h1:6379,h2');
-    return { kind: 'cluster', nodes, options: { ...login, ...secure } };
+    return { kind: 'cluster', nodes, options: login };
   }
   const [node] = nodes;
   if (nodes.length !== 1 || node === undefined) throw new SetupError(`REDIS_URL: expected one host, or ${FORMS}`);
-  return { kind: 'single', options: { ...login, ...node, ...secure, db: databaseOf(path) } };
+  return { kind: 'single', options: { ...login, ...node, db: databaseOf(path) } };
+}
+
+/** An address for logs: without user, passwords and parameters. */
+export function shownAddress(address: string): string {
+  const { scheme, hosts, path } = partsOf(address);
+  return `${scheme}://${hosts}${path === '' ? '' : `/${path}`}`;
+}
+
+function partsOf(address: string): Parts {
+  if (/\s/.test(address)) throw new SetupError('REDIS_URL: expected no spaces and no line breaks in it, nor after it');
+  const [, scheme, rest = ''] = /^(rediss?(?:\+sentinel|\+cluster)?):\/\/(.*)$/.exec(address) ?? [];
+  if (scheme === undefined) throw new SetupError(`REDIS_URL: expected ${FORMS}`);
+  const at = rest.lastIndexOf('@');
+  const login = rest.slice(0, Math.max(at, 0));
+  if (/[@/?#]/.test(login)) throw notEncoded('the user and the password');
+  const [, hosts = '', path = '', query = ''] = /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(rest.slice(at + 1)) ?? [];
+  return { scheme, login, hosts, path, query };
 }
 
 /** Sentinels have a login of their own; with TLS they are asked over TLS too. */
-function sentinelOf(parameters: URLSearchParams, tls: string | undefined): SentinelOptions {
+function sentinelLogin(parameters: ReadonlyMap<string, string>, isSecure: boolean): SentinelOptions {
   const username = parameters.get('sentinel_username');
   const password = parameters.get('sentinel_password');
   return {
-    ...(username === null ? {} : { sentinelUsername: username }),
-    ...(password === null ? {} : { sentinelPassword: password }),
-    ...(tls === 's' ? { sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+    ...(username === undefined ? {} : { sentinelUsername: username }),
+    ...(password === undefined ? {} : { sentinelPassword: password }),
+    ...(isSecure ? { sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
   };
 }
 
-function parametersOf(query: string, known: readonly string[]): URLSearchParams {
-  const parameters = new URLSearchParams(query);
-  const unknown = [...parameters.keys()].find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    const expected = known.length === 0 ? 'nothing after "?"' : `one of ${known.join(', ')} after "?"`;
-    throw new SetupError(`REDIS_URL: expected ${expected}, got "${unknown}"`);
+/** Not as of a form, where + is a space: a password is the same here as before the @. */
+function parametersOf(query: string, known: readonly string[]): ReadonlyMap<string, string> {
+  const pairs = query
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair): [string, string] => {
+      const [name = '', ...value] = pair.split('=');
+      return [name, decoded(value.join('='), 'what stands after "?"')];
+    });
+  if (pairs.some(([name]) => !known.includes(name))) {
+    const expected = known.length === 0 ? 'nothing after "?"' : `only ${known.join(', ')} after "?"`;
+    throw new SetupError(`REDIS_URL: expected ${expected}`);
   }
-  return parameters;
+  return new Map(pairs);
+}
+
+/** A master's name as Redis Sentinel takes it. */
+function masterOf(path: string): string {
+  if (/^[A-Za-z0-9._-]+$/.test(path)) return path;
+  throw new SetupError(
+    'REDIS_URL: redis+sentinel:// needs the name of the master, of letters, digits, ".", "-" and "_": ' +
+      'redis+sentinel://h1,h2/name; a database number stands after it: ?db=1',
+  );
 }
 
 function databaseOf(text: string): number {
-  if (!/^\d{0,2}$/.test(text)) throw new SetupError(`REDIS_URL: expected a database number, got "${text}"`);
+  if (!/^\d{0,2}$/.test(text))
+    throw new SetupError('REDIS_URL: expected a database number from 0 to 99 after the host');
   return Number(text || 0);
 }
 
-function credentialsOf(text: string | undefined): Login {
-  if (text === undefined || text === '') return {};
-  const at = text.indexOf(':');
-  if (at === -1) return { password: decoded(text) };
-  const username = decoded(text.slice(0, at));
-  const password = decoded(text.slice(at + 1));
-  return username === '' ? { password } : { username, password };
+function loginOf(text: string): Login {
+  if (text === '') return {};
+  const [username, password] = text.includes(':')
+    ? [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)]
+    : ['', text];
+  const what = 'the user and the password';
+  return { ...(username === '' ? {} : { username: decoded(username, what) }), password: decoded(password, what) };
 }
 
-/** What is special in an address stands in it as %40 for @, %2F for /, %25 for %. */
-function decoded(text: string): string {
+function decoded(text: string, what: string): string {
   try {
     return decodeURIComponent(text);
-  } catch (error) {
-    throw new SetupError('REDIS_URL: expected the user and the password percent-encoded (% itself as %25)', {
-      cause: error,
-    });
+  } catch {
+    throw notEncoded(what);
   }
 }
 
-function hostOf(text: string, fallbackPort: number): { host: string; port: number } {
-  const match = /^(\[[0-9a-fA-F:]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(text);
-  const port = Number(match?.[2] ?? fallbackPort);
-  if (match?.[1] === undefined || port < 1 || port > 65_535) throw new SetupError(`REDIS_URL: expected ${FORMS}`);
-  return { host: match[1].replace(/^\[|\]$/g, ''), port };
+function notEncoded(what: string): SetupError {
+  return new SetupError(`REDIS_URL: expected ${what} percent-encoded (${ENCODED})`);
 }
 
-/** An address for logs: without credentials. */
-export function shownAddress(address: string): string {
-  return address.replace(/\/\/[^@/]*@/, '//').replace(/\?.*$/, '');
+function hostOf(text: string, fallbackPort: number): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3] ?? fallbackPort);
+  if (host === undefined || port < 1 || port > 65_535) throw new SetupError(`REDIS_URL: expected ${FORMS}`);
+  return { host, port };
 }

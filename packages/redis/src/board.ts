@@ -1,5 +1,6 @@
 import { SetupError, type Log } from '@spillway/runtime';
-import { connectRedis, shownAddress, type RedisClient } from './address.ts';
+import { shownAddress } from './address.ts';
+import { connectRedis, type RedisClient } from './client.ts';
 import { Keys } from './keys.ts';
 import { Script } from './script.ts';
 

@@ -1,6 +1,6 @@
 import type { Outcome } from '@spillway/core';
 import type { Wake } from '@spillway/runtime';
-import { connectRedis } from './address.ts';
+import { connectRedis } from './client.ts';
 import type { Board } from './board.ts';
 
 /** Calls `wake` when something changed that a dispatcher waits for. A missed message costs one poll. */

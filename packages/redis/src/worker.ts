@@ -1,7 +1,7 @@
 import { JOB_VERSION, type DocumentJob } from '@spillway/core';
 import { pause, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
-import { connectRedis } from './address.ts';
+import { connectRedis } from './client.ts';
 import type { Board } from './board.ts';
 import { closeGate } from './gate.ts';
 import type { Queues } from './queues.ts';

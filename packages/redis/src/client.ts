@@ -1,0 +1,32 @@
+import { Cluster, Redis } from 'ioredis';
+import { parseAddress } from './address.ts';
+
+export type RedisClient = Redis | Cluster;
+
+/** Producers fail at once while Redis is away; workers wait for it. */
+export type ClientUse = 'ask' | 'wait';
+
+/** Makes a client for any of the address forms; it connects in the background. Throws SetupError for a bad address. */
+export function connectRedis(address: string, use: ClientUse): RedisClient {
+  const parsed = parseAddress(address);
+  const patient = use === 'wait';
+  const options = {
+    maxRetriesPerRequest: patient ? null : 1,
+    // A half-open connection is noticed by a command that is not answered.
+    ...(patient ? {} : { commandTimeout: 10_000 }),
+    connectTimeout: 10_000,
+    keepAlive: 10_000,
+    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (2 as const) : false),
+  };
+  if (parsed.kind === 'cluster') {
+    return new Cluster(parsed.nodes, {
+      redisOptions: { ...options, ...parsed.options },
+      enableOfflineQueue: patient,
+      clusterRetryStrategy: (times: number) => Math.min(100 * times, 2_000),
+      // Certificates are of names: what the Cluster tells of its nodes must not be turned into addresses first.
+      ...('tls' in parsed.options ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
+    });
+  }
+  const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
+  return new Redis({ ...parsed.options, ...options, enableOfflineQueue: patient, retryStrategy });
+}

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,11 +54,12 @@ async function failure(over: Record<string, string>): Promise<{ code: number | n
   return { code: api.child.exitCode, said: api.stderr };
 }
 
+function spawnKeys(...args: string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [KEYS_MAIN, ...args], { cwd: directory, env: { PATH: process.env['PATH'] ?? '' } });
+}
+
 async function runKeys(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [KEYS_MAIN, ...args], {
-    cwd: directory,
-    env: { PATH: process.env['PATH'] ?? '' },
-  });
+  const child = spawnKeys(...args);
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
@@ -164,9 +177,79 @@ test('a first key is made where there is none, and only there', async () => {
   assert.deepEqual([again.code, again.out], [0, '']);
   assert.match(again.err, /has keys already, none was made/);
   assert.equal(parseKeys(await readFile(file, 'utf8')).entries.length, 1);
-  await writeFile(file, 'broken\n');
-  assert.match((await runKeys('first', '--tenant', 'local', '--file', file)).err, /line 1/);
-  assert.equal(await readFile(file, 'utf8'), 'broken\n', 'what cannot be read is not replaced');
+  const wrong = await runKeys('first', '--tenant', '../x', '--file', file);
+  assert.equal(wrong.code, 1, 'a wrong command is told of where there is nothing to do');
+  assert.match(wrong.err, /--tenant: expected/);
+
+  for (const text of ['broken\n', `${await readFile(file, 'utf8')}broken\n`]) {
+    await writeFile(file, text);
+    const broken = await runKeys('first', '--tenant', 'local', '--file', file);
+    assert.equal(broken.code, 1);
+    assert.match(broken.err, /line [12]/);
+    assert.equal(await readFile(file, 'utf8'), text, 'what cannot be read is not replaced');
+  }
+});
+
+test('commands at the same moment each do what they say', async () => {
+  const file = join(directory, 'together', 'keys.jsonl');
+  const firsts = await Promise.all([1, 2, 3, 4].map(() => runKeys('first', '--tenant', 'local', '--file', file)));
+  assert.deepEqual(
+    firsts.map(({ code }) => code),
+    [0, 0, 0, 0],
+  );
+  assert.equal(firsts.filter(({ out }) => out !== '').length, 1, 'more than one first key');
+
+  const names = Array.from({ length: 6 }, (_, index) => `tenant-${index}`);
+  const changes = [
+    ...names.map((name) => runKeys('add', '--tenant', name, '--file', file)),
+    runKeys('remove', '--tenant', 'local', '--file', file),
+  ];
+  for (const { code, err } of await Promise.all(changes)) assert.equal(code, 0, err);
+  const { entries } = parseKeys(await readFile(file, 'utf8'));
+  assert.deepEqual(entries.map(({ tenant }) => tenant).toSorted(), names);
+  assert.deepEqual(await readdir(join(directory, 'together')), ['keys.jsonl'], 'something was left lying about');
+});
+
+test('a key file stays what it was: a link, its mode', async () => {
+  const [real, file] = [join(directory, 'real.jsonl'), join(directory, 'link.jsonl')];
+  await writeFile(real, '');
+  await chmod(real, 0o640);
+  await symlink(real, file);
+  assert.equal((await runKeys('add', '--tenant', 'acme', '--file', file)).code, 0);
+  assert.ok((await lstat(file)).isSymbolicLink());
+  assert.equal((await stat(real)).mode & 0o777, 0o640);
+  assert.equal(parseKeys(await readFile(real, 'utf8')).entries.length, 1);
+});
+
+test('a key that nobody could read opens nothing', async () => {
+  const file = join(directory, 'unread', 'keys.jsonl');
+  const child = spawnKeys('add', '--tenant', 'acme', '--file', file);
+  child.stdout.destroy();
+  let err = '';
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  await once(child, 'close');
+  assert.equal(child.exitCode, 1, err);
+  assert.match(err, /EPIPE/);
+  assert.deepEqual(await readdir(join(directory, 'unread')), []);
+});
+
+test('a command that was killed in mid-change holds up the next one only for a while', async () => {
+  const file = join(directory, 'stale.jsonl');
+  const lock = `${file}.lock`;
+  await writeFile(lock, 'half a l');
+  const waiting = runKeys('add', '--tenant', 'acme', '--file', file);
+  const long = new Date(Date.now() - 60_000);
+  await utimes(lock, long, long);
+  const { code, err } = await waiting;
+  assert.equal(code, 0, err);
+  assert.equal(parseKeys(await readFile(file, 'utf8')).entries.length, 1);
+  await assert.rejects(stat(lock), { code: 'ENOENT' });
+
+  await writeFile(lock, '');
+  const held = await runKeys('remove', '--tenant', 'acme', '--file', file);
+  assert.equal(held.code, 1);
+  assert.match(held.err, /another command is changing the key file \(.*stale\.jsonl\.lock is there\): try again/);
+  assert.equal(parseKeys(await readFile(file, 'utf8')).entries.length, 1);
 });
 
 test('a wrong use of the key command says what is right, and changes nothing', async () => {

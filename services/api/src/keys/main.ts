@@ -1,10 +1,9 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { SetupError } from '@spillway/runtime';
 import { keyFileOf } from '../config.ts';
-import { addKey, describeKey, listKeys, removeKeys } from './edit.ts';
+import { KeyFileDraft, readKeyFile } from './draft.ts';
+import { addKey, describeKey, listKeys, removeKeys, type KeyOrder } from './edit.ts';
 import { hashKey, keyOf, parseKeys } from './file.ts';
 
 const USAGE = `npm run keys -- add --tenant NAME [--role tenant|admin] [--file PATH]
@@ -26,49 +25,71 @@ const OPTIONS = {
 
 async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-  const path = values.file ?? keyFileOf(process.env);
-  const text = await readText(path);
   if (positionals.length !== 1) throw new SetupError(`expected one command:\n${USAGE}`);
+  const path = values.file ?? keyFileOf(process.env);
   const [command] = positionals;
-  if (command === 'first' && parseKeys(text).entries.length > 0) {
-    process.stderr.write(`${path} has keys already, none was made; another one: keys add --tenant NAME\n`);
-  } else if (command === 'add' || command === 'first') {
-    const key = keyOf(randomBytes(32));
-    const limits = {
-      open_batches: values['open-batches'],
-      queued_documents: values['queued-documents'],
-      stored_bytes: values['stored-bytes'],
-    };
-    const order = { tenant: values.tenant, role: values.role, sha256: hashKey(key), limits };
-    await replace(path, addKey(text, order).text);
-    process.stderr.write(`A new key for ${values.tenant}, shown this once; ${path} holds only its hash:\n`);
-    process.stdout.write(`${key}\n`);
+  if (command === 'add') {
+    await add(path, values);
+  } else if (command === 'first') {
+    await first(path, values);
   } else if (command === 'list') {
-    process.stdout.write(listKeys(text));
+    await print(listKeys(await readKeyFile(path)));
   } else if (command === 'remove') {
-    const change = removeKeys(text, { tenant: values.tenant, hash: values.hash });
-    await replace(path, change.text);
-    process.stdout.write(change.keys.map(describeKey).join(''));
+    await using draft = await KeyFileDraft.open(path);
+    const change = removeKeys(draft.text, { tenant: values.tenant, hash: values.hash });
+    await draft.write(change.text);
+    await draft.commit();
+    await print(change.keys.map(describeKey).join(''));
   } else {
     throw new SetupError(`unknown command "${command}":\n${USAGE}`);
   }
 }
 
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
+type Values = { readonly [Name in keyof typeof OPTIONS]?: string | undefined } & { readonly role: string };
+
+async function add(path: string, values: Values): Promise<void> {
+  await using draft = await KeyFileDraft.open(path);
+  await addTo(draft, path, values);
 }
 
-/** Replaces the file as a whole, so that the API never reads half of it. */
-async function replace(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomUUID()}`;
-  await writeFile(temporary, text, { mode: 0o600 });
-  await rename(temporary, path);
+/** What is wrong with the file or the command is told even where nothing is to be done. */
+async function first(path: string, values: Values): Promise<void> {
+  addKey(await readKeyFile(path), orderOf(values, ''));
+  if (await tellOfKeys(path)) return;
+  await using draft = await KeyFileDraft.open(path);
+  if (!(await tellOfKeys(path))) await addTo(draft, path, values);
+}
+
+async function tellOfKeys(path: string): Promise<boolean> {
+  if (parseKeys(await readKeyFile(path)).entries.length === 0) return false;
+  process.stderr.write(`${path} has keys already, none was made; another one: keys add --tenant NAME\n`);
+  return true;
+}
+
+/** The key is shown before it counts: one that could not be shown opens nothing. */
+async function addTo(draft: KeyFileDraft, path: string, values: Values): Promise<void> {
+  const key = keyOf(randomBytes(32));
+  await draft.write(addKey(draft.text, orderOf(values, hashKey(key))).text);
+  process.stderr.write(`A new key for ${values.tenant}, shown this once; ${path} holds only its hash:\n`);
+  await print(`${key}\n`);
+  await draft.commit();
+}
+
+function orderOf(values: Values, sha256: string): KeyOrder {
+  const limits = {
+    open_batches: values['open-batches'],
+    queued_documents: values['queued-documents'],
+    stored_bytes: values['stored-bytes'],
+  };
+  return { tenant: values.tenant, role: values.role, sha256, limits };
+}
+
+/** Throws where nobody takes it. */
+async function print(text: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  process.stdout.once('error', reject);
+  process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  await promise;
 }
 
 try {

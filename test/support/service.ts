@@ -18,8 +18,12 @@ export class Service implements AsyncDisposable {
   constructor(name: ServiceName, env: Readonly<Record<string, string>>) {
     this.name = name;
     const main = fileURLToPath(new URL(`../../services/${name}/src/main.ts`, import.meta.url));
-    const { PATH = '', HOME = '' } = process.env;
-    this.child = spawn(process.execPath, [main], { env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    // Of the machine only these: the cache halves the time that a process takes to start.
+    const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env;
+    this.child = spawn(process.execPath, [main], {
+      env: { PATH, HOME, NODE_COMPILE_CACHE, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     if (this.child.stdout !== null) {
       createInterface({ input: this.child.stdout }).on('line', (text) => this.#line(text));

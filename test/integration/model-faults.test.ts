@@ -44,8 +44,8 @@ test('429 and 503: the wait is as told, in seconds, milliseconds or as a date', 
   });
   for (const { least, most } of told) {
     const decision = decide(failed(await ask('a')));
-    assert.ok(decision.kind === 'gate' && decision.waitMs !== null);
-    assert.ok(decision.waitMs >= least && decision.waitMs <= most, `${decision.waitMs}`);
+    assert.ok(decision.kind === 'gate' && decision.toldMs !== null);
+    assert.ok(decision.toldMs >= least && decision.toldMs <= most, `${decision.toldMs}`);
   }
 });
 
@@ -53,7 +53,7 @@ test('429 and 503 without a wait, or with one that is nonsense, close the gate f
   const { ask } = await setUp(t);
   for (const prompt of ['[[status 429]]', '[[status 503]]', '[[status 429 soon]]', '[[status 503 -5]]']) {
     const decision = decide(failed(await ask(prompt)));
-    assert.ok(decision.kind === 'gate' && decision.waitMs === null, prompt);
+    assert.ok(decision.kind === 'gate' && decision.toldMs === null, prompt);
   }
 });
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { escalatedJob, LIMITS, type DocumentJob, type Draft } from '@spillway/core';
 import { beginPage, handOff, pagesInHand, Queues, untilAnswered, type Board } from '@spillway/redis';
-import { closeGate, readGate } from '../../packages/redis/src/gate.ts';
 import { boardOn, markRecovered, openBatch } from '../support/boards.ts';
 import { jobOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -87,14 +86,6 @@ test('a queue whose jobs are all delayed or worked on does not start its tags an
   assert.equal(await queues.turns(QUEUE, 'b', 1), 4, 'behind the one that comes back');
   await client.del(`${keys.queue(QUEUE)}:delayed`);
   assert.equal(await queues.turns(QUEUE, 'b', 1), 1);
-});
-
-test('a gate closes for a time that is no whole number of milliseconds', async () => {
-  await using board = await boardOn(redis, 'gates');
-  await using queues = new Queues(board);
-  await closeGate(board, queues, QUEUE, 60_000.4, 'told');
-  assert.equal((await readGate(board, QUEUE))?.reason, 'told');
-  assert.ok((await queues.of(QUEUE).getRateLimitTtl()) > 50_000);
 });
 
 test('a hand-off charges the draft to the room of its page', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decideFault, gateBackoffMs, type Fault } from './failure.ts';
+import { decideFault, gateWaitsMs, type Fault } from './failure.ts';
 
 const http = (status: number, retryAfterMs: number | null = null): Fault => ({
   kind: 'http',
@@ -18,13 +18,13 @@ test('what is not the document’s fault closes the gate and uses no try, howeve
   for (const state of [fresh, spent]) {
     for (const status of [429, 503]) {
       const told = decideFault(http(status, 7_000), state);
-      assert.ok(told.kind === 'gate' && told.waitMs === 7_000);
+      assert.ok(told.kind === 'gate' && told.toldMs === 7_000);
       const untold = decideFault(http(status), state);
-      assert.ok(untold.kind === 'gate' && untold.waitMs === null);
+      assert.ok(untold.kind === 'gate' && untold.toldMs === null);
     }
     assert.equal(decideFault(http(401), state).kind, 'gate');
     const down = decideFault({ kind: 'unreachable', message: 'connect ECONNREFUSED' }, state);
-    assert.deepEqual(down, { kind: 'gate', waitMs: null, reason: 'connect ECONNREFUSED' });
+    assert.deepEqual(down, { kind: 'gate', toldMs: null, reason: 'connect ECONNREFUSED', overloaded: false });
   }
 });
 
@@ -68,7 +68,7 @@ test('a server that asks for a longer pause before the next try gets it', () => 
 
 test('no pause that a server asks for is longer than an hour', () => {
   const decision = decideFault(http(429, 1e12), fresh);
-  assert.ok(decision.kind === 'gate' && decision.waitMs === 3_600_000);
+  assert.ok(decision.kind === 'gate' && decision.toldMs === 3_600_000);
 });
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
@@ -94,17 +94,29 @@ test('every wait is finite and bounded, and tries run out, whatever comes', () =
         assert.ok(decision.afterMs >= 250 && decision.afterMs <= 3_600_000);
         assert.ok(tries < maxTries);
       }
-      if (decision.kind === 'gate' && decision.waitMs !== null)
-        assert.ok(decision.waitMs >= 0 && decision.waitMs <= 3_600_000);
+      if (decision.kind === 'gate' && decision.toldMs !== null)
+        assert.ok(decision.toldMs >= 0 && decision.toldMs <= 3_600_000);
     }),
   );
 });
 
 test('a gate waits longer the more often it closed, up to a limit', () => {
   fc.assert(
-    fc.property(fc.nat({ max: 1000 }), fc.double({ min: 0, max: 1, noNaN: true }), (failures, jitter) => {
-      assert.ok(gateBackoffMs(failures + 1, jitter) >= gateBackoffMs(failures, jitter));
-      assert.ok(gateBackoffMs(failures, jitter) >= 250 && gateBackoffMs(failures, jitter) <= 30_000);
+    fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (jitter) => {
+      const waits = gateWaitsMs(jitter);
+      assert.deepEqual(
+        waits,
+        waits.toSorted((left, right) => left - right),
+      );
+      assert.ok((waits[0] ?? 0) >= 250 && (waits.at(-1) ?? 0) >= 15_000 && (waits.at(-1) ?? 0) <= 30_000);
     }),
   );
+});
+
+test('a server that takes no more is asked less; one that is down or refuses the key is only left alone', () => {
+  const overloads = [http(429), http(503), http(401), { kind: 'unreachable', message: 'down' } as const].map((one) => {
+    const decision = decideFault(one, fresh);
+    return decision.kind === 'gate' && decision.overloaded;
+  });
+  assert.deepEqual(overloads, [true, true, false, false]);
 });

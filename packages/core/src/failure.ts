@@ -16,12 +16,21 @@ export type Fault =
   | { readonly kind: 'garbled'; readonly status: number | null; readonly message: string };
 
 export type FaultDecision =
-  /** Not the document's fault: the tier's gate closes and no try is used. `waitMs` is null if the server did not say. */
-  | { readonly kind: 'gate'; readonly waitMs: number | null; readonly reason: string }
+  /** Not the document's fault: the tier's gate closes and no try is used. */
+  | ({ readonly kind: 'gate' } & GateCall)
   /** A try is used, and the document has more. */
   | { readonly kind: 'again'; readonly afterMs: number }
   /** The document's last word from this tier; `rejected` if the server called the request itself wrong (a 4xx). */
   | { readonly kind: 'final'; readonly rejected: boolean };
+
+/** What a call says that closes a gate. */
+export type GateCall = {
+  /** For how long the server asks to be left alone; null: it does not say. */
+  readonly toldMs: number | null;
+  readonly reason: string;
+  /** The server takes fewer calls at a time than it was sent. */
+  readonly overloaded: boolean;
+};
 
 /** A server may ask for a pause, but not for one that outlives the batch. */
 const TOLD_WAIT_MAX_MS = 3_600_000;
@@ -30,9 +39,10 @@ const TOLD_WAIT_MAX_MS = 3_600_000;
 const AGAIN_FIRST_MS = 500;
 const AGAIN_MAX_MS = 30_000;
 
-/** A closed gate costs nothing but a question to the server, and a restart of one takes seconds to minutes. */
+/** Behind a closed gate one call at a time tries whether the server is there again; a restart takes seconds to minutes. */
 const GATE_FIRST_MS = 500;
 const GATE_MAX_MS = 30_000;
+const GATE_CLOSINGS = 7;
 
 /**
  * Retry or not, for both tiers. `tries` counts the document's tries with this one; `jitter` is 0…1, from the caller,
@@ -42,10 +52,11 @@ export function decideFault(
   fault: Fault,
   { tries, maxTries, jitter }: { readonly tries: number; readonly maxTries: number; readonly jitter: number },
 ): FaultDecision {
-  if (fault.kind === 'unreachable') return { kind: 'gate', waitMs: null, reason: fault.message };
+  if (fault.kind === 'unreachable') return { kind: 'gate', toldMs: null, reason: fault.message, overloaded: false };
   if (fault.kind === 'http') {
     const reason = gateReason(fault.status);
-    if (reason !== null) return { kind: 'gate', waitMs: toldWaitMs(fault.retryAfterMs), reason };
+    const overloaded = fault.status === 429 || fault.status === 503;
+    if (reason !== null) return { kind: 'gate', toldMs: toldWaitMs(fault.retryAfterMs), reason, overloaded };
     if (isRejection(fault.status)) return { kind: 'final', rejected: true };
   }
   if (!(tries < maxTries)) return { kind: 'final', rejected: false };
@@ -53,9 +64,14 @@ export function decideFault(
   return { kind: 'again', afterMs: Math.max(backoffMs(tries, jitter, AGAIN_FIRST_MS, AGAIN_MAX_MS), toldMs ?? 0) };
 }
 
-/** How long a gate stays closed when the server did not say: `failures` counts the closings in a row, from 1. */
-export function gateBackoffMs(failures: number, jitter: number): number {
-  return backoffMs(failures, jitter, GATE_FIRST_MS, GATE_MAX_MS);
+/**
+ * How long a gate stays closed when the server did not say: for the first closing in a row, the second, and so on; the
+ * last holds for all after it. `jitter` is 0…1.
+ */
+export function gateWaitsMs(jitter: number): number[] {
+  return Array.from({ length: GATE_CLOSINGS }, (_, closings) =>
+    backoffMs(closings + 1, jitter, GATE_FIRST_MS, GATE_MAX_MS),
+  );
 }
 
 /** A wrong key (401) is the operator's fault and hits every document alike, so it waits like a server that is down. */

@@ -88,6 +88,11 @@ export function afterFailure(job: DocumentJob, tries: number, call: Call, error:
   return { ...job, tries, waitingSinceMs: call.endedAtMs, attempts: attemptsWith(job, call, error) };
 }
 
+/** Whether no model need be asked any more: a drafter's job whose draft is written down and only to be handed over. */
+export function isHandOverOnly(job: DocumentJob): boolean {
+  return job.draft !== null && job.handedOverAtMs === null;
+}
+
 /** The expert's job of an escalated document. */
 export function escalatedJob(job: DocumentJob, draft: Draft, nowMs: number): DocumentJob {
   return { ...job, draft, tries: 0, attempts: [], waitingSinceMs: nowMs, handedOverAtMs: nowMs };

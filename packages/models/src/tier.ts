@@ -1,12 +1,12 @@
 import {
   decideFault,
-  gateBackoffMs,
   traceparentOf,
   type Answer,
   type Completion,
   type DocumentJob,
   type ExtraCall,
   type Fault,
+  type GateCall,
   type JsonObject,
   type NoAnswer,
   type Role,
@@ -31,7 +31,7 @@ export type Asked =
       readonly why: TryError;
     } & Span)
   | ({ readonly kind: 'again'; readonly afterMs: number; readonly tries: number; readonly why: TryError } & Span)
-  | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
+  | ({ readonly kind: 'gate' } & GateCall)
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 
 type TierOptions = {
@@ -86,8 +86,6 @@ export function openTier(
 export class ModelTier implements AsyncDisposable {
   readonly #client: ModelClient;
   readonly #options: TierOptions;
-  #gateClosings = 0;
-  #gateClosedUntilMs = 0;
 
   constructor(client: ModelClient, options: TierOptions) {
     this.#client = client;
@@ -159,16 +157,13 @@ export class ModelTier implements AsyncDisposable {
     const { startedAtMs, endedAtMs } = attempt;
     this.#measure(attempt, attempt.kind === 'failed' ? whyOf(attempt.fault).type : null);
     if (attempt.kind === 'completed') {
-      this.#gateClosings = 0;
       const { status, requestId, body, completion } = attempt;
       const answer = { status, requestId, body, usage: completion.usage };
       return { kind: 'answered', completion, answer, startedAtMs, endedAtMs };
     }
     const tries = job.tries + 1;
     const decision = decideFault(attempt.fault, { tries, maxTries: this.#options.maxTries, jitter: Math.random() });
-    if (decision.kind === 'gate') {
-      return { kind: 'gate', waitMs: this.#gateMs(decision.waitMs), reason: decision.reason };
-    }
+    if (decision.kind === 'gate') return decision;
     const why = whyOf(attempt.fault);
     if (decision.kind === 'again') {
       return { kind: 'again', afterMs: decision.afterMs, tries, why, startedAtMs, endedAtMs };
@@ -176,15 +171,6 @@ export class ModelTier implements AsyncDisposable {
     const answer = answerOf(attempt.fault);
     if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
     return { kind: 'exhausted', answer, error: errorOf(attempt.fault), why, startedAtMs, endedAtMs };
-  }
-
-  /** How long the gate closes; all calls that were under way when the server went down count as one closing. */
-  #gateMs(toldMs: number | null): number {
-    const now = Date.now();
-    if (now >= this.#gateClosedUntilMs) this.#gateClosings += 1;
-    const waitMs = Math.max(1, toldMs ?? gateBackoffMs(this.#gateClosings, Math.random()));
-    this.#gateClosedUntilMs = now + waitMs;
-    return waitMs;
   }
 }
 

@@ -1,28 +1,47 @@
+import { gateWaitsMs, type GateCall } from '@spillway/core';
 import type { Board } from './board.ts';
-import type { Queues } from './queues.ts';
+import { Script } from './script.ts';
 
-/** A closed gate: the tier's queue waits for its model server. */
-export type ClosedGate = { readonly untilMs: number; readonly reason: string };
+const closeScript = new Script('gate_close');
+const openScript = new Script('gate_open');
 
-/** Closes a tier's gate for all its workers; what is in its queue waits, nothing fails. */
-export async function closeGate(
-  board: Board,
-  queues: Queues,
-  queue: string,
-  waitMs: number,
-  reason: string,
-): Promise<void> {
-  // Redis takes whole milliseconds only.
-  const wholeMs = Math.max(1, Math.ceil(waitMs));
-  const gate: ClosedGate = { untilMs: Date.now() + wholeMs, reason };
-  await Promise.all([
-    queues.of(queue).rateLimit(wholeMs),
-    board.client.set(board.keys.gate(queue), JSON.stringify(gate), 'PX', wholeMs),
-  ]);
+/** A gate that nobody tries for so long, as nothing waits for it, is open again: what it says is old. */
+const KEPT_CLOSED_MS = 600_000;
+
+/** Longer than any call: what a call says that began before the gate opened is of the past. */
+const KEPT_OPENED_MS = 86_400_000;
+
+/** How long a call that tries a server may take before another one tries it too. */
+export const TRY_MS = 10_000;
+
+/** What became of a verdict that closes a gate. */
+export type GateClosing = {
+  /** Until the server may be tried; 0: the gate stays open, as the verdict is of the past. */
+  readonly waitMs: number;
+  /** False: one of the calls that were under way together closed it already. */
+  readonly isNew: boolean;
+};
+
+/** Closes a tier's gate for all its workers; what is in its queue waits, nothing fails. `ageMs`: since the call began. */
+export async function closeGate(board: Board, queue: string, call: GateCall, ageMs: number): Promise<GateClosing> {
+  const told = call.toldMs === null ? '' : Math.ceil(call.toldMs);
+  const waits = gateWaitsMs(Math.random());
+  const args = [call.reason, Math.round(ageMs), told, KEPT_CLOSED_MS, ...waits];
+  const [waitMs, isNew] = (await closeScript.run(board.client, [board.keys.gate(queue)], args)) as [number, number];
+  return { waitMs, isNew: isNew === 1 };
 }
 
-/** The gate of a tier, or null while it is open. */
-export async function readGate(board: Board, queue: string): Promise<ClosedGate | null> {
-  const text = await board.client.get(board.keys.gate(queue));
-  return text === null ? null : (JSON.parse(text) as ClosedGate);
+/** A call that tried the server was answered: all may ask again. Whether the gate was closed. */
+export async function openGate(board: Board, queue: string): Promise<boolean> {
+  return (await openScript.run(board.client, [board.keys.gate(queue)], [KEPT_OPENED_MS])) === 1;
+}
+
+/** A call that was to try the server was given up: another one may. */
+export async function leaveTry(board: Board, queue: string): Promise<void> {
+  await board.client.hdel(board.keys.gate(queue), 'trying');
+}
+
+/** Why a tier's gate is closed; null: it is open. It is closed until a call that tried the server was answered. */
+export async function readGate(board: Board, queue: string): Promise<string | null> {
+  return await board.client.hget(board.keys.gate(queue), 'reason');
 }

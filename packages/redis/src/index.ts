@@ -10,7 +10,7 @@ export {
   type MemoryUse,
 } from './board.ts';
 export * from './epoch.ts';
-export { readGate, type ClosedGate } from './gate.ts';
+export { readGate } from './gate.ts';
 export * from './handoff.ts';
 export * from './lease.ts';
 export { listenForWork } from './listen.ts';

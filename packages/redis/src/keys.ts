@@ -66,8 +66,9 @@ export class Keys {
   tier(queue: string): string {
     return `${this.prefix}:tier:${queue}`;
   }
+  /** Whether a tier may ask its model server: see gate.ts. */
   gate(queue: string): string {
-    return `${this.prefix}:gate:${queue}`;
+    return `${this.prefix}:gate-state:${queue}`;
   }
   /** BullMQ's own key of a queue, without its last part. */
   queue(queue: string): string {

@@ -1,5 +1,14 @@
 import { tierQueue, type Outcome, type Role } from '@spillway/core';
-import { repeat, serveHealth, type Health, type Life, type ServedModel, type WorkerConfig } from '@spillway/runtime';
+import {
+  PROBE_LIMIT_MS,
+  repeat,
+  serveHealth,
+  within,
+  type Health,
+  type Life,
+  type ServedModel,
+  type WorkerConfig,
+} from '@spillway/runtime';
 import { openBoard, type Board } from './board.ts';
 import { listenForClosed } from './listen.ts';
 import { Queues } from './queues.ts';
@@ -26,8 +35,8 @@ type TierWorkersOptions = {
 
 const NOTHING_TO_TELL = { secondsPerDocument: null, resting: null };
 
-/** Work is waiting and nothing was picked up for this long, with slots free: the worker is wedged. */
-const WEDGED_MS = 120_000;
+/** Work is waiting and nothing was picked up for so many times the lock, with slots free: the worker is wedged. */
+const WEDGED_LOCKS = 4;
 
 /** Runs a process that serves every model of a role, or those it was told; `prepare` makes a model's handler. */
 export async function runTierWorkers(
@@ -69,6 +78,7 @@ class TierWorkers implements AsyncDisposable {
   readonly #duties: readonly TierDuty[];
   readonly #workers: readonly TierWorker[];
   readonly #drainMs: number;
+  readonly #lockMs: number;
   readonly #life: Life;
   readonly #heartbeats: readonly Heartbeat[];
   readonly #silence = new AbortController();
@@ -80,11 +90,12 @@ class TierWorkers implements AsyncDisposable {
     this.#queues = queues;
     this.#duties = duties;
     this.#drainMs = options.drainMs;
+    this.#lockMs = options.lockMs;
     this.#life = life;
     this.#heartbeats = duties.map(({ queue, concurrency }) => new Heartbeat(board, queue, concurrency));
     this.#workers = duties.map(
       ({ queue, concurrency, sidecar, handler }) =>
-        new TierWorker(board, queues, { queue, concurrency, sidecar, lockMs: options.lockMs, life }, handler),
+        new TierWorker(board, { queue, concurrency, sidecar, lockMs: options.lockMs, life }, handler),
     );
     life.telemetry.meters.gauge('cascade.in_flight', () =>
       this.#workers.map((worker, index) => [worker.active, { queue: duties[index]?.queue ?? '' }]),
@@ -106,7 +117,7 @@ class TierWorkers implements AsyncDisposable {
 
   /** Tells autoscalers of the workers of this process; never busy. */
   async #beat(): Promise<boolean> {
-    const told = this.#workers.map(({ secondsPerDocument, resting }) => ({ secondsPerDocument, resting }));
+    const told = this.#workers.map(({ secondsPerDocument, pace }) => ({ secondsPerDocument, resting: pace.ownServer }));
     await Promise.all(this.#heartbeats.map((one, index) => one.beat(told[index] ?? NOTHING_TO_TELL)));
     return false;
   }
@@ -114,22 +125,25 @@ class TierWorkers implements AsyncDisposable {
   /** Not ok without Redis, or while a model server of this process' own is down. */
   async ready(): Promise<Health> {
     const resting = this.#duties.flatMap(({ queue }, index) => {
-      const reason = this.#workers[index]?.resting ?? null;
+      const reason = this.#workers[index]?.pace.ownServer ?? null;
       return reason === null ? [] : [`${queue}: ${reason}`];
     });
     if (resting.length > 0) return { ok: false, detail: resting.join(', ') };
-    return { ok: (await this.#board.client.ping()) === 'PONG', detail: 'redis' };
+    const answer = await within(PROBE_LIMIT_MS, this.#board.client.ping()).catch(() => null);
+    return answer === 'PONG' ? { ok: true, detail: 'ready' } : { ok: false, detail: 'Redis does not answer' };
   }
 
-  /** Not ok when work waits and nothing is picked up, though the gate is open and slots are free. */
+  /**
+   * Not ok when work waits and nothing is picked up, though slots are free and the worker does not rest. While Redis does
+   * not answer nobody knows that, and a new process would know no more.
+   */
   async live(): Promise<Health> {
-    for (const [index, { queue, concurrency }] of this.#duties.entries()) {
+    for (const [index, { queue }] of this.#duties.entries()) {
       const worker = this.#workers[index];
-      if (worker === undefined || worker.active >= concurrency || worker.resting !== null) continue;
-      if (Date.now() - worker.pickedUpAtMs < WEDGED_MS) continue;
-      const depth = await this.#queues.depth(queue).catch(() => null);
-      const gated = depth === null || (await this.#queues.of(queue).getRateLimitTtl()) > 0;
-      if (!gated && depth.waiting > 0)
+      if (worker === undefined || worker.active >= worker.pace.slots || worker.pace.isResting) continue;
+      if (Date.now() - worker.pickedUpAtMs < WEDGED_LOCKS * this.#lockMs) continue;
+      const depth = await within(PROBE_LIMIT_MS, this.#queues.depth(queue)).catch(() => null);
+      if (depth !== null && depth.waiting > 0)
         return { ok: false, detail: `${queue}: ${depth.waiting} wait and none is picked up` };
     }
     return { ok: true, detail: 'working' };

@@ -56,7 +56,7 @@ export class Heartbeat {
 /** Why nobody works in a tier though it may have work: its gate, or the model servers of all its workers; else null. */
 export async function heldReason(board: Board, queue: string): Promise<string | null> {
   const [gate, tier] = await Promise.all([readGate(board, queue), readTier(board, queue)]);
-  return gate?.reason ?? tier.resting;
+  return gate ?? tier.resting;
 }
 
 /** The workers of a tier as they last told; those that fell silent are forgotten. */

@@ -1,10 +1,10 @@
-import { JOB_VERSION, type DocumentJob } from '@spillway/core';
+import { isHandOverOnly, JOB_VERSION, type DocumentJob, type GateCall } from '@spillway/core';
 import { pause, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
 import { connectRedis } from './client.ts';
 import type { Board } from './board.ts';
-import { closeGate } from './gate.ts';
-import type { Queues } from './queues.ts';
+import { closeGate, leaveTry, openGate, TRY_MS } from './gate.ts';
+import { Pace } from './pace.ts';
 import { Script } from './script.ts';
 
 const startScript = new Script('start');
@@ -16,7 +16,7 @@ export type Verdict =
   /** Try this job again after a while; with `job`, as changed. */
   | { readonly kind: 'again'; readonly afterMs: number; readonly job?: DocumentJob }
   /** The model server is down or asks to wait: the tier's queue waits. */
-  | { readonly kind: 'gate'; readonly waitMs: number; readonly reason: string }
+  | ({ readonly kind: 'gate' } & GateCall)
   /** Given up because the process stops: next in line again. */
   | { readonly kind: 'put_back' };
 
@@ -47,19 +47,33 @@ export type TierWorkerOptions = {
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
 
-/** A worker whose own model server is down takes nothing for a while. */
-type Rest = { readonly reason: string; readonly over: NodeJS.Timeout };
+/** Behind a closed gate a worker looks again no later than this, and so soon while somebody tries the server. */
+const LOOK_AGAIN_MS = 5_000;
+const LOOK_SOON_MS = 250;
 
-type Running = { readonly batch: string; readonly abort: AbortController };
+type Running = {
+  readonly batch: string;
+  readonly abort: AbortController;
+  /** It was let through a closed gate, to try the server. */
+  readonly isTry: boolean;
+  /** On the clock that never goes back. */
+  readonly startedAtMs: number;
+};
+
+/** What is to be done with a document that was taken up, and for WAIT for how long. */
+type Begun = {
+  readonly state: 'GO' | 'TRY' | 'WAIT' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
+  readonly waitMs: number;
+};
 
 /** Works on one tier's queue. */
 export class TierWorker {
   readonly #board: Board;
-  readonly #queues: Queues;
   readonly #options: TierWorkerOptions;
   readonly #handler: Handler;
   readonly #running = new Map<string, Running>();
   readonly #worker: Worker;
+  readonly #pace: Pace;
   #idle = Promise.withResolvers<void>();
   /** No more jobs are begun. */
   #draining = false;
@@ -67,13 +81,9 @@ export class TierWorker {
   readonly #stop = new AbortController();
   #pickedUpAtMs = Date.now();
   #secondsPerDocument: number | null = null;
-  #rest: Rest | null = null;
-  /** When the last rest was over, on the clock that never goes back. */
-  #restedAtMs = 0;
 
-  constructor(board: Board, queues: Queues, options: TierWorkerOptions, handler: Handler) {
+  constructor(board: Board, options: TierWorkerOptions, handler: Handler) {
     this.#board = board;
-    this.#queues = queues;
     this.#options = options;
     this.#handler = handler;
     this.#worker = new Worker(options.queue, (job: Job, token?: string) => this.#process(job, token ?? ''), {
@@ -83,9 +93,9 @@ export class TierWorker {
       lockDuration: options.lockMs,
       stalledInterval: Math.max(1_000, Math.floor(options.lockMs / 2)),
       maxStalledCount: 1_000_000,
-      maximumRateLimitDelay: 5_000,
       autorun: false,
     });
+    this.#pace = new Pace(this.#worker, options.concurrency);
     this.#worker.on('failed', (job, error) =>
       options.life.log.warn(
         { err: error, queue: options.queue, job: job?.id },
@@ -115,9 +125,8 @@ export class TierWorker {
     return this.#secondsPerDocument;
   }
 
-  /** Why this worker takes nothing now, though its tier's gate is open; null: it does. */
-  get resting(): string | null {
-    return this.#rest?.reason ?? null;
+  get pace(): Pick<Pace, 'slots' | 'isResting' | 'ownServer'> {
+    return this.#pace;
   }
 
   /** Gives up the calls for a batch that takes no results any more. */
@@ -128,7 +137,7 @@ export class TierWorker {
   /** Takes no more jobs, lets those in hand finish for `drainMs`, then puts the rest back. */
   async stop(drainMs: number): Promise<void> {
     this.#draining = true;
-    clearTimeout(this.#rest?.over);
+    this.#pace.end();
     await this.#worker.pause(true);
     const limit = new AbortController();
     if (this.#running.size > 0) await Promise.race([this.#idle.promise, pause(drainMs, limit.signal)]);
@@ -145,16 +154,24 @@ export class TierWorker {
     if (data.v > JOB_VERSION) await this.#later(job, token, 5_000);
     // Of an older Spillway: the sweep feeds the document again, in today's shape.
     if (data.v < JOB_VERSION) return;
-    const state = await this.#state(data, job.priority);
+    const { state, waitMs } = await this.#begin(data, job.priority);
     if (state === 'RECOVERING') await this.#later(job, token, 500);
     // The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them.
     if (state === 'CLOSED' && data.draft !== null) await this.#later(job, token, 10_000);
-    if (state !== 'GO') return;
-    // Taken up while the process was told to stop, or while its model server is down: somebody else's.
-    if (this.#draining || this.#rest !== null) await this.#putBack(job, token);
-    const running: Running = { batch: data.batch, abort: new AbortController() };
+    if (state === 'WAIT') await this.#pace.rest(waitMs === 0 ? LOOK_SOON_MS : Math.min(waitMs, LOOK_AGAIN_MS));
+    else if (state !== 'GO' && state !== 'TRY') return;
+    // Taken up while the process was told to stop, or while it rests: somebody else's.
+    if (this.#draining || this.#pace.isResting) {
+      if (state === 'TRY') await leaveTry(this.#board, this.#options.queue);
+      await this.#putBack(job, token);
+    }
+    const running: Running = {
+      batch: data.batch,
+      abort: new AbortController(),
+      isTry: state === 'TRY',
+      startedAtMs: performance.now(),
+    };
     this.#running.set(id, running);
-    const startedAtMs = performance.now();
     try {
       const verdict = await this.#handler(data, {
         signal: running.abort.signal,
@@ -162,17 +179,19 @@ export class TierWorker {
         stalls: job.stalledCounter,
         save: (changed) => save(job, changed),
       });
-      const ms = Math.round(performance.now() - startedAtMs);
+      const ms = Math.round(performance.now() - running.startedAtMs);
       this.#options.life.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
       if (verdict.kind === 'done') this.#measure(ms / 1_000);
-      await this.#obey(verdict, job, token, startedAtMs);
+      if (verdict.kind === 'gate') await this.#close(verdict, running.startedAtMs);
+      else if (running.isTry) await this.#tried(verdict, running);
+      await this.#obey(verdict, job, token);
     } finally {
       this.#running.delete(id);
       if (this.#draining && this.#running.size === 0) this.#idle.resolve();
     }
   }
 
-  #state(data: DocumentJob, priority: number): Promise<unknown> {
+  async #begin(data: DocumentJob, priority: number): Promise<Begun> {
     const { keys, client } = this.#board;
     const names = [
       keys.epoch,
@@ -180,8 +199,11 @@ export class TierWorker {
       keys.sealed(data.batch),
       keys.page(data.batch, data.page),
       keys.turns(this.#options.queue),
+      keys.gate(this.#options.queue),
     ];
-    return startScript.run(client, names, [data.page, data.place, priority]);
+    const args = [data.page, data.place, priority, TRY_MS, isHandOverOnly(data) ? '0' : '1'];
+    const [state, waitMs] = (await startScript.run(client, names, args)) as [Begun['state'], number];
+    return { state, waitMs };
   }
 
   #measure(seconds: number): void {
@@ -189,34 +211,40 @@ export class TierWorker {
     this.#secondsPerDocument = known + NEWEST_WEIGHT * (seconds - known);
   }
 
-  async #obey(verdict: Verdict, job: Job, token: string, startedAtMs: number): Promise<void> {
-    if (verdict.kind === 'again') {
-      if (verdict.job !== undefined) await job.updateData(verdict.job);
-      await this.#later(job, token, verdict.afterMs);
-    } else if (verdict.kind === 'put_back') {
-      await this.#putBack(job, token);
-    } else if (verdict.kind === 'gate') {
-      this.#options.life.telemetry.meters.count('cascade.gate.closings', 1, { queue: this.#options.queue });
-      if (this.#options.sidecar) {
-        // A call that began before the last rest was over tells of the server as it was.
-        if (this.#rest === null && startedAtMs >= this.#restedAtMs) await this.#restFor(verdict.waitMs, verdict.reason);
-        await this.#putBack(job, token);
-      }
-      await closeGate(this.#board, this.#queues, this.#options.queue, verdict.waitMs, verdict.reason);
-      throw Worker.RateLimitError();
-    }
+  async #obey(verdict: Verdict, job: Job, token: string): Promise<void> {
+    if (verdict.kind === 'done') return this.#pace.answered();
+    if (verdict.kind !== 'again') return await this.#putBack(job, token);
+    if (verdict.job !== undefined) await job.updateData(verdict.job);
+    await this.#later(job, token, verdict.afterMs);
   }
 
-  /** Takes no jobs for a while; the tier's other workers have model servers of their own and go on. */
-  async #restFor(waitMs: number, reason: string): Promise<void> {
-    const over = setTimeout(() => {
-      this.#rest = null;
-      this.#restedAtMs = performance.now();
-      // Where its loop ended meanwhile it begins another, whose breaking ends the process like that of the first.
-      if (!this.#draining) void this.#worker.resume();
-    }, waitMs);
-    this.#rest = { reason, over };
-    await this.#worker.pause(true);
+  /** The model server is down or asks to wait: this worker rests, and all others where the server is theirs too. */
+  async #close(call: GateCall, startedAtMs: number): Promise<void> {
+    const { queue, sidecar, life } = this.#options;
+    if (call.overloaded) this.#pace.overloaded(startedAtMs);
+    if (sidecar) return await this.#pace.restForServer(call, startedAtMs);
+    const { waitMs, isNew } = await closeGate(this.#board, queue, call, performance.now() - startedAtMs);
+    if (isNew) {
+      life.telemetry.meters.count('cascade.gate.closings', 1, { queue });
+      life.log.warn({ queue, reason: call.reason, waitMs, slots: this.#pace.slots }, 'the gate is closed');
+    }
+    if (waitMs > 0) await this.#pace.rest(Math.min(waitMs, LOOK_AGAIN_MS));
+  }
+
+  /** A call that was let through a closed gate has ended: the server is there, or the call was given up. */
+  async #tried(verdict: Verdict, { abort }: Running): Promise<void> {
+    const { queue, life } = this.#options;
+    const isGivenUp = verdict.kind === 'put_back' || abort.signal.aborted;
+    try {
+      if (isGivenUp) await leaveTry(this.#board, queue);
+      else {
+        if (await openGate(this.#board, queue)) life.log.info({ queue }, 'the gate is open');
+        this.#pace.wake();
+      }
+    } catch (error) {
+      // Another one tries soon.
+      life.log.debug({ err: error, queue }, 'the gate was not opened');
+    }
   }
 
   async #putBack(job: Job, token: string): Promise<never> {

@@ -1,5 +1,6 @@
 export { Calibrations } from './calibrations.ts';
 export * from './configuration.ts';
+export * from './deadline.ts';
 export * from './env.ts';
 export * from './health.ts';
 export * from './heap.ts';

@@ -1,10 +1,6 @@
 import { KEYS } from '@spillway/core';
-import type { Health } from '@spillway/runtime';
+import { PROBE_LIMIT_MS, within, type Health } from '@spillway/runtime';
 import type { Api } from './api.ts';
-import { within } from './deadline.ts';
-
-/** A probe is asked every few seconds; an answer that takes longer is none. */
-const PROBE_LIMIT_MS = 2_000;
 
 export const live = (): Health => ({ ok: true, detail: 'live' });
 

@@ -1,5 +1,5 @@
-import { LIMITS, tierQueue } from '@spillway/core';
-import { memoryUse, pagesInHand, type MemoryUse } from '@spillway/redis';
+import { hasFeedingMemory, LIMITS, tierQueue } from '@spillway/core';
+import { memoryUse, pagesInHand } from '@spillway/redis';
 import { apart, pageCost, type BatchPlan, type Desk } from './desk.ts';
 
 type TierUse = {
@@ -27,7 +27,7 @@ export class Room {
   static async measure(desk: Desk): Promise<Room> {
     const held = await pagesInHand(desk.board);
     const heldBytes = held.reduce((sum, { bytes }) => sum + bytes, 0);
-    const room = new Room(!hasMemory(await memoryUse(desk.board), heldBytes));
+    const room = new Room(!hasFeedingMemory(await memoryUse(desk.board), heldBytes));
     for (const { batch, page, bytes } of held) {
       const plan = await apart(desk, batch, 'plan', () => desk.records.plan(batch));
       if (plan !== null) room.#tenants.add(plan.manifest.tenant);
@@ -90,12 +90,6 @@ export class Room {
     }
     return use;
   }
-}
-
-/** Beside what is used, as much again as is in hand must fit: the results, and the drafts of what escalates. */
-function hasMemory({ usedBytes, maxBytes }: MemoryUse, heldBytes: number): boolean {
-  if (maxBytes === 0) return true;
-  return usedBytes < LIMITS.feedMemoryShare * maxBytes && usedBytes + heldBytes < LIMITS.filledMemoryShare * maxBytes;
 }
 
 /** The draft queue of each cascade of a plan. */

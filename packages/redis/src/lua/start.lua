@@ -1,15 +1,25 @@
--- A worker took a document: whether it still is to be done. Moves the queue's present on.
--- KEYS: epoch, batch, sealed, page, turns   ARGV: page, place, priority
--- Returns: GO | ALREADY | CLOSED | GONE (no such batch, or its page is not begun) | RECOVERING
+-- A worker took a document: whether it still is to be done, and whether its model may be asked. Moves the queue's present
+-- on. Through a closed gate whose time is over one call goes at a time, to try the server.
+-- KEYS: epoch, batch, sealed, page, turns, gate   ARGV: page, place, priority, ms a try may take before another one, '1' to
+-- ask the model
+-- Returns: {GO | TRY | WAIT | ALREADY | CLOSED | GONE (no such batch, or its page is not begun) | RECOVERING, ms to wait; 0:
+-- until the one that tries was answered}
 press_on(KEYS[5])
 if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[5], '#now') or 0) then
   redis.call('HSET', KEYS[5], '#now', ARGV[3])
 end
-if recovering(KEYS[1]) then return 'RECOVERING' end
+if recovering(KEYS[1]) then return { 'RECOVERING', 0 } end
 local phase = redis.call('HGET', KEYS[2], 'phase')
-if not phase then return 'GONE' end
-if phase ~= 'open' then return 'CLOSED' end
-if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'ALREADY' end
-if redis.call('HEXISTS', KEYS[4], '#size') == 0 then return 'GONE' end
-if redis.call('HEXISTS', KEYS[4], ARGV[2]) == 1 then return 'ALREADY' end
-return 'GO'
+if not phase then return { 'GONE', 0 } end
+if phase ~= 'open' then return { 'CLOSED', 0 } end
+if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return { 'ALREADY', 0 } end
+if redis.call('HEXISTS', KEYS[4], '#size') == 0 then return { 'GONE', 0 } end
+if redis.call('HEXISTS', KEYS[4], ARGV[2]) == 1 then return { 'ALREADY', 0 } end
+local gate = redis.call('HMGET', KEYS[6], 'reason', 'until', 'trying')
+if not gate[1] or ARGV[5] ~= '1' then return { 'GO', 0 } end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now < tonumber(gate[2]) then return { 'WAIT', gate[2] - now } end
+if now < tonumber(gate[3] or 0) then return { 'WAIT', 0 } end
+redis.call('HSET', KEYS[6], 'trying', now + ARGV[4])
+return { 'TRY', 0 }

@@ -1,7 +1,7 @@
 import { isRecovering, readBatch, type BatchState, type Board } from '@spillway/redis';
+import { within } from '@spillway/runtime';
 import type { Api } from '../api.ts';
-import { within } from '../deadline.ts';
-import { unavailable } from '../errors.ts';
+import { ApiError, unavailable } from '../errors.ts';
 
 /** A poll rather shows what storage knows than waits longer for Redis. */
 const READ_LIMIT_MS = 2_000;
@@ -23,11 +23,12 @@ export async function readLive(api: Api, id: string): Promise<Live> {
   }
 }
 
-/** Asks Redis for something that cannot be done without it. */
+/** Asks Redis for something that cannot be done without it. What is an answer to the client already stays it. */
 export async function askRedis<Answer>(api: Api, ask: (board: Board) => Promise<Answer>): Promise<Answer> {
   try {
     return await ask(api.board);
   } catch (error) {
+    if (error instanceof ApiError) throw error;
     api.log.warn({ err: error }, 'Redis does not answer');
     throw unavailable('The work in hand cannot be reached. Try again in a moment.');
   }

@@ -12,10 +12,10 @@ import {
   type Manifest,
 } from '@spillway/core';
 import { admit, isRecovering, memoryShare } from '@spillway/redis';
+import { within } from '@spillway/runtime';
 import { createRecord } from '@spillway/storage';
 import type { Api } from '../api.ts';
 import type { Caller } from '../auth.ts';
-import { within } from '../deadline.ts';
 import { badRequest, conflict, unavailable } from '../errors.ts';
 import { refuseOverWork } from '../quota.ts';
 import { askRedis, recovering } from './live.ts';

@@ -103,6 +103,9 @@ export class DirectAnswers {
   }
 }
 
+/** When to come again, where the model server did not say. */
+const UNTOLD_WAIT_MS = 1_000;
+
 type Said = { readonly kind: string };
 type Unanswered = Extract<Asked, { kind: 'gate' | 'stopped' | 'again' }>;
 
@@ -116,7 +119,7 @@ async function askUntil<Answered extends Said>(
     const asked = await ask(job);
     if (isUnanswered(asked)) {
       if (asked.kind === 'gate') {
-        throw unavailable('A model server of this cascade cannot answer now.', asked.waitMs / 1000);
+        throw unavailable('A model server of this cascade cannot answer now.', (asked.toldMs ?? UNTOLD_WAIT_MS) / 1000);
       }
       if (asked.kind === 'stopped') {
         throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });

@@ -46,7 +46,12 @@ test('a closed gate asks for no more, and keeps one that can open it', () => {
 test('where all wait for model servers of their own another one is asked for, with a server of its own', () => {
   assert.equal(required({ waiting: 1, replicas: 1, resting: 'down' }), 2);
   assert.equal(required({ waiting: 100_000, replicas: 2, resting: 'down' }), 3, 'one at a time');
-  assert.equal(required({ waiting: 100_000, replicas: 20, resting: 'down' }), 20, 'never more than the most');
+  assert.equal(required({ waiting: 100_000, replicas: 3, resting: 'down' }), 3, 'three nodes are not all unsound');
+  assert.equal(
+    required({ waiting: 100_000, replicas: 2, resting: 'down' }, { most: 2 }),
+    2,
+    'never more than the most',
+  );
   assert.equal(required({ replicas: 1, resting: 'down' }), 0, 'nothing waits for it');
   assert.equal(scalingOf({ ...idle, waiting: 1, resting: 'down' }, target).gate, 'down');
 });

@@ -4,7 +4,7 @@ export type TierLoad = {
   readonly waiting: number;
   readonly delayed: number;
   readonly active: number;
-  /** A drafter's documents that are not fed yet. */
+  /** A drafter's documents that are not fed yet, and can be. */
   readonly unfed: number;
   /** An expert's: documents still to be drafted, and the share of them that will come over. */
   readonly toDraft: number;
@@ -45,6 +45,9 @@ export type Scaling = {
   readonly reason: string;
 };
 
+/** Replicas that wait for model servers of their own and cannot all be on an unsound node: more would wait with them. */
+const RESTING_TOGETHER = 3;
+
 /** A tier grows only when it lacks more than this part of a replica, and shrinks only when this share of it would do. */
 const LACKING = 0.1;
 const ENOUGH = 0.8;
@@ -52,9 +55,9 @@ const ENOUGH = 0.8;
 /**
  * How many replicas a tier needs: enough to work off its backlog in the wished time. An expert's backlog has in it what
  * its drafters will send over until a replica that starts now has done its first work, so that slow starters begin in
- * time. While the gate is closed nothing more is asked for, but one stays that can open it. Where all replicas wait for
- * model servers of their own, one more is asked for: it brings another server, perhaps on a sound node. Small changes of
- * the backlog change nothing: between growing and shrinking lies a fifth of a replica and more.
+ * time. While the gate is closed nothing more is asked for, but one stays that can open it. Where the few replicas that
+ * there are wait for model servers of their own, one more is asked for: it brings another server, perhaps on a sound
+ * node. Small changes of the backlog change nothing: between growing and shrinking lies a fifth of a replica and more.
  */
 export function scalingOf(load: TierLoad, target: ScalingTarget): Scaling {
   const { active, gate, resting, replicas } = load;
@@ -66,7 +69,9 @@ export function scalingOf(load: TierLoad, target: ScalingTarget): Scaling {
   const bounded = (count: number): number => Math.max(1, Math.min(target.most, count));
   if (gate !== null) return { ...shared, required: bounded(replicas), reason: `held: ${gate}` };
   if (resting !== null) {
-    return { ...shared, required: bounded(replicas + 1), reason: `one more, as all ${replicas} wait: ${resting}` };
+    const another = replicas < RESTING_TOGETHER;
+    const reason = `${another ? 'one more' : 'held'}, as all ${replicas} wait: ${resting}`;
+    return { ...shared, required: bounded(another ? replicas + 1 : replicas), reason };
   }
   const wanted = backlog / (ratePerReplica * target.drainSeconds);
   const up = Math.ceil(wanted - LACKING);

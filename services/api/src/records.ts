@@ -25,6 +25,7 @@ export class Records {
   readonly #manifests = new Lru<Manifest>(CACHE_BYTES, (manifest) => OBJECT_BYTES + textBytes(manifest.metadata));
   readonly #finals = new Lru<FinalRecord>(CACHE_BYTES, (final) => OBJECT_BYTES + 64 * final.pages.length);
   readonly #files = new Lru<FileRecord>(CACHE_BYTES, () => OBJECT_BYTES);
+  readonly #cascades = new Lru<readonly string[]>(CACHE_BYTES, (names) => OBJECT_BYTES + 2 * names.join().length);
   readonly #deleted = new Lru<true>(CACHE_BYTES, () => 128);
 
   constructor(storage: Storage) {
@@ -42,6 +43,12 @@ export class Records {
 
   validated(batch: string): Promise<Validated | null> {
     return readRecord(this.#storage, KEYS.validated(batch), RECORDS.validated);
+  }
+
+  /** The names of the cascades that a validated batch's documents name. */
+  async cascadesOf(batch: string): Promise<readonly string[]> {
+    const names = await kept(this.#cascades, batch, async () => (await this.validated(batch))?.cascades ?? null);
+    return names ?? [];
   }
 
   ending(batch: string): Promise<EndingRecord | null> {

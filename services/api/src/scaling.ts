@@ -1,79 +1,72 @@
-import { scalingOf, tierQueue, type CascadeRules, type ModelSpec, type Role, type Scaling } from '@spillway/core';
-import {
-  isRecovering,
-  liveBatches,
-  type Queues,
-  readBatch,
-  readGate,
-  readTier,
-  type BatchState,
-  type TierState,
-} from '@spillway/redis';
+import { hasFeedingMemory, isNearlyFull, scalingOf, tierQueue, type Role, type Scaling } from '@spillway/core';
+import { isRecovering, memoryUse, pagesInHand, type Queues, readGate, readTier, type TierState } from '@spillway/redis';
+import { within } from '@spillway/runtime';
 import type { Api } from './api.ts';
 import { askRedis, recovering } from './batches/live.ts';
+import { OpenBatches, type OpenBatch } from './batches/open.ts';
 import { ApiError, shown } from './errors.ts';
+
+/** KEDA waits 3 s for an answer. */
+const LIMIT_MS = 2_000;
 
 /** Until a tier has been measured, a document is taken to need so long. */
 const SECONDS_UNMEASURED = 1;
 
-/** Until enough documents have settled, this share of them is taken to escalate, as so many documents would say. */
+/** Until enough documents have been judged, this share of them is taken to escalate, as so many documents would say. */
 const SHARE_UNMEASURED = 0.3;
 const SHARE_WEIGHT = 20;
-
-/** An open batch with the cascades that its documents name. */
-type OpenBatch = { readonly state: BatchState; readonly rules: readonly CascadeRules[] };
 
 /** Tells how many replicas a tier needs; for an autoscaler, which asks every few seconds. */
 export class ScalingSignal {
   readonly #api: Api;
   readonly #queues: Queues;
+  readonly #open: OpenBatches;
 
   constructor(api: Api, queues: Queues) {
     this.#api = api;
     this.#queues = queues;
+    this.#open = new OpenBatches(api);
   }
 
   async of(role: Role, model: string): Promise<Scaling> {
-    const spec = this.#api.configuration.models[model];
-    if (spec === undefined || !this.#modelsOf(role).includes(model)) {
-      const known = this.#modelsOf(role).join(', ');
-      throw new ApiError(
-        404,
-        `No cascade has '${shown(model)}' as its ${role === 'draft' ? 'drafter' : 'expert'}; there are ${known}.`,
-        {
-          code: 'no_such_tier',
-        },
-      );
-    }
-    return await askRedis(this.#api, async (board) => {
-      if (await isRecovering(board)) throw recovering();
-      const queue = tierQueue(role, model);
-      const [depth, tier, gate, open] = await Promise.all([
-        this.#queues.depth(queue),
-        readTier(board, queue),
-        readGate(board, queue),
-        this.#open(),
-      ]);
-      const own = open.filter(({ rules }) =>
-        rules.some((rule) => (role === 'draft' ? rule.drafter : rule.expert) === model),
-      );
-      const unfed = own.reduce((sum, { state }) => sum + state.total - state.fed, 0);
-      const coming = role === 'draft' ? NOTHING_COMES : await this.#coming(model, own, unfed);
-      const { scaling } = spec;
-      return scalingOf(
-        {
-          ...depth,
-          ...coming,
-          unfed: role === 'draft' ? unfed : 0,
-          secondsPerDocument: tier.secondsPerDocument ?? SECONDS_UNMEASURED,
-          concurrency: tier.concurrency ?? spec.concurrency,
-          replicas: tier.replicas,
-          gate: gate?.reason ?? null,
-          resting: tier.resting,
-        },
-        { drainSeconds: scaling.drain_s, coldStartSeconds: scaling.cold_start_s, most: scaling.max_replicas },
-      );
-    });
+    if (!this.#modelsOf(role).includes(model)) throw this.#noSuchTier(role, model);
+    return await askRedis(this.#api, () => within(LIMIT_MS, this.#ask(role, model)));
+  }
+
+  /**
+   * A document goes on while this reads: batch, drafter's queue, expert's queue. So they are read in that order, and none
+   * is missed; a page that is being fed may be counted twice.
+   */
+  async #ask(role: Role, model: string): Promise<Scaling> {
+    const { board, configuration } = this.#api;
+    if (await isRecovering(board)) throw recovering();
+    const spec = configuration.models[model];
+    if (spec === undefined) throw this.#noSuchTier(role, model);
+    const queue = tierQueue(role, model);
+    const own = (await this.#open.read()).filter(({ rules }) =>
+      rules.some((rule) => (role === 'draft' ? rule.drafter : rule.expert) === model),
+    );
+    const drafters = role === 'draft' ? [] : await this.#drafters(model, own);
+    const [depth, tier, gate, unfed] = await Promise.all([
+      this.#queues.depth(queue),
+      readTier(board, queue),
+      readGate(board, queue),
+      role === 'draft' ? this.#feedable(own) : 0,
+    ]);
+    const { drain_s: drainSeconds, cold_start_s: coldStartSeconds, max_replicas: most } = spec.scaling;
+    return scalingOf(
+      {
+        ...depth,
+        ...(role === 'draft' ? NOTHING_COMES : comingOf(own, drafters, depth)),
+        unfed,
+        secondsPerDocument: tier.secondsPerDocument ?? SECONDS_UNMEASURED,
+        concurrency: tier.concurrency ?? spec.concurrency,
+        replicas: tier.replicas,
+        gate,
+        resting: tier.resting,
+      },
+      { drainSeconds, coldStartSeconds, most },
+    );
   }
 
   #modelsOf(role: Role): string[] {
@@ -81,48 +74,76 @@ export class ScalingSignal {
     return [...new Set(cascades.map((cascade) => (role === 'draft' ? cascade.drafter : cascade.expert)))];
   }
 
-  async #open(): Promise<OpenBatch[]> {
-    const { board, records } = this.#api;
-    const batches = (await liveBatches(board)).map(async (id): Promise<OpenBatch[]> => {
-      const state = await readBatch(board, id);
-      const manifest = state?.phase === 'open' ? await records.manifest(id) : null;
-      if (state === null || manifest === null) return [];
-      const names = state.model === null ? ((await records.validated(id))?.cascades ?? []) : [state.model];
-      const rules = names.flatMap((name) => manifest.cascades[name] ?? []);
-      return [{ state, rules }];
-    });
-    return (await Promise.all(batches)).flat();
+  #noSuchTier(role: Role, model: string): ApiError {
+    const known = this.#modelsOf(role).join(', ');
+    const name = role === 'draft' ? 'drafter' : 'expert';
+    const message = `No cascade has '${shown(model)}' as its ${name}; there are ${known}.`;
+    return new ApiError(404, message, { code: 'no_such_tier' });
   }
 
-  /** What the drafters before an expert still have to do, how fast, and what share of it will come over. */
-  async #coming(expert: string, own: readonly OpenBatch[], unfed: number) {
-    const drafters = new Set(
+  /** Documents that are not fed yet, of batches that can be: more drafters do not help where experts are far behind. */
+  async #feedable(own: readonly OpenBatch[]): Promise<number> {
+    const { board } = this.#api;
+    const [pages, memory, open] = await Promise.all([pagesInHand(board), memoryUse(board), this.#open.read()]);
+    if (
+      !hasFeedingMemory(
+        memory,
+        pages.reduce((sum, { bytes }) => sum + bytes, 0),
+      )
+    )
+      return 0;
+    const experts = new Map(open.map(({ id, rules }) => [id, new Set(rules.map(({ expert }) => expert))]));
+    const inHand = new Map<string, number>();
+    for (const { batch, bytes } of pages) {
+      for (const expert of experts.get(batch) ?? []) inHand.set(expert, (inHand.get(expert) ?? 0) + bytes);
+    }
+    return unfedOf(own.filter(({ rules }) => !rules.some(({ expert }) => isNearlyFull(inHand.get(expert) ?? 0))));
+  }
+
+  /** The drafters before an expert: what is in their queues, and how fast they are. */
+  async #drafters(expert: string, own: readonly OpenBatch[]): Promise<Drafter[]> {
+    const { board, configuration } = this.#api;
+    const names = new Set(
       own.flatMap(({ rules }) => rules.filter((rule) => rule.expert === expert).map((rule) => rule.drafter)),
     );
-    const tiers = await Promise.all(
-      [...drafters].map(async (drafter) => {
+    return await Promise.all(
+      [...names].map(async (drafter) => {
         const queue = tierQueue('draft', drafter);
-        const [depth, tier] = await Promise.all([this.#queues.depth(queue), readTier(this.#api.board, queue)]);
-        return {
-          queued: depth.waiting + depth.delayed + depth.active,
-          rate: rateOf(tier, this.#api.configuration.models[drafter]),
-        };
+        const [depth, tier] = await Promise.all([this.#queues.depth(queue), readTier(board, queue)]);
+        const rate = rateOf(tier, configuration.models[drafter]?.concurrency ?? 1);
+        return { queued: documentsOf(depth), rate };
       }),
     );
-    const settled = own.reduce((sum, { state: { counts } }) => sum + counts.accepted + counts.escalated, 0);
-    const escalated = own.reduce((sum, { state: { counts } }) => sum + counts.escalated, 0);
-    const rate = tiers.reduce((sum, one) => sum + one.rate, 0);
-    return {
-      toDraft: unfed + tiers.reduce((sum, one) => sum + one.queued, 0),
-      escalatedShare: (escalated + SHARE_UNMEASURED * SHARE_WEIGHT) / (settled + SHARE_WEIGHT),
-      draftRate: rate > 0 ? rate : null,
-    };
   }
 }
 
+type Depth = { readonly waiting: number; readonly delayed: number; readonly active: number };
+type Drafter = { readonly queued: number; readonly rate: number };
+
 const NOTHING_COMES = { toDraft: 0, escalatedShare: 0, draftRate: null };
 
+const documentsOf = ({ waiting, delayed, active }: Depth): number => waiting + delayed + active;
+
+const unfedOf = (batches: readonly OpenBatch[]): number =>
+  batches.reduce((sum, { state }) => sum + state.total - state.fed, 0);
+
+/**
+ * What an expert's drafters still have to do, how fast, and what share of it will come over. Escalated documents are
+ * those that the expert is done with and those in its queue: while it is not there yet only the latter grow.
+ */
+function comingOf(own: readonly OpenBatch[], drafters: readonly Drafter[], depth: Depth) {
+  const waiting = documentsOf(depth);
+  const accepted = own.reduce((sum, { state }) => sum + state.counts.accepted, 0);
+  const escalated = own.reduce((sum, { state }) => sum + state.counts.escalated, 0) + waiting;
+  const rate = drafters.reduce((sum, one) => sum + one.rate, 0);
+  return {
+    toDraft: unfedOf(own) + drafters.reduce((sum, { queued }) => sum + queued, 0),
+    escalatedShare: (escalated + SHARE_UNMEASURED * SHARE_WEIGHT) / (accepted + escalated + SHARE_WEIGHT),
+    draftRate: rate > 0 ? rate : null,
+  };
+}
+
 /** Documents per second of all workers of a tier; 0: none is there. */
-function rateOf({ replicas, concurrency, secondsPerDocument }: TierState, spec: ModelSpec | undefined): number {
-  return (replicas * (concurrency ?? spec?.concurrency ?? 1)) / (secondsPerDocument ?? SECONDS_UNMEASURED);
+function rateOf({ replicas, concurrency, secondsPerDocument }: TierState, configured: number): number {
+  return (replicas * (concurrency ?? configured)) / (secondsPerDocument ?? SECONDS_UNMEASURED);
 }

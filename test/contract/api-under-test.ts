@@ -74,6 +74,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     storageAddress: place.address,
     keyFile: keys === undefined ? null : keyFile,
     limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, ...limits },
+    drainMs: 25_000,
     configuration,
     calibrations: () => Calibrations.load(new EnvReader({}), configuration, log),
     models: Object.entries(configuration.models).map(([name, spec]) => ({ name, spec, apiKey: null })),

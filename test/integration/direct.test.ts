@@ -8,8 +8,8 @@ type Cascade = {
 };
 
 /** Only an API: answers at once need neither a dispatcher nor workers. */
-async function start(): Promise<System> {
-  const system = await System.create({ models: { small: { max_tries: 2 }, large: { max_tries: 2 } } });
+async function start(env: Readonly<Record<string, string>> = {}): Promise<System> {
+  const system = await System.create({ models: { small: { max_tries: 2 }, large: { max_tries: 2 } }, env });
   await system.run('api');
   return system;
 }
@@ -80,4 +80,25 @@ test('whoever goes away is not answered: the call to the model ends too', async 
   leaving.abort();
   await assert.rejects(call, OpenAI.APIUserAbortError);
   await until(async () => system.drafterModel.inFlight === 0);
+});
+
+test('an API that is told to stop finishes the answers in work, for as long as it may', async () => {
+  await using patient = await start({ SPILLWAY_DRAIN_MS: '30000' });
+  const answer = ask(patient, '[[hang]]');
+  await patient.drafterModel.waitForRequests(1);
+  const stopped = patient.services[0]?.stop();
+  await patient.services[0]?.waitFor(({ msg }) => msg === 'stopping');
+  const releasedAtMs = performance.now();
+  patient.drafterModel.release();
+  assert.equal((await answer).cascade?.tier, 'draft');
+  assert.equal(await stopped, 0);
+  assert.ok(performance.now() - releasedAtMs < 10_000, 'and ends then');
+
+  await using hasty = await start({ SPILLWAY_DRAIN_MS: '100' });
+  const cut = assert.rejects(ask(hasty, '[[hang]]'), OpenAI.APIConnectionError);
+  await hasty.drafterModel.waitForRequests(1);
+  const startedAtMs = performance.now();
+  assert.equal(await hasty.services[0]?.stop(), 0);
+  await cut;
+  assert.ok(performance.now() - startedAtMs < 10_000);
 });

@@ -52,10 +52,15 @@ export function readWorkerConfig(env: Env, role: 'drafter' | 'expert'): WorkerCo
     host: reader.text('HOST') ?? '127.0.0.1',
     healthPort: healthPort === -1 ? null : healthPort,
     lockMs: reader.integer('SPILLWAY_LOCK_MS', { fallback: 30_000, min: 500, max: 3_600_000 }),
-    drainMs: reader.integer('SPILLWAY_DRAIN_MS', { fallback: 25_000, min: 0, max: 3_600_000 }),
+    drainMs: drainMs(reader),
   };
   reader.check();
   return config;
+}
+
+/** How long what is in hand may still take when the process is told to stop. */
+export function drainMs(reader: EnvReader): number {
+  return reader.integer('SPILLWAY_DRAIN_MS', { fallback: 25_000, min: 0, max: 3_600_000 });
 }
 
 function servedModels(reader: EnvReader, configuration: Configuration, role: 'drafter' | 'expert'): ServedModel[] {

@@ -1,6 +1,14 @@
 import { statSync } from 'node:fs';
 import { LIMITS, type Configuration } from '@spillway/core';
-import { Calibrations, EnvReader, loadConfiguration, storageAddress, type Env, type Log } from '@spillway/runtime';
+import {
+  Calibrations,
+  drainMs,
+  EnvReader,
+  loadConfiguration,
+  storageAddress,
+  type Env,
+  type Log,
+} from '@spillway/runtime';
 import type { Api } from './api.ts';
 import type { CallableModel } from './direct/tiers.ts';
 
@@ -18,6 +26,8 @@ export type ApiConfig = {
   /** Null: no keys, everything belongs to one tenant. */
   readonly keyFile: string | null;
   readonly limits: Api['limits'];
+  /** How long requests in work may still take when the process is told to stop. */
+  readonly drainMs: number;
   readonly configuration: Configuration;
   /** Reads the calibrations that the configuration names; throws one SetupError with all that is wrong with them. */
   readonly calibrations: (log: Log) => Calibrations;
@@ -52,6 +62,7 @@ export function readConfig(env: Env): ApiConfig {
       uploadBytes: reader.integer('SPILLWAY_MAX_UPLOAD_BYTES', { fallback: LIMITS.uploadBytes, min: 1, max: 2 ** 40 }),
       uploadIdleMs: LIMITS.uploadIdleMs,
     },
+    drainMs: drainMs(reader),
     models: configuration === null ? [] : callableModels(reader, configuration),
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
     configuration: configuration ?? { models: {}, cascades: {}, webhooks: {} },

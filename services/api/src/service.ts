@@ -14,8 +14,8 @@ import { ScalingSignal } from './scaling.ts';
 import { buildServer } from './server.ts';
 import { Tenants } from './tenants.ts';
 
-/** Requests in work are finished when the process is told to stop; what takes longer is cut off. */
-const DRAIN_MS = 20_000;
+/** How often a server that closes looks for connections that are in use no more. */
+const SWEEP_MS = 200;
 
 /** Starts the API: all that it needs is opened and proved before it listens. */
 export async function startApi(config: ApiConfig, life: Life): Promise<void> {
@@ -41,7 +41,8 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const scaling = new ScalingSignal(api, queues);
   const app = await buildServer(api, keys, scaling);
   const healthPort = await openHealth(config, life, { api, scaling });
-  life.defer(() => drain(app));
+  life.allow(config.drainMs);
+  life.defer(() => drain(app, config.drainMs));
   const address = await listen(app, config);
   const port = Number(new URL(address).port);
   life.ready({ address, port, healthPort, tenants: keys === null ? 'one, without keys' : 'by key' });
@@ -80,8 +81,12 @@ async function listen(app: FastifyInstance, { host, port }: ApiConfig): Promise<
   }
 }
 
-async function drain(app: FastifyInstance): Promise<void> {
-  const limit = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+/** Requests in work are finished; what takes longer is cut off. */
+async function drain(app: FastifyInstance, limitMs: number): Promise<void> {
+  const limit = setTimeout(() => app.server.closeAllConnections(), limitMs);
+  // A connection that was in use when the server closed is kept alive after its answer.
+  const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
   await app.close();
   clearTimeout(limit);
+  clearInterval(sweep);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../support/compose.ts';
 import { cannotRender } from '../support/kustomize.ts';
+import { picks, type Selector } from '../support/network.ts';
 import { clusterOf, eachOverlay } from '../support/overlays.ts';
 import { containersOf, main, portsOf } from '../support/workloads.ts';
 
@@ -11,7 +12,7 @@ import { containersOf, main, portsOf } from '../support/workloads.ts';
 
 const names = ['api', 'dispatcher', 'drafter', 'expert'] as const;
 
-eachOverlay('services, budgets and policies pick pods that are there, ports that are open', (cluster) => {
+eachOverlay('services and budgets pick pods that are there, ports that are open', (cluster) => {
   for (const { kind, metadata, spec } of cluster.of('Service')) {
     const { selector, ports } = spec as { selector: Record<string, string>; ports: { targetPort: string }[] };
     const picked = cluster.picked(selector);
@@ -29,29 +30,26 @@ eachOverlay('services, budgets and policies pick pods that are there, ports that
   for (const { selector, labels, name } of cluster.workloads) {
     for (const [key, value] of Object.entries(selector)) assert.equal(labels[key], value, name);
   }
-  for (const { metadata, spec } of cluster.of('NetworkPolicy')) {
-    const { podSelector, ingress = [] } = spec as {
-      podSelector: { matchLabels?: Record<string, string>; matchExpressions?: { key: string; values: string[] }[] };
-      ingress?: {
-        from?: { podSelector?: { matchLabels: Record<string, string> } }[];
-        ports?: { port: number | string }[];
-      }[];
+});
+
+test('metrics are asked of every service, and of every vLLM server', { skip: cannotRender }, async () => {
+  const cluster = await clusterOf('gpu');
+  const asked = cluster.of('PodMonitor').flatMap(({ spec }) => {
+    const { selector, podMetricsEndpoints } = spec as {
+      selector: Selector;
+      podMetricsEndpoints: { port: string }[];
     };
-    const { matchLabels = {}, matchExpressions = [] } = podSelector;
-    for (const { key, values } of matchExpressions) {
-      for (const value of values)
-        assert.equal(cluster.picked({ [key]: value }).length, 1, `${metadata.name}: ${value}`);
-    }
-    const picked = cluster.picked(matchLabels);
-    // Whether there is a model server in the cluster is the overlay's choice.
-    assert.ok(picked.length > 0 || metadata.name === 'model-servers', metadata.name);
-    const open = new Set(picked.flatMap((workload) => [...portsOf(main(workload))]));
-    for (const { port } of ingress.flatMap(({ ports = [] }) => ports))
-      assert.ok(open.has(String(port)), `${metadata.name}: ${port}`);
-    for (const { podSelector: from } of ingress.flatMap((rule) => rule.from ?? [])) {
-      if (from !== undefined) assert.ok(cluster.picked(from.matchLabels).length > 0, metadata.name);
-    }
-  }
+    const ports = new Set(podMetricsEndpoints.map(({ port }) => port));
+    return cluster.workloads
+      .filter(({ labels }) => picks(selector, labels))
+      .flatMap((workload) => containersOf(workload).map((container) => ({ workload, container })))
+      .filter(({ container }) => [...portsOf(container)].some((port) => ports.has(port)))
+      .map(({ workload, container }) => `${workload.name}/${container.name}`);
+  });
+  assert.deepEqual(
+    asked.toSorted(),
+    [...names.map((name) => `${name}/${name}`), 'drafter-model/vllm', 'expert/vllm'].toSorted(),
+  );
 });
 
 eachOverlay('probes, volumes and references name what is there', async (cluster) => {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { readConfiguration, type Configuration } from '@spillway/core';
+import { LIMITS, readConfiguration, type Configuration } from '@spillway/core';
 import type { Env } from '@spillway/runtime';
 import { parse } from 'yaml';
 import { readConfig as readApi } from '../../services/api/src/config.ts';
@@ -86,12 +86,17 @@ eachOverlay('calls in hand are finished before a pod is killed', (cluster) => {
     assert.ok(drain >= longest, `${role}: a call of ${longest} s in ${drain} s`);
     assert.ok((workload.pod.terminationGracePeriodSeconds ?? 30) > drain + STOP_SECONDS, role);
   }
-  for (const name of ['api', 'dispatcher']) {
-    const { pod } = cluster.workload(name);
-    const needed = preStopSeconds(main(cluster.workload(name))) + STOP_SECONDS;
-    assert.ok((pod.terminationGracePeriodSeconds ?? 30) > needed, name);
-  }
+  const { pod } = cluster.workload('api');
+  const container = main(cluster.workload('api'));
+  const drain = Number(cluster.environment(container)['SPILLWAY_DRAIN_MS']);
+  assert.ok(drain >= LIMITS.directAnswerMs);
+  assert.ok((pod.terminationGracePeriodSeconds ?? 30) > preStopSeconds(container) + drain / 1_000 + STOP_SECONDS);
+  assert.ok((cluster.workload('dispatcher').pod.terminationGracePeriodSeconds ?? 30) > STOP_SECONDS);
 });
+
+/** How many calls at a time a vLLM server works on. */
+const callsOf = (args: readonly string[] = []): number =>
+  Number(args.find((arg) => arg.startsWith('--max-num-seqs='))?.split('=')[1] ?? 0);
 
 eachOverlay('every model is where the configuration says', (cluster) => {
   for (const [name, model] of Object.entries(configurationOf(cluster).models)) {
@@ -104,6 +109,7 @@ eachOverlay('every model is where the configuration says', (cluster) => {
         server?.args?.includes(`--port=${port}`) && server.args.includes(`--served-model-name=${model.model}`),
         name,
       );
+      assert.ok(callsOf(server?.args) >= model.concurrency, `${name}: calls would wait in the server`);
     } else if (hostname.includes('.')) assert.equal(protocol, 'https:', name);
     else {
       const spec = cluster.find('Service', hostname)?.['spec'] as {
@@ -117,7 +123,10 @@ eachOverlay('every model is where the configuration says', (cluster) => {
       const [server] = cluster.picked(spec.selector);
       assert.ok(server);
       const { args } = main(server);
-      if (args !== undefined) assert.ok(args.includes(`--served-model-name=${model.model}`), name);
+      if (args === undefined) continue;
+      assert.ok(args.includes(`--served-model-name=${model.model}`), name);
+      const most = model.scaling.max_replicas * model.concurrency;
+      assert.ok(callsOf(args) * (server.replicas ?? 1) >= most, `${name}: ${most} calls would wait in the server`);
     }
   }
 });

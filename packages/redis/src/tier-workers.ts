@@ -6,6 +6,7 @@ import {
   within,
   type Health,
   type Life,
+  type Reading,
   type ServedModel,
   type WorkerConfig,
 } from '@spillway/runtime';
@@ -97,8 +98,15 @@ class TierWorkers implements AsyncDisposable {
       ({ queue, concurrency, sidecar, handler }) =>
         new TierWorker(board, { queue, concurrency, sidecar, lockMs: options.lockMs, life }, handler),
     );
-    life.telemetry.meters.gauge('cascade.in_flight', () =>
-      this.#workers.map((worker, index) => [worker.active, { queue: duties[index]?.queue ?? '' }]),
+    const ofWorkers = (read: (worker: TierWorker) => number) => (): Reading =>
+      this.#workers.map((worker, index) => [read(worker), { queue: duties[index]?.queue ?? '' }]);
+    life.telemetry.meters.gauge(
+      'cascade.in_flight',
+      ofWorkers(({ active }) => active),
+    );
+    life.telemetry.meters.gauge(
+      'cascade.slots',
+      ofWorkers(({ pace }) => pace.slots),
     );
   }
 

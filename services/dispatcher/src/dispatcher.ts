@@ -36,6 +36,8 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const work = standOrLead(desk, token, config, life, state);
   life.defer(() => work);
   showGauges(life.telemetry.meters, desk, state);
+  // Shown from the start: what is first seen at 1 has not increased.
+  life.telemetry.meters.count('cascade.recoveries', 0);
   let healthPort: number | null = null;
   if (config.healthPort !== null) {
     const detail = () => (state.leading ? 'leading' : 'standing by');

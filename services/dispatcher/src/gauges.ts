@@ -49,6 +49,14 @@ export function showGauges(meters: Meters, desk: Desk, state: Leading): void {
     ofBatches(([oldest]) => [[oldest === undefined ? 0 : (Date.now() - oldest.createdAtMs) / 1000, {}]]),
   );
   meters.gauge(
+    'cascade.window.used',
+    ofBatches((batches) => {
+      const now = Date.now();
+      const shares = batches.map(({ createdAtMs, expiresAtMs }) => (now - createdAtMs) / (expiresAtMs - createdAtMs));
+      return [[Math.max(0, ...shares), {}]];
+    }),
+  );
+  meters.gauge(
     'cascade.in_hand',
     whileLeading(async () => [[(await pagesInHand(desk.board)).reduce((sum, { bytes }) => sum + bytes, 0), {}]]),
   );

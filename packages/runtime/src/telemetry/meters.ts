@@ -36,10 +36,12 @@ const GAUGES = {
   'cascade.in_hand': ['By', 'Bytes of begun pages that are not in storage yet.'],
   'cascade.unfed': ['{document}', 'Documents of validated batches that are not fed yet.'],
   'cascade.oldest_batch.age': ['s', 'How long ago the oldest batch in work was made.'],
+  'cascade.window.used': ['1', 'The largest share of its completion window that a batch in work has behind it.'],
   'cascade.redis.memory': ['By', 'What Redis uses.'],
   'cascade.redis.memory.limit': ['By', "Redis' maxmemory; 0 for none."],
   'cascade.leader': ['1', '1 while this dispatcher leads.'],
   'cascade.in_flight': ['{document}', 'Documents that a worker has in hand.'],
+  'cascade.slots': ['{call}', 'Calls at a time that a worker allows itself; fewer while its server takes no more.'],
   'process.memory.usage': ['By', 'Resident memory.'],
   'nodejs.eventloop.utilization': ['1', 'Share of time that the event loop is busy, since it was last asked.'],
 } as const;

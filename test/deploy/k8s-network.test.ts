@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readConfiguration } from '@spillway/core';
+import { cannotRender } from '../support/kustomize.ts';
+import { Network, type End } from '../support/network.ts';
+import { clusterOf } from '../support/overlays.ts';
+import type { Cluster } from '../support/workloads.ts';
+
+/** The network policies: whatever a service needs passes at both ends, and nothing else does. */
+
+const SERVICES = ['api', 'dispatcher', 'drafter', 'expert'] as const;
+const KEDA = { namespace: 'keda' };
+const PROMETHEUS = { namespace: 'monitoring' };
+const DNS = { namespace: 'kube-system' };
+const [REDIS, HEALTH, OTLP, HTTPS] = [6379, 9464, 4318, 443];
+
+type Way = readonly [told: string, from: End, to: End, port: number, protocol?: string];
+
+/** Every connection that an overlay with these policies makes. */
+function neededWays(cluster: Cluster): Way[] {
+  const read = readConfiguration(cluster.configuration());
+  assert.ok(read.kind === 'valid');
+  const ways: Way[] = [
+    ['KEDA asks the signal', KEDA, cluster.workload('api'), HEALTH],
+    ['clients ask the API', 'anywhere', cluster.workload('api'), 8080],
+    ['an Ingress asks the API', { namespace: 'ingress' }, cluster.workload('api'), 8080],
+  ];
+  for (const name of SERVICES) {
+    const service = cluster.workload(name);
+    ways.push(
+      [`${name} asks for names`, service, DNS, 53, 'UDP'],
+      [`${name} asks for long names`, service, DNS, 53, 'TCP'],
+      [`${name} asks Redis`, service, cluster.workload('redis'), REDIS],
+      [`${name} sends traces`, service, cluster.workload('jaeger'), OTLP],
+      [`Prometheus asks ${name}`, PROMETHEUS, service, HEALTH],
+      [`${name} asks a provider, a bucket or a webhook`, service, 'anywhere', HTTPS],
+    );
+  }
+  for (const { base_url: url, sidecar } of Object.values(read.configuration.models)) {
+    const { hostname, port } = new URL(url);
+    if (sidecar) {
+      ways.push(['Prometheus asks the sidecars', PROMETHEUS, cluster.workload('expert'), Number(port)]);
+    } else if (!hostname.includes('.')) {
+      const { selector } = cluster.find('Service', hostname)?.['spec'] as { selector: Record<string, string> };
+      const [server] = cluster.picked(selector);
+      assert.ok(server);
+      for (const name of ['api', 'drafter'] as const)
+        ways.push([`${name} asks ${hostname}`, cluster.workload(name), server, Number(port)]);
+      ways.push(
+        [`Prometheus asks ${hostname}`, PROMETHEUS, server, Number(port)],
+        [`${hostname} fetches its weights`, server, 'anywhere', HTTPS],
+      );
+    }
+  }
+  return ways;
+}
+
+for (const overlay of ['production', 'gpu'] as const) {
+  test(`${overlay}: what is needed passes the network policies, and no more`, { skip: cannotRender }, async () => {
+    const cluster = await clusterOf(overlay);
+    const network = new Network(cluster);
+    for (const [told, from, to, port, protocol] of neededWays(cluster))
+      assert.ok(network.passes(from, to, port, protocol), told);
+    const stranger = { namespace: 'somebody' };
+    const refused: Way[] = [
+      ['the signal and the metrics are for KEDA and Prometheus', stranger, cluster.workload('api'), HEALTH],
+      ['Redis is for the services', stranger, cluster.workload('redis'), REDIS],
+      ['Redis goes nowhere', cluster.workload('redis'), 'anywhere', HTTPS],
+      ['Jaeger is not for everybody', stranger, cluster.workload('jaeger'), 16686],
+      ['plain HTTP goes nowhere', cluster.workload('drafter'), 'anywhere', 80],
+      ['a sidecar is asked by its worker only', cluster.workload('drafter'), cluster.workload('expert'), 8000],
+    ];
+    for (const [told, from, to, port] of refused) assert.ok(!network.passes(from, to, port), told);
+  });
+}

@@ -269,3 +269,11 @@ test('a wrong use of the key command says what is right, and changes nothing', a
   }
   assert.equal((await runKeys('list')).out, '');
 });
+
+test('a dispatcher tells a wrong storage in one line too', async () => {
+  await using service = new Service('dispatcher', { SPILLWAY_STORAGE: 'ftp://x' });
+  await assert.rejects(
+    service.ready(),
+    /spillway dispatcher: Bad storage address "ftp:\/\/x": expected file:[^\n]*\n$/,
+  );
+});

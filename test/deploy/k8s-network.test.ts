@@ -41,9 +41,10 @@ function neededWays(cluster: Cluster): Way[] {
     if (sidecar) {
       ways.push(['Prometheus asks the sidecars', PROMETHEUS, cluster.workload('expert'), Number(port)]);
     } else if (!hostname.includes('.')) {
-      const { selector } = cluster.find('Service', hostname)?.['spec'] as { selector: Record<string, string> };
-      const [server] = cluster.picked(selector);
-      assert.ok(server);
+      const found = cluster.find('Service', hostname);
+      assert.ok(found, hostname);
+      const [server] = cluster.picked((found['spec'] as { selector: Record<string, string> }).selector);
+      assert.ok(server, hostname);
       for (const name of ['api', 'drafter'] as const)
         ways.push([`${name} asks ${hostname}`, cluster.workload(name), server, Number(port)]);
       ways.push(

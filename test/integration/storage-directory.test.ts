@@ -21,8 +21,11 @@ test('an address that is not understood says what was expected', async () => {
     ['s3://bucket/ä', /prefix/],
     ['s3://bucket?endpoint=localhost:9000', /endpoint: expected http:\/\/host:port/],
     ['s3://bucket?path_style=yes', /path_style: expected true or false/],
-    ['s3://bucket?pathstyle=true', /unknown parameter "pathstyle": expected endpoint, region, path_style, anonymous/],
+    ['s3://bucket?pathstyle=true', /expected only endpoint, region, path_style, anonymous after "\?"/],
     ['s3://key:secret@bucket/', /credentials do not belong in it/],
+    ['s3://key:sec/ret@bucket/', /^Bad storage address "s3:\/\/bucket\/"/],
+    ['s3://bucket?secret=mine', /^Bad storage address "s3:\/\/bucket\?…": expected only endpoint/],
+    ['s3://bucket?endpoint=http://me:secret@host:9000', /endpoint: expected .*without credentials$/],
   ] as const;
   for (const [address, expected] of addresses) {
     await assert.rejects(openStorage(address), (error) => {

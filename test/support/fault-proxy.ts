@@ -10,7 +10,7 @@ export type ProxyMode =
   | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black_hole' }
   | { readonly kind: 'delay'; readonly delayMs: number };
 
-type Pair = { readonly client: Socket; readonly upstream: Socket | null };
+type Pair = { readonly client: Socket; readonly upstream: Socket | null; isSilent: boolean };
 
 /** A TCP proxy between a client and a real server, to make the network misbehave on purpose. */
 export class FaultProxy implements AsyncDisposable {
@@ -63,6 +63,11 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
+  /** Connections that are open say nothing any more, for ever; new ones go on: an address that moved to another host. */
+  silence(): void {
+    for (const pair of this.#pairs) pair.isSilent = true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.#server.listening ? once(this.#server, 'close') : null;
     this.#server.close();
@@ -79,7 +84,7 @@ export class FaultProxy implements AsyncDisposable {
     client.on('error', () => {});
     if (this.#mode.kind === 'reset') return void client.resetAndDestroy();
     const upstream = this.#mode.kind === 'black_hole' ? null : connect(this.#target);
-    const pair = { client, upstream };
+    const pair: Pair = { client, upstream, isSilent: false };
     this.#pairs.add(pair);
     client.once('close', () => {
       this.#pairs.delete(pair);
@@ -87,14 +92,14 @@ export class FaultProxy implements AsyncDisposable {
     });
     if (upstream === null) return void client.resume();
     upstream.on('error', () => client.resetAndDestroy());
-    this.#forward(client, upstream);
-    this.#forward(upstream, client);
+    this.#forward(pair, client, upstream);
+    this.#forward(pair, upstream, client);
   }
 
   /** In order, whatever the delay; in a black hole bytes and even the end of a connection are swallowed. */
-  #forward(from: Socket, to: Socket): void {
+  #forward(pair: Pair, from: Socket, to: Socket): void {
     const deliver = (act: () => void) => {
-      if (this.#mode.kind === 'black_hole') return;
+      if (pair.isSilent || this.#mode.kind === 'black_hole') return;
       if (this.#mode.kind === 'delay') setTimeout(act, this.#mode.delayMs);
       else act();
     };

@@ -57,6 +57,9 @@ const REFUSAL_MS = 600_000;
 /** A server that needs longer to list its models is not well. */
 const REACHABLE_MS = 5_000;
 
+/** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
+const LATE_MS = 1_000;
+
 /** Timers above this fire at once. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
@@ -113,7 +116,11 @@ class OpenAiModel implements ModelClient {
     const startMs = performance.now();
     const answer = await this.#answer(call, startMs + call.timeoutMs);
     if (answer.kind === 'aborted') return answer;
-    const times = { startedAtMs, endedAtMs: startedAtMs + performance.now() - startMs };
+    const tookMs = performance.now() - startMs;
+    // This process stood still: the answer may have come in time, and nobody read it.
+    const isLate = answer.kind === 'failed' && answer.fault.kind === 'timeout' && tookMs > call.timeoutMs + LATE_MS;
+    if (isLate) return { kind: 'aborted', reason: 'this process stood still' };
+    const times = { startedAtMs, endedAtMs: startedAtMs + tookMs };
     return answer.kind === 'completed' ? { ...answer, status: 200, ...times } : { ...answer, ...times };
   }
 

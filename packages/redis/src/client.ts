@@ -6,14 +6,18 @@ export type RedisClient = Redis | Cluster;
 /** Producers fail at once while Redis is away; workers wait for it. */
 export type ClientUse = 'ask' | 'wait';
 
+/** A connection that owes an answer and says nothing for so long is dead, and made anew; workers wait in blocks of 10 s. */
+export const SILENT_MS = 15_000;
+
 /** Makes a client for any of the address forms; it connects in the background. Throws SetupError for a bad address. */
 export function connectRedis(address: string, use: ClientUse): RedisClient {
   const parsed = parseAddress(address);
   const patient = use === 'wait';
   const options = {
     maxRetriesPerRequest: patient ? null : 1,
-    // A half-open connection is noticed by a command that is not answered.
+    // Whoever asks is told soon; the connection itself may only be slow.
     ...(patient ? {} : { commandTimeout: 10_000 }),
+    socketTimeout: SILENT_MS,
     connectTimeout: 10_000,
     keepAlive: 10_000,
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (2 as const) : false),

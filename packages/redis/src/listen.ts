@@ -1,6 +1,6 @@
 import type { Outcome } from '@spillway/core';
 import type { Wake } from '@spillway/runtime';
-import { connectRedis } from './client.ts';
+import { connectRedis, SILENT_MS } from './client.ts';
 import type { Board } from './board.ts';
 
 /** Calls `wake` when something changed that a dispatcher waits for. A missed message costs one poll. */
@@ -35,5 +35,12 @@ async function subscribe(
   client.on('error', () => undefined);
   client.on('message', (_channel: string, message: string) => onMessage(message));
   await client.subscribe(channel).finally(() => signal.removeEventListener('abort', stop));
-  return { [Symbol.asyncDispose]: async () => client.disconnect() };
+  // A connection that only listens owes no answer: subscribing again is how it is found to be dead.
+  const asking = setInterval(() => void client.subscribe(channel).catch(() => undefined), SILENT_MS);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(asking);
+      client.disconnect();
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { isHandOverOnly, JOB_VERSION, type DocumentJob, type GateCall } from '@spillway/core';
-import { pause, type Life, type StopReason } from '@spillway/runtime';
+import { pause, within, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
 import { connectRedis } from './client.ts';
 import type { Board } from './board.ts';
@@ -43,6 +43,9 @@ export type TierWorkerOptions = {
   readonly sidecar: boolean;
   readonly life: Life;
 };
+
+/** Putting back what is in hand takes milliseconds; a Redis that is away is not waited for. */
+const CLOSE_LIMIT_MS = 5_000;
 
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
@@ -144,7 +147,10 @@ export class TierWorker {
     limit.abort();
     this.#stop.abort('shutdown' satisfies StopReason);
     for (const running of this.#running.values()) running.abort.abort('shutdown' satisfies StopReason);
-    await this.#worker.close();
+    // Without Redis it would wait for it. What could not be put back comes back when its lock is over.
+    await within(CLOSE_LIMIT_MS, this.#worker.close()).catch((error: unknown) =>
+      this.#options.life.log.debug({ err: error, queue: this.#options.queue }, 'a queue was left open'),
+    );
   }
 
   async #process(job: Job, token: string): Promise<void> {

@@ -86,5 +86,13 @@ function apiKeyOf(reader: EnvReader, name: string, spec: ModelSpec): string | nu
   if (key === null) {
     reader.problem(`${spec.api_key_env}: expected the API key of the model ${name} (models.${name}.api_key_env)`);
   }
-  return key;
+  return headerText(reader, spec.api_key_env);
+}
+
+/** A variable that goes into a header, which takes no line breaks and nothing beyond Latin-1; it is never shown. */
+export function headerText(reader: EnvReader, variable: string): string | null {
+  const text = reader.text(variable);
+  if (text !== null && !/^[\t\x20-\x7e\xa0-\xff]*$/.test(text))
+    reader.problem(`${variable}: expected no line break and no character that an HTTP header cannot hold`);
+  return text;
 }

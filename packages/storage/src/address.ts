@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
+import { SetupError } from '@spillway/runtime';
 import { openDirectory } from './directory.ts';
 import type { S3Place } from './s3.ts';
 import { StorageError } from './storage-error.ts';
@@ -22,6 +23,18 @@ export async function openStorage(address: string): Promise<Storage> {
   throw badAddress(address, `expected ${FORMS}`);
 }
 
+/** Opens the storage at an address and proves it; what is wrong with it is told as something for an operator to mend. */
+export async function openProvedStorage(address: string): Promise<Storage> {
+  try {
+    const storage = await openStorage(address);
+    await storage.prove();
+    return storage;
+  } catch (error) {
+    if (error instanceof StorageError) throw new SetupError(error.message, { cause: error });
+    throw error;
+  }
+}
+
 function directoryOf(url: URL, address: string): string {
   if (url.host !== '')
     throw badAddress(address, 'expected an absolute path with three slashes: file:///absolute/directory');
@@ -41,18 +54,17 @@ function s3PlaceOf(url: URL, address: string): S3Place {
       'credentials do not belong in it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile',
     );
   }
-  const unknown = [...url.searchParams.keys()].find((name) => !PARAMETERS.includes(name));
-  if (unknown !== undefined)
-    throw badAddress(address, `unknown parameter "${unknown}": expected ${PARAMETERS.join(', ')}`);
+  if ([...url.searchParams.keys()].some((name) => !PARAMETERS.includes(name)))
+    throw badAddress(address, `expected only ${PARAMETERS.join(', ')} after "?"`);
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$/.test(url.host))
     throw badAddress(address, `expected a bucket name after s3://, as in ${FORMS}`);
   const prefix = url.pathname.replace(/^\/+|\/+$/g, '');
   if (!/^[A-Za-z0-9!_.*'()/-]{0,256}$/.test(prefix))
     throw badAddress(address, 'expected a prefix of letters, digits, / and -_.');
   const endpoint = url.searchParams.get('endpoint');
-  const protocol = endpoint === null ? 'https:' : URL.parse(endpoint)?.protocol;
-  if (protocol !== 'http:' && protocol !== 'https:')
-    throw badAddress(address, 'endpoint: expected http://host:port or https://host');
+  const server = URL.parse(endpoint ?? 'https://amazonaws.com');
+  if ((server?.protocol !== 'http:' && server?.protocol !== 'https:') || server.username + server.password !== '')
+    throw badAddress(address, 'endpoint: expected http://host:port or https://host, without credentials');
   return {
     bucket: url.host,
     prefix: prefix === '' ? '' : `${prefix}/`,
@@ -69,7 +81,8 @@ function flagOf(url: URL, name: string, address: string): boolean {
   return value === 'true';
 }
 
+/** Shows no more of it than where it points: what stands before an @ or after a ? may be a secret in the wrong place. */
 function badAddress(address: string, problem: string, cause?: unknown): StorageError {
-  const shown = address.replace(/\/\/[^@/]*@/g, '//');
+  const shown = address.replace(/\?.*$/s, '?…').replace(/\/\/.*@/s, '//');
   return new StorageError('bad_address', `Bad storage address ${JSON.stringify(shown)}: ${problem}`, cause);
 }

@@ -77,3 +77,16 @@ test('loopback is this machine only', () => {
     assert.ok(!isLoopback(host), host);
   }
 });
+
+test('a key that no header can hold is refused, and not shown', (t) => {
+  const path = fileOf(t, YAML.replace('model: s }', 'model: s, api_key_env: SMALL_KEY }'));
+  const env = { SPILLWAY_CONFIG: path, SPILLWAY_STORAGE: 's3://bucket' };
+  for (const key of ['sk-secret\n', 'sk-secrét\u2028', 'sk-\u0000secret']) {
+    const told = problemsOf({ ...env, SMALL_KEY: key });
+    assert.equal(told, 'SMALL_KEY: expected no line break and no character that an HTTP header cannot hold');
+  }
+  assert.deepEqual(
+    readConfig({ ...env, SMALL_KEY: 'sk-sécret' }).models.map(({ apiKey }) => apiKey),
+    ['sk-sécret', null],
+  );
+});

@@ -4,6 +4,7 @@ import {
   Calibrations,
   drainMs,
   EnvReader,
+  headerText,
   loadConfiguration,
   storageAddress,
   type Env,
@@ -91,7 +92,7 @@ export function isLoopback(host: string): boolean {
 function callableModels(reader: EnvReader, configuration: Configuration): CallableModel[] {
   return Object.entries(configuration.models).map(([name, spec]) => {
     const variable = spec.api_key_env;
-    const apiKey = variable === undefined ? null : (reader.text(variable) ?? { lacking: variable });
+    const apiKey = variable === undefined ? null : (headerText(reader, variable) ?? { lacking: variable });
     return { name, spec, apiKey };
   });
 }

@@ -53,6 +53,8 @@ export class ScalingSignal {
       readGate(board, queue),
       role === 'draft' ? this.#feedable(own) : 0,
     ]);
+    // What was read of a Redis that lost its memory meanwhile is nothing.
+    if (await isRecovering(board)) throw recovering();
     const { drain_s: drainSeconds, cold_start_s: coldStartSeconds, max_replicas: most } = spec.scaling;
     return scalingOf(
       {

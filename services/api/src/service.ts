@@ -1,6 +1,6 @@
 import { openBoard, Queues, Witness } from '@spillway/redis';
-import { listenError, serveHealth, SetupError, type Life } from '@spillway/runtime';
-import { openStorage, StorageError, type Storage } from '@spillway/storage';
+import { listenError, serveHealth, type Life } from '@spillway/runtime';
+import { openProvedStorage } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
 import type { Api } from './api.ts';
 import type { ApiConfig } from './config.ts';
@@ -60,17 +60,6 @@ async function openHealth(
   const health = await serveHealth(where, probes, life.telemetry.meters, (path) => answerInternal(scaling, path));
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
-}
-
-async function openProvedStorage(address: string): Promise<Storage> {
-  try {
-    const storage = await openStorage(address);
-    await storage.prove();
-    return storage;
-  } catch (error) {
-    if (error instanceof StorageError) throw new SetupError(error.message, { cause: error });
-    throw error;
-  }
 }
 
 async function listen(app: FastifyInstance, { host, port }: ApiConfig): Promise<string> {

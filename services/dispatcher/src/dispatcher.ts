@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { openBoard, Queues, releaseLease, renewLease } from '@spillway/redis';
 import { pause, serveHealth, type Life } from '@spillway/runtime';
-import { openStorage } from '@spillway/storage';
+import { openProvedStorage } from '@spillway/storage';
 import type { DispatcherConfig } from './config.ts';
 import { BatchRecords, Troubles, type Desk } from './desk.ts';
 import { showGauges } from './gauges.ts';
@@ -10,9 +10,8 @@ import { lead } from './leader.ts';
 
 /** Runs a dispatcher: leads while it holds the lease, else stands by. */
 export async function runDispatcher(config: DispatcherConfig, life: Life): Promise<void> {
-  const storage = await openStorage(config.storage);
+  const storage = await openProvedStorage(config.storage);
   life.defer(() => storage[Symbol.asyncDispose]());
-  await storage.prove();
   const board = await openBoard({ address: config.redis, namespace: config.namespace, log: life.log });
   life.defer(() => board[Symbol.asyncDispose]());
   const queues = new Queues(board);

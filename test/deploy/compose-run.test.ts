@@ -59,7 +59,10 @@ test('docker compose up: a key is made and printed, a batch goes through both em
   const compose = await readCompose({ OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' });
   await mkdir(join(directory, 'config'));
   const [mounted = ''] = compose.services['api']?.volumes?.[0]?.split(':') ?? [];
-  await writeFile(join(directory, 'config/spillway.yaml'), moved(await readFile(join(ROOT, mounted), 'utf8'), places));
+  await writeFile(
+    join(directory, 'config/spillway.yaml'),
+    moved(await readFile(join(ROOT, mounted, 'spillway.yaml'), 'utf8'), places),
+  );
 
   const keys = stack.use(await run(compose, 'keys', places));
   assert.equal(await keys.ended(), 0, keys.lines.join('\n'));

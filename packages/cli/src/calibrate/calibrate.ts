@@ -1,4 +1,12 @@
-import { sameAnswer, SIGNALS, signalSpec, type CalibrationArtefact, type SignalSpec } from '@spillway/core';
+import { existsSync, readFileSync } from 'node:fs';
+import {
+  calibrationArtefact,
+  sameAnswer,
+  SIGNALS,
+  signalSpec,
+  type CalibrationArtefact,
+  type SignalSpec,
+} from '@spillway/core';
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
 import { readDrafts, scoreBy, type DraftedDocument } from './drafts.ts';
@@ -25,6 +33,7 @@ export async function calibrate(
   const { cascade: made } = model.parse(await api.get(`/models/${encodeURIComponent(cascade)}`));
   const signal = options.signal ?? made.signal;
   // Before the sample is paid for.
+  refuseOverwriting(options.out, { cascade, model: made.drafter.model, signal });
   if (options.labels === null) refuseHopeless(drafted, signal, made.signal);
   const labels =
     options.labels === null ? null : readLabels(options.labels, new Set(drafted.map(({ customId }) => customId)));
@@ -44,6 +53,34 @@ export async function calibrate(
   };
   const drafts = labelled(seen, labels, { signal, own: made.signal, tiers: made });
   return makeReport(subject, drafts, { method: options.method, wish: options.wish, now });
+}
+
+/** The file that a calibration is written to. */
+export const fileOf = (out: string | null, cascade: string): string => out ?? `${cascade}.calibration.json`;
+
+/** What is no calibration is never written over; one for something else only where the file was named. */
+function refuseOverwriting(out: string | null, made: Pick<CalibrationArtefact, 'cascade' | 'model' | 'signal'>): void {
+  const path = fileOf(out, made.cascade);
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : null;
+  if (text === null) return;
+  const { success, data } = calibrationArtefact.safeParse(parseJson(text));
+  if (!success) throw new UserError(`${path} is there and is no calibration: name another file with --out`);
+  const isSame = (['cascade', 'model', 'signal'] as const).every(
+    (key) => JSON.stringify(data[key]) === JSON.stringify(made[key]),
+  );
+  if (out !== null || isSame) return;
+  const { cascade, model: drafter, signal } = data;
+  throw new UserError(
+    `${path} is a calibration of ${cascade}, ${drafter} and ${JSON.stringify(signal)}: name a file with --out`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function chosenCascade(

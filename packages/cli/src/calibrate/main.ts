@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { ApiClient, UserError } from '../client.ts';
-import { calibrate } from './calibrate.ts';
+import { calibrate, fileOf } from './calibrate.ts';
 import { readOptions } from './options.ts';
 import { reportPage } from './page.ts';
 
@@ -9,7 +9,7 @@ const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 try {
   const options = readOptions(process.argv.slice(2));
   const { report, artefact } = await calibrate(new ApiClient(process.env), options, { tell, now: new Date() });
-  const base = options.out ?? `${report.cascade}.calibration.json`;
+  const base = fileOf(options.out, report.cascade);
   const stem = base.replace(/\.json$/, '');
   writeFileSync(`${stem}.report.json`, `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(`${stem}.report.html`, reportPage(report));
@@ -23,6 +23,7 @@ try {
       ? `no threshold reaches ${report.wish}`
       : `accept_at: ${chosen.accept_at} for ${report.wish}: ${(100 * chosen.escalated).toFixed(1)} % escalated, accuracy ${(100 * chosen.accuracy).toFixed(1)} %`,
   );
+  if (chosen?.escalated === 1) tell('it accepts nothing: the drafts would only cost; a lower --accuracy accepts some');
   tell(`wrote ${artefact === null ? '' : `${base}, `}${stem}.report.html and ${stem}.report.json`);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

@@ -24,7 +24,7 @@ const OPTIONS = {
 } as const;
 
 async function run(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+  const { values, positionals } = parsed(args);
   if (positionals.length !== 1) throw new SetupError(`expected one command:\n${USAGE}`);
   const path = values.file ?? keyFileOf(process.env);
   const [command] = positionals;
@@ -42,6 +42,14 @@ async function run(args: readonly string[]): Promise<void> {
     await print(change.keys.map(describeKey).join(''));
   } else {
     throw new SetupError(`unknown command "${command}":\n${USAGE}`);
+  }
+}
+
+function parsed(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new SetupError(`${(error as Error).message}\n${USAGE}`);
   }
 }
 

@@ -61,9 +61,9 @@ function curlLines(baseUrl: string, path: string, withKeys: boolean): string {
   const idOf = `sed -E 's/.*"id":"([^"]+)".*/\\1/'`;
   return `FILE=$(curl -s${key} ${baseUrl}/files -F purpose=batch -F file=@${quote(path)} | ${idOf})
 BATCH=$(curl -s${key} ${baseUrl}/batches -H 'Content-Type: application/json' -d '{"input_file_id":"'$FILE'","endpoint":"/v1/chat/completions","completion_window":"24h"}' | ${idOf})
-until curl -s${key} ${baseUrl}/batches/$BATCH | grep -qE '"status":"(completed|failed)"'; do sleep 1; done
-OUTPUT=$(curl -s${key} ${baseUrl}/batches/$BATCH | sed -E 's/.*"output_file_id":"([^"]+)".*/\\1/')
-curl -s${key} ${baseUrl}/files/$OUTPUT/content`;
+until curl -s${key} ${baseUrl}/batches/$BATCH | grep -qE '"status":"(completed|failed|expired|cancelled)"'; do sleep 1; done
+OUTPUT=$(curl -s${key} ${baseUrl}/batches/$BATCH | sed -nE 's|.*"output_file_id":"([^"]+)".*|files/\\1/content|p')
+curl -s${key} ${baseUrl}/\${OUTPUT:-batches/$BATCH}`;
 }
 
 const quote = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

@@ -186,10 +186,3 @@ test('without a key there is no authorization, whatever the environment says', a
     'user-agent',
   ]);
 });
-
-test('a server that answers its health question with an error is there or not, by the error', async (t) => {
-  const { server } = await setUp(t);
-  const { client } = openAt(t, `${server.baseURL}/nothing-here`);
-  assert.equal(await client.reachable(new AbortController().signal), true);
-  assert.equal(await client.reachable(AbortSignal.abort()), false);
-});

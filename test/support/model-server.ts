@@ -112,9 +112,6 @@ export class ModelServer implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.method === 'GET' && request.url === '/v1/models') {
-      return sendJson(response, 200, { object: 'list', data: [{ id: 'any', object: 'model' }] }, {});
-    }
     if (request.method !== 'POST' || !isModelUrl(request.url)) {
       return sendJson(response, 404, { error: { message: `no route ${request.url}`, code: 404 } }, {});
     }

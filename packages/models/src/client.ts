@@ -47,15 +47,10 @@ export type Attempt =
 
 export type ModelClient = AsyncDisposable & {
   complete(call: ModelCall): Promise<Attempt>;
-  /** Whether the model server answers at all, for health and for a closed gate. */
-  reachable(signal: AbortSignal): Promise<boolean>;
 };
 
 /** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
 const REFUSAL_MS = 600_000;
-
-/** A server that needs longer to list its models is not well. */
-const REACHABLE_MS = 5_000;
 
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
 const LATE_MS = 1_000;
@@ -122,17 +117,6 @@ class OpenAiModel implements ModelClient {
     if (isLate) return { kind: 'aborted', reason: 'this process stood still' };
     const times = { startedAtMs, endedAtMs: startedAtMs + tookMs };
     return answer.kind === 'completed' ? { ...answer, status: 200, ...times } : { ...answer, ...times };
-  }
-
-  async reachable(signal: AbortSignal): Promise<boolean> {
-    try {
-      const timeout = Math.ceil(Math.min(REACHABLE_MS, this.#options.timeoutMs));
-      await withSignal(signal, (own) => this.#sdk.get('/models', { signal: own, timeout }).asResponse());
-      return true;
-    } catch (error) {
-      /** A server without this route is there all the same; one that loads, limits, or knows no such key is no use. */
-      return error instanceof HttpError && [400, 403, 404, 405].includes(error.status ?? 0);
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -45,10 +45,6 @@ export function showGauges(meters: Meters, desk: Desk, state: Leading): void {
     }),
   );
   meters.gauge(
-    'cascade.oldest_batch.age',
-    ofBatches(([oldest]) => [[oldest === undefined ? 0 : (Date.now() - oldest.createdAtMs) / 1000, {}]]),
-  );
-  meters.gauge(
     'cascade.window.used',
     ofBatches((batches) => {
       const now = Date.now();

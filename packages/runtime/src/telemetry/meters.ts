@@ -35,7 +35,6 @@ const GAUGES = {
   'cascade.batches': ['{batch}', 'Batches in work, by phase.'],
   'cascade.in_hand': ['By', 'Bytes of begun pages that are not in storage yet.'],
   'cascade.unfed': ['{document}', 'Documents of validated batches that are not fed yet.'],
-  'cascade.oldest_batch.age': ['s', 'How long ago the oldest batch in work was made.'],
   'cascade.window.used': ['1', 'The largest share of its completion window that a batch in work has behind it.'],
   'cascade.redis.memory': ['By', 'What Redis uses.'],
   'cascade.redis.memory.limit': ['By', "Redis' maxmemory; 0 for none."],

@@ -58,7 +58,7 @@ test('every query of the dashboard and the alerts names metrics and labels that 
       OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1',
     },
   });
-  const prompts = ['a', '[[drafter unsure]] b', '[[drafter unsure]] [[expert 500]] c', '[[status 503 x1]] d'];
+  const prompts = ['a', '[[drafter unsure]] b', '[[drafter unsure]] [[expert 500]] c', '[[status 503 1 x1]] d'];
   const { id } = await system.submit([...prompts, '[[status 500 x1]] e']);
   await system.settled(id);
   // A batch in trouble, and one in work so that its tiers are shown.

@@ -24,7 +24,7 @@ test('what is not the document’s fault closes the gate and uses no try, howeve
     }
     assert.equal(decideFault(http(401), state).kind, 'gate');
     const down = decideFault({ kind: 'unreachable', message: 'connect ECONNREFUSED' }, state);
-    assert.deepEqual(down, { kind: 'gate', toldMs: null, reason: 'connect ECONNREFUSED', overloaded: false });
+    assert.deepEqual(down, { kind: 'gate', toldMs: null, reason: 'connect ECONNREFUSED', says: 'down' });
   }
 });
 
@@ -113,10 +113,10 @@ test('a gate waits longer the more often it closed, up to a limit', () => {
   );
 });
 
-test('a server that takes no more is asked less; one that is down or refuses the key is only left alone', () => {
-  const overloads = [http(429), http(503), http(401), { kind: 'unreachable', message: 'down' } as const].map((one) => {
+test('what a server says that takes no more is told apart from one that answers nobody', () => {
+  const said = [http(429), http(503), http(401), { kind: 'unreachable', message: 'down' } as const].map((one) => {
     const decision = decideFault(one, fresh);
-    return decision.kind === 'gate' && decision.overloaded;
+    return decision.kind === 'gate' && decision.says;
   });
-  assert.deepEqual(overloads, [true, true, false, false]);
+  assert.deepEqual(said, ['limited', 'refused', 'down', 'down']);
 });

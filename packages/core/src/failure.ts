@@ -23,13 +23,16 @@ export type FaultDecision =
   /** The document's last word from this tier; `rejected` if the server called the request itself wrong (a 4xx). */
   | { readonly kind: 'final'; readonly rejected: boolean };
 
-/** What a call says that closes a gate. */
+/** What a call says of its server, or of its limits, that is not the document's fault. */
 export type GateCall = {
   /** For how long the server asks to be left alone; null: it does not say. */
   readonly toldMs: number | null;
   readonly reason: string;
-  /** The server takes fewer calls at a time than it was sent. */
-  readonly overloaded: boolean;
+  /**
+   * `down`: it answers nobody. `refused`: it answered that it is not available (503); `limited`: that this was too much
+   * (429). Both may be about this one request only.
+   */
+  readonly says: 'down' | 'refused' | 'limited';
 };
 
 /** A server may ask for a pause, but not for one that outlives the batch. */
@@ -52,11 +55,11 @@ export function decideFault(
   fault: Fault,
   { tries, maxTries, jitter }: { readonly tries: number; readonly maxTries: number; readonly jitter: number },
 ): FaultDecision {
-  if (fault.kind === 'unreachable') return { kind: 'gate', toldMs: null, reason: fault.message, overloaded: false };
+  if (fault.kind === 'unreachable') return { kind: 'gate', toldMs: null, reason: fault.message, says: 'down' };
   if (fault.kind === 'http') {
     const reason = gateReason(fault.status);
-    const overloaded = fault.status === 429 || fault.status === 503;
-    if (reason !== null) return { kind: 'gate', toldMs: toldWaitMs(fault.retryAfterMs), reason, overloaded };
+    const says = SAYS[fault.status] ?? 'down';
+    if (reason !== null) return { kind: 'gate', toldMs: toldWaitMs(fault.retryAfterMs), reason, says };
     if (isRejection(fault.status)) return { kind: 'final', rejected: true };
   }
   if (!(tries < maxTries)) return { kind: 'final', rejected: false };
@@ -80,6 +83,13 @@ function gateReason(status: number): string | null {
   if (status === 503) return 'the model server is not available (503)';
   if (status === 401) return 'the model server does not take the API key (401)';
   return null;
+}
+
+const SAYS: Readonly<Record<number, GateCall['says']>> = { 429: 'limited', 503: 'refused' };
+
+/** Whether a fault shows that the server works: it understood the request and called it wrong. */
+export function isUnderstood(fault: Fault): boolean {
+  return fault.kind === 'http' && isRejection(fault.status) && gateReason(fault.status) === null;
 }
 
 /** 408 and 409 are about the moment, every other 4xx about the request. */

@@ -38,6 +38,15 @@ export type Draft = {
   readonly endedAtMs: number;
 };
 
+/** How often a document was refused (429, 503) though its server answered others in between, and when it last was. */
+export type Refused = { readonly times: number; readonly atMs: number };
+
+/** A document that was refused more often is refused for itself: it holds up nobody else. */
+const REFUSED_FOR_ITSELF = 3;
+
+/** So often, each time after a longer wait: in all some eight minutes. Then the refusal is its answer. */
+const REFUSED_FOR_GOOD = 20;
+
 /** A document on its way through the tiers: the data of its job, in either queue. */
 export type DocumentJob = {
   readonly v: number;
@@ -63,6 +72,8 @@ export type DocumentJob = {
   readonly waitingSinceMs: number;
   /** The tries of the present tier that failed. */
   readonly attempts: readonly TierAttempt[];
+  /** How the server refused it; absent: it did not. */
+  readonly refused?: Refused | undefined;
   /** When the expert's job was made; null for a drafter's. */
   readonly handedOverAtMs: number | null;
   /** The draft, once there is one; its presence is what makes a job an expert's. */
@@ -93,9 +104,21 @@ export function isHandOverOnly(job: DocumentJob): boolean {
   return job.draft !== null && job.handedOverAtMs === null;
 }
 
+/** A document's refusals with one more; `heardAtMs` is when its server last answered anybody. */
+export function afterRefusal(job: DocumentJob, heardAtMs: number, nowMs: number): Refused {
+  const { times, atMs } = job.refused ?? { times: 0, atMs: 0 };
+  return { times: heardAtMs > atMs ? times + 1 : Math.max(1, times), atMs: nowMs };
+}
+
+/** Whether it is this document that its server refuses, and not whoever asks. */
+export const isRefusedForItself = ({ times }: Refused): boolean => times > REFUSED_FOR_ITSELF;
+
+/** Whether a document has been refused so often that its server will not take it any more. */
+export const isRefusedForGood = (job: DocumentJob): boolean => (job.refused?.times ?? 0) >= REFUSED_FOR_GOOD;
+
 /** The expert's job of an escalated document. */
 export function escalatedJob(job: DocumentJob, draft: Draft, nowMs: number): DocumentJob {
-  return { ...job, draft, tries: 0, attempts: [], waitingSinceMs: nowMs, handedOverAtMs: nowMs };
+  return { ...job, draft, tries: 0, attempts: [], refused: undefined, waitingSinceMs: nowMs, handedOverAtMs: nowMs };
 }
 
 /** The expert's job of a document that its drafter is known not to be able to take. */

@@ -1,5 +1,7 @@
 import {
   decideFault,
+  isRefusedForGood,
+  isUnderstood,
   traceparentOf,
   type Answer,
   type Completion,
@@ -57,6 +59,8 @@ export type AskOptions = {
   readonly topLogprobs: number;
   /** How often a worker vanished while it held this document. */
   readonly stalls: number;
+  /** Called when the server shows that it works, whatever it says of the request. */
+  readonly heard?: () => void;
 };
 
 /** A further call about a draft: the request, and which one it is. */
@@ -144,7 +148,9 @@ export class ModelTier implements AsyncDisposable {
       ...(propagates ? { traceparent: traceparentOf(job, role, place) } : {}),
     };
     const alone = options.stalls >= STALLS_BEFORE_ALONE;
-    return alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
+    const made = alone ? await askAlone(this.#options.model, call) : await this.#client.complete(call);
+    if (made.kind === 'completed' || (made.kind === 'failed' && isUnderstood(made.fault))) options.heard?.();
+    return made;
   }
 
   #measure({ startedAtMs, endedAtMs }: Span, error: string | null): void {
@@ -163,13 +169,14 @@ export class ModelTier implements AsyncDisposable {
     }
     const tries = job.tries + 1;
     const decision = decideFault(attempt.fault, { tries, maxTries: this.#options.maxTries, jitter: Math.random() });
-    if (decision.kind === 'gate') return decision;
+    if (decision.kind === 'gate' && (decision.says === 'down' || !isRefusedForGood(job))) return decision;
     const why = whyOf(attempt.fault);
     if (decision.kind === 'again') {
       return { kind: 'again', afterMs: decision.afterMs, tries, why, startedAtMs, endedAtMs };
     }
     const answer = answerOf(attempt.fault);
-    if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
+    if (decision.kind === 'final' && decision.rejected && answer !== null)
+      return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
     return { kind: 'exhausted', answer, error: errorOf(attempt.fault), why, startedAtMs, endedAtMs };
   }
 }

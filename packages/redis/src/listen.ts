@@ -1,5 +1,5 @@
 import type { Outcome } from '@spillway/core';
-import type { Wake } from '@spillway/runtime';
+import { within, type Wake } from '@spillway/runtime';
 import { connectRedis, SILENT_MS } from './client.ts';
 import type { Board } from './board.ts';
 
@@ -35,10 +35,16 @@ async function subscribe(
   client.on('error', () => undefined);
   client.on('message', (_channel: string, message: string) => onMessage(message));
   await client.subscribe(channel).finally(() => signal.removeEventListener('abort', stop));
-  // A connection that only listens owes no answer: subscribing again is how it is found to be dead.
-  const asking = setInterval(() => void client.subscribe(channel).catch(() => undefined), SILENT_MS);
+  // A connection that only listens owes no answer: subscribing again is how it is found to be dead, and made anew.
+  let isOver = false;
+  const asking = setInterval(() => {
+    within(SILENT_MS, client.subscribe(channel)).catch(() => {
+      if (!isOver) client.disconnect(true);
+    });
+  }, SILENT_MS);
   return {
     [Symbol.asyncDispose]: async () => {
+      isOver = true;
       clearInterval(asking);
       client.disconnect();
     },

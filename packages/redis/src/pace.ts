@@ -1,23 +1,27 @@
-import { fewerSlots, gateWaitsMs, moreSlots, type GateCall } from '@spillway/core';
+import { fewerSlots, gateWaitsMs, moreSlots } from '@spillway/core';
 import type { Worker } from 'bullmq';
 
-type Rest = {
-  /** Why, where the worker rests for a model server of its own; null: it waits for its tier's gate. */
-  readonly ownServer: string | null;
-  readonly over: NodeJS.Timeout;
-};
+/** Why a worker takes no jobs: its tier's gate is closed, or its server is down for it alone, or takes nothing from it. */
+type Why = 'gate' | 'down' | 'full';
+
+type Rest = { readonly why: Why; readonly reason: string; readonly over: NodeJS.Timeout };
+
+/** Behind a closed gate a worker looks again no later than this, and while somebody tries the server sooner. */
+const LOOK_AGAIN_MS = 5_000;
+const LOOK_SOON_MS = [250, 500, 1_000, 2_000] as const;
 
 /** What a worker allows itself: how many calls at a time, and whether it takes jobs now. */
 export class Pace {
   readonly #worker: Worker;
   readonly #most: number;
   #slots: number;
-  /** When the slots were last lowered and the last rest was over, on the clock that never goes back. */
+  /** On the clock that never goes back: when the slots were last lowered, and the last rest was over. */
   #loweredAtMs = 0;
   #restedAtMs = 0;
   #rest: Rest | null = null;
-  /** Rests in a row for the server of its own. */
+  /** Rests of its own in a row, and looks in a row at a gate that somebody tries. */
   #rests = 0;
+  #looks = 0;
   #ended = false;
 
   constructor(worker: Worker, most: number) {
@@ -35,38 +39,54 @@ export class Pace {
     return this.#rest !== null;
   }
 
-  /** Why this worker rests though its tier's gate is open: its own model server is down. Else null. */
-  get ownServer(): string | null {
-    return this.#rest?.ownServer ?? null;
+  /** Whether it rests because its tier's gate is closed. */
+  get isAtGate(): boolean {
+    return this.#rest?.why === 'gate';
   }
 
-  /** A document is done. */
+  /** Why this worker rests though its tier's gate is open; null: it does not. */
+  get resting(): string | null {
+    return this.#rest === null || this.#rest.why === 'gate' ? null : this.#rest.reason;
+  }
+
+  /** Why it can do nothing at all: the model server beside it is down. Else null. */
+  get down(): string | null {
+    return this.#rest?.why === 'down' ? this.#rest.reason : null;
+  }
+
+  /** Its server answered. */
   answered(): void {
     this.#rests = 0;
+    this.#looks = 0;
     this.#allow(moreSlots(this.#slots, this.#most));
   }
 
-  /** The server takes no more than it has; calls that were under way together say so once. */
-  overloaded(startedAtMs: number): void {
-    if (startedAtMs < this.#loweredAtMs) return;
+  /** Asks fewer at a time; calls that were under way together say so once. False: it asked for one at a time already. */
+  lower(startedAtMs: number): boolean {
+    if (startedAtMs < this.#loweredAtMs) return true;
+    if (this.#slots === 1) return false;
     this.#loweredAtMs = performance.now();
     this.#allow(fewerSlots(this.#slots));
+    return true;
   }
 
-  /** Takes no jobs for a while, as the tier's gate is closed. */
-  async rest(ms: number): Promise<void> {
-    if (this.#rest === null) await this.#begin(ms, null);
+  /** Takes no jobs for a while, as the gate is closed for `waitMs`; 0: until the call that tries was answered. */
+  async restAtGate(waitMs: number): Promise<void> {
+    const soon = LOOK_SOON_MS[Math.min(this.#looks, LOOK_SOON_MS.length - 1)] ?? LOOK_AGAIN_MS;
+    this.#looks = waitMs === 0 ? this.#looks + 1 : 0;
+    await this.#begin('gate', '', waitMs === 0 ? soon : Math.min(waitMs, LOOK_AGAIN_MS));
   }
 
   /**
-   * Takes no jobs for a while, as its own model server is down: the tier's other workers have others and go on. A call
-   * that began before the last rest was over tells of the server as it was.
+   * Takes no jobs for a while, longer each time, while the tier's other workers go on. A call that began before the last
+   * rest was over tells of the server as it was. Whether a rest began.
    */
-  async restForServer({ toldMs, reason }: GateCall, startedAtMs: number): Promise<void> {
-    if (this.#rest !== null || startedAtMs < this.#restedAtMs) return;
+  async restAlone(why: 'down' | 'full', reason: string, toldMs: number | null, startedAtMs: number): Promise<boolean> {
+    if (this.#rest !== null || startedAtMs < this.#restedAtMs) return false;
     this.#rests += 1;
     const waits = gateWaitsMs(Math.random());
-    await this.#begin(toldMs ?? waits[this.#rests - 1] ?? waits.at(-1) ?? 0, reason);
+    await this.#begin(why, reason, toldMs ?? waits[this.#rests - 1] ?? waits.at(-1) ?? 0);
+    return true;
   }
 
   /** Takes jobs again, if it rests. */
@@ -85,8 +105,9 @@ export class Pace {
     clearTimeout(this.#rest?.over);
   }
 
-  async #begin(ms: number, ownServer: string | null): Promise<void> {
-    this.#rest = { ownServer, over: setTimeout(() => this.wake(), ms) };
+  async #begin(why: Why, reason: string, ms: number): Promise<void> {
+    if (this.#rest !== null) return;
+    this.#rest = { why, reason, over: setTimeout(() => this.wake(), ms) };
     await this.#worker.pause(true);
   }
 

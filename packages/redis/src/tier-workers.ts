@@ -34,8 +34,6 @@ type TierWorkersOptions = {
   readonly drainMs: number;
 };
 
-const NOTHING_TO_TELL = { secondsPerDocument: null, resting: null };
-
 /** Work is waiting and nothing was picked up for so many times the lock, with slots free: the worker is wedged. */
 const WEDGED_LOCKS = 4;
 
@@ -93,7 +91,7 @@ class TierWorkers implements AsyncDisposable {
     this.#drainMs = options.drainMs;
     this.#lockMs = options.lockMs;
     this.#life = life;
-    this.#heartbeats = duties.map(({ queue, concurrency }) => new Heartbeat(board, queue, concurrency));
+    this.#heartbeats = duties.map(({ queue }) => new Heartbeat(board, queue));
     this.#workers = duties.map(
       ({ queue, concurrency, sidecar, handler }) =>
         new TierWorker(board, { queue, concurrency, sidecar, lockMs: options.lockMs, life }, handler),
@@ -125,15 +123,22 @@ class TierWorkers implements AsyncDisposable {
 
   /** Tells autoscalers of the workers of this process; never busy. */
   async #beat(): Promise<boolean> {
-    const told = this.#workers.map(({ secondsPerDocument, pace }) => ({ secondsPerDocument, resting: pace.ownServer }));
-    await Promise.all(this.#heartbeats.map((one, index) => one.beat(told[index] ?? NOTHING_TO_TELL)));
+    const beats = this.#duties.map(async ({ concurrency, sidecar }, index) => {
+      const worker = this.#workers[index];
+      if (worker === undefined) return;
+      const { secondsPerDocument, pace } = worker;
+      // What a server of its own takes another replica takes as well; of a shared server another one gets a part only.
+      const calls = sidecar ? pace.slots : concurrency;
+      await this.#heartbeats[index]?.beat({ secondsPerDocument, resting: pace.resting, concurrency: calls });
+    });
+    await Promise.all(beats);
     return false;
   }
 
   /** Not ok without Redis, or while a model server of this process' own is down. */
   async ready(): Promise<Health> {
     const resting = this.#duties.flatMap(({ queue }, index) => {
-      const reason = this.#workers[index]?.pace.ownServer ?? null;
+      const reason = this.#workers[index]?.pace.down ?? null;
       return reason === null ? [] : [`${queue}: ${reason}`];
     });
     if (resting.length > 0) return { ok: false, detail: resting.join(', ') };

@@ -21,30 +21,28 @@ export type TierState = {
   readonly concurrency: number | null;
   /** What a document takes of a slot, by the last who measured it; null: nobody has. */
   readonly secondsPerDocument: number | null;
-  /** Why all its workers wait for model servers of their own; null: one of them does not, or there is none. */
+  /** Why all its workers rest though the gate is open; null: one of them does not, or there is none. */
   readonly resting: string | null;
 };
 
 /** What a worker tells of itself beside that it is there. */
-export type Beat = Pick<TierState, 'secondsPerDocument' | 'resting'>;
+export type Beat = Pick<TierState, 'secondsPerDocument' | 'resting'> & { readonly concurrency: number };
 
 /** A worker process in one tier. */
 export class Heartbeat {
   readonly #board: Board;
   readonly #queue: string;
-  readonly #concurrency: number;
   readonly #worker = randomUUID();
 
-  constructor(board: Board, queue: string, concurrency: number) {
+  constructor(board: Board, queue: string) {
     this.#board = board;
     this.#queue = queue;
-    this.#concurrency = concurrency;
   }
 
-  async beat({ secondsPerDocument, resting }: Beat): Promise<void> {
+  async beat({ secondsPerDocument, resting, concurrency }: Beat): Promise<void> {
     const seconds = secondsPerDocument === null ? '' : String(secondsPerDocument);
     const keys = [this.#board.keys.tier(this.#queue)];
-    await beatScript.run(this.#board.client, keys, [this.#worker, this.#concurrency, seconds, resting ?? '']);
+    await beatScript.run(this.#board.client, keys, [this.#worker, concurrency, seconds, resting ?? '']);
   }
 
   /** Says that this worker goes. */
@@ -53,7 +51,7 @@ export class Heartbeat {
   }
 }
 
-/** Why nobody works in a tier though it may have work: its gate, or the model servers of all its workers; else null. */
+/** Why nobody works in a tier though it may have work: its gate is closed, or all its workers rest; else null. */
 export async function heldReason(board: Board, queue: string): Promise<string | null> {
   const [gate, tier] = await Promise.all([readGate(board, queue), readTier(board, queue)]);
   return gate ?? tier.resting;

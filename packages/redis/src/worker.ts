@@ -3,7 +3,8 @@ import { pause, within, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
 import { connectRedis } from './client.ts';
 import type { Board } from './board.ts';
-import { closeGate, leaveTry, openGate, TRY_MS } from './gate.ts';
+import { GateKeeper, type Asking } from './gate-keeper.ts';
+import { KEPT_CLOSED_MS, TRY_MS } from './gate.ts';
 import { Pace } from './pace.ts';
 import { Script } from './script.ts';
 
@@ -28,6 +29,8 @@ export type Attempt = {
   readonly stopping: AbortSignal;
   /** How often a worker vanished while it held this job. */
   readonly stalls: number;
+  /** To be called when the model server shows that it works. */
+  heard(): void;
   /** Writes the job as changed, so that whoever gets it next goes on from there. GONE: Redis lost it meanwhile. */
   save(job: DocumentJob): Promise<'SAVED' | 'GONE'>;
 };
@@ -50,23 +53,12 @@ const CLOSE_LIMIT_MS = 5_000;
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
 
-/** Behind a closed gate a worker looks again no later than this, and so soon while somebody tries the server. */
-const LOOK_AGAIN_MS = 5_000;
-const LOOK_SOON_MS = 250;
+type Running = Asking & { readonly batch: string; readonly abort: AbortController };
 
-type Running = {
-  readonly batch: string;
-  readonly abort: AbortController;
-  /** It was let through a closed gate, to try the server. */
-  readonly isTry: boolean;
-  /** On the clock that never goes back. */
-  readonly startedAtMs: number;
-};
-
-/** What is to be done with a document that was taken up, and for WAIT for how long. */
+/** What is to be done with a document that was taken up; `ms`: for TRY until when it tries, for WAIT for how long. */
 type Begun = {
   readonly state: 'GO' | 'TRY' | 'WAIT' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
-  readonly waitMs: number;
+  readonly ms: number;
 };
 
 /** Works on one tier's queue. */
@@ -77,6 +69,7 @@ export class TierWorker {
   readonly #running = new Map<string, Running>();
   readonly #worker: Worker;
   readonly #pace: Pace;
+  readonly #keeper: GateKeeper;
   #idle = Promise.withResolvers<void>();
   /** No more jobs are begun. */
   #draining = false;
@@ -99,6 +92,7 @@ export class TierWorker {
       autorun: false,
     });
     this.#pace = new Pace(this.#worker, options.concurrency);
+    this.#keeper = new GateKeeper(board, this.#pace, options);
     this.#worker.on('failed', (job, error) =>
       options.life.log.warn(
         { err: error, queue: options.queue, job: job?.id },
@@ -128,7 +122,7 @@ export class TierWorker {
     return this.#secondsPerDocument;
   }
 
-  get pace(): Pick<Pace, 'slots' | 'isResting' | 'ownServer'> {
+  get pace(): Pick<Pace, 'slots' | 'isResting' | 'resting' | 'down'> {
     return this.#pace;
   }
 
@@ -160,37 +154,35 @@ export class TierWorker {
     if (data.v > JOB_VERSION) await this.#later(job, token, 5_000);
     // Of an older Spillway: the sweep feeds the document again, in today's shape.
     if (data.v < JOB_VERSION) return;
-    const { state, waitMs } = await this.#begin(data, job.priority);
+    const { state, ms } = await this.#begin(data, job.priority);
     if (state === 'RECOVERING') await this.#later(job, token, 500);
     // The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them.
     if (state === 'CLOSED' && data.draft !== null) await this.#later(job, token, 10_000);
-    if (state === 'WAIT') await this.#pace.rest(waitMs === 0 ? LOOK_SOON_MS : Math.min(waitMs, LOOK_AGAIN_MS));
+    if (state === 'WAIT') await this.#pace.restAtGate(ms);
     else if (state !== 'GO' && state !== 'TRY') return;
+    const tryUntilMs = state === 'TRY' ? ms : null;
+    const startedAtMs = performance.now();
+    const running: Running = { batch: data.batch, abort: new AbortController(), tryUntilMs, startedAtMs, heard: false };
     // Taken up while the process was told to stop, or while it rests: somebody else's.
-    if (this.#draining || this.#pace.isResting) {
-      if (state === 'TRY') await leaveTry(this.#board, this.#options.queue);
+    if (this.#draining || (tryUntilMs === null && this.#pace.isResting)) {
+      await this.#keeper.ended(running);
       await this.#putBack(job, token);
     }
-    const running: Running = {
-      batch: data.batch,
-      abort: new AbortController(),
-      isTry: state === 'TRY',
-      startedAtMs: performance.now(),
-    };
     this.#running.set(id, running);
     try {
       const verdict = await this.#handler(data, {
         signal: running.abort.signal,
         stopping: this.#stop.signal,
         stalls: job.stalledCounter,
+        heard: () => this.#keeper.heard(running),
         save: (changed) => save(job, changed),
       });
-      const ms = Math.round(performance.now() - running.startedAtMs);
-      this.#options.life.log.debug({ queue: this.#options.queue, job: id, verdict: verdict.kind, ms }, 'attempt');
-      if (verdict.kind === 'done') this.#measure(ms / 1_000);
-      if (verdict.kind === 'gate') await this.#close(verdict, running.startedAtMs);
-      else if (running.isTry) await this.#tried(verdict, running);
-      await this.#obey(verdict, job, token);
+      const tookMs = Math.round(performance.now() - startedAtMs);
+      const told = { queue: this.#options.queue, job: id, verdict: verdict.kind, ms: tookMs };
+      this.#options.life.log.debug(told, 'attempt');
+      if (verdict.kind === 'done') this.#measure(tookMs / 1_000);
+      if (verdict.kind !== 'gate') await this.#keeper.ended(running);
+      await this.#obey(verdict, { job, token, running });
     } finally {
       this.#running.delete(id);
       if (this.#draining && this.#running.size === 0) this.#idle.resolve();
@@ -207,9 +199,9 @@ export class TierWorker {
       keys.turns(this.#options.queue),
       keys.gate(this.#options.queue),
     ];
-    const args = [data.page, data.place, priority, TRY_MS, isHandOverOnly(data) ? '0' : '1'];
-    const [state, waitMs] = (await startScript.run(client, names, args)) as [Begun['state'], number];
-    return { state, waitMs };
+    const args = [data.page, data.place, priority, TRY_MS, isHandOverOnly(data) ? '0' : '1', KEPT_CLOSED_MS];
+    const [state, ms] = (await startScript.run(client, names, args)) as [Begun['state'], number];
+    return { state, ms };
   }
 
   #measure(seconds: number): void {
@@ -217,40 +209,17 @@ export class TierWorker {
     this.#secondsPerDocument = known + NEWEST_WEIGHT * (seconds - known);
   }
 
-  async #obey(verdict: Verdict, job: Job, token: string): Promise<void> {
-    if (verdict.kind === 'done') return this.#pace.answered();
-    if (verdict.kind !== 'again') return await this.#putBack(job, token);
-    if (verdict.job !== undefined) await job.updateData(verdict.job);
-    await this.#later(job, token, verdict.afterMs);
-  }
-
-  /** The model server is down or asks to wait: this worker rests, and all others where the server is theirs too. */
-  async #close(call: GateCall, startedAtMs: number): Promise<void> {
-    const { queue, sidecar, life } = this.#options;
-    if (call.overloaded) this.#pace.overloaded(startedAtMs);
-    if (sidecar) return await this.#pace.restForServer(call, startedAtMs);
-    const { waitMs, isNew } = await closeGate(this.#board, queue, call, performance.now() - startedAtMs);
-    if (isNew) {
-      life.telemetry.meters.count('cascade.gate.closings', 1, { queue });
-      life.log.warn({ queue, reason: call.reason, waitMs, slots: this.#pace.slots }, 'the gate is closed');
-    }
-    if (waitMs > 0) await this.#pace.rest(Math.min(waitMs, LOOK_AGAIN_MS));
-  }
-
-  /** A call that was let through a closed gate has ended: the server is there, or the call was given up. */
-  async #tried(verdict: Verdict, { abort }: Running): Promise<void> {
-    const { queue, life } = this.#options;
-    const isGivenUp = verdict.kind === 'put_back' || abort.signal.aborted;
-    try {
-      if (isGivenUp) await leaveTry(this.#board, queue);
-      else {
-        if (await openGate(this.#board, queue)) life.log.info({ queue }, 'the gate is open');
-        this.#pace.wake();
-      }
-    } catch (error) {
-      // Another one tries soon.
-      life.log.debug({ err: error, queue }, 'the gate was not opened');
-    }
+  async #obey(
+    verdict: Verdict,
+    { job, token, running }: { readonly job: Job; readonly token: string; readonly running: Running },
+  ): Promise<void> {
+    if (verdict.kind === 'done') return;
+    if (verdict.kind === 'put_back') await this.#putBack(job, token);
+    const next =
+      verdict.kind === 'gate' ? await this.#keeper.refused(verdict, job.data as DocumentJob, running) : verdict;
+    if (next.kind === 'put_back') return await this.#putBack(job, token);
+    if (next.job !== undefined) await job.updateData(next.job);
+    await this.#later(job, token, next.afterMs);
   }
 
   async #putBack(job: Job, token: string): Promise<never> {

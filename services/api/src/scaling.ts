@@ -64,8 +64,8 @@ export class ScalingSignal {
         secondsPerDocument: tier.secondsPerDocument ?? SECONDS_UNMEASURED,
         concurrency: tier.concurrency ?? spec.concurrency,
         replicas: tier.replicas,
-        gate,
-        resting: tier.resting,
+        gate: gate ?? (spec.sidecar ? null : tier.resting),
+        resting: spec.sidecar ? tier.resting : null,
       },
       { drainSeconds, coldStartSeconds, most },
     );

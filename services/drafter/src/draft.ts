@@ -9,7 +9,7 @@ export type DraftDesk = TierDesk & { readonly tier: ModelTier };
 export async function draft(desk: DraftDesk, job: DocumentJob, attempt: Attempt): Promise<Verdict> {
   // A drafter before this one got as far as writing the draft down: only the hand-off is left.
   if (job.draft !== null) return await escalate(desk, job, job.draft, attempt);
-  const asked = await askDraft(desk.tier, job, { signal: attempt.signal, stalls: attempt.stalls });
+  const asked = await askDraft(desk.tier, job, attempt);
   switch (asked.kind) {
     case 'gate':
       return asked;

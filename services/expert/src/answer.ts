@@ -7,7 +7,7 @@ export type ExpertDesk = Omit<TierDesk, 'queues'> & { readonly tier: ModelTier }
 
 /** Handles one escalated document: ask, settle. */
 export async function answer(desk: ExpertDesk, job: DocumentJob, attempt: Attempt): Promise<Verdict> {
-  const asked = await desk.tier.ask(job, { signal: attempt.signal, topLogprobs: 0, stalls: attempt.stalls });
+  const asked = await desk.tier.ask(job, { ...attempt, topLogprobs: 0 });
   switch (asked.kind) {
     case 'gate':
       return asked;

@@ -1,9 +1,9 @@
 -- A worker took a document: whether it still is to be done, and whether its model may be asked. Moves the queue's present
 -- on. Through a closed gate whose time is over one call goes at a time, to try the server.
 -- KEYS: epoch, batch, sealed, page, turns, gate   ARGV: page, place, priority, ms a try may take before another one, '1' to
--- ask the model
--- Returns: {GO | TRY | WAIT | ALREADY | CLOSED | GONE (no such batch, or its page is not begun) | RECOVERING, ms to wait; 0:
--- until the one that tries was answered}
+-- ask the model, ms to keep a gate
+-- Returns: {GO | TRY | WAIT | ALREADY | CLOSED | GONE (no such batch, or its page is not begun) | RECOVERING, for TRY until
+-- when, for WAIT the ms; 0: until the one that tries was answered}
 press_on(KEYS[5])
 if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[5], '#now') or 0) then
   redis.call('HSET', KEYS[5], '#now', ARGV[3])
@@ -21,5 +21,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < tonumber(gate[2]) then return { 'WAIT', gate[2] - now } end
 if now < tonumber(gate[3] or 0) then return { 'WAIT', 0 } end
-redis.call('HSET', KEYS[6], 'trying', now + ARGV[4])
-return { 'TRY', 0 }
+local trying = now + ARGV[4]
+redis.call('HSET', KEYS[6], 'trying', trying)
+redis.call('PEXPIRE', KEYS[6], ARGV[4] + ARGV[6])
+return { 'TRY', trying }

@@ -115,7 +115,7 @@ export class GateKeeper {
     const { queue, life } = this.#options;
     life.telemetry.meters.count('cascade.gate.closings', 1, { queue });
     const slots = this.#pace.slots;
-    if (gate === null) life.log.warn({ queue, reason }, 'the model server of this worker is down');
+    if (gate === null) life.log.warn({ queue, reason }, 'this worker waits for its model server');
     else if (gate.closings === 1) life.log.warn({ queue, reason, waitMs: gate.waitMs, slots }, 'the gate is closed');
   }
 }

@@ -16,7 +16,7 @@ export type Fault =
   | { readonly kind: 'garbled'; readonly status: number | null; readonly message: string };
 
 export type FaultDecision =
-  /** Not the document's fault: the tier's gate closes and no try is used. */
+  /** Not the document's fault: no try is used. The tier's gate closes, or its worker asks fewer at a time. */
   | ({ readonly kind: 'gate' } & GateCall)
   /** A try is used, and the document has more. */
   | { readonly kind: 'again'; readonly afterMs: number }

@@ -44,7 +44,7 @@ export type Refused = { readonly times: number; readonly atMs: number };
 /** A document that was refused more often is refused for itself: it holds up nobody else. */
 const REFUSED_FOR_ITSELF = 3;
 
-/** So often, each time after a longer wait: in all some eight minutes. Then the refusal is its answer. */
+/** So often, each time after a longer wait: in all four to seven minutes. The next refusal is its answer. */
 const REFUSED_FOR_GOOD = 20;
 
 /** A document on its way through the tiers: the data of its job, in either queue. */
@@ -106,7 +106,7 @@ export function isHandOverOnly(job: DocumentJob): boolean {
 
 /** A document's refusals with one more; `heardAtMs` is when its server last answered anybody. */
 export function afterRefusal(job: DocumentJob, heardAtMs: number, nowMs: number): Refused {
-  const { times, atMs } = job.refused ?? { times: 0, atMs: 0 };
+  const { times, atMs } = refusedHere(job);
   return { times: heardAtMs > atMs ? times + 1 : Math.max(1, times), atMs: nowMs };
 }
 
@@ -114,7 +114,12 @@ export function afterRefusal(job: DocumentJob, heardAtMs: number, nowMs: number)
 export const isRefusedForItself = ({ times }: Refused): boolean => times > REFUSED_FOR_ITSELF;
 
 /** Whether a document has been refused so often that its server will not take it any more. */
-export const isRefusedForGood = (job: DocumentJob): boolean => (job.refused?.times ?? 0) >= REFUSED_FOR_GOOD;
+export const isRefusedForGood = (job: DocumentJob): boolean => refusedHere(job).times >= REFUSED_FOR_GOOD;
+
+/** The refusals of the present tier; an older drafter hands its own over. */
+function refusedHere({ refused, handedOverAtMs }: DocumentJob): Refused {
+  return refused === undefined || refused.atMs < (handedOverAtMs ?? 0) ? { times: 0, atMs: 0 } : refused;
+}
 
 /** The expert's job of an escalated document. */
 export function escalatedJob(job: DocumentJob, draft: Draft, nowMs: number): DocumentJob {

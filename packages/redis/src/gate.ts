@@ -36,9 +36,10 @@ export async function closeGate(
   return { waitMs, closings };
 }
 
-/** A call was answered: all may ask again, unless the server asked to be left alone for longer. Whether it was closed. */
-export async function openGate(board: Board, queue: string): Promise<boolean> {
-  return (await openScript.run(board.client, [board.keys.gate(queue)], [KEPT_OPENED_MS])) === 1;
+/** A call was answered: all may ask again. WAIT: the server asked to be left alone for longer. */
+export async function openGate(board: Board, queue: string): Promise<'OPENED' | 'OPEN' | 'WAIT'> {
+  const answer = await openScript.run(board.client, [board.keys.gate(queue)], [KEPT_OPENED_MS]);
+  return answer as 'OPENED' | 'OPEN' | 'WAIT';
 }
 
 /** A call that was to try the server `untilMs` was given up, or says nothing of the server: another one may. */

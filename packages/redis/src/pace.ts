@@ -72,9 +72,9 @@ export class Pace {
 
   /** Takes no jobs for a while, as the gate is closed for `waitMs`; 0: until the call that tries was answered. */
   async restAtGate(waitMs: number): Promise<void> {
-    const soon = LOOK_SOON_MS[Math.min(this.#looks, LOOK_SOON_MS.length - 1)] ?? LOOK_AGAIN_MS;
-    this.#looks = waitMs === 0 ? this.#looks + 1 : 0;
-    await this.#begin('gate', '', waitMs === 0 ? soon : Math.min(waitMs, LOOK_AGAIN_MS));
+    if (this.#rest !== null) return;
+    this.#looks = waitMs === 0 ? Math.min(this.#looks + 1, LOOK_SOON_MS.length) : 0;
+    await this.#begin('gate', '', LOOK_SOON_MS[this.#looks - 1] ?? Math.min(waitMs, LOOK_AGAIN_MS));
   }
 
   /**
@@ -106,7 +106,6 @@ export class Pace {
   }
 
   async #begin(why: Why, reason: string, ms: number): Promise<void> {
-    if (this.#rest !== null) return;
     this.#rest = { why, reason, over: setTimeout(() => this.wake(), ms) };
     await this.#worker.pause(true);
   }

@@ -9,6 +9,7 @@ import { Pace } from './pace.ts';
 import { Script } from './script.ts';
 
 const startScript = new Script('start');
+const writeScript = new Script('write_job');
 
 /** What a handler wants done with its job. */
 export type Verdict =
@@ -16,7 +17,7 @@ export type Verdict =
   | { readonly kind: 'done' }
   /** Try this job again after a while; with `job`, as changed. */
   | { readonly kind: 'again'; readonly afterMs: number; readonly job?: DocumentJob }
-  /** The model server is down or asks to wait: the tier's queue waits. */
+  /** The model server is down, asks to wait, or takes no more: the tier waits, slows down, or the document does. */
   | ({ readonly kind: 'gate' } & GateCall)
   /** Given up because the process stops: next in line again. */
   | { readonly kind: 'put_back' };
@@ -31,7 +32,7 @@ export type Attempt = {
   readonly stalls: number;
   /** To be called when the model server shows that it works. */
   heard(): void;
-  /** Writes the job as changed, so that whoever gets it next goes on from there. GONE: Redis lost it meanwhile. */
+  /** Writes the job as changed, so that whoever gets it next goes on from there. GONE: it is this worker's no more. */
   save(job: DocumentJob): Promise<'SAVED' | 'GONE'>;
 };
 
@@ -165,7 +166,7 @@ export class TierWorker {
     const running: Running = { batch: data.batch, abort: new AbortController(), tryUntilMs, startedAtMs, heard: false };
     // Taken up while the process was told to stop, or while it rests: somebody else's.
     if (this.#draining || (tryUntilMs === null && this.#pace.isResting)) {
-      await this.#keeper.ended(running);
+      await this.#keeper.leave(running);
       await this.#putBack(job, token);
     }
     this.#running.set(id, running);
@@ -175,13 +176,12 @@ export class TierWorker {
         stopping: this.#stop.signal,
         stalls: job.stalledCounter,
         heard: () => this.#keeper.heard(running),
-        save: (changed) => save(job, changed),
+        save: (changed) => this.#write(job, token, changed),
       });
       const tookMs = Math.round(performance.now() - startedAtMs);
       const told = { queue: this.#options.queue, job: id, verdict: verdict.kind, ms: tookMs };
       this.#options.life.log.debug(told, 'attempt');
       if (verdict.kind === 'done') this.#measure(tookMs / 1_000);
-      if (verdict.kind !== 'gate') await this.#keeper.ended(running);
       await this.#obey(verdict, { job, token, running });
     } finally {
       this.#running.delete(id);
@@ -213,13 +213,25 @@ export class TierWorker {
     verdict: Verdict,
     { job, token, running }: { readonly job: Job; readonly token: string; readonly running: Running },
   ): Promise<void> {
+    // What no try was used for says nothing of the server: given up, or the document's time is over.
+    const isTried = verdict.kind === 'done' || (verdict.kind === 'again' && verdict.job !== undefined);
+    if (verdict.kind !== 'gate') await (isTried ? this.#keeper.failed(running) : this.#keeper.leave(running));
     if (verdict.kind === 'done') return;
     if (verdict.kind === 'put_back') await this.#putBack(job, token);
     const next =
       verdict.kind === 'gate' ? await this.#keeper.refused(verdict, job.data as DocumentJob, running) : verdict;
     if (next.kind === 'put_back') return await this.#putBack(job, token);
-    if (next.job !== undefined) await job.updateData(next.job);
+    if (next.job !== undefined) await this.#write(job, token, next.job);
     await this.#later(job, token, next.afterMs);
+  }
+
+  /** Writes a job as changed, unless it went to somebody else meanwhile. */
+  async #write(job: Job, token: string, changed: DocumentJob): Promise<'SAVED' | 'GONE'> {
+    const key = `${this.#board.keys.queue(this.#options.queue)}:${job.id}`;
+    const args = [token, JSON.stringify(changed)];
+    const written = (await writeScript.run(this.#board.client, [key, `${key}:lock`], args)) as 'SAVED' | 'GONE';
+    if (written === 'SAVED') job.data = changed;
+    return written;
   }
 
   async #putBack(job: Job, token: string): Promise<never> {
@@ -230,15 +242,5 @@ export class TierWorker {
   async #later(job: Job, token: string, afterMs: number): Promise<never> {
     await job.moveToDelayed(Date.now() + afterMs, token);
     throw new DelayedError();
-  }
-}
-
-async function save(job: Job, changed: DocumentJob): Promise<'SAVED' | 'GONE'> {
-  try {
-    await job.updateData(changed);
-    return 'SAVED';
-  } catch (error) {
-    if (error instanceof Error && error.message.startsWith('Missing key for job')) return 'GONE';
-    throw error;
   }
 }

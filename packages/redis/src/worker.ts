@@ -165,7 +165,7 @@ export class TierWorker {
     const startedAtMs = performance.now();
     const running: Running = { batch: data.batch, abort: new AbortController(), tryUntilMs, startedAtMs, heard: false };
     // Taken up while the process was told to stop, or while it rests: somebody else's.
-    if (this.#draining || (tryUntilMs === null && this.#pace.isResting)) {
+    if (this.#draining || state === 'WAIT' || (state === 'GO' && this.#pace.isResting)) {
       await this.#keeper.leave(running);
       await this.#putBack(job, token);
     }

@@ -93,6 +93,26 @@ for (const status of [429, 503]) {
   });
 }
 
+test('a server that takes not even one call at a time: its tier is held at what it has, and goes on when it can', async () => {
+  let takes = false;
+  await using drafter = await startModelServer({
+    answer: (): Scripted => (takes ? { kind: 'completion' } : refusal()),
+  });
+  await using system = await System.create({
+    models: { small: { base_url: drafter.baseURL, concurrency: 4, max_tries: 1, scaling: { drain_s: 1 } } },
+    env: { HEALTH_PORT: '0' },
+  });
+  const [api] = await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+  const { id } = await system.submit(many(200));
+  await until(async () => (await signal(api, 'drafter/small')).told.gate !== null);
+  const { required, reason } = (await signal(api, 'drafter/small')).told;
+  assert.deepEqual([required, reason], [1, 'held: the model server limits the rate (429)']);
+  takes = true;
+  const { errors } = await wholeResults(system, await system.settled(id), docIds(200));
+  assert.deepEqual(errors, []);
+});
+
 for (const [told, retryAfterS] of [
   ['without a wait', undefined],
   ['with one', 1],

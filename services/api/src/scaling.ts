@@ -39,11 +39,11 @@ export class ScalingSignal {
    */
   async #ask(role: Role, model: string): Promise<Scaling> {
     const { board, configuration } = this.#api;
-    if (await isRecovering(board)) throw recovering();
     const spec = configuration.models[model];
     if (spec === undefined) throw this.#noSuchTier(role, model);
     const queue = tierQueue(role, model);
-    const own = (await this.#open.read()).filter(({ rules }) =>
+    const open = await this.#open.read();
+    const own = open.filter(({ rules }) =>
       rules.some((rule) => (role === 'draft' ? rule.drafter : rule.expert) === model),
     );
     const drafters = role === 'draft' ? [] : await this.#drafters(model, own);
@@ -51,7 +51,7 @@ export class ScalingSignal {
       this.#queues.depth(queue),
       readTier(board, queue),
       readGate(board, queue),
-      role === 'draft' ? this.#feedable(own) : 0,
+      role === 'draft' ? this.#feedable(own, open) : 0,
     ]);
     // What was read of a Redis that lost its memory meanwhile is nothing.
     if (await isRecovering(board)) throw recovering();
@@ -84,16 +84,11 @@ export class ScalingSignal {
   }
 
   /** Documents that are not fed yet, of batches that can be: more drafters do not help where experts are far behind. */
-  async #feedable(own: readonly OpenBatch[]): Promise<number> {
+  async #feedable(own: readonly OpenBatch[], open: readonly OpenBatch[]): Promise<number> {
     const { board } = this.#api;
-    const [pages, memory, open] = await Promise.all([pagesInHand(board), memoryUse(board), this.#open.read()]);
-    if (
-      !hasFeedingMemory(
-        memory,
-        pages.reduce((sum, { bytes }) => sum + bytes, 0),
-      )
-    )
-      return 0;
+    const [pages, memory] = await Promise.all([pagesInHand(board), memoryUse(board)]);
+    const heldBytes = pages.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (!hasFeedingMemory(memory, heldBytes)) return 0;
     const experts = new Map(open.map(({ id, rules }) => [id, new Set(rules.map(({ expert }) => expert))]));
     const inHand = new Map<string, number>();
     for (const { batch, bytes } of pages) {

@@ -1,37 +1,37 @@
 import type { CascadeRules } from '@spillway/core';
-import { liveBatches, readBatch, type BatchState } from '@spillway/redis';
+import { isRecovering, liveBatches, readBatch, type BatchState } from '@spillway/redis';
 import type { Api } from '../api.ts';
+import { recovering } from './live.ts';
 
 /** An open batch with the rules of the cascades that its documents name. */
 export type OpenBatch = { readonly id: string; readonly state: BatchState; readonly rules: readonly CascadeRules[] };
-
-/** How old a reading may be: all tiers are asked about at about the same time. */
-const FRESH_MS = 500;
 
 /** All batches that take results. */
 export class OpenBatches {
   readonly #api: Api;
   #reading: Promise<OpenBatch[]> | null = null;
-  #readAtMs = 0;
 
   constructor(api: Api) {
     this.#api = api;
   }
 
+  /** As they are now. Who asks meanwhile gets the same reading; it is not kept, as Redis may lose its memory after it. */
   read(): Promise<OpenBatch[]> {
-    const now = performance.now();
-    if (this.#reading === null || now - this.#readAtMs > FRESH_MS) {
-      this.#readAtMs = now;
-      this.#reading = this.#all();
-      // A reading that failed is not kept; its error reaches whoever waits for it.
-      this.#reading.catch(() => (this.#reading = null));
-    }
+    this.#reading ??= this.#all().finally(() => (this.#reading = null));
     return this.#reading;
   }
 
   async #all(): Promise<OpenBatch[]> {
+    await this.#refuseWhileRecovering();
     const ids = await liveBatches(this.#api.board);
-    return (await Promise.all(ids.map((id) => this.#one(id)))).flat();
+    const open = (await Promise.all(ids.map((id) => this.#one(id)))).flat();
+    await this.#refuseWhileRecovering();
+    return open;
+  }
+
+  /** What is read of a Redis that lost its memory, before or amid the reading, is nothing. */
+  async #refuseWhileRecovering(): Promise<void> {
+    if (await isRecovering(this.#api.board)) throw recovering();
   }
 
   /** Nothing of a batch that is not open, nor of one whose records cannot be read: it holds up no other. */

@@ -55,6 +55,7 @@ export function failed(attempt: Attempt): Fault {
 }
 
 /** What follows for a document that has tries left. */
-export const decide = (fault: Fault): FaultDecision => decideFault(fault, { tries: 1, maxTries: 3, jitter: 1 });
+export const decide = (fault: Fault): FaultDecision =>
+  decideFault(fault, { tries: 1, maxTries: 3, refusals: 0, jitter: 1 });
 
 export const choiceOf = (body: JsonObject) => (body['choices'] as unknown as JsonObject[])[0];

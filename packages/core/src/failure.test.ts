@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decideFault, gateWaitsMs, type Fault } from './failure.ts';
+import { decideFault, gateBackoffMs, gateWaitsMs, type Fault } from './failure.ts';
 
 const http = (status: number, retryAfterMs: number | null = null): Fault => ({
   kind: 'http',
@@ -11,8 +11,8 @@ const http = (status: number, retryAfterMs: number | null = null): Fault => ({
   requestId: null,
 });
 
-const fresh = { tries: 1, maxTries: 4, jitter: 1 };
-const spent = { tries: 4, maxTries: 4, jitter: 1 };
+const fresh = { tries: 1, maxTries: 4, refusals: 0, jitter: 1 };
+const spent = { tries: 4, maxTries: 4, refusals: 0, jitter: 1 };
 
 test('what is not the document’s fault closes the gate and uses no try, however many are used', () => {
   for (const state of [fresh, spent]) {
@@ -49,7 +49,7 @@ test('trouble of the moment is tried again until the tries are used', () => {
 
 test('the pause doubles, is bounded, and the jitter takes off up to a half', () => {
   const after = (tries: number, jitter: number) => {
-    const decision = decideFault(http(500), { tries, maxTries: 100, jitter });
+    const decision = decideFault(http(500), { tries, maxTries: 100, refusals: 0, jitter });
     return decision.kind === 'again' ? decision.afterMs : null;
   };
   assert.deepEqual(
@@ -88,8 +88,8 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
 
 test('every wait is finite and bounded, and tries run out, whatever comes', () => {
   fc.assert(
-    fc.property(fault, fc.double(), fc.double(), fc.double(), (one, tries, maxTries, jitter) => {
-      const decision = decideFault(one, { tries, maxTries, jitter });
+    fc.property(fault, fc.double(), fc.double(), fc.double(), fc.nat(40), (one, tries, maxTries, jitter, refusals) => {
+      const decision = decideFault(one, { tries, maxTries, refusals, jitter });
       if (decision.kind === 'again') {
         assert.ok(decision.afterMs >= 250 && decision.afterMs <= 3_600_000);
         assert.ok(tries < maxTries);
@@ -111,6 +111,26 @@ test('a gate waits longer the more often it closed, up to a limit', () => {
       assert.ok((waits[0] ?? 0) >= 250 && (waits.at(-1) ?? 0) >= 15_000 && (waits.at(-1) ?? 0) <= 30_000);
     }),
   );
+});
+
+test('so does what is waited for after any number of failures', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 1000 }), fc.double({ min: 0, max: 1, noNaN: true }), (failures, jitter) => {
+      assert.ok(gateBackoffMs(failures + 1, jitter) >= gateBackoffMs(failures, jitter));
+      assert.ok(gateBackoffMs(failures, jitter) >= 250 && gateBackoffMs(failures, jitter) <= 30_000);
+      assert.equal(gateWaitsMs(jitter)[Math.min(failures, 6)], gateBackoffMs(Math.min(failures, 6) + 1, jitter));
+    }),
+  );
+});
+
+test('a document that was refused for good has the refusal for its answer; a server that is down has none', () => {
+  const refused = { ...fresh, refusals: 20 };
+  for (const status of [429, 503]) {
+    assert.equal(decideFault(http(status), { ...refused, refusals: 19 }).kind, 'gate');
+    assert.deepEqual(decideFault(http(status), refused), { kind: 'final', rejected: false });
+  }
+  assert.equal(decideFault(http(401), refused).kind, 'gate');
+  assert.equal(decideFault({ kind: 'unreachable', message: 'down' }, refused).kind, 'gate');
 });
 
 test('what a server says that takes no more is told apart from one that answers nobody', () => {

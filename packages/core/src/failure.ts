@@ -1,3 +1,5 @@
+import type { DocumentJob, Refused } from './job.ts';
+
 /** How a call to a model server went wrong. */
 export type Fault =
   | {
@@ -47,18 +49,25 @@ const GATE_FIRST_MS = 500;
 const GATE_MAX_MS = 30_000;
 const GATE_CLOSINGS = 7;
 
+/** A document that was refused more often is refused for itself: it holds up nobody else. */
+const REFUSED_FOR_ITSELF = 3;
+
+/** So often, each time after a longer wait: in all four to seven minutes. The next refusal is its answer. */
+const REFUSED_FOR_GOOD = 20;
+
 /**
- * Retry or not, for both tiers. `tries` counts the document's tries with this one; `jitter` is 0…1, from the caller,
- * so that many documents do not come back at the same moment.
+ * Retry or not, for both tiers. `tries` counts the document's tries with this one, `refusals` those before it; `jitter`
+ * is 0…1, from the caller, so that many documents do not come back at the same moment.
  */
 export function decideFault(
   fault: Fault,
-  { tries, maxTries, jitter }: { readonly tries: number; readonly maxTries: number; readonly jitter: number },
+  { tries, maxTries, refusals, jitter }: Record<'tries' | 'maxTries' | 'refusals' | 'jitter', number>,
 ): FaultDecision {
   if (fault.kind === 'unreachable') return { kind: 'gate', toldMs: null, reason: fault.message, says: 'down' };
   if (fault.kind === 'http') {
     const reason = gateReason(fault.status);
     const says = SAYS[fault.status] ?? 'down';
+    if (says !== 'down' && refusals >= REFUSED_FOR_GOOD) return { kind: 'final', rejected: false };
     if (reason !== null) return { kind: 'gate', toldMs: toldWaitMs(fault.retryAfterMs), reason, says };
     if (isRejection(fault.status)) return { kind: 'final', rejected: true };
   }
@@ -67,14 +76,31 @@ export function decideFault(
   return { kind: 'again', afterMs: Math.max(backoffMs(tries, jitter, AGAIN_FIRST_MS, AGAIN_MAX_MS), toldMs ?? 0) };
 }
 
+/** How often a document was refused in its present tier; an older drafter hands its own refusals over. */
+export function refusalsOf({ refused, handedOverAtMs }: DocumentJob): number {
+  return refused === undefined || refused.atMs < (handedOverAtMs ?? 0) ? 0 : refused.times;
+}
+
+/** A document's refusals with one more; `heardAtMs` is when its server last answered about another one. */
+export function afterRefusal(job: DocumentJob, heardAtMs: number, nowMs: number): Refused {
+  const times = refusalsOf(job);
+  return { times: heardAtMs > (job.refused?.atMs ?? 0) ? times + 1 : Math.max(1, times), atMs: nowMs };
+}
+
+/** Whether it is this document that its server refuses, and not whoever asks. */
+export const isRefusedForItself = ({ times }: Refused): boolean => times > REFUSED_FOR_ITSELF;
+
 /**
- * How long a gate stays closed when the server did not say: for the first closing in a row, the second, and so on; the
- * last holds for all after it. `jitter` is 0…1.
+ * How long a server is left alone that did not say for how long: `failures` counts what failed in a row, from 1;
+ * `jitter` is 0…1. So long a gate stays closed, a worker rests, and a refused document waits.
  */
+export function gateBackoffMs(failures: number, jitter: number): number {
+  return backoffMs(failures, jitter, GATE_FIRST_MS, GATE_MAX_MS);
+}
+
+/** The same for the first closing in a row, the second, and so on; the last holds for all after it. */
 export function gateWaitsMs(jitter: number): number[] {
-  return Array.from({ length: GATE_CLOSINGS }, (_, closings) =>
-    backoffMs(closings + 1, jitter, GATE_FIRST_MS, GATE_MAX_MS),
-  );
+  return Array.from({ length: GATE_CLOSINGS }, (_, closings) => gateBackoffMs(closings + 1, jitter));
 }
 
 /** A wrong key (401) is the operator's fault and hits every document alike, so it waits like a server that is down. */

@@ -41,12 +41,6 @@ export type Draft = {
 /** How often a document was refused (429, 503) though its server answered others in between, and when it last was. */
 export type Refused = { readonly times: number; readonly atMs: number };
 
-/** A document that was refused more often is refused for itself: it holds up nobody else. */
-const REFUSED_FOR_ITSELF = 3;
-
-/** So often, each time after a longer wait: in all four to seven minutes. The next refusal is its answer. */
-const REFUSED_FOR_GOOD = 20;
-
 /** A document on its way through the tiers: the data of its job, in either queue. */
 export type DocumentJob = {
   readonly v: number;
@@ -102,23 +96,6 @@ export function afterFailure(job: DocumentJob, tries: number, call: Call, error:
 /** Whether no model need be asked any more: a drafter's job whose draft is written down and only to be handed over. */
 export function isHandOverOnly(job: DocumentJob): boolean {
   return job.draft !== null && job.handedOverAtMs === null;
-}
-
-/** A document's refusals with one more; `heardAtMs` is when its server last answered anybody. */
-export function afterRefusal(job: DocumentJob, heardAtMs: number, nowMs: number): Refused {
-  const { times, atMs } = refusedHere(job);
-  return { times: heardAtMs > atMs ? times + 1 : Math.max(1, times), atMs: nowMs };
-}
-
-/** Whether it is this document that its server refuses, and not whoever asks. */
-export const isRefusedForItself = ({ times }: Refused): boolean => times > REFUSED_FOR_ITSELF;
-
-/** Whether a document has been refused so often that its server will not take it any more. */
-export const isRefusedForGood = (job: DocumentJob): boolean => refusedHere(job).times >= REFUSED_FOR_GOOD;
-
-/** The refusals of the present tier; an older drafter hands its own over. */
-function refusedHere({ refused, handedOverAtMs }: DocumentJob): Refused {
-  return refused === undefined || refused.atMs < (handedOverAtMs ?? 0) ? { times: 0, atMs: 0 } : refused;
 }
 
 /** The expert's job of an escalated document. */

@@ -1,7 +1,7 @@
 import {
   decideFault,
-  isRefusedForGood,
   isUnderstood,
+  refusalsOf,
   traceparentOf,
   type Answer,
   type Completion,
@@ -168,15 +168,16 @@ export class ModelTier implements AsyncDisposable {
       return { kind: 'answered', completion, answer, startedAtMs, endedAtMs };
     }
     const tries = job.tries + 1;
-    const decision = decideFault(attempt.fault, { tries, maxTries: this.#options.maxTries, jitter: Math.random() });
-    if (decision.kind === 'gate' && (decision.says === 'down' || !isRefusedForGood(job))) return decision;
+    const { maxTries } = this.#options;
+    const refusals = refusalsOf(job);
+    const decision = decideFault(attempt.fault, { tries, maxTries, refusals, jitter: Math.random() });
+    if (decision.kind === 'gate') return decision;
     const why = whyOf(attempt.fault);
     if (decision.kind === 'again') {
       return { kind: 'again', afterMs: decision.afterMs, tries, why, startedAtMs, endedAtMs };
     }
     const answer = answerOf(attempt.fault);
-    if (decision.kind === 'final' && decision.rejected && answer !== null)
-      return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
+    if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
     return { kind: 'exhausted', answer, error: errorOf(attempt.fault), why, startedAtMs, endedAtMs };
   }
 }

@@ -1,11 +1,4 @@
-import {
-  afterRefusal,
-  gateWaitsMs,
-  isRefusedForItself,
-  type DocumentJob,
-  type GateCall,
-  type Refused,
-} from '@spillway/core';
+import { afterRefusal, gateBackoffMs, isRefusedForItself, type DocumentJob, type GateCall } from '@spillway/core';
 import type { Life } from '@spillway/runtime';
 import type { Board } from './board.ts';
 import { closeGate, leaveTry, openGate } from './gate.ts';
@@ -24,7 +17,7 @@ export type Asking = {
 /** What becomes of a document whose call says that it is not its fault: next in line again, or later and as changed. */
 export type Held =
   | { readonly kind: 'put_back' }
-  | { readonly kind: 'later'; readonly afterMs: number; job: DocumentJob };
+  | { readonly kind: 'later'; readonly afterMs: number; readonly job: DocumentJob };
 
 export type GateKeeperOptions = {
   readonly queue: string;
@@ -87,7 +80,7 @@ export class GateKeeper {
     if (isOwn) await this.leave(asking);
     const waitMs = isOwn ? (call.toldMs ?? 0) : await this.#heed(call, asking);
     // Not the next one in line: others may be taken where this one is not.
-    return { kind: 'later', afterMs: waitMs + waitOf(refused), job: { ...data, refused } };
+    return { kind: 'later', afterMs: waitMs + gateBackoffMs(refused.times, Math.random()), job: { ...data, refused } };
   }
 
   /** The last answer about another document. */
@@ -144,10 +137,4 @@ export class GateKeeper {
     if (gate === null) life.log.warn({ queue, reason, slots }, 'this worker waits for its model server');
     else if (gate.closings === 1) life.log.warn({ queue, reason, waitMs: gate.waitMs, slots }, 'the gate is closed');
   }
-}
-
-/** How long a document waits that was refused, longer each time. */
-function waitOf({ times }: Refused): number {
-  const waits = gateWaitsMs(Math.random());
-  return waits[Math.min(times, waits.length) - 1] ?? 0;
 }

@@ -19,7 +19,7 @@ export const TRY_MS = 10_000;
 export type GateClosing = {
   /** Until the server may be tried; 0: the gate stays open, as the verdict is of the past. */
   readonly waitMs: number;
-  /** The how manieth closing in a row this is; 0: one of the calls that were under way together closed it already. */
+  /** The number of this closing in a row; 0: one of the calls that were under way together closed it already. */
   readonly closings: number;
 };
 

@@ -1,4 +1,4 @@
-import { fewerSlots, gateWaitsMs, moreSlots } from '@spillway/core';
+import { fewerSlots, gateBackoffMs, moreSlots } from '@spillway/core';
 import type { Worker } from 'bullmq';
 
 /** Why a worker takes no jobs: its tier's gate is closed, or its server is down for it alone, or takes nothing from it. */
@@ -84,8 +84,7 @@ export class Pace {
   async restAlone(why: 'down' | 'full', reason: string, toldMs: number | null, startedAtMs: number): Promise<boolean> {
     if (this.#rest !== null || startedAtMs < this.#restedAtMs) return false;
     this.#rests += 1;
-    const waits = gateWaitsMs(Math.random());
-    await this.#begin(why, reason, toldMs ?? waits[this.#rests - 1] ?? waits.at(-1) ?? 0);
+    await this.#begin(why, reason, toldMs ?? gateBackoffMs(this.#rests, Math.random()));
     return true;
   }
 

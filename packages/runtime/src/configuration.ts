@@ -82,11 +82,11 @@ function servedModels(reader: EnvReader, configuration: Configuration, role: 'dr
 
 function apiKeyOf(reader: EnvReader, name: string, spec: ModelSpec): string | null {
   if (spec.api_key_env === undefined) return null;
-  const key = reader.text(spec.api_key_env);
+  const key = headerText(reader, spec.api_key_env);
   if (key === null) {
     reader.problem(`${spec.api_key_env}: expected the API key of the model ${name} (models.${name}.api_key_env)`);
   }
-  return headerText(reader, spec.api_key_env);
+  return key;
 }
 
 /** A variable that goes into a header, which takes no line breaks and nothing beyond Latin-1; it is never shown. */

@@ -1,4 +1,12 @@
-import { hasFeedingMemory, isNearlyFull, scalingOf, tierQueue, type Role, type Scaling } from '@spillway/core';
+import {
+  hasFeedingMemory,
+  isNearlyFull,
+  scalingOf,
+  tierQueue,
+  type ModelSpec,
+  type Role,
+  type Scaling,
+} from '@spillway/core';
 import { isRecovering, memoryUse, pagesInHand, type Queues, readGate, readTier, type TierState } from '@spillway/redis';
 import { within } from '@spillway/runtime';
 import type { Api } from './api.ts';
@@ -29,18 +37,17 @@ export class ScalingSignal {
   }
 
   async of(role: Role, model: string): Promise<Scaling> {
-    if (!this.#modelsOf(role).includes(model)) throw this.#noSuchTier(role, model);
-    return await askRedis(this.#api, () => within(LIMIT_MS, this.#ask(role, model)));
+    const spec = this.#api.configuration.models[model];
+    if (spec === undefined || !this.#modelsOf(role).includes(model)) throw this.#noSuchTier(role, model);
+    return await askRedis(this.#api, () => within(LIMIT_MS, this.#ask(role, model, spec)));
   }
 
   /**
    * A document goes on while this reads: batch, drafter's queue, expert's queue. So they are read in that order, and none
    * is missed; a page that is being fed may be counted twice.
    */
-  async #ask(role: Role, model: string): Promise<Scaling> {
-    const { board, configuration } = this.#api;
-    const spec = configuration.models[model];
-    if (spec === undefined) throw this.#noSuchTier(role, model);
+  async #ask(role: Role, model: string, spec: ModelSpec): Promise<Scaling> {
+    const { board } = this.#api;
     const queue = tierQueue(role, model);
     const open = await this.#open.read();
     const own = open.filter(({ rules }) =>

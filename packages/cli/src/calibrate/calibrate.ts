@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import {
   calibrationArtefact,
+  parseJson,
   sameAnswer,
   SIGNALS,
   signalSpec,
@@ -73,14 +74,6 @@ function refuseOverwriting(out: string | null, made: Pick<CalibrationArtefact, '
   throw new UserError(
     `${path} is a calibration of ${cascade}, ${drafter} and ${JSON.stringify(signal)}: name a file with --out`,
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function chosenCascade(

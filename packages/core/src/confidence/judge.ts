@@ -1,7 +1,7 @@
 import type { Completion, TokenLogprob } from '../completion.ts';
 import { calibrated, headLogit, type CalibrationMethod } from '../calibration/method.ts';
 import { ENDPOINTS, type AskedFormat, type EndpointUrl } from '../endpoints/index.ts';
-import { deeperThan, isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { deeperThan, isJsonObject, parseJson, type JsonObject } from '../json.ts';
 import { missesSchema } from '../json-schema.ts';
 import { LIMITS } from '../limits.ts';
 import type { JudgedDraft } from '../route.ts';
@@ -166,12 +166,4 @@ function missesFormat(text: string, format: AskedFormat): boolean {
   const value = parseJson(text);
   if (value === undefined || deeperThan(value, LIMITS.jsonDepth)) return true;
   return format.type === 'json_object' ? !isJsonObject(value) : missesSchema(value, format.schema);
-}
-
-function parseJson(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
 }

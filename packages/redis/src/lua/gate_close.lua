@@ -3,7 +3,7 @@
 -- closes it anew, for longer. What a call says that began before the gate last opened is of the past.
 -- KEYS: gate   ARGV: reason, ms since the call began, ms that the server asked for or '', ms to keep it, then the ms to
 -- wait for the first, the second, ... closing in a row
--- Returns: {ms until it may be tried, the how manieth closing in a row this is, or 0}; {0, 0}: it stays open
+-- Returns: {ms until it may be tried, the number of this closing in a row, or 0}; {0, 0}: it stays open
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local begun = now - ARGV[2]

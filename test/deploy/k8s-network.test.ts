@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfiguration } from '@spillway/core';
 import { cannotRender } from '../support/kustomize.ts';
-import { Network, type End } from '../support/network.ts';
-import { clusterOf } from '../support/overlays.ts';
-import type { Cluster } from '../support/workloads.ts';
+import { Network, picks, type End, type Policy } from '../support/network.ts';
+import { clusterOf, eachOverlay } from '../support/overlays.ts';
+import { containersOf, portsOf, type Cluster } from '../support/workloads.ts';
 
 /** The network policies: whatever a service needs passes at both ends, and nothing else does. */
 
@@ -74,3 +74,35 @@ for (const overlay of ['production', 'gpu'] as const) {
     for (const [told, from, to, port] of refused) assert.ok(!network.passes(from, to, port), told);
   });
 }
+
+/** Whether there is a model server in the cluster is the overlay's choice. */
+const OF_MODEL_SERVERS = new Set(['model-servers', 'to-vllm-metrics']);
+
+eachOverlay(
+  'every policy picks pods that are there, ports that are open, and lets in pods that are there',
+  (cluster) => {
+    for (const { metadata, spec } of cluster.of('NetworkPolicy')) {
+      const { podSelector, ingress = [] } = spec as Policy;
+      const isOptional = OF_MODEL_SERVERS.has(metadata.name);
+      const picked = cluster.workloads.filter(({ labels }) => picks(podSelector, labels));
+      assert.ok(picked.length > 0 || isOptional, metadata.name);
+      for (const { key, values } of podSelector.matchExpressions ?? []) {
+        for (const value of values) {
+          const count = cluster.picked({ [key]: value }).length;
+          const isName = key === 'app.kubernetes.io/name';
+          assert.ok(isName ? count === 1 : count > 0 || isOptional, `${metadata.name}: ${value} picks ${count}`);
+        }
+      }
+      const open = new Set(picked.flatMap((one) => containersOf(one).flatMap((container) => [...portsOf(container)])));
+      for (const { port } of ingress.flatMap(({ ports = [] }) => ports))
+        assert.ok(open.has(String(port)) || isOptional, `${metadata.name}: ${port}`);
+      for (const { podSelector: from } of ingress.flatMap((rule) => rule.from ?? [])) {
+        if (from !== undefined)
+          assert.ok(
+            cluster.workloads.some(({ labels }) => picks(from, labels)),
+            metadata.name,
+          );
+      }
+    }
+  },
+);

@@ -90,8 +90,7 @@ test('by agreement with the expert on a sample: an artefact that the service tak
   const text = await readFile(join(directory, 'test.json'), 'utf8');
   const artefact = calibrationArtefact.parse(JSON.parse(text));
   assert.deepEqual([artefact.cascade, artefact.model, artefact.labels], ['test', 'small', 400]);
-  // Of bins of forty drafts: noise alone is about .05.
-  assert.ok(artefact.measured.ece < 0.12 && (artefact.measured.auroc ?? 0) > 0.6, JSON.stringify(artefact.measured));
+  assert.ok(artefact.measured.ece < 0.08 && (artefact.measured.auroc ?? 0) > 0.6, JSON.stringify(artefact.measured));
   const other = ['--batch', id, '--sample', '300', '--signal', 'head'];
   await writeFile(join(directory, 'test.calibration.json'), text);
   const refused = await calibrate(system, ...other);

@@ -12,7 +12,8 @@ type Rule = {
   readonly to?: readonly Peer[];
   readonly ports?: readonly { readonly port: number | string; readonly protocol?: string }[];
 };
-type Policy = {
+/** A network policy, as far as the tests look at it. */
+export type Policy = {
   readonly podSelector: Selector;
   readonly policyTypes: readonly string[];
   readonly ingress?: readonly Rule[];

@@ -4,7 +4,7 @@ export type ScoredLabel = { readonly score: number; readonly right: boolean };
 /** A run of scores that share a value: its ends, the sum of its scores, how many are right, how many there are. */
 export type Block = { from: number; to: number; sum: number; right: number; count: number };
 
-/** A curve of this many points is as good as any, and travels with every document. */
+/** A curve of more points is no better, and it travels with every document. */
 const POINTS_MOST = 32;
 
 /**

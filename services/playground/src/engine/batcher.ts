@@ -103,9 +103,9 @@ export class Batcher {
     this.#cache.reserve(length);
     for (let index = 0; index < request.choices; index++) {
       const choice = new Choice(request, index, this.#tokenizer);
-      const told = choice.advance(last);
-      events.push(...told);
-      if (told.at(-1)?.kind === 'finish') continue;
+      const made = choice.advance(last);
+      events.push(...made);
+      if (made.at(-1)?.kind === 'finish') continue;
       const target = this.#cache.addRow();
       this.#cache.append(target, 0, output, 0, length);
       this.#running.push({ id, choice, tell });

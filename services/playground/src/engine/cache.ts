@@ -50,7 +50,7 @@ export class KeyValueCache {
     if (this.#rows === 0) this.#layOut(COLUMN_STEP);
   }
 
-  /** Makes room for rows of up to `columns` tokens. */
+  /** Makes space for rows of up to `columns` tokens. */
   reserve(columns: number): void {
     if (columns > this.#columns) this.#layOut(Math.ceil(columns / COLUMN_STEP) * COLUMN_STEP);
   }

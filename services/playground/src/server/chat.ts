@@ -3,14 +3,19 @@ import type { GenerationRequest } from '../engine/generation.ts';
 import type { DecoderShape } from '../engine/decoder.ts';
 import type { Tokenizer, Turn } from '../engine/tokenizer.ts';
 import { ASSISTANT, encodeTurns } from '../engine/tokenizer.ts';
+import { frameChunks } from './event-stream.ts';
 import type { Body } from './fields.ts';
-import { isBody, readBoolean, readInteger, readString } from './fields.ts';
+import { readBoolean, readInteger, readString } from './fields.ts';
 import { ProtocolError, invalidField } from './protocol-error.ts';
 import type { StreamFields } from './sampling-fields.ts';
-import { MOST_TOP_LOGPROBS, readPromptLogprobs, readSampling, readStreamFields } from './sampling-fields.ts';
+import { MAX_TOP_LOGPROBS, readPromptLogprobs, readSampling, readStreamFields } from './sampling-fields.ts';
 import type { ServedModels } from './served-model.ts';
 import { chooseModel, gather, generateText, usageOf } from './served-model.ts';
-import { showChatLogprobs, showPromptLogprobs } from './shown-logprobs.ts';
+import { showLogprobs, showPromptLogprobs } from './shown-logprobs.ts';
+import type { ShownToken } from './text-assembler.ts';
+import { refuseTools } from './tool-fields.ts';
+import type { TurnFields } from './turns.ts';
+import { readTurns } from './turns.ts';
 
 interface ChatRequest extends StreamFields {
   readonly generation: GenerationRequest;
@@ -19,39 +24,7 @@ interface ChatRequest extends StreamFields {
   readonly echoed: string;
 }
 
-function readContent(message: Body, param: string): string {
-  const { content } = message;
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) throw invalidField(param, 'a string or a list of text parts');
-  return content
-    .map((part: unknown) => {
-      if (!isBody(part) || part['type'] !== 'text' || typeof part['text'] !== 'string')
-        throw invalidField(param, 'made of text parts only');
-      return part['text'];
-    })
-    .join('');
-}
-
-/** System messages are read and dropped: the models were trained without any and know one task. */
-function readTurns(body: Body): Turn[] {
-  const { messages } = body;
-  if (!Array.isArray(messages) || messages.length === 0)
-    throw invalidField('messages', 'a list of at least one message');
-  return messages.flatMap((message: unknown, i): Turn[] => {
-    if (!isBody(message)) throw invalidField(`messages[${i}]`, 'an object');
-    const content = readContent(message, `messages[${i}].content`);
-    switch (message['role']) {
-      case 'user':
-      case 'assistant':
-        return [{ role: message['role'], content }];
-      case 'system':
-      case 'developer':
-        return [];
-      default:
-        throw invalidField(`messages[${i}].role`, 'system, developer, user or assistant');
-    }
-  });
-}
+const MESSAGES: TurnFields = { name: 'messages', partTypes: ['text'] };
 
 /** Lays the conversation out, and opens an answer after it or leaves the last one open, as the caller says. */
 function encodePrompt(body: Body, turns: readonly Turn[], tokenizer: Tokenizer): number[] {
@@ -71,12 +44,13 @@ function encodePrompt(body: Body, turns: readonly Turn[], tokenizer: Tokenizer):
 }
 
 function readChatRequest(body: Body, tokenizer: Tokenizer, shape: DecoderShape): ChatRequest {
-  const turns = readTurns(body);
+  refuseTools(body);
+  const turns = readTurns(body, MESSAGES);
   const prompt = encodePrompt(body, turns, tokenizer);
   if (prompt.length === 0) throw invalidField('messages', 'a list with something to answer');
   const streaming = readStreamFields(body);
   const logprobs = readBoolean(body, 'logprobs') ?? false;
-  const topLogprobs = readInteger(body, 'top_logprobs', 0, MOST_TOP_LOGPROBS) ?? 0;
+  const topLogprobs = readInteger(body, 'top_logprobs', 0, MAX_TOP_LOGPROBS) ?? 0;
   if (topLogprobs > 0 && !logprobs) throw invalidField('top_logprobs', 'used together with logprobs: true');
   const continues = readBoolean(body, 'continue_final_message') ?? false;
   return {
@@ -93,17 +67,22 @@ function readChatRequest(body: Body, tokenizer: Tokenizer, shape: DecoderShape):
 }
 
 /** Answers a chat request with one object, or with a stream of chunks. */
-export function answerChat(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<object> {
+export function answerChat(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<string> {
   const thread = chooseModel(models, readString(body, 'model'));
   const request = readChatRequest(body, models.tokenizer, thread.shape);
   const envelope = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: thread.name };
   const events = generateText(thread, models.tokenizer, request.generation);
   return request.stream
-    ? streamChat(events, request, models.tokenizer, envelope)
+    ? frameChunks(streamChat(events, request, models.tokenizer, envelope))
     : completeChat(events, request, models.tokenizer, envelope);
 }
 
 type Events = ReturnType<typeof generateText>;
+
+/** The `logprobs` of a choice. */
+function showContent(tokenizer: Tokenizer, tokens: readonly ShownToken[]): object {
+  return { content: showLogprobs(tokenizer, tokens), refusal: null };
+}
 
 async function completeChat(
   events: Events,
@@ -118,7 +97,7 @@ async function completeChat(
     choices: gathered.choices.map((choice, index) => ({
       index,
       message: { role: 'assistant', content: request.echoed + choice.text, refusal: null },
-      logprobs: request.logprobs ? showChatLogprobs(tokenizer, choice.tokens) : null,
+      logprobs: request.logprobs ? showContent(tokenizer, choice.tokens) : null,
       finish_reason: choice.reason,
     })),
     usage: usageOf(request.generation.prompt.length, gathered.generatedTokens),
@@ -148,7 +127,7 @@ async function* streamChat(
   let generatedTokens = 0;
   for await (const event of events) {
     if (event.kind === 'piece') {
-      const logprobs = request.logprobs ? showChatLogprobs(tokenizer, event.piece.tokens) : null;
+      const logprobs = request.logprobs ? showContent(tokenizer, event.piece.tokens) : null;
       yield chunk(
         [{ index: event.choice, delta: { content: event.piece.text }, logprobs, finish_reason: null }],
         usage,

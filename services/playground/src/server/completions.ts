@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { DecoderShape } from '../engine/decoder.ts';
 import type { GenerationRequest, PromptReport } from '../engine/generation.ts';
 import type { Tokenizer } from '../engine/tokenizer.ts';
+import { frameChunks } from './event-stream.ts';
 import type { Body } from './fields.ts';
 import { readBoolean, readInteger, readString } from './fields.ts';
 import { ProtocolError, invalidField } from './protocol-error.ts';
 import type { StreamFields } from './sampling-fields.ts';
-import { MOST_TOP_LOGPROBS, readPromptLogprobs, readSampling, readStreamFields } from './sampling-fields.ts';
+import { MAX_TOP_LOGPROBS, readPromptLogprobs, readSampling, readStreamFields } from './sampling-fields.ts';
 import type { Gathered, GatheredChoice, ServedModels, TextEvent } from './served-model.ts';
 import { chooseModel, gather, generateText, usageOf } from './served-model.ts';
 import type { LegacyEntry } from './shown-logprobs.ts';
@@ -27,7 +28,7 @@ interface CompletionPrompt {
 
 /** What OpenAI writes when nobody says how much. */
 const DEFAULT_MAX_TOKENS = 16;
-const MOST_PROMPTS = 16;
+const MAX_PROMPTS = 16;
 
 function isTokenList(value: unknown, vocabulary: number): value is number[] {
   return (
@@ -42,8 +43,8 @@ function readPrompts(body: Body, tokenizer: Tokenizer): number[][] {
   const { prompt } = body;
   const vocabulary = tokenizer.vocabularySize;
   const list = typeof prompt === 'string' || isTokenList(prompt, vocabulary) ? [prompt] : prompt;
-  if (!Array.isArray(list) || list.length === 0 || list.length > MOST_PROMPTS) {
-    throw invalidField('prompt', `a string, a list of token numbers, or a list of up to ${MOST_PROMPTS} of either`);
+  if (!Array.isArray(list) || list.length === 0 || list.length > MAX_PROMPTS) {
+    throw invalidField('prompt', `a string, a list of token numbers, or a list of up to ${MAX_PROMPTS} of either`);
   }
   return list.map((one: unknown) => {
     const tokens =
@@ -56,7 +57,7 @@ function readPrompts(body: Body, tokenizer: Tokenizer): number[][] {
 
 function readCompletionRequest(body: Body, tokenizer: Tokenizer, shape: DecoderShape): CompletionRequest {
   const streaming = readStreamFields(body);
-  const logprobs = readInteger(body, 'logprobs', 0, MOST_TOP_LOGPROBS);
+  const logprobs = readInteger(body, 'logprobs', 0, MAX_TOP_LOGPROBS);
   const echo = readBoolean(body, 'echo') ?? false;
   const promptLogprobs = readPromptLogprobs(body, streaming.stream);
   // An echo with log-probs scores the prompt, too.
@@ -96,7 +97,7 @@ function entriesOfTokens(tokens: readonly ShownToken[]): LegacyEntry[] {
 }
 
 /** Answers a plain completion with one object, or with a stream of chunks. */
-export function answerCompletion(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<object> {
+export function answerCompletion(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<string> {
   const thread = chooseModel(models, readString(body, 'model'));
   const request = readCompletionRequest(body, models.tokenizer, thread.shape);
   const envelope = {
@@ -109,7 +110,7 @@ export function answerCompletion(models: ServedModels, body: Body): Promise<obje
     generateText(thread, models.tokenizer, prompt.generation);
   const [only] = request.prompts;
   if (request.stream && only !== undefined)
-    return streamCompletion(generate(only), only, request, models.tokenizer, envelope);
+    return frameChunks(streamCompletion(generate(only), only, request, models.tokenizer, envelope));
   return complete(generate, request, models.tokenizer, envelope);
 }
 

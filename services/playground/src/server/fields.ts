@@ -34,6 +34,10 @@ export function readString(body: Body, name: string): string | undefined {
   return read(body, name, 'a string', (value): value is string => typeof value === 'string');
 }
 
+export function readObject(body: Body, name: string): Body | undefined {
+  return read(body, name, 'an object', isBody);
+}
+
 /** `stop` is one string or up to four. */
 export function readStops(body: Body): readonly string[] {
   const accept = (value: unknown): value is string | string[] =>

@@ -6,20 +6,29 @@ import type { Body } from './fields.ts';
 import { isBody } from './fields.ts';
 import type { Log } from './log.ts';
 import { ProtocolError, unknownModel } from './protocol-error.ts';
+import { answerResponse } from './responses.ts';
 import type { ServedModels } from './served-model.ts';
 
 /** Documents of this task have a few hundred characters; a megabyte is already far more than the context holds. */
-const MOST_BODY_BYTES = 1024 * 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 
-/** One object, or the chunks of a stream. */
-type Answer = object | AsyncGenerator<object>;
+/** One object, or the server-sent events of a stream as they are written. */
+type Answer = object | AsyncGenerator<string>;
+
+type Endpoint = (models: ServedModels, body: Body) => Promise<object> | AsyncGenerator<string>;
+
+const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map([
+  ['/v1/chat/completions', answerChat],
+  ['/v1/completions', answerCompletion],
+  ['/v1/responses', answerResponse],
+]);
 
 async function readBody(request: IncomingMessage): Promise<Body> {
   const chunks: Buffer[] = [];
   let byteCount = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     byteCount += chunk.length;
-    if (byteCount > MOST_BODY_BYTES) throw new ProtocolError(413, `The body is larger than ${MOST_BODY_BYTES} bytes`);
+    if (byteCount > MAX_BODY_BYTES) throw new ProtocolError(413, `The body is larger than ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
   let body: unknown;
@@ -55,10 +64,8 @@ async function answer(models: ServedModels | undefined, request: IncomingMessage
   if (request.method === 'GET' && pathname === '/health') return { status: 'ok' };
   if (request.method === 'GET' && (pathname === '/v1/models' || pathname.startsWith('/v1/models/')))
     return describeModels(models, pathname);
-  if (request.method === 'POST' && pathname === '/v1/chat/completions')
-    return answerChat(models, await readBody(request));
-  if (request.method === 'POST' && pathname === '/v1/completions')
-    return answerCompletion(models, await readBody(request));
+  const endpoint = ENDPOINTS.get(pathname);
+  if (request.method === 'POST' && endpoint !== undefined) return endpoint(models, await readBody(request));
   throw new ProtocolError(404, `Unknown request URL: ${request.method} ${pathname}`, { code: 'unknown_url' });
 }
 
@@ -74,20 +81,20 @@ function sendJson(
     .end(text);
 }
 
-/** Server-sent events; a client that goes away ends the loop, and that cancels the generation. */
-async function sendStream(response: ServerResponse, chunks: AsyncGenerator<object>): Promise<void> {
+/** A client that goes away ends the loop, and that cancels the generation. */
+async function sendStream(response: ServerResponse, events: AsyncGenerator<string>): Promise<void> {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  for await (const chunk of chunks) {
+  for await (const event of events) {
     if (response.destroyed) return;
-    response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+    response.write(event);
   }
-  response.end('data: [DONE]\n\n');
+  response.end();
 }
 
 function refuse(response: ServerResponse, error: unknown, log: Log): void {
   const known = error instanceof ProtocolError ? error : new ProtocolError(500, 'The server failed');
   if (known !== error) log('error', 'request failed', { error: error instanceof Error ? error.stack : String(error) });
-  // After the first chunk of a stream the status is already sent; breaking off is the only honest thing left.
+  // After the first event of a stream the status is already sent; breaking off is the only honest thing left.
   if (response.headersSent) {
     response.destroy();
     return;
@@ -96,7 +103,7 @@ function refuse(response: ServerResponse, error: unknown, log: Log): void {
   sendJson(response, known.status, known.toEnvelope(), retry);
 }
 
-function isStream(answered: Answer): answered is AsyncGenerator<object> {
+function isStream(answered: Answer): answered is AsyncGenerator<string> {
   return Symbol.asyncIterator in answered;
 }
 

@@ -11,7 +11,7 @@ import type { ServedModels } from './served-model.ts';
 const MODELS = { 'spillway-drafter': 'drafter', 'spillway-expert': 'expert' } as const;
 
 /** How many answers a model writes at once: a token takes the drafter 0.05 ms per answer with 8, 0.04 with 16. */
-const MOST_ROWS = 16;
+const MAX_ROWS = 16;
 
 /** How long open requests may go on after a signal, before their connections are cut. */
 const GRACE_MS = 2000;
@@ -19,7 +19,7 @@ const GRACE_MS = 2000;
 async function loadModels(weights: URL): Promise<ServedModels> {
   const threads = await Promise.all(
     Object.entries(MODELS).map(async ([name, file]) => {
-      const thread = await startModelThread({ name, file, weights: weights.href, maxRows: MOST_ROWS });
+      const thread = await startModelThread({ name, file, weights: weights.href, maxRows: MAX_ROWS });
       return [name, thread] as const;
     }),
   );

@@ -37,14 +37,10 @@ export function unknownModel(name: string): ProtocolError {
   return new ProtocolError(404, `The model '${name}' does not exist`, { code: 'model_not_found', param: 'model' });
 }
 
-export function tooLong(contextTokens: number, promptTokens: number, maxTokens: number, param: string): ProtocolError {
-  const asked = `${promptTokens} in the prompt and ${maxTokens} in the answer`;
-  return new ProtocolError(
-    400,
-    `This model's maximum context length is ${contextTokens} tokens, and you asked for ${asked}.`,
-    {
-      code: 'context_length_exceeded',
-      param,
-    },
-  );
+export function tooLong(contextTokens: number, promptTokens: number, param: string): ProtocolError {
+  const length = `This model's maximum context length is ${contextTokens} tokens`;
+  return new ProtocolError(400, `${length}, and ${promptTokens} in the prompt leave none for an answer.`, {
+    code: 'context_length_exceeded',
+    param,
+  });
 }

@@ -1,4 +1,4 @@
-import type { GenerationRequest, PromptReport } from '../engine/generation.ts';
+import type { FinishReason, GenerationRequest, PromptReport } from '../engine/generation.ts';
 import type { ModelThread } from '../engine/model-thread.ts';
 import type { Tokenizer } from '../engine/tokenizer.ts';
 import { ProtocolError, unknownModel } from './protocol-error.ts';
@@ -11,14 +11,14 @@ export interface ServedModels {
   readonly threads: ReadonlyMap<string, ModelThread>;
 }
 
-/** Beyond this the wait is longer than a client's patience, and it should hear so at once. */
-const MOST_UNFINISHED = 512;
+/** Beyond this the wait is longer than clients accept, and they should get their 429 at once. */
+const MAX_UNFINISHED = 512;
 
 export function chooseModel(models: ServedModels, name: string | undefined): ModelThread {
   const thread = models.threads.get(name ?? '');
   if (thread === undefined) throw unknownModel(name ?? '');
-  if (thread.unfinished >= MOST_UNFINISHED) {
-    throw new ProtocolError(429, `${MOST_UNFINISHED} requests are already waiting for '${thread.name}'`, {
+  if (thread.unfinished >= MAX_UNFINISHED) {
+    throw new ProtocolError(429, `${MAX_UNFINISHED} requests are already waiting for '${thread.name}'`, {
       type: 'rate_limit_error',
       code: 'rate_limit_exceeded',
       retryAfterSeconds: 1,
@@ -31,7 +31,12 @@ export function chooseModel(models: ServedModels, name: string | undefined): Mod
 export type TextEvent =
   | { readonly kind: 'prompt'; readonly reports: readonly PromptReport[] }
   | { readonly kind: 'piece'; readonly choice: number; readonly piece: Piece }
-  | { readonly kind: 'finish'; readonly choice: number; readonly reason: string; readonly generatedTokens: number };
+  | {
+      readonly kind: 'finish';
+      readonly choice: number;
+      readonly reason: FinishReason;
+      readonly generatedTokens: number;
+    };
 
 export async function* generateText(
   thread: ModelThread,

@@ -3,20 +3,41 @@ import type { PromptReport } from '../engine/generation.ts';
 import type { Tokenizer } from '../engine/tokenizer.ts';
 import type { ShownToken } from './text-assembler.ts';
 
-function showCandidate(tokenizer: Tokenizer, candidate: Candidate): object {
+interface ShownCandidate {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+}
+
+function showCandidate(tokenizer: Tokenizer, candidate: Candidate): ShownCandidate {
   const bytes = tokenizer.bytesOf(candidate.token);
   return { token: tokenizer.nameOf(candidate.token), logprob: candidate.logprob, bytes: Array.from(bytes) };
 }
 
-/** The `logprobs` of a chat choice. */
-export function showChatLogprobs(tokenizer: Tokenizer, tokens: readonly ShownToken[]): object {
-  const content = tokens.map(({ report, bytes }) => ({
+/** A token with its log-prob, as a chat's choices and the parts of a response have it. */
+export interface ShownLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+  readonly top_logprobs: readonly ShownCandidate[];
+}
+
+export function showLogprobs(tokenizer: Tokenizer, tokens: readonly ShownToken[]): ShownLogprob[] {
+  return tokens.map(({ report, bytes }) => ({
     token: Buffer.from(bytes).toString('utf8'),
     logprob: report.logprob,
     bytes: Array.from(bytes),
     top_logprobs: report.top.map((candidate) => showCandidate(tokenizer, candidate)),
   }));
-  return { content, refusal: null };
+}
+
+/** The events about a response's text leave out the bytes, which the finished part then has. */
+export function omitBytes(logprobs: readonly ShownLogprob[]): object[] {
+  return logprobs.map(({ token, logprob, top_logprobs: top }) => ({
+    token,
+    logprob,
+    top_logprobs: top.map((candidate) => ({ token: candidate.token, logprob: candidate.logprob })),
+  }));
 }
 
 /** A token with its log-prob in the older shape, which plain completions still have. */

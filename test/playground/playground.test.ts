@@ -1,56 +1,11 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
 import { demoDocuments, isCorrect } from '../../services/playground/src/documents/index.ts';
+import type { Playground } from '../support/playground.ts';
+import { startPlayground } from '../support/playground.ts';
 
-const MAIN = new URL('../../services/playground/src/server/main.ts', import.meta.url).pathname;
 const MODELS = ['spillway-drafter', 'spillway-expert'];
-
-interface LogLine {
-  readonly msg: string;
-  readonly port?: number;
-}
-
-interface Playground extends AsyncDisposable {
-  /** Waits for a log line; lines that came before count. */
-  waitFor(message: string): Promise<LogLine>;
-  stop(signal: NodeJS.Signals): Promise<number | null>;
-}
-
-function startPlayground(): Playground {
-  const child: ChildProcess = spawn(process.execPath, [MAIN], {
-    env: { ...process.env, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'info' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(child, 'exit') as Promise<[number | null]>;
-  const seen: LogLine[] = [];
-  const waiting = new Map<string, (line: LogLine) => void>();
-  if (child.stdout === null) throw new Error('the process has no standard output');
-  createInterface({ input: child.stdout }).on('line', (text) => {
-    const line = JSON.parse(text) as LogLine;
-    seen.push(line);
-    waiting.get(line.msg)?.(line);
-  });
-  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
-    if (child.exitCode === null) child.kill(signal);
-    const [code] = await exited;
-    return code;
-  };
-  return {
-    waitFor: async (message) => {
-      const earlier = seen.find((line) => line.msg === message);
-      if (earlier !== undefined) return earlier;
-      const died = exited.then(([code]) => Promise.reject(new Error(`the playground exited with ${code}`)));
-      return Promise.race([new Promise<LogLine>((resolve) => waiting.set(message, resolve)), died]);
-    },
-    stop,
-    [Symbol.asyncDispose]: async () => void (await stop('SIGKILL')),
-  };
-}
 
 const documents = demoDocuments(24, 7);
 const [first] = documents;
@@ -198,9 +153,9 @@ test('answers do not depend on who is in the batch', async () => {
     });
     return choices[0]?.message.content ?? '';
   };
-  const alone: string[] = [];
-  for (const document of documents) alone.push(await ask(document.text));
-  assert.deepEqual(await Promise.all(documents.map((document) => ask(document.text))), alone);
+  const oneByOne: string[] = [];
+  for (const document of documents) oneByOne.push(await ask(document.text));
+  assert.deepEqual(await Promise.all(documents.map((document) => ask(document.text))), oneByOne);
 });
 
 test('a seed repeats n different answers, at a temperature', async () => {
@@ -244,6 +199,54 @@ test('max_completion_tokens ends the answer for its length', async () => {
   });
   assert.equal(choices[0]?.finish_reason, 'length');
   assert.equal(usage?.completion_tokens, 3);
+});
+
+test('a limit beyond the context is cut to what is left of it', async () => {
+  const messages = [{ role: 'user' as const, content: text }];
+  const whole = await readAnswer('spillway-expert');
+  for (const limit of [{ max_tokens: 320 }, { max_completion_tokens: 1e9 }]) {
+    const { choices } = await client.chat.completions.create({
+      model: 'spillway-expert',
+      messages,
+      temperature: 0,
+      ...limit,
+    });
+    assert.equal(choices[0]?.finish_reason, 'stop');
+    assert.equal(choices[0]?.message.content, whole.content);
+  }
+  const full = await client.completions.create({
+    model: 'spillway-expert',
+    prompt: Array.from({ length: 319 }, () => 40),
+    max_tokens: 16,
+    temperature: 2,
+    seed: 3,
+  });
+  assert.equal(full.usage?.completion_tokens, 1, 'the context has 320 tokens');
+  const none = await post('/completions', { model: 'spillway-expert', prompt: Array.from({ length: 320 }, () => 40) });
+  assert.equal(none.status, 400);
+  assert.equal((none.body['error'] as { code: string }).code, 'context_length_exceeded');
+});
+
+test('tools are refused in plain words, and their absence is fine', async () => {
+  const asked = { model: 'spillway-drafter', messages: [{ role: 'user', content: text }], max_tokens: 1 };
+  const definition = { name: 'look_up', parameters: { type: 'object', properties: {} } };
+  const refused: [fields: object, param: string][] = [
+    [{ tools: [{ type: 'function', function: definition }] }, 'tools'],
+    [{ functions: [definition] }, 'functions'],
+    [{ tool_choice: 'required' }, 'tool_choice'],
+  ];
+  for (const [fields, param] of refused) {
+    const { status, body } = await post('/chat/completions', { ...asked, ...fields });
+    assert.equal(status, 400);
+    assert.deepEqual(body['error'], {
+      message: `The embedded models know one task and call no tools: leave out '${param}'.`,
+      type: 'invalid_request_error',
+      param,
+      code: 'unsupported_parameter',
+    });
+  }
+  for (const fields of [{ tools: [], tool_choice: 'none' }, { tools: null, functions: [] }, { tool_choice: 'auto' }])
+    assert.equal((await post('/chat/completions', { ...asked, ...fields })).status, 200);
 });
 
 test('a stream brings the same text, the same log-probs and the usage', async () => {

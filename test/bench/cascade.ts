@@ -1,7 +1,8 @@
 // Documents per second of the whole service against a plain script that runs the same cascade in memory with the stock
 // SDK at the same concurrency, both against the same instant model servers, in turn in one run. Also: what a draft's
-// hand-over takes on an idle tier, the memory that Redis takes at its highest, and a small batch behind a large one.
+// hand-off takes on an idle tier, the memory that Redis takes at its highest, and a small batch behind a large one.
 // Run: node test/bench/cascade.ts [documents]
+import { resultLine } from '@spillway/core';
 import { OpenAI } from 'openai';
 import { System } from '../support/system.ts';
 import { prompts, quantile, report, startModel } from './processes.ts';
@@ -79,8 +80,10 @@ const waits: number[] = [];
 for (let round = 0; round < 100; round += 1) {
   const { outputId } = await timed(system, 1);
   const [line] = await system.lines(outputId);
-  const wait = line?.cascade?.['wait_ms'] as { hand_over: number; expert_queue: number };
-  waits.push(wait.hand_over + wait.expert_queue);
+  const [draft, expertStage] = resultLine.parse(line).cascade?.stages ?? [];
+  const [handOffMs, queueMs] = [draft?.wait_ms.hand_off, expertStage?.wait_ms.queue];
+  if (handOffMs == null || queueMs == null) throw new Error('the document was not escalated');
+  waits.push(handOffMs + queueMs);
 }
 report({ escalationToExpertCallMs: { p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), runs: waits.length } });
 
@@ -89,9 +92,9 @@ for (const count of [1_000, 50_000]) {
   report({ documents: count, redisPeakMiB: peakBytes / 2 ** 20, seconds });
 }
 
-const alone = (await timed(system, 20)).seconds;
+const idle = (await timed(system, 20)).seconds;
 const large = await system.submit(prompts(50_000));
 await system.settled(large.id, (batch) => (batch.request_counts?.completed ?? 0) >= 2_000, 120_000);
 const behind = (await timed(system, 20)).seconds;
-report({ twentyDocuments: { aloneSeconds: alone, behindFiftyThousandSeconds: behind, ratio: behind / alone } });
+report({ twentyDocuments: { idleSeconds: idle, behindFiftyThousandSeconds: behind, ratio: behind / idle } });
 for (const { child } of [drafter, expert]) child.kill();

@@ -41,8 +41,8 @@ const costs: Record<'default' | 'everything', number[]> = { default: [], everyth
 for (let round = 0; round < ROUNDS; round += 1) {
   const rates = new Map<string, number>();
   // Each mode is first, second and last equally often: a machine gets slower or faster while it runs.
-  for (let turn = 0; turn < names.length; turn += 1) {
-    const mode = names[(round + turn) % names.length] ?? 'off';
+  for (let place = 0; place < names.length; place += 1) {
+    const mode = names[(round + place) % names.length] ?? 'off';
     rates.set(mode, await perSecond(mode));
   }
   const off = rates.get('off') ?? Number.NaN;

@@ -55,10 +55,10 @@ export class Autoscaler implements AsyncDisposable {
     const own = this.#replicas.get(service) ?? [];
     let neededAtMs = Date.now();
     while (!this.#stop.signal.aborted) {
-      const { status, told } = await signal(this.#api, `${service}/${model}`);
-      // While Redis recovers nobody is told a number, and nothing changes.
+      const { status, body } = await signal(this.#api, `${service}/${model}`);
+      // While Redis recovers there is no number, and nothing changes.
       if (status === 200) {
-        const required = Math.max(1, told.required);
+        const required = Math.max(1, body.required);
         this.readings.push({ service, atMs: Date.now(), replicas: own.length, required });
         if (required >= own.length) {
           const lacking = Array.from({ length: required - own.length }, () => this.#system.run(service));

@@ -29,7 +29,7 @@ export type CollectedSpan = {
   readonly status: { readonly code?: number; readonly message?: string };
 };
 
-/** A collector that takes OTLP over HTTP, or behaves badly as it is told. */
+/** A collector that takes OTLP over HTTP, or behaves badly as a test wants it to. */
 export class Collector implements AsyncDisposable {
   readonly spans: CollectedSpan[] = [];
   readonly bodies: { readonly type: string; readonly body: Buffer }[] = [];

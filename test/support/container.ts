@@ -16,7 +16,7 @@ export type Container = {
 export class ContainerProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly lines: string[] = [];
-  readonly #told = new EventTarget();
+  readonly #changes = new EventTarget();
 
   constructor({ directory, command, env, user }: Container) {
     const [uid = '', gid = ''] = (user ?? '').split(':');
@@ -31,17 +31,17 @@ export class ContainerProcess implements AsyncDisposable {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => {
         this.lines.push(line);
-        this.#told.dispatchEvent(new Event('line'));
+        this.#changes.dispatchEvent(new Event('change'));
       });
     }
-    this.child.once('exit', () => this.#told.dispatchEvent(new Event('line')));
+    this.child.once('exit', () => this.#changes.dispatchEvent(new Event('change')));
   }
 
   /** Until it says that it does its work. */
   async ready(): Promise<void> {
     while (!this.lines.some((line) => line.includes('"ready"'))) {
       if (this.child.exitCode !== null) throw new Error(this.lines.join('\n'));
-      await once(this.#told, 'line');
+      await once(this.#changes, 'change');
     }
   }
 

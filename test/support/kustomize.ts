@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Ajv, type ValidateFunction } from 'ajv';
@@ -22,26 +22,50 @@ export type Rendered = {
   readonly [key: string]: unknown;
 };
 
-/** What renders on this machine: kustomize itself, or a kubectl that knows components. */
+/** What renders on this machine, and how it says which kustomize it is: itself, or within kubectl. */
 const TOOLS = [
-  ['kustomize', 'build'],
-  ['kubectl', 'kustomize'],
+  { name: 'kustomize', verb: 'build', asks: ['version'], version: /v(\d+)\./ },
+  { name: 'kubectl', verb: 'kustomize', asks: ['version', '--client'], version: /Kustomize Version: v(\d+)\./ },
 ] as const;
+/** The first that has components, replacements and all that they are used with here. */
+const MIN_KUSTOMIZE = 5;
 
-function findTool(): readonly [string, string] | null {
-  const local = join(K8S, 'overlays/local');
-  return TOOLS.find(([name, verb]) => spawnSync(name, [verb, local]).status === 0) ?? null;
-}
-
-const tool = findTool();
+const tool = TOOLS.find(({ name, asks, version }) => {
+  const { stdout } = spawnSync(name, asks, { encoding: 'utf8' });
+  return Number(version.exec(stdout ?? '')?.[1] ?? 0) >= MIN_KUSTOMIZE;
+});
 
 /** Why nothing is rendered here; false: it is. */
 export const cannotRender: string | false =
-  tool === null ? 'this machine has neither kustomize nor a kubectl of 1.21 or newer' : false;
+  tool === undefined ? 'this machine has neither kustomize 5 nor a kubectl of 1.27 or newer' : false;
 
 /** The objects of a folder of k8s/. */
 export async function render(folder: string): Promise<Rendered[]> {
   return await renderAt(join(K8S, folder));
+}
+
+/** The names of all components, those within others too, as paths below k8s/components. */
+export async function componentNames(): Promise<string[]> {
+  const files = await readdir(join(K8S, 'components'), { recursive: true });
+  const found = files
+    .filter((file) => file.endsWith('kustomization.yaml'))
+    .map(async (file) => {
+      const text = await readFile(join(K8S, 'components', file), 'utf8');
+      return text.includes('\nkind: Component\n') ? [dirname(file)] : [];
+    });
+  return (await Promise.all(found)).flat().toSorted();
+}
+
+/** The objects of a folder of a copy of k8s/ that was changed. */
+export async function renderChanged(folder: string, change: (copy: string) => Promise<void>): Promise<Rendered[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'spillway-k8s-'));
+  try {
+    await cp(K8S, directory, { recursive: true });
+    await change(directory);
+    return await renderAt(join(directory, folder));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 }
 
 /** The objects of an overlay that stands elsewhere, as if it stood in k8s/overlays. */
@@ -78,8 +102,8 @@ async function inFolder(fill: (directory: string) => Promise<void>): Promise<Ren
 }
 
 async function renderAt(path: string): Promise<Rendered[]> {
-  if (tool === null) throw new Error('nothing renders here');
-  const { stdout, stderr } = await run(tool[0], [tool[1], path], { maxBuffer: 2 ** 25 });
+  if (tool === undefined) throw new Error('nothing renders here');
+  const { stdout, stderr } = await run(tool.name, [tool.verb, path], { maxBuffer: 2 ** 25 });
   if (/deprecat/i.test(stderr)) throw new Error(stderr);
   return parseAllDocuments(stdout).map((document) => document.toJS({ maxAliasCount: -1 }) as Rendered);
 }
@@ -104,10 +128,10 @@ export async function openSchemas(): Promise<(object: Rendered) => string> {
     compiled.set(name, validate);
     const isRight: boolean = validate(object);
     if (isRight) return '';
-    const told = (validate.errors ?? []).map(
+    const errors = (validate.errors ?? []).map(
       ({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`,
     );
-    return `${object.kind} ${object.metadata.name}: ${told.join('; ')}`;
+    return `${object.kind} ${object.metadata.name}: ${errors.join('; ')}`;
   };
 }
 

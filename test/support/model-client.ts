@@ -54,8 +54,8 @@ export function failed(attempt: Attempt): Fault {
   return attempt.fault;
 }
 
-/** What follows for a document that has tries left. */
+/** What follows for a document that has usedAttempts left. */
 export const decide = (fault: Fault): FaultDecision =>
-  decideFault(fault, { tries: 1, maxTries: 3, refusals: 0, jitter: 1 });
+  decideFault(fault, { usedAttempts: 1, maxAttempts: 3, refusals: 0, jitter: 1 });
 
 export const choiceOf = (body: JsonObject) => (body['choices'] as unknown as JsonObject[])[0];

@@ -13,6 +13,8 @@ export type Scripted =
       readonly usage?: Json;
       /** Merged into the message, such as `tool_calls` or `reasoning_content`. */
       readonly message?: JsonObject;
+      /** An answer in one piece although a stream is asked for. */
+      readonly streams?: false;
       readonly headers?: Record<string, string>;
     }
   | {
@@ -23,11 +25,19 @@ export type Scripted =
     }
   /** Any body as it is, by default with 200. */
   | { readonly kind: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
+  /** A stream in just these pieces, however they cut its events; `hang`: it goes on, to its end, with `release()`. */
+  | {
+      readonly kind: 'pieces';
+      readonly pieces: readonly (string | Uint8Array)[];
+      readonly pauseMs?: number;
+      readonly last?: 'end' | 'hang' | 'reset';
+      readonly headers?: Record<string, string>;
+    }
   /** No answer until `release()`. */
   | { readonly kind: 'hang' }
   | { readonly kind: 'reset'; readonly when: 'before_headers' | 'after_headers' }
   | { readonly kind: 'not_http' }
-  /** A body that comes in pieces of 100 bytes. */
+  /** A body, or a stream if one is asked for, that comes in pieces of 100 bytes. */
   | { readonly kind: 'slow'; readonly pauseMs: number };
 
 const SURE = -0.01;
@@ -70,6 +80,9 @@ const DIRECTIVES: Readonly<Record<string, Directive>> = {
   slow: ([pauseMs = 10]) => ({ kind: 'slow', pauseMs }),
 };
 
+/** What servers of a test are for; a directive may be for one of them. */
+const ROLES: ReadonlySet<string> = new Set(['drafter', 'middle', 'expert']);
+
 /** The first directive that applies; a bare number means a status, so `[[expert 400]]` is `[[expert status 400]]`. */
 export function scriptOf(asked: {
   readonly prompt: string;
@@ -78,7 +91,7 @@ export function scriptOf(asked: {
 }): Scripted {
   for (const [, inside = ''] of asked.prompt.matchAll(/\[\[([^[\]]*)\]\]/g)) {
     const words = inside.trim().split(/\s+/);
-    if (words[0] === 'drafter' || words[0] === 'expert') {
+    if (ROLES.has(words[0] ?? '')) {
       if (words.shift() !== asked.role) continue;
     }
     const times = /^x(\d+)$/.exec(words.at(-1) ?? '');

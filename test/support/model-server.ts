@@ -10,12 +10,15 @@ import type { AddressInfo } from 'node:net';
 import { isJsonObject, type JsonObject } from '@spillway/core';
 import { completionBody, scriptOf, type Scripted } from './model-script.ts';
 import { isModelUrl, promptOf } from './model-shapes.ts';
+import { eventsOf } from './model-stream.ts';
 
 export type { Scripted } from './model-script.ts';
 
 export type ModelRequest = {
   readonly body: JsonObject;
   readonly headers: IncomingHttpHeaders;
+  /** The client's, which says whether a connection was used again. */
+  readonly port: number | undefined;
   /** How often the same last user message has come, this time included. */
   readonly attempt: number;
 };
@@ -124,7 +127,7 @@ export class ModelServer implements AsyncDisposable {
     if (body === null) return sendJson(response, 500, { error: { message: 'malformed JSON', code: 500 } }, {});
     const releases = this.#releases;
     const prompt = promptOf(body);
-    const asked = { body, headers: request.headers, attempt: this.#count(prompt) };
+    const asked = { body, headers: request.headers, port: request.socket.remotePort, attempt: this.#count(prompt) };
     if (this.#options.record !== false) this.requests.push(asked);
     this.#notify();
     if (this.#options.latencyMs) await elapsed(this.#options.latencyMs);
@@ -136,8 +139,24 @@ export class ModelServer implements AsyncDisposable {
   async #play(scripted: Scripted, asked: Asked): Promise<void> {
     const { response } = asked;
     switch (scripted.kind) {
-      case 'completion':
-        return sendJson(response, 200, completionBody(scripted, asked), scripted.headers ?? {});
+      case 'completion': {
+        const body = completionBody(scripted, asked);
+        if (asked.body['stream'] !== true || scripted.streams === false) {
+          return sendJson(response, 200, body, scripted.headers ?? {});
+        }
+        return sendPieces(response, eventsOf(asked.url, body, asked.body), scripted.headers);
+      }
+      case 'pieces': {
+        const { pieces, headers, pauseMs = 0, last = 'end' } = scripted;
+        response.writeHead(200, { 'content-type': 'text/event-stream', ...headers });
+        for (const piece of pieces) {
+          await written(response, piece);
+          if (pauseMs > 0) await elapsed(pauseMs);
+        }
+        if (last === 'reset') return void response.socket?.resetAndDestroy();
+        if (last === 'hang' && asked.releases === this.#releases) await this.#hold(response);
+        return void response.end();
+      }
       case 'status':
         return sendJson(response, scripted.status, scripted.body ?? errorOf(scripted.status), scripted.headers ?? {});
       case 'raw':
@@ -147,15 +166,12 @@ export class ModelServer implements AsyncDisposable {
         if (asked.releases === this.#releases) await this.#hold(response);
         return this.#play({ kind: 'completion' }, asked);
       case 'reset':
-        if (scripted.when === 'after_headers') {
-          response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
-          await new Promise<void>((resolve) => response.write('{"choices":[', () => resolve()));
-        }
+        if (scripted.when === 'after_headers') await sendBeginning(response, asked);
         return void response.socket?.resetAndDestroy();
       case 'not_http':
         return void response.socket?.end('SSH-2.0-OpenSSH_9.2\r\n\r\n');
       case 'slow':
-        return sendSlowly(response, JSON.stringify(completionBody({ kind: 'completion' }, asked)), scripted.pauseMs);
+        return sendSlowly(response, asked, scripted.pauseMs);
     }
   }
 
@@ -210,8 +226,30 @@ function sendJson(response: ServerResponse, status: number, body: unknown, heade
   response.end(text);
 }
 
-async function sendSlowly(response: ServerResponse, text: string, pauseMs: number): Promise<void> {
-  response.writeHead(200, { 'content-type': 'application/json' });
+function sendPieces(response: ServerResponse, pieces: readonly string[], headers: Record<string, string> = {}): void {
+  response.writeHead(200, { 'content-type': 'text/event-stream', ...headers });
+  for (const piece of pieces) response.write(piece);
+  response.end();
+}
+
+const written = (response: ServerResponse, piece: string | Uint8Array): Promise<void> =>
+  new Promise((resolve) => response.write(piece, () => resolve()));
+
+/** The head of an answer and the first of its body. */
+async function sendBeginning(response: ServerResponse, asked: Asked): Promise<void> {
+  if (asked.body['stream'] === true) {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    return written(response, eventsOf(asked.url, completionBody({ kind: 'completion' }, asked), asked.body)[0] ?? '');
+  }
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+  return written(response, '{"choices":[');
+}
+
+async function sendSlowly(response: ServerResponse, asked: Asked, pauseMs: number): Promise<void> {
+  const body = completionBody({ kind: 'completion' }, asked);
+  const isStream = asked.body['stream'] === true;
+  const text = isStream ? eventsOf(asked.url, body, asked.body).join('') : JSON.stringify(body);
+  response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' });
   for (let at = 0; at < text.length && !response.destroyed; at += 100) {
     response.write(text.slice(at, at + 100));
     await elapsed(pauseMs);

@@ -3,8 +3,12 @@ import { test } from 'node:test';
 import { cannotRender, render } from './kustomize.ts';
 import { Cluster } from './workloads.ts';
 
-const OVERLAYS = ['local', 'production', 'gpu'] as const;
+/** Every overlay of k8s/overlays. */
+export const OVERLAYS = ['local', 'production', 'gpu', 'three-tiers'] as const;
 export type Overlay = (typeof OVERLAYS)[number];
+
+/** Those whose tiers KEDA scales. */
+export const SCALED_OVERLAYS = OVERLAYS.filter((overlay) => overlay !== 'local');
 
 const rendered = new Map<Overlay, Promise<Cluster>>();
 
@@ -16,9 +20,9 @@ export async function clusterOf(overlay: Overlay): Promise<Cluster> {
 }
 
 /** The same test of every overlay. */
-export function eachOverlay(told: string, check: (cluster: Cluster, overlay: Overlay) => Promise<void> | void): void {
+export function eachOverlay(claim: string, check: (cluster: Cluster, overlay: Overlay) => Promise<void> | void): void {
   for (const overlay of OVERLAYS) {
-    test(`${overlay}: ${told}`, { skip: cannotRender }, async () => {
+    test(`${overlay}: ${claim}`, { skip: cannotRender }, async () => {
       const cluster = await clusterOf(overlay);
       assert.ok(cluster.objects.length > 0);
       await check(cluster, overlay);

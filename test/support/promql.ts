@@ -3,37 +3,56 @@ import { parser } from '@prometheus-io/lezer-promql';
 /** A metric that a query selects, with every label that the query expects of it. */
 export type Selected = { readonly metric: string; readonly labels: readonly string[] };
 
-/** What a PromQL expression selects: by Prometheus' own grammar. Labels to group by count for what lies inside. */
+/** Part of an expression. */
+type Span = { readonly from: number; readonly to: number };
+/** Labels that an aggregation groups by. */
+type Grouping = Span & { readonly labels: readonly string[] };
+/** A label that `label_replace` makes, of another one. */
+type Replacement = Span & { readonly made: string; readonly source: string };
+
+const isWithin = (inner: Span, outer: Span): boolean => outer.from <= inner.from && inner.to <= outer.to;
+
+/**
+ * What a PromQL expression selects: by Prometheus' own grammar. Labels to group by count for what lies inside; one that
+ * `label_replace` makes counts as the label that it is made of.
+ */
 export function selectionsOf(expression: string): Selected[] {
-  const selected: { metric: string; labels: string[]; at: number }[] = [];
-  const groupings: { labels: string[]; from: number; to: number }[] = [];
-  const text = (node: { from: number; to: number }): string => expression.slice(node.from, node.to);
+  const selected: (Span & { metric: string; labels: string[] })[] = [];
+  const groupings: Grouping[] = [];
+  const replacements: Replacement[] = [];
+  const text = ({ from, to }: Span): string => expression.slice(from, to);
   parser.parse(expression).iterate({
-    enter: (node) => {
-      if (node.type.isError) throw new Error(`not PromQL at ${node.from}: ${expression}`);
-      if (node.name === 'VectorSelector') {
-        const identifier = node.node.getChild('Identifier');
-        const matchers = node.node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? [];
+    enter: ({ type, name, node, from, to }) => {
+      if (type.isError) throw new Error(`not PromQL at ${from}: ${expression}`);
+      if (name === 'VectorSelector') {
+        const identifier = node.getChild('Identifier');
+        const matchers = node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? [];
         const labels = matchers
           .map((matcher) => matcher.getChild('LabelName'))
-          .flatMap((name) => (name === null ? [] : [text(name)]));
+          .flatMap((label) => (label === null ? [] : [text(label)]));
         if (identifier === null) throw new Error(`a selector without a metric: ${text(node)}`);
-        selected.push({ metric: text(identifier), labels, at: node.from });
+        selected.push({ metric: text(identifier), labels, from, to });
       }
-      if (node.name === 'AggregateExpr') {
-        const names =
-          node.node.getChild('AggregateModifier')?.getChild('GroupingLabels')?.getChildren('LabelName') ?? [];
-        groupings.push({ labels: names.map(text), from: node.from, to: node.to });
+      if (name === 'AggregateExpr') {
+        const labels = node.getChild('AggregateModifier')?.getChild('GroupingLabels')?.getChildren('LabelName') ?? [];
+        groupings.push({ labels: labels.map(text), from, to });
+      }
+      if (name === 'FunctionCall' && node.getChild('FunctionIdentifier')?.getChild('LabelReplace')) {
+        const literals = node.getChild('FunctionCallBody')?.getChildren('StringLiteral') ?? [];
+        const [made = '', , source = ''] = literals.map((literal) => text(literal).slice(1, -1));
+        replacements.push({ made, source, from, to });
       }
     },
   });
-  return selected.map(({ metric, labels, at }) => ({
-    metric,
-    labels: [
-      ...labels,
-      ...groupings.filter(({ from, to }) => from <= at && at < to).flatMap((grouping) => grouping.labels),
-    ],
-  }));
+  return selected.map(({ metric, labels, ...selector }) => {
+    const grouped = groupings
+      .filter((grouping) => isWithin(selector, grouping))
+      .flatMap((grouping) => {
+        const between = replacements.filter((one) => isWithin(selector, one) && isWithin(one, grouping));
+        return grouping.labels.map((label) => between.find(({ made }) => made === label)?.source ?? label);
+      });
+    return { metric, labels: [...labels, ...grouped] };
+  });
 }
 
 /** The metrics in Prometheus' text format, each with all labels that it shows. */

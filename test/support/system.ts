@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EndpointUrl } from '@spillway/core';
+import type { EndpointUrl, ResultLine as SchemaLine } from '@spillway/core';
 import { OpenAI, toFile } from 'openai';
 import { startModelServer, type ModelServer, type ModelServerOptions } from './model-server.ts';
 import { startRedis, type RedisServer } from './redis.ts';
@@ -11,7 +11,12 @@ import { Service, type ServiceName } from './service.ts';
 type Model = {
   readonly base_url?: string;
   readonly concurrency?: number;
-  readonly max_tries?: number;
+  readonly max_attempts?: number;
+  readonly price?: { readonly input: number; readonly cached_input?: number; readonly output: number };
+  readonly request?: { readonly default?: object; readonly override?: object };
+  readonly rename?: Readonly<Record<string, string>>;
+  readonly drop?: readonly string[];
+  readonly context_tokens?: number;
   readonly sidecar?: boolean;
   readonly timeout_s?: number;
   readonly scaling?: { readonly drain_s?: number; readonly cold_start_s?: number; readonly max_replicas?: number };
@@ -19,8 +24,10 @@ type Model = {
 
 export type SystemOptions = {
   readonly drafter?: ModelServerOptions;
+  /** A third model, `medium`: then the cascade `test` has three stages, each with a threshold of .8. */
+  readonly middle?: ModelServerOptions;
   readonly expert?: ModelServerOptions;
-  readonly models?: { readonly small?: Model; readonly large?: Model };
+  readonly models?: { readonly small?: Model; readonly medium?: Model; readonly large?: Model };
   readonly onDeadline?: 'error' | 'draft';
   /** Lines of YAML below `models:` and below `cascades:`, for cascades beside `test`. */
   readonly moreModels?: string;
@@ -33,15 +40,9 @@ export type SystemOptions = {
   readonly redisServer?: RedisServer;
 };
 
-/** A line of a results file. */
-export type ResultLine = {
-  readonly custom_id: string;
+/** A line of a results file, with the body as a test reads it. */
+export type ResultLine = Omit<SchemaLine, 'response'> & {
   readonly response: { readonly status_code: number; readonly body: Record<string, never> } | null;
-  readonly error: { readonly code: string; readonly message: string } | null;
-  readonly cascade?: { readonly tier: string; readonly escalated: boolean; readonly reason: string | null } & Record<
-    string,
-    unknown
-  >;
 };
 
 /** The whole system as real processes: Redis, two model servers, and the services that a test asks for. */
@@ -49,6 +50,7 @@ export class System implements AsyncDisposable {
   readonly redis: RedisServer;
   readonly drafterModel: ModelServer;
   readonly expertModel: ModelServer;
+  readonly #middleModel: ModelServer | null;
   readonly directory: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #services: Service[] = [];
@@ -56,12 +58,12 @@ export class System implements AsyncDisposable {
 
   private constructor(
     redis: RedisServer,
-    models: readonly [ModelServer, ModelServer],
+    models: readonly [ModelServer, ModelServer, ModelServer | null],
     directory: string,
     env: Readonly<Record<string, string>>,
   ) {
     this.redis = redis;
-    [this.drafterModel, this.expertModel] = models;
+    [this.drafterModel, this.expertModel, this.#middleModel] = models;
     this.directory = directory;
     this.#env = env;
   }
@@ -71,7 +73,9 @@ export class System implements AsyncDisposable {
     const drafter = await startModelServer({ role: 'drafter', ...options.drafter });
     const expert = await startModelServer({ role: 'expert', ...options.expert });
     const directory = await mkdtemp(join(tmpdir(), 'spillway-test-'));
-    await writeFile(join(directory, 'spillway.yaml'), yamlOf(options, drafter.baseURL, expert.baseURL));
+    const middle = options.middle === undefined ? null : await startModelServer({ role: 'middle', ...options.middle });
+    const urls = { small: drafter.baseURL, medium: middle?.baseURL ?? null, large: expert.baseURL };
+    await writeFile(join(directory, 'spillway.yaml'), yamlOf(options, urls));
     const env = {
       REDIS_URL: redis.url,
       SPILLWAY_CONFIG: join(directory, 'spillway.yaml'),
@@ -86,7 +90,7 @@ export class System implements AsyncDisposable {
       PORT: '0',
       ...options.env,
     };
-    return new System(redis, [drafter, expert], directory, env);
+    return new System(redis, [drafter, expert, middle], directory, env);
   }
 
   /** The system with one process of each service, ready. */
@@ -114,6 +118,11 @@ export class System implements AsyncDisposable {
     return this.#client;
   }
 
+  get middleModel(): ModelServer {
+    if (this.#middleModel === null) throw new Error('no middle model was started');
+    return this.#middleModel;
+  }
+
   get services(): readonly Service[] {
     return this.#services;
   }
@@ -125,7 +134,7 @@ export class System implements AsyncDisposable {
         this.redis.client.get('{test}:epoch'),
         this.redis.client.info('server'),
       ]);
-      return epoch !== null && info.includes(`run_id:${epoch}`);
+      return epoch !== null && info.includes(`run_id:${epoch.split('.')[0]}`);
     });
   }
 
@@ -176,7 +185,8 @@ export class System implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#services.map((service) => service.kill()));
-    await Promise.all([this.drafterModel, this.expertModel].map((server) => server[Symbol.asyncDispose]()));
+    const models = [this.drafterModel, this.expertModel, ...(this.#middleModel === null ? [] : [this.#middleModel])];
+    await Promise.all(models.map((server) => server[Symbol.asyncDispose]()));
     await this.redis.stop();
     await rm(this.directory, { recursive: true, force: true });
   }
@@ -215,17 +225,25 @@ export async function until(fits: () => Promise<boolean>, limitMs = 30_000): Pro
   }
 }
 
-function yamlOf(options: SystemOptions, drafter: string, expert: string): string {
-  const model = (name: string, baseURL: string, spec: Model = {}): string => {
+type ModelUrls = { readonly small: string; readonly medium: string | null; readonly large: string };
+
+function yamlOf(options: SystemOptions, urls: ModelUrls): string {
+  const model = (name: string, baseURL: string | null, spec: Model = {}): string => {
     const fields = { base_url: baseURL, model: name, timeout_s: 10, price: { input: 1, output: 2 }, ...spec };
-    return `  ${name}: ${JSON.stringify(fields)}`;
+    return baseURL === null ? '' : `  ${name}: ${JSON.stringify(fields)}`;
   };
+  const { models = {}, onDeadline = 'error' } = options;
+  const stages =
+    urls.medium === null
+      ? 'drafter: small, expert: large, accept_at: 0.8'
+      : 'stages: [{ model: small, accept_at: 0.8 }, { model: medium, accept_at: 0.8 }, { model: large }]';
   return `models:
-${model('small', drafter, options.models?.small)}
-${model('large', expert, options.models?.large)}
+${model('small', urls.small, models.small)}
+${model('medium', urls.medium, models.medium)}
+${model('large', urls.large, models.large)}
 ${options.moreModels ?? ''}
 cascades:
-  test: { drafter: small, expert: large, accept_at: 0.8, on_deadline: ${options.onDeadline ?? 'error'} }
+  test: { ${stages}, on_deadline: ${onDeadline} }
 ${options.moreCascades ?? ''}
 ${options.more ?? ''}
 `;

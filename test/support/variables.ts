@@ -1,16 +1,16 @@
 import { EnvReader, type Env } from '@spillway/runtime';
+import { readWorkerConfig } from '@spillway/worker';
 import { readTracing } from '../../packages/runtime/src/telemetry/settings.ts';
 import { readConfig as readApi } from '../../services/api/src/config.ts';
 import { readConfig as readDispatcher } from '../../services/dispatcher/src/config.ts';
-import { readConfig as readDrafter } from '../../services/drafter/src/config.ts';
-import { readConfig as readExpert } from '../../services/expert/src/config.ts';
 import type { ServiceName } from './service.ts';
 
-const READERS: Readonly<Record<ServiceName, (env: Env) => unknown>> = {
+/** What reads the environment of each service. */
+export const READERS: Readonly<Record<ServiceName, (env: Env) => unknown>> = {
   api: readApi,
   dispatcher: readDispatcher,
-  drafter: readDrafter,
-  expert: readExpert,
+  drafter: (env) => readWorkerConfig(env, 'drafter'),
+  expert: (env) => readWorkerConfig(env, 'expert'),
 };
 
 /** What libraries read by themselves: the exporter its headers, the S3 client its credentials. */
@@ -33,7 +33,7 @@ export function variablesOf(service: ServiceName, config: string): Set<string> {
   try {
     READERS[service](env);
   } catch {
-    // What lacks is told at the end, when everything was read.
+    // What lacks is thrown at the end, when everything was read.
   }
   readTracing(new EnvReader(env));
   readTracing(new EnvReader(new Proxy(env, { get: (target, name) => target[String(name)] ?? SAMPLER[String(name)] })));

@@ -1,5 +1,9 @@
+import type { Env } from '@spillway/runtime';
+import { parse } from 'yaml';
 import type { Rendered } from './kustomize.ts';
+import type { ServiceName } from './service.ts';
 
+type Labels = Readonly<Record<string, string>>;
 type Variable = { readonly name: string; readonly value?: string; readonly valueFrom?: unknown };
 type Named = { readonly name: string };
 type Probe = { readonly httpGet?: { readonly port: string | number }; readonly exec?: object };
@@ -43,7 +47,7 @@ export type PodSpec = {
   readonly enableServiceLinks?: boolean;
   readonly terminationGracePeriodSeconds?: number;
   readonly priorityClassName?: string;
-  readonly topologySpreadConstraints?: readonly unknown[];
+  readonly topologySpreadConstraints?: readonly { readonly labelSelector: { readonly matchLabels?: Labels } }[];
 };
 
 /** What runs pods: a Deployment or a StatefulSet. */
@@ -54,6 +58,20 @@ export type Workload = {
   readonly labels: Readonly<Record<string, string>>;
   readonly pod: PodSpec;
   readonly claims: readonly string[];
+};
+
+/** A Deployment of one of our services. */
+export type ServiceWorkload = Workload & { readonly service: ServiceName };
+
+/** A configuration as it is written, read here without the reader that the tests are about. */
+type Written = {
+  readonly models: Readonly<Record<string, { readonly api_key_env?: string }>>;
+  readonly cascades: Readonly<
+    Record<
+      string,
+      { readonly drafter?: string; readonly expert?: string; readonly stages?: { readonly model: string }[] }
+    >
+  >;
 };
 
 /** The rendered objects of one overlay, by what the tests ask of them. */
@@ -119,6 +137,33 @@ export class Cluster {
     const text = map === undefined ? undefined : this.data(map.metadata.name)['spillway.yaml'];
     if (text === undefined) throw new Error('there is no configuration');
     return text;
+  }
+
+  /** The tiers of the configuration, as `drafter.small`: each model in each role that a stage gives it. */
+  tiers(): string[] {
+    const { cascades } = parse(this.configuration()) as Written;
+    const all = Object.values(cascades).flatMap(({ drafter, expert, stages }) => {
+      const models = stages?.map(({ model }) => model) ?? [drafter, expert];
+      return models.map((model, index) => `${index < models.length - 1 ? 'drafter' : 'expert'}.${model}`);
+    });
+    return [...new Set(all)].toSorted();
+  }
+
+  /** The workloads that run one of our services, by what their container starts; a further tier's among them. */
+  services(): ServiceWorkload[] {
+    return this.workloads.flatMap((workload) => {
+      const [, service] =
+        /^services\/(api|dispatcher|drafter|expert)\/src\/main\.ts$/.exec(main(workload).args?.[0] ?? '') ?? [];
+      return service === undefined ? [] : [{ ...workload, service: service as ServiceName }];
+    });
+  }
+
+  /** All that a container's process finds: what the image sets and what secrets give too, with the configuration at a path. */
+  processEnvironment(container: ContainerSpec, config: string): Env {
+    const { models } = parse(this.configuration()) as Written;
+    const keys = Object.values(models).flatMap(({ api_key_env: key }) => (key === undefined ? [] : [[key, 'x']]));
+    const given = this.environment(container);
+    return { HOST: '0.0.0.0', ...given, SPILLWAY_CONFIG: config, ...(Object.fromEntries(keys) as Env) };
   }
 
   /** What a container's process finds in its environment; what comes of a secret is there as `secret`. */

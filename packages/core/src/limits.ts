@@ -11,10 +11,12 @@ export const LIMITS = {
   /** JSON that is parsed and written again by recursion must not exhaust the stack. */
   jsonDepth: 128,
   customIdCharacters: 512,
+  /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
+  cascadeStages: 8,
   /** A page is the unit that leaves Redis: large enough for one object a page, small enough to hold in memory. */
   pageDocuments: 256,
   pageInputBytes: 4 * 1024 * 1024,
-  /** A footer is surely shorter: ten sketches of at most 256 documents, some 20 bytes for each number. */
+  /** Nearly every footer is shorter; a longer one is read a second time, whole. */
   footerBytes: 64 * 1024,
   /** As the hosted API reports no more than a handful; a file with a systematic mistake says the same thing each line. */
   validationErrors: 100,
@@ -32,16 +34,16 @@ export const LIMITS = {
   idempotencyKeyCharacters: 255,
   /** What a document costs in Redis beside its own bytes: a job's hash and its places in BullMQ's sets. */
   documentOverheadBytes: 1024,
-  /** Input and result bytes of begun pages, per tier; with a 4 MiB page this is at least 16 pages in hand. */
-  inHandBytesPerTier: 64 * 1024 * 1024,
-  /** Documents waiting for one drafter tier: some thousand small ones, enough for seconds of work between two feeds. */
+  /** Input and result bytes of enqueued pages, per tier; with a 4 MiB page this is at least 16 pages in flight. */
+  inFlightBytesPerTier: 64 * 1024 * 1024,
+  /** Documents waiting for one drafter tier: some thousand small ones, enough for seconds of work between two enqueues. */
   waitingBytesPerTier: 8 * 1024 * 1024,
   /** BullMQ's highest priority number. */
   queuePriority: 2 ** 21 - 1,
-  /** Feeding stops and creating is refused before Redis itself refuses to write. */
-  feedMemoryShare: 0.6,
+  /** Enqueueing stops and creating is refused before Redis itself refuses to write. */
+  enqueueMemoryShare: 0.6,
   createMemoryShare: 0.7,
-  /** What is in hand grows by its results and drafts, about as much again; and Redis needs some for itself. */
+  /** What is in flight grows by its results and drafts, about as much again; and Redis needs some for itself. */
   filledMemoryShare: 0.8,
   /** An answer at once; the SDKs themselves give up after ten minutes. */
   directAnswerMs: 600_000,

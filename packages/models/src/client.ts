@@ -1,8 +1,9 @@
-import { deeperThan, ENDPOINTS, isJsonObject, LIMITS } from '@spillway/core';
-import type { AskedLogprobs, Completion, EndpointUrl, Fault, JsonObject } from '@spillway/core';
+import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson } from '@spillway/core';
+import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
+import { AnswerStream } from './answer-stream.ts';
 import { faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
-import { openTransport } from './transport.ts';
+import { openTransport, type TransportInit } from './transport.ts';
 
 export type ModelOptions = {
   readonly baseURL: string;
@@ -13,7 +14,7 @@ export type ModelOptions = {
   readonly timeoutMs: number;
   /** How many calls at a time: more wait, and waiting counts towards the deadline. */
   readonly connections: number;
-  /** Told once per client, so that it can be logged. */
+  /** Called once per client, so that it can be logged. */
   readonly onNotice?: (notice: ModelNotice) => void;
 };
 
@@ -28,6 +29,11 @@ export type ModelCall = {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly traceparent?: string;
+  /**
+   * Asks for a stream, and is called with the data of each event as it comes; a server that answers in one piece is
+   * taken to have streamed it. An error in mid-stream is no event.
+   */
+  readonly onEvent?: (data: JsonObject) => void;
 };
 
 /** Times are milliseconds since 1970; the end is the start plus a monotonic duration. */
@@ -56,13 +62,13 @@ const REFUSAL_MS = 600_000;
 const LATE_MS = 1_000;
 
 /** Timers above this fire at once. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export function openModel(options: ModelOptions): ModelClient {
   return new OpenAiModel(options);
 }
 
-/** The SDK, told to keep an error's body as it is. */
+/** The SDK, except that an error keeps its body as it is. */
 class Sdk extends OpenAI {
   protected override makeStatusError(status: number, error: unknown, message: string | undefined, headers: Headers) {
     return new HttpError(status, error ?? message ?? '', headers);
@@ -86,7 +92,7 @@ class OpenAiModel implements ModelClient {
   readonly #redact: Redact;
   #refusedUntilMs = 0;
   #hasGivenLogprobs = false;
-  #hasToldRefusal = false;
+  #hasNotedRefusal = false;
 
   constructor(options: ModelOptions) {
     this.#options = options;
@@ -139,8 +145,8 @@ class OpenAiModel implements ModelClient {
   #remember(status: number): void {
     if (this.#hasGivenLogprobs) return;
     this.#refusedUntilMs = performance.now() + REFUSAL_MS;
-    if (this.#hasToldRefusal) return;
-    this.#hasToldRefusal = true;
+    if (this.#hasNotedRefusal) return;
+    this.#hasNotedRefusal = true;
     this.#options.onNotice?.({ kind: 'logprobs_refused', model: this.#options.model, status });
   }
 
@@ -151,15 +157,19 @@ class OpenAiModel implements ModelClient {
     if (leftMs <= 0) {
       return { kind: 'failed', fault: { kind: 'timeout', message: `no answer within ${call.timeoutMs} ms` } };
     }
-    const timeout = Math.min(TIMER_MAX_MS, leftMs);
-    const { path, request } = ENDPOINTS[call.endpoint];
+    const timeout = Math.min(MAX_TIMER_MS, leftMs);
+    const { path, request, stream } = ENDPOINTS[call.endpoint];
     const body = request(call.body, this.#options.model, asked);
     const headers = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
+    const answer = call.onEvent === undefined ? null : new AnswerStream(stream.collect(), call.onEvent, signal);
+    const options = answer === null ? { body } : { body: { ...body, ...stream.fields }, ...takenBy(answer) };
     try {
       const response = await withSignal(signal, (own) =>
-        this.#sdk.post(path, { body, headers, signal: own, timeout }).asResponse(),
+        this.#sdk.post(path, { ...options, headers, signal: own, timeout }).asResponse(),
       );
-      return this.#read(await response.text(), response, call, asked);
+      if (answer !== null) return this.#readStream(answer, response, call, asked);
+      const text = await response.text();
+      return this.#read({ value: parseJson(text), text: () => text }, response, call, asked);
     } catch (error) {
       if (signal.aborted) return { kind: 'aborted', reason: signal.reason };
       const fault = faultOf(error, { redact: this.#redact, timeoutMs: call.timeoutMs });
@@ -167,18 +177,52 @@ class OpenAiModel implements ModelClient {
     }
   }
 
-  #read(text: string, response: Response, call: ModelCall, asked: AskedLogprobs): Answer {
-    const said = parseObject(text);
+  #readStream(stream: AnswerStream, response: Response, call: ModelCall, asked: AskedLogprobs): Answer {
+    const end = stream.end();
+    switch (end.kind) {
+      case 'broken':
+        return { kind: 'failed', fault: { kind: 'reset', message: 'the stream ended before the answer was whole' } };
+      case 'refused':
+        return this.#read({ value: undefined, text: () => end.text }, response, call, asked);
+      case 'whole':
+        return this.#read({ value: end.body, text: () => JSON.stringify(end.body) }, response, call, asked);
+      case 'plain': {
+        const value = parseJson(end.text);
+        const answer = this.#read({ value, text: () => end.text }, response, call, asked);
+        if (answer.kind !== 'completed' || !isJsonObject(value)) return answer;
+        const { events } = ENDPOINTS[call.endpoint].stream;
+        for (const { data } of events(value, WITH_USAGE)) call.onEvent?.(data);
+        return answer;
+      }
+    }
+  }
+
+  #read(
+    { value, text }: { readonly value: Json | undefined; readonly text: () => string },
+    response: Response,
+    call: ModelCall,
+    asked: AskedLogprobs,
+  ): Answer {
+    const said = isJsonObject(value) ? value : null;
     const endpoint = ENDPOINTS[call.endpoint];
     const completion = endpoint.read(said, call.body);
     const body = said === null ? null : endpoint.answer(said, call.body, asked);
     if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
-      const begin = JSON.stringify(this.#redact(text).slice(0, 200));
+      const begin = JSON.stringify(this.#redact(text()).slice(0, 200));
       const message = `${response.status} with a body that is no completion: ${begin}`;
       return { kind: 'failed', fault: { kind: 'garbled', status: response.status, message } };
     }
     return { kind: 'completed', completion, body, requestId: response.headers.get('x-request-id') };
   }
+}
+
+/** A stream is asked for with its usage, so what came in one piece is shown with it. */
+const WITH_USAGE: JsonObject = { stream_options: { include_usage: true } };
+
+/** The SDK gives the transport's own options to its fetch as they are. */
+function takenBy(answer: AnswerStream): { readonly fetchOptions: object } {
+  const fetchOptions: Pick<TransportInit, 'onChunk'> = { onChunk: answer.push };
+  return { fetchOptions };
 }
 
 /** The SDK leaves its listeners on the signal that it is given, and the caller's outlives many calls. */
@@ -191,14 +235,5 @@ async function withSignal<T>(signal: AbortSignal, run: (own: AbortSignal) => Pro
     return await run(own.signal);
   } finally {
     signal.removeEventListener('abort', stop);
-  }
-}
-
-function parseObject(text: string): JsonObject | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
   }
 }

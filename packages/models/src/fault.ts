@@ -3,7 +3,7 @@ import { APIError } from 'openai';
 import { TransportError } from './transport.ts';
 
 /** An error page is for people to recognise; a JSON error is kept whole up to what the transport reads of it. */
-const ERROR_TEXT_CHARACTERS = 4_096;
+const MAX_ERROR_CHARACTERS = 4_096;
 const REDACTED = '[redacted]';
 
 /** An HTTP error with its body as the server said it; the SDK's own keeps only what is under `error`. */
@@ -63,7 +63,7 @@ function httpFault(error: HttpError, redact: Redact): Fault {
   return {
     kind: 'http',
     status: status ?? 502,
-    body: typeof body === 'string' ? body.slice(0, ERROR_TEXT_CHARACTERS) : body,
+    body: typeof body === 'string' ? body.slice(0, MAX_ERROR_CHARACTERS) : body,
     retryAfterMs: headers === undefined ? null : readRetryAfter(headers, Date.now()),
     requestId: redact(headers?.get('x-request-id') ?? null),
   };
@@ -73,11 +73,11 @@ function httpFault(error: HttpError, redact: Redact): Fault {
 function readRetryAfter(headers: Headers, nowMs: number): number | null {
   const ms = numberOf(headers.get('retry-after-ms'));
   if (ms !== null) return ms;
-  const told = headers.get('retry-after');
-  const seconds = numberOf(told);
+  const asked = headers.get('retry-after');
+  const seconds = numberOf(asked);
   if (seconds !== null) return seconds * 1000;
   /** `Date.parse` takes nearly anything, `-5` among it, for a date; in HTTP one begins with the day of the week. */
-  const atMs = told !== null && /^[A-Z][a-z]{2}/.test(told) ? Date.parse(told) : Number.NaN;
+  const atMs = asked !== null && /^[A-Z][a-z]{2}/.test(asked) ? Date.parse(asked) : Number.NaN;
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
 }
 

@@ -6,6 +6,4 @@ export {
   type ModelNotice,
   type ModelOptions,
 } from './client.ts';
-export { openTier, type Asked, type ModelTier } from './tier.ts';
-export { askDraft, draftOf } from './draft.ts';
-export { callMeter } from './meter.ts';
+export { askIsolated } from './isolated.ts';

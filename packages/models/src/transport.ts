@@ -15,16 +15,24 @@ export class TransportError extends Error {
   }
 }
 
+/** Takes a piece of a good answer's body as it comes; false: the rest is not read. */
+type OnChunk = (chunk: Uint8Array) => boolean;
+
+export type TransportInit = RequestInit & { readonly onChunk?: OnChunk };
+
 export type Transport = AsyncDisposable & {
-  /** A `fetch` for the SDK: the whole answer is read before it resolves, so the SDK's deadline covers the body too. */
-  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+  /**
+   * A `fetch` for the SDK: the whole answer is read before it resolves, so the SDK's deadline covers the body too. An
+   * answer whose pieces were taken by `onChunk` has no text of its own; an error's body always has.
+   */
+  readonly fetch: (input: string | URL | Request, init?: TransportInit) => Promise<Response>;
 };
 
 /** A completion with log-probs and alternatives of a very long answer stays below this. */
-const ANSWER_BYTES = 32 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** An error is read by people; the rest of a longer one is not worth its memory. */
-const ERROR_BYTES = 64 * 1024;
+const MAX_ERROR_BYTES = 64 * 1024;
 
 /**
  * A host that does not even answer a SYN, or never ends its TLS handshake; far above any round trip. Never more than
@@ -63,7 +71,7 @@ export function openTransport(options: {
   return {
     fetch: (input, init = {}) => {
       const { promise, resolve, reject } = Promise.withResolvers<Response>();
-      const exchange = new Exchange(resolve, reject);
+      const exchange = new Exchange(resolve, reject, init.onChunk ?? null);
       exchange.listen(init.signal ?? null);
       const url = input instanceof Request ? new URL(input.url) : new URL(input);
       pool.dispatch(
@@ -94,18 +102,20 @@ function pickHeaders(given: RequestInit['headers']): Record<string, string> {
 /** One request on the wire, as undici reports it. Resolves or rejects once; what comes later is dropped. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (response: Response) => void;
-  readonly #reject: (error: TransportError) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #onChunk: OnChunk | null;
   readonly #chunks: Buffer[] = [];
   #length = 0;
   #status = 0;
   #headers = new Headers();
   #controller: Dispatcher.DispatchController | null = null;
-  #ended: TransportError | 'answered' | null = null;
+  #ended: 'answered' | 'failed' | null = null;
   #forget: () => void = () => {};
 
-  constructor(resolve: (response: Response) => void, reject: (error: TransportError) => void) {
+  constructor(resolve: (response: Response) => void, reject: (error: unknown) => void, onChunk: OnChunk | null) {
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#onChunk = onChunk;
   }
 
   listen(signal: AbortSignal | null): void {
@@ -118,8 +128,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** undici has a connection and is about to write. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#ended instanceof Error) controller.abort(this.#ended);
-    else this.#controller = controller;
+    if (this.#ended === null) this.#controller = controller;
+    else controller.abort(new TransportError('unsent', 'aborted', {}));
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
@@ -133,15 +143,26 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#ended !== null) return;
-    this.#chunks.push(chunk);
+    const onChunk = this.#status < 300 ? this.#onChunk : null;
+    if (onChunk === null) this.#chunks.push(chunk);
     this.#length += chunk.length;
-    if (this.#status >= 300 && this.#length > ERROR_BYTES) {
+    if (this.#status >= 300 && this.#length > MAX_ERROR_BYTES) {
       this.#answer();
       controller.abort(new TransportError('sent', 'the rest of a long error is not read', {}));
-    } else if (this.#length > ANSWER_BYTES) {
-      const message = `the answer is longer than ${ANSWER_BYTES} bytes`;
+    } else if (this.#length > MAX_ANSWER_BYTES) {
+      const message = `the answer is longer than ${MAX_ANSWER_BYTES} bytes`;
       this.#fail(new TransportError('garbled', message, { status: this.#status }));
+    } else if (onChunk !== null) this.#handOver(onChunk, chunk, controller);
+  }
+
+  #handOver(onChunk: OnChunk, chunk: Buffer, controller: Dispatcher.DispatchController): void {
+    try {
+      if (onChunk(chunk) || this.#ended !== null) return;
+    } catch (error) {
+      return this.#fail(error);
     }
+    this.#answer();
+    controller.abort(new TransportError('sent', 'the rest of a stream is not read', {}));
   }
 
   onResponseEnd(): void {
@@ -156,16 +177,16 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#ended !== null) return;
     this.#ended = 'answered';
     this.#forget();
-    const text = Buffer.concat(this.#chunks, Math.min(this.#length, ANSWER_BYTES)).toString('utf8');
+    const text = Buffer.concat(this.#chunks).toString('utf8');
     this.#resolve(new WholeAnswer(this.#status, this.#headers, text) as unknown as Response);
   }
 
-  #fail(error: TransportError): void {
+  #fail(error: unknown): void {
     if (this.#ended !== null) return;
-    this.#ended = error;
+    this.#ended = 'failed';
     this.#forget();
     this.#reject(error);
-    this.#controller?.abort(error);
+    this.#controller?.abort(error instanceof Error ? error : new Error('the call failed', { cause: error }));
   }
 }
 

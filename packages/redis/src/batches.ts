@@ -1,13 +1,22 @@
-import { COUNTERS, type Counts, type Outcome, type Phase, type Progress } from '@spillway/core';
-import type { Board } from './board.ts';
+import {
+  cascadeRulesRecord,
+  NO_COUNTS,
+  type CascadeRules,
+  type Counts,
+  type Outcome,
+  type Phase,
+  type Progress,
+} from '@spillway/core';
+import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember } from './keys.ts';
-import { pagesInHand } from './pages.ts';
+import { pagesInFlight } from './pages.ts';
 import { Script } from './script.ts';
+import type { RedisStore } from './store.ts';
 
 const admitScript = new Script('admit');
 const restoreScript = new Script('restore');
-const recountScript = new Script('recount');
+const recountScript = new Script('recount', 'counters');
 const leaveOutScript = new Script('leave_out');
 const openScript = new Script('open');
 const closeScript = new Script('close');
@@ -23,16 +32,19 @@ export type ValidatedFacts = {
   readonly inProgressAtMs: number;
 };
 
+/** The rules of a batch's cascades, by the cascades' names: workers read them here, jobs do not carry them. */
+export type BatchRules = Readonly<Record<string, CascadeRules>>;
+
 const pairs = (facts: BatchFacts | ValidatedFacts): string[] =>
   Object.entries(facts).flatMap(([name, value]) => (value === null ? [] : [name, String(value)]));
 
 /** Takes a new batch into work. */
 export async function admit(
-  board: Board,
+  redis: RedisStore,
   id: string,
   facts: BatchFacts,
 ): Promise<'ADMITTED' | 'ALREADY' | 'RECOVERING'> {
-  const { keys, client } = board;
+  const { keys, client } = redis;
   const answer = await admitScript.run(
     client,
     [keys.epoch, keys.batch(id), keys.batches],
@@ -41,15 +53,23 @@ export async function admit(
   return answer as 'ADMITTED' | 'ALREADY' | 'RECOVERING';
 }
 
-/** Opens a validated batch for feeding and results. */
+/** Opens a validated batch for enqueueing and results. */
 export async function open(
-  board: Board,
+  redis: RedisStore,
   id: string,
   facts: ValidatedFacts,
+  rules: BatchRules,
 ): Promise<'OPENED' | 'CLOSED' | 'RECOVERING'> {
-  const { keys, client } = board;
-  const answer = await openScript.run(client, [keys.epoch, keys.batch(id)], pairs(facts));
+  const { keys, client } = redis;
+  const names = [keys.epoch, keys.batch(id), keys.rules(id)];
+  const answer = await openScript.run(client, names, [JSON.stringify(rules), ...pairs(facts)]);
   return answer as 'OPENED' | 'CLOSED' | 'RECOVERING';
+}
+
+/** The rules of an open batch; null when Redis does not have them (any more). */
+export async function readRules(redis: RedisStore, id: string): Promise<BatchRules | null> {
+  const text = await redis.client.get(redis.keys.rules(id));
+  return text === null ? null : cascadeRulesRecord.parse(JSON.parse(text));
 }
 
 export type Closed =
@@ -57,8 +77,8 @@ export type Closed =
   | { readonly kind: 'REFUSED' | 'GONE' | 'RECOVERING' };
 
 /** Ends a batch, by compare-and-set: `completed` only when all is settled, `failed` only while validating. */
-export async function close(board: Board, id: string, outcome: Outcome): Promise<Closed> {
-  const { keys, client } = board;
+export async function close(redis: RedisStore, id: string, outcome: Outcome): Promise<Closed> {
+  const { keys, client } = redis;
   const answer = await closeScript.run(client, [keys.epoch, keys.batch(id)], [outcome, keys.closed, keys.wake, id]);
   const [kind, was, at] = answer as [Closed['kind'], Outcome, string];
   return kind === 'CLOSED' || kind === 'ALREADY' ? { kind, outcome: was, closedAtMs: Number(at) } : { kind };
@@ -66,62 +86,70 @@ export async function close(board: Board, id: string, outcome: Outcome): Promise
 
 /** A batch as storage knows it. */
 export type StoredBatch = BatchFacts & {
-  readonly validated: ValidatedFacts | null;
+  readonly validated: (ValidatedFacts & { readonly rules: BatchRules }) | null;
   readonly ending: { readonly outcome: Outcome; readonly endedAtMs: number } | null;
 };
 
 /** Puts a batch back during a recovery; its sealed pages follow one by one. STALE: the recovery is no longer this one. */
 export async function restore(
-  board: Board,
+  redis: RedisStore,
   recovery: Recovery,
   id: string,
   stored: StoredBatch,
 ): Promise<'RESTORED' | 'STALE'> {
-  const { keys, client } = board;
-  const phase: Phase = stored.ending !== null ? 'closed' : stored.validated !== null ? 'open' : 'validating';
-  const { tenant, createdAtMs, expiresAtMs } = stored;
-  const facts = [...pairs({ tenant, createdAtMs, expiresAtMs }), ...(stored.validated ? pairs(stored.validated) : [])];
-  const ending = [stored.ending?.outcome ?? '', stored.ending?.endedAtMs ?? ''];
-  const names = [keys.recovery, keys.batch(id), keys.batches];
-  const answer = await restoreScript.run(client, names, [recovery.token, id, phase, ...ending, ...facts]);
-  return answer as 'RESTORED' | 'STALE';
+  const { keys, client } = redis;
+  const { tenant, createdAtMs, expiresAtMs, validated, ending } = stored;
+  const phase: Phase = ending !== null ? 'closed' : validated !== null ? 'open' : 'validating';
+  const { rules = null, ...known } = validated ?? {};
+  const facts = pairs({ tenant, createdAtMs, expiresAtMs, ...(known as Partial<ValidatedFacts>) });
+  const args = [
+    recovery.token,
+    id,
+    phase,
+    ending?.outcome ?? '',
+    ending?.endedAtMs ?? '',
+    rules === null ? '' : JSON.stringify(rules),
+    ...facts,
+  ];
+  const names = [keys.recovery, keys.batch(id), keys.batches, keys.rules(id)];
+  return (await restoreScript.run(client, names, args)) as 'RESTORED' | 'STALE';
 }
 
 /** Takes a batch out of work that a recovery cannot read, with its open pages, so that it can be recovered whole later. */
-export async function leaveOut(board: Board, recovery: Recovery, id: string): Promise<'LEFT_OUT' | 'STALE'> {
-  const { keys, client } = board;
-  const held = (await pagesInHand(board)).filter(({ batch }) => batch === id);
-  const pages = held.flatMap(({ page }) => [keys.page(id, page), keys.times(id, page)]);
+export async function leaveOut(redis: RedisStore, recovery: Recovery, id: string): Promise<'LEFT_OUT' | 'STALE'> {
+  const { keys, client } = redis;
+  const own = (await pagesInFlight(redis)).filter(({ batch }) => batch === id);
+  const pages = own.flatMap(({ page }) => [keys.page(id, page), keys.times(id, page)]);
   const answer = await leaveOutScript.run(
     client,
-    [keys.recovery, keys.batches, keys.inHand, keys.full, keys.batch(id), keys.sealed(id), ...pages],
-    [recovery.token, id, ...held.map(({ page }) => pageMember(id, page))],
+    [keys.recovery, keys.batches, keys.inFlight, keys.full, keys.batch(id), keys.sealed(id), keys.rules(id), ...pages],
+    [recovery.token, id, ...own.map(({ page }) => pageMember(id, page))],
   );
   return answer as 'LEFT_OUT' | 'STALE';
 }
 
 /**
- * Counts a batch anew during a recovery, from what its pages in storage (`sums`) and those in hand say: whatever Redis
+ * Counts a batch anew during a recovery, from what its pages in storage (`sums`) and those in flight say: whatever Redis
  * still had of its counters, the end is reached when every document is settled.
  */
 export async function recount(
-  board: Board,
+  redis: RedisStore,
   recovery: Recovery,
   id: string,
   sealed: { readonly pages: number; readonly sums: Counts },
 ): Promise<'RECOUNTED' | 'STALE'> {
-  const { keys, client } = board;
-  const held = (await pagesInHand(board)).filter(({ batch }) => batch === id);
-  const sums = COUNTERS.flatMap((name) => [name, sealed.sums[name]]);
-  const names = [keys.recovery, keys.batch(id), ...held.map(({ page }) => keys.page(id, page))];
-  return (await recountScript.run(client, names, [recovery.token, sealed.pages, ...sums])) as 'RECOUNTED' | 'STALE';
+  const { keys, client } = redis;
+  const own = (await pagesInFlight(redis)).filter(({ batch }) => batch === id);
+  const names = [keys.recovery, keys.batch(id), ...own.map(({ page }) => keys.page(id, page))];
+  const args = [recovery.token, sealed.pages, ...Object.entries({ ...NO_COUNTS, ...sealed.sums }).flat()];
+  return (await recountScript.run(client, names, args)) as 'RECOUNTED' | 'STALE';
 }
 
 /** Everything Redis knows of a batch, or null. */
 export type BatchState = Progress & BatchFacts;
 
-export async function readBatch(board: Board, id: string): Promise<BatchState | null> {
-  const hash = await board.client.hgetall(board.keys.batch(id));
+export async function readBatch(redis: RedisStore, id: string): Promise<BatchState | null> {
+  const hash = await redis.client.hgetall(redis.keys.batch(id));
   if (hash['phase'] === undefined) return null;
   const number = (name: string): number => Number(hash[name] ?? 0);
   const time = (name: string): number | null => (hash[name] === undefined ? null : Number(hash[name]));
@@ -133,27 +161,27 @@ export async function readBatch(board: Board, id: string): Promise<BatchState | 
     expiresAtMs: number('expiresAtMs'),
     total: number('total'),
     model: hash['model'] ?? null,
-    fed: number('fed'),
+    enqueued: number('enqueued'),
     pages: number('pages'),
     sealedPages: number('sealedPages'),
-    counts: Object.fromEntries(COUNTERS.map((name) => [name, number(name)])) as Counts,
+    counts: countsIn(hash),
     inProgressAtMs: time('inProgressAtMs'),
     closedAtMs: time('closedAtMs'),
   };
 }
 
 /** The ids of all batches in work. */
-export function liveBatches(board: Board): Promise<string[]> {
-  return board.client.smembers(board.keys.batches);
+export function liveBatches(redis: RedisStore): Promise<string[]> {
+  return redis.client.smembers(redis.keys.batches);
 }
 
 /** Drops all that Redis holds of a batch, its jobs excepted: workers drop those when they meet them. */
-export async function forget(board: Board, id: string, queues: readonly string[]): Promise<void> {
-  const { keys, client } = board;
-  const turns = queues.map((queue) => client.hdel(keys.turns(queue), id));
+export async function forget(redis: RedisStore, id: string, tiers: readonly string[]): Promise<void> {
+  const { keys, client } = redis;
+  const tags = tiers.map((tier) => client.hdel(keys.startTags(tier), id));
   await Promise.all([
-    client.del(keys.batch(id), keys.sealed(id), keys.traces(id)),
+    client.del(keys.batch(id), keys.sealed(id), keys.traces(id), keys.rules(id)),
     client.srem(keys.batches, id),
-    ...turns,
+    ...tags,
   ]);
 }

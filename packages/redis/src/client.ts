@@ -12,11 +12,11 @@ export const SILENT_MS = 15_000;
 /** Makes a client for any of the address forms; it connects in the background. Throws SetupError for a bad address. */
 export function connectRedis(address: string, use: ClientUse): RedisClient {
   const parsed = parseAddress(address);
-  const patient = use === 'wait';
+  const waits = use === 'wait';
   const options = {
-    maxRetriesPerRequest: patient ? null : 1,
+    maxRetriesPerRequest: waits ? null : 1,
     // Whoever asks is told soon; the connection itself may only be slow.
-    ...(patient ? {} : { commandTimeout: 10_000 }),
+    ...(waits ? {} : { commandTimeout: 10_000 }),
     socketTimeout: SILENT_MS,
     connectTimeout: 10_000,
     keepAlive: 10_000,
@@ -25,12 +25,12 @@ export function connectRedis(address: string, use: ClientUse): RedisClient {
   if (parsed.kind === 'cluster') {
     return new Cluster(parsed.nodes, {
       redisOptions: { ...options, ...parsed.options },
-      enableOfflineQueue: patient,
+      enableOfflineQueue: waits,
       clusterRetryStrategy: (times: number) => Math.min(100 * times, 2_000),
       // Certificates are of names: what the Cluster tells of its nodes must not be turned into addresses first.
       ...('tls' in parsed.options ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
     });
   }
   const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
-  return new Redis({ ...parsed.options, ...options, enableOfflineQueue: patient, retryStrategy });
+  return new Redis({ ...parsed.options, ...options, enableOfflineQueue: waits, retryStrategy });
 }

@@ -1,24 +1,24 @@
 export { shownAddress } from './address.ts';
 export * from './batches.ts';
+export * from './breaker.ts';
+export { connectRedis } from './client.ts';
+export * from './epoch.ts';
+export * from './handoff.ts';
+export * from './jobs.ts';
+export * from './lease.ts';
+export { listenForClosed, listenForWork } from './listen.ts';
+export * from './pages.ts';
+export { Queues } from './queues.ts';
+export { settle, type DocumentPlace, type Settled } from './settle.ts';
 export {
   memoryShare,
   memoryUse,
-  openBoard,
+  openRedis,
   redisNowMs,
-  type Board,
-  type BoardOptions,
   type MemoryUse,
-} from './board.ts';
-export * from './epoch.ts';
-export { readGate } from './gate.ts';
-export * from './handoff.ts';
-export * from './lease.ts';
-export { listenForWork } from './listen.ts';
-export * from './pages.ts';
-export { untilAnswered } from './patience.ts';
-export { Queues } from './queues.ts';
-export { settle, type DocumentPlace, type Settled } from './settle.ts';
-export { heldReason, readTier, type TierState } from './tier.ts';
-export { runTierWorkers, type TierDesk } from './tier-workers.ts';
-export { Witness, type Settlement } from './witness.ts';
-export type { Attempt, Handler, Verdict } from './worker.ts';
+  type RedisOptions,
+  type RedisStore,
+} from './store.ts';
+export { Heartbeat, HEARTBEAT_MS, heldReason, readTier, type TierState } from './tier.ts';
+export { takeTrace } from './traces.ts';
+export { untilRecovered } from './until-recovered.ts';

@@ -23,9 +23,9 @@ export class Keys {
   get lease(): string {
     return `${this.prefix}:lease`;
   }
-  /** Begun, unsealed pages → bytes of their input and results. */
-  get inHand(): string {
-    return `${this.prefix}:in-hand`;
+  /** Enqueued, unsealed pages → bytes of their input and results. */
+  get inFlight(): string {
+    return `${this.prefix}:in-flight`;
   }
   /** Pages whose every document is settled. */
   get full(): string {
@@ -47,6 +47,10 @@ export class Keys {
     return `${this.prefix}:times:${id}:${page}`;
   }
 
+  /** The rules of a batch's cascades, as JSON. */
+  rules(id: string): string {
+    return `${this.prefix}:rules:${id}`;
+  }
   /** A bit per sealed page. */
   sealed(id: string): string {
     return `${this.prefix}:sealed:${id}`;
@@ -58,29 +62,29 @@ export class Keys {
   traces(id: string): string {
     return `${this.prefix}:traces:${id}`;
   }
-  /** Start tags of a queue's flows. */
-  turns(queue: string): string {
-    return `${this.prefix}:turns:${queue}`;
+  /** Start tags of the batches in a queue. */
+  startTags(tier: string): string {
+    return `${this.prefix}:start-tags:${tier}`;
   }
   /** What the workers of a tier tell of themselves. */
-  tier(queue: string): string {
-    return `${this.prefix}:tier:${queue}`;
+  tier(tier: string): string {
+    return `${this.prefix}:tier:${tier}`;
   }
-  /** Whether a tier may ask its model server: see gate.ts. */
-  gate(queue: string): string {
-    return `${this.prefix}:gate-state:${queue}`;
+  /** A tier's circuit breaker: see breaker.ts. */
+  breaker(tier: string): string {
+    return `${this.prefix}:breaker:${tier}`;
   }
   /** BullMQ's own key of a queue, without its last part. */
-  queue(queue: string): string {
-    return `${this.prefix}:${queue}`;
+  queue(tier: string): string {
+    return `${this.prefix}:${tier}`;
   }
-  /** What taking tags reads of a queue: its flows, and BullMQ's own jobs that wait, are due later, are worked on. */
-  tags(queue: string): string[] {
-    return [this.turns(queue), ...['prioritized', 'delayed', 'active'].map((part) => `${this.queue(queue)}:${part}`)];
+  /** What taking tags reads of a queue: its start tags, and BullMQ's own jobs that wait, are due later, are worked on. */
+  tagInputs(tier: string): string[] {
+    return [this.startTags(tier), ...['prioritized', 'delayed', 'active'].map((part) => `${this.queue(tier)}:${part}`)];
   }
   /** Before the ids of a queue's jobs. */
-  jobs(queue: string): string {
-    return `${this.queue(queue)}:`;
+  jobs(tier: string): string {
+    return `${this.queue(tier)}:`;
   }
 }
 

@@ -1,16 +1,16 @@
 import type { Outcome } from '@spillway/core';
 import { within, type Wake } from '@spillway/runtime';
 import { connectRedis, SILENT_MS } from './client.ts';
-import type { Board } from './board.ts';
+import type { RedisStore } from './store.ts';
 
 /** Calls `wake` when something changed that a dispatcher waits for. A missed message costs one poll. */
-export async function listenForWork(board: Board, wake: Wake, signal: AbortSignal): Promise<AsyncDisposable> {
-  return subscribe(board, board.keys.wake, () => wake.call(), signal);
+export async function listenForWork(redis: RedisStore, wake: Wake, signal: AbortSignal): Promise<AsyncDisposable> {
+  return subscribe(redis, redis.keys.wake, () => wake.call(), signal);
 }
 
 /** Tells when a batch stops taking results, so that calls for it can be given up. A missed message costs those calls. */
 export async function listenForClosed(
-  board: Board,
+  redis: RedisStore,
   onClosed: (batch: string, outcome: Outcome) => void,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
@@ -18,16 +18,16 @@ export async function listenForClosed(
     const [batch = '', outcome = 'cancelled'] = message.split(' ');
     onClosed(batch, outcome as Outcome);
   };
-  return subscribe(board, board.keys.closed, onMessage, signal);
+  return subscribe(redis, redis.keys.closed, onMessage, signal);
 }
 
 async function subscribe(
-  board: Board,
+  redis: RedisStore,
   channel: string,
   onMessage: (message: string) => void,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
-  const client = connectRedis(board.address, 'wait');
+  const client = connectRedis(redis.address, 'wait');
   // Without Redis the subscription waits; whoever is told to stop does not.
   const stop = (): void => client.disconnect();
   signal.addEventListener('abort', stop, { once: true });

@@ -1,14 +1,14 @@
 import { JOB_VERSION, LIMITS, jobIdOf, type DocumentJob } from '@spillway/core';
 import { Queue } from 'bullmq';
-import type { Board } from './board.ts';
+import type { RedisStore } from './store.ts';
 import { Script } from './script.ts';
 
 /** `addBulk` holds its pipeline in memory: 50,000 jobs in one call cost 535 MB. */
 const CHUNK = 500;
 
-const turnsScript = new Script('turns', 'move_down', 'fair');
+const takeTagsScript = new Script('take_tags', 'move_down', 'fair');
 
-/** BullMQ carries, it never decides: it may try without end, and what is finished goes at once. */
+/** BullMQ carries, it never decides: its attempts are without end, and what is finished goes at once. */
 const JOB_OPTIONS = {
   attempts: 1_000_000,
   backoff: { type: 'fixed', delay: 1_000 },
@@ -18,11 +18,11 @@ const JOB_OPTIONS = {
 
 /** The queues of all tiers, opened as they are named. */
 export class Queues implements AsyncDisposable {
-  readonly #board: Board;
+  readonly #redis: RedisStore;
   readonly #open = new Map<string, Queue>();
 
-  constructor(board: Board) {
-    this.#board = board;
+  constructor(redis: RedisStore) {
+    this.#redis = redis;
   }
 
   /** The BullMQ queue of this name. */
@@ -30,8 +30,8 @@ export class Queues implements AsyncDisposable {
     let queue = this.#open.get(name);
     if (queue === undefined) {
       queue = new Queue(name, {
-        connection: this.#board.client,
-        prefix: this.#board.keys.prefix,
+        connection: this.#redis.client,
+        prefix: this.#redis.keys.prefix,
         // Nobody reads the events, and each queue would keep 10,000 of them.
         streams: { events: { maxLen: 100 } },
       });
@@ -42,11 +42,11 @@ export class Queues implements AsyncDisposable {
     return queue;
   }
 
-  /** Takes consecutive start tags in a queue for documents of one batch. */
-  async turns(name: string, batch: string, documents: number): Promise<number> {
-    const { keys, client } = this.#board;
+  /** Takes consecutive start tags in a tier's queue for documents of one batch. */
+  async takeTags(name: string, batch: string, documents: number): Promise<number> {
+    const { keys, client } = this.#redis;
     const args = [batch, documents, LIMITS.queuePriority, keys.jobs(name)];
-    return (await turnsScript.run(client, keys.tags(name), args)) as number;
+    return (await takeTagsScript.run(client, keys.tagInputs(name), args)) as number;
   }
 
   /** Adds documents to a queue under their deterministic ids; one that has a job there keeps it. */

@@ -1,9 +1,9 @@
 import { writeTimes, type DocumentJob, type Result } from '@spillway/core';
-import type { Board } from './board.ts';
+import type { RedisStore } from './store.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
 
-/** What became of a result. RECOVERING: keep it and try again. */
+/** What became of a result. RECOVERING: keep it and settle it again. */
 export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
 const script = new Script('settle');
@@ -12,9 +12,9 @@ const script = new Script('settle');
 export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
 
 /** ★ The only way a document gets its result: exactly one is recorded, the first. */
-export async function settle(board: Board, where: DocumentPlace, result: Result): Promise<Settled> {
-  const { keys, client } = board;
-  const counts = Object.entries(result.counts).filter(([, count]) => count !== 0);
+export async function settle(redis: RedisStore, where: DocumentPlace, result: Result): Promise<Settled> {
+  const { keys, client } = redis;
+  const counts = Object.entries(result.counts).flatMap(([name, count = 0]) => (count === 0 ? [] : [name, count]));
   return (await script.run(
     client,
     [
@@ -22,7 +22,7 @@ export async function settle(board: Board, where: DocumentPlace, result: Result)
       keys.batch(where.batch),
       keys.sealed(where.batch),
       keys.page(where.batch, where.page),
-      keys.inHand,
+      keys.inFlight,
       keys.full,
       keys.times(where.batch, where.page),
     ],
@@ -32,8 +32,8 @@ export async function settle(board: Board, where: DocumentPlace, result: Result)
       encodeResult(result),
       pageMember(where.batch, where.page),
       keys.wake,
-      writeTimes(result.times),
-      ...counts.flat(),
+      writeTimes(result),
+      ...counts,
     ],
   )) as Settled;
 }

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { Board } from './board.ts';
-import { redisNowMs } from './board.ts';
-import { readGate } from './gate.ts';
+import type { RedisStore } from './store.ts';
+import { redisNowMs } from './store.ts';
+import { readBreaker } from './breaker.ts';
 import { Script } from './script.ts';
 
-const beatScript = new Script('beat');
+const heartbeatScript = new Script('heartbeat');
 
 /** How often a worker process tells of itself, and after how long of silence it is gone. */
-export const BEAT_MS = 5_000;
+export const HEARTBEAT_MS = 5_000;
 const SILENT_MS = 20_000;
 
-/** When, calls at a time, and why it rests, if it does. */
-const BEAT = /^(\d+) (\d+) ?(.*)$/s;
+/** When, calls at a time, and why it pauses, if it does. */
+const HEARTBEAT = /^(\d+) (\d+) ?(.*)$/s;
 
 /** What the workers of a tier tell of themselves. */
 export type TierState = {
@@ -21,63 +21,63 @@ export type TierState = {
   readonly concurrency: number | null;
   /** What a document takes of a slot, by the last who measured it; null: nobody has. */
   readonly secondsPerDocument: number | null;
-  /** Why all its workers rest though the gate is open; null: one of them does not, or there is none. */
-  readonly resting: string | null;
+  /** Why all its workers pause though the breaker is closed; null: one of them does not, or there is none. */
+  readonly paused: string | null;
 };
 
 /** What a worker tells of itself beside that it is there. */
-export type Beat = Pick<TierState, 'secondsPerDocument' | 'resting'> & { readonly concurrency: number };
+export type HeartbeatFacts = Pick<TierState, 'secondsPerDocument' | 'paused'> & { readonly concurrency: number };
 
 /** A worker process in one tier. */
 export class Heartbeat {
-  readonly #board: Board;
-  readonly #queue: string;
+  readonly #redis: RedisStore;
+  readonly #tier: string;
   readonly #worker = randomUUID();
 
-  constructor(board: Board, queue: string) {
-    this.#board = board;
-    this.#queue = queue;
+  constructor(redis: RedisStore, tier: string) {
+    this.#redis = redis;
+    this.#tier = tier;
   }
 
-  async beat({ secondsPerDocument, resting, concurrency }: Beat): Promise<void> {
+  async beat({ secondsPerDocument, paused, concurrency }: HeartbeatFacts): Promise<void> {
     const seconds = secondsPerDocument === null ? '' : String(secondsPerDocument);
-    const keys = [this.#board.keys.tier(this.#queue)];
-    await beatScript.run(this.#board.client, keys, [this.#worker, concurrency, seconds, resting ?? '']);
+    const keys = [this.#redis.keys.tier(this.#tier)];
+    await heartbeatScript.run(this.#redis.client, keys, [this.#worker, concurrency, seconds, paused ?? '']);
   }
 
   /** Says that this worker goes. */
   async end(): Promise<void> {
-    await this.#board.client.hdel(this.#board.keys.tier(this.#queue), this.#worker);
+    await this.#redis.client.hdel(this.#redis.keys.tier(this.#tier), this.#worker);
   }
 }
 
-/** Why nobody works in a tier though it may have work: its gate is closed, or all its workers rest; else null. */
-export async function heldReason(board: Board, queue: string): Promise<string | null> {
-  const [gate, tier] = await Promise.all([readGate(board, queue), readTier(board, queue)]);
-  return gate ?? tier.resting;
+/** Why nobody works in a tier though it may have work: its breaker is not closed, or all its workers pause; else null. */
+export async function heldReason(redis: RedisStore, tier: string): Promise<string | null> {
+  const [breaker, state] = await Promise.all([readBreaker(redis, tier), readTier(redis, tier)]);
+  return breaker.reason ?? state.paused;
 }
 
-/** The workers of a tier as they last told; those that fell silent are forgotten. */
-export async function readTier(board: Board, queue: string): Promise<TierState> {
-  const [told, nowMs] = await Promise.all([board.client.hgetall(board.keys.tier(queue)), redisNowMs(board)]);
-  const { '#seconds': seconds, ...workers } = told;
+/** The workers of a tier by their last heartbeats; those that fell silent are forgotten. */
+export async function readTier(redis: RedisStore, tier: string): Promise<TierState> {
+  const [known, nowMs] = await Promise.all([redis.client.hgetall(redis.keys.tier(tier)), redisNowMs(redis)]);
+  const { '#seconds': seconds, ...workers } = known;
   const silent: string[] = [];
   const calls: number[] = [];
   const reasons: string[] = [];
   for (const [worker, text] of Object.entries(workers)) {
-    const [, atSeconds = '0', concurrency = '1', reason = ''] = BEAT.exec(text) ?? [];
+    const [, atSeconds = '0', concurrency = '1', reason = ''] = HEARTBEAT.exec(text) ?? [];
     if (nowMs - Number(atSeconds) * 1_000 > SILENT_MS) silent.push(worker);
     else {
       calls.push(Number(concurrency));
       if (reason !== '') reasons.push(reason);
     }
   }
-  if (silent.length > 0) await board.client.hdel(board.keys.tier(queue), ...silent);
+  if (silent.length > 0) await redis.client.hdel(redis.keys.tier(tier), ...silent);
   const sum = calls.reduce((all, one) => all + one, 0);
   return {
     replicas: calls.length,
     concurrency: calls.length === 0 ? null : sum / calls.length,
     secondsPerDocument: seconds === undefined ? null : Number(seconds),
-    resting: reasons.length === calls.length ? (reasons[0] ?? null) : null,
+    paused: reasons.length === calls.length ? (reasons[0] ?? null) : null,
   };
 }

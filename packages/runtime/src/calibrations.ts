@@ -1,16 +1,26 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { readCalibration, type CalibrationArtefact, type Configuration } from '@spillway/core';
+import {
+  readCalibration,
+  stageKey,
+  type CalibrationArtefact,
+  type CalibrationUse,
+  type Configuration,
+} from '@spillway/core';
 import type { EnvReader } from './env.ts';
 import type { Log } from './log.ts';
 
 /** Files are looked at again no more often than this. */
 const LOOK_MS = 1_000;
 
+/** A file that a stage names, and what the stage uses it for. */
 type Source = {
-  readonly cascade: string;
+  /** The stage, by its `stageKey`. */
+  readonly key: string;
+  /** Where the configuration names the file. */
+  readonly named: string;
   readonly path: string;
-  readonly use: Parameters<typeof readCalibration>[1];
+  readonly use: CalibrationUse;
 };
 
 /** The calibrations that a configuration names, read from their files; read again when a file changes. */
@@ -31,21 +41,22 @@ export class Calibrations {
     const calibrations = new Calibrations(sourcesOf(reader, configuration), log);
     for (const source of calibrations.#sources) {
       for (const problem of calibrations.#load(source)) {
-        reader.problem(`${source.path}: ${problem} (cascades.${source.cascade}.confidence.calibration)`);
+        reader.problem(`${source.path}: ${problem} (${source.named})`);
       }
     }
     return calibrations;
   }
 
-  /** By cascade, as the files say now. A file that became wrong changes nothing, and is told of. */
+  /** By `stageKey`, as the files say now. A file that became wrong changes nothing but is logged. */
   current(): ReadonlyMap<string, CalibrationArtefact> {
     const now = performance.now();
     if (now - this.#lookedAtMs >= LOOK_MS) {
       this.#lookedAtMs = now;
       for (const source of this.#sources) {
-        if (this.#seen.get(source.path) === versionOf(source.path)) continue;
+        const { key, path, use } = source;
+        if (this.#seen.get(key) === versionOf(path)) continue;
         const problems = this.#load(source);
-        const fields = { cascade: source.cascade, path: source.path };
+        const fields = { cascade: use.cascade, stage: use.stage, path };
         if (problems.length === 0) this.#log.info(fields, 'a calibration changed and is used from now on');
         else this.#log.error({ ...fields, problems }, 'a changed calibration cannot be used: the one before stays');
       }
@@ -54,31 +65,45 @@ export class Calibrations {
   }
 
   /** What is wrong with a file; nothing: its calibration is the one in use. */
-  #load(source: Source): readonly string[] {
-    this.#seen.set(source.path, versionOf(source.path));
+  #load({ key, path, use }: Source): readonly string[] {
+    this.#seen.set(key, versionOf(path));
     let text: string;
     try {
-      text = readFileSync(source.path, 'utf8');
+      text = readFileSync(path, 'utf8');
     } catch (error) {
       return [`cannot be read (${(error as NodeJS.ErrnoException).code})`];
     }
-    const read = readCalibration(text, source.use);
+    const read = readCalibration(text, use);
     if (read.kind === 'invalid') return read.problems;
-    this.#read.set(source.cascade, read.artefact);
+    this.#read.set(key, read.artefact);
     return [];
   }
 }
 
+/**
+ * The files that the stages name. The configuration keeps the stages and not the form in which they were written, so a
+ * cascade of two is spoken of as in the short form.
+ */
 function sourcesOf(reader: EnvReader, configuration: Configuration): Source[] {
   const base = dirname(resolve(reader.text('SPILLWAY_CONFIG') ?? '.'));
-  return Object.entries(configuration.cascades).flatMap(([cascade, { drafter, confidence }]) => {
-    const { signal, calibration } = confidence;
-    const model = configuration.models[drafter]?.model ?? drafter;
-    return calibration === null ? [] : [{ cascade, path: resolve(base, calibration), use: { cascade, model, signal } }];
-  });
+  return Object.entries(configuration.cascades).flatMap(([cascade, { stages }]) =>
+    stages.flatMap(({ model: name, ask, judge }, index): Source[] => {
+      if (judge === null || judge.confidence.calibration === null) return [];
+      const { signal, calibration } = judge.confidence;
+      const model = configuration.models[name]?.model ?? name;
+      return [
+        {
+          key: stageKey(cascade, index),
+          named: `cascades.${cascade}${stages.length === 2 ? '' : `.stages.${index}`}.confidence.calibration`,
+          path: resolve(base, calibration),
+          use: { cascade, stage: index + 1, ask, model, signal },
+        },
+      ];
+    }),
+  );
 }
 
-/** Changes with the file's content, as far as its times tell. */
+/** Changes with the file's content, as far as its times show it. */
 function versionOf(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   return found === undefined ? 'none' : `${found.mtimeMs} ${found.size} ${found.ino}`;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readConfiguration, type Configuration, type ModelSpec } from '@spillway/core';
-import { EnvReader, type Env } from './env.ts';
+import type { EnvReader } from './env.ts';
 
 /** Reads the YAML file that `SPILLWAY_CONFIG` names; every problem goes to the reader, with the file and the path. */
 export function loadConfiguration(reader: EnvReader): Configuration | null {
@@ -25,62 +25,29 @@ export function loadConfiguration(reader: EnvReader): Configuration | null {
 /** A model that a worker serves, with its key. */
 export type ServedModel = { readonly name: string; readonly spec: ModelSpec; readonly apiKey: string | null };
 
-export type WorkerConfig = {
-  readonly redis: string;
-  readonly namespace: string;
-  /** All of it; a worker meets the names of models that others serve. */
-  readonly configuration: Configuration;
-  readonly models: readonly ServedModel[];
-  readonly host: string;
-  readonly healthPort: number | null;
-  readonly lockMs: number;
-  readonly drainMs: number;
-};
+/** What stands for a configuration that could not be read, while all other problems are collected. */
+export const NO_CONFIGURATION: Configuration = { models: {}, cascades: {}, webhooks: {} };
 
-const NOTHING: Configuration = { models: {}, cascades: {}, webhooks: {} };
+/** One attempt in a hundred: 200,000 documents leave some thousand lines, and every failure one of its own. */
+const LOGGED_SHARE = 0.01;
 
-/** Reads the environment of a worker of one role; throws one SetupError with all its problems. */
-export function readWorkerConfig(env: Env, role: 'drafter' | 'expert'): WorkerConfig {
-  const reader = new EnvReader(env);
-  const configuration = loadConfiguration(reader);
-  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
-  const config: WorkerConfig = {
-    redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
-    namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
-    configuration: configuration ?? NOTHING,
-    models: configuration === null ? [] : servedModels(reader, configuration, role),
-    host: reader.text('HOST') ?? '127.0.0.1',
-    healthPort: healthPort === -1 ? null : healthPort,
-    lockMs: reader.integer('SPILLWAY_LOCK_MS', { fallback: 30_000, min: 500, max: 3_600_000 }),
-    drainMs: drainMs(reader),
-  };
-  reader.check();
-  return config;
-}
-
-/** How long what is in hand may still take when the process is told to stop. */
+/** How long what is in flight may still take when the process is told to stop. */
 export function drainMs(reader: EnvReader): number {
   return reader.integer('SPILLWAY_DRAIN_MS', { fallback: 25_000, min: 0, max: 3_600_000 });
 }
 
-function servedModels(reader: EnvReader, configuration: Configuration, role: 'drafter' | 'expert'): ServedModel[] {
-  const roles = new Set(Object.values(configuration.cascades).map((cascade) => cascade[role]));
-  const chosen = reader.list('SPILLWAY_MODELS');
-  for (const name of chosen ?? []) {
-    if (!roles.has(name)) {
-      const known = [...roles].join(', ');
-      reader.problem(`SPILLWAY_MODELS: expected models that are a cascade's ${role} (${known}), got "${name}"`);
-    }
-  }
-  return [...roles]
-    .filter((name) => chosen === null || chosen.includes(name))
-    .flatMap((name) => {
-      const spec = configuration.models[name];
-      return spec === undefined ? [] : [{ name, spec, apiKey: apiKeyOf(reader, name, spec) }];
-    });
+/** The share of attempts that are logged, besides those that failed. */
+export function loggedShare(reader: EnvReader): number {
+  const text = reader.text('SPILLWAY_LOG_ATTEMPT_SHARE');
+  if (text === null) return LOGGED_SHARE;
+  const share = Number(text);
+  if (share >= 0 && share <= 1) return share;
+  reader.problem(`SPILLWAY_LOG_ATTEMPT_SHARE: expected a number from 0 to 1, got "${text}"`);
+  return LOGGED_SHARE;
 }
 
-function apiKeyOf(reader: EnvReader, name: string, spec: ModelSpec): string | null {
+/** The key of a model, from the variable that the configuration names; null: it needs none. */
+export function apiKeyOf(reader: EnvReader, name: string, spec: ModelSpec): string | null {
   if (spec.api_key_env === undefined) return null;
   const key = headerText(reader, spec.api_key_env);
   if (key === null) {

@@ -6,6 +6,7 @@ export * from './health.ts';
 export * from './heap.ts';
 export * from './lifecycle.ts';
 export * from './log.ts';
+export { mapConcurrent } from './map-concurrent.ts';
 export * from './pause.ts';
 export { METRICS_CONTENT_TYPE, Meters, type Reading } from './telemetry/meters.ts';
 export type { Sampling } from './telemetry/settings.ts';

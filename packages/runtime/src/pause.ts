@@ -7,11 +7,11 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Calls `turn` again and again until the signal is aborted: at once while there was work, else after `idleMs` or when
- * `wake` calls. An error is told and the loop goes on, more slowly.
+ * Calls `step` again and again until the signal is aborted: at once while there was work, else after `idleMs` or when
+ * `wake` calls. An error is reported and the loop goes on, more slowly.
  */
 export async function repeat(
-  turn: () => Promise<boolean>,
+  step: () => Promise<boolean>,
   options: { idleMs: number; signal: AbortSignal; wake?: Wake; onError: (error: unknown) => void },
 ): Promise<void> {
   let failures = 0;
@@ -19,7 +19,7 @@ export async function repeat(
     const seen = options.wake?.count ?? 0;
     let busy = false;
     try {
-      busy = await turn();
+      busy = await step();
       failures = 0;
     } catch (error) {
       if (options.signal.aborted) return;

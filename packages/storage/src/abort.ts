@@ -1,21 +1,21 @@
 /**
  * Yields what the source yields, and throws the signal's reason as soon as it aborts, also while the
- * source is silent. Each turn has a promise of its own: racing one promise for the whole time would
+ * source is silent. Each step has a promise of its own: racing one promise for the whole time would
  * keep every chunk in memory until the end.
  */
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
   const iterator = source[Symbol.asyncIterator]();
-  let turn: PromiseWithResolvers<IteratorResult<T>> | null = null;
+  let step: PromiseWithResolvers<IteratorResult<T>> | null = null;
   let ended = false;
-  const onAbort = (): void => turn?.reject(signal.reason);
+  const onAbort = (): void => step?.reject(signal.reason);
   signal.addEventListener('abort', onAbort);
   try {
     for (;;) {
       signal.throwIfAborted();
-      turn = Promise.withResolvers<IteratorResult<T>>();
-      iterator.next().then(turn.resolve, turn.reject);
-      const next = await turn.promise;
-      turn = null;
+      step = Promise.withResolvers<IteratorResult<T>>();
+      iterator.next().then(step.resolve, step.reject);
+      const next = await step.promise;
+      step = null;
       if (next.done === true) {
         ended = true;
         return;
@@ -26,7 +26,7 @@ export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSi
     signal.removeEventListener('abort', onAbort);
     const closing = ended ? undefined : iterator.return?.();
     // A source that is silent or has failed cannot be waited for; between two chunks it can.
-    if (turn === null) await closing;
+    if (step === null) await closing;
     else closing?.catch(() => undefined);
   }
 }

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 
 import { SetupError } from '@spillway/runtime';
 import { openDirectory } from './directory.ts';
+import { checkFormat } from './format.ts';
 import type { S3Place } from './s3.ts';
 import { StorageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
@@ -23,16 +24,27 @@ export async function openStorage(address: string): Promise<Storage> {
   throw badAddress(address, `expected ${FORMS}`);
 }
 
-/** Opens the storage at an address and proves it; what is wrong with it is told as something for an operator to mend. */
+/**
+ * Opens the storage at an address for a service: proves that it keeps what it is given and that this version of Spillway
+ * wrote it. What is wrong with it is said as something for an operator to mend.
+ */
 export async function openProvedStorage(address: string): Promise<Storage> {
+  let storage: Storage | null = null;
   try {
-    const storage = await openStorage(address);
+    storage = await openStorage(address);
     await storage.prove();
+    await checkFormat(storage, shownPlace(address));
     return storage;
   } catch (error) {
+    await storage?.[Symbol.asyncDispose]();
     if (error instanceof StorageError) throw new SetupError(error.message, { cause: error });
     throw error;
   }
+}
+
+/** Where an address that was understood points to, without its parameters. */
+function shownPlace(address: string): string {
+  return address.startsWith('file:') ? fileURLToPath(address) : address.replace(/\?.*$/s, '');
 }
 
 function directoryOf(url: URL, address: string): string {

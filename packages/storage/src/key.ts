@@ -2,8 +2,8 @@ import type { ByteRange, ListOptions } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
 /** S3 allows 1,024 bytes with its prefix, and most file systems 255 for a name. */
-const KEY_CHARACTERS = 512;
-const SEGMENT_CHARACTERS = 255;
+const MAX_KEY_CHARACTERS = 512;
+const MAX_SEGMENT_CHARACTERS = 255;
 
 /**
  * A leading dot is refused: `.` and `..` leave the folder, `.tmp` holds what is not whole yet, and
@@ -16,12 +16,12 @@ export function checkKey(key: string): void {
 }
 
 export function isKey(key: string): boolean {
-  return key.length <= KEY_CHARACTERS && key.split('/').every(isSegment);
+  return key.length <= MAX_KEY_CHARACTERS && key.split('/').every(isSegment);
 }
 
 /** Whether an object directly in a folder may have this name. */
 export function isSegment(name: string): boolean {
-  return name.length <= SEGMENT_CHARACTERS && SEGMENT.test(name);
+  return name.length <= MAX_SEGMENT_CHARACTERS && SEGMENT.test(name);
 }
 
 export function checkFolder(folder: string, { after, limit }: ListOptions): void {
@@ -41,6 +41,6 @@ function badKey(key: string, expected: string): StorageError {
   const shown = JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
   return new StorageError(
     'bad_key',
-    `Bad storage key ${shown}: expected ${expected}, at most ${KEY_CHARACTERS} characters`,
+    `Bad storage key ${shown}: expected ${expected}, at most ${MAX_KEY_CHARACTERS} characters`,
   );
 }

@@ -7,8 +7,8 @@ import { foldersOf, isAbsent, makeFolder, syncFolder, TEMPORARY_FOLDER, type Roo
 import { StorageError } from './storage-error.ts';
 import type { CreateOutcome } from './storage.ts';
 
-/** Others may remove a folder as empty between its making and its use; with eight at it, five tries were the most in 10,000. */
-const LINK_TRIES = 50;
+/** Others may remove a folder as empty between its making and its use; with eight at it, five attempts were the most in 10,000. */
+const MAX_LINKS = 50;
 
 /** Fills a temporary file, makes it durable, and links it to its name, which fails for whoever comes second. */
 export async function placeFile(
@@ -49,15 +49,15 @@ async function openTemporary(root: Root, path: string): Promise<FileHandle> {
 
 async function linkFile(root: Root, key: string, temporary: string, file: FileHandle): Promise<CreateOutcome> {
   const path = join(root.path, key);
-  for (let tries = 1; ; tries++) {
+  for (let attempts = 1; ; attempts++) {
     try {
-      if (tries > 1) await makeFolders(root, key);
+      if (attempts > 1) await makeFolders(root, key);
       await link(temporary, path);
       return 'created';
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === 'EEXIST') return secondTo(key, path, file);
-      if (!(await isAbsent(root, error)) || errno !== 'ENOENT' || tries === LINK_TRIES)
+      if (!(await isAbsent(root, error)) || errno !== 'ENOENT' || attempts === MAX_LINKS)
         throw linkError(root.path, error);
     }
   }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { StorageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
 
-/** A place that looks first and then writes passes one try after another, but not several at once. */
+/** A place that looks first and then writes passes one create after another, but not several at once. */
 const RACERS = 8;
 
 /** Throws a StorageError unless exactly one of several creates wins, a later one fails, and the winner's bytes are read back. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Storage } from './storage.ts';
 
 /** Reads a JSON record; null when there is none. A record that is not what it should be is an error: storage is the truth. */
@@ -21,10 +21,11 @@ export async function createRecord<Schema extends z.ZodType>(
   storage: Storage,
   key: string,
   schema: Schema,
-  value: z.input<Schema>,
+  value: z.output<Schema>,
 ): Promise<{ readonly kind: 'created' | 'exists'; readonly record: z.output<Schema> }> {
-  const kind = await storage.create(key, Buffer.from(JSON.stringify(value)));
-  if (kind === 'created') return { kind, record: schema.parse(value) };
+  const written = z.encode(schema, value);
+  const kind = await storage.create(key, Buffer.from(JSON.stringify(written)));
+  if (kind === 'created') return { kind, record: schema.parse(written) };
   const record = await readRecord(storage, key, schema);
   if (record === null) throw new Error(`The record ${key} exists and cannot be read`);
   return { kind, record };

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { backoffMs } from '@spillway/core';
 
 import { isAbsent, s3Error, statusOf } from './s3-error.ts';
 import { StorageError } from './storage-error.ts';
@@ -11,10 +12,10 @@ export type S3Object = { Bucket: string; Key: string };
 
 /** How long the server may be silent while somebody waits for bytes. A slow reader is never cut off. */
 const SILENCE_MS = 30_000;
-/** How often in a row, and for how long, a stream may be cut without a byte; the waits alone bridge 6 s. */
-const CUTS = 5;
-const CUTS_LAST_MS = 60_000;
-const CUT_WAIT_MS = 200;
+/** How often in a row, and for how long, a stream may be cut without a byte; the waits by themselves bridge 6 s. */
+const MAX_CUTS = 5;
+const MAX_CUTS_LAST_MS = 60_000;
+const CUT_BACKOFF = { firstMs: 200, maxMs: 60_000 };
 
 type Opened = { body: Readable; end: number; tag: string | undefined };
 type Opener = (start: number, tag?: string) => Promise<Opened | 'absent' | 'beyond'>;
@@ -84,7 +85,7 @@ async function* chunks(
 ): AsyncGenerator<Uint8Array, void> {
   let position = start;
   let opened: Opened | null = first;
-  let heardAtMs = Date.now();
+  let lastByteAtMs = Date.now();
   for (let cuts = 0; ;) {
     try {
       opened ??= await openAgain(open, position, first, shown);
@@ -93,7 +94,7 @@ async function* chunks(
         position += chunk.byteLength;
         yield chunk;
         // The reader's own time does not count.
-        heardAtMs = Date.now();
+        lastByteAtMs = Date.now();
       }
       if (position === first.end) return;
       throw new Error(`the stream ended at byte ${position} of ${first.end}`);
@@ -102,13 +103,12 @@ async function* chunks(
       if (position === first.end) return;
       const failure = s3Error('read', shown, error);
       cuts += 1;
-      const isLast = cuts > CUTS || Date.now() - heardAtMs > CUTS_LAST_MS;
+      const isLast = cuts > MAX_CUTS || Date.now() - lastByteAtMs > MAX_CUTS_LAST_MS;
       if (isLast || failure === error || failure.code !== 'unavailable') throw failure;
     }
     opened = null;
-    await wait(CUT_WAIT_MS * 2 ** (cuts - 1), undefined, signal === undefined ? {} : { signal }).catch(() =>
-      signal?.throwIfAborted(),
-    );
+    const waitMs = backoffMs(cuts, 1, CUT_BACKOFF);
+    await wait(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
   }
 }
 

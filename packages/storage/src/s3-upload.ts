@@ -14,7 +14,7 @@ import type { S3Object } from './s3-stream.ts';
 
 /** S3's smallest part; 10,000 of them, which is S3's limit, are 48 GiB. */
 const PART_BYTES = 5 * 1024 * 1024;
-/** One is sent while the next is gathered: 15 MiB are in hand, and many uploads go on at once. */
+/** One is sent while the next is gathered: 15 MiB are in flight, and many uploads go on at once. */
 const PARTS_AT_A_TIME = 2;
 /** No upload takes that long: whoever falls silent is cut off after a minute. */
 const ABANDONED_AGE_MS = 86_400_000;
@@ -58,7 +58,7 @@ export async function uploadParts(
     return countBytes;
   } catch (error) {
     if (sourceErrors.length > 0) throw sourceErrors[0];
-    // The parts were put together in an earlier try, whose answer was lost; the key is this upload's own.
+    // The parts were put together in an earlier request, whose answer was lost; the key is this upload's own.
     if (statusOf(error) === 404 && (await sizeOf(client, object)) === countBytes) return countBytes;
     throw s3Error('write to', shown, error);
   }

@@ -10,6 +10,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
+import { backoffMs } from '@spillway/core';
 
 import { checkFolder, checkKey, checkRange, isKey } from './key.ts';
 import { proveCreateOnly } from './proof.ts';
@@ -33,11 +34,10 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 const ATTEMPTS = 3;
 /** A stream holds a connection for as long as it is read; the SDK's 50 would let slow readers hold up every write. */
-const CONNECTIONS = 1_000;
+const MAX_CONNECTIONS = 1_000;
 /** 409 says that another create of the key is under way, which takes about as long as one request. */
-const CONFLICT_TRIES = 10;
-const CONFLICT_WAIT_MS = 50;
-const CONFLICT_WAIT_MAX_MS = 2_000;
+const MAX_CREATES = 10;
+const CONFLICT_BACKOFF = { firstMs: 100, maxMs: 2_000 };
 /** S3 gives at most 1,000 names at a time. */
 const NAMES_AT_A_TIME = 1_000;
 
@@ -58,8 +58,8 @@ function configurationOf({ endpoint, region, pathStyle, anonymous }: S3Place): S
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: ANSWER_TIMEOUT_MS,
       throwOnRequestTimeout: true,
-      httpAgent: { maxSockets: CONNECTIONS },
-      httpsAgent: { maxSockets: CONNECTIONS },
+      httpAgent: { maxSockets: MAX_CONNECTIONS },
+      httpsAgent: { maxSockets: MAX_CONNECTIONS },
     },
     ...(endpoint === null ? {} : { endpoint }),
     // Servers other than Amazon's have no regions, but the signature needs one.
@@ -84,17 +84,17 @@ class S3Storage implements Storage {
   async create(key: string, bytes: Uint8Array): Promise<CreateOutcome> {
     const mark = randomUUID();
     const command = { ...this.#object(key), Body: bytes, IfNoneMatch: '*', Metadata: { mark } };
-    for (let tries = 1; ; tries++) {
+    for (let attempts = 1; ; attempts++) {
       try {
         await this.#client.send(new PutObjectCommand(command));
         return 'created';
       } catch (error) {
         const status = statusOf(error);
         if (status === 412)
-          return tries + attemptsOf(error) > 2 && (await this.#isMarked(key, mark)) ? 'created' : 'exists';
-        if (status !== 409 || tries === CONFLICT_TRIES) throw s3Error('write to', this.#shown, error);
+          return attempts + attemptsOf(error) > 2 && (await this.#isMarked(key, mark)) ? 'created' : 'exists';
+        if (status !== 409 || attempts === MAX_CREATES) throw s3Error('write to', this.#shown, error);
       }
-      await wait(Math.random() * Math.min(CONFLICT_WAIT_MS * 2 ** tries, CONFLICT_WAIT_MAX_MS));
+      await wait(backoffMs(attempts, Math.random(), CONFLICT_BACKOFF));
     }
   }
 
@@ -142,7 +142,7 @@ class S3Storage implements Storage {
     const { bucket, prefix } = this.#place;
     const keys: string[] = [];
     let token: string | undefined;
-    // Folders and names that are no keys of ours take room in an answer, so one may not be enough.
+    // Folders and names that are no keys of ours take places in an answer, so one may not be enough.
     while (keys.length < options.limit) {
       const command = new ListObjectsV2Command({
         Bucket: bucket,
@@ -177,7 +177,7 @@ class S3Storage implements Storage {
     return { Bucket: this.#place.bucket, Key: this.#place.prefix + key };
   }
 
-  /** Whether the object is the one that this create wrote in an earlier try, whose answer was lost. */
+  /** Whether the object is the one that this create wrote in an earlier request, whose answer was lost. */
   async #isMarked(key: string, mark: string): Promise<boolean> {
     try {
       const found = await this.#client.send(new HeadObjectCommand(this.#object(key)));

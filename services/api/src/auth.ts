@@ -12,7 +12,7 @@ const MISSING =
   "You didn't provide an API key. You need to provide your API key in an Authorization header " +
   'using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).';
 
-/** Tells who calls, or refuses with 401. */
+/** Who calls, by the key of the request; refuses with 401. */
 export async function authenticate(ring: KeyRing | null, authorization: string | undefined): Promise<Caller> {
   if (ring === null) return NOBODY_ELSE;
   const key = /^Bearer +(\S+)\s*$/i.exec(authorization ?? '')?.[1];

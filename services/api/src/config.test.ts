@@ -43,21 +43,21 @@ test('what is not set has its default', (t) => {
   assert.deepEqual(Object.keys(config.configuration.cascades), ['invoices']);
 });
 
-test('everything that is wrong is told at once', (t) => {
+test('everything that is wrong is in one error', (t) => {
   const path = fileOf(t, YAML.replace('expert: large', 'expert: huge').replace('0.9', '9'));
-  const told = problemsOf({ SPILLWAY_CONFIG: path, PORT: 'web', HOST: '0.0.0.0', SPILLWAY_MAX_UPLOAD_BYTES: '-1' });
-  assert.match(told, /^5 problems:/);
-  assert.match(told, /HOST: without keys the API listens on loopback only, got "0.0.0.0".*set SPILLWAY_API_KEYS/);
-  assert.match(told, /PORT: expected a whole number from 0 to 65535, got "web"/);
-  assert.match(told, /SPILLWAY_MAX_UPLOAD_BYTES: expected/);
-  assert.match(told, /SPILLWAY_DATA_DIR or SPILLWAY_STORAGE: expected one of them/);
-  assert.ok(told.includes(`${path}: cascades.invoices.accept_at: `), told);
+  const said = problemsOf({ SPILLWAY_CONFIG: path, PORT: 'web', HOST: '0.0.0.0', SPILLWAY_MAX_UPLOAD_BYTES: '-1' });
+  assert.match(said, /^6 problems:/);
+  assert.match(said, /HOST: without keys the API listens on loopback only, got "0.0.0.0".*set SPILLWAY_API_KEYS/);
+  assert.match(said, /PORT: expected a whole number from 0 to 65535, got "web"/);
+  assert.match(said, /SPILLWAY_MAX_UPLOAD_BYTES: expected/);
+  assert.match(said, /SPILLWAY_DATA_DIR or SPILLWAY_STORAGE: expected one of them/);
+  for (const place of ['accept_at', 'expert']) assert.ok(said.includes(`${path}: cascades.invoices.${place}: `), said);
 });
 
-test('a cascade that names an unknown model is told with its place', (t) => {
+test('a cascade that names an unknown model is refused with its place', (t) => {
   const path = fileOf(t, YAML.replace('expert: large', 'expert: huge'));
-  const told = problemsOf({ SPILLWAY_CONFIG: path, SPILLWAY_STORAGE: 's3://bucket/prefix' });
-  assert.match(told, /^\/.*: cascades\.invoices\.expert: .*one of models \(small, large\), got "huge"$/);
+  const said = problemsOf({ SPILLWAY_CONFIG: path, SPILLWAY_STORAGE: 's3://bucket/prefix' });
+  assert.match(said, /^\/.*: cascades\.invoices\.expert: .*one of models \(small, large\), got "huge"$/);
 });
 
 test('a missing configuration is one line', () => {
@@ -67,8 +67,8 @@ test('a missing configuration is one line', () => {
     problemsOf({ ...rest, SPILLWAY_CONFIG: '/nowhere.yaml' }),
     /^SPILLWAY_CONFIG: cannot read \/nowhere.yaml \(ENOENT\)$/,
   );
-  const both = { SPILLWAY_DATA_DIR: '/tmp', SPILLWAY_STORAGE: 'file:///tmp' };
-  assert.match(problemsOf(both), /expected one of them/);
+  const twice = { SPILLWAY_DATA_DIR: '/tmp', SPILLWAY_STORAGE: 'file:///tmp' };
+  assert.match(problemsOf(twice), /expected one of them/);
 });
 
 test('loopback is this machine only', () => {
@@ -82,8 +82,8 @@ test('a key that no header can hold is refused, and not shown', (t) => {
   const path = fileOf(t, YAML.replace('model: s }', 'model: s, api_key_env: SMALL_KEY }'));
   const env = { SPILLWAY_CONFIG: path, SPILLWAY_STORAGE: 's3://bucket' };
   for (const key of ['sk-secret\n', 'sk-secrét\u2028', 'sk-\u0000secret']) {
-    const told = problemsOf({ ...env, SMALL_KEY: key });
-    assert.equal(told, 'SMALL_KEY: expected no line break and no character that an HTTP header cannot hold');
+    const said = problemsOf({ ...env, SMALL_KEY: key });
+    assert.equal(said, 'SMALL_KEY: expected no line break and no character that an HTTP header cannot hold');
   }
   assert.deepEqual(
     readConfig({ ...env, SMALL_KEY: 'sk-sécret' }).models.map(({ apiKey }) => apiKey),

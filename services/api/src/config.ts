@@ -6,15 +6,21 @@ import {
   EnvReader,
   headerText,
   loadConfiguration,
+  loggedShare,
   storageAddress,
   type Env,
   type Log,
+  type ServedModel,
 } from '@spillway/runtime';
-import type { Api } from './api.ts';
-import type { CallableModel } from './direct/tiers.ts';
+import type { UploadLimits } from './files/upload.ts';
 
-/** Where keys are kept when nothing else is said. */
+/** Where keys are, unless SPILLWAY_API_KEYS says otherwise. */
 const DEFAULT_KEY_FILE = '.spillway/keys.jsonl';
+
+/** A model as this process may call it. Its key may be lacking: then the model is not asked for direct answers. */
+export type CallableModel = Omit<ServedModel, 'apiKey'> & {
+  readonly apiKey: string | null | { readonly lacking: string };
+};
 
 export type ApiConfig = {
   readonly host: string;
@@ -26,14 +32,16 @@ export type ApiConfig = {
   readonly storageAddress: string;
   /** Null: no keys, everything belongs to one tenant. */
   readonly keyFile: string | null;
-  readonly limits: Api['limits'];
-  /** How long requests in work may still take when the process is told to stop. */
+  readonly limits: UploadLimits;
+  /** How long requests in work may still take when the process has to stop. */
   readonly drainMs: number;
   readonly configuration: Configuration;
   /** Reads the calibrations that the configuration names; throws one SetupError with all that is wrong with them. */
   readonly calibrations: (log: Log) => Calibrations;
   readonly models: readonly CallableModel[];
   readonly corsOrigins: readonly string[];
+  /** The share of attempts at direct answers that are logged, besides those that failed. */
+  readonly loggedShare: number;
   /** When the configuration was written; shown as the time a model was made. */
   readonly configuredAtMs: number;
 };
@@ -65,6 +73,7 @@ export function readConfig(env: Env): ApiConfig {
     },
     drainMs: drainMs(reader),
     models: configuration === null ? [] : callableModels(reader, configuration),
+    loggedShare: loggedShare(reader),
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
     configuration: configuration ?? { models: {}, cascades: {}, webhooks: {} },
     calibrations: (log) => {
@@ -78,7 +87,7 @@ export function readConfig(env: Env): ApiConfig {
   return config;
 }
 
-/** Where `npm run keys` keeps them. */
+/** The key file that `npm run keys` edits. */
 export function keyFileOf(env: Env): string {
   return new EnvReader(env).text('SPILLWAY_API_KEYS') ?? DEFAULT_KEY_FILE;
 }
@@ -88,7 +97,7 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** The models with their keys, as far as this process has them: only answers at once need one. */
+/** The models with their keys, as far as this process has them: only direct answers need one. */
 function callableModels(reader: EnvReader, configuration: Configuration): CallableModel[] {
   return Object.entries(configuration.models).map(([name, spec]) => {
     const variable = spec.api_key_env;

@@ -6,7 +6,7 @@ type Naming = {
   readonly headers?: Record<string, string>;
 };
 
-/** A refusal that the client is told of, word by word. */
+/** A refusal whose message is answered to the client, word by word. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
@@ -82,11 +82,11 @@ export const unavailable = (message: string, retryAfterSeconds = 1): ApiError =>
     headers: { 'retry-after': String(Math.ceil(retryAfterSeconds)) },
   });
 
-const SHOWN_CHARACTERS = 100;
+const MAX_SHOWN_CHARACTERS = 100;
 
 /** What a client sent, short enough to be sent back. */
 export function shown(text: string): string {
-  return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS).toWellFormed()}…`;
+  return text.length <= MAX_SHOWN_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_CHARACTERS).toWellFormed()}…`;
 }
 
 function kindOf(value: unknown): string {

@@ -1,28 +1,33 @@
 import { KEYS } from '@spillway/core';
-import { PROBE_LIMIT_MS, within, type Health } from '@spillway/runtime';
-import type { Api } from './api.ts';
+import type { RedisStore } from '@spillway/redis';
+import { PROBE_LIMIT_MS, within, type Health, type Log } from '@spillway/runtime';
+import type { Storage } from '@spillway/storage';
 
 export const live = (): Health => ({ ok: true, detail: 'live' });
 
+/** What a probe asks. */
+export type Probed = { readonly storage: Storage; readonly redis: RedisStore; readonly log: Log };
+
 /**
- * Whether storage answers, without which nothing can be served. Without Redis files and batches are still read, and what
- * cannot be done says when to come again: taken out of service nobody could be told, so it is only mentioned.
+ * Whether storage answers, without which nothing can be served. Without Redis the API stays in service: files and
+ * batches are still read, and whatever needs Redis is refused with a time to come again, which nobody would learn from
+ * an API that was taken out of service.
  */
-export async function ready(api: Api): Promise<Health> {
-  const [storage, redis] = await Promise.all([
-    answers(api, 'storage', api.storage.list(KEYS.openMarks, { limit: 1 })),
-    answers(api, 'Redis', api.board.client.ping()),
+export async function ready({ storage, redis, log }: Probed): Promise<Health> {
+  const [hasStorage, hasRedis] = await Promise.all([
+    answers(log, 'storage', storage.list(KEYS.openMarks, { limit: 1 })),
+    answers(log, 'Redis', redis.client.ping()),
   ]);
-  const missing = [...(storage ? [] : ['storage does not answer']), ...(redis ? [] : ['Redis does not answer'])];
-  return { ok: storage, detail: missing.length === 0 ? 'ready' : missing.join(', ') };
+  const missing = [...(hasStorage ? [] : ['storage does not answer']), ...(hasRedis ? [] : ['Redis does not answer'])];
+  return { ok: hasStorage, detail: missing.length === 0 ? 'ready' : missing.join(', ') };
 }
 
-async function answers(api: Api, name: string, answer: Promise<unknown>): Promise<boolean> {
+async function answers(log: Log, name: string, answer: Promise<unknown>): Promise<boolean> {
   try {
     await within(PROBE_LIMIT_MS, answer);
     return true;
   } catch (error) {
-    api.log.debug({ err: error }, `${name} does not answer`);
+    log.debug({ err: error }, `${name} does not answer`);
     return false;
   }
 }

@@ -1,4 +1,4 @@
-import type { Role, Scaling } from '@spillway/core';
+import type { Scaling, Tier } from '@spillway/core';
 import type { PlainAnswer } from '@spillway/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ApiError } from './errors.ts';
@@ -7,13 +7,13 @@ import { refuseTenants } from './metrics.ts';
 import type { ScalingSignal } from './scaling.ts';
 
 /** Names of models need no escaping. */
-const PATH = /^\/internal\/scaling\/(draft|drafter|expert)\/([A-Za-z0-9._-]+)$/;
+const PATH = /^\/internal\/scaling\/(drafter|expert)\/([A-Za-z0-9._-]+)$/;
 
 /** The tier that a path of the scaling signal names; null: it is none. */
-function tierOf(path: string): { role: Role; model: string } | null {
+function tierOf(path: string): Tier | null {
   const [, role, model] = PATH.exec(path) ?? [];
   if (role === undefined || model === undefined) return null;
-  return { role: role === 'expert' ? 'expert' : 'draft', model };
+  return { role: role === 'expert' ? 'expert' : 'drafter', model };
 }
 
 /** Serves the scaling signal to whoever has an admin's key; without a key it is on HEALTH_PORT. */

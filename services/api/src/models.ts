@@ -1,37 +1,51 @@
-import type { Api } from './api.ts';
+import { roleOf, snapshotRules, stageKey, type Configuration, type Price } from '@spillway/core';
+import type { Calibrations } from '@spillway/runtime';
 import { ApiError, shown } from './errors.ts';
 
+/** What the models of a configuration are shown from. */
+export type Catalogue = {
+  readonly configuration: Configuration;
+  readonly calibrations: Calibrations;
+  /** Shown as the time a model was made. */
+  readonly configuredAtMs: number;
+};
+
 /** The cascades, as the models that a client may name. */
-export function listModels(api: Api) {
+export function listModels(catalogue: Catalogue) {
   return {
     object: 'list' as const,
-    data: Object.keys(api.configuration.cascades).map((name) => modelObject(api, name)),
+    data: Object.keys(catalogue.configuration.cascades).map((name) => modelObject(catalogue, name)),
   };
 }
 
-export function showModel(api: Api, name: string) {
-  if (Object.hasOwn(api.configuration.cascades, name)) return modelObject(api, name);
+export function showModel(catalogue: Catalogue, name: string) {
+  if (Object.hasOwn(catalogue.configuration.cascades, name)) return modelObject(catalogue, name);
   throw new ApiError(404, `The model '${shown(name)}' does not exist.`, { param: 'model', code: 'model_not_found' });
 }
 
 /** A cascade as a model; beside OpenAI's keys, what it is made of. */
-function modelObject(api: Api, id: string) {
-  const { models, cascades } = api.configuration;
-  const spec = cascades[id];
-  if (spec === undefined) throw new Error(`no cascade ${id}`);
-  const tier = (name: string) => ({ name, model: models[name]?.model ?? name, price: models[name]?.price ?? null });
-  const calibration = api.calibrations.current().get(id);
+function modelObject({ configuration, calibrations, configuredAtMs }: Catalogue, id: string) {
+  const current = calibrations.current();
+  const rules = snapshotRules(configuration, current, false)[id];
+  if (rules === undefined) throw new Error(`no cascade ${id}`);
+  const stages = rules.stages.map(({ model, ask, judge, price }, stage) => ({
+    name: model,
+    model: configuration.models[model]?.model ?? model,
+    role: roleOf(rules, stage),
+    ask,
+    price: price === null ? null : priceObject(price),
+    signal: judge?.confidence.signal ?? null,
+    calibration: current.get(stageKey(id, stage))?.calibration.method ?? null,
+    accept_at: judge?.acceptAt ?? null,
+  }));
   return {
     id,
     object: 'model' as const,
-    created: Math.floor(api.configuredAtMs / 1000),
+    created: Math.floor(configuredAtMs / 1000),
     owned_by: 'spillway' as const,
-    cascade: {
-      drafter: tier(spec.drafter),
-      expert: tier(spec.expert),
-      signal: spec.confidence.signal,
-      calibration: calibration?.calibration.method ?? null,
-      accept_at: spec.accept_at,
-    },
+    cascade: { stages },
   };
 }
+
+/** A price with what cached input tokens cost, which is as much as others where nothing else is configured. */
+const priceObject = ({ input, cached_input = input, output }: Price) => ({ input, cached_input, output });

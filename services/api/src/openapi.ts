@@ -45,13 +45,12 @@ export function openApiOf(routes: readonly Route[]): Schema {
 }
 
 function operationOf(route: Route, components: Components, error: Schema): Schema {
-  const { method, url, summary, query, body, headers = [], output, errors = [] } = route;
+  const { method, url, summary, query, body, headers = [], errors = [] } = route;
   const statuses = [400, 401, ...(url.includes(':id') ? [404] : []), ...errors, 503].toSorted((a, b) => a - b);
   const failures = statuses.map((status) => [
     String(status),
     { description: REASONS[status] ?? '', content: { 'application/json': { schema: error } } },
   ]);
-  const content = { [output.type]: { schema: components.refer(output.schema, 'output') } };
   const parameters = [
     ...url.matchAll(/:(\w+)/g).map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
     ...headers.map((name) => ({ name, in: 'header', schema: { type: 'string' } })),
@@ -69,7 +68,29 @@ function operationOf(route: Route, components: Components, error: Schema): Schem
             content: { [body.type]: { schema: components.refer(body.schema, 'input') } },
           },
         }),
-    responses: { 200: { description: 'Success.', content }, ...Object.fromEntries(failures) },
+    responses: { ...successesOf(route, components), ...Object.fromEntries(failures) },
+  };
+}
+
+/** What a route answers when all went well: 200, and 206 where a range of the bytes can be asked for. */
+function successesOf({ output, also = [], answerHeaders = {}, isPartial }: Route, components: Components): Schema {
+  const content = Object.fromEntries(
+    [output, ...also].map(({ type, schema }) => [type, { schema: components.refer(schema, 'output') }]),
+  );
+  const headers = headersOf(answerHeaders);
+  const whole = { description: 'Success.', ...headers, content };
+  if (isPartial !== true) return { 200: whole };
+  const range = headersOf({ ...answerHeaders, 'content-range': 'Which bytes of how many these are.' });
+  return { 200: whole, 206: { description: 'The bytes of the range that was asked for.', ...range, content } };
+}
+
+function headersOf(described: Readonly<Record<string, string>>): Schema {
+  const entries = Object.entries(described);
+  if (entries.length === 0) return {};
+  return {
+    headers: Object.fromEntries(
+      entries.map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+    ),
   };
 }
 

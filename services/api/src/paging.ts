@@ -1,10 +1,10 @@
+import { mapConcurrent } from '@spillway/runtime';
 import { walkKeys, type Storage } from '@spillway/storage';
 
-/** Oldest first, a listing passes over all newer keys; this many are taken out of each pass. */
-const WINDOW_KEYS = 10_000;
+/** A listing of the oldest first passes over all newer keys; each pass yields at most so many. */
+const MAX_WINDOW_KEYS = 10_000;
 
-/** Records are read by this many at once. */
-const READS_AT_ONCE = 32;
+const MAX_CONCURRENT_READS = 32;
 
 /** The keys of a folder from the end, beginning before `before`; storage lists in one direction only. */
 export async function* keysUp(storage: Storage, folder: string, before: string | null): AsyncGenerator<string[]> {
@@ -13,11 +13,11 @@ export async function* keysUp(storage: Storage, folder: string, before: string |
     for await (const keys of walkKeys(storage, folder)) {
       const bound = end;
       const wanted = bound === null ? keys : keys.filter((key) => key < bound);
-      window = [...window, ...wanted].slice(-WINDOW_KEYS);
+      window = [...window, ...wanted].slice(-MAX_WINDOW_KEYS);
       if (wanted.length < keys.length) break;
     }
     if (window.length > 0) yield window.toReversed();
-    if (window.length < WINDOW_KEYS) return;
+    if (window.length < MAX_WINDOW_KEYS) return;
     end = window[0] ?? null;
   }
 }
@@ -59,8 +59,8 @@ async function firstFound<Item>(
   const found: Item[] = [];
   for await (const run of keys) {
     for (let at = 0; at < run.length && found.length < wanted;) {
-      const some = run.slice(at, at + Math.min(READS_AT_ONCE, wanted - found.length));
-      found.push(...(await Promise.all(some.map(read))).filter((item) => item !== null));
+      const some = run.slice(at, at + wanted - found.length);
+      found.push(...(await mapConcurrent(some, MAX_CONCURRENT_READS, read)).filter((item) => item !== null));
       at += some.length;
     }
     if (found.length >= wanted) break;

@@ -7,23 +7,23 @@ import { ApiError, badRequest, unavailable, unsupportedMediaType } from './error
 /** What Fastify and its plugins say of a request that they refuse. */
 type FrameworkError = Error & { readonly statusCode?: number; readonly code?: string };
 
-/** Answers an error in the envelope; what is no fault of the client's is logged, and not told. */
+/** Answers an error in the envelope; what is no fault of the client's is logged, and its details are not answered. */
 export function replyError(
   error: unknown,
   { request, reply, log }: { request: FastifyRequest; reply: FastifyReply; log: Log },
 ): void {
-  const told = tellable(error as FrameworkError, request);
-  if (told.status >= 500 && told !== error) log.error({ err: error, request: request.id }, 'a request failed');
+  const answered = answerable(error as FrameworkError, request);
+  if (answered.status >= 500 && answered !== error) log.error({ err: error, request: request.id }, 'a request failed');
   // Fastify closes the connection of a body that it refuses, and a sender in mid-body would never see the answer.
   reply.removeHeader('connection');
   reply
-    .code(told.status)
-    .headers({ 'x-request-id': request.id, ...told.headers })
+    .code(answered.status)
+    .headers({ 'x-request-id': request.id, ...answered.headers })
     .type('application/json')
-    .send(told.envelope);
+    .send(answered.envelope);
 }
 
-/** What is told of the framework's refusals, by their code. */
+/** The answers to the framework's refusals, by their code. */
 const REFUSALS: ReadonlyMap<string, (request: FastifyRequest) => ApiError> = new Map([
   ['FST_ERR_CTP_BODY_TOO_LARGE', () => new ApiError(413, 'The body is too large.', { code: 'request_too_large' })],
   ['FST_ERR_CTP_INVALID_MEDIA_TYPE', () => unsupportedMediaType('application/json')],
@@ -37,7 +37,7 @@ function tookTooLong({ raw }: FastifyRequest): ApiError {
   return new ApiError(408, 'The body did not come in time.', { code: 'request_timeout' });
 }
 
-function tellable(error: FrameworkError, request: FastifyRequest): ApiError {
+function answerable(error: FrameworkError, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof StorageError) return unavailable('The storage does not do its work. Try again in a moment.', 5);
   const refusal = REFUSALS.get(error.code ?? '');
@@ -58,16 +58,19 @@ export function wrongMethod({ method, url }: { method: string; url: string }, al
 
 const pathOf = (url: string): string => url.replace(/\?.*$/s, '').slice(0, 200);
 
-/** A connection whose request was refused is read on for so long, unheard: a reset at once would take the answer along. */
-export const LINGER_MS = 5_000;
+/**
+ * What still comes on a connection whose request was refused is read and dropped for so long: a reset at once would lose
+ * the answer on its way.
+ */
+export const MAX_LINGER_MS = 5_000;
 
-/** Answers what is not HTTP, or too slow or too large to be read as HTTP; a sender that hears nothing is cut off. */
+/** Answers what is not HTTP, or too slow or too large to be read as HTTP; a sender that does not read the answer is cut off. */
 export function replyUnreadable(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
-  const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+  const linger = setTimeout(() => socket.destroy(), MAX_LINGER_MS);
   socket.once('close', () => clearTimeout(linger));
   const { status, reason, message } = unreadable(error.code);
   const body = JSON.stringify(new ApiError(status, message).envelope);

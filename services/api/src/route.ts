@@ -14,7 +14,7 @@ export type Asked<Query = undefined> = {
   readonly idempotencyKey: string | null;
 };
 
-/** What a route takes and answers; what checks requests is also what `/openapi.json` says. */
+/** What a route takes and answers: the schemas that check requests are the ones that `/openapi.json` shows. */
 export type RouteSpec = {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: string;
@@ -26,6 +26,12 @@ export type RouteSpec = {
   readonly bodyBytes?: number;
   readonly headers?: readonly string[];
   readonly output: { readonly type: string; readonly schema: z.ZodType };
+  /** What the answer may be in place of `output`, by its content type. */
+  readonly also?: readonly { readonly type: string; readonly schema: z.ZodType }[];
+  /** Headers of the answer, and what they say. */
+  readonly answerHeaders?: Readonly<Record<string, string>>;
+  /** Whether a range of the bytes can be asked for, and is answered with 206. */
+  readonly isPartial?: true;
   /** Besides 400, 401, 404 where there is an id, and 503. */
   readonly errors?: readonly number[];
   /** Null: as long as bytes flow. */
@@ -35,7 +41,7 @@ export type RouteSpec = {
 export type Route = RouteSpec & { readonly answer: (asked: Asked<unknown>) => unknown };
 
 /** A request is answered within this, unless it carries a file. */
-const ANSWER_LIMIT_MS = 30_000;
+const MAX_ANSWER_MS = 30_000;
 
 type Json<Query extends z.ZodObject | undefined, Output extends z.ZodType> = Omit<
   RouteSpec,
@@ -53,7 +59,7 @@ type Json<Query extends z.ZodObject | undefined, Output extends z.ZodType> = Omi
 export function jsonRoute<Output extends z.ZodType, Query extends z.ZodObject | undefined = undefined>(
   spec: Json<Query, Output>,
 ): Route {
-  const { output, limitMs = ANSWER_LIMIT_MS, answer, ...rest } = spec;
+  const { output, limitMs = MAX_ANSWER_MS, answer, ...rest } = spec;
   return {
     ...rest,
     limitMs,
@@ -62,7 +68,7 @@ export function jsonRoute<Output extends z.ZodType, Query extends z.ZodObject | 
   };
 }
 
-/** A route that streams bytes. */
+/** A route that sends a stream, or whatever else its handler makes; the compiler does not check it. */
 export function streamRoute<Query extends z.ZodObject | undefined = undefined>(
   spec: Omit<RouteSpec, 'query' | 'limitMs'> & {
     readonly query?: Query;

@@ -1,22 +1,25 @@
-import { ENDPOINT_URLS, ENDPOINTS, LIMITS } from '@spillway/core';
+import { ENDPOINT_URLS, ENDPOINTS, LIMITS, type Endpoint } from '@spillway/core';
+import type { Log } from '@spillway/runtime';
+import type { Records, Storage } from '@spillway/storage';
 import { z } from 'zod';
-import type { Api } from './api.ts';
 import { cancelBatch } from './batches/cancel.ts';
 import { createBatch } from './batches/create.ts';
 import { batchesQuery, listBatches } from './batches/list.ts';
-import { orderBody } from './batches/order.ts';
+import { ORDER_KEYS, orderBody } from './batches/order.ts';
+import type { BatchPlaces } from './batches/place.ts';
 import { showReport } from './batches/report.ts';
 import { resultsQuery, sendResults } from './batches/results.ts';
-import { retryBatch, retryBody } from './batches/retry.ts';
+import { RETRY_KEYS, retryBatch, retryBody } from './batches/retry.ts';
 import { showBatch } from './batches/show.ts';
-import { DirectAnswers, directAnswer, directBody } from './direct/answer.ts';
+import { directAnswer, directBody, type DirectAnswers } from './direct/direct-answers.ts';
 import { unsupportedMediaType } from './errors.ts';
 import { sendContent } from './files/content.ts';
 import { filesQuery, listFiles } from './files/list.ts';
 import { removeFile } from './files/remove.ts';
 import { showFile } from './files/show.ts';
-import { uploadBody, uploadFile } from './files/upload.ts';
-import { listModels, showModel } from './models.ts';
+import { uploadBody, uploadFile, type UploadLimits } from './files/upload.ts';
+import { IGNORED_HEADER, ignoredKeys } from './ignored-keys.ts';
+import { listModels, showModel, type Catalogue } from './models.ts';
 import { jsonRoute, streamRoute, type Asked, type Route } from './route.ts';
 import {
   batchObject,
@@ -28,17 +31,23 @@ import {
   resultsPage,
 } from './schemas/objects.ts';
 import { batchReport } from './schemas/report.ts';
+import type { Tenants } from './tenants.ts';
 
 const IDEMPOTENT = ['Idempotency-Key'] as const;
+const NAMES_IGNORED = { [IGNORED_HEADER]: 'The keys of the body that are not known and were ignored.' } as const;
 /** An inline input, and the rest of the body. */
-const CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
+const MAX_CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
 
-/** The routes that need a key. They answer with and without `/v1` before them. */
-export function routesOf(api: Api): readonly Route[] {
-  return [...fileRoutes(api), ...batchRoutes(api), ...modelRoutes(api), ...directRoutes(api)];
-}
+/** What the routes of files work with. */
+export type FileSources = {
+  readonly storage: Storage;
+  readonly records: Records;
+  readonly tenants: Tenants;
+  readonly log: Log;
+  readonly limits: UploadLimits;
+};
 
-function fileRoutes(api: Api): readonly Route[] {
+export function fileRoutes(sources: FileSources): readonly Route[] {
   return [
     jsonRoute({
       method: 'POST',
@@ -48,7 +57,7 @@ function fileRoutes(api: Api): readonly Route[] {
       output: fileObject,
       errors: [408, 413, 415, 429],
       limitMs: null,
-      answer: ({ caller, request }) => uploadFile(api, caller, request),
+      answer: ({ caller, request }) => uploadFile(sources, caller, request),
     }),
     jsonRoute({
       method: 'GET',
@@ -57,21 +66,21 @@ function fileRoutes(api: Api): readonly Route[] {
       query: filesQuery,
       output: pageOf(fileObject),
       errors: [404],
-      answer: ({ tenant, query }) => listFiles(api, tenant, query),
+      answer: ({ tenant, query }) => listFiles(sources, tenant, query),
     }),
     jsonRoute({
       method: 'GET',
       url: '/files/:id',
       summary: 'Show a file',
       output: fileObject,
-      answer: ({ tenant, id }) => showFile(api, tenant, id),
+      answer: ({ tenant, id }) => showFile(sources.records, tenant, id),
     }),
     jsonRoute({
       method: 'DELETE',
       url: '/files/:id',
       summary: 'Delete a file',
       output: deletedFile,
-      answer: ({ tenant, id }) => removeFile(api, tenant, id),
+      answer: ({ tenant, id }) => removeFile(sources, tenant, id),
     }),
     streamRoute({
       method: 'GET',
@@ -79,13 +88,14 @@ function fileRoutes(api: Api): readonly Route[] {
       summary: "Download a file's bytes, or one range of them",
       headers: ['Range'],
       output: { type: 'application/octet-stream', schema: z.string().meta({ format: 'binary' }) },
+      isPartial: true,
       errors: [416],
-      answer: ({ tenant, id, ...http }) => sendContent(api, tenant, id, http),
+      answer: ({ tenant, id, ...http }) => sendContent(sources, tenant, id, http),
     }),
   ];
 }
 
-function batchRoutes(api: Api): readonly Route[] {
+export function batchRoutes(sources: BatchPlaces): readonly Route[] {
   return [
     jsonRoute({
       method: 'POST',
@@ -93,10 +103,11 @@ function batchRoutes(api: Api): readonly Route[] {
       summary: 'Create a batch',
       headers: IDEMPOTENT,
       body: { type: 'application/json', schema: orderBody },
-      bodyBytes: CREATE_BYTES,
+      bodyBytes: MAX_CREATE_BYTES,
       output: batchObject,
+      answerHeaders: NAMES_IGNORED,
       errors: [409, 413, 415, 429],
-      answer: ({ caller, ...asked }) => createBatch(api, caller, bodyOf(asked)),
+      answer: ({ caller, ...asked }) => createBatch(sources, caller, bodyOf(asked, ORDER_KEYS)),
     }),
     jsonRoute({
       method: 'GET',
@@ -105,14 +116,14 @@ function batchRoutes(api: Api): readonly Route[] {
       query: batchesQuery,
       output: pageOf(batchObject),
       errors: [404],
-      answer: ({ tenant, query }) => listBatches(api, tenant, query),
+      answer: ({ tenant, query }) => listBatches(sources, tenant, query),
     }),
     jsonRoute({
       method: 'GET',
       url: '/batches/:id',
       summary: 'Show a batch',
       output: batchObject,
-      answer: ({ tenant, id }) => showBatch(api, tenant, id),
+      answer: ({ tenant, id }) => showBatch(sources, tenant, id),
     }),
     jsonRoute({
       method: 'POST',
@@ -120,7 +131,7 @@ function batchRoutes(api: Api): readonly Route[] {
       summary: 'Cancel a batch; what is finished stays',
       output: batchObject,
       errors: [409],
-      answer: ({ tenant, id }) => cancelBatch(api, tenant, id),
+      answer: ({ tenant, id }) => cancelBatch(sources, tenant, id),
     }),
     jsonRoute({
       method: 'POST',
@@ -129,16 +140,17 @@ function batchRoutes(api: Api): readonly Route[] {
       headers: IDEMPOTENT,
       body: { type: 'application/json', schema: retryBody, required: false },
       output: batchObject,
+      answerHeaders: NAMES_IGNORED,
       errors: [409, 415, 429],
       limitMs: null,
-      answer: ({ caller, id, ...asked }) => retryBatch(api, caller, { id, ...bodyOf(asked) }),
+      answer: ({ caller, id, ...asked }) => retryBatch(sources, caller, { id, ...bodyOf(asked, RETRY_KEYS) }),
     }),
     jsonRoute({
       method: 'GET',
       url: '/batches/:id/report',
-      summary: 'What each tier did, what it cost, and what the sequential wait cost; also while the batch is in work',
+      summary: 'What each stage did, what it cost, and what the sequential wait cost; also while the batch is in work',
       output: batchReport,
-      answer: ({ tenant, id }) => showReport(api, tenant, id),
+      answer: ({ tenant, id }) => showReport(sources, tenant, id),
     }),
     streamRoute({
       method: 'GET',
@@ -146,41 +158,40 @@ function batchRoutes(api: Api): readonly Route[] {
       summary: 'Read settled lines in input order, also before the end',
       query: resultsQuery,
       output: { type: 'application/json', schema: resultsPage },
-      answer: ({ tenant, id, query, reply }) => sendResults(api, tenant, { id, query, reply }),
+      answer: ({ tenant, id, query, reply }) => sendResults(sources, tenant, { id, query, reply }),
     }),
   ];
 }
 
-function modelRoutes(api: Api): readonly Route[] {
+export function modelRoutes(catalogue: Catalogue): readonly Route[] {
   return [
     jsonRoute({
       method: 'GET',
       url: '/models',
       summary: 'List the cascades that a request may name',
       output: modelList,
-      answer: () => listModels(api),
+      answer: () => listModels(catalogue),
     }),
     jsonRoute({
       method: 'GET',
       url: '/models/:id',
       summary: 'Show a cascade',
       output: modelObject,
-      answer: ({ id }) => showModel(api, id),
+      answer: ({ id }) => showModel(catalogue, id),
     }),
   ];
 }
 
-function directRoutes(api: Api): readonly Route[] {
-  const direct = new DirectAnswers(api);
+export function directRoutes(direct: DirectAnswers): readonly Route[] {
   return ENDPOINT_URLS.map((url) =>
-    jsonRoute({
+    streamRoute({
       method: 'POST',
       url: url.slice('/v1'.length),
       summary: `Answer one document at once: ${ENDPOINTS[url].name}`,
-      body: { type: 'application/json', schema: directBody },
-      output: directAnswer,
+      body: { type: 'application/json', schema: bodySchema(ENDPOINTS[url]) },
+      output: { type: 'application/json', schema: directAnswer },
+      also: [{ type: 'text/event-stream', schema: eventStream }],
       errors: [404, 413, 415, 429, 502, 504],
-      limitMs: null,
       answer: ({ request, reply }) => {
         if (request.isMultipart()) throw unsupportedMediaType('application/json');
         return direct.answer({ url, request, reply });
@@ -189,7 +200,33 @@ function directRoutes(api: Api): readonly Route[] {
   );
 }
 
-function bodyOf({ request, idempotencyKey }: Pick<Asked, 'request' | 'idempotencyKey'>) {
+const eventStream = z
+  .string()
+  .meta({ description: "Server-sent events as OpenAI's, where the body has `stream: true`." });
+
+/** What the model is to answer, by the field that an endpoint reads it from. */
+const INPUTS = {
+  messages: z.array(z.looseObject({})).min(1),
+  prompt: z.union([z.string(), z.array(z.unknown()).min(1)]),
+  input: z.union([z.string().min(1), z.array(z.unknown()).min(1)]),
+} as const satisfies Record<Endpoint['inputField'], z.ZodType>;
+
+/** The body that an endpoint takes, as it is shown; the direct answer itself reads it. */
+function bodySchema({ name, inputField }: Endpoint): z.ZodType {
+  const shape = { [inputField]: INPUTS[inputField], stream: z.boolean().nullish() };
+  return directBody.extend(shape).meta({
+    id: `${name.replaceAll(' ', '')}Request`,
+    description: 'As for OpenAI; `model` is the name of a cascade.',
+  });
+}
+
+/** The body of a request; its answer's header names the keys that are not known. */
+function bodyOf(
+  { request, reply, idempotencyKey }: Pick<Asked, 'request' | 'reply' | 'idempotencyKey'>,
+  known: readonly string[],
+) {
   if (request.isMultipart()) throw unsupportedMediaType('application/json');
+  const ignored = ignoredKeys(request.body, known);
+  if (ignored !== null) reply.header(IGNORED_HEADER, ignored);
   return { body: request.body, idempotencyKey };
 }

@@ -1,153 +1,160 @@
 import {
-  hasFeedingMemory,
+  hasEnqueueMemory,
   isNearlyFull,
+  modelsOfRole,
+  readTierName,
   scalingOf,
-  tierQueue,
-  type ModelSpec,
+  stageCounts,
+  stageTier,
+  tierName,
+  type Configuration,
   type Role,
   type Scaling,
+  type Tier,
 } from '@spillway/core';
-import { isRecovering, memoryUse, pagesInHand, type Queues, readGate, readTier, type TierState } from '@spillway/redis';
-import { within } from '@spillway/runtime';
-import type { Api } from './api.ts';
+import {
+  isRecovering,
+  memoryUse,
+  pagesInFlight,
+  readBreaker,
+  readTier,
+  type Queues,
+  type RedisStore,
+  type TierState,
+} from '@spillway/redis';
+import { within, type Log } from '@spillway/runtime';
+import type { Records } from '@spillway/storage';
 import { askRedis, recovering } from './batches/live.ts';
 import { OpenBatches, type OpenBatch } from './batches/open.ts';
 import { ApiError, shown } from './errors.ts';
+import { tierOrder, upstreamOf, type OpenWork, type TierFigures } from './upstream.ts';
 
 /** KEDA waits 3 s for an answer. */
-const LIMIT_MS = 2_000;
+const MAX_ANSWER_MS = 2_000;
 
 /** Until a tier has been measured, a document is taken to need so long. */
 const SECONDS_UNMEASURED = 1;
 
-/** Until enough documents have been judged, this share of them is taken to escalate, as so many documents would say. */
-const SHARE_UNMEASURED = 0.3;
-const SHARE_WEIGHT = 20;
+type Sources = {
+  readonly configuration: Configuration;
+  readonly records: Records;
+  readonly redis: RedisStore;
+  readonly queues: Queues;
+  readonly log: Log;
+};
 
-/** Tells how many replicas a tier needs; for an autoscaler, which asks every few seconds. */
+/** A tier as Redis knows it. */
+type TierReading = TierFigures & {
+  readonly depth: Awaited<ReturnType<Queues['depth']>>;
+  readonly state: TierState;
+};
+
+/** Computes how many replicas a tier needs; for an autoscaler, which asks every few seconds. */
 export class ScalingSignal {
-  readonly #api: Api;
-  readonly #queues: Queues;
+  readonly #sources: Sources;
   readonly #open: OpenBatches;
 
-  constructor(api: Api, queues: Queues) {
-    this.#api = api;
-    this.#queues = queues;
-    this.#open = new OpenBatches(api);
+  constructor(sources: Sources) {
+    this.#sources = sources;
+    this.#open = new OpenBatches(sources);
   }
 
   async of(role: Role, model: string): Promise<Scaling> {
-    const spec = this.#api.configuration.models[model];
-    if (spec === undefined || !this.#modelsOf(role).includes(model)) throw this.#noSuchTier(role, model);
-    return await askRedis(this.#api, () => within(LIMIT_MS, this.#ask(role, model, spec)));
+    const { models, cascades } = this.#sources.configuration;
+    const known = modelsOfRole(Object.values(cascades), role);
+    if (models[model] === undefined || !known.includes(model)) throw noSuchTier(role, model, known);
+    return await askRedis(this.#sources, () => within(MAX_ANSWER_MS, this.#ask({ role, model })));
   }
 
   /**
-   * A document goes on while this reads: batch, drafter's queue, expert's queue. So they are read in that order, and none
-   * is missed; a page that is being fed may be counted twice.
+   * A document goes on while this reads: from its batch to the queue of its first stage, and from queue to queue. So
+   * they are read in that order, and none is missed; a document that moves meanwhile may be counted twice.
    */
-  async #ask(role: Role, model: string, spec: ModelSpec): Promise<Scaling> {
-    const { board } = this.#api;
-    const queue = tierQueue(role, model);
+  async #ask({ role, model }: Tier): Promise<Scaling> {
+    const { redis, configuration } = this.#sources;
+    const tier = tierName(role, model);
     const open = await this.#open.read();
-    const own = open.filter(({ rules }) =>
-      rules.some((rule) => (role === 'draft' ? rule.drafter : rule.expert) === model),
-    );
-    const drafters = role === 'draft' ? [] : await this.#drafters(model, own);
-    const [depth, tier, gate, unfed] = await Promise.all([
-      this.#queues.depth(queue),
-      readTier(board, queue),
-      readGate(board, queue),
-      role === 'draft' ? this.#feedable(own, open) : 0,
+    const work = open.map(workOf);
+    const tiers = new Map<string, TierReading>();
+    for (const group of tierOrder(tier, work)) {
+      const readings = await Promise.all(group.map(async (name) => [name, await this.#read(name)] as const));
+      for (const [name, reading] of readings) tiers.set(name, reading);
+    }
+    const [{ depth, state }, breaker, notEnqueued] = await Promise.all([
+      tiers.get(tier) ?? this.#read(tier),
+      readBreaker(redis, tier),
+      this.#notEnqueued(tier, open),
     ]);
     // What was read of a Redis that lost its memory meanwhile is nothing.
-    if (await isRecovering(board)) throw recovering();
-    const { drain_s: drainSeconds, cold_start_s: coldStartSeconds, max_replicas: most } = spec.scaling;
+    if (await isRecovering(redis)) throw recovering();
+    const spec = configuration.models[model];
+    if (spec === undefined) throw new Error(`no model ${model}`);
+    const { drain_s: drainSeconds, cold_start_s: coldStartSeconds, max_replicas: maxReplicas } = spec.scaling;
     return scalingOf(
       {
         ...depth,
-        ...(role === 'draft' ? NOTHING_COMES : comingOf(own, drafters, depth)),
-        unfed,
-        secondsPerDocument: tier.secondsPerDocument ?? SECONDS_UNMEASURED,
-        concurrency: tier.concurrency ?? spec.concurrency,
-        replicas: tier.replicas,
-        gate: gate ?? (spec.sidecar ? null : tier.resting),
-        resting: spec.sidecar ? tier.resting : null,
+        notEnqueued,
+        upstream: upstreamOf(tier, work, tiers),
+        secondsPerDocument: state.secondsPerDocument ?? SECONDS_UNMEASURED,
+        concurrency: state.concurrency ?? spec.concurrency,
+        replicas: state.replicas,
+        breaker: breaker.reason ?? (spec.sidecar ? null : state.paused),
+        paused: spec.sidecar ? state.paused : null,
       },
-      { drainSeconds, coldStartSeconds, most },
+      { drainSeconds, coldStartSeconds, maxReplicas },
     );
   }
 
-  #modelsOf(role: Role): string[] {
-    const cascades = Object.values(this.#api.configuration.cascades);
-    return [...new Set(cascades.map((cascade) => (role === 'draft' ? cascade.drafter : cascade.expert)))];
+  async #read(tier: string): Promise<TierReading> {
+    const { redis, queues, configuration } = this.#sources;
+    const [depth, state] = await Promise.all([queues.depth(tier), readTier(redis, tier)]);
+    const { waiting, delayed, active } = depth;
+    const rate = rateOf(state, configuration.models[readTierName(tier).model]?.concurrency ?? 1);
+    return { depth, state, queued: waiting + delayed + active, perSecond: rate > 0 ? rate : null };
   }
 
-  #noSuchTier(role: Role, model: string): ApiError {
-    const known = this.#modelsOf(role).join(', ');
-    const name = role === 'draft' ? 'drafter' : 'expert';
-    const message = `No cascade has '${shown(model)}' as its ${name}; there are ${known}.`;
-    return new ApiError(404, message, { code: 'no_such_tier' });
-  }
-
-  /** Documents that are not fed yet, of batches that can be: more drafters do not help where experts are far behind. */
-  async #feedable(own: readonly OpenBatch[], open: readonly OpenBatch[]): Promise<number> {
-    const { board } = this.#api;
-    const [pages, memory] = await Promise.all([pagesInHand(board), memoryUse(board)]);
+  /**
+   * Documents that are not enqueued yet, of batches whose cascades begin with a tier and that can be enqueued: more
+   * replicas do not help where a later tier is far behind.
+   */
+  async #notEnqueued(tier: string, open: readonly OpenBatch[]): Promise<number> {
+    const own = open.filter(({ plan }) => plan.firstTiers.includes(tier));
+    if (own.length === 0) return 0;
+    const { redis } = this.#sources;
+    const [pages, memory] = await Promise.all([pagesInFlight(redis), memoryUse(redis)]);
     const heldBytes = pages.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (!hasFeedingMemory(memory, heldBytes)) return 0;
-    const experts = new Map(open.map(({ id, rules }) => [id, new Set(rules.map(({ expert }) => expert))]));
-    const inHand = new Map<string, number>();
+    if (!hasEnqueueMemory(memory, heldBytes)) return 0;
+    const later = new Map(open.map(({ id, plan }) => [id, plan.laterTiers]));
+    const inFlight = new Map<string, number>();
     for (const { batch, bytes } of pages) {
-      for (const expert of experts.get(batch) ?? []) inHand.set(expert, (inHand.get(expert) ?? 0) + bytes);
+      for (const name of later.get(batch) ?? []) inFlight.set(name, (inFlight.get(name) ?? 0) + bytes);
     }
-    return unfedOf(own.filter(({ rules }) => !rules.some(({ expert }) => isNearlyFull(inHand.get(expert) ?? 0))));
-  }
-
-  /** The drafters before an expert: what is in their queues, and how fast they are. */
-  async #drafters(expert: string, own: readonly OpenBatch[]): Promise<Drafter[]> {
-    const { board, configuration } = this.#api;
-    const names = new Set(
-      own.flatMap(({ rules }) => rules.filter((rule) => rule.expert === expert).map((rule) => rule.drafter)),
-    );
-    return await Promise.all(
-      [...names].map(async (drafter) => {
-        const queue = tierQueue('draft', drafter);
-        const [depth, tier] = await Promise.all([this.#queues.depth(queue), readTier(board, queue)]);
-        const rate = rateOf(tier, configuration.models[drafter]?.concurrency ?? 1);
-        return { queued: documentsOf(depth), rate };
-      }),
-    );
+    const canBeEnqueued = ({ plan }: OpenBatch): boolean =>
+      !plan.laterTiers.some((name) => isNearlyFull(inFlight.get(name) ?? 0));
+    return own.filter(canBeEnqueued).reduce((sum, { state }) => sum + notEnqueuedOf(state), 0);
   }
 }
 
-type Depth = { readonly waiting: number; readonly delayed: number; readonly active: number };
-type Drafter = { readonly queued: number; readonly rate: number };
+const notEnqueuedOf = ({ total, enqueued }: OpenBatch['state']): number => total - enqueued;
 
-const NOTHING_COMES = { toDraft: 0, escalatedShare: 0, draftRate: null };
-
-const documentsOf = ({ waiting, delayed, active }: Depth): number => waiting + delayed + active;
-
-const unfedOf = (batches: readonly OpenBatch[]): number =>
-  batches.reduce((sum, { state }) => sum + state.total - state.fed, 0);
-
-/**
- * What an expert's drafters still have to do, how fast, and what share of it will come over. Escalated documents are
- * those that the expert is done with and those in its queue: while it is not there yet only the latter grow.
- */
-function comingOf(own: readonly OpenBatch[], drafters: readonly Drafter[], depth: Depth) {
-  const waiting = documentsOf(depth);
-  const accepted = own.reduce((sum, { state }) => sum + state.counts.accepted, 0);
-  const escalated = own.reduce((sum, { state }) => sum + state.counts.escalated, 0) + waiting;
-  const rate = drafters.reduce((sum, one) => sum + one.rate, 0);
-  return {
-    toDraft: unfedOf(own) + drafters.reduce((sum, { queued }) => sum + queued, 0),
-    escalatedShare: (escalated + SHARE_UNMEASURED * SHARE_WEIGHT) / (accepted + escalated + SHARE_WEIGHT),
-    draftRate: rate > 0 ? rate : null,
-  };
+/** What of an open batch says what will come to a tier. */
+function workOf({ state, plan }: OpenBatch): OpenWork {
+  const cascades = Object.entries(plan.cascades).map(([name, rules]) => ({
+    tiers: rules.stages.map((_, stage) => stageTier(rules, stage)),
+    settled: rules.stages.map((_, stage) => {
+      const { accepted, escalated, skipped } = stageCounts(state.counts, name, stage);
+      return { accepted, escalated: escalated + skipped };
+    }),
+  }));
+  return { notEnqueued: notEnqueuedOf(state), cascades };
 }
 
 /** Documents per second of all workers of a tier; 0: none is there. */
 function rateOf({ replicas, concurrency, secondsPerDocument }: TierState, configured: number): number {
   return (replicas * (concurrency ?? configured)) / (secondsPerDocument ?? SECONDS_UNMEASURED);
+}
+
+function noSuchTier(role: Role, model: string, known: readonly string[]): ApiError {
+  const message = `No cascade has '${shown(model)}' as its ${role}; there are ${known.join(', ')}.`;
+  return new ApiError(404, message, { code: 'no_such_tier' });
 }

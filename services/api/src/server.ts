@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto';
 import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
 import { LIMITS } from '@spillway/core';
+import type { Health, Log, Meters } from '@spillway/runtime';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import type { Api } from './api.ts';
 import { authenticate, type Caller } from './auth.ts';
 import { badRequest, unsupportedMediaType } from './errors.ts';
-import { live, ready } from './health.ts';
+import { live } from './health.ts';
+import { IGNORED_HEADER } from './ignored-keys.ts';
 import type { KeyRing } from './keys/ring.ts';
 import type { ScalingSignal } from './scaling.ts';
-import { LINGER_MS, replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
+import { MAX_LINGER_MS, replyError, replyUnreadable, unknownRoute, wrongMethod } from './replies.ts';
 import type { Route } from './route.ts';
 import { openApiOf } from './openapi.ts';
 import { serveInternal } from './internal.ts';
 import { serveMetrics } from './metrics.ts';
 import { refuseForeign } from './origin.ts';
-import { routesOf } from './routes.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -25,27 +25,43 @@ declare module 'fastify' {
 }
 
 /** Headers come at once or not at all. */
-const HEADERS_LIMIT_MS = 30_000;
-const LOOK_FOR_SLOW_HEADERS_MS = 5_000;
+const MAX_HEADERS_MS = 30_000;
+const CHECK_FOR_SLOW_HEADERS_MS = 5_000;
 
 const newRequestId = (): string => `req_${randomBytes(12).toString('hex')}`;
 
+/** What the server is made of. */
+export type ServerParts = {
+  /** The routes that need a key. They answer with and without `/v1` before them. */
+  readonly routes: readonly Route[];
+  /** Null: no keys, everything belongs to one tenant. */
+  readonly keys: KeyRing | null;
+  readonly scaling: ScalingSignal;
+  readonly ready: () => Promise<Health>;
+  readonly meters: Meters;
+  readonly log: Log;
+  /** Origins whose pages may call; `*` is any. */
+  readonly corsOrigins: readonly string[];
+  readonly uploadIdleMs: number;
+};
+
 /** The API as a server that does not listen yet. */
-export async function buildServer(api: Api, keys: KeyRing | null, scaling: ScalingSignal): Promise<FastifyInstance> {
+export async function buildServer(parts: ServerParts): Promise<FastifyInstance> {
+  const { routes, keys, scaling, ready, meters, log, corsOrigins, uploadIdleMs } = parts;
   const app = Fastify({
     logger: false,
     trustProxy: false,
     genReqId: newRequestId,
     bodyLimit: LIMITS.requestBodyBytes,
     return503OnClosing: false,
-    connectionTimeout: 2 * api.limits.uploadIdleMs,
-    http: { headersTimeout: HEADERS_LIMIT_MS, connectionsCheckingInterval: LOOK_FOR_SLOW_HEADERS_MS },
-    frameworkErrors: (error, request, reply) => replyError(error, { request, reply, log: api.log }),
+    connectionTimeout: 2 * uploadIdleMs,
+    http: { headersTimeout: MAX_HEADERS_MS, connectionsCheckingInterval: CHECK_FOR_SLOW_HEADERS_MS },
+    frameworkErrors: (error, request, reply) => replyError(error, { request, reply, log }),
     clientErrorHandler: (error, socket) => replyUnreadable(error, socket, newRequestId()),
   });
   app.decorateRequest('caller', null);
-  await allowOrigins(app, api.corsOrigins);
-  app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log: api.log }));
+  await allowOrigins(app, corsOrigins);
+  app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log }));
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
     if (request.is404) throw unknownRoute(request);
@@ -53,28 +69,27 @@ export async function buildServer(api: Api, keys: KeyRing | null, scaling: Scali
   app.setNotFoundHandler((request) => {
     throw unknownRoute(request);
   });
-  logRequests(app, api);
+  logRequests(app, log);
   parseBodies(app);
   await app.register(multipart);
-  serveMetrics(app, api.telemetry.meters, keys);
+  serveMetrics(app, meters, keys);
   serveInternal(app, scaling, keys);
-  const routes = routesOf(api);
   const description = openApiOf(routes);
   app.get('/openapi.json', async () => description);
   app.get('/health/live', live);
   app.get('/health/ready', async (_request, reply) => {
-    const health = await ready(api);
+    const health = await ready();
     if (!health.ok) reply.code(503).header('retry-after', '1');
     return health;
   });
   for (const prefix of ['/v1', '']) {
-    await app.register(async (scope) => serve(scope, routes, { keys, corsOrigins: api.corsOrigins }), { prefix });
+    await app.register(async (scope) => serve(scope, routes, { keys, corsOrigins }), { prefix });
   }
   return app;
 }
 
 /** What a page in a browser may see of an answer, beside its body. */
-const EXPOSED_HEADERS = ['x-request-id', 'retry-after', 'content-disposition', 'content-range'];
+const EXPOSED_HEADERS = ['x-request-id', 'retry-after', 'content-disposition', 'content-range', IGNORED_HEADER];
 const PREFLIGHT_SECONDS = 600;
 
 /** Lets pages of these origins call. It comes before everything else, so that errors can be read there too. */
@@ -125,7 +140,7 @@ function callOf({ caller, params, headers }: FastifyRequest) {
   return { caller, tenant: caller.tenant, id, idempotencyKey };
 }
 
-/** Bodies are JSON; an empty one is none, whatever it is called: SDKs and curl send such ones to cancel. */
+/** Bodies are JSON. An empty one is no body, whatever its content type: SDKs and curl send such ones to cancel. */
 function parseBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -146,17 +161,17 @@ function parseBodies(app: FastifyInstance): void {
   });
 }
 
-/** One line for each request: changes and failures always, looking only at `debug`. */
-function logRequests(app: FastifyInstance, api: Api): void {
+/** One log line for each request: changes and failures always, reads at `debug` only. */
+function logRequests(app: FastifyInstance, log: Log): void {
   app.addHook('onResponse', async (request, reply) => {
     const { raw, method, caller } = request;
     const level = reply.statusCode >= 500 ? 'warn' : method === 'GET' || method === 'HEAD' ? 'debug' : 'info';
     const { url: route = null } = request.routeOptions;
     const { id } = (route === null ? {} : request.params) as { id?: string };
     const fields = { status: reply.statusCode, ms: Math.round(reply.elapsedTime), request: request.id };
-    api.log[level]({ method, route, id, tenant: caller?.tenant, ...fields }, 'request');
+    log[level]({ method, route, id, tenant: caller?.tenant, ...fields }, 'request');
     if (raw.complete) return;
-    const linger = setTimeout(() => raw.destroy(), LINGER_MS);
+    const linger = setTimeout(() => raw.destroy(), MAX_LINGER_MS);
     raw.once('close', () => clearTimeout(linger));
   });
 }

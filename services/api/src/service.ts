@@ -1,15 +1,16 @@
-import { openBoard, Queues, Witness } from '@spillway/redis';
-import { listenError, serveHealth, type Life } from '@spillway/runtime';
-import { openProvedStorage } from '@spillway/storage';
+import { DocumentTelemetry } from '@spillway/cascade';
+import { openRedis, Queues, takeTrace } from '@spillway/redis';
+import { listenError, serveHealth, type Health, type Life } from '@spillway/runtime';
+import { openProvedStorage, Records } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
-import type { Api } from './api.ts';
-import type { ApiConfig } from './config.ts';
 import { Accounts } from './batches/account.ts';
-import { DirectTiers } from './direct/tiers.ts';
+import type { ApiConfig } from './config.ts';
+import { DirectAnswers } from './direct/direct-answers.ts';
+import { DirectModels } from './direct/direct-models.ts';
 import { live, ready } from './health.ts';
-import { KeyRing } from './keys/ring.ts';
 import { answerInternal } from './internal.ts';
-import { Records } from './records.ts';
+import { KeyRing } from './keys/ring.ts';
+import { batchRoutes, directRoutes, fileRoutes, modelRoutes } from './routes.ts';
 import { ScalingSignal } from './scaling.ts';
 import { buildServer } from './server.ts';
 import { Tenants } from './tenants.ts';
@@ -17,30 +18,50 @@ import { Tenants } from './tenants.ts';
 /** How often a server that closes looks for connections that are in use no more. */
 const SWEEP_MS = 200;
 
-/** Starts the API: all that it needs is opened and proved before it listens. */
+/**
+ * Starts the API: opens and proves all that it needs before it listens, and hands each part what it works with. The
+ * parts are put together here and in no other file.
+ */
 export async function startApi(config: ApiConfig, life: Life): Promise<void> {
-  const { log } = life;
+  const { configuration, configuredAtMs, corsOrigins, limits } = config;
+  const { log, telemetry } = life;
   const keys = config.keyFile === null ? null : await KeyRing.open(config.keyFile, log);
   const storage = await openProvedStorage(config.storageAddress);
   life.defer(() => storage[Symbol.asyncDispose]());
-  const board = await openBoard({ address: config.redisUrl, namespace: config.namespace, log });
-  life.defer(() => board[Symbol.asyncDispose]());
-  const witness = new Witness(board, life, config.configuration);
-  const direct = new DirectTiers(config.models, { log, propagates: witness.propagates, meters: life.telemetry.meters });
-  life.defer(() => direct[Symbol.asyncDispose]());
-  const { configuration, configuredAtMs, corsOrigins, limits } = config;
+  const redis = await openRedis({ address: config.redisUrl, namespace: config.namespace, log });
+  life.defer(() => redis[Symbol.asyncDispose]());
+  const queues = new Queues(redis);
+  life.defer(() => queues[Symbol.asyncDispose]());
   const calibrations = config.calibrations(log);
   const records = new Records(storage);
   const tenants = new Tenants(storage);
-  const accounts = new Accounts();
-  const { telemetry } = life;
-  const told = { configuration, calibrations, configuredAtMs, corsOrigins, limits };
-  const api: Api = { ...told, storage, board, records, tenants, accounts, log, telemetry, witness, direct };
-  const queues = new Queues(board);
-  life.defer(() => queues[Symbol.asyncDispose]());
-  const scaling = new ScalingSignal(api, queues);
-  const app = await buildServer(api, keys, scaling);
-  const healthPort = await openHealth(config, life, { api, scaling });
+  const accounts = new Accounts({ storage, records, redis, log });
+  const documents = new DocumentTelemetry(life, {
+    configuration,
+    loggedShare: config.loggedShare,
+    takeTrace: (batch, kind, max) => takeTrace(redis, batch, kind, max),
+  });
+  const models = new DirectModels(config.models, {
+    configuration,
+    log,
+    meters: telemetry.meters,
+    propagates: documents.propagates,
+  });
+  life.defer(() => models[Symbol.asyncDispose]());
+  const sampling = telemetry.spans?.settings.sampling;
+  const direct = new DirectAnswers({ configuration, calibrations, sampling, models, telemetry: documents, log });
+  const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
+  const probe = (): Promise<Health> => ready({ storage, redis, log });
+  const routes = [
+    ...fileRoutes({ storage, records, tenants, log, limits }),
+    ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }),
+    ...modelRoutes({ configuration, calibrations, configuredAtMs }),
+    ...directRoutes(direct),
+  ];
+  const { uploadIdleMs } = limits;
+  const { meters } = telemetry;
+  const app = await buildServer({ routes, keys, scaling, ready: probe, meters, log, corsOrigins, uploadIdleMs });
+  const healthPort = await openHealth(config, life, { scaling, probe });
   life.allow(config.drainMs);
   life.defer(() => drain(app, config.drainMs));
   const address = await listen(app, config);
@@ -50,14 +71,15 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
 
 /** Probes and metrics without a key, on a port of their own; null: they are on the API's port only. */
 async function openHealth(
-  config: ApiConfig,
+  { host, healthPort }: ApiConfig,
   life: Life,
-  { api, scaling }: { readonly api: Api; readonly scaling: ScalingSignal },
+  { scaling, probe }: { readonly scaling: ScalingSignal; readonly probe: () => Promise<Health> },
 ): Promise<number | null> {
-  if (config.healthPort === null) return null;
-  const where = { host: config.host, port: config.healthPort };
-  const probes = { live, ready: () => ready(api) };
-  const health = await serveHealth(where, probes, life.telemetry.meters, (path) => answerInternal(scaling, path));
+  if (healthPort === null) return null;
+  const probes = { live, ready: probe };
+  const health = await serveHealth({ host, port: healthPort }, probes, life.telemetry.meters, (path) =>
+    answerInternal(scaling, path),
+  );
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }
@@ -73,7 +95,7 @@ async function listen(app: FastifyInstance, { host, port }: ApiConfig): Promise<
 /** Requests in work are finished; what takes longer is cut off. */
 async function drain(app: FastifyInstance, limitMs: number): Promise<void> {
   const limit = setTimeout(() => app.server.closeAllConnections(), limitMs);
-  // A connection that was in use when the server closed is kept alive after its answer.
+  // A connection that was in use when the server closed stays open after its answer.
   const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
   await app.close();
   clearTimeout(limit);

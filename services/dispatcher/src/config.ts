@@ -1,8 +1,8 @@
 import { LIMITS } from '@spillway/core';
 import { EnvReader, loadConfiguration, storageAddress, type Env } from '@spillway/runtime';
-import { hookTargets, type HookTarget } from './hooks/target.ts';
-import type { Desk } from './desk.ts';
-import type { Rhythm } from './leader.ts';
+import type { InputLimits } from './input-check.ts';
+import type { Intervals } from './lead.ts';
+import { webhookTargets, type WebhookTarget } from './webhooks/target.ts';
 
 export type DispatcherConfig = {
   readonly redis: string;
@@ -11,16 +11,16 @@ export type DispatcherConfig = {
   readonly host: string;
   readonly healthPort: number | null;
   readonly leaseMs: number;
-  readonly hooks: readonly HookTarget[];
-  readonly limits: Desk['limits'];
-  readonly rhythm: Rhythm;
+  readonly webhooks: readonly WebhookTarget[];
+  readonly limits: InputLimits;
+  readonly intervals: Intervals;
 };
 
 /** Reads the dispatcher's environment; throws one SetupError with all its problems. */
 export function readConfig(env: Env): DispatcherConfig {
   const reader = new EnvReader(env);
   const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
-  // Only webhooks are read here: a batch's rules are in its manifest.
+  // Only its webhooks matter to a dispatcher: a batch's rules are in its manifest.
   const configuration = reader.text('SPILLWAY_CONFIG') === null ? null : loadConfiguration(reader);
   const config: DispatcherConfig = {
     redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
@@ -29,7 +29,7 @@ export function readConfig(env: Env): DispatcherConfig {
     host: reader.text('HOST') ?? '127.0.0.1',
     healthPort: healthPort === -1 ? null : healthPort,
     leaseMs: reader.integer('SPILLWAY_LEASE_MS', { fallback: 10_000, min: 300, max: 600_000 }),
-    hooks: configuration === null ? [] : hookTargets(reader, configuration),
+    webhooks: configuration === null ? [] : webhookTargets(reader, configuration),
     limits: {
       lines: reader.integer('SPILLWAY_MAX_LINES', { fallback: LIMITS.batchLines, min: 1, max: 100_000_000 }),
       lineBytes: reader.integer('SPILLWAY_MAX_LINE_BYTES', {
@@ -38,7 +38,7 @@ export function readConfig(env: Env): DispatcherConfig {
         max: LIMITS.lineBytesMax,
       }),
     },
-    rhythm: {
+    intervals: {
       pollMs: reader.integer('SPILLWAY_POLL_MS', { fallback: 100, min: 5, max: 60_000 }),
       recoveryMs: reader.integer('SPILLWAY_RECOVERY_MS', { fallback: 500, min: 5, max: 60_000 }),
       sweepMs: reader.integer('SPILLWAY_SWEEP_MS', { fallback: 15_000, min: 50, max: 3_600_000 }),

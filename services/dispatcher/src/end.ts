@@ -1,31 +1,20 @@
 import {
-  addCounts,
-  batchSpans,
   isOverCap,
-  KEYS,
   MAX_USD_KEY,
   MAX_USD_REACHED,
-  NO_COUNTS,
-  RECORDS,
-  resultFileId,
-  Waits,
   type EndingRecord,
-  type FinalRecord,
   type LineError,
-  type Manifest,
   type Outcome,
-  type PageFooter,
 } from '@spillway/core';
-import { close, dropPage, forget, pagesInHand, redisNowMs } from '@spillway/redis';
-import { createRecord } from '@spillway/storage';
-import { apart, type BatchPlan, type Desk } from './desk.ts';
-import type { LiveBatch } from './live.ts';
-import { readFooters, sealUnfinished } from './seal.ts';
+import { close, redisNowMs, type Queues } from '@spillway/redis';
+import { readFooters, type BatchPlan, type Records } from '@spillway/storage';
+import type { Ending, Finisher } from './finish.ts';
+import type { LiveBatch } from './live-batches.ts';
+import { sealUnfinished, type SealOptions } from './seal.ts';
+import { runStep, type StepFailures } from './step-failures.ts';
 
-/** Pages of an ending batch that are sealed before another batch has its turn. */
-const PAGES_A_TURN = 16;
-/** How a batch ends. */
-type Ending = Pick<EndingRecord, 'outcome' | 'endedAtMs'> & { readonly errors: readonly LineError[] };
+/** Pages of a batch that ends early that are sealed before the next batch is looked at. */
+const PAGES_PER_STEP = 16;
 
 /** Why a batch ended that has cost what it may. */
 const CAP_REACHED: LineError = {
@@ -35,178 +24,94 @@ const CAP_REACHED: LineError = {
   line: null,
 };
 
-/** Ends batches: all settled, expired, or closed by somebody. True when something was done. */
+export type EnderOptions = SealOptions & {
+  readonly queues: Queues;
+  readonly records: Records;
+  readonly failures: StepFailures;
+  readonly finisher: Finisher;
+};
+
+/** Closes batches that are all settled, have expired or have cost what they may, and finishes whatever is closed. */
 export class Ender {
-  readonly #desk: Desk;
-  /** Pages of an ending batch known to stand in storage. */
+  readonly #options: EnderOptions;
+  /** Pages of batches that end early that are known to stand in storage. */
   readonly #sealed = new Map<string, number>();
 
-  constructor(desk: Desk) {
-    this.#desk = desk;
+  constructor(options: EnderOptions) {
+    this.#options = options;
   }
 
-  async turn(live: readonly LiveBatch[]): Promise<boolean> {
-    const now = live.length === 0 ? 0 : await redisNowMs(this.#desk.board);
-    let busy = false;
+  /** Takes every batch that is to end one step on; true when something was done. */
+  async endSome(live: readonly LiveBatch[]): Promise<boolean> {
+    const now = live.length === 0 ? 0 : await redisNowMs(this.#options.redis);
+    let isBusy = false;
     for (const batch of live) {
-      const done = await apart(this.#desk, batch.id, 'end', () => this.#step(batch, now));
-      busy ||= done === true;
+      const step = { batch: batch.id, step: 'end' };
+      const done = await runStep(this.#options.failures, step, () => this.#endOne(batch, now));
+      isBusy ||= done === true;
     }
-    return busy;
+    return isBusy;
   }
 
-  async #step(batch: LiveBatch, now: number): Promise<boolean> {
+  async #endOne(batch: LiveBatch, now: number): Promise<boolean> {
     if (batch.phase === 'closed') return await this.#finish(batch);
     const settled = batch.counts.completed + batch.counts.failed;
     if (batch.phase === 'open' && settled === batch.total) return await this.#close(batch, 'completed');
-    const over = now >= batch.expiresAtMs || (await this.#isOverCap(batch));
-    return over && (await this.#close(batch, 'expired'));
+    const isOver = now >= batch.expiresAtMs || (await this.#isOverCap(batch));
+    return isOver && (await this.#close(batch, 'expired'));
   }
 
   /** Whether a batch has cost what it may. */
   async #isOverCap(batch: LiveBatch): Promise<boolean> {
-    const manifest = batch.phase === 'validating' ? null : await this.#desk.records.manifest(batch.id);
+    const manifest = batch.phase === 'validating' ? null : await this.#options.records.manifest(batch.id);
     return manifest !== null && isOverCap(manifest.metadata, batch.counts);
   }
 
   async #close(batch: LiveBatch, outcome: Outcome): Promise<boolean> {
-    const closed = await close(this.#desk.board, batch.id, outcome);
-    return closed.kind === 'CLOSED';
+    return (await close(this.#options.redis, batch.id, outcome)).kind === 'CLOSED';
   }
 
   /** Takes a closed batch one step on; true when there is more to do at once. */
   async #finish(batch: LiveBatch): Promise<boolean> {
-    const desk = this.#desk;
-    const plan = await desk.records.plan(batch.id);
+    const { storage, records, finisher } = this.#options;
+    const { id } = batch;
+    const plan = await records.plan(id);
     const ending = await this.#endingOf(batch);
     if (plan === null) {
-      const manifest = await desk.records.manifest(batch.id);
-      if (manifest === null) throw new Error(`${batch.id} has no manifest`);
-      await writeEnd(desk, manifest, null, await recordEnding(desk, batch.id, ending), []);
+      const manifest = await records.manifest(id);
+      if (manifest === null) throw new Error(`${id} has no manifest`);
+      await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers: [] });
       return true;
     }
     if (ending.outcome === 'completed') {
-      // Its last pages are on their way; the ending is only written down once nothing can be missing.
+      // Its last pages are being sealed; the ending is only written down once nothing can be missing.
       if (batch.sealedPages < plan.pages.length) return false;
-    } else if (!(await this.#sealRest(batch, plan, await recordEnding(desk, batch.id, ending)))) return true;
-    const footers = (await readFooters(desk, plan)).map((footer) => {
-      if (footer === null) throw new Error(`${batch.id} ends with a page missing from storage`);
+    } else if (!(await this.#sealSome(plan, await finisher.recordEnding(id, ending)))) return true;
+    const footers = (await readFooters(storage, id, plan.pages.keys())).map((footer) => {
+      if (footer === null) throw new Error(`${id} ends with a page missing from storage`);
       return footer;
     });
-    await writeEnd(desk, plan.manifest, plan, await recordEnding(desk, batch.id, ending), footers);
-    this.#sealed.delete(batch.id);
+    const { manifest } = plan;
+    await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers });
+    this.#sealed.delete(id);
     return true;
   }
 
   /** How a closed batch ends, if nobody wrote that down before. */
   async #endingOf(batch: LiveBatch): Promise<Ending> {
     const outcome = batch.outcome ?? 'cancelled';
-    const endedAtMs = batch.closedAtMs ?? (await redisNowMs(this.#desk.board));
+    const endedAtMs = batch.closedAtMs ?? (await redisNowMs(this.#options.redis));
     const isCapped = outcome === 'expired' && endedAtMs < batch.expiresAtMs && (await this.#isOverCap(batch));
     return { outcome, endedAtMs, errors: isCapped ? [CAP_REACHED] : [] };
   }
 
-  /** Seals some more pages of a batch that ends early; true when all are. */
-  async #sealRest(batch: LiveBatch, plan: BatchPlan, ending: EndingRecord): Promise<boolean> {
-    const from = this.#sealed.get(batch.id) ?? 0;
-    const to = Math.min(from + PAGES_A_TURN, plan.pages.length);
-    for (let page = from; page < to; page += 1) await sealUnfinished(this.#desk, plan, page, ending);
-    this.#sealed.set(batch.id, to);
+  /** Seals some more pages of a batch that ends early; true when all are sealed. */
+  async #sealSome(plan: BatchPlan, ending: EndingRecord): Promise<boolean> {
+    const { id } = plan.manifest;
+    const from = this.#sealed.get(id) ?? 0;
+    const to = Math.min(from + PAGES_PER_STEP, plan.pages.length);
+    for (let page = from; page < to; page += 1) await sealUnfinished(this.#options, { plan, page, ending });
+    this.#sealed.set(id, to);
     return to === plan.pages.length;
   }
-}
-
-/**
- * Ends a batch that its validation refused. The ending record comes first: whoever finds the batch still validating
- * after a crash validates it again and adopts that record.
- */
-export async function refuse(desk: Desk, manifest: Manifest, errors: readonly LineError[]): Promise<void> {
-  const { id } = manifest;
-  const endedAtMs = await redisNowMs(desk.board);
-  const ending = await recordEnding(desk, id, { outcome: 'failed', endedAtMs, errors });
-  const closed = await close(desk.board, id, ending.outcome);
-  desk.log.info({ batch: id, errors: errors.length, answer: closed.kind }, 'refused');
-  if (closed.kind === 'CLOSED' || closed.kind === 'ALREADY') await writeEnd(desk, manifest, null, ending, []);
-}
-
-async function recordEnding(desk: Desk, batch: string, ending: Ending): Promise<EndingRecord> {
-  const value = { v: 1 as const, ...ending, errors: [...ending.errors] };
-  return (await createRecord(desk.storage, KEYS.ending(batch), RECORDS.ending, value)).record;
-}
-
-/** Writes the files' records and the final one, then lets Redis forget the batch. Whoever comes second adopts. */
-async function writeEnd(
-  desk: Desk,
-  manifest: Manifest,
-  plan: BatchPlan | null,
-  ending: EndingRecord,
-  footers: readonly PageFooter[],
-): Promise<void> {
-  const { id } = manifest;
-  const endedAtMs = Math.max(await redisNowMs(desk.board), ending.endedAtMs);
-  const sums = footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS);
-  const waits = new Waits();
-  for (const footer of footers) waits.merge(Waits.read(footer.waits));
-  const bytes = (part: 'outputBytes' | 'errorBytes'): number => footers.reduce((sum, footer) => sum + footer[part], 0);
-  const outputFileId = await writeFile(desk, manifest, 'output', bytes('outputBytes'), endedAtMs);
-  const errorFileId = await writeFile(desk, manifest, 'error', bytes('errorBytes'), endedAtMs);
-  const final: FinalRecord = {
-    v: 1,
-    outcome: ending.outcome,
-    total: plan?.total ?? 0,
-    model: plan?.model ?? null,
-    counts: sums,
-    waits: waits.write(),
-    inProgressAtMs: plan?.validatedAtMs ?? null,
-    closedAtMs: ending.endedAtMs,
-    endedAtMs,
-    errors: ending.errors,
-    pages: footers.map((footer): [number, number] => [footer.outputBytes, footer.errorBytes]),
-    outputFileId,
-    errorFileId,
-  };
-  await desk.hooks.mark(id);
-  const { kind, record } = await createRecord(desk.storage, KEYS.final(id), RECORDS.final, final);
-  if (kind === 'created') {
-    desk.telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
-    desk.telemetry.spans?.emit(batchSpans(manifest, record));
-  }
-  await clean(desk, id, plan?.tiers ?? []);
-  const { completed, failed } = record.counts;
-  desk.log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');
-}
-
-async function writeFile(
-  desk: Desk,
-  manifest: Manifest,
-  part: 'output' | 'error',
-  bytes: number,
-  createdAtMs: number,
-): Promise<string | null> {
-  if (bytes === 0) return null;
-  const id = resultFileId(manifest.id, part);
-  const expires = manifest.outputExpiresAfterSeconds;
-  const value = {
-    v: 1 as const,
-    id,
-    tenant: manifest.tenant,
-    filename: `${manifest.id}_${part}.jsonl`,
-    purpose: 'batch_output' as const,
-    bytes,
-    createdAtMs,
-    expiresAtMs: expires === null ? null : createdAtMs + expires * 1000,
-    source: { kind: 'batch' as const, batch: manifest.id, part },
-  };
-  const { record } = await createRecord(desk.storage, KEYS.fileRecord(id), RECORDS.file, value);
-  await desk.storage.create(KEYS.tenantFile(manifest.tenant, record.createdAtMs, id), Buffer.from('{}'));
-  return id;
-}
-
-/** Drops what is left of an ended batch: its state and pages in Redis, its open mark. */
-export async function clean(desk: Desk, batch: string, tiers: readonly string[]): Promise<void> {
-  for (const held of await pagesInHand(desk.board)) {
-    if (held.batch === batch) await dropPage(desk.board, batch, held.page);
-  }
-  await forget(desk.board, batch, tiers);
-  await desk.storage.remove(KEYS.openMark(batch));
 }

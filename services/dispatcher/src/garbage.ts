@@ -1,12 +1,12 @@
 import { KEYS, LIMITS, readNewestFirst, RECORDS, type FinalRecord, type Manifest } from '@spillway/core';
-import type { Log } from '@spillway/runtime';
+import { mapConcurrent, type Log } from '@spillway/runtime';
 import { readRecord, walkKeys, type Storage } from '@spillway/storage';
 
-/** Records are read by this many at once. */
-const READ_AT_ONCE = 16;
+/** Index keys are looked at by this many at a time. */
+const MAX_LOOKS = 16;
 
-/** What garbage collection works with; `nowMs` decides what is old. */
-export type GarbageDesk = {
+/** `nowMs` decides what is old. */
+export type GarbageOptions = {
   readonly storage: Storage;
   readonly log: Log;
   readonly nowMs: number;
@@ -22,31 +22,31 @@ export type Collected = { readonly files: number; readonly batches: number };
  * no unexpired manifest names, pages whose two files are gone, batches a month after that, and what was begun and never
  * finished. What leads to a thing goes last, so that a pass that is killed is finished by the next.
  */
-export async function collectGarbage(desk: GarbageDesk): Promise<Collected> {
+export async function collectGarbage(options: GarbageOptions): Promise<Collected> {
   let [files, batches] = [0, 0];
-  for await (const marks of walkKeys(desk.storage, KEYS.tenantMarks)) {
+  for await (const marks of walkKeys(options.storage, KEYS.tenantMarks)) {
     for (const mark of marks) {
       const tenant = mark.slice(KEYS.tenantMarks.length);
-      if (desk.signal.aborted) return { files, batches };
-      const pass = new TenantPass(desk, tenant);
+      if (options.signal.aborted) return { files, batches };
+      const pass = new TenantPass(options, tenant);
       batches += await pass.collectBatches();
       files += await pass.collectFiles();
     }
   }
-  if (files + batches > 0) desk.log.info({ files, batches }, 'collected garbage');
+  if (files + batches > 0) options.log.info({ files, batches }, 'collected garbage');
   return { files, batches };
 }
 
 /** One tenant's index keys, gone through once: batches first, since they say which inputs are still needed. */
 class TenantPass {
-  readonly #desk: GarbageDesk;
+  readonly #options: GarbageOptions;
   readonly #tenant: string;
   readonly #needed = new Set<string>();
-  /** A batch could not be read: nobody knows which input it needs. */
+  /** Not every batch could be read, so nobody knows which inputs they need. */
   #isBlind = false;
 
-  constructor(desk: GarbageDesk, tenant: string) {
-    this.#desk = desk;
+  constructor(options: GarbageOptions, tenant: string) {
+    this.#options = options;
     this.#tenant = tenant;
   }
 
@@ -71,29 +71,29 @@ class TenantPass {
     folder: string,
     look: (id: string, key: string, createdAtMs: number) => Promise<boolean>,
   ): Promise<number> {
+    const { storage, log, signal } = this.#options;
     let taken = 0;
-    for await (const keys of walkKeys(this.#desk.storage, folder)) {
-      for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
-        // What was not seen may need what is left.
-        if (this.#desk.signal.aborted) {
-          this.#isBlind = true;
-          return taken;
-        }
-        const some = keys.slice(from, from + READ_AT_ONCE).map((key) => {
-          const { createdAtMs, id } = readNewestFirst(key.slice(folder.length));
-          return look(id, key, createdAtMs).catch((error: unknown) => {
-            this.#desk.log.error({ err: error, key }, 'cannot tell whether this is garbage: it stays');
-            return false;
-          });
+    for await (const keys of walkKeys(storage, folder)) {
+      const outcomes = await mapConcurrent(keys, MAX_LOOKS, async (key) => {
+        if (signal.aborted) return false;
+        const { createdAtMs, id } = readNewestFirst(key.slice(folder.length));
+        return await look(id, key, createdAtMs).catch((error: unknown) => {
+          log.error({ err: error, key }, 'cannot tell whether this is garbage: it stays');
+          return false;
         });
-        taken += (await Promise.all(some)).filter(Boolean).length;
+      });
+      taken += outcomes.filter(Boolean).length;
+      // What was not looked at may need what is left.
+      if (signal.aborted) {
+        this.#isBlind = true;
+        return taken;
       }
     }
     return taken;
   }
 
   async #batch(id: string, key: string, createdAtMs: number): Promise<boolean> {
-    const { storage, nowMs } = this.#desk;
+    const { storage, nowMs } = this.#options;
     const manifest = await readRecord(storage, KEYS.manifest(id), RECORDS.manifest);
     if (manifest === null) {
       // Never the manifest: the same Idempotency-Key may be making this batch now, and writes its mark once more.
@@ -112,7 +112,7 @@ class TenantPass {
 
   /** Takes the pages of an ended batch when its files are gone, and later the batch itself. */
   async #endedBatch(manifest: Manifest, final: FinalRecord, key: string): Promise<boolean> {
-    const { nowMs } = this.#desk;
+    const { nowMs } = this.#options;
     const files = [final.outputFileId, final.errorFileId].filter((id) => id !== null);
     for (const file of files) if (!(await this.#isGone(file))) return false;
     await this.#removePages(manifest.id, final.pages.length);
@@ -123,13 +123,13 @@ class TenantPass {
 
   /** From the first on: as long as the last one stands there are pages. */
   async #removePages(batch: string, pages: number): Promise<void> {
-    const { storage } = this.#desk;
+    const { storage } = this.#options;
     if (pages === 0 || (await storage.size(KEYS.page(batch, pages - 1))) === null) return;
     for (let page = 0; page < pages; page += 1) await storage.remove(KEYS.page(batch, page));
   }
 
   async #removeBatch(id: string, key: string): Promise<void> {
-    const { storage } = this.#desk;
+    const { storage } = this.#options;
     const done: string[] = [];
     for await (const keys of walkKeys(storage, KEYS.hooksDone(id))) done.push(...keys);
     const records = [KEYS.validated(id), KEYS.ending(id), KEYS.final(id), KEYS.openMark(id), KEYS.hookMark(id)];
@@ -138,7 +138,7 @@ class TenantPass {
   }
 
   async #file(id: string, key: string, createdAtMs: number): Promise<boolean> {
-    const { storage } = this.#desk;
+    const { storage } = this.#options;
     const record = await readRecord(storage, KEYS.fileRecord(id), RECORDS.file);
     if (record === null) return await this.#unfinished(createdAtMs, () => this.#removeFile(id, key));
     if (key !== KEYS.tenantFile(this.#tenant, record.createdAtMs, id)) {
@@ -151,20 +151,20 @@ class TenantPass {
 
   async #removeFile(id: string, key: string): Promise<void> {
     for (const one of [KEYS.fileBytes(id), KEYS.fileRecord(id), KEYS.fileTombstone(id), key]) {
-      await this.#desk.storage.remove(one);
+      await this.#options.storage.remove(one);
     }
   }
 
   /** What has an index key and no record was begun and given up, if it is old enough. */
   async #unfinished(createdAtMs: number, remove: () => Promise<void>): Promise<boolean> {
-    if (this.#desk.nowMs < createdAtMs + LIMITS.unfinishedAfterMs) return false;
+    if (this.#options.nowMs < createdAtMs + LIMITS.unfinishedAfterMs) return false;
     await remove();
     return true;
   }
 
   /** Whether a file was deleted, or has expired, long enough ago; one whose record is gone was taken before. */
   async #isGone(id: string): Promise<boolean> {
-    const { storage, nowMs } = this.#desk;
+    const { storage, nowMs } = this.#options;
     const record = await readRecord(storage, KEYS.fileRecord(id), RECORDS.file);
     if (record === null) return true;
     const since = nowMs - LIMITS.garbageAfterMs;

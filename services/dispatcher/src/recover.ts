@@ -1,4 +1,4 @@
-import { addCounts, KEYS, NO_COUNTS, RECORDS } from '@spillway/core';
+import { addCounts, NO_COUNTS, KEYS } from '@spillway/core';
 import {
   beginRecovery,
   finishRecovery,
@@ -10,111 +10,134 @@ import {
   recount,
   restore,
   type Recovery,
+  type RedisStore,
 } from '@spillway/redis';
-import { pause } from '@spillway/runtime';
-import { readRecord, walkKeys } from '@spillway/storage';
-import type { BatchPlan, Desk } from './desk.ts';
-import { clean } from './end.ts';
-import { readFooters } from './seal.ts';
+import { mapConcurrent, pause, type Log, type Meters } from '@spillway/runtime';
+import { readFooters, type BatchPlan, type Records, type Storage } from '@spillway/storage';
+import { cleanUp } from './finish.ts';
+import { openMarks } from './open-marks.ts';
 
-const AT_ONCE = 16;
+/** Pages are marked as sealed by this many at a time. */
+const MAX_MARKS = 16;
 
-/** Pauses before a batch whose records could not be read is tried again: storage may have been away for a moment. */
-const AGAIN_MS = [500, 2_000];
+/** Pauses before the batches that could not be read are read again: storage may have been away for a moment. */
+const READ_AGAIN_MS = [500, 2_000];
+
+export type RecoveryOptions = {
+  readonly redis: RedisStore;
+  readonly storage: Storage;
+  readonly records: Records;
+  readonly meters: Meters;
+  readonly log: Log;
+};
 
 /**
- * Puts Redis back to what storage says, when it was wiped, restarted or replaced. Until its last step scripts answer
+ * Puts Redis back to what storage says, when it was wiped, restarted or replaced. Until the last step scripts answer
  * RECOVERING; what Redis still holds (results of open pages, jobs) stays in use. A batch whose records cannot be read
- * holds up nobody: it is left out, and the sweep has the recovery done again once they can.
+ * holds up nobody: it is left out, and the sweep begins another recovery once they can. True: a recovery was done.
  */
-export async function recoverIfNeeded(desk: Desk, token: string, signal: AbortSignal): Promise<boolean> {
-  if (!(await isRecovering(desk.board))) return false;
-  const recovery = await beginRecovery(desk.board, token);
-  const known = new Set<string>();
-  let troubled: string[] = [];
-  for await (const batch of openMarks(desk)) {
-    if (signal.aborted) return false;
-    const outcome = await tryBatch(desk, recovery, batch);
-    if (outcome !== 'not_in_work') known.add(batch);
-    if (outcome === 'troubled') troubled.push(batch);
-  }
-  for (const afterMs of AGAIN_MS) {
-    if (troubled.length > 0) await pause(afterMs, signal);
-    const still: string[] = [];
-    for (const batch of troubled) if ((await tryBatch(desk, recovery, batch)) === 'troubled') still.push(batch);
-    troubled = still;
-  }
+export async function recoverIfNeeded(options: RecoveryOptions, token: string, signal: AbortSignal): Promise<boolean> {
+  const { redis, meters, log } = options;
+  if (!(await isRecovering(redis))) return false;
+  const recovery = await beginRecovery(redis, token);
+  const { inWork, unreadable } = await recoverBatches(options, recovery, signal);
   if (signal.aborted) return false;
-  for (const batch of troubled) {
-    const answer = await leaveOut(desk.board, recovery, batch);
-    desk.log.error({ batch, answer }, 'this batch cannot be recovered now and is left out');
+  for (const batch of unreadable) {
+    const answer = await leaveOut(redis, recovery, batch);
+    log.error({ batch, answer }, 'this batch cannot be recovered now and is left out');
   }
   // Redis may have gone back to a time when a batch was in work that has ended since.
-  for (const batch of await liveBatches(desk.board)) if (!known.has(batch)) await dropEnded(desk, batch);
-  const done = await finishRecovery(desk.board, recovery);
+  for (const batch of await liveBatches(redis)) if (!inWork.has(batch)) await dropEnded(options, batch);
+  const done = await finishRecovery(redis, recovery);
   // An empty Redis beside an empty storage is a first start.
-  if (done) desk.telemetry.meters.count('cascade.recoveries', 1);
-  const level = known.size === 0 ? 'info' : 'warn';
-  desk.log[level]({ batches: known.size, leftOut: troubled.length, done }, 'recovered what Redis forgot from storage');
+  if (done) meters.count('cascade.recoveries', 1);
+  const level = inWork.size === 0 ? 'info' : 'warn';
+  log[level]({ batches: inWork.size, leftOut: unreadable.length, done }, 'recovered what Redis forgot from storage');
   return true;
 }
 
-async function tryBatch(
-  desk: Desk,
+/** Recovers every batch that has an open mark; answers those in work, and those among them that cannot be read. */
+async function recoverBatches(
+  options: RecoveryOptions,
+  recovery: Recovery,
+  signal: AbortSignal,
+): Promise<{ inWork: ReadonlySet<string>; unreadable: readonly string[] }> {
+  const inWork = new Set<string>();
+  let unreadable: string[] = [];
+  for await (const batch of openMarks(options.storage)) {
+    if (signal.aborted) return { inWork, unreadable };
+    const outcome = await recoverIfReadable(options, recovery, batch);
+    if (outcome !== 'not_in_work') inWork.add(batch);
+    if (outcome === 'unreadable') unreadable.push(batch);
+  }
+  for (const afterMs of READ_AGAIN_MS) {
+    if (unreadable.length > 0) await pause(afterMs, signal);
+    const still: string[] = [];
+    for (const batch of unreadable) {
+      if ((await recoverIfReadable(options, recovery, batch)) === 'unreadable') still.push(batch);
+    }
+    unreadable = still;
+  }
+  return { inWork, unreadable };
+}
+
+async function recoverIfReadable(
+  options: RecoveryOptions,
   recovery: Recovery,
   batch: string,
-): Promise<'recovered' | 'not_in_work' | 'troubled'> {
+): Promise<'recovered' | 'not_in_work' | 'unreadable'> {
   try {
-    return (await recoverBatch(desk, recovery, batch)) ? 'recovered' : 'not_in_work';
+    return (await recoverBatch(options, recovery, batch)) ? 'recovered' : 'not_in_work';
   } catch (error) {
-    desk.log.warn({ batch, err: error }, 'recovering this batch failed');
-    return 'troubled';
+    options.log.warn({ batch, err: error }, 'recovering this batch failed');
+    return 'unreadable';
   }
+}
+
+/** False when the batch is not to be worked on: it was not created after all, or it has ended. */
+async function recoverBatch(
+  { redis, storage, records }: RecoveryOptions,
+  recovery: Recovery,
+  id: string,
+): Promise<boolean> {
+  const manifest = await records.manifest(id);
+  if (manifest === null || (await records.hasEnded(id))) return false;
+  const ending = await records.ending(id);
+  const plan = await records.plan(id);
+  const { tenant, createdAtMs, expiresAtMs } = manifest;
+  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated: plan === null ? null : validatedOf(plan) };
+  const answer = await restore(redis, recovery, id, stored);
+  // STALE: Redis was lost again, or another dispatcher recovers it. Then the last step will be refused.
+  if (answer !== 'STALE' && plan !== null) await restorePages({ redis, storage }, recovery, plan);
+  return true;
+}
+
+const validatedOf = ({ total, pages, model, validatedAtMs, cascades }: BatchPlan) => ({
+  total,
+  pages: pages.length,
+  model,
+  inProgressAtMs: validatedAtMs,
+  rules: cascades,
+});
+
+/** Marks the pages that stand in storage, then counts the batch anew. */
+async function restorePages(
+  { redis, storage }: Pick<RecoveryOptions, 'redis' | 'storage'>,
+  recovery: Recovery,
+  plan: BatchPlan,
+): Promise<void> {
+  const { id } = plan.manifest;
+  const footers = (await readFooters(storage, id, plan.pages.keys())).filter((footer) => footer !== null);
+  await mapConcurrent(footers, MAX_MARKS, (footer) => markSealed(redis, id, footer));
+  const sums = footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS);
+  await recount(redis, recovery, id, { pages: footers.length, sums });
 }
 
 /**
- * Drops a batch that has ended. What has no open mark and has not ended is left alone: another recovery may have
+ * Drops a batch that has ended. What has no open mark and has not ended is left as it is: another recovery may have
  * finished meanwhile, and the batch have been made after it.
  */
-async function dropEnded(desk: Desk, batch: string): Promise<void> {
-  if ((await desk.storage.size(KEYS.final(batch))) !== null) await clean(desk, batch, []);
-  else if ((await desk.storage.size(KEYS.manifest(batch))) === null) await forget(desk.board, batch, []);
-}
-
-/** The batches that were not ended, as their marks say. */
-export async function* openMarks(desk: Desk): AsyncGenerator<string> {
-  for await (const keys of walkKeys(desk.storage, KEYS.openMarks)) {
-    for (const key of keys) yield key.slice(KEYS.openMarks.length);
-  }
-}
-
-/** False when the batch is not to be worked on: not created after all, or ended. */
-async function recoverBatch(desk: Desk, recovery: Recovery, id: string): Promise<boolean> {
-  const manifest = await desk.records.manifest(id);
-  if (manifest === null) return false;
-  if ((await desk.storage.size(KEYS.final(id))) !== null) return false;
-  const ending = await readRecord(desk.storage, KEYS.ending(id), RECORDS.ending);
-  const plan = await desk.records.plan(id);
-  const { tenant, createdAtMs, expiresAtMs } = manifest;
-  const validated =
-    plan === null
-      ? null
-      : { total: plan.total, pages: plan.pages.length, model: plan.model, inProgressAtMs: plan.validatedAtMs };
-  const answer = await restore(desk.board, recovery, id, { tenant, createdAtMs, expiresAtMs, validated, ending });
-  // Redis was lost again, or another dispatcher recovers it: the last step will be refused.
-  if (answer === 'STALE') return true;
-  if (plan !== null) await restorePages(desk, recovery, plan);
-  return true;
-}
-
-/** Marks the pages that stand in storage, then counts the batch anew. */
-async function restorePages(desk: Desk, recovery: Recovery, plan: BatchPlan): Promise<void> {
-  const { id } = plan.manifest;
-  const footers = (await readFooters(desk, plan)).filter((footer) => footer !== null);
-  for (let from = 0; from < footers.length; from += AT_ONCE) {
-    const some = footers.slice(from, from + AT_ONCE);
-    await Promise.all(some.map((footer) => markSealed(desk.board, id, footer)));
-  }
-  const sums = footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS);
-  await recount(desk.board, recovery, id, { pages: footers.length, sums });
+async function dropEnded({ redis, storage, records }: RecoveryOptions, batch: string): Promise<void> {
+  if (await records.hasEnded(batch)) await cleanUp({ redis, storage }, batch, []);
+  else if ((await storage.size(KEYS.manifest(batch))) === null) await forget(redis, batch, []);
 }

@@ -1,112 +1,115 @@
 import {
   addCounts,
-  KEYS,
-  LIMITS,
   MAX_USD_REACHED,
-  NO_COUNTS,
-  readFooter,
-  uncertifiedDraft,
   unfinishedLine,
-  verifyPage,
-  writePage,
-  type Counts,
-  type DocumentJob,
   type EndingRecord,
   type NoAnswer,
   type PageFooter,
   type PageLine,
   type PagePlan,
-  type Waits,
+  type Result,
 } from '@spillway/core';
-import { dropPage, fullPages, jobIds, markSealed, readPage } from '@spillway/redis';
-import { apart, type BatchPlan, type Desk } from './desk.ts';
+import { dropPage, fullPages, jobIds, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
+import type { Meters } from '@spillway/runtime';
+import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import { readDocuments } from './input.ts';
+import { deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
+import { runStep, type StepFailures } from './step-failures.ts';
 
-/** The end of a page object that surely holds its footer. */
-const FOOTER_BYTES = LIMITS.footerBytes;
+/** What sealing a page reads and writes. */
+export type SealOptions = {
+  readonly redis: RedisStore;
+  readonly storage: Storage;
+  readonly meters: Meters;
+};
 
 /** Seals every page whose documents are all settled; true when there was one. */
-export async function sealFullPages(desk: Desk): Promise<boolean> {
-  const pages = await fullPages(desk.board);
-  let sealed = false;
-  for (const { batch, page } of pages) {
-    const done = await apart(desk, batch, 'seal', async () => {
-      const plan = await desk.records.plan(batch);
-      if (plan !== null) return await sealFull(desk, plan, page);
-      await dropPage(desk.board, batch, page);
+export async function sealFullPages(
+  options: SealOptions & { readonly records: Records; readonly failures: StepFailures },
+): Promise<boolean> {
+  const { redis, records, failures } = options;
+  let hasSealed = false;
+  for (const { batch, page } of await fullPages(redis)) {
+    const sealed = await runStep(failures, { batch, step: 'seal' }, async () => {
+      const plan = await records.plan(batch);
+      if (plan !== null) return await sealFullPage(options, plan, page);
+      await dropPage(redis, batch, page);
       return true;
     });
-    sealed ||= done === true;
+    hasSealed ||= sealed === true;
   }
-  return sealed;
+  return hasSealed;
 }
 
 /** False: the page is not full after all. */
-async function sealFull(desk: Desk, plan: BatchPlan, page: number): Promise<boolean> {
-  const at = plan.pages[page];
+async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number): Promise<boolean> {
+  const { redis, storage } = options;
   const batch = plan.manifest.id;
+  const at = plan.pages[page];
   if (at === undefined) {
-    await dropPage(desk.board, batch, page);
+    await dropPage(redis, batch, page);
     return true;
   }
-  const results = await readPage(desk.board, batch, page);
-  const lines = at.documents === results.lines.size ? inOrder(at, results.lines) : null;
+  const results = await readPage(redis, batch, page);
+  const lines = linesInOrder(at, results.lines);
   const footer =
-    lines === null ? await storedFooter(desk, batch, page) : await write(desk, batch, page, { ...results, lines });
+    lines === null
+      ? await readFooterOf(storage, batch, page)
+      : await writeOrAdoptPage(options, batch, page, { ...results, lines });
   if (footer === null) return false;
-  if ((await markSealed(desk.board, batch, footer)) === 'GONE') await dropPage(desk.board, batch, page);
+  if ((await markSealed(redis, batch, footer)) === 'GONE') await dropPage(redis, batch, page);
   return true;
 }
 
-function inOrder(at: PagePlan, lines: ReadonlyMap<number, PageLine>): PageLine[] | null {
+/** The lines of a page in input order; null when some are missing. */
+function linesInOrder(at: PagePlan, lines: ReadonlyMap<number, PageLine>): PageLine[] | null {
   const ordered = Array.from({ length: at.documents }, (_, place) => lines.get(place));
   return ordered.every((line) => line !== undefined) ? ordered : null;
 }
 
-/**
- * Seals a page of a batch that ends before all is done: what is settled stays, the others get the line of the ending.
- * Only after the ending record stands may this be called: it makes the page's content final.
- */
+/** A page of a batch that ends before all is done. */
+export type UnfinishedPage = {
+  readonly plan: BatchPlan;
+  readonly page: number;
+  /** It must stand in storage: from then on nothing can change what the page says. */
+  readonly ending: EndingRecord;
+};
+
+/** Seals a page of a batch that ends early: what is settled stays, the other documents get the line of the ending. */
 export async function sealUnfinished(
-  desk: Desk,
-  plan: BatchPlan,
-  page: number,
-  ending: EndingRecord,
+  options: SealOptions & { readonly queues: Queues },
+  { plan, page, ending }: UnfinishedPage,
 ): Promise<PageFooter> {
-  const at = plan.pages[page];
+  const { redis, storage, queues } = options;
   const batch = plan.manifest.id;
+  const at = plan.pages[page];
   if (at === undefined) throw new Error(`${batch} has no page ${page}`);
-  const stored = await storedFooter(desk, batch, page);
+  const stored = await readFooterOf(storage, batch, page);
   if (stored !== null) {
-    await markSealed(desk.board, batch, stored);
+    await markSealed(redis, batch, stored);
     return stored;
   }
-  const results = await readPage(desk.board, batch, page);
-  const documents = await readDocuments(desk, plan, at);
-  const missing = documents
+  const { lines: settled, counts: settledCounts, waits } = await readPage(redis, batch, page);
+  const documents = await readDocuments(storage, plan, at);
+  const unfinished = documents
     .keys()
-    .toArray()
-    .filter((place) => !results.lines.has(place));
+    .filter((place) => !settled.has(place))
+    .toArray();
   const drafts =
-    ending.outcome === 'expired' ? await waitingDrafts(desk, plan, at, missing) : new Map<number, DocumentJob>();
-  let { counts } = results;
-  const { waits } = results;
-  const lines = documents.map((document, place): PageLine => {
-    const settled = results.lines.get(place);
-    if (settled !== undefined) return settled;
-    const job = drafts.get(place);
-    if (job?.draft?.answer) {
-      const result = uncertifiedDraft(job, job.draft, job.draft.answer);
-      counts = addCounts(counts, result.counts);
-      waits.add(result.times);
-      return result.line;
-    }
-    return unfinishedLine(batch, at.first + place, document.customId, unfinishedOf(ending));
-  });
-  const footer = await write(desk, batch, page, { lines, counts, waits });
-  await markSealed(desk.board, batch, footer);
-  const ids = jobIds(batch, at.first, missing);
-  for (const tier of plan.tiers) await desk.queues.drop(tier, ids);
+    ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
+  let counts = settledCounts;
+  for (const result of drafts.values()) {
+    counts = addCounts(counts, result.counts);
+    waits.add(result);
+  }
+  const error = unfinishedError(ending);
+  const lines = documents.map(
+    ({ customId }, place): PageLine =>
+      settled.get(place) ?? drafts.get(place)?.line ?? unfinishedLine(batch, at.first + place, customId, error),
+  );
+  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, waits });
+  await markSealed(redis, batch, footer);
+  for (const tier of plan.tiers) await queues.drop(tier, jobIds(batch, at.first, unfinished));
   return footer;
 }
 
@@ -126,68 +129,6 @@ const CAPPED = {
 };
 
 /** The error of every line that an ending leaves unfinished. */
-function unfinishedOf({ outcome, errors }: EndingRecord): NoAnswer {
+function unfinishedError({ outcome, errors }: EndingRecord): NoAnswer {
   return errors.some(({ code }) => code === MAX_USD_REACHED) ? CAPPED : UNFINISHED[outcome];
-}
-
-/** Escalated documents that wait for the expert and whose cascade takes the draft at the deadline. */
-async function waitingDrafts(
-  desk: Desk,
-  plan: BatchPlan,
-  at: PagePlan,
-  missing: readonly number[],
-): Promise<Map<number, DocumentJob>> {
-  const wanted = Object.values(plan.cascades).some((rules) => rules.onDeadline === 'draft');
-  if (!wanted) return new Map();
-  const found = new Map<number, DocumentJob>();
-  for (const tier of plan.tiers) {
-    for (const job of await desk.queues.find(tier, jobIds(plan.manifest.id, at.first, missing))) {
-      const answered = job.draft?.answer != null && job.draft.answer.status < 300;
-      if (answered && job.rules.onDeadline === 'draft') found.set(job.place, job);
-    }
-  }
-  return found;
-}
-
-/** Writes a page, or adopts the one that stands. */
-async function write(
-  desk: Desk,
-  batch: string,
-  page: number,
-  { lines, counts, waits }: { lines: readonly PageLine[]; counts: Counts; waits: Waits },
-): Promise<PageFooter> {
-  const key = KEYS.page(batch, page);
-  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), waits: waits.write() });
-  if ((await desk.storage.create(key, written.bytes)) === 'created') {
-    desk.telemetry.meters.count('cascade.pages.sealed', 1);
-    return written.footer;
-  }
-  const object = await desk.storage.read(key);
-  const footer = object === null ? null : verifyPage(object);
-  if (footer === null) throw new Error(`The page ${key} in storage is damaged: its checksum does not hold`);
-  return footer;
-}
-
-/** The footer of a page that stands in storage, or null. */
-async function storedFooter(desk: Desk, batch: string, page: number): Promise<PageFooter | null> {
-  const key = KEYS.page(batch, page);
-  const size = await desk.storage.size(key);
-  if (size === null) return null;
-  const end = await desk.storage.read(key, { start: Math.max(0, size - FOOTER_BYTES), end: size });
-  const footer = end === null ? null : readFooter(end);
-  if (footer === null) throw new Error(`The page ${key} in storage has no footer`);
-  return footer;
-}
-
-/** Footers read at once. */
-const READ_AT_ONCE = 16;
-
-/** The footers of a batch's pages; null where a page does not stand in storage. */
-export async function readFooters(desk: Desk, plan: BatchPlan): Promise<(PageFooter | null)[]> {
-  const footers: (PageFooter | null)[] = [];
-  for (let from = 0; from < plan.pages.length; from += READ_AT_ONCE) {
-    const some = plan.pages.slice(from, from + READ_AT_ONCE);
-    footers.push(...(await Promise.all(some.map((_, index) => storedFooter(desk, plan.manifest.id, from + index)))));
-  }
-  return footers;
 }

@@ -1,5 +1,6 @@
 import { runService } from '@spillway/runtime';
-import { readConfig } from './config.ts';
-import { runDrafter } from './drafter.ts';
+import { readWorkerConfig, runWorker } from '@spillway/worker';
 
-await runService('drafter', process.env, (life) => runDrafter(readConfig(process.env), life));
+await runService('drafter', process.env, (life) =>
+  runWorker('drafter', readWorkerConfig(process.env, 'drafter'), life),
+);

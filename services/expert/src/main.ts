@@ -1,5 +1,4 @@
 import { runService } from '@spillway/runtime';
-import { readConfig } from './config.ts';
-import { runExpert } from './expert.ts';
+import { readWorkerConfig, runWorker } from '@spillway/worker';
 
-await runService('expert', process.env, (life) => runExpert(readConfig(process.env), life));
+await runService('expert', process.env, (life) => runWorker('expert', readWorkerConfig(process.env, 'expert'), life));

@@ -127,7 +127,7 @@ def exact_match(model, documents, count):
 def rate_at(step, steps):
     """Rises over 100 steps and stays while the document is learnt; then falls from half of that to nothing.
 
-    Half, because the answer's loss alone is noisier: at the full rate it rose by a tenth.
+    Half, because the answer's loss without it is noisier: at the full rate it rose by a tenth.
     """
     if step < DOCUMENT_STEPS:
         return min(1.0, (step + 1) / 100)

@@ -2,7 +2,7 @@
  * Writes what the Python scripts train on, into a folder outside the repository:
  *   node write-training-data.ts sample DIRECTORY COUNT            → sample.jsonl, for the tokenizer
  *   node write-training-data.ts shards DIRECTORY SPLIT COUNT      → SPLIT.tokens.u16 and SPLIT.lengths.u16
- * Tokens come from the server's own tokenizer, so that training and serving cannot drift apart.
+ * Tokens come from the server's own tokenizer, so that training and serving stay the same.
  */
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';

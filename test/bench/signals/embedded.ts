@@ -80,7 +80,7 @@ async function answers(
   const said = texts.map((): Completion[] => []);
   for (const [at, text] of texts.entries()) {
     const prompt = [...encodeTurns(tokenizer, [{ role: 'user', content: text }]), ASSISTANT];
-    const tokens = Array.from({ length: asked.choices }, (): { id: number; told: TokenLogprob }[] => []);
+    const tokens = Array.from({ length: asked.choices }, (): { id: number; shown: TokenLogprob }[] => []);
     const nameOf = (id: number): string => tokenizer.decode([id]);
     const request = {
       prompt,
@@ -95,13 +95,13 @@ async function answers(
       for (const event of events) {
         if (event.kind === 'token') {
           const { token, logprob, top } = event.report;
-          const told = {
+          const shown = {
             token: nameOf(token),
             bytes: null,
             logprob,
             top: top.map((one) => ({ token: nameOf(one.token), logprob: one.logprob })),
           };
-          tokens[event.choice]?.push({ id: token, told });
+          tokens[event.choice]?.push({ id: token, shown });
         }
         if (event.kind !== 'finish') continue;
         const own = tokens[event.choice] ?? [];
@@ -109,7 +109,7 @@ async function answers(
         said[at]?.push(
           completionOf(
             whole,
-            own.map(({ told }) => told),
+            own.map(({ shown }) => shown),
             event.reason,
           ),
         );

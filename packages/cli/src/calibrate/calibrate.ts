@@ -2,121 +2,184 @@ import { existsSync, readFileSync } from 'node:fs';
 import {
   calibrationArtefact,
   parseJson,
+  price,
   sameAnswer,
+  sameSignal,
   SIGNALS,
   signalSpec,
+  usd,
   type CalibrationArtefact,
+  type CalibrationUse,
+  type PricedTokens,
   type SignalSpec,
 } from '@spillway/core';
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
-import { readDrafts, scoreBy, type DraftedDocument } from './drafts.ts';
+import { readDrafts, scoreBy, type DecidedDocument, type DraftedDocument } from './drafts.ts';
 import type { LabelledDraft } from './judge.ts';
 import { readLabels, type Label } from './labels.ts';
 import type { CalibrateOptions } from './options.ts';
 import { makeReport, type CalibrationReport } from './report.ts';
 import { readBatch, runSample } from './sample.ts';
 
-const price = z.object({ input: z.number(), output: z.number() }).nullable();
-const tier = z.object({ name: z.string(), model: z.string(), price });
-const model = z.object({ cascade: z.object({ drafter: tier, expert: tier, signal: signalSpec }) });
-type Tier = z.output<typeof tier>;
+/** What a calibration reads of a cascade in the API's list of models. */
+const stageObject = z.object({
+  name: z.string(),
+  model: z.string(),
+  ask: calibrationArtefact.shape.ask,
+  price: price.nullable(),
+  signal: signalSpec.nullable(),
+});
+const modelObject = z.object({ cascade: z.object({ stages: z.array(stageObject).min(2) }) });
+type Stage = z.output<typeof stageObject>;
 
-/** Calibrates a cascade by a finished batch: by labels, or by agreement with the expert on a sample. */
+/** The stage that is calibrated, and the expert that would answer in its place. */
+type Calibrated = { readonly stage: Stage; readonly own: SignalSpec; readonly expert: Stage };
+
+/** Calibrates a stage by a finished batch: by labels, or by agreement with the expert on a sample. */
 export async function calibrate(
   api: ApiClient,
   options: CalibrateOptions,
   { tell, now }: { readonly tell: (line: string) => void; readonly now: Date },
-): Promise<{ readonly report: CalibrationReport; readonly artefact: CalibrationArtefact | null }> {
+): Promise<{
+  readonly report: CalibrationReport;
+  readonly artefact: CalibrationArtefact | null;
+  /** Where the artefact goes. */
+  readonly path: string;
+}> {
   const source = await readBatch(api, options.batch);
-  const drafted = chosenCascade(await readDrafts(api, options.batch), options);
-  const cascade = drafted[0]?.cascade ?? '';
-  const { cascade: made } = model.parse(await api.get(`/models/${encodeURIComponent(cascade)}`));
-  const signal = options.signal ?? made.signal;
+  const decided = chosenCascade(await readDrafts(api, options.batch, options.stage), options);
+  const cascade = decided[0]?.cascade ?? '';
+  const calibrated = await readStage(api, cascade, options.stage);
+  const { stage, own, expert } = calibrated;
+  const signal = options.signal ?? own;
+  const use = { cascade, stage: options.stage, ask: stage.ask, model: stage.model, signal };
+  const path = options.out ?? `${cascade}.${options.stage === 1 ? '' : `${stage.name}.`}calibration.json`;
   // Before the sample is paid for.
-  refuseOverwriting(options.out, { cascade, model: made.drafter.model, signal });
-  if (options.labels === null) refuseHopeless(drafted, signal, made.signal);
+  refuseOverwriting(path, options.out !== null, use);
+  if (options.labels === null) refuseHopeless(draftsIn(decided), signal, own);
   const labels =
-    options.labels === null ? null : readLabels(options.labels, new Set(drafted.map(({ customId }) => customId)));
-  const seen =
-    labels !== null
-      ? drafted
-      : (
-          await readDrafts(api, await runSample(api, source, { count: options.sample, seed: options.seed, tell }))
-        ).drafts.filter((one) => one.cascade === cascade);
+    options.labels === null ? null : readLabels(options.labels, new Set(decided.map(({ customId }) => customId)));
+  const seen = labels === null ? await sampleOf(api, source, { options, cascade, tell }) : decided;
+  const drafts = draftsIn(seen);
+  if (options.stage > 1) tell(`${drafts.length} of ${seen.length} documents come to the stage ${options.stage}`);
+  refuseOtherModel(drafts, calibrated, options);
   const subject = {
     cascade,
     batch: options.batch,
-    drafter: made.drafter.model,
-    expert: made.expert.model,
+    stage: options.stage,
+    ask: stage.ask,
+    accept_before: [...(drafts[0]?.acceptBefore ?? [])],
+    drafter: stage.model,
+    expert: expert.model,
     signal,
     basis: labels === null ? "agreement with the expert's answer" : `as ${options.labels} says`,
   };
-  const drafts = labelled(seen, labels, { signal, own: made.signal, tiers: made });
-  return makeReport(subject, drafts, { method: options.method, wish: options.wish, now });
+  const found = labelled(drafts, labels, { ...calibrated, signal });
+  return { ...makeReport(subject, found, { method: options.method, wish: options.wish, now }), path };
 }
 
-/** The file that a calibration is written to. */
-export const fileOf = (out: string | null, cascade: string): string => out ?? `${cascade}.calibration.json`;
+/** The documents of one cascade among a sample of a batch that every stage has answered. */
+async function sampleOf(
+  api: ApiClient,
+  source: Awaited<ReturnType<typeof readBatch>>,
+  { options, cascade, tell }: { options: CalibrateOptions; cascade: string; tell: (line: string) => void },
+): Promise<DecidedDocument[]> {
+  const id = await runSample(api, source, { count: options.sample, seed: options.seed, tell });
+  const { documents } = await readDrafts(api, id, options.stage);
+  return documents.filter((one) => one.cascade === cascade);
+}
 
-/** What is no calibration is never written over; one for something else only where the file was named. */
-function refuseOverwriting(out: string | null, made: Pick<CalibrationArtefact, 'cascade' | 'model' | 'signal'>): void {
-  const path = fileOf(out, made.cascade);
+const draftsIn = (documents: readonly DecidedDocument[]): DraftedDocument[] =>
+  documents.flatMap(({ drafted }) => (drafted === null ? [] : [drafted]));
+
+/** The stage (from 1) of a cascade as it is configured now. */
+async function readStage(api: ApiClient, cascade: string, stage: number): Promise<Calibrated> {
+  const { stages } = modelObject.parse(await api.get(`/models/${encodeURIComponent(cascade)}`)).cascade;
+  const own = stages[stage - 1];
+  const expert = stages.at(-1);
+  if (own !== undefined && expert !== undefined && own.signal !== null) return { stage: own, own: own.signal, expert };
+  const last = stages.length - 1;
+  const expected =
+    last === 1
+      ? `1, the only stage of ${cascade} that judges its drafts`
+      : `1 to ${last}, the stages of ${cascade} that judge their drafts`;
+  throw new UserError(`--stage: expected ${expected}, got ${stage}`);
+}
+
+/** A batch tells of the models that it was made with. */
+function refuseOtherModel(
+  drafts: readonly DraftedDocument[],
+  { stage }: Calibrated,
+  { batch, stage: number }: CalibrateOptions,
+): void {
+  const other = drafts.find(({ model }) => model !== stage.name);
+  if (other === undefined) return;
+  throw new UserError(
+    `${batch} was drafted by ${other.model}, but the stage ${number} is ${stage.name} now: calibrate by a newer batch`,
+  );
+}
+
+/** What is no calibration is never written over; one for another use only where the file was named. */
+function refuseOverwriting(path: string, isNamed: boolean, use: CalibrationUse): void {
   const text = existsSync(path) ? readFileSync(path, 'utf8') : null;
   if (text === null) return;
   const { success, data } = calibrationArtefact.safeParse(parseJson(text));
   if (!success) throw new UserError(`${path} is there and is no calibration: name another file with --out`);
-  const isSame = (['cascade', 'model', 'signal'] as const).every(
-    (key) => JSON.stringify(data[key]) === JSON.stringify(made[key]),
-  );
-  if (out !== null || isSame) return;
-  const { cascade, model: drafter, signal } = data;
+  const { cascade, stage, ask, model, signal } = data;
+  const isSame =
+    cascade === use.cascade &&
+    stage === use.stage &&
+    ask === use.ask &&
+    model === use.model &&
+    sameSignal(signal, use.signal);
+  if (isNamed || isSame) return;
   throw new UserError(
-    `${path} is a calibration of ${cascade}, ${drafter} and ${JSON.stringify(signal)}: name a file with --out`,
+    `${path} is a calibration of ${cascade}, stage ${stage}, ${model} and ${JSON.stringify(signal)}: name a file with --out`,
   );
 }
 
 function chosenCascade(
-  { drafts, silent }: Awaited<ReturnType<typeof readDrafts>>,
+  { documents, silent }: Awaited<ReturnType<typeof readDrafts>>,
   { cascade, batch }: CalibrateOptions,
-): DraftedDocument[] {
-  const names = [...new Set(drafts.map((one) => one.cascade))];
+): DecidedDocument[] {
+  const names = [...new Set(documents.map((one) => one.cascade))];
   if (names.length === 0) {
     const why = silent > 0 ? ': its cascades have `annotate: false`, or it was never finished' : '';
     throw new UserError(`${batch} has no line that says how it was decided${why}`);
   }
   const chosen = cascade ?? (names.length === 1 ? names[0] : undefined);
-  if (chosen !== undefined && names.includes(chosen)) return drafts.filter((one) => one.cascade === chosen);
+  if (chosen !== undefined && names.includes(chosen)) return documents.filter((one) => one.cascade === chosen);
   throw new UserError(`--cascade: expected one of ${names.join(', ')}`);
 }
 
-/** What surely cannot be calibrated is told before it costs anything. */
-function refuseHopeless(drafted: readonly DraftedDocument[], signal: SignalSpec, own: SignalSpec): void {
-  const isOwn = JSON.stringify(signal) === JSON.stringify(own);
-  if (!isOwn && SIGNALS[signal.name].needs !== 'nothing') {
-    throw new UserError(`the signal ${signal.name} needs calls of its own: make it the cascade's signal first`);
+/** What surely cannot be calibrated is refused before it costs anything. */
+function refuseHopeless(drafts: readonly DraftedDocument[], signal: SignalSpec, own: SignalSpec): void {
+  if (!sameSignal(signal, own) && SIGNALS[signal.name].needs !== 'nothing') {
+    throw new UserError(`the signal ${signal.name} needs calls of its own: make it the stage's signal first`);
   }
-  const scored = drafted.filter(({ score }) => score !== null).length;
-  if (scored === 0)
+  // In an ordinary batch perhaps no document came to a later stage; the sample decides then.
+  if (drafts.length > 0 && drafts.every(({ score }) => score === null))
     throw new UserError('no draft of this batch has a score: its server gives nothing that the signal could use');
 }
 
 function labelled(
-  drafted: readonly DraftedDocument[],
+  drafts: readonly DraftedDocument[],
   labels: ReadonlyMap<string, Label> | null,
-  { signal, own, tiers }: { signal: SignalSpec; own: SignalSpec; tiers: { drafter: Tier; expert: Tier } },
+  calibrated: Calibrated & { readonly signal: SignalSpec },
 ): LabelledDraft[] {
-  const found = drafted.flatMap((document): LabelledDraft[] => {
+  const { signal, own } = calibrated;
+  const found = drafts.flatMap((document): LabelledDraft[] => {
     const label = labels?.get(document.customId);
     if (labels !== null && label === undefined) return [];
     const right = isRight(document.draft, label, document.expert);
     if (right === null) return [];
     const score = signal.name === 'head' ? null : scoreBy(document, signal, own);
-    const isUntold =
+    const isUnknown =
       signal.name === 'head' ? document.features === null && document.scores === null : score === undefined;
-    if (isUntold) {
+    if (isUnknown) {
       throw new UserError(
-        `the batch does not tell of the signal ${JSON.stringify(signal)}: calibrate it with --sample, or by a batch with the metadata "spillway.both": "true"`,
+        `the batch does not tell of the signal ${JSON.stringify(signal)}: calibrate it with --sample, or by a batch with the metadata "spillway.shadow": "true"`,
       );
     }
     // Where nobody can say whether the expert is right it is taken to be: what the cascade gives is at most that.
@@ -124,7 +187,7 @@ function labelled(
     const expertRight = hasAnswer ? sameAnswer(document.expert, label.answer) : true;
     const isExpertAssumed = label !== undefined && !hasAnswer;
     const judged = { right, expertRight, isExpertAssumed };
-    return [{ score: score ?? null, features: document.features, ...judged, ...costOf(document, tiers) }];
+    return [{ score: score ?? null, features: document.features, ...judged, ...costOf(document, calibrated) }];
   });
   if (found.length === 0) throw new UserError('no labelled document has a draft that could be compared');
   return found;
@@ -137,9 +200,12 @@ function isRight(answer: string | null, label: Label | undefined, expert: string
   return answer === null || wanted === null ? null : sameAnswer(answer, wanted);
 }
 
-function costOf({ draftTokens, expertTokens }: DraftedDocument, { drafter, expert }: { drafter: Tier; expert: Tier }) {
-  const usd = ({ input, output }: { input: number; output: number }, at: Tier['price']): number | null =>
-    at === null ? null : (input * at.input + output * at.output) / 1e6;
+/** What the stage's own draft cost, and what the expert's answer to the same document costs. */
+function costOf(
+  { draftTokens, expertTokens }: DraftedDocument,
+  { stage, expert }: Calibrated,
+): Pick<LabelledDraft, 'draftUsd' | 'expertUsd'> {
+  const cost = (tokens: PricedTokens, at: Stage['price']): number | null => (at === null ? null : usd(tokens, at));
   // What the expert would have read and written is taken to be what the drafter did, as the report of a batch does.
-  return { draftUsd: usd(draftTokens, drafter.price), expertUsd: usd(expertTokens ?? draftTokens, expert.price) };
+  return { draftUsd: cost(draftTokens, stage.price), expertUsd: cost(expertTokens ?? draftTokens, expert.price) };
 }

@@ -1,102 +1,111 @@
-import { z } from 'zod';
-import { answerText, type SignalSpec } from '@spillway/core';
+import {
+  answerText,
+  route,
+  type CascadeAnnotation,
+  type PricedTokens,
+  type ResultLine,
+  type SignalSpec,
+  type StageAnnotation,
+} from '@spillway/core';
 import { UserError, type ApiClient } from '../client.ts';
+import { readLine, readResults } from '../results.ts';
 
-const tier = z.object({ model: z.string(), input_tokens: z.number(), output_tokens: z.number() }).nullable();
-
-/** What a calibration reads of a result line. */
-const line = z.object({
-  custom_id: z.string(),
-  response: z.object({ status_code: z.number(), body: z.unknown() }).nullable(),
-  cascade: z
-    .object({
-      name: z.string(),
-      signal: z.string(),
-      score: z.number().nullable(),
-      escalated: z.boolean(),
-      drafter: tier,
-      expert: tier,
-      draft: z
-        .object({
-          text: z.string().nullable(),
-          evidence: z
-            .object({ scores: z.record(z.string(), z.number().nullable()), features: z.array(z.number()).nullable() })
-            .optional(),
-        })
-        .optional(),
-    })
-    .optional(),
-});
-
-type Cascade = NonNullable<z.output<typeof line>['cascade']>;
-type Tokens = { readonly input: number; readonly output: number };
-
-/** A document of a finished batch, as far as a calibration needs it. */
+/** What a stage drafted for a document, as far as a calibration needs it. */
 export type DraftedDocument = {
   readonly customId: string;
-  readonly cascade: string;
-  /** What the drafter said; null: nothing that can be compared. */
+  /** The stage's model, by its name in the configuration. */
+  readonly model: string;
+  /** What was drafted; null: nothing that can be compared. */
   readonly draft: string | null;
   /** What the expert said; null: it was not asked, or failed. */
   readonly expert: string | null;
-  /** By the cascade's own signal. */
+  /** By the stage's own signal. */
   readonly score: number | null;
-  /** By the JSON of each signal that the batch tells of; null: the batch did not run both tiers. */
+  /** By the JSON of each signal that the line shows; null: the batch was no shadow run. */
   readonly scores: Readonly<Record<string, number | null>> | null;
   readonly features: readonly number[] | null;
-  readonly draftTokens: Tokens;
+  readonly draftTokens: PricedTokens;
   /** Null: the expert was not asked. */
-  readonly expertTokens: Tokens | null;
+  readonly expertTokens: PricedTokens | null;
+  /** The thresholds of the stages before. */
+  readonly acceptBefore: readonly number[];
 };
 
-const page = z.object({ data: z.array(z.unknown()), cursor: z.string(), has_more: z.boolean(), complete: z.boolean() });
+/** A document of a finished batch whose line says how it was decided. */
+export type DecidedDocument = {
+  readonly customId: string;
+  readonly cascade: string;
+  /** Null: a stage before accepted its draft, or, in a shadow run, would have. */
+  readonly drafted: DraftedDocument | null;
+};
 
 const LINES_AT_A_TIME = 5_000;
 
-/** The documents of an ended batch whose lines say how they were decided; how many lines do not. */
+/**
+ * The documents of an ended batch whose lines say how they were decided, with what the stage (from 1) drafted for them;
+ * how many lines do not say it.
+ */
 export async function readDrafts(
   api: ApiClient,
   batch: string,
-): Promise<{ drafts: DraftedDocument[]; silent: number }> {
-  const drafts: DraftedDocument[] = [];
+  stage: number,
+): Promise<{ documents: DecidedDocument[]; silent: number }> {
+  const documents: DecidedDocument[] = [];
   let silent = 0;
-  for (let after = ''; ;) {
-    const path = `/batches/${encodeURIComponent(batch)}/results?limit=${LINES_AT_A_TIME}`;
-    const read = page.parse(await api.get(`${path}${after === '' ? '' : `&after=${after}`}`));
-    for (const one of read.data) {
-      const found = line.parse(one);
-      if (found.cascade === undefined) silent += 1;
-      else drafts.push(documentOf(found.custom_id, found.cascade, found.response));
+  let hasEnded = false;
+  for await (const { lines, isAll } of readResults(api, batch, LINES_AT_A_TIME)) {
+    hasEnded = isAll;
+    for (const line of lines.map(readLine)) {
+      const { custom_id: customId, cascade } = line;
+      if (cascade === undefined) silent += 1;
+      else documents.push({ customId, cascade: cascade.name, drafted: draftOf(line, cascade, stage) });
     }
-    if (!read.has_more) {
-      if (read.complete) return { drafts, silent };
-      throw new UserError(`${batch} has not ended: calibrate when it has`);
-    }
-    after = read.cursor;
   }
+  if (!hasEnded) throw new UserError(`${batch} has not ended: calibrate when it has`);
+  return { documents, silent };
 }
 
-function documentOf(customId: string, cascade: Cascade, response: z.output<typeof line>['response']): DraftedDocument {
+/**
+ * What a stage (from 1) drafted for a document. Null: the document did not reach it, or reached it only because the
+ * batch was a shadow run, in which no stage accepts; such drafts are easier than those that the stage is to judge.
+ *
+ * @internal exported for its test
+ */
+export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: number): DraftedDocument | null {
+  const { stages } = cascade;
+  const before = stages.slice(0, stage - 1);
+  const own = stages[stage - 1];
+  if (own === undefined || before.some(wouldAccept)) return null;
+  const { custom_id: customId, response } = line;
   const answer = response !== null && response.status_code < 300 ? answerText(response.body) : null;
-  const { escalated, draft, drafter, expert } = cascade;
-  const tokens = (of: z.output<typeof tier>): Tokens => ({
-    input: of?.input_tokens ?? 0,
-    output: of?.output_tokens ?? 0,
-  });
+  const expert = cascade.role === 'expert' ? stages.at(-1) : undefined;
   return {
     customId,
-    cascade: cascade.name,
-    draft: escalated ? (draft?.text ?? null) : answer,
-    expert: escalated ? answer : null,
-    score: cascade.score,
-    scores: draft?.evidence?.scores ?? null,
-    features: draft?.evidence?.features ?? null,
-    draftTokens: tokens(drafter),
-    expertTokens: escalated ? tokens(expert) : null,
+    model: own.model,
+    draft: cascade.stage === stage ? answer : (own.draft?.text ?? null),
+    expert: expert === undefined ? null : answer,
+    score: own.score,
+    scores: own.draft?.evidence?.scores ?? null,
+    features: own.draft?.evidence?.features ?? null,
+    draftTokens: tokensOf(own),
+    expertTokens: expert === undefined ? null : tokensOf(expert),
+    acceptBefore: before.flatMap(({ accept_at: acceptAt }) => (acceptAt === null ? [] : [acceptAt])),
   };
 }
 
-/** The score of a document by a signal; null: no evidence. `undefined`: its batch does not tell. */
+/** Whether a stage's draft would be final if the batch were no shadow run. */
+function wouldAccept({ score, confidence, accept_at: acceptAt }: StageAnnotation): boolean {
+  if (score === null || confidence === null || acceptAt === null) return false;
+  return route({ kind: 'scored', score, confidence, fields: null }, { acceptAt }).kind === 'accept';
+}
+
+const tokensOf = ({ usage }: StageAnnotation): PricedTokens => ({
+  inputTokens: usage.input_tokens,
+  cachedTokens: usage.cached_tokens,
+  outputTokens: usage.output_tokens,
+});
+
+/** The score of a draft by a signal; null: no evidence. `undefined`: its line does not show that signal. */
 export function scoreBy(document: DraftedDocument, signal: SignalSpec, own: SignalSpec): number | null | undefined {
   const key = JSON.stringify(signal);
   if (document.scores !== null && key in document.scores) return document.scores[key] ?? null;

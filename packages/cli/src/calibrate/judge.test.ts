@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { seededRandom, type SignalSpec } from '@spillway/core';
+import { calibrationArtefact, seededRandom, type SignalSpec } from '@spillway/core';
 import { chooseThreshold, fit, judgeDrafts, type LabelledDraft } from './judge.ts';
 import { reportPage } from './page.ts';
 import { makeReport } from './report.ts';
@@ -65,6 +65,9 @@ test('the page holds everything, escapes what it shows, and needs nothing from o
   const subject = {
     cascade: '<script>alert(1)</script>',
     batch: 'batch_1',
+    stage: 2,
+    ask: 'answer' as const,
+    accept_before: [0.95],
     drafter: 'small',
     expert: 'large',
     signal: SUM,
@@ -73,7 +76,10 @@ test('the page holds everything, escapes what it shows, and needs nothing from o
   const options = { method: 'auto', wish: { accuracy: 0.95 }, now: new Date(0) } as const;
   const { report, artefact } = makeReport(subject, drafts(400), options);
   assert.equal(artefact?.measured.ece, report.judgement.after.ece);
+  assert.deepEqual([artefact?.v, artefact?.stage, artefact?.ask, artefact?.accept_before], [2, 2, 'answer', [0.95]]);
+  assert.ok(calibrationArtefact.safeParse(artefact).success);
   const page = reportPage(report);
+  assert.match(page, /<\/b>, stage 2<\/h1>/);
   assert.ok(!page.includes('<script') && !/(src|href)=/.test(page) && page.includes('&#60;script&#62;'));
   assert.equal(page.match(/<svg/g)?.length, 3);
   assert.ok(!page.includes('NaN') && !page.includes('undefined'));

@@ -70,7 +70,7 @@ export type Judgement = {
 
 type Verdict = { readonly kind: 'pays' | 'does_not_pay' | 'cannot_be_judged'; readonly why: string };
 
-const LEAST_LABELS = 50;
+const MIN_LABELS = 50;
 const BOOTSTRAPS = 200;
 const BINS = 10;
 /** Points of a curve in the report; more are not seen. */
@@ -109,8 +109,8 @@ function refusal(signal: SignalSpec, drafts: readonly LabelledDraft[]): string |
   const known = drafts.filter(({ score, features }) => (signal.name === 'head' ? features : score) !== null);
   if (known.length === 0)
     return `no draft has evidence for the signal ${signal.name}: does the drafter's server give log-probs?`;
-  if (known.length < LEAST_LABELS)
-    return `${known.length} labels with evidence are too few, at least ${LEAST_LABELS} are needed`;
+  if (known.length < MIN_LABELS)
+    return `${known.length} labels with evidence are too few, at least ${MIN_LABELS} are needed`;
   const right = known.filter((draft) => draft.right).length;
   if (right === 0 || right === known.length)
     return `all drafts are ${right === 0 ? 'wrong' : 'right'}: there is nothing to tell apart`;
@@ -267,7 +267,7 @@ function verdictOf(
   if (drafter >= expert - AS_GOOD) {
     return {
       kind: 'does_not_pay',
-      why: `the drafter (${shown(drafter)}) is as good as the expert (${shown(expert)}): use it alone`,
+      why: `the drafter (${shown(drafter)}) is as good as the expert (${shown(expert)}): use it without an expert`,
     };
   }
   if (gain.interval === null || gain.interval[0] <= 0) {

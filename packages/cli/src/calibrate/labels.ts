@@ -15,7 +15,7 @@ export type Label = { readonly correct: boolean } | { readonly answer: string };
 
 const SHOWN = 10;
 
-/** Reads a file of labels, a JSON object per line; every problem is told with its line. */
+/** Reads a file of labels, a JSON object per line; every problem is named with its line. */
 export function readLabels(path: string, known: ReadonlySet<string>): Map<string, Label> {
   let text: string;
   try {

@@ -10,16 +10,18 @@ export type CalibrateOptions = {
   readonly sample: number;
   readonly seed: number;
   readonly cascade: string | null;
-  /** Null: the cascade's own. */
+  /** The stage whose drafts are calibrated, from 1. */
+  readonly stage: number;
+  /** Null: the stage's own. */
   readonly signal: SignalSpec | null;
   readonly method: FittedMethod | 'auto';
   readonly wish: Wish;
-  /** Null: named after the cascade. */
+  /** Null: named after the cascade and, of a later stage, its model. */
   readonly out: string | null;
 };
 
-const USAGE = `npm run calibrate -- --batch ID (--labels FILE | --sample N) [--cascade NAME] [--signal NAME or JSON]
-    [--method auto|${FITTED.join('|')}] [--accuracy SHARE | --expert-share SHARE] [--out FILE] [--seed N]`;
+const USAGE = `npm run calibrate -- --batch ID (--labels FILE | --sample N) [--cascade NAME] [--stage N]
+    [--signal NAME or JSON] [--method auto|${FITTED.join('|')}] [--accuracy SHARE | --expert-share SHARE] [--out FILE] [--seed N]`;
 
 const KNOWN = {
   batch: { type: 'string' },
@@ -27,6 +29,7 @@ const KNOWN = {
   sample: { type: 'string' },
   seed: { type: 'string' },
   cascade: { type: 'string' },
+  stage: { type: 'string' },
   signal: { type: 'string' },
   method: { type: 'string' },
   accuracy: { type: 'string' },
@@ -36,11 +39,11 @@ const KNOWN = {
 
 /** Reads the command line; throws a UserError that says what was expected. */
 export function readOptions(args: readonly string[]): CalibrateOptions {
-  const { batch, labels, sample, seed, cascade, signal, method = 'auto', accuracy, out, ...rest } = parsed(args);
+  const { batch, labels, sample, seed, cascade, stage, signal, method = 'auto', accuracy, out, ...rest } = parsed(args);
   const expertShare = rest['expert-share'];
   if (batch === undefined || (labels === undefined) === (sample === undefined)) throw new UserError(USAGE);
   if (accuracy !== undefined && expertShare !== undefined)
-    throw new UserError('--accuracy or --expert-share, not both');
+    throw new UserError('expected at most one of --accuracy and --expert-share');
   if (method !== 'auto' && !(FITTED as readonly string[]).includes(method)) {
     throw new UserError(`--method: expected auto, ${FITTED.join(', ')}, got "${method}"`);
   }
@@ -56,6 +59,7 @@ export function readOptions(args: readonly string[]): CalibrateOptions {
     sample: sample === undefined ? 0 : whole('sample', sample),
     seed: seed === undefined ? 1 : whole('seed', seed),
     cascade: cascade ?? null,
+    stage: stage === undefined ? 1 : whole('stage', stage),
     signal: signal === undefined ? null : readSignal(signal),
     method: method as FittedMethod | 'auto',
     wish,

@@ -8,14 +8,14 @@ const dollars = (value: number | null): string => (value === null ? '–' : `$${
 
 /** The report as one page that needs nothing else: pictures inside, no script, nothing from the network. */
 export function reportPage(report: CalibrationReport): string {
-  const { cascade, drafter, expert, signal, method, basis, judgement } = report;
+  const { cascade, stage, drafter, expert, signal, method, basis, judgement } = report;
   const { verdict } = judgement;
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Calibration of ${escapeHtml(cascade)}</title>
 <style>${STYLE}</style>
-<h1>Calibration of <b>${escapeHtml(cascade)}</b></h1>
+<h1>Calibration of <b>${escapeHtml(cascade)}</b>, stage ${stage}</h1>
 <p>${escapeHtml(drafter)} drafts, ${escapeHtml(expert)} is the expert; signal <code>${escapeHtml(JSON.stringify(signal))}</code>, calibrated by ${escapeHtml(method ?? 'nothing')}; right means ${escapeHtml(basis)}.</p>
 <p class="verdict ${verdict.kind}"><b>${VERDICTS[verdict.kind]}</b>: ${escapeHtml(verdict.why)}.</p>
 ${figures(judgement)}
@@ -85,8 +85,8 @@ function figures(judgement: Judgement): string {
 ${measure('AUROC', judgement.auroc)}${measure('AUDC', judgement.audc)}${measure('gain', judgement.gain)}
 <tr><td>ECE before → after<td colspan="2">${number(before?.ece ?? null)} → ${number(after.ece)}
 <tr><td>Brier before → after<td colspan="2">${number(before?.brier ?? null)} → ${number(after.brier)}
-<tr><td>drafter alone<td colspan="2">${percent(judgement.drafter_accuracy)}
-<tr><td>expert alone<td colspan="2">${percent(judgement.expert_accuracy)}, ${dollars(judgement.all_expert_usd_per_1000)} per 1,000
+<tr><td>drafter only<td colspan="2">${percent(judgement.drafter_accuracy)}
+<tr><td>expert only<td colspan="2">${percent(judgement.expert_accuracy)}, ${dollars(judgement.all_expert_usd_per_1000)} per 1,000
 <tr><td>drafts without evidence<td colspan="2">${labels.no_evidence} of ${labels.total}
 ${labels.expert_assumed === 0 ? '' : `<tr><td>expert taken to be right<td colspan="2">${labels.expert_assumed} of ${labels.total}: its accuracy is at most this`}
 </table></section>`;

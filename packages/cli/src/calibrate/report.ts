@@ -8,6 +8,12 @@ export type Wish = { readonly accuracy: number } | { readonly expertShare: numbe
 export type CalibrationReport = {
   readonly cascade: string;
   readonly batch: string;
+  /** The stage whose drafts are calibrated, from 1, and how it asks. */
+  readonly stage: number;
+  readonly ask: CalibrationArtefact['ask'];
+  /** The thresholds of the stages before, which chose the documents that come to it. */
+  readonly accept_before: number[];
+  /** The stage's model, and the last stage's. */
   readonly drafter: string;
   readonly expert: string;
   readonly signal: SignalSpec;
@@ -20,7 +26,10 @@ export type CalibrationReport = {
   readonly judgement: Judgement;
 };
 
-export type Subject = Pick<CalibrationReport, 'cascade' | 'batch' | 'drafter' | 'expert' | 'signal' | 'basis'>;
+export type Subject = Pick<
+  CalibrationReport,
+  'cascade' | 'batch' | 'stage' | 'ask' | 'accept_before' | 'drafter' | 'expert' | 'signal' | 'basis'
+>;
 
 /** A cascade is worth it when it keeps nearly all of what the expert gets right. */
 const KEPT_SHARE = 0.99;
@@ -31,7 +40,7 @@ export function makeReport(
   drafts: readonly LabelledDraft[],
   { method, wish, now }: { readonly method: FittedMethod | 'auto'; readonly wish: Wish; readonly now: Date },
 ): { readonly report: CalibrationReport; readonly artefact: CalibrationArtefact | null } {
-  const { signal, cascade, drafter: model } = subject;
+  const { signal, cascade, stage, ask, accept_before, drafter: model } = subject;
   const judgement = judgeDrafts(signal, method, drafts);
   const calibration = judgement.verdict.kind === 'cannot_be_judged' ? null : fit(signal, method, drafts);
   const wished = wish ?? { accuracy: KEPT_SHARE * judgement.expert_accuracy };
@@ -47,8 +56,11 @@ export function makeReport(
   const { labels, after, auroc } = judgement;
   const artefact: CalibrationArtefact = {
     kind: 'spillway.calibration',
-    v: 1,
+    v: 2,
     cascade,
+    stage,
+    ask,
+    accept_before,
     model,
     signal,
     calibration,

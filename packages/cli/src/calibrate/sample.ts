@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BOTH_KEY, seededRandom } from '@spillway/core';
+import { SAMPLE_OF_KEY, seededRandom, SHADOW_KEY } from '@spillway/core';
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
 
@@ -18,8 +18,8 @@ export const readBatch = async (api: ApiClient, id: string) =>
   batchObject.parse(await api.get(`/batches/${encodeURIComponent(id)}`));
 
 /**
- * Draws documents of a batch at random, runs them through both tiers as a batch of their own, and waits for its end;
- * that batch's id. Drawing is by reservoir (Vitter's R), so that a large input need not fit into memory.
+ * Draws documents of a batch at random, runs them through every stage as a batch of their own (a shadow run), and waits
+ * for its end; that batch's id. Drawing is by reservoir (Vitter's R), so that a large input need not fit into memory.
  */
 export async function runSample(
   api: ApiClient,
@@ -34,13 +34,13 @@ export async function runSample(
     const place = drawn.length < count ? drawn.length : Math.floor(random() * seen);
     if (place < count) drawn[place] = JSON.parse(line);
   }
-  tell(`Running ${drawn.length} of ${seen} documents through both tiers`);
+  tell(`Running ${drawn.length} of ${seen} documents through every stage`);
   const created = batchObject.parse(
     await api.post('/batches', {
       requests: drawn,
       endpoint: source.endpoint,
       completion_window: '24h',
-      metadata: { [BOTH_KEY]: 'true', 'spillway.sample_of': source.id },
+      metadata: { [SHADOW_KEY]: 'true', [SAMPLE_OF_KEY]: source.id },
     }),
   );
   for (;;) {

@@ -1,6 +1,6 @@
 import { ApiClient, UserError } from '../client.ts';
 import { findLine } from './find.ts';
-import { waterfall } from './way.ts';
+import { waterfall } from './waterfall.ts';
 
 const [batch, customId, ...rest] = process.argv.slice(2);
 

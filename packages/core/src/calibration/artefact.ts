@@ -1,13 +1,20 @@
 import { z } from 'zod';
+import { ASK_KINDS } from '../cascade/ask.ts';
 import { sameSignal, signalSpec, type SignalSpec } from '../confidence/spec.ts';
+import { isJsonObject } from '../text/json.ts';
 import { calibrationMethod } from './method.ts';
 
 /** What `npm run calibrate` writes: a calibration, what it is of, and how good it was on drafts that it had not seen. */
 export const calibrationArtefact = z.strictObject({
   kind: z.literal('spillway.calibration'),
-  v: z.literal(1),
+  v: z.literal(2),
   cascade: z.string(),
-  /** The drafter as its server knows it. */
+  /** The stage of the cascade whose drafts it is of, from 1, and how that stage asks. */
+  stage: z.int().min(1),
+  ask: z.enum(ASK_KINDS),
+  /** The thresholds of the stages before it, by which the drafts were chosen that it was fitted on. */
+  accept_before: z.array(z.number()),
+  /** The stage's model as its server knows it. */
   model: z.string(),
   signal: signalSpec,
   calibration: calibrationMethod,
@@ -20,7 +27,14 @@ export const calibrationArtefact = z.strictObject({
 export type CalibrationArtefact = z.output<typeof calibrationArtefact>;
 
 /** What a calibration is to be used for. */
-export type CalibrationUse = { readonly cascade: string; readonly model: string; readonly signal: SignalSpec };
+export type CalibrationUse = {
+  readonly cascade: string;
+  /** From 1. */
+  readonly stage: number;
+  readonly ask: CalibrationArtefact['ask'];
+  readonly model: string;
+  readonly signal: SignalSpec;
+};
 
 /** Reads a calibration for a use; every problem is told: a file that is none, or one that was made for something else. */
 export function readCalibration(
@@ -35,6 +49,9 @@ export function readCalibration(
   } catch (error) {
     return { kind: 'invalid', problems: [`expected JSON: ${(error as Error).message}`] };
   }
+  if (isJsonObject(value) && value['kind'] === 'spillway.calibration' && value['v'] === 1) {
+    return { kind: 'invalid', problems: ['made by an older Spillway: calibrate again'] };
+  }
   const read = calibrationArtefact.safeParse(value);
   if (!read.success) {
     return {
@@ -42,9 +59,11 @@ export function readCalibration(
       problems: read.error.issues.map(({ path, message }) => `${path.join('.') || '(top level)'}: ${message}`),
     };
   }
-  const { cascade, model, signal, calibration } = read.data;
+  const { cascade, stage, ask, model, signal, calibration } = read.data;
   const problems = [
     ...(cascade === use.cascade ? [] : [`made for the cascade ${cascade}, not for ${use.cascade}`]),
+    ...(stage === use.stage ? [] : [`made for the stage ${stage}, not for ${use.stage}`]),
+    ...(ask === use.ask ? [] : [`made for drafts by ask: ${String(ask)}, not by ${String(use.ask)}`]),
     ...(model === use.model ? [] : [`made for the drafter ${model}, not for ${use.model}`]),
     ...(sameSignal(signal, use.signal)
       ? []

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FEATURES, headFeatures, type SignalSpec } from '../confidence/index.ts';
-import { readCalibration } from './artefact.ts';
+import { readCalibration, type CalibrationUse } from './artefact.ts';
 import { bestCalibration, fitCalibration, fitHead, FITTED, headScore } from './fit.ts';
 import { isotonicPoints, poolAdjacent } from './isotonic.ts';
 import { fitLogistic } from './logistic.ts';
@@ -238,8 +238,11 @@ test('a bootstrap interval holds the measure, and is the same for the same seed'
 
 const artefact = {
   kind: 'spillway.calibration',
-  v: 1,
+  v: 2,
   cascade: 'invoices',
+  stage: 1,
+  ask: 'answer',
+  accept_before: [],
   model: 'qwen3-4b',
   signal: MARGIN,
   calibration: { method: 'platt', a: 1, b: 0 } satisfies CalibrationMethod,
@@ -250,8 +253,8 @@ const artefact = {
 };
 
 test('a calibration made for something else, or damaged, is refused with its reason', () => {
-  const use = { cascade: 'invoices', model: 'qwen3-4b', signal: MARGIN };
-  const read = (value: unknown, wanted: typeof use = use) =>
+  const use: CalibrationUse = { cascade: 'invoices', stage: 1, ask: 'answer', model: 'qwen3-4b', signal: MARGIN };
+  const read = (value: unknown, wanted: CalibrationUse = use) =>
     readCalibration(typeof value === 'string' ? value : JSON.stringify(value), wanted);
   assert.equal(read(artefact).kind, 'valid');
   const problems = (...args: Parameters<typeof read>): string => {
@@ -259,10 +262,12 @@ test('a calibration made for something else, or damaged, is refused with its rea
     return found.kind === 'invalid' ? found.problems.join('; ') : '';
   };
   assert.match(problems(artefact, { ...use, cascade: 'letters' }), /made for the cascade invoices, not for letters/);
+  assert.match(problems(artefact, { ...use, stage: 2 }), /made for the stage 1, not for 2/);
   assert.match(problems(artefact, { ...use, model: 'other' }), /made for the drafter qwen3-4b, not for other/);
   assert.match(problems(artefact, { ...use, signal: { name: 'margin', over: 'mean' } }), /made for the signal/);
   assert.match(problems({ ...artefact, calibration: { method: 'platt', a: -1, b: 0 } }), /calibration\.a/);
-  assert.match(problems({ ...artefact, v: 2 }), /^v: /);
+  assert.equal(problems({ ...artefact, v: 1 }), 'made by an older Spillway: calibrate again');
+  assert.match(problems({ ...artefact, v: 3 }), /^v: /);
   assert.match(problems('{'), /expected JSON/);
   const head = { method: 'head', features: 1, weights: FEATURES.map(() => 0), bias: 0, curve: null };
   assert.match(problems({ ...artefact, calibration: head }), /go together/);

@@ -1,8 +1,9 @@
 import type { SignalSpec } from '../confidence/spec.ts';
 import { FEATURES, FEATURES_VERSION } from '../confidence/features.ts';
+import { headLogit } from '../confidence/head.ts';
 import { isotonicPoints, type ScoredLabel } from './isotonic.ts';
 import { fitLogistic, type LabelledRow } from './logistic.ts';
-import { betaParts, calibrated, headLogit, transformed, type CalibrationMethod } from './method.ts';
+import { betaParts, calibrated, transformed, type CalibrationMethod } from './method.ts';
 
 /** The ways to fit a score. */
 export const FITTED = ['platt', 'isotonic', 'beta', 'identity'] as const;

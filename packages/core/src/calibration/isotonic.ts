@@ -5,7 +5,7 @@ export type ScoredLabel = { readonly score: number; readonly right: boolean };
 export type Block = { from: number; to: number; sum: number; right: number; count: number };
 
 /** A curve of more points is no better, and it travels with every document. */
-const POINTS_MOST = 32;
+const MAX_POINTS = 32;
 
 /**
  * The rising step function closest to the labels, by pooling adjacent violators (Ayer et al. 1955; Barlow et al. 1972).
@@ -51,7 +51,7 @@ const joined = (left: Block, right: Block): Block => ({
  */
 export function isotonicPoints(labels: readonly ScoredLabel[]): { scores: number[]; values: number[] } {
   let blocks = poolAdjacent(labels);
-  while (2 * blocks.length + 1 > POINTS_MOST) blocks = mergeClosest(blocks);
+  while (2 * blocks.length + 1 > MAX_POINTS) blocks = mergeClosest(blocks);
   const valueOf = ({ right, count }: Block): number => right / count;
   const points: [score: number, value: number][] = [];
   for (const [at, block] of blocks.entries()) {

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { FEATURES, FEATURES_VERSION } from '../confidence/features.ts';
-import { SIGNALS } from '../confidence/signals.ts';
-import type { SignalSpec } from '../confidence/spec.ts';
+import { signalOf, type SignalSpec } from '../confidence/spec.ts';
 
 const ordered = (values: readonly number[]): boolean =>
   values.every((value, at) => at === 0 || value >= (values[at - 1] ?? value));
@@ -34,7 +33,6 @@ export const calibrationMethod = z.discriminatedUnion('method', [
 ]);
 
 export type CalibrationMethod = z.output<typeof calibrationMethod>;
-type Head = Extract<CalibrationMethod, { method: 'head' }>;
 
 export const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
 
@@ -42,16 +40,12 @@ export const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) :
 const CLOSEST = 1e-12;
 const inside = (p: number): number => Math.min(1 - CLOSEST, Math.max(CLOSEST, p));
 
-/** The log-odds of the head, which are its score. */
-export const headLogit = ({ weights, bias }: Head, features: readonly number[]): number =>
-  weights.reduce((sum, weight, at) => sum + weight * (features[at] ?? 0), bias);
-
 /**
  * What Platt's sigmoid is fitted on. Probabilities crowd at 1, so they are spread: p ≥ ½ becomes −log 2 − log(1 − p),
  * else log 2 + log p (Zellinger and Thomson, arXiv 2501.09345). Scores that are no probabilities stay as they are.
  */
 export function transformed(signal: SignalSpec, score: number): number {
-  const { probability } = SIGNALS[signal.name];
+  const { probability } = signalOf(signal);
   if (probability === null) return score;
   const p = inside(probability(score));
   return p >= 0.5 ? -Math.LN2 - Math.log(1 - p) : Math.LN2 + Math.log(p);
@@ -59,7 +53,7 @@ export function transformed(signal: SignalSpec, score: number): number {
 
 /** The two logarithms that a beta calibration weighs (Kull, Silva Filho, Flach, AISTATS 2017); null: no probability. */
 export function betaParts(signal: SignalSpec, score: number): readonly [number, number] | null {
-  const { probability } = SIGNALS[signal.name];
+  const { probability } = signalOf(signal);
   if (probability === null) return null;
   const p = inside(probability(score));
   return [Math.log(p), -Math.log(1 - p)];
@@ -78,7 +72,7 @@ export function calibrated(
 function probabilityOf(signal: SignalSpec, calibration: CalibrationMethod, score: number): number | null {
   switch (calibration.method) {
     case 'identity':
-      return SIGNALS[signal.name].probability?.(score) ?? null;
+      return signalOf(signal).probability?.(score) ?? null;
     case 'platt':
       return sigmoid(calibration.a * transformed(signal, score) + calibration.b);
     case 'beta': {

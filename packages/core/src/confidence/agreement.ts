@@ -1,5 +1,5 @@
-import type { Completion } from '../completion.ts';
-import type { Json } from '../json.ts';
+import type { Completion } from '../endpoints/completion.ts';
+import type { Json } from '../text/json.ts';
 import { plainText } from './label.ts';
 
 /**

@@ -1,6 +1,6 @@
-import type { Completion } from '../completion.ts';
-import type { EndpointUrl } from '../endpoints/index.ts';
-import type { Json, JsonObject } from '../json.ts';
+import type { Completion } from '../endpoints/completion.ts';
+import { ENDPOINTS, type EndpointUrl } from '../endpoints/index.ts';
+import type { JsonObject } from '../text/json.ts';
 
 const QUESTION =
   'Is the answer above right and complete? Reply with one letter and nothing else: Y if it is, N if it is not.';
@@ -10,37 +10,10 @@ export const ASSESSMENT_TOP = 10;
 
 /**
  * The request that asks a drafter whether its own answer is right, in one token; null for a request that has no place
- * for a further turn.
+ * for a further question.
  */
-export function assessmentRequest(endpoint: EndpointUrl, body: JsonObject, answer: string): JsonObject | null {
-  const turns = [
-    { role: 'assistant', content: answer },
-    { role: 'user', content: QUESTION },
-  ];
-  switch (endpoint) {
-    case '/v1/chat/completions': {
-      const { messages } = body;
-      if (!Array.isArray(messages)) return null;
-      return { ...modelOf(body), messages: [...(messages as Json[]), ...turns], max_tokens: 1, temperature: 0 };
-    }
-    case '/v1/completions': {
-      const { prompt } = body;
-      if (typeof prompt !== 'string') return null;
-      return { ...modelOf(body), prompt: `${prompt}${answer}\n\n${QUESTION}\n`, max_tokens: 1, temperature: 0 };
-    }
-    case '/v1/responses': {
-      const { input, instructions } = body;
-      const given: readonly Json[] = Array.isArray(input)
-        ? (input as Json[])
-        : [{ role: 'user', content: input ?? '' }];
-      const kept = instructions === undefined ? {} : { instructions };
-      // Its servers take no fewer.
-      return { ...modelOf(body), ...kept, input: [...given, ...turns], max_output_tokens: 16, temperature: 0 };
-    }
-  }
-}
-
-const modelOf = (body: JsonObject): JsonObject => (body['model'] === undefined ? {} : { model: body['model'] });
+export const assessmentRequest = (endpoint: EndpointUrl, body: JsonObject, answer: string): JsonObject | null =>
+  ENDPOINTS[endpoint].followUp(body, answer, QUESTION, 1);
 
 const YES = new Set(['y', 'yes', 'true', 'correct', 'right']);
 const NO = new Set(['n', 'no', 'false', 'incorrect', 'wrong']);
@@ -48,7 +21,7 @@ const NO = new Set(['n', 'no', 'false', 'incorrect', 'wrong']);
 const wordOf = (token: string): string => token.toLowerCase().replaceAll(/[^a-z]/g, '');
 
 /**
- * P(True): p(Y) among p(Y) and p(N), each summed over the ways to write it; p(Y) or 1 − p(N) where only one is told.
+ * P(True): p(Y) among p(Y) and p(N), each summed over the ways to write it; p(Y) or 1 − p(N) where only one is known.
  * Null when the first token says neither.
  */
 export function assessedProbability(said: Completion): number | null {

@@ -1,4 +1,4 @@
-import type { TokenLogprob } from '../completion.ts';
+import type { TokenLogprob } from '../endpoints/completion.ts';
 import { entropies, logprobsOf, margins, mean, quantile, sum } from './statistics.ts';
 
 const SHARES = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
@@ -22,7 +22,8 @@ const floor = (value: number): number => Math.max(-20, value);
 
 /**
  * Of at least one token; `leastField` is the score of the weakest field (the sum of its log-probs), or of the whole
- * answer; `entropy` is the true one at a single token, where it is known. Where a server tells no alternatives the features that need them are 0.
+ * answer; `entropy` is the true one at a single token, where it is known. Where a server
+ * lists no alternatives the features that need them are 0.
  */
 export function featuresOf(tokens: readonly TokenLogprob[], leastField: number, entropy?: number): number[] {
   const logprobs = logprobsOf(tokens).map(floor);

@@ -1,11 +1,11 @@
-import type { TokenLogprob } from '../completion.ts';
+import type { TokenLogprob } from '../endpoints/completion.ts';
 import { jsonValues } from './json-values.ts';
 
 /** The tokens that a field's value is made of. */
 export type Field = { readonly path: string; readonly tokens: readonly TokenLogprob[] };
 
 /** More fields than this are judged together: a score for each of thousands helps nobody. */
-const FIELDS_MOST = 1_000;
+const MAX_FIELDS = 1_000;
 
 /**
  * The fields of an answer that is a JSON object or array: for each scalar the tokens that overlap its characters. What
@@ -44,7 +44,7 @@ function overlapping(
   tokens: readonly TokenLogprob[],
   values: readonly Placed[],
 ): Field[] | null {
-  const fields = values.slice(0, FIELDS_MOST).map(({ path }) => ({ path, tokens: [] as TokenLogprob[] }));
+  const fields = values.slice(0, MAX_FIELDS).map(({ path }) => ({ path, tokens: [] as TokenLogprob[] }));
   let at = 0;
   let first = 0;
   for (const [index, piece] of pieces.entries()) {

@@ -1,7 +1,10 @@
 export { majorityOf, sameAnswer } from './agreement.ts';
 export { ASSESSMENT_TOP, assessmentRequest } from './assessment.ts';
 export * from './features.ts';
+export { headFeatures } from './head.ts';
 export * from './judge.ts';
 export * from './reasons.ts';
-export { SIGNALS } from './signals.ts';
-export { sameSignal, signalSpec, type SignalName, type SignalSpec } from './spec.ts';
+export { leastSure, type FieldScore, type ScoredDraft } from './score.ts';
+export * from './shadow-evidence.ts';
+export { SIGNALS, type SignalName } from './signals.ts';
+export { sameSignal, signalSpec, type SignalSpec } from './spec.ts';

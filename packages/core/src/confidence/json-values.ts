@@ -13,7 +13,7 @@ const BLANKS = new Set([0x20, 0x09, 0x0a, 0x0d]);
 type Level = { readonly isObject: boolean; key: string; index: number; expectsKey: boolean };
 
 /**
- * Walks over the bytes of a JSON text, in one pass and without recursion, and tells its scalars. The text has been
+ * Walks over the bytes of a JSON text, in one pass and without recursion, and lists its scalars. The text has been
  * parsed before: what comes of other texts means nothing.
  */
 export function jsonValues(text: Uint8Array): JsonValue[] {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Completion, TokenLogprob } from '../completion.ts';
+import type { Completion, TokenLogprob } from '../endpoints/completion.ts';
 import { calibrated } from '../calibration/index.ts';
 import { ESCALATION_REASONS, scoreDraft, type SignalSpec } from './index.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../text/json.ts';
 
 /** The signals over tokens that need neither alternatives nor a calibration. */
 const PLAIN: SignalSpec[] = [
@@ -181,7 +181,7 @@ test('a confidence is a probability whatever the score', () => {
 
 type Alternative = readonly [token: string, probability: number];
 
-/** A token with what the server told of its alternatives; the first is the chosen one. */
+/** A token with the alternatives that the server lists; the first is the chosen one. */
 const token = (alternatives: readonly Alternative[], chosen = alternatives[0]?.[0] ?? ''): TokenLogprob => {
   const top = alternatives.map(([text, probability]) => ({ token: text, logprob: Math.log(probability) }));
   const logprob = top.find((one) => one.token === chosen)?.logprob ?? Math.log(1e-4);
@@ -194,7 +194,7 @@ const answer = (tokens: readonly TokenLogprob[]): Completion =>
 const near = (found: number | null, wanted: number): void =>
   assert.ok(found !== null && Math.abs(found - wanted) < 1e-9, `${found} for ${wanted}`);
 
-test('margin: log q1 − log q2, where only one is told against what is left over, over all tokens or the weakest', () => {
+test('margin: log q1 − log q2, where only one is listed against what is left over, over all tokens or the weakest', () => {
   const tokens = [
     token([
       ['a', 0.8],
@@ -218,7 +218,7 @@ test('margin: log q1 − log q2, where only one is told against what is left ove
   });
 });
 
-test('entropy: what is not told is one more possibility', () => {
+test('entropy: what is not listed is one more possibility', () => {
   const h = -(0.5 * Math.log(0.5) + 0.25 * Math.log(0.25) + 0.25 * Math.log(0.25));
   near(
     scoreOf(

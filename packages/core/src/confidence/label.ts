@@ -1,4 +1,5 @@
-import type { TokenLogprob } from '../completion.ts';
+import type { TokenLogprob } from '../endpoints/completion.ts';
+import { noEvidence, wholeScore, type ScoredDraft } from './score.ts';
 
 /** How answers are compared: case, white space and what surrounds a word do not matter. */
 export const plainText = (text: string): string =>
@@ -8,16 +9,20 @@ export const plainText = (text: string): string =>
     .replace(/\s+/g, ' ')
     .replace(/^[\s"'`*.]+|[\s"'`*.]+$/g, '');
 
+/** The probability of the label that was answered, or why nobody can say it. */
+export function labelScore(text: string, tokens: readonly TokenLogprob[], answers: readonly string[]): ScoredDraft {
+  const probability = labelProbability(text, tokens, answers);
+  if (probability !== null) return wholeScore(probability);
+  const isLabel = answers.map(plainText).includes(plainText(text));
+  return noEvidence(isLabel && tokens.some(({ top }) => top.length === 0) ? 'no_alternatives' : 'no_label');
+}
+
 /**
  * The probability of the label that was answered, among those that are allowed: at the first token where they part, the
  * probabilities of all ways to write each one ("True", " True", "true") are added up. Null when the answer is none of
- * them, or nothing is told of the alternatives there.
+ * them, or the alternatives there are unknown.
  */
-export function labelProbability(
-  text: string,
-  tokens: readonly TokenLogprob[],
-  answers: readonly string[],
-): number | null {
+function labelProbability(text: string, tokens: readonly TokenLogprob[], answers: readonly string[]): number | null {
   const labels = answers.map(plainText);
   const answered = labels.indexOf(plainText(text));
   if (answered === -1) return null;

@@ -1,4 +1,4 @@
-/** Why a document went on to the expert. */
+/** Why a document went on to the next stage. */
 export const ESCALATION_REASONS = [
   { reason: 'low_confidence', meaning: 'The confidence is below the threshold.' },
   { reason: 'no_logprobs', meaning: 'The drafter gave no usable log-probs with its answer.' },
@@ -17,14 +17,14 @@ export const ESCALATION_REASONS = [
   { reason: 'invalid_json', meaning: 'JSON was asked for and the draft is not JSON, or visibly misses its schema.' },
   { reason: 'empty_answer', meaning: 'The draft has no text.' },
   { reason: 'several_choices', meaning: 'More than one answer was asked for, and only one can be judged.' },
-  { reason: 'draft_failed', meaning: 'The drafter failed every try that the document had.' },
+  { reason: 'draft_failed', meaning: 'The drafter failed every attempt that the document had.' },
   {
     reason: 'drafter_rejected',
     meaning: 'The drafter refused the request as invalid (a 4xx), such as a text too long for it.',
   },
   {
-    reason: 'both_tiers',
-    meaning: 'The batch runs every document through both tiers (`spillway.both`), to calibrate by it.',
+    reason: 'shadow_run',
+    meaning: 'The batch is a shadow run (`spillway.shadow`): every stage answers every document, to calibrate by it.',
   },
   {
     reason: 'too_long',

@@ -1,6 +1,6 @@
-import type { TokenLogprob } from '../completion.ts';
+import type { TokenLogprob } from '../endpoints/completion.ts';
 
-/** The probability left to whatever is not told of; a certain token has none, and log 0 is no number. */
+/** The probability left to whatever the server did not list; a certain token has none, and log 0 is no number. */
 const LEAST = 1e-9;
 
 export const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
@@ -19,21 +19,21 @@ export const logprobsOf = (tokens: readonly TokenLogprob[]): number[] => tokens.
 
 /**
  * What is known of the probabilities at a token, greatest first: the alternatives and the chosen token, which may be
- * missing from them. Null when the server told no alternatives.
+ * missing from them. Null when the server listed no alternatives.
  */
 function knownOf(token: TokenLogprob): number[] | null {
   if (token.top.length === 0) return null;
   const known = new Map(token.top.map((one) => [one.token, one.logprob]));
   if (!known.has(token.token)) known.set(token.token, token.logprob);
   const probabilities = [...known.values()].map((logprob) => Math.min(1, Math.exp(logprob)));
-  const told = sum(probabilities);
+  const listed = sum(probabilities);
   // Rounded numbers may add up to a little more than 1.
-  const scale = told > 1 ? 1 / told : 1;
+  const scale = listed > 1 ? 1 / listed : 1;
   return probabilities.map((value) => value * scale).toSorted((left, right) => right - left);
 }
 
 /**
- * How far the likeliest token is ahead of the next: log q₁ − log q₂. Where only one is told, the next has no more than
+ * How far the likeliest token is ahead of the next: log q₁ − log q₂. Where only one is listed, the next has no more than
  * what is left over. Null when a token has no alternatives.
  */
 export function margins(tokens: readonly TokenLogprob[]): number[] | null {
@@ -44,7 +44,7 @@ export function margins(tokens: readonly TokenLogprob[]): number[] | null {
 }
 
 /**
- * The entropy at each token in nats, H = −Σ q log q − r log r: what is not told counts as one more possibility, so it is
+ * The entropy at each token in nats, H = −Σ q log q − r log r: what is not listed counts as one more possibility, so it is
  * never more than the true one. Null when a token has no alternatives.
  */
 export function entropies(tokens: readonly TokenLogprob[]): number[] | null {

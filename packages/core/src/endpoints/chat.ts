@@ -1,16 +1,32 @@
-import { readChoice } from '../completion.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
-import { required, streamed, type AskedFormat, type AskedLogprobs, type Endpoint } from './endpoint.ts';
+import { chatStream } from './chat-stream.ts';
+import { readChoice } from './completion.ts';
+import { chatChoice, wantsChatLogprobs } from './chat-choice.ts';
+import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { exchangeOf, modelOf, required, streamProblem, type AskedFormat, type Endpoint } from './endpoint.ts';
+import { topOf } from './logprobs.ts';
 
 /** `/v1/chat/completions`. */
 export const chat: Endpoint = {
   name: 'Chat Completions',
   operation: 'chat',
   path: '/chat/completions',
-  problem: (body) => {
+  inputField: 'messages',
+  takesSeed: true,
+  problem: (body, options) => {
     const messages = body['messages'];
     if (!Array.isArray(messages) || messages.length === 0) return required('messages');
-    return body['stream'] === true ? streamed('Chat Completions') : null;
+    return streamProblem('Chat Completions', body, options);
+  },
+  withSystem: (body, text) => {
+    const messages = body['messages'];
+    if (!Array.isArray(messages)) return body;
+    return { ...body, messages: [{ role: 'system', content: text }, ...(messages as Json[])] };
+  },
+  followUp: (body, answer, question, maxTokens) => {
+    const messages = body['messages'];
+    if (!Array.isArray(messages)) return null;
+    const asked = [...(messages as Json[]), ...exchangeOf(answer, question)];
+    return { ...modelOf(body), messages: asked, max_tokens: maxTokens, temperature: 0 };
   },
   request: (body, model, asked) => {
     const { stream: _stream, stream_options: _options, ...kept } = body;
@@ -21,11 +37,13 @@ export const chat: Endpoint = {
   answer: (answer, body, asked) => {
     const choices = answer['choices'];
     if (!asked.wanted || !Array.isArray(choices)) return answer;
-    return { ...answer, choices: choices.map((choice: Json) => asAsked(choice, body, asked)) };
+    const isCut = topOf(body) < asked.top;
+    return { ...answer, choices: choices.map((choice: Json) => chatChoice(choice, body, isCut)) };
   },
-  wantsLogprobs,
+  wantsLogprobs: wantsChatLogprobs,
   read: (answer) => readChoice(answer),
   format: (body) => responseFormat(body),
+  stream: chatStream,
 };
 
 /** `response_format`, which servers also take for the older completions. */
@@ -35,32 +53,4 @@ export function responseFormat(body: JsonObject): AskedFormat | null {
   const { type, json_schema: asked } = format;
   if (type !== 'json_object' && type !== 'json_schema') return null;
   return { type, schema: type === 'json_schema' && isJsonObject(asked) ? asked['schema'] : undefined };
-}
-
-function wantsLogprobs(body: JsonObject): boolean {
-  return body['logprobs'] === true;
-}
-
-function topOf(body: JsonObject): number {
-  const top = body['top_logprobs'];
-  return typeof top === 'number' ? top : 0;
-}
-
-/** OpenAI says null where no log-probs were asked for. */
-function asAsked(choice: Json, body: JsonObject, asked: AskedLogprobs): Json {
-  if (!isJsonObject(choice) || !('logprobs' in choice)) return choice;
-  if (!wantsLogprobs(body)) return { ...choice, logprobs: null };
-  const { logprobs } = choice;
-  const top = topOf(body);
-  if (top >= asked.top || !isJsonObject(logprobs) || !Array.isArray(logprobs['content'])) return choice;
-  return {
-    ...choice,
-    logprobs: { ...logprobs, content: logprobs['content'].map((token: Json) => cutTop(token, top)) },
-  };
-}
-
-/** A token of the log-probs with no more alternatives than this. */
-export function cutTop(token: Json, top: number): Json {
-  if (!isJsonObject(token) || !Array.isArray(token['top_logprobs'])) return token;
-  return { ...token, top_logprobs: token['top_logprobs'].slice(0, top) };
 }

@@ -1,17 +1,34 @@
-import { readChoice } from '../completion.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { responseFormat } from './chat.ts';
-import { required, streamed, type AskedLogprobs, type Endpoint } from './endpoint.ts';
+import { completionChoice, likelyOf, wantsCompletionLogprobs } from './completions-choice.ts';
+import { completionsStream } from './completions-stream.ts';
+import { readChoice } from './completion.ts';
+import type { Json, JsonObject } from '../text/json.ts';
+import { modelOf, required, streamProblem, type AskedLogprobs, type Endpoint } from './endpoint.ts';
 
 /** `/v1/completions`, the older shape, where `logprobs` is the number of alternatives. */
 export const completions: Endpoint = {
   name: 'Completions',
   operation: 'text_completion',
   path: '/completions',
-  problem: (body) => {
+  inputField: 'prompt',
+  takesSeed: true,
+  problem: (body, options) => {
     const prompt = body['prompt'];
     if (typeof prompt !== 'string' && !(Array.isArray(prompt) && prompt.length > 0)) return required('prompt');
-    return body['stream'] === true ? streamed('Completions') : null;
+    return streamProblem('Completions', body, options);
+  },
+  withSystem: (body, text) => {
+    const prompt = body['prompt'];
+    if (typeof prompt === 'string') return { ...body, prompt: `${text}\n\n${prompt}` };
+    // A prompt may also be given as its tokens, which only the model's own tokeniser can add to.
+    if (!isTexts(prompt)) return body;
+    return { ...body, prompt: prompt.map((one) => `${text}\n\n${one}`) };
+  },
+  followUp: (body, answer, question, maxTokens) => {
+    const prompt = body['prompt'];
+    if (typeof prompt !== 'string') return null;
+    const asked = `${prompt}${answer}\n\n${question}\n`;
+    return { ...modelOf(body), prompt: asked, max_tokens: maxTokens, temperature: 0 };
   },
   request: (body, model, asked) => {
     const { stream: _stream, stream_options: _options, ...kept } = body;
@@ -20,36 +37,17 @@ export const completions: Endpoint = {
   answer: (answer, body, asked) => {
     const choices = answer['choices'];
     if (!asked.wanted || !Array.isArray(choices)) return answer;
-    return { ...answer, choices: choices.map((choice: Json) => asAsked(choice, body, asked)) };
+    const isCut = likelyOf(body) < askedOf(body, asked);
+    return { ...answer, choices: choices.map((choice: Json) => completionChoice(choice, body, isCut)) };
   },
-  wantsLogprobs,
+  wantsLogprobs: wantsCompletionLogprobs,
   read: (answer, { echo, prompt }) => readChoice(answer, echo === true && typeof prompt === 'string' ? prompt : ''),
   format: (body) => responseFormat(body),
+  stream: completionsStream,
 };
 
-function wantsLogprobs(body: JsonObject): boolean {
-  return typeof body['logprobs'] === 'number';
-}
+const isTexts = (prompt: Json | undefined): prompt is readonly string[] =>
+  Array.isArray(prompt) && prompt.length > 0 && prompt.every((one: Json) => typeof one === 'string');
 
 /** At least one: several servers take 0 for none. */
-function askedOf(body: JsonObject, asked: AskedLogprobs): number {
-  const own = body['logprobs'];
-  return Math.max(1, asked.top, typeof own === 'number' ? own : 0);
-}
-
-function asAsked(choice: Json, body: JsonObject, asked: AskedLogprobs): Json {
-  if (!isJsonObject(choice) || !('logprobs' in choice)) return choice;
-  const own = body['logprobs'];
-  if (typeof own !== 'number') return { ...choice, logprobs: null };
-  const { logprobs } = choice;
-  if (own >= askedOf(body, asked) || !isJsonObject(logprobs) || !Array.isArray(logprobs['top_logprobs'])) return choice;
-  const tops = logprobs['top_logprobs'].map((top: Json) => likeliest(top, own));
-  return { ...choice, logprobs: { ...logprobs, top_logprobs: tops } };
-}
-
-/** The alternatives of one token, from token to log-prob, without the less likely ones. */
-function likeliest(top: Json, count: number): Json {
-  if (!isJsonObject(top)) return top;
-  const sorted = Object.entries(top).toSorted(([, left], [, right]) => Number(right) - Number(left));
-  return Object.fromEntries(sorted.slice(0, count));
-}
+const askedOf = (body: JsonObject, asked: AskedLogprobs): number => Math.max(1, asked.top, likelyOf(body));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scoreDraft, type EscalationReason, type SignalSpec } from '../confidence/index.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject } from '../text/json.ts';
 import { ENDPOINTS, type EndpointUrl } from './index.ts';
 
 /** A response as a real server shapes it, where that is written down, and what a draft in it is worth. */
@@ -14,7 +14,7 @@ type Shape = {
   readonly body: unknown;
   /** The sum of the log-probs of the answer's text; a reason: no evidence; null: it is no completion. */
   readonly sum: number | EscalationReason | null;
-  /** The margin at the weakest token, where alternatives are told. */
+  /** The margin at the weakest token, where alternatives are listed. */
   readonly margin?: number | EscalationReason;
 };
 
@@ -35,7 +35,7 @@ const entry = (token: string, logprob: Entry['logprob'], top: unknown = []): Ent
   top_logprobs: top,
 });
 
-const told = (token: string, logprob: number): object => ({ token, logprob, bytes: [...Buffer.from(token)] });
+const other = (token: string, logprob: number): object => ({ token, logprob, bytes: [...Buffer.from(token)] });
 
 const CORPUS: readonly Shape[] = [
   {
@@ -43,8 +43,8 @@ const CORPUS: readonly Shape[] = [
     source: 'https://platform.openai.com/docs/api-reference/chat/object (published schema)',
     body: chat('Hello!', {
       content: [
-        entry('Hello', -0.1, [told('Hello', -0.1), told('Hi', -2.5)]),
-        entry('!', -0.2, [told('!', -0.2), told('.', -1.8)]),
+        entry('Hello', -0.1, [other('Hello', -0.1), other('Hi', -2.5)]),
+        entry('!', -0.2, [other('!', -0.2), other('.', -1.8)]),
       ],
       refusal: null,
     }),
@@ -54,7 +54,7 @@ const CORPUS: readonly Shape[] = [
   {
     server: 'OpenAI, chat: a token outside of the alternatives is −9999',
     source: 'https://github.com/davidmigloz/langchain_dart/pull/535',
-    body: chat('Hello', { content: [entry('Hello', -9999, [told('Hi', -0.1), told('Hey', -2.5)])], refusal: null }),
+    body: chat('Hello', { content: [entry('Hello', -9999, [other('Hi', -0.1), other('Hey', -2.5)])], refusal: null }),
     sum: -9999,
     margin: 2.4,
   },
@@ -122,7 +122,7 @@ const CORPUS: readonly Shape[] = [
     source: 'https://github.com/vllm-project/vllm/pull/4149',
     body: chat('positive', {
       content: [
-        entry('pos', -0.25, [told('pos', -0.25), told('neg', -1.5), told('the', -9999)]),
+        entry('pos', -0.25, [other('pos', -0.25), other('neg', -1.5), other('the', -9999)]),
         entry('itive', 0, []),
       ],
     }),
@@ -212,8 +212,8 @@ const CORPUS: readonly Shape[] = [
         {
           id: 11,
           ...entry('Hi', -0.3, [
-            { id: 11, ...told('Hi', -0.3) },
-            { id: 12, ...told('Hey', -1.9) },
+            { id: 11, ...other('Hi', -0.3) },
+            { id: 12, ...other('Hey', -1.9) },
           ]),
         },
         { id: 2, token: '', logprob: -4, bytes: [], top_logprobs: [] },
@@ -248,7 +248,7 @@ const CORPUS: readonly Shape[] = [
     source: 'https://github.com/ollama/ollama/pull/16867',
     body: chat('4', { content: [{ token: '4', logprob: -0.02, top_logprobs: [{ token: '4', logprob: -0.02 }] }] }),
     sum: -0.02,
-    // Only one alternative is told: the next has no more than what is left over.
+    // Only one alternative is listed: the next has no more than what is left over.
     margin: -0.02 - Math.log(1 - Math.exp(-0.02)),
   },
   {
@@ -283,8 +283,8 @@ const CORPUS: readonly Shape[] = [
       content: [
         {
           ...entry('Hi', -0.5, [
-            { ...told('Hi', -0.5), token_id: 1 },
-            { ...told('Yo', -1), token_id: 2 },
+            { ...other('Hi', -0.5), token_id: 1 },
+            { ...other('Yo', -1), token_id: 2 },
           ]),
           sampling_logprob: null,
           text_offset: 3,
@@ -299,7 +299,7 @@ const CORPUS: readonly Shape[] = [
     server: 'LMDeploy: the chosen token is not among its alternatives, which carry Ġ for a space',
     source: 'https://github.com/InternLM/lmdeploy/issues/2802',
     body: chat('Hello', {
-      content: [entry('Hello', -0.00006, [told('Hi', -9.85), { token: 'ĠHello', logprob: -12.2, bytes: [196, 160] }])],
+      content: [entry('Hello', -0.00006, [other('Hi', -9.85), { token: 'ĠHello', logprob: -12.2, bytes: [196, 160] }])],
     }),
     sum: -0.00006,
     margin: 9.84994,

@@ -1,5 +1,6 @@
-import type { Completion } from '../completion.ts';
-import type { Json, JsonObject } from '../json.ts';
+import type { Completion } from './completion.ts';
+import type { Json, JsonObject } from '../text/json.ts';
+import type { EndpointStream } from './stream.ts';
 
 /** What a body lacks or must not have, in the words of a batch's `errors`. */
 export type BodyProblem = { readonly code: string; readonly message: string; readonly param: string };
@@ -20,11 +21,25 @@ export type Endpoint = {
   readonly operation: 'chat' | 'text_completion';
   /** Behind the model server's base URL, which ends with `/v1`. */
   readonly path: string;
-  /** The first problem of a body's own fields; null when there is none. */
-  readonly problem: (body: JsonObject) => BodyProblem | null;
+  /** The field of a body that holds what the model is to answer. */
+  readonly inputField: 'messages' | 'prompt' | 'input';
+  /** Whether a request may name a `seed` to sample by. */
+  readonly takesSeed: boolean;
   /**
-   * The client's request as the model server gets it: under the model's own name, never streamed, and with log-probs
-   * if the confidence needs them, unless the client's own request asks for more.
+   * The first problem of a body's own fields; null when there is none. A batch's line may not ask for a stream; a
+   * request that is answered at once may, and its caller says that it `streams`.
+   */
+  readonly problem: (body: JsonObject, options?: { readonly streams: boolean }) => BodyProblem | null;
+  /** A body with this text put before whatever else the model reads; unchanged where there is no place for it. */
+  readonly withSystem: (body: JsonObject, text: string) => JsonObject;
+  /**
+   * The request that asks a further question after an answer to a body, answered in so many tokens; null for a body
+   * that has no place for it.
+   */
+  readonly followUp: (body: JsonObject, answer: string, question: string, maxTokens: number) => JsonObject | null;
+  /**
+   * The client's request as the model server gets it: under the model's own name, not streamed, and with log-probs if
+   * the confidence needs them, unless the client's own request asks for more.
    */
   readonly request: (body: JsonObject, model: string, asked: AskedLogprobs) => JsonObject;
   /**
@@ -37,6 +52,7 @@ export type Endpoint = {
   /** What the server said to a request; null: it is no completion. */
   readonly read: (answer: unknown, body: JsonObject) => Completion | null;
   readonly format: (body: JsonObject) => AskedFormat | null;
+  readonly stream: EndpointStream;
 };
 
 export const required = (name: string): BodyProblem => {
@@ -44,8 +60,25 @@ export const required = (name: string): BodyProblem => {
   return { code: 'invalid_request', message: `${title} parameter is required.`, param: `body.${name}` };
 };
 
-export const streamed = (endpoint: string): BodyProblem => ({
-  code: 'streaming_unsupported',
-  message: `${endpoint}: Streaming is not supported in the Batch API.`,
-  param: 'body.stream',
-});
+/** A problem where a body asks for a stream and cannot have one. */
+export const streamProblem = (
+  endpoint: string,
+  body: JsonObject,
+  options: { readonly streams: boolean } | undefined,
+): BodyProblem | null =>
+  body['stream'] !== true || options?.streams === true
+    ? null
+    : {
+        code: 'streaming_unsupported',
+        message: `${endpoint}: Streaming is not supported in the Batch API.`,
+        param: 'body.stream',
+      };
+
+/** What of a body a further question keeps: the model that it goes to. */
+export const modelOf = (body: JsonObject): JsonObject => (body['model'] === undefined ? {} : { model: body['model'] });
+
+/** A further question as the messages behind those of a body. */
+export const exchangeOf = (answer: string, question: string): readonly JsonObject[] => [
+  { role: 'assistant', content: answer },
+  { role: 'user', content: question },
+];

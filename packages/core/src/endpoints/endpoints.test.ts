@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { scoreDraft as score, type SignalSpec } from '../confidence/index.ts';
-import type { Completion } from '../completion.ts';
-import type { JsonObject } from '../json.ts';
+import type { Completion } from './completion.ts';
+import type { JsonObject } from '../text/json.ts';
 import { ENDPOINT_URLS, ENDPOINTS, type EndpointUrl } from './index.ts';
 
 type Asked = { readonly signal: SignalSpec['name']; readonly endpoint: EndpointUrl; readonly request: JsonObject };
@@ -163,6 +163,74 @@ test('log-probs are asked for in the words of the endpoint, and taken out again'
   ]);
 });
 
+test('a stream may be asked for where it is answered at once, and in no line of a batch', () => {
+  for (const url of ENDPOINT_URLS) {
+    const { problem, inputField } = ENDPOINTS[url];
+    const body = { [inputField]: inputField === 'messages' ? [{ role: 'user', content: 'a' }] : 'a', stream: true };
+    assert.equal(problem(body)?.code, 'streaming_unsupported', url);
+    assert.equal(problem(body, { streams: false })?.param, 'body.stream', url);
+    assert.equal(problem(body, { streams: true }), null, url);
+    assert.equal(problem({ ...body, stream: false }), null, url);
+    assert.equal(problem({ stream: true }, { streams: true })?.param, `body.${inputField}`, url);
+    assert.equal(ENDPOINTS[url].request(body, 'm', { wanted: false, top: 0 })['stream'], undefined, url);
+  }
+});
+
+test("a stage's own text stands before all else, and where it has no place the body stays as it is", () => {
+  const { '/v1/chat/completions': chat } = ENDPOINTS;
+  const messages = [
+    { role: 'system', content: 'be brief' },
+    { role: 'user', content: 'a' },
+  ];
+  assert.deepEqual(chat.withSystem({ messages, seed: 1 }, 'own'), {
+    messages: [{ role: 'system', content: 'own' }, ...messages],
+    seed: 1,
+  });
+  assert.deepEqual(chat.withSystem({ messages: 'x' }, 'own'), { messages: 'x' });
+  assert.deepEqual(responses.withSystem({ input: 'a', instructions: 'be brief' }, 'own'), {
+    input: 'a',
+    instructions: 'own\n\nbe brief',
+  });
+  for (const instructions of [null, '']) {
+    assert.deepEqual(responses.withSystem({ input: 'a', instructions }, 'own')['instructions'], 'own');
+  }
+  assert.deepEqual(completions.withSystem({ prompt: 'a' }, 'own'), { prompt: 'own\n\na' });
+  assert.deepEqual(completions.withSystem({ prompt: ['a', 'b'] }, 'own'), { prompt: ['own\n\na', 'own\n\nb'] });
+  for (const prompt of [[1, 2], [[1], [2]], []]) {
+    assert.deepEqual(completions.withSystem({ prompt }, 'own'), { prompt });
+  }
+});
+
+test('a further question comes after the answer, and keeps of the body what the model must know', () => {
+  const { '/v1/chat/completions': chat } = ENDPOINTS;
+  const user = { role: 'user', content: 'a' };
+  const asked = [
+    { role: 'assistant', content: 'yes' },
+    { role: 'user', content: 'Sure?' },
+  ];
+  assert.deepEqual(chat.followUp({ model: 'm', messages: [user], max_tokens: 500, tools: [] }, 'yes', 'Sure?', 1), {
+    model: 'm',
+    messages: [user, ...asked],
+    max_tokens: 1,
+    temperature: 0,
+  });
+  assert.equal(chat.followUp({}, 'yes', 'Sure?', 1), null);
+  assert.deepEqual(completions.followUp({ prompt: 'a ' }, 'yes', 'Sure?', 1), {
+    prompt: 'a yes\n\nSure?\n',
+    max_tokens: 1,
+    temperature: 0,
+  });
+  assert.equal(completions.followUp({ prompt: ['a'] }, 'yes', 'Sure?', 1), null);
+  assert.deepEqual(responses.followUp({ input: 'a', instructions: 'be brief' }, 'yes', 'Sure?', 1), {
+    instructions: 'be brief',
+    input: [user, ...asked],
+    max_output_tokens: 16,
+    temperature: 0,
+  });
+  assert.equal(responses.followUp({ input: [user] }, 'yes', 'Sure?', 40)?.['max_output_tokens'], 40);
+  assert.equal(responses.takesSeed, false);
+});
+
 test('whatever JSON comes, nothing throws, and what is read can be scored', () => {
   const keys = fc.constantFrom(
     'choices',
@@ -188,6 +256,8 @@ test('whatever JSON comes, nothing throws, and what is read can be scored', () =
       const endpoint = ENDPOINTS[url];
       const body = (typeof request === 'object' && request !== null ? request : {}) as Record<string, never>;
       endpoint.problem(body);
+      endpoint.withSystem(body, 'own');
+      endpoint.followUp(body, 'yes', 'Sure?', 1);
       endpoint.request(body, 'm', { wanted: true, top: 2 });
       const read = endpoint.read(answer, body);
       if (read === null) return;

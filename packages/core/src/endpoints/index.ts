@@ -3,7 +3,9 @@ import { completions } from './completions.ts';
 import type { Endpoint } from './endpoint.ts';
 import { responses } from './responses.ts';
 
+export * from './completion.ts';
 export type { AskedFormat, AskedLogprobs, BodyProblem, Endpoint } from './endpoint.ts';
+export type { EndpointStream, StreamCollector, StreamEvent } from './stream.ts';
 
 /** The endpoints whose documents a batch may hold; the one place where one is added. */
 export const ENDPOINTS = {

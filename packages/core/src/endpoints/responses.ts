@@ -1,23 +1,43 @@
-import { contentTokens, readTokens, type TokenLogprob } from '../completion-tokens.ts';
-import { readUsage, textOf, type Completion } from '../completion.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
-import { cutTop } from './chat.ts';
-import { required, streamed, type AskedLogprobs, type Endpoint } from './endpoint.ts';
+import { contentTokens, readTokens, type TokenLogprob } from './completion-tokens.ts';
+import { readUsage, textOf, type Completion } from './completion.ts';
+import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { exchangeOf, modelOf, required, streamProblem, type Endpoint } from './endpoint.ts';
+import { topOf } from './logprobs.ts';
+import { includeOf, LOGPROBS, responseItem, wantsResponseLogprobs } from './responses-item.ts';
+import { responsesStream } from './responses-stream.ts';
 
-/** What `include` names to get log-probs. */
-const LOGPROBS = 'message.output_text.logprobs';
+/** Its servers take no lower bound of an answer's tokens. */
+const MIN_OUTPUT_TOKENS = 16;
 
 /** `/v1/responses`. A document is answered in one call, so what would make it a longer affair is left out. */
 export const responses: Endpoint = {
   name: 'Responses',
   operation: 'chat',
   path: '/responses',
-  problem: (body) => {
+  inputField: 'input',
+  takesSeed: false,
+  problem: (body, options) => {
     const input = body['input'];
     // A stored prompt brings its own input.
     const has = typeof input === 'string' ? input !== '' : Array.isArray(input) && input.length > 0;
     if (!has && !isJsonObject(body['prompt'])) return required('input');
-    return body['stream'] === true ? streamed('Responses') : null;
+    return streamProblem('Responses', body, options);
+  },
+  withSystem: (body, text) => {
+    const { instructions } = body;
+    const has = typeof instructions === 'string' && instructions !== '';
+    return { ...body, instructions: has ? `${text}\n\n${instructions}` : text };
+  },
+  followUp: (body, answer, question, maxTokens) => {
+    const { input, instructions } = body;
+    const given: readonly Json[] = Array.isArray(input) ? (input as Json[]) : [{ role: 'user', content: input ?? '' }];
+    return {
+      ...modelOf(body),
+      ...(instructions === undefined ? {} : { instructions }),
+      input: [...given, ...exchangeOf(answer, question)],
+      max_output_tokens: Math.max(MIN_OUTPUT_TOKENS, maxTokens),
+      temperature: 0,
+    };
   },
   request: (body, model, asked) => {
     const { stream: _stream, stream_options: _options, background: _background, ...kept } = body;
@@ -29,9 +49,10 @@ export const responses: Endpoint = {
   answer: (answer, body, asked) => {
     const output = answer['output'];
     if (!asked.wanted || !Array.isArray(output)) return answer;
-    return { ...answer, output: output.map((item: Json) => itemAsAsked(item, body, asked)) };
+    const isCut = topOf(body) < asked.top;
+    return { ...answer, output: output.map((item: Json) => responseItem(item, body, isCut)) };
   },
-  wantsLogprobs,
+  wantsLogprobs: wantsResponseLogprobs,
   read: readResponse,
   format: (body) => {
     const text = body['text'];
@@ -40,32 +61,8 @@ export const responses: Endpoint = {
     const { type, schema } = format;
     return type === 'json_object' || type === 'json_schema' ? { type, schema } : null;
   },
+  stream: responsesStream,
 };
-
-const includeOf = (body: JsonObject): readonly Json[] => (Array.isArray(body['include']) ? body['include'] : []);
-
-function wantsLogprobs(body: JsonObject): boolean {
-  return includeOf(body).includes(LOGPROBS);
-}
-
-function topOf(body: JsonObject): number {
-  const top = body['top_logprobs'];
-  return typeof top === 'number' ? top : 0;
-}
-
-function itemAsAsked(item: Json, body: JsonObject, asked: AskedLogprobs): Json {
-  if (!isJsonObject(item) || !Array.isArray(item['content'])) return item;
-  return { ...item, content: item['content'].map((part: Json) => partAsAsked(part, body, asked)) };
-}
-
-/** OpenAI gives an empty list where no log-probs were asked for. */
-function partAsAsked(part: Json, body: JsonObject, asked: AskedLogprobs): Json {
-  if (!isJsonObject(part) || !('logprobs' in part)) return part;
-  if (!wantsLogprobs(body)) return { ...part, logprobs: [] };
-  const top = topOf(body);
-  if (top >= asked.top || !Array.isArray(part['logprobs'])) return part;
-  return { ...part, logprobs: part['logprobs'].map((token: Json) => cutTop(token, top)) };
-}
 
 /** Items that wait for somebody else to do something; the answer is not all there. */
 const CALLS: ReadonlySet<Json | undefined> = new Set([

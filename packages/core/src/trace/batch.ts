@@ -1,5 +1,6 @@
-import { digest } from '../ids.ts';
-import type { FinalRecord, Manifest } from '../records.ts';
+import { readCounts } from '../accounting/counts.ts';
+import { digest } from '../text/digest.ts';
+import type { FinalRecord, Manifest } from '../batch/records.ts';
 import { batchTrace } from './ids.ts';
 import { microseconds, type FinishedSpan } from './span.ts';
 
@@ -22,7 +23,8 @@ export function batchSpans(manifest: Manifest, final: FinalRecord): FinishedSpan
     const id = digest('span', manifest.id, name).slice(0, 16);
     return { ...shared, name, spanId: id, parentId: spanId, startUs, endUs, attributes: {}, error: null };
   });
-  const { counts, outcome } = final;
+  const { outcome } = final;
+  const counts = readCounts(final.counts);
   const root: FinishedSpan = {
     ...shared,
     name: 'batch',

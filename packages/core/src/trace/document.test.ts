@@ -1,82 +1,87 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { attemptsWith, afterFailure, escalatedJob, type DocumentJob } from '../job.ts';
-import type { Ending } from '../result.ts';
-import { documentSpans, type NamedModel } from './document.ts';
-import { isDrawn, TraceIds, traceparentOf } from './ids.ts';
-import { drawnShare, keptAtMost, keptKind } from './keep.ts';
+import {
+  acceptedDraftOf,
+  answeredAt,
+  answerOf,
+  attemptOf,
+  draftOf,
+  FAILURE,
+  jobOf,
+  rulesOf,
+  threeStageRules,
+} from '../../../../test/support/jobs.ts';
+import { endedDocuments } from '../../../../test/support/passages.ts';
+import type { CascadeRules } from '../cascade/rules.ts';
+import { stagesOf, type Ending } from '../document/ending.ts';
+import {
+  afterFailure,
+  attemptsWith,
+  nextStageJob,
+  withDraft,
+  type CascadeDocument,
+  type DocumentJob,
+} from '../document/job.ts';
+import type { ExtraCall } from '../document/times.ts';
+import type { NamedModel } from './call.ts';
+import { documentSpans } from './document.ts';
+import { batchTrace, TraceIds } from './ids.ts';
 import type { FinishedSpan } from './span.ts';
 
-const usage = { inputTokens: 3, cachedTokens: 0, outputTokens: 2, reasoningTokens: 0 };
-const body = {
-  id: 'chatcmpl-1',
-  model: 'm-1',
-  choices: [{ message: { content: 'secret answer' }, finish_reason: 'stop' }],
-};
-const answer = { status: 200, requestId: null, body, usage };
+const message = { role: 'assistant', content: 'secret answer' };
+const body = { id: 'chatcmpl-1', model: 'm-1', choices: [{ message, finish_reason: 'stop' }] };
+const answer = answerOf({
+  body,
+  requestId: null,
+  usage: { inputTokens: 3, cachedTokens: 0, outputTokens: 2, reasoningTokens: 0 },
+});
 
-const fed: DocumentJob = {
-  v: 1,
+const enqueued = jobOf({
   batch: 'batch_1',
   document: 7,
-  page: 0,
-  place: 7,
   customId: 'doc-7',
   cascade: 'invoices',
-  rules: {
-    drafter: 'small',
-    expert: 'large',
-    confidence: { signal: { name: 'mean_logprob' }, calibration: null },
-    both: false,
-    limits: { contextTokens: null, images: true, tools: true },
-    acceptAt: 0.9,
-    onDeadline: 'error',
-    annotate: true,
-    draftPrice: null,
-    expertPrice: null,
-  },
-  endpoint: '/v1/chat/completions',
   body: { messages: [{ role: 'user', content: 'secret prompt' }], max_tokens: 9, temperature: 0 },
   sampled: true,
-  fedAtMs: 1_000,
-  deadlineMs: 100_000,
-  tries: 0,
-  waitingSinceMs: 1_000,
-  attempts: [],
-  handedOverAtMs: null,
-  draft: null,
+  enqueuedAtMs: 1_000,
+});
+const rules = rulesOf({ acceptAt: [0.9] });
+const models = (name: string): NamedModel => ({ model: `org/${name}`, address: 'models', port: 8000 });
+
+type Times = {
+  readonly sinceMs: number;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly extra?: readonly ExtraCall[];
 };
 
-const models = (name: string): NamedModel => ({ model: `org/${name}`, address: 'models', port: 8000 });
-const failure = { type: '500', message: 'status 500' };
+/** What a stage before the last did: its attempts, all but the last of which failed, and when it handed off. */
+type Drafted = { readonly attempts: readonly Times[]; readonly handedOffAtMs: number };
 
-type Times = { readonly sinceMs: number; readonly startedAtMs: number; readonly endedAtMs: number };
+function afterFailures(job: DocumentJob, attempts: readonly Times[]): DocumentJob {
+  let now = job;
+  for (const one of attempts.slice(0, -1)) {
+    now = afterFailure({ ...now, waitingSinceMs: one.sinceMs }, now.usedAttempts + 1, one, FAILURE);
+  }
+  return { ...now, waitingSinceMs: attempts.at(-1)?.sinceMs ?? now.waitingSinceMs };
+}
 
-/** A document that is escalated after some failed tries in both tiers. */
-function escalatedWay(drafts: readonly Times[], handedOverAtMs: number, experts: readonly Times[]) {
-  const through = (job: DocumentJob, tries: readonly Times[]): DocumentJob =>
-    tries
-      .slice(0, -1)
-      .reduce((now, one) => ({ ...afterFailure(now, 1, one, failure), waitingSinceMs: one.endedAtMs }), job);
-  const drafting = through(fed, drafts);
-  const [lastDraft, lastExpert] = [drafts.at(-1) as Times, experts.at(-1) as Times];
-  const draft = {
-    model: 'small',
-    answer,
-    score: -0.5,
-    confidence: 0.6,
-    fields: null,
-    evidence: null,
-    reason: 'low_confidence' as const,
-    attempts: attemptsWith(drafting, lastDraft, null),
-    startedAtMs: lastDraft.startedAtMs,
-    endedAtMs: lastDraft.endedAtMs,
+/** A document that was escalated by every stage but the last, which answers. */
+function escalatedBy(drafts: readonly Drafted[], experts: readonly Times[], own: CascadeRules = rules) {
+  let job = enqueued;
+  for (const { attempts, handedOffAtMs } of drafts) {
+    const drafting = afterFailures(job, attempts);
+    const model = own.stages[job.stage]?.model ?? '';
+    const all = attemptsWith(drafting, attempts.at(-1) as Times, null);
+    const draft = draftOf({ model, answer, attempts: all });
+    job = nextStageJob({ job: withDraft(drafting, draft), rules: own }, handedOffAtMs);
+  }
+  const { startedAtMs, endedAtMs } = experts.at(-1) as Times;
+  return {
+    document: { job: afterFailures(job, experts), rules: own },
+    ending: answeredAt(startedAtMs, endedAtMs, answer),
   };
-  const job = through(escalatedJob(drafting, draft, handedOverAtMs), experts);
-  const { startedAtMs, endedAtMs } = lastExpert;
-  const ending: Ending = { kind: 'expert', answer, startedAtMs, endedAtMs };
-  return { job, ending };
 }
 
 const named = (spans: readonly FinishedSpan[], name: string): FinishedSpan => {
@@ -85,72 +90,119 @@ const named = (spans: readonly FinishedSpan[], name: string): FinishedSpan => {
   return found[0] as FinishedSpan;
 };
 
+/** Names, services and bounds in milliseconds. */
+const outline = (spans: readonly FinishedSpan[]) =>
+  spans.map(({ name, service, startUs, endUs }) => [name, service, startUs / 1_000, endUs / 1_000]);
+
 test('an escalated document: every part of its way, in order, and the attributes of the conventions', () => {
-  const way = escalatedWay(
+  const passage = escalatedBy(
     [
-      { sinceMs: 1_000, startedAtMs: 1_010, endedAtMs: 1_030 },
-      { sinceMs: 1_030, startedAtMs: 1_100, endedAtMs: 1_300 },
+      {
+        attempts: [
+          { sinceMs: 1_000, startedAtMs: 1_010, endedAtMs: 1_030 },
+          { sinceMs: 1_030, startedAtMs: 1_100, endedAtMs: 1_300 },
+        ],
+        handedOffAtMs: 1_350,
+      },
     ],
-    1_350,
     [{ sinceMs: 1_350, startedAtMs: 2_000, endedAtMs: 2_500 }],
   );
-  const spans = documentSpans({ ...way, settledAtMs: 2_510, models, content: false });
-  assert.deepEqual(
-    spans.map(({ name, service, startUs, endUs }) => [name, service, startUs / 1_000, endUs / 1_000]),
-    [
-      ['document', 'spillway', 1_000, 2_510],
-      ['queue.wait drafter', 'drafter', 1_000, 1_009.999],
-      ['draft', 'drafter', 1_010, 1_029.999],
-      ['chat org/small', 'drafter', 1_010, 1_029.999],
-      ['queue.wait drafter', 'drafter', 1_030, 1_099.999],
-      ['draft', 'drafter', 1_100, 1_349.999],
-      ['chat org/small', 'drafter', 1_100, 1_300],
-      ['queue.wait expert', 'expert', 1_350, 1_999.999],
-      ['expert', 'expert', 2_000, 2_509.999],
-      ['chat org/large', 'expert', 2_000, 2_500],
-    ],
-  );
+  const spans = documentSpans({ ...passage, settledAtMs: 2_510, models, content: false });
+  assert.deepEqual(outline(spans), [
+    ['document', 'spillway', 1_000, 2_510],
+    ['queue.wait drafter', 'drafter', 1_000, 1_009.999],
+    ['draft', 'drafter', 1_010, 1_029.999],
+    ['chat org/small', 'drafter', 1_010, 1_029.999],
+    ['queue.wait drafter', 'drafter', 1_030, 1_099.999],
+    ['draft', 'drafter', 1_100, 1_349.999],
+    ['chat org/small', 'drafter', 1_100, 1_300],
+    ['queue.wait expert', 'expert', 1_350, 1_999.999],
+    ['expert', 'expert', 2_000, 2_509.999],
+    ['chat org/large', 'expert', 2_000, 2_500],
+  ]);
   const [root, , failed, , , drafted] = spans;
   assert.equal(root?.attributes['cascade.sequential_wait_ms'], 1_000);
+  assert.equal(root?.attributes['cascade.sequential_wait_share'], 0.667);
   assert.equal(root?.attributes['cascade.escalation.reason'], 'low_confidence');
-  assert.equal(root?.attributes['cascade.tier.final'], 'expert');
+  assert.equal(root?.attributes['cascade.tier.final'], 'expert.large');
+  assert.equal(root?.attributes['cascade.final_stage'], 2);
+  assert.deepEqual(root?.events, [{ name: 'final stage begins', atUs: 2_000_000, attributes: {} }]);
+  assert.deepEqual(root?.link, batchTrace('batch_1'));
   assert.equal(root?.error, null);
   assert.equal(failed?.error, 'status 500');
   assert.deepEqual(
     drafted?.events.map(({ name, atUs }) => [name, atUs]),
     [
       ['gen_ai.evaluation.result', 1_300_000],
-      ['hand_over', 1_300_000],
+      ['hand_off', 1_300_000],
     ],
   );
   const chat = named(spans, 'chat org/large');
   assert.equal(chat.kind, 'client');
-  assert.equal(chat.spanId, new TraceIds(way.job).spanId('expert', 1, 'call'), 'what the model server was told');
+  assert.equal(chat.spanId, new TraceIds(enqueued).spanId(1, 1, 'call'), 'what the model server was told');
   assert.equal(chat.attributes['gen_ai.response.model'], 'm-1');
   assert.equal(chat.attributes['gen_ai.request.max_tokens'], 9);
   assert.deepEqual(chat.attributes['gen_ai.response.finish_reasons'], ['stop']);
   assert.equal(chat.attributes['server.address'], 'models');
   assert.ok(!JSON.stringify(spans).includes('secret'), 'no content unless it is switched on');
-  const open = documentSpans({ ...way, settledAtMs: 2_510, models, content: true });
+  const open = documentSpans({ ...passage, settledAtMs: 2_510, models, content: true });
   assert.ok(JSON.stringify(open).includes('secret prompt') && JSON.stringify(open).includes('secret answer'));
 });
 
-test('an accepted draft has neither hand-over nor expert; a failed document is an error', () => {
-  const attempts = attemptsWith(fed, { startedAtMs: 1_100, endedAtMs: 1_200 }, null);
-  const draft = {
-    model: 'small',
-    answer,
-    score: -0.1,
-    confidence: 0.95,
-    fields: null,
-    evidence: null,
-    attempts,
-    startedAtMs: 1_100,
-    endedAtMs: 1_200,
-  };
+test('three stages: each by its name, number and model, and the event where the last one begins', () => {
+  const passage = escalatedBy(
+    [
+      { attempts: [{ sinceMs: 1_000, startedAtMs: 1_010, endedAtMs: 1_030 }], handedOffAtMs: 1_040 },
+      { attempts: [{ sinceMs: 1_040, startedAtMs: 1_100, endedAtMs: 1_300 }], handedOffAtMs: 1_350 },
+    ],
+    [{ sinceMs: 1_350, startedAtMs: 2_000, endedAtMs: 2_500 }],
+    threeStageRules({ acceptAt: [0.95, 0.9] }),
+  );
+  const spans = documentSpans({ ...passage, settledAtMs: 2_510, models, content: false });
+  assert.deepEqual(outline(spans), [
+    ['document', 'spillway', 1_000, 2_510],
+    ['queue.wait drafter', 'drafter', 1_000, 1_009.999],
+    ['draft', 'drafter', 1_010, 1_039.999],
+    ['chat org/small', 'drafter', 1_010, 1_030],
+    ['queue.wait drafter', 'drafter', 1_040, 1_099.999],
+    ['draft', 'drafter', 1_100, 1_349.999],
+    ['chat org/medium', 'drafter', 1_100, 1_300],
+    ['queue.wait expert', 'expert', 1_350, 1_999.999],
+    ['expert', 'expert', 2_000, 2_509.999],
+    ['chat org/large', 'expert', 2_000, 2_500],
+  ]);
+  const worked = spans.filter(({ name }) => name === 'draft' || name === 'expert');
+  assert.deepEqual(
+    worked.map(({ attributes: at }) => [
+      at['cascade.tier'],
+      at['cascade.stage'],
+      at['cascade.model'],
+      at['cascade.attempt'],
+    ]),
+    [
+      ['drafter.small', 1, 'small', 1],
+      ['drafter.medium', 2, 'medium', 1],
+      ['expert.large', 3, 'large', 1],
+    ],
+  );
+  const [root] = spans;
+  assert.deepEqual(root?.events, [{ name: 'final stage begins', atUs: 2_000_000, attributes: {} }]);
+  const { attributes: at } = root ?? assert.fail();
+  assert.deepEqual(
+    [at['cascade.final_stage'], at['cascade.tier.final'], at['cascade.escalated'], at['cascade.name']],
+    [3, 'expert.large', true, 'invoices'],
+  );
+  assert.equal(at['cascade.confidence.threshold'], 0.9, 'the confidence is that of the stage that was judged last');
+  const [first, second] = worked.flatMap(({ events }) => events.filter(({ name }) => name !== 'hand_off'));
+  assert.equal(first?.attributes['gen_ai.evaluation.score.label'], 'escalated');
+  assert.equal(second?.attributes['gen_ai.evaluation.explanation'], 'low_confidence');
+});
+
+test('an accepted draft has neither hand-off nor expert; a failed document is an error', () => {
+  const attempts = attemptsWith(enqueued, { startedAtMs: 1_100, endedAtMs: 1_200 }, null);
   const spans = documentSpans({
-    job: fed,
-    ending: { kind: 'accepted', draft },
+    document: { job: enqueued, rules },
+    ending: { kind: 'accepted', draft: acceptedDraftOf({ answer, attempts }) },
     settledAtMs: 1_203,
     models,
     content: false,
@@ -163,92 +215,151 @@ test('an accepted draft has neither hand-over nor expert; a failed document is a
     named(spans, 'draft').events.map(({ name }) => name),
     ['gen_ai.evaluation.result'],
   );
-  const { job } = escalatedWay([{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_200 }], 1_300, [
-    { sinceMs: 1_300, startedAtMs: 1_400, endedAtMs: 1_500 },
-  ]);
+  assert.deepEqual(spans[0]?.events, [], 'no other stage begins');
+  assert.equal(spans[0]?.attributes['cascade.sequential_wait_ms'], null);
+  const { document } = escalatedBy(
+    [{ attempts: [{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_200 }], handedOffAtMs: 1_300 }],
+    [{ sinceMs: 1_300, startedAtMs: 1_400, endedAtMs: 1_500 }],
+  );
   const error = { code: 'request_timeout', message: 'no answer' };
   const why = { type: 'timeout', message: 'no answer within 100 ms' };
   const ending: Ending = { kind: 'failed', error, why, startedAtMs: 1_400, endedAtMs: 1_500 };
-  const failed = documentSpans({ job, ending, settledAtMs: 1_510, models, content: false });
+  const failed = documentSpans({ document, ending, settledAtMs: 1_510, models, content: false });
   assert.equal(named(failed, 'document').error, 'request_timeout');
   assert.equal(named(failed, 'expert').error, why.message);
   assert.equal(named(failed, 'chat org/large').attributes['error.type'], 'timeout');
+  const refused = answeredAt(1_400, 1_500, { ...answer, status: 400 });
+  const [root] = documentSpans({ document, ending: refused, settledAtMs: 1_510, models, content: false });
+  assert.equal(root?.error, 'status 400');
 });
 
+test('a stage that was skipped has no spans; the last one still begins', () => {
+  const own = threeStageRules();
+  const none = draftOf({
+    answer: null,
+    score: null,
+    confidence: null,
+    reason: 'needs_tools',
+    attempts: [],
+    handedOffAtMs: 1_000,
+  });
+  const job = { ...withDraft(enqueued, none), stage: 1 };
+  const attempts = [attemptOf({ sinceMs: 1_000 })];
+  const ending = { kind: 'accepted', draft: acceptedDraftOf({ model: 'medium', attempts }) } as const;
+  const spans = documentSpans({ document: { job, rules: own }, ending, settledAtMs: 1_400, models, content: false });
+  assert.deepEqual(outline(spans), [
+    ['document', 'spillway', 1_000, 1_400],
+    ['queue.wait drafter', 'drafter', 1_000, 1_099.999],
+    ['draft', 'drafter', 1_100, 1_399.999],
+    ['chat org/medium', 'drafter', 1_100, 1_300],
+  ]);
+  assert.equal(named(spans, 'draft').attributes['cascade.stage'], 2);
+  assert.deepEqual(spans[0]?.events, [{ name: 'final stage begins', atUs: 1_100_000, attributes: {} }]);
+});
+
+test('a draft that the deadline delivers was handed off, and waits for nothing', () => {
+  const job = nextStageJob(
+    { job: withDraft(enqueued, draftOf({ answer, attempts: [attemptOf({ sinceMs: 1_000 })] })), rules },
+    1_310,
+  );
+  const ending = { kind: 'deadline_draft', stage: 0 } as const;
+  const spans = documentSpans({ document: { job, rules }, ending, settledAtMs: 9_000, models, content: false });
+  assert.deepEqual(outline(spans), [
+    ['document', 'spillway', 1_000, 9_000],
+    ['queue.wait drafter', 'drafter', 1_000, 1_099.999],
+    ['draft', 'drafter', 1_100, 1_309.999],
+    ['chat org/small', 'drafter', 1_100, 1_300],
+  ]);
+  const [root] = spans;
+  assert.deepEqual([root?.attributes['cascade.escalated'], root?.attributes['cascade.final_stage']], [true, 1]);
+});
+
+test('the calls by which a draft is judged lie behind its own, in the same work', () => {
+  const extra = [
+    { purpose: 'self_assessment', startedAtMs: 1_250, endedAtMs: 1_280, error: null, inputTokens: 5, outputTokens: 1 },
+    { purpose: 'sample', startedAtMs: 1_260, endedAtMs: 1_500, error: FAILURE, inputTokens: 0, outputTokens: 0 },
+  ] as const;
+  const { document, ending } = escalatedBy(
+    [{ attempts: [{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_300, extra }], handedOffAtMs: 1_350 }],
+    [{ sinceMs: 1_350, startedAtMs: 2_000, endedAtMs: 2_500 }],
+  );
+  const spans = documentSpans({ document, ending, settledAtMs: 2_510, models, content: false });
+  const calls = spans.filter(({ name }) => name === 'chat org/small');
+  assert.deepEqual(
+    calls.map((span) => [span.attributes['cascade.call.purpose'] ?? null, span.startUs / 1_000, span.endUs / 1_000]),
+    [
+      [null, 1_100, 1_250],
+      ['self_assessment', 1_250, 1_280],
+      ['sample', 1_260, 1_349.999],
+    ],
+  );
+  assert.equal(calls[2]?.error, FAILURE.message);
+  const ids = new TraceIds(enqueued);
+  assert.deepEqual(
+    calls.map(({ spanId }) => spanId),
+    [ids.spanId(0, 1, 'call'), ids.extraSpanId(0, 1, 0), ids.extraSpanId(0, 1, 1)],
+  );
+});
+
+/** Siblings of the root are in order and a microsecond apart; everything lies in its parent, and has its own id. */
+function checkSpans(spans: readonly FinishedSpan[]): void {
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
+  assert.equal(byId.size, spans.length, 'every span has an id of its own');
+  const [root, ...rest] = spans;
+  assert.ok(spans.every(({ traceId, spanId }) => /^[0-9a-f]{32}$/.test(traceId) && /^[0-9a-f]{16}$/.test(spanId)));
+  assert.ok(spans.every(({ traceId }) => traceId === root?.traceId));
+  for (const span of spans) {
+    assert.ok(Number.isInteger(span.startUs) && Number.isInteger(span.endUs) && span.endUs >= span.startUs, span.name);
+    const parent = span.parentId === null ? span : byId.get(span.parentId);
+    assert.ok(parent !== undefined && span.startUs >= parent.startUs && span.endUs <= parent.endUs, span.name);
+  }
+  const children = rest.filter((span) => span.parentId === root?.spanId);
+  for (const [index, span] of children.entries()) {
+    const before = children[index - 1];
+    if (before !== undefined) assert.ok(span.startUs > before.endUs, span.name);
+  }
+}
+
 const moment = fc.double({ min: 0, max: 100_000, noNaN: true });
-const tries = fc.array(fc.record({ sinceMs: moment, startedAtMs: moment, endedAtMs: moment }), {
+const attempts = fc.array(fc.record({ sinceMs: moment, startedAtMs: moment, endedAtMs: moment }), {
   minLength: 1,
   maxLength: 4,
 });
 
 test('whatever the clocks say, siblings are in order and a microsecond apart, and everything lies in its parent', () => {
   fc.assert(
-    fc.property(tries, moment, tries, moment, (drafts, handedOverAtMs, experts, settledAtMs) => {
-      const way = escalatedWay(drafts, handedOverAtMs, experts);
-      const spans = documentSpans({ ...way, settledAtMs, models, content: false });
-      const byId = new Map(spans.map((span) => [span.spanId, span]));
-      assert.equal(byId.size, spans.length, 'every span has an id of its own');
+    fc.property(attempts, moment, attempts, moment, (drafts, handedOffAtMs, experts, settledAtMs) => {
+      const passage = escalatedBy([{ attempts: drafts, handedOffAtMs }], experts);
+      const spans = documentSpans({ ...passage, settledAtMs, models, content: false });
       assert.equal(spans.length, 1 + 3 * (drafts.length + experts.length));
-      const [root, ...rest] = spans;
-      const children = rest.filter((span) => span.parentId === root?.spanId);
-      for (const [index, span] of spans.entries()) {
-        assert.ok(
-          Number.isInteger(span.startUs) && Number.isInteger(span.endUs) && span.endUs >= span.startUs,
-          `${index}`,
-        );
-        const parent = span.parentId === null ? span : byId.get(span.parentId);
-        assert.ok(parent !== undefined && span.startUs >= parent.startUs && span.endUs <= parent.endUs, span.name);
-      }
-      for (const [index, span] of children.entries()) {
-        const before = children[index - 1];
-        if (before !== undefined) assert.ok(span.startUs > before.endUs);
-      }
+      checkSpans(spans);
     }),
   );
 });
 
-test('what is drawn of a batch is near its share, the same for everybody, and the whole of a small one', () => {
-  const documents = 20_000;
-  const share = drawnShare(1_000, documents);
-  const drawn = Array.from({ length: documents }, (_, document) => isDrawn({ batch: 'b', document }, share));
-  const count = drawn.filter(Boolean).length;
-  assert.ok(count > 420 && count < 580, `${count} for 500`);
-  assert.equal(drawnShare(1_000, 500), 1);
-  assert.equal(drawnShare(0, 10), 0);
-  assert.equal(isDrawn({ batch: 'b', document: 1 }, 0), false);
-  assert.equal(isDrawn({ batch: 'b', document: 1 }, 1), true);
-  assert.equal(keptAtMost(1_000, 'failed') + keptAtMost(1_000, 'escalated'), 500);
-});
+const partsOf = (document: CascadeDocument, ending: Ending): number =>
+  stagesOf(document, ending)
+    .flatMap((one) => one.attempts)
+    .reduce((sum, { extra = [] }) => sum + 3 + extra.length, 0);
 
-test('failed comes before slow, slow before escalated', () => {
-  const way = (ms: number) =>
-    escalatedWay([{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_200 }], 1_300, [
-      { sinceMs: 1_300, startedAtMs: 1_400, endedAtMs: 1_400 + ms },
-    ]);
-  const kind = ({ job, ending }: { job: DocumentJob; ending: Ending }) => keptKind(job, ending, 500);
-  assert.equal(kind(way(400)), 'escalated');
-  assert.equal(kind(way(600)), 'slow');
-  const { job } = way(600);
-  const refused: Ending = { kind: 'expert', answer: { ...answer, status: 400 }, startedAtMs: 0, endedAtMs: 9_000 };
-  assert.equal(kind({ job, ending: refused }), 'failed');
-  const attempts = attemptsWith(fed, { startedAtMs: 1_100, endedAtMs: 1_200 }, null);
-  const draft = {
-    model: 'small',
-    answer,
-    score: 0,
-    confidence: 1,
-    fields: null,
-    evidence: null,
-    attempts,
-    startedAtMs: 1_100,
-    endedAtMs: 1_200,
-  };
-  assert.equal(kind({ job: fed, ending: { kind: 'accepted', draft } }), null);
-});
-
-test('a traceparent has the form of W3C Trace Context', () => {
-  const header = traceparentOf(fed, 'draft', { attempt: 1, extra: null, sampled: false });
-  assert.match(header, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
-  assert.ok(header.includes(new TraceIds(fed).root.traceId));
-  assert.notEqual(new TraceIds({ ...fed, fedAtMs: 1 }).root.traceId, new TraceIds(fed).root.traceId);
+test('so it is for every document, of two to eight stages, however it ended', () => {
+  fc.assert(
+    fc.property(endedDocuments, ({ document, ending, settledAtMs }) => {
+      const spans = documentSpans({ document, ending, settledAtMs, models, content: true });
+      assert.equal(spans.length, 1 + partsOf(document, ending));
+      checkSpans(spans);
+      const stages = stagesOf(document, ending);
+      const [root] = spans;
+      const begins = stages.at(-1)?.attempts[0]?.startedAtMs ?? Number.NaN;
+      const event = { name: 'final stage begins', atUs: Math.round(begins * 1_000), attributes: {} };
+      assert.deepEqual(root?.events, stages.length > 1 ? [event] : []);
+      assert.equal(root?.attributes['cascade.final_stage'], stages.length);
+      const worked = spans.filter(({ name }) => name === 'draft' || name === 'expert');
+      assert.deepEqual(
+        worked.map(({ attributes: at }) => [at['cascade.stage'], at['cascade.attempt']]),
+        stages.flatMap((one, at) => one.attempts.map((_, index) => [at + 1, index + 1])),
+      );
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -1,18 +1,14 @@
-import type { Completion } from '../completion.ts';
-import { ENDPOINTS } from '../endpoints/index.ts';
-import type { JsonObject } from '../json.ts';
-import type { Answer, DocumentJob } from '../job.ts';
-import { endingDraft, wayOf, type Ending } from '../result.ts';
-import type { Role } from '../rules.ts';
-import { timesOf, type TierAttempt } from '../times.ts';
+import { roleOf, stageOf } from '../cascade/rules.ts';
+import type { Role } from '../cascade/tier.ts';
+import { isEscalated, passageOf, stagesOf, type Ending, type StageRecord } from '../document/ending.ts';
+import type { CascadeDocument } from '../document/job.ts';
+import { timesOf, type Attempt, type ExtraCall } from '../document/times.ts';
+import { describeCall, type NamedModel } from './call.ts';
 import { batchTrace, TraceIds } from './ids.ts';
-import { microseconds, type FinishedSpan, type SpanAttributes, type SpanEvent, type SpanService } from './span.ts';
-
-/** A model as its server knows it. */
-export type NamedModel = { readonly model: string; readonly address: string; readonly port: number };
+import { microseconds, type FinishedSpan, type SpanAttributes, type SpanEvent } from './span.ts';
 
 export type DocumentTrace = {
-  readonly job: DocumentJob;
+  readonly document: CascadeDocument;
   readonly ending: Ending;
   /** When the result was written; Unix milliseconds. */
   readonly settledAtMs: number;
@@ -22,43 +18,38 @@ export type DocumentTrace = {
   readonly content: boolean;
 };
 
-const TIER: Readonly<Record<Role, Exclude<SpanService, 'spillway'>>> = { draft: 'drafter', expert: 'expert' };
-
 /**
- * The trace of a settled document: the root from feeding to settle, and below it, in order and never overlapping, for
- * each try of each tier the wait and the work, with the model's call inside. Built afterwards from what the job says,
- * so it is whole whoever died on the way. Siblings are 1 µs apart: Jaeger's critical path loses those that touch.
+ * The trace of a settled document: the root from enqueueing to settle, and below it, in order and never overlapping, for
+ * each attempt of each stage the wait and the work, with the model's call inside. Built afterwards from what the job
+ * says, so it is whole whoever died on the way. Siblings are 1 µs apart: Jaeger's critical path loses those that touch.
  */
 export function documentSpans(trace: DocumentTrace): FinishedSpan[] {
-  const { job, ending, settledAtMs } = trace;
-  const way = wayOf(job, ending);
+  const { document, ending, settledAtMs } = trace;
+  const { job } = document;
+  const stages = stagesOf(document, ending);
   const ids = new TraceIds(job);
-  const { traceId, spanId: rootId } = ids.root;
-  const children = new Children(microseconds(job.fedAtMs));
-  const spans: FinishedSpan[] = [];
-  const tier = (role: Role, attempts: readonly TierAttempt[], lastEndMs: number): void => {
-    attempts.forEach((attempt, index) => {
-      const isLast = index === attempts.length - 1;
+  const children = new Children(microseconds(job.enqueuedAtMs));
+  const spans = stages.flatMap((record, stage) =>
+    record.attempts.flatMap((attempt, index) => {
+      const isLast = index === record.attempts.length - 1;
+      const endMs = isLast ? (record.handedOffAtMs ?? settledAtMs) : attempt.endedAtMs;
       const wait = children.until(attempt.sinceMs, attempt.startedAtMs);
-      const work = children.until(attempt.startedAtMs, isLast ? lastEndMs : attempt.endedAtMs);
-      spans.push(...attemptSpans(trace, { ids, role, attempt, number: index + 1, isLast, wait, work }));
-    });
-  };
-  const { handedOverAtMs } = way;
-  tier('draft', way.drafts, handedOverAtMs ?? settledAtMs);
-  tier('expert', way.experts, settledAtMs);
-  const startUs = microseconds(job.fedAtMs);
+      const work = children.until(attempt.startedAtMs, endMs);
+      return attemptSpans(trace, { ids, stage, record, attempt, number: index + 1, isLast, wait, work });
+    }),
+  );
+  const startUs = microseconds(job.enqueuedAtMs);
   const root: FinishedSpan = {
     name: 'document',
     service: 'spillway',
     kind: 'internal',
-    traceId,
-    spanId: rootId,
+    traceId: ids.root.traceId,
+    spanId: ids.root.spanId,
     parentId: null,
     startUs,
     endUs: Math.max(startUs, children.endUs, microseconds(settledAtMs)),
-    attributes: rootAttributes(trace),
-    events: [],
+    attributes: rootAttributes(document, stages),
+    events: finalStageEvents(stages),
     error: failureOf(ending),
     link: batchTrace(job.batch),
   };
@@ -87,179 +78,147 @@ class Children {
   }
 }
 
-type Tried = {
+type PlacedAttempt = {
   readonly ids: TraceIds;
-  readonly role: Role;
-  readonly attempt: TierAttempt;
+  readonly stage: number;
+  readonly record: StageRecord;
+  readonly attempt: Attempt;
+  /** From 1. */
   readonly number: number;
+  /** Of its stage. */
   readonly isLast: boolean;
   readonly wait: Range;
   readonly work: Range;
 };
 
-/** The wait for a try, the try, and the call in it. */
-function attemptSpans(trace: DocumentTrace, tried: Tried): FinishedSpan[] {
-  const { ids, role, attempt, number, isLast, wait, work } = tried;
-  const { traceId, spanId: rootId } = ids.root;
-  const service = TIER[role];
-  const workId = ids.spanId(role, number, 'work');
-  const at = { 'cascade.tier': role, 'cascade.attempt': number };
-  const shared = { service, traceId, events: [], error: null, link: null } as const;
-  const waitMs = (wait.endUs - wait.startUs) / 1_000;
-  const error = attempt.error === null ? null : attempt.error.message;
+/** What a stage's work is called, by its role. */
+const WORK: Readonly<Record<Role, string>> = { drafter: 'draft', expert: 'expert' };
+
+/** The wait for an attempt, the work on it, and the calls in it. */
+function attemptSpans(trace: DocumentTrace, placed: PlacedAttempt): FinishedSpan[] {
+  const { document, models, content } = trace;
+  const { ids, stage, record, attempt, number, isLast, wait, work } = placed;
+  const role = roleOf(document.rules, stage);
+  const workId = ids.spanId(stage, number, 'work');
+  const at = {
+    'cascade.tier': `${role}.${record.model}`,
+    'cascade.stage': stage + 1,
+    'cascade.model': record.model,
+    'cascade.attempt': number,
+  };
+  const shared = { service: role, traceId: ids.root.traceId, events: [], error: null, link: null } as const;
+  const parent = { ...shared, kind: 'internal', parentId: ids.root.spanId } as const;
   const within = (ms: number): number => Math.min(Math.max(work.startUs, microseconds(ms)), work.endUs);
   const { extra = [] } = attempt;
   const callEndUs = within(Math.min(attempt.endedAtMs, ...extra.map((one) => one.startedAtMs)));
-  const answer = isLast ? answerOf(trace, role) : null;
-  const call = callOf(trace, role, answer);
-  return [
-    {
-      ...shared,
-      name: `queue.wait ${service}`,
-      kind: 'internal',
-      spanId: ids.spanId(role, number, 'wait'),
-      parentId: rootId,
-      ...wait,
-      attributes: { ...at, 'cascade.queue.wait_ms': waitMs },
-    },
-    {
-      ...shared,
-      name: role,
-      kind: 'internal',
-      spanId: workId,
-      parentId: rootId,
-      ...work,
-      attributes: at,
-      events: role === 'draft' && isLast ? draftEvents(trace, within(attempt.endedAtMs)) : [],
-      error,
-    },
-    {
-      ...shared,
-      name: call.name,
-      kind: 'client',
-      spanId: ids.spanId(role, number, 'call'),
-      parentId: workId,
-      startUs: work.startUs,
-      endUs: callEndUs,
-      attributes: { ...call.attributes, 'error.type': attempt.error?.type ?? null },
-      error,
-    },
-    ...extra.map((one, index): FinishedSpan => ({
-      ...shared,
-      name: call.name,
-      kind: 'client',
-      spanId: ids.extraSpanId(number, index),
-      parentId: workId,
-      startUs: within(one.startedAtMs),
-      endUs: Math.max(within(one.startedAtMs), within(one.endedAtMs)),
-      attributes: {
-        'gen_ai.operation.name': 'chat',
-        'gen_ai.provider.name': 'openai',
-        'cascade.call.purpose': one.purpose,
-        'gen_ai.usage.input_tokens': one.inputTokens,
-        'gen_ai.usage.output_tokens': one.outputTokens,
-        'error.type': one.error?.type ?? null,
-      },
-      error: one.error?.message ?? null,
-    })),
-  ];
-}
-
-/** The answer that a tier's last try brought, if any. */
-function answerOf({ job, ending }: DocumentTrace, role: Role): Answer | null {
-  if (role === 'draft') return endingDraft(job, ending)?.answer ?? null;
-  return ending.kind === 'expert' ? ending.answer : null;
-}
-
-/** A call as the GenAI conventions describe it (semantic-conventions 1.38, in development: the names are ours to keep). */
-function callOf(trace: DocumentTrace, role: Role, answer: Answer | null): { name: string; attributes: SpanAttributes } {
-  const { job, content } = trace;
-  const endpoint = ENDPOINTS[job.endpoint];
-  const configured = role === 'draft' ? job.rules.drafter : job.rules.expert;
-  const named = trace.models(configured);
-  const completion = answer === null ? null : endpoint.read(answer.body, job.body);
-  return {
-    name: `${endpoint.operation} ${named?.model ?? configured}`,
-    attributes: {
-      'gen_ai.operation.name': endpoint.operation,
-      'gen_ai.provider.name': 'openai',
-      'gen_ai.request.model': named?.model ?? configured,
-      'gen_ai.request.max_tokens': numberOf(job.body, 'max_completion_tokens', 'max_tokens', 'max_output_tokens'),
-      'gen_ai.request.temperature': numberOf(job.body, 'temperature'),
-      'server.address': named?.address ?? null,
-      'server.port': named?.port ?? null,
-      'http.response.status_code': answer?.status ?? null,
-      ...(completion === null ? {} : saidOf(completion)),
-      ...(content
-        ? {
-            'gen_ai.input.messages': JSON.stringify(
-              job.body['messages'] ?? job.body['input'] ?? job.body['prompt'] ?? null,
-            ),
-            'gen_ai.output.messages': completion?.text ?? null,
-          }
-        : {}),
-    },
+  const call = describeCall(document.job, record, { models, content, isLast });
+  const error = attempt.error?.message ?? null;
+  const waited = {
+    ...parent,
+    ...wait,
+    name: `queue.wait ${role}`,
+    spanId: ids.spanId(stage, number, 'wait'),
+    attributes: { ...at, 'cascade.queue.wait_ms': (wait.endUs - wait.startUs) / 1_000 },
   };
-}
-
-function saidOf({ id, model, finishReason, usage }: Completion): SpanAttributes {
-  return {
-    'gen_ai.response.id': id,
-    'gen_ai.response.model': model,
-    'gen_ai.response.finish_reasons': finishReason === null ? null : [finishReason],
-    'gen_ai.usage.input_tokens': usage.inputTokens,
-    'gen_ai.usage.output_tokens': usage.outputTokens,
+  const worked = {
+    ...parent,
+    ...work,
+    name: WORK[role],
+    spanId: workId,
+    attributes: at,
+    events: isLast ? draftEvents(placed, trace, within(attempt.endedAtMs)) : [],
+    error,
   };
+  const called = {
+    ...shared,
+    kind: 'client',
+    parentId: workId,
+    name: call.name,
+    spanId: ids.spanId(stage, number, 'call'),
+    startUs: work.startUs,
+    endUs: callEndUs,
+    attributes: { ...call.attributes, 'error.type': attempt.error?.type ?? null },
+    error,
+  } as const;
+  const besides = extra.map((one, index): FinishedSpan => ({
+    ...shared,
+    ...extraCall(one),
+    kind: 'client',
+    parentId: workId,
+    name: call.name,
+    spanId: ids.extraSpanId(stage, number, index),
+    startUs: within(one.startedAtMs),
+    endUs: Math.max(within(one.startedAtMs), within(one.endedAtMs)),
+  }));
+  return [waited, worked, called, ...besides];
 }
 
-function numberOf(body: JsonObject, ...names: readonly string[]): number | null {
-  for (const name of names) {
-    const value = body[name];
-    if (typeof value === 'number') return value;
-  }
-  return null;
-}
+const extraCall = ({ purpose, inputTokens, outputTokens, error }: ExtraCall) => ({
+  attributes: {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'openai',
+    'cascade.call.purpose': purpose,
+    'gen_ai.usage.input_tokens': inputTokens,
+    'gen_ai.usage.output_tokens': outputTokens,
+    'error.type': error?.type ?? null,
+  },
+  error: error?.message ?? null,
+});
 
-/** What was made of the draft, and when the document went on. */
-function draftEvents({ job, ending }: DocumentTrace, atUs: number): SpanEvent[] {
-  const draft = endingDraft(job, ending);
-  if (draft === null) return [];
-  const isEscalated = ending.kind !== 'accepted';
+/** What was made of a stage's draft, and when the document went on. */
+function draftEvents({ stage, record }: PlacedAttempt, { document }: DocumentTrace, atUs: number): SpanEvent[] {
+  const { judge } = stageOf(document.rules, stage);
+  const { draft, outcome } = record;
+  if (draft === null || judge === null) return [];
+  const isFinal = outcome === 'accepted';
   const evaluation: SpanEvent = {
     name: 'gen_ai.evaluation.result',
     atUs,
     attributes: {
-      'gen_ai.evaluation.name': job.rules.confidence.signal.name,
+      'gen_ai.evaluation.name': judge.confidence.signal.name,
       'gen_ai.evaluation.score.value': draft.confidence,
-      'gen_ai.evaluation.score.label': isEscalated ? 'escalated' : 'accepted',
-      'gen_ai.evaluation.explanation': isEscalated ? (job.draft?.reason ?? null) : null,
+      'gen_ai.evaluation.score.label': isFinal ? 'accepted' : 'escalated',
+      'gen_ai.evaluation.explanation': 'reason' in draft ? draft.reason : null,
     },
   };
-  return isEscalated ? [evaluation, { name: 'hand_over', atUs, attributes: {} }] : [evaluation];
+  return isFinal ? [evaluation] : [evaluation, { name: 'hand_off', atUs, attributes: {} }];
 }
 
-function rootAttributes({ job, ending }: DocumentTrace): SpanAttributes {
-  const draft = endingDraft(job, ending);
-  const { sequentialMs, totalMs } = timesOf(wayOf(job, ending));
-  const isEscalated = ending.kind !== 'accepted' && job.draft !== null;
+/** When the first call of the stage began that delivered: the end of the sequential wait of an escalated document. */
+function finalStageEvents(stages: readonly StageRecord[]): SpanEvent[] {
+  const first = stages.length > 1 ? stages.at(-1)?.attempts[0] : undefined;
+  if (first === undefined) return [];
+  return [{ name: 'final stage begins', atUs: microseconds(first.startedAtMs), attributes: {} }];
+}
+
+function rootAttributes(document: CascadeDocument, stages: readonly StageRecord[]): SpanAttributes {
+  const { job, rules } = document;
+  const { sequentialMs, totalMs } = timesOf(passageOf(document, stages));
+  const last = stages.length - 1;
+  // The confidence of a document is that of the stage that was judged last.
+  const judged = stages.findLastIndex(({ draft }) => draft !== null);
+  const draft = stages[judged]?.draft ?? null;
+  const judge = judged === -1 ? null : stageOf(rules, judged).judge;
   return {
     'cascade.batch.id': job.batch,
     'cascade.document.id': job.customId,
     'cascade.name': job.cascade,
-    'cascade.tier.final': isEscalated ? 'expert' : 'draft',
-    'cascade.escalated': isEscalated,
-    'cascade.escalation.reason': isEscalated ? (job.draft?.reason ?? null) : null,
-    'cascade.confidence.signal': job.rules.confidence.signal.name,
+    'cascade.final_stage': last + 1,
+    'cascade.tier.final': `${roleOf(rules, last)}.${stageOf(rules, last).model}`,
+    'cascade.escalated': isEscalated(stages),
+    'cascade.escalation.reason': draft !== null && 'reason' in draft ? draft.reason : null,
+    'cascade.confidence.signal': judge?.confidence.signal.name ?? null,
     'cascade.confidence.score': draft?.score ?? null,
     'cascade.confidence.value': draft?.confidence ?? null,
-    'cascade.confidence.threshold': job.rules.acceptAt,
+    'cascade.confidence.threshold': judge?.acceptAt ?? null,
     'cascade.sequential_wait_ms': sequentialMs,
-    'cascade.sequential_wait_share': sequentialMs === null || totalMs === 0 ? null : sequentialMs / totalMs,
+    'cascade.sequential_wait_share':
+      sequentialMs === null || totalMs === 0 ? null : Math.round((sequentialMs / totalMs) * 1_000) / 1_000,
   };
 }
 
 function failureOf(ending: Ending): string | null {
   if (ending.kind === 'failed') return ending.error.code;
-  if (ending.kind === 'expert' && ending.answer.status >= 300) return `status ${ending.answer.status}`;
+  if (ending.kind === 'answered' && ending.answer.status >= 300) return `status ${ending.answer.status}`;
   return null;
 }

@@ -1,20 +1,24 @@
 import { createHash } from 'node:crypto';
-import { digest } from '../ids.ts';
-import type { DocumentJob } from '../job.ts';
-import type { Role } from '../rules.ts';
+import { digest } from '../text/digest.ts';
 
 /** Names a span: 32 and 16 hex digits, as W3C Trace Context has them. */
 export type SpanName = { readonly traceId: string; readonly spanId: string };
 
-/** What tells a document's way from every other: a document that is fed again after a loss begins a new one. */
-type Way = Pick<DocumentJob, 'batch' | 'document' | 'fedAtMs'>;
+/** What tells a document's passage from every other: one that is enqueued again after a loss begins a new trace. */
+type TracedDocument = { readonly batch: string; readonly document: number; readonly enqueuedAtMs: number };
 
-/** The parts of a try: the wait for it, the work, the call of the model in it. */
-export type TryPart = 'wait' | 'work' | 'call';
+/** The parts of an attempt: the wait for it, the work, the call of the model in it. */
+export type AttemptPart = 'wait' | 'work' | 'call';
 
-const PARTS: readonly TryPart[] = ['wait', 'work', 'call'];
-const TRIES = 2 ** 12;
-const EXTRA_MOST = 20;
+const PARTS: readonly AttemptPart[] = ['wait', 'work', 'call'];
+
+/** Ids repeat beyond so many stages, attempts of a stage, and calls beside a draft's own. */
+const MAX_STAGES = 8;
+const MAX_ATTEMPTS = 2 ** 12;
+const MAX_EXTRA_CALLS = 20;
+const MAX_JUDGED_ATTEMPTS = 2 ** 11;
+/** Hex digits that tell a document's spans apart: enough for the numbers above. */
+const CODE_DIGITS = 5;
 
 /**
  * All ids of a document's trace, derived, so that whoever meets the document names the same ones. One hash for all of
@@ -24,26 +28,27 @@ export class TraceIds {
   readonly root: SpanName;
   readonly #base: string;
 
-  constructor({ batch, document, fedAtMs }: Way) {
-    const hash = createHash('sha256').update(`trace ${batch} ${document} ${fedAtMs}`).digest('hex');
+  constructor({ batch, document, enqueuedAtMs }: TracedDocument) {
+    const hash = createHash('sha256').update(`trace ${batch} ${document} ${enqueuedAtMs}`).digest('hex');
     this.root = { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
-    this.#base = hash.slice(48, 60);
+    this.#base = hash.slice(48, 64 - CODE_DIGITS);
   }
 
-  /** The span of a part of a try of a tier; `attempt` counts from 1. */
-  spanId(role: Role, attempt: number, part: TryPart): string {
-    const tier = role === 'draft' ? 0 : PARTS.length;
-    const code = (tier + PARTS.indexOf(part)) * TRIES + (attempt % TRIES);
-    return this.#named(code);
+  /** The span of a part of an attempt of a stage, from 0; `attempt` counts from 1. */
+  spanId(stage: number, attempt: number, part: AttemptPart): string {
+    const own = (stage % MAX_STAGES) * PARTS.length + PARTS.indexOf(part);
+    return this.#named(own * MAX_ATTEMPTS + (attempt % MAX_ATTEMPTS));
   }
 
   /** The span of a call by which a draft is judged; `index` counts from 0. */
-  extraSpanId(attempt: number, index: number): string {
-    return this.#named(2 * PARTS.length * TRIES + (attempt % (TRIES / 2)) * EXTRA_MOST + (index % EXTRA_MOST));
+  extraSpanId(stage: number, attempt: number, index: number): string {
+    const own = (stage % MAX_STAGES) * MAX_JUDGED_ATTEMPTS + (attempt % MAX_JUDGED_ATTEMPTS);
+    const before = MAX_STAGES * PARTS.length * MAX_ATTEMPTS;
+    return this.#named(before + own * MAX_EXTRA_CALLS + (index % MAX_EXTRA_CALLS));
   }
 
   #named(code: number): string {
-    return `${this.#base}${code.toString(16).padStart(4, '0')}`;
+    return `${this.#base}${code.toString(16).padStart(CODE_DIGITS, '0')}`;
   }
 }
 
@@ -54,19 +59,18 @@ export function batchTrace(batch: string): SpanName {
 
 /** The header that tells a model server which trace its work belongs to (W3C Trace Context, version 00). */
 export function traceparentOf(
-  way: Way,
-  role: Role,
-  call: { readonly attempt: number; readonly extra: number | null; readonly sampled: boolean },
+  document: TracedDocument,
+  call: { readonly stage: number; readonly attempt: number; readonly extra: number | null; readonly sampled: boolean },
 ): string {
-  const ids = new TraceIds(way);
-  const { attempt, extra, sampled } = call;
-  const spanId = extra === null ? ids.spanId(role, attempt, 'call') : ids.extraSpanId(attempt, extra);
+  const ids = new TraceIds(document);
+  const { stage, attempt, extra, sampled } = call;
+  const spanId = extra === null ? ids.spanId(stage, attempt, 'call') : ids.extraSpanId(stage, attempt, extra);
   return `00-${ids.root.traceId}-${spanId}-${sampled ? '01' : '00'}`;
 }
 
 /** Whether a document is among a share (0 to 1) of all, drawn evenly: by a digest, so that everybody draws the same. */
-export function isDrawn(way: Pick<Way, 'batch' | 'document'>, share: number): boolean {
+export function isDrawn(document: Pick<TracedDocument, 'batch' | 'document'>, share: number): boolean {
   if (share <= 0 || share >= 1) return share >= 1;
-  const drawn = Number.parseInt(digest('draw', way.batch, String(way.document)).slice(0, 8), 16) / 2 ** 32;
+  const drawn = Number.parseInt(digest('draw', document.batch, String(document.document)).slice(0, 8), 16) / 2 ** 32;
   return drawn < share;
 }

@@ -1,4 +1,5 @@
 export * from './batch.ts';
+export type { NamedModel } from './call.ts';
 export * from './document.ts';
 export * from './ids.ts';
 export * from './keep.ts';

@@ -1,5 +1,5 @@
-import type { DocumentJob } from '../job.ts';
-import { wayOf, type Ending } from '../result.ts';
+import { isEscalated, passageOf, stagesOf, type Ending } from '../document/ending.ts';
+import type { CascadeDocument } from '../document/job.ts';
 
 /** Why the trace of a document is kept that was not drawn. */
 export type KeptKind = 'failed' | 'slow' | 'escalated';
@@ -11,13 +11,13 @@ export type KeptKind = 'failed' | 'slow' | 'escalated';
 export const drawnShare = (budget: number, documents: number): number =>
   documents === 0 ? 0 : Math.min(1, budget / 2 / documents);
 
-export const keptAtMost = (budget: number, _kind: KeptKind): number => Math.ceil(budget / 4);
+export const keptAtMost = (budget: number): number => Math.ceil(budget / 4);
 
 /** Failed before slow before escalated; null: nothing special about it. Slow is a call, waiting in bulk work is not. */
-export function keptKind(job: DocumentJob, ending: Ending, slowMs: number): KeptKind | null {
-  const isFailed = ending.kind === 'failed' || (ending.kind === 'expert' && ending.answer.status >= 300);
-  if (isFailed) return 'failed';
-  const { drafts, experts } = wayOf(job, ending);
-  if ([...drafts, ...experts].some((one) => one.endedAtMs - one.startedAtMs >= slowMs)) return 'slow';
-  return ending.kind !== 'accepted' && job.draft !== null ? 'escalated' : null;
+export function keptKind(document: CascadeDocument, ending: Ending, slowMs: number): KeptKind | null {
+  const stages = stagesOf(document, ending);
+  if (stages.at(-1)?.outcome === 'failed') return 'failed';
+  const attempts = passageOf(document, stages).stages.flatMap((one) => one.attempts);
+  if (attempts.some((one) => one.endedAtMs - one.startedAtMs >= slowMs)) return 'slow';
+  return isEscalated(stages) ? 'escalated' : null;
 }

@@ -1,8 +1,9 @@
 -- Put before every script.
--- Whether Redis lost its memory since the last recovery (wiped, restarted, failed over).
+-- Whether Redis lost its memory since the last recovery (wiped, restarted, failed over), or holds the state of another
+-- version of Spillway: the number after the run id is raised when what stands in Redis changes (STATE_VERSION).
 local function recovering(epochKey)
   local runId = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  return redis.call('GET', epochKey) ~= runId
+  return redis.call('GET', epochKey) ~= runId .. '.2'
 end
 -- At `maxmemory` Redis refuses a script's writes unless it has written before, and a removal is never refused. What
 -- leads to memory becoming free (taking up, settling, sealing, closing, the lease, a recovery) must not be held up by it.

@@ -1,6 +1,6 @@
--- A draft is escalated: whether the document still is to be done, and its turn in the expert's queue. Charges the draft's
--- bytes to its page.
--- KEYS: epoch, batch, sealed, page, in-hand, turns, prioritized, delayed, active
+-- A draft is escalated: whether the document still is to be done, and its start tag in the next stage's queue. Charges
+-- the draft's bytes to its page.
+-- KEYS: epoch, batch, sealed, page, in-flight, start_tags, prioritized, delayed, active
 -- ARGV: page, place, batch, highest, prefix of the queue's jobs, member, draft's bytes
 -- Returns: {GO | ALREADY | CLOSED | RECOVERING, tag}
 if recovering(KEYS[1]) then return { 'RECOVERING', 0 } end

@@ -1,5 +1,5 @@
 -- Takes out of work a batch that this recovery cannot read, with its open pages: counts and results go together.
--- KEYS: recovery, batches, in-hand, full, key of the batch, ...   ARGV: token, id, page member, ...
+-- KEYS: recovery, batches, in-flight, full, key of the batch, ...   ARGV: token, id, page member, ...
 -- Returns: LEFT_OUT | STALE
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'STALE' end
 redis.call('SREM', KEYS[2], ARGV[2])

@@ -1,5 +1,5 @@
--- Which fed documents of a page have neither a result nor a job in any queue.
--- KEYS: sealed, page   ARGV: page, batch, first document, fed documents of the page, queue key, ...
+-- Which enqueued documents of a page have neither a result nor a job in any queue.
+-- KEYS: sealed, page   ARGV: page, batch, first document, enqueued documents of the page, queue key, ...
 -- Returns: places in the page
 if redis.call('GETBIT', KEYS[1], ARGV[1]) == 1 then return {} end
 local found = {}

@@ -1,7 +1,7 @@
 -- Records a document's only result: the first one wins. Counts it in the same step.
--- KEYS: epoch, batch, sealed, page, in-hand, full, times
+-- KEYS: epoch, batch, sealed, page, in-flight, full, times
 -- ARGV: page, place, result, member, wake channel, times, counter, increment, ...
--- Returns: WROTE | ALREADY (settled, or its page sealed) | CLOSED (batch ending or gone, or page not begun again) | RECOVERING
+-- Returns: WROTE | ALREADY (settled, or its page sealed) | CLOSED (batch ending or gone, or page not enqueued again) | RECOVERING
 if recovering(KEYS[1]) then return 'RECOVERING' end
 if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return 'CLOSED' end
 if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'ALREADY' end

@@ -2,14 +2,15 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { AggregationType, MeterProvider, type ViewOptions } from '@opentelemetry/sdk-metrics';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
 
-/** From a hand-over's milliseconds to a batch's day. */
+/** From a hand-off's milliseconds to a batch's day. */
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400];
 
 /** Every histogram: all are of seconds. The names without `cascade.` are OpenTelemetry's own. */
 const HISTOGRAMS = {
-  'cascade.queue.wait': 'What a document waited for a tier, all its tries together.',
-  'cascade.sequential_wait': "From an escalated document's feeding until its expert's first call.",
-  'cascade.document.duration': 'From feeding to settle.',
+  'cascade.queue.wait': 'What a document waited for a tier, all its attempts together.',
+  'cascade.sequential_wait':
+    "From an escalated document's enqueueing until the first call of the stage that delivered.",
+  'cascade.document.duration': 'From enqueueing to settle.',
   'gen_ai.client.operation.duration': 'A call of a model, whatever came of it.',
   'http.server.request.duration': 'A request to the API.',
 } as const;
@@ -17,30 +18,36 @@ const HISTOGRAMS = {
 /** Every counter, with its unit. */
 const COUNTERS = {
   'cascade.documents': ['{document}', 'Settled documents.'],
-  'cascade.escalations': ['{document}', 'Documents that went on to the expert, by reason.'],
+  'cascade.escalations': ['{document}', 'Drafts that went on to the next stage, by reason.'],
   'cascade.tokens': ['{token}', 'Tokens that models read and wrote.'],
   'cascade.cost': ['USD', 'What the calls of settled documents cost, by the prices of the configuration.'],
   'cascade.wasted.cost': ['USD', 'What drafts cost that were not accepted.'],
-  'cascade.gate.closings': ['{closing}', "A tier's gate was closed, because its model server is down or asks to wait."],
+  'cascade.breaker.openings': [
+    '{opening}',
+    "A tier's circuit breaker opened: its model server is down or asks to wait.",
+  ],
   'cascade.pages.sealed': ['{page}', 'Pages that went to storage.'],
   'cascade.batches.ended': ['{batch}', 'Batches that ended, by outcome.'],
   'cascade.recoveries': ['{recovery}', 'Redis was lost and put back from storage.'],
-  'cascade.troubles': ['{failure}', 'Steps that failed for a batch and are tried again.'],
+  'cascade.step.failures': ['{failure}', 'Steps that failed for a batch and are attempted again.'],
 } as const;
 
 /** Every gauge, with its unit; observed when somebody asks. */
 const GAUGES = {
   'cascade.queue.depth': ['{document}', "Documents in a tier's queue."],
-  'cascade.gate.closed': ['1', "1 while a tier's gate is closed."],
+  'cascade.breaker.open': ['1', "1 while a tier's circuit breaker is not closed."],
   'cascade.batches': ['{batch}', 'Batches in work, by phase.'],
-  'cascade.in_hand': ['By', 'Bytes of begun pages that are not in storage yet.'],
-  'cascade.unfed': ['{document}', 'Documents of validated batches that are not fed yet.'],
+  'cascade.pages.in_flight': ['By', 'Bytes of enqueued pages that are not in storage yet.'],
+  'cascade.not_enqueued': ['{document}', 'Documents of validated batches that are not enqueued yet.'],
   'cascade.window.used': ['1', 'The largest share of its completion window that a batch in work has behind it.'],
   'cascade.redis.memory': ['By', 'What Redis uses.'],
   'cascade.redis.memory.limit': ['By', "Redis' maxmemory; 0 for none."],
   'cascade.leader': ['1', '1 while this dispatcher leads.'],
-  'cascade.in_flight': ['{document}', 'Documents that a worker has in hand.'],
-  'cascade.slots': ['{call}', 'Calls at a time that a worker allows itself; fewer while its server takes no more.'],
+  'cascade.in_flight': ['{document}', 'Documents that a worker has in flight.'],
+  'cascade.concurrency.limit': [
+    '{call}',
+    'Calls at a time that a worker allows itself; fewer while its server takes no more.',
+  ],
   'process.memory.usage': ['By', 'Resident memory.'],
   'nodejs.eventloop.utilization': ['1', 'Share of time that the event loop is busy, since it was last asked.'],
 } as const;

@@ -12,7 +12,7 @@ import type { TracingSettings } from './settings.ts';
 /** Stopping waits so long for the last spans; a collector that hangs gets no more. */
 const FLUSH_MS = 5_000;
 
-/** Trouble with a collector is told at most this often. */
+/** Trouble with a collector is logged at most this often. */
 const COMPLAINT_MS = 300_000;
 
 const SCOPE = { name: 'spillway' };
@@ -32,8 +32,8 @@ export class Spans implements AsyncDisposable {
     tellOfTrouble(log);
     const exporter = settings.protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter();
     this.#processor = new BatchSpanProcessor({ exporter, ...settings.queue, selfObsMeterProvider: meters });
-    const told = detectResources({ detectors: [envDetector] });
-    const named = (name: string): Resource => told.merge(resourceFromAttributes({ 'service.name': name }));
+    const detected = detectResources({ detectors: [envDetector] });
+    const named = (name: string): Resource => detected.merge(resourceFromAttributes({ 'service.name': name }));
     const { serviceName } = settings;
     this.#resources = {
       spillway: named(serviceName),

@@ -1,26 +1,29 @@
 import { inlineFileId, jsonLine, KEYS, LIMITS } from '@spillway/core';
-import type { Api } from '../api.ts';
+import type { Records, Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
 import { ApiError } from '../errors.ts';
 import { beginFile, placeFile } from '../files/place.ts';
-import { overBytes, roomForBytes } from '../quota.ts';
+import { freeBytes, overBytes } from '../quota.ts';
+import type { Tenants } from '../tenants.ts';
 
 /** Stores the requests that came with a create as an input file; its id. Sent again, they are found there already. */
 export async function storeRequests(
-  api: Api,
+  sources: { readonly storage: Storage; readonly records: Records; readonly tenants: Tenants },
   requests: readonly object[],
   own: { readonly id: string; readonly caller: Caller; readonly requestDigest: string },
 ): Promise<string> {
+  const { storage } = sources;
   const bytes = Buffer.from(requests.map((request) => `${jsonLine(request)}\n`).join(''));
   if (bytes.length > LIMITS.inlineRequestsBytes) {
     const message = `The requests take more than ${LIMITS.inlineRequestsBytes} bytes: upload them as a file.`;
     throw new ApiError(413, message, { param: 'requests', code: 'request_too_large' });
   }
-  const room = await roomForBytes(api, own.caller);
-  if (room !== null && bytes.length > room) throw overBytes();
+  const name = `${own.id}_input.jsonl`;
+  const free = await freeBytes(sources, own.caller);
+  if (free !== null && bytes.length > free) throw overBytes(name);
   const id = inlineFileId(own.id, own.requestDigest);
-  const begun = await beginFile(api, own.caller.tenant, id);
-  await api.storage.create(KEYS.fileBytes(id), bytes);
-  await placeFile(api, begun, { name: `${own.id}_input.jsonl`, bytes: bytes.length, expiresAfterSeconds: null });
+  const unfinished = await beginFile(sources, own.caller.tenant, id);
+  await storage.create(KEYS.fileBytes(id), bytes);
+  await placeFile(storage, unfinished, { name, bytes: bytes.length, expiresAfterSeconds: null });
   return id;
 }

@@ -1,21 +1,26 @@
-import type { CascadeRules } from '@spillway/core';
-import { isRecovering, liveBatches, readBatch, type BatchState } from '@spillway/redis';
-import type { Api } from '../api.ts';
+import { isRecovering, liveBatches, readBatch, type BatchState, type RedisStore } from '@spillway/redis';
+import type { Log } from '@spillway/runtime';
+import type { BatchPlan, Records } from '@spillway/storage';
 import { recovering } from './live.ts';
 
-/** An open batch with the rules of the cascades that its documents name. */
-export type OpenBatch = { readonly id: string; readonly state: BatchState; readonly rules: readonly CascadeRules[] };
+/** An open batch, with the cascades that its documents name in its plan. */
+export type OpenBatch = { readonly id: string; readonly state: BatchState; readonly plan: BatchPlan };
+
+type Sources = { readonly redis: RedisStore; readonly records: Records; readonly log: Log };
 
 /** All batches that take results. */
 export class OpenBatches {
-  readonly #api: Api;
+  readonly #sources: Sources;
   #reading: Promise<OpenBatch[]> | null = null;
 
-  constructor(api: Api) {
-    this.#api = api;
+  constructor(sources: Sources) {
+    this.#sources = sources;
   }
 
-  /** As they are now. Who asks meanwhile gets the same reading; it is not kept, as Redis may lose its memory after it. */
+  /**
+   * The open batches as they are now. Requests that come during a reading share it; it is not remembered after its end,
+   * as Redis may lose its memory then.
+   */
   read(): Promise<OpenBatch[]> {
     this.#reading ??= this.#all().finally(() => (this.#reading = null));
     return this.#reading;
@@ -23,7 +28,7 @@ export class OpenBatches {
 
   async #all(): Promise<OpenBatch[]> {
     await this.#refuseWhileRecovering();
-    const ids = await liveBatches(this.#api.board);
+    const ids = await liveBatches(this.#sources.redis);
     const open = (await Promise.all(ids.map((id) => this.#one(id)))).flat();
     await this.#refuseWhileRecovering();
     return open;
@@ -31,18 +36,17 @@ export class OpenBatches {
 
   /** What is read of a Redis that lost its memory, before or amid the reading, is nothing. */
   async #refuseWhileRecovering(): Promise<void> {
-    if (await isRecovering(this.#api.board)) throw recovering();
+    if (await isRecovering(this.#sources.redis)) throw recovering();
   }
 
-  /** Nothing of a batch that is not open, nor of one whose records cannot be read: it holds up no other. */
+  /** Empty for a batch that is not open, and for one whose records cannot be read: it must not hide the others. */
   async #one(id: string): Promise<OpenBatch[]> {
-    const { board, records, log } = this.#api;
-    const state = await readBatch(board, id);
+    const { redis, records, log } = this.#sources;
+    const state = await readBatch(redis, id);
     if (state?.phase !== 'open') return [];
     try {
-      const cascades = (await records.manifest(id))?.cascades ?? {};
-      const names = state.model === null ? await records.cascadesOf(id) : [state.model];
-      return [{ id, state, rules: names.flatMap((name) => cascades[name] ?? []) }];
+      const plan = await records.plan(id);
+      return plan === null ? [] : [{ id, state, plan }];
     } catch (error) {
       log.debug({ err: error, batch: id }, 'a batch is not counted: its records cannot be read');
       return [];

@@ -1,12 +1,12 @@
 import {
-  BOTH_KEY,
+  SHADOW_KEY,
   deeperThan,
   digest,
   isJsonObject,
   LIMITS,
   MAX_USD_KEY,
   maxNanoUsd,
-  runsBoth,
+  runsShadow,
   windowMs,
   type EndpointUrl,
 } from '@spillway/core';
@@ -15,16 +15,16 @@ import { badRequest, invalidValue, missingParameter } from '../errors.ts';
 import { completionWindow, endpoint, expiresAfter, metadata, text } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 
-/** File ids are far shorter; an unknown one is told by the batch. */
-const FILE_ID_CHARACTERS = 256;
+/** File ids are far shorter; an unknown one makes the batch fail. */
+const MAX_FILE_ID_CHARACTERS = 256;
 
-/** The body of a create. Keys that are not here are ignored. */
+/** The body of a create. Other keys are ignored, and named in the answer's header. */
 export const orderBody = z
   .object({
-    input_file_id: text(FILE_ID_CHARACTERS)
+    input_file_id: text(MAX_FILE_ID_CHARACTERS)
       .min(1)
       .nullish()
-      .meta({ description: 'An uploaded file of purpose batch.' }),
+      .meta({ description: 'The id of an uploaded file of purpose batch.' }),
     requests: z
       .array(z.looseObject({}))
       .min(1)
@@ -35,7 +35,17 @@ export const orderBody = z
     metadata: metadata.nullish(),
     output_expires_after: expiresAfter.nullish(),
   })
-  .meta({ id: 'CreateBatch' });
+  .meta({
+    id: 'CreateBatch',
+    description: 'Exactly one of input_file_id and requests is given; null counts as not given.',
+    oneOf: [
+      { required: ['input_file_id'], properties: { input_file_id: { type: 'string' } } },
+      { required: ['requests'], properties: { requests: { type: 'array' } } },
+    ],
+  });
+
+/** The keys that the body of a create may have. */
+export const ORDER_KEYS: readonly string[] = Object.keys(orderBody.shape);
 
 /** What a client asks of a batch. */
 export type BatchOrder = {
@@ -47,9 +57,9 @@ export type BatchOrder = {
   readonly outputExpiresAfterSeconds: number | null;
 };
 
-/** Reads the body of a create; the first thing wrong with it is told. */
+/** Reads the body of a create; refuses it for the first thing that is wrong with it. */
 export function readOrder(body: unknown): BatchOrder {
-  // The input first: a body that lacks everything is told of that, as the hosted API does.
+  // The input first: a body that lacks everything is refused for that, as by the hosted API.
   if (isJsonObject(body) && body['input_file_id'] == null && body['requests'] == null) {
     throw missingParameter('input_file_id');
   }
@@ -58,8 +68,8 @@ export function readOrder(body: unknown): BatchOrder {
   if (given !== null && maxNanoUsd(given) === 'invalid') {
     throw invalidValue(`metadata.${MAX_USD_KEY}`, given[MAX_USD_KEY] ?? '', "US dollars above 0, such as '12.50'");
   }
-  if (runsBoth(given) === 'invalid') {
-    throw invalidValue(`metadata.${BOTH_KEY}`, given?.[BOTH_KEY] ?? '', "'true' and 'false'");
+  if (runsShadow(given) === 'invalid') {
+    throw invalidValue(`metadata.${SHADOW_KEY}`, given?.[SHADOW_KEY] ?? '', "'true' and 'false'");
   }
   return {
     input: inputOf(asked),
@@ -83,7 +93,7 @@ function inputOf({ input_file_id: fileId, requests }: z.output<typeof orderBody>
   return { requests: requests ?? [] };
 }
 
-/** Tells orders apart: the same Idempotency-Key must come with the same one. */
+/** The same for equal orders only: the same Idempotency-Key must come with the same order. */
 export function digestOf(order: BatchOrder): string {
   const { input, endpoint: url, completionWindow: window, metadata: given, outputExpiresAfterSeconds } = order;
   const pairs = given === null ? null : Object.entries(given).toSorted(([left], [right]) => (left < right ? -1 : 1));

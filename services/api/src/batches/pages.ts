@@ -1,6 +1,5 @@
-import { KEYS, LineSplitter, resultLineId, type Validated } from '@spillway/core';
-import type { Api } from '../api.ts';
-import { footerOf } from './account.ts';
+import { KEYS, LineSplitter, resultLineId, type PagePlan } from '@spillway/core';
+import { readFooterOf, type Storage } from '@spillway/storage';
 import { streamPieces, type Piece } from '../files/pieces.ts';
 
 /** A settled document: its index in the batch and its line, without the line's end. */
@@ -15,11 +14,16 @@ export type SealedPage = {
   readonly errors: Piece;
 };
 
-/** A page that is sealed, or null. */
-export async function sealedPage(api: Api, batch: string, plan: Validated, page: number): Promise<SealedPage | null> {
-  const [first, documents] = plan.pages[page] ?? [0, 0];
+/** A page of a batch with these pages, when it is sealed; else null. */
+export async function sealedPage(
+  storage: Storage,
+  batch: string,
+  pages: readonly PagePlan[],
+  page: number,
+): Promise<SealedPage | null> {
+  const { first, documents } = pages[page] ?? { first: 0, documents: 0 };
   const key = KEYS.page(batch, page);
-  const footer = await footerOf(api, batch, page);
+  const footer = await readFooterOf(storage, batch, page);
   if (footer === null) return null;
   const { outputBytes, errorBytes } = footer;
   return {
@@ -32,14 +36,14 @@ export async function sealedPage(api: Api, batch: string, plan: Validated, page:
 }
 
 /** The lines of a page in input order. Each part is in that order already, so the two are merged as they stream. */
-export async function* linesOf(api: Api, page: SealedPage): AsyncGenerator<SettledLine> {
+export async function* linesOf(storage: Storage, page: SealedPage): AsyncGenerator<SettledLine> {
   const documents = new Map<string, number>();
   for (let at = page.first; at < page.first + page.documents; at += 1) {
     documents.set(resultLineId(page.batch, at), at);
   }
   const parts = [
-    linesOfPart(api, page.output, 'output', documents),
-    linesOfPart(api, page.errors, 'error', documents),
+    linesOfPart(storage, page.output, 'output', documents),
+    linesOfPart(storage, page.errors, 'error', documents),
   ] as const;
   try {
     const heads = [await parts[0].next(), await parts[1].next()];
@@ -65,14 +69,14 @@ function before(left: SettledLine | null, right: SettledLine | null): SettledLin
 const LINE_ID = /^\{"id":"(batch_req_[0-9a-f]+)"/;
 
 async function* linesOfPart(
-  api: Api,
+  storage: Storage,
   piece: Piece,
   part: SettledLine['part'],
   documents: ReadonlyMap<string, number>,
 ): AsyncGenerator<SettledLine> {
   if (piece.start === piece.end) return;
   const splitter = new LineSplitter(Number.MAX_SAFE_INTEGER);
-  for await (const chunk of streamPieces(api.storage, [piece])) {
+  for await (const chunk of streamPieces(storage, [piece])) {
     for (const { bytes } of splitter.push(chunk)) {
       const id = LINE_ID.exec(bytes.subarray(0, 64).toString('latin1'))?.[1] ?? '';
       const document = documents.get(id);

@@ -1,11 +1,18 @@
-import { reportOf } from '@spillway/core';
-import type { Api } from '../api.ts';
-import { describeBatch } from './show.ts';
+import { reportOf, roleOf, type CascadeRules, type ReportedStage } from '@spillway/core';
+import { ownBatch } from '../ownership.ts';
+import { describeBatch, type BatchSources } from './show.ts';
 
-/** What the tiers of a batch did so far, what it cost, and what the sequential wait cost. */
-export async function showReport(api: Api, tenant: string, id: string) {
-  const manifest = await api.records.ownBatch(tenant, id);
-  const { status, model } = await describeBatch(api, manifest);
-  const account = await api.accounts.read(api, manifest);
-  return { object: 'batch.report' as const, id, status, model, ...reportOf(account) };
+/** What the stages of a batch did so far, what it cost, and what the sequential wait cost. */
+export async function showReport(sources: BatchSources, tenant: string, id: string) {
+  const { records, accounts } = sources;
+  const manifest = await ownBatch(records, tenant, id);
+  const { status, model } = await describeBatch(sources, manifest);
+  const account = await accounts.read(manifest);
+  // Which cascades the documents name is known from the validation on.
+  const { cascades = {} } = (await records.plan(id)) ?? {};
+  const stages = Object.entries(cascades).flatMap(([name, rules]) => stagesOf(name, rules));
+  return { object: 'batch.report' as const, id, status, model, ...reportOf({ ...account, stages }) };
 }
+
+const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
+  rules.stages.map(({ model, ask }, stage) => ({ cascade, stage, model, role: roleOf(rules, stage), ask }));

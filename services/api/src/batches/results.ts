@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
-import type { FinalRecord, Validated } from '@spillway/core';
-import { z } from 'zod';
+import { pageOfDocument, type FinalRecord, type PagePlan, type Validated } from '@spillway/core';
+import type { Records, Storage } from '@spillway/storage';
 import type { FastifyReply } from 'fastify';
-import type { Api } from '../api.ts';
+import { z } from 'zod';
 import { ApiError, invalidValue } from '../errors.ts';
+import { ownBatch } from '../ownership.ts';
 import { after, limit } from '../schemas/parts.ts';
 import { linesOf, sealedPage, type SealedPage } from './pages.ts';
 
@@ -14,31 +15,31 @@ const CURSOR = /^r_(\d{1,9})$/;
 const cursorOf = (documents: number): string => `r_${documents}`;
 
 /** How far a reader has come. */
-type Place = { readonly document: number; readonly plan: Validated | null; readonly final: FinalRecord | null };
+type Place = { readonly document: number; readonly validated: Validated | null; readonly final: FinalRecord | null };
 
 /**
  * Streams the settled lines behind a cursor, in input order, as far as pages are sealed without a gap; while the batch
  * is in work the same cursor brings more later.
  */
 export async function sendResults(
-  api: Api,
+  { storage, records }: { readonly storage: Storage; readonly records: Records },
   tenant: string,
   { id, query, reply }: { id: string; query: z.output<typeof resultsQuery>; reply: FastifyReply },
 ): Promise<Readable> {
-  await api.records.ownBatch(tenant, id);
+  await ownBatch(records, tenant, id);
   // Read first: a final record that stands then has all pages before it.
-  const final = await api.records.final(id);
-  const plan = await api.records.validated(id);
-  const document = readCursor(query.after, plan?.total ?? 0);
-  const place = { document, plan, final };
-  const first = plan === null ? null : await pageWith(api, id, plan, document);
-  if (first === null && final !== null && plan !== null && document < plan.total) {
+  const final = await records.final(id);
+  const validated = await records.validated(id);
+  const document = readCursor(query.after, validated?.total ?? 0);
+  const place = { document, validated, final };
+  const first = await pageWith(storage, id, validated?.pages ?? [], document);
+  if (first === null && final !== null && document < (validated?.total ?? 0)) {
     throw new ApiError(404, 'The results of this batch are gone: their files were deleted or have expired.', {
       code: 'results_gone',
     });
   }
   reply.type('application/json');
-  return Readable.from(textOf(api, id, { place, first, limit: query.limit }), { objectMode: false });
+  return Readable.from(textOf(storage, id, { place, first, limit: query.limit }), { objectMode: false });
 }
 
 function readCursor(text: string | undefined, total: number): number {
@@ -49,24 +50,29 @@ function readCursor(text: string | undefined, total: number): number {
 }
 
 /** The page that a document lies in, when it is sealed. */
-async function pageWith(api: Api, batch: string, plan: Validated, document: number): Promise<SealedPage | null> {
-  const page = plan.pages.findLastIndex(([first]) => first <= document);
-  const [first = 0, documents = 0] = plan.pages[page] ?? [];
-  return document < first + documents ? await sealedPage(api, batch, plan, page) : null;
+async function pageWith(
+  storage: Storage,
+  batch: string,
+  pages: readonly PagePlan[],
+  document: number,
+): Promise<SealedPage | null> {
+  const page = pageOfDocument(pages, document);
+  return page === null ? null : await sealedPage(storage, batch, pages, page);
 }
 
 async function* textOf(
-  api: Api,
+  storage: Storage,
   batch: string,
   { place, first, limit: most }: { place: Place; first: SealedPage | null; limit: number },
 ): AsyncGenerator<Uint8Array | string> {
-  const { plan, final } = place;
+  const { validated, final } = place;
+  const { pages, total } = validated ?? { pages: [], total: 0 };
   let { document } = place;
   let page = first;
   let sent = 0;
   yield '{"object":"list","data":[';
-  for (; page !== null && sent < most; page = plan === null ? null : await pageWith(api, batch, plan, document)) {
-    for await (const line of linesOf(api, page)) {
+  for (; page !== null && sent < most; page = await pageWith(storage, batch, pages, document)) {
+    for await (const line of linesOf(storage, page)) {
       if (line.document < document) continue;
       if (sent === most) break;
       if (sent > 0) yield ',';
@@ -75,6 +81,6 @@ async function* textOf(
       document = line.document + 1;
     }
   }
-  const complete = final !== null && document >= (plan?.total ?? 0);
+  const complete = final !== null && document >= total;
   yield `],"cursor":"${cursorOf(document)}","has_more":${page !== null},"complete":${complete}}`;
 }

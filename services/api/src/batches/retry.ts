@@ -5,45 +5,53 @@ import {
   isJsonObject,
   KEYS,
   LineSplitter,
+  RETRY_OF_KEY,
   windowMs,
   type BatchObject,
   type FinalRecord,
   type Manifest,
   type Validated,
 } from '@spillway/core';
+import type { Storage } from '@spillway/storage';
 import { z } from 'zod';
-import type { Api } from '../api.ts';
 import type { Caller } from '../auth.ts';
 import { conflict } from '../errors.ts';
 import { beginFile, placeFile } from '../files/place.ts';
+import { ownBatch } from '../ownership.ts';
 import { completionWindow } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
+import type { Tenants } from '../tenants.ts';
 import { linesOf, sealedPage, type SealedPage } from './pages.ts';
-import { placeBatch } from './place.ts';
+import { placeBatch, type BatchPlaces } from './place.ts';
 import { describeBatch } from './show.ts';
 
-export const retryBody = z.object({ completion_window: completionWindow.nullish() }).nullish().meta({
-  id: 'RetryBatch',
-  description: 'The new batch has the completion window of the old one unless told otherwise.',
+const fields = z.object({
+  completion_window: completionWindow.nullish(),
 });
 
-/** The key of a batch's metadata that names the batch whose failed requests it holds. */
-const RETRY_OF = 'spillway.retry_of';
+export const retryBody = fields.nullish().meta({
+  id: 'RetryBatch',
+  description: 'The new batch has the completion window of the old one unless another is asked for.',
+});
+
+/** The keys that a retry's body may have. */
+export const RETRY_KEYS: readonly string[] = Object.keys(fields.shape);
 
 /** Makes a new batch of the requests that ended in a batch's error file. */
 export async function retryBatch(
-  api: Api,
+  places: BatchPlaces,
   caller: Caller,
   { id, body, idempotencyKey }: { id: string; body: unknown; idempotencyKey: string | null },
 ): Promise<BatchObject> {
+  const { records } = places;
   const window = read(retryBody, body)?.completion_window ?? null;
-  const manifest = await api.records.ownBatch(caller.tenant, id);
-  const [final, plan] = await Promise.all([api.records.final(id), api.records.validated(id)]);
+  const manifest = await ownBatch(records, caller.tenant, id);
+  const [final, validated] = await Promise.all([records.final(id), records.validated(id)]);
   if (final === null) {
-    const { status } = await describeBatch(api, manifest);
+    const { status } = await describeBatch(places, manifest);
     throw conflict(`Cannot retry a batch with status '${status}'.`);
   }
-  if (plan === null || !final.pages.some(([, errorBytes]) => errorBytes > 0)) {
+  if (validated === null || !final.pages.some(([, errorBytes]) => errorBytes > 0)) {
     throw conflict(`The batch '${id}' has no failed requests.`);
   }
   const { endpoint, metadata, outputExpiresAfterSeconds } = manifest;
@@ -51,38 +59,46 @@ export async function retryBatch(
     endpoint,
     completionWindow: window ?? manifest.completionWindow,
     windowMs: windowMs(window ?? manifest.completionWindow) ?? manifest.expiresAtMs - manifest.createdAtMs,
-    metadata: { ...metadata, [RETRY_OF]: id },
+    metadata: { ...metadata, [RETRY_OF_KEY]: id },
     outputExpiresAfterSeconds,
   };
-  const input = async (): Promise<string> => await storeFailed(api, manifest, { final, plan });
+  const input = async (): Promise<string> => await storeFailed(places, manifest, { final, validated });
   const requestDigest = digest('retry', id, order.completionWindow);
-  return placeBatch(api, caller, { order, input, idempotencyKey, requestDigest });
+  return placeBatch(places, caller, { order, input, idempotencyKey, requestDigest });
 }
 
 /** What is known of an ended batch. */
-type Ended = { readonly final: FinalRecord; readonly plan: Validated };
+type Ended = { readonly final: FinalRecord; readonly validated: Validated };
 
 /** Copies the request lines of the failed documents, byte by byte, into a new file; its id. */
-async function storeFailed(api: Api, manifest: Manifest, ended: Ended): Promise<string> {
+async function storeFailed(
+  { storage, tenants }: { readonly storage: Storage; readonly tenants: Tenants },
+  manifest: Manifest,
+  ended: Ended,
+): Promise<string> {
   const key = KEYS.fileBytes(manifest.inputFileId);
-  if ((await api.storage.size(key)) === null) throw inputGone(manifest);
-  const begun = await beginFile(api, manifest.tenant, fileIdOf(randomBytes(16)));
-  const bytes = await api.storage.upload(KEYS.fileBytes(begun.id), failedLines(api, manifest, ended));
-  await placeFile(api, begun, { name: `${manifest.id}_retry.jsonl`, bytes, expiresAfterSeconds: null });
-  return begun.id;
+  if ((await storage.size(key)) === null) throw inputGone(manifest);
+  const unfinished = await beginFile({ storage, tenants }, manifest.tenant, fileIdOf(randomBytes(16)));
+  const bytes = await storage.upload(KEYS.fileBytes(unfinished.id), failedLines(storage, manifest, ended));
+  await placeFile(storage, unfinished, { name: `${manifest.id}_retry.jsonl`, bytes, expiresAfterSeconds: null });
+  return unfinished.id;
 }
 
 const inputGone = (manifest: Manifest): Error =>
   conflict(`The input file '${manifest.inputFileId}' of this batch is gone.`, 'input_gone');
 
-async function* failedLines(api: Api, manifest: Manifest, { final, plan }: Ended): AsyncGenerator<Uint8Array> {
-  for (const [page, [, , offset, bytes]] of plan.pages.entries()) {
+async function* failedLines(
+  storage: Storage,
+  manifest: Manifest,
+  { final, validated }: Ended,
+): AsyncGenerator<Uint8Array> {
+  for (const [page, { offset, bytes }] of validated.pages.entries()) {
     const errorBytes = final.pages[page]?.[1] ?? 0;
     if (errorBytes === 0) continue;
-    const sealed = await sealedPage(api, manifest.id, plan, page);
+    const sealed = await sealedPage(storage, manifest.id, validated.pages, page);
     if (sealed === null) throw conflict('The results of this batch are gone.', 'results_gone');
-    const wanted = await failedIds(api, sealed);
-    const input = await api.storage.read(KEYS.fileBytes(manifest.inputFileId), { start: offset, end: offset + bytes });
+    const wanted = await failedIds(storage, sealed);
+    const input = await storage.read(KEYS.fileBytes(manifest.inputFileId), { start: offset, end: offset + bytes });
     if (input === null) throw inputGone(manifest);
     const splitter = new LineSplitter(bytes);
     for (const line of [...splitter.push(input), ...splitter.end()]) {
@@ -91,9 +107,9 @@ async function* failedLines(api: Api, manifest: Manifest, { final, plan }: Ended
   }
 }
 
-async function failedIds(api: Api, page: SealedPage): Promise<Set<string | null>> {
+async function failedIds(storage: Storage, page: SealedPage): Promise<Set<string | null>> {
   const ids = new Set<string | null>();
-  for await (const { part, bytes } of linesOf(api, page)) if (part === 'error') ids.add(customIdOf(bytes));
+  for await (const { part, bytes } of linesOf(storage, page)) if (part === 'error') ids.add(customIdOf(bytes));
   ids.delete(null);
   return ids;
 }

@@ -1,33 +1,38 @@
 import { endedBatch, liveBatch, type BatchObject, type Manifest, type Progress } from '@spillway/core';
-import type { Api } from '../api.ts';
-import { readLive } from './live.ts';
+import type { Records } from '@spillway/storage';
+import { ownBatch } from '../ownership.ts';
+import type { Accounts } from './account.ts';
+import { readLive, type LoggedRedis } from './live.ts';
 
-export async function showBatch(api: Api, tenant: string, id: string): Promise<BatchObject> {
-  return describeBatch(api, await api.records.ownBatch(tenant, id));
+/** What a batch is described from. */
+export type BatchSources = LoggedRedis & { readonly records: Records; readonly accounts: Accounts };
+
+export async function showBatch(sources: BatchSources, tenant: string, id: string): Promise<BatchObject> {
+  return describeBatch(sources, await ownBatch(sources.records, tenant, id));
 }
 
 /** A batch as it stands: by Redis while it is in work, else by storage. */
-export async function describeBatch(api: Api, manifest: Manifest): Promise<BatchObject> {
-  const live = await readLive(api, manifest.id);
+export async function describeBatch(sources: BatchSources, manifest: Manifest): Promise<BatchObject> {
+  const live = await readLive(sources, manifest.id);
   if (live.kind === 'live' && live.state.phase !== 'closed') return liveBatch(manifest, live.state);
   // Redis drops an ended batch a moment after its final record was written; whoever saw that record must not see less.
-  const final = await api.records.final(manifest.id);
+  const final = await sources.records.final(manifest.id);
   if (final !== null) return endedBatch(manifest, final);
   if (live.kind === 'live') return liveBatch(manifest, live.state);
-  return liveBatch(manifest, await storedProgress(api, manifest));
+  return liveBatch(manifest, await storedProgress(sources, manifest));
 }
 
 /** How far storage knows a batch to be. What was settled since the last page was sealed is only in Redis. */
-async function storedProgress(api: Api, manifest: Manifest): Promise<Progress> {
+async function storedProgress({ records, accounts }: BatchSources, manifest: Manifest): Promise<Progress> {
   const { id } = manifest;
-  const [validated, ending] = await Promise.all([api.records.validated(id), api.records.ending(id)]);
-  const { counts } = await api.accounts.read(api, manifest);
+  const [validated, ending] = await Promise.all([records.validated(id), records.ending(id)]);
+  const { counts } = await accounts.read(manifest);
   return {
     phase: ending !== null ? 'closed' : validated !== null ? 'open' : 'validating',
     outcome: ending?.outcome ?? null,
     total: validated?.total ?? 0,
     model: (validated?.cascades.length === 1 ? validated.cascades[0] : null) ?? null,
-    fed: 0,
+    enqueued: 0,
     pages: validated?.pages.length ?? 0,
     sealedPages: 0,
     counts,

@@ -27,7 +27,7 @@ test('a file without bytes is refused, one of blank lines is left to the batch',
   assert.equal(judge('\n\n'), 'fine');
 });
 
-test('what only the batch can tell with its line number passes', () => {
+test('what only the batch can report with its line number passes', () => {
   assert.equal(judge(`{"a":"${'x'.repeat(2 * 1024 * 1024)}"}\n`, 65_536), 'fine');
   assert.equal(judge(Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff]), Buffer.from('"}\n')])), 'fine');
   assert.equal(judge(`${'['.repeat(100_000)}${']'.repeat(100_000)}\n`, 65_536), 'fine');

@@ -2,7 +2,7 @@ import { LIMITS, LineSplitter } from '@spillway/core';
 
 /**
  * Looks at the first line of an upload that is not blank, while the bytes pass. A file that is no JSON there is refused
- * at once; what else is wrong is told by the batch, with line numbers.
+ * at once; whatever else is wrong with it, the batch reports with line numbers.
  */
 export class FirstLine {
   readonly #splitter = new LineSplitter(LIMITS.lineBytes);

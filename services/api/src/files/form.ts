@@ -1,12 +1,20 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import { badRequest, invalidType, invalidValue, missingParameter, stringTooLong, type ApiError } from '../errors.ts';
+import {
+  badRequest,
+  invalidType,
+  invalidValue,
+  missingParameter,
+  shown,
+  stringTooLong,
+  type ApiError,
+} from '../errors.ts';
 import { expiresAfter } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 import { isBatchInputName, safeName } from './name.ts';
 
-/** The values are a word or a number; the rest is room for fields that other clients send and we ignore. */
-const FIELD_BYTES = 64 * 1024;
+/** Our values are a word or a number; other clients send longer fields, which are ignored. */
+const MAX_FIELD_BYTES = 64 * 1024;
 const MAX_FIELDS = 64;
 
 /** One file is meant; more are counted only to be refused. */
@@ -23,22 +31,22 @@ export type UploadForm = {
 const isFilePart = (field: string | undefined): boolean => field === 'file';
 
 /**
- * Reads an upload's form as it comes; `store` takes the file's bytes, wherever the file stands among the fields. What
- * is wrong is told as soon as it is seen.
+ * Reads an upload's form as it comes; `store` takes the file's name and bytes, wherever the file stands among the
+ * fields. The form is refused as soon as something wrong is seen.
  */
 export async function readForm(
   request: FastifyRequest,
-  store: (bytes: AsyncIterable<Uint8Array>) => Promise<number>,
+  store: (name: string, bytes: AsyncIterable<Uint8Array>) => Promise<number>,
 ): Promise<UploadForm> {
   const form: UploadForm = { purpose: null, anchor: null, seconds: null, file: null };
   for await (const part of partsOf(request)) {
     if (part.type === 'field') {
       readField(form, part.fieldname, part);
     } else {
-      if (form.file !== null) throw badRequest("Only one 'file' can be uploaded at a time.", { param: 'file' });
       const name = safeName(part.filename ?? '');
-      if (!isBatchInputName(name)) throw invalidFormat();
-      form.file = { name, bytes: await store(bytesOf(part.file)) };
+      if (form.file !== null) throw secondFile(form.file.name, name);
+      if (!isBatchInputName(name)) throw invalidFormat(name);
+      form.file = { name, bytes: await store(name, bytesOf(part.file)) };
     }
   }
   return form;
@@ -63,14 +71,20 @@ export function completeForm(form: UploadForm): CompleteForm {
   };
 }
 
-/** What the hosted API says of a file that is no batch input, whatever is wrong with it. */
-export const invalidFormat = (): ApiError => badRequest('Invalid file format for Batch API. Must be .jsonl');
+/** What the hosted API says of a file that is no batch input, whatever is wrong with it; and which file it was. */
+export const invalidFormat = (name: string): ApiError =>
+  badRequest(`Invalid file format for Batch API. Must be .jsonl: '${shown(name)}'`);
+
+const secondFile = (first: string, second: string): ApiError =>
+  badRequest(`Only one 'file' can be uploaded at a time: '${shown(second)}' came after '${shown(first)}'.`, {
+    param: 'file',
+  });
 
 function readField(form: UploadForm, name: string, part: { value: unknown; valueTruncated: boolean }): void {
   const { value } = part;
   if (name !== 'purpose' && name !== 'expires_after[anchor]' && name !== 'expires_after[seconds]') return;
   if (typeof value !== 'string') throw invalidType(name, 'a string', value);
-  if (part.valueTruncated) throw stringTooLong(name, FIELD_BYTES, FIELD_BYTES + 1);
+  if (part.valueTruncated) throw stringTooLong(name, MAX_FIELD_BYTES, MAX_FIELD_BYTES + 1);
   if (name === 'purpose') {
     if (value !== 'batch') throw invalidValue('purpose', value, "'batch'");
     form.purpose = value;
@@ -87,7 +101,7 @@ async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
   const parts = request.parts({
     isPartAFile: isFilePart,
     preservePath: true,
-    limits: { fileSize: Infinity, files: MAX_FILES, fields: MAX_FIELDS, fieldSize: FIELD_BYTES },
+    limits: { fileSize: Infinity, files: MAX_FILES, fields: MAX_FIELDS, fieldSize: MAX_FIELD_BYTES },
   });
   for (;;) {
     const next = await parts.next().catch((error: unknown) => {

@@ -1,8 +1,7 @@
 import { fileObject, isFileId, KEYS, type FileObject } from '@spillway/core';
+import { walkKeys, type Records, type Storage } from '@spillway/storage';
 import { z } from 'zod';
-import type { Api } from '../api.ts';
 import { noSuchFile } from '../errors.ts';
-import { walkKeys } from '@spillway/storage';
 import { collectPage, idOfKey, keysUp, type ListPage } from '../paging.ts';
 import { after, limit, order, purpose } from '../schemas/parts.ts';
 
@@ -13,17 +12,17 @@ export const filesQuery = z.object({
   after,
 });
 
-/** A tenant's standing files, newest first unless told otherwise. */
+/** A tenant's standing files, newest first unless asked for otherwise. */
 export async function listFiles(
-  api: Api,
+  { storage, records }: { readonly storage: Storage; readonly records: Records },
   tenant: string,
   query: z.output<typeof filesQuery>,
 ): Promise<ListPage<FileObject>> {
   const folder = KEYS.tenantFiles(tenant);
-  const place = await placeOf(api, tenant, query.after);
+  const place = await placeOf(records, tenant, query.after);
   const list = query.order === 'asc' ? keysUp : walkKeys;
-  return collectPage(list(api.storage, folder, place), query.limit, async (key) => {
-    const record = await api.records.standingFile(idOfKey(key));
+  return collectPage(list(storage, folder, place), query.limit, async (key) => {
+    const record = await records.standingFile(idOfKey(key), Date.now());
     // A key of another time was left by a create that came second.
     if (record === null || key !== KEYS.tenantFile(tenant, record.createdAtMs, record.id)) return null;
     return query.purpose === undefined || record.purpose === query.purpose ? fileObject(record) : null;
@@ -31,9 +30,9 @@ export async function listFiles(
 }
 
 /** The index key of the file that a page ended with; one that was deleted meanwhile keeps its place. */
-async function placeOf(api: Api, tenant: string, id: string | undefined): Promise<string | null> {
+async function placeOf(records: Records, tenant: string, id: string | undefined): Promise<string | null> {
   if (id === undefined) return null;
-  const record = isFileId(id) ? await api.records.file(id) : null;
+  const record = isFileId(id) ? await records.file(id) : null;
   if (record === null || record.tenant !== tenant) throw noSuchFile(id);
   return KEYS.tenantFile(tenant, record.createdAtMs, id);
 }

@@ -1,6 +1,6 @@
-const NAME_CHARACTERS = 255;
+const MAX_NAME_CHARACTERS = 255;
 
-/** Control characters, line separators, and what turns the direction of writing, which can show a name as another. */
+/** Control characters, line separators, and what reverses the direction of writing, which can show a name as another. */
 const HARMFUL = /[\p{Cc}\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu;
 
 /** What a file is called whose sender gave no name. */
@@ -10,9 +10,9 @@ const NAMELESS = 'upload.jsonl';
 export function safeName(given: string): string {
   const name = (given.split(/[/\\]/).at(-1) ?? '').toWellFormed().replaceAll(HARMFUL, '').trim();
   if (name === '' || name === '.' || name === '..') return NAMELESS;
-  if (name.length <= NAME_CHARACTERS) return name;
-  const extension = extensionOf(name).slice(0, NAME_CHARACTERS);
-  const stem = name.slice(0, NAME_CHARACTERS - extension.length);
+  if (name.length <= MAX_NAME_CHARACTERS) return name;
+  const extension = extensionOf(name).slice(0, MAX_NAME_CHARACTERS);
+  const stem = name.slice(0, MAX_NAME_CHARACTERS - extension.length);
   // A cut through a pair of surrogates leaves half of it.
   return `${stem.isWellFormed() ? stem : stem.slice(0, -1)}${extension}`;
 }

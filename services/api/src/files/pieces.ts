@@ -40,7 +40,7 @@ export async function* streamPieces(storage: Storage, pieces: readonly Piece[]):
       if (bytes === null) throw new Error(`${key} is missing in storage`);
       yield* bytes;
     } finally {
-      // A download that was given up before the first byte would leave the object open.
+      // Without it, a download that was given up before the first byte would leave the object open.
       abort.abort();
     }
   }

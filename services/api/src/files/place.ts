@@ -1,38 +1,42 @@
-import { fileObject, KEYS, LIMITS, RECORDS, type FileObject } from '@spillway/core';
-import { createRecord } from '@spillway/storage';
-import type { Api } from '../api.ts';
+import { fileObject, KEYS, LIMITS, RECORD_VERSION, RECORDS, type FileObject } from '@spillway/core';
+import { createRecord, type Storage } from '@spillway/storage';
+import type { Tenants } from '../tenants.ts';
 
 const EMPTY = Buffer.from('{}');
 
-/** A file that is being made; its index key stands already, so that garbage collection finds what never got ready. */
-export type BegunFile = { readonly id: string; readonly tenant: string; readonly createdAtMs: number };
+/** A file that is being made; its index key stands already, so that garbage collection finds what was never finished. */
+export type UnfinishedFile = { readonly id: string; readonly tenant: string; readonly createdAtMs: number };
 
-export async function beginFile(api: Api, tenant: string, id: string): Promise<BegunFile> {
+export async function beginFile(
+  { storage, tenants }: { readonly storage: Storage; readonly tenants: Tenants },
+  tenant: string,
+  id: string,
+): Promise<UnfinishedFile> {
   const createdAtMs = Date.now();
-  await api.tenants.note(tenant);
-  await api.storage.create(KEYS.tenantFile(tenant, createdAtMs, id), EMPTY);
+  await tenants.note(tenant);
+  await storage.create(KEYS.tenantFile(tenant, createdAtMs, id), EMPTY);
   return { id, tenant, createdAtMs };
 }
 
-/** Takes back a file that is not to be; its bytes are the caller's. */
-export async function abandonFile(api: Api, { tenant, createdAtMs, id }: BegunFile): Promise<void> {
-  await api.storage.remove(KEYS.tenantFile(tenant, createdAtMs, id));
+/** Removes the index key of a file that is not to be; its bytes are the caller's to remove. */
+export async function abandonFile(storage: Storage, { tenant, createdAtMs, id }: UnfinishedFile): Promise<void> {
+  await storage.remove(KEYS.tenantFile(tenant, createdAtMs, id));
 }
 
 /** Makes stored bytes a file. The record is written last: until then there is none. */
 export async function placeFile(
-  api: Api,
-  begun: BegunFile,
+  storage: Storage,
+  unfinished: UnfinishedFile,
   about: { readonly name: string; readonly bytes: number; readonly expiresAfterSeconds: number | null },
 ): Promise<FileObject> {
   const { name, bytes, expiresAfterSeconds } = about;
-  const { record } = await createRecord(api.storage, KEYS.fileRecord(begun.id), RECORDS.file, {
-    v: 1,
-    ...begun,
+  const { record } = await createRecord(storage, KEYS.fileRecord(unfinished.id), RECORDS.file, {
+    v: RECORD_VERSION,
+    ...unfinished,
     filename: name,
     purpose: 'batch',
     bytes,
-    expiresAtMs: begun.createdAtMs + (expiresAfterSeconds ?? LIMITS.fileExpiryMaxSeconds) * 1000,
+    expiresAtMs: unfinished.createdAtMs + (expiresAfterSeconds ?? LIMITS.fileExpiryMaxSeconds) * 1000,
     source: { kind: 'upload' },
   });
   return fileObject(record);

@@ -1,6 +1,7 @@
 import { fileObject, type FileObject } from '@spillway/core';
-import type { Api } from '../api.ts';
+import type { Records } from '@spillway/storage';
+import { ownFile } from '../ownership.ts';
 
-export async function showFile(api: Api, tenant: string, id: string): Promise<FileObject> {
-  return fileObject(await api.records.ownFile(tenant, id));
+export async function showFile(records: Records, tenant: string, id: string): Promise<FileObject> {
+  return fileObject(await ownFile(records, tenant, id));
 }

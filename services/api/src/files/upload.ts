@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { fileIdOf, KEYS, type FileObject } from '@spillway/core';
+import type { Log } from '@spillway/runtime';
+import type { Records, Storage } from '@spillway/storage';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Api } from '../api.ts';
 import type { Caller } from '../auth.ts';
-import { ApiError, unsupportedMediaType } from '../errors.ts';
-import { overBytes, roomForBytes } from '../quota.ts';
+import { ApiError, shown, unsupportedMediaType } from '../errors.ts';
+import { freeBytes, overBytes } from '../quota.ts';
 import { expiresAfter } from '../schemas/parts.ts';
+import type { Tenants } from '../tenants.ts';
 import { FirstLine } from './first-line.ts';
-import { completeForm, invalidFormat, readForm, type CompleteForm } from './form.ts';
-import { watchPace } from './pace.ts';
-import { abandonFile, beginFile, placeFile, type BegunFile } from './place.ts';
+import { completeForm, invalidFormat, readForm, type CompleteForm, type UploadForm } from './form.ts';
+import { abandonFile, beginFile, placeFile, type UnfinishedFile } from './place.ts';
+import { watchUpload } from './upload-watch.ts';
 
 /** The form of an upload, its fields in any order. */
 export const uploadBody = z
@@ -21,67 +23,94 @@ export const uploadBody = z
   })
   .meta({ id: 'UploadFile' });
 
-/** What the fields and boundaries of a form may add to its file, when a body is judged by its length alone. */
-const FORM_BYTES = 1024 * 1024;
+/** What the fields and boundaries of a form may add to its file, where only the length of the body is known. */
+const MAX_FORM_BYTES = 1024 * 1024;
+
+/** What an upload may be. */
+export type UploadLimits = {
+  readonly uploadBytes: number;
+  readonly uploadIdleMs: number;
+};
+
+type Sources = {
+  readonly storage: Storage;
+  readonly records: Records;
+  readonly tenants: Tenants;
+  readonly log: Log;
+  readonly limits: UploadLimits;
+};
 
 /** Streams an upload to storage. The record is written last: until then there is no file. */
-export async function uploadFile(api: Api, caller: Caller, request: FastifyRequest): Promise<FileObject> {
-  const { uploadBytes, uploadIdleMs } = api.limits;
+export async function uploadFile(sources: Sources, caller: Caller, request: FastifyRequest): Promise<FileObject> {
+  const { storage, limits, log } = sources;
+  const { uploadBytes, uploadIdleMs } = limits;
   if (!request.isMultipart()) throw unsupportedMediaType('multipart/form-data');
-  if (Number(request.headers['content-length'] ?? 0) > uploadBytes + FORM_BYTES) throw tooLarge(uploadBytes);
-  const room = await roomForBytes(api, caller);
-  const begun = await beginFile(api, caller.tenant, fileIdOf(randomBytes(16)));
-  using pace = watchPace(request.raw, uploadIdleMs);
+  if (Number(request.headers['content-length'] ?? 0) > uploadBytes + MAX_FORM_BYTES) throw tooLarge(uploadBytes, null);
+  const free = await freeBytes(sources, caller);
+  const unfinished = await beginFile(sources, caller.tenant, fileIdOf(randomBytes(16)));
+  let fileName: string | null = null;
+  let stored: Promise<number> | null = null;
+  using watch = watchUpload(request.raw, { idleMs: uploadIdleMs, fileName: () => fileName });
   const stalled = Promise.withResolvers<never>();
-  pace.stalled.addEventListener('abort', () => stalled.reject(pace.stalled.reason));
-  const form = await Promise.race([receive(api, { request, begun, room, stalled: pace.stalled }), stalled.promise]);
-  return await placeFile(api, begun, form);
+  watch.stalled.addEventListener('abort', () => stalled.reject(watch.stalled.reason));
+  const read = readForm(request, (name, bytes) => {
+    fileName = name;
+    const checked = checkedBytes(bytes, { name, most: uploadBytes, free });
+    stored = storage.upload(KEYS.fileBytes(unfinished.id), checked, watch.stalled);
+    return stored;
+  });
+  const form = Promise.race([read, stalled.promise]);
+  const received = receive({ storage, log }, { unfinished, form, stored: () => stored });
+  // The refusal of a stalled sender does not wait until its bytes are removed.
+  return await placeFile(storage, unfinished, await Promise.race([received, stalled.promise]));
 }
 
 type Upload = {
-  readonly request: FastifyRequest;
-  readonly begun: BegunFile;
-  /** Bytes that the tenant may still store; null without a limit. */
-  readonly room: number | null;
-  readonly stalled: AbortSignal;
+  readonly unfinished: UnfinishedFile;
+  readonly form: Promise<UploadForm>;
+  /** The storing of the file's bytes; null: it has not begun. */
+  readonly stored: () => Promise<number> | null;
 };
 
-/** Takes the form and stores the file's bytes; when anything is refused, or the sender goes away, none stay. */
-async function receive(api: Api, { request, begun, room, stalled }: Upload): Promise<CompleteForm> {
-  const key = KEYS.fileBytes(begun.id);
-  const store = (bytes: AsyncIterable<Uint8Array>): Promise<number> =>
-    api.storage.upload(key, inspected(bytes, { most: api.limits.uploadBytes, room }), stalled);
+/** Waits for the form, and so for the file's bytes; when anything is refused, or the sender goes away, none stay. */
+async function receive(
+  { storage, log }: { readonly storage: Storage; readonly log: Log },
+  { unfinished, form, stored }: Upload,
+): Promise<CompleteForm> {
   try {
-    const form = completeForm(await readForm(request, store));
-    stalled.throwIfAborted();
-    return form;
+    return completeForm(await form);
   } catch (error) {
-    await Promise.all([api.storage.remove(key), abandonFile(api, begun)]).catch((failure: unknown) => {
-      api.log.warn({ err: failure, key }, 'the bytes of a refused upload stay until garbage collection');
+    const key = KEYS.fileBytes(unfinished.id);
+    // What is still being stored would otherwise come after its removal.
+    await stored()?.catch(() => undefined);
+    await Promise.all([storage.remove(key), abandonFile(storage, unfinished)]).catch((failure: unknown) => {
+      log.warn({ err: failure, key }, 'the bytes of a refused upload stay until garbage collection');
     });
     throw error;
   }
 }
 
 /** The bytes as they pass, or an error as soon as they are too many or no batch input. */
-async function* inspected(
+async function* checkedBytes(
   bytes: AsyncIterable<Uint8Array>,
-  { most, room }: { readonly most: number; readonly room: number | null },
+  { name, most, free }: { readonly name: string; readonly most: number; readonly free: number | null },
 ): AsyncGenerator<Uint8Array> {
   const firstLine = new FirstLine();
   let total = 0;
   for await (const chunk of bytes) {
     total += chunk.byteLength;
-    if (total > most) throw tooLarge(most);
-    if (room !== null && total > room) throw overBytes();
-    if (firstLine.push(chunk) === 'other') throw invalidFormat();
+    if (total > most) throw tooLarge(most, name);
+    if (free !== null && total > free) throw overBytes(name);
+    if (firstLine.push(chunk) === 'other') throw invalidFormat(name);
     yield chunk;
   }
-  if (firstLine.end() === 'other') throw invalidFormat();
+  if (firstLine.end() === 'other') throw invalidFormat(name);
 }
 
-function tooLarge(most: number): ApiError {
-  return new ApiError(413, `The file is too large: at most ${most} bytes can be uploaded.`, {
+/** `name` is null where the body's length already says so, before the name was read. */
+function tooLarge(most: number, name: string | null): ApiError {
+  const file = name === null ? 'The file' : `The file '${shown(name)}'`;
+  return new ApiError(413, `${file} is too large: at most ${most} bytes can be uploaded.`, {
     param: 'file',
     code: 'file_too_large',
   });

@@ -5,7 +5,7 @@ import { SetupError } from '@spillway/runtime';
 
 /** A change takes milliseconds: one that is older was killed. */
 const STALE_MS = 30_000;
-const WAIT_MS = 10_000;
+const MAX_WAIT_MS = 10_000;
 
 /** The text of a key file; none is an empty one. */
 export async function readKeyFile(path: string): Promise<string> {
@@ -85,7 +85,7 @@ async function isOpenAt(path: string, handle: FileHandle): Promise<boolean> {
 
 /** Makes a file that nobody else has made. */
 async function openAlone(path: string): Promise<FileHandle> {
-  const end = performance.now() + WAIT_MS;
+  const end = performance.now() + MAX_WAIT_MS;
   while (performance.now() < end) {
     try {
       return await open(path, 'wx', 0o600);

@@ -11,7 +11,7 @@ import {
   type Role,
 } from './file.ts';
 
-/** Digits of a key's hash that `list` shows and `remove` takes: enough to tell keys apart. */
+/** Digits of a key's hash that `list` shows and `remove` takes: enough to distinguish keys. */
 const SHOWN_DIGITS = 12;
 
 export type Change = { readonly text: string; readonly keys: readonly KeyEntry[] };
@@ -59,7 +59,7 @@ export function removeKeys(text: string, options: { tenant: string | undefined; 
   return { text: formatKeys(entries.filter((entry) => !isMeant(entry))), keys };
 }
 
-/** The keys, one a line, without anything that opens a door. */
+/** The keys, one a line, without anything by which somebody could use them. */
 export function listKeys(text: string): string {
   return sound(text).map(describeKey).join('');
 }

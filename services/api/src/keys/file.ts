@@ -85,7 +85,7 @@ export function hashKey(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** Whose key this is. Every entry is compared, each in constant time, so that the time tells nothing. */
+/** Whose key this is. Every entry is compared, each in constant time, so that the time gives nothing away. */
 export function findKey(entries: readonly KeyEntry[], key: string): KeyEntry | null {
   const given = Buffer.from(hashKey(key), 'hex');
   let found: KeyEntry | null = null;

@@ -60,7 +60,7 @@ async function add(path: string, values: Values): Promise<void> {
   await addTo(draft, path, values);
 }
 
-/** What is wrong with the file or the command is told even where nothing is to be done. */
+/** Refuses a wrong file or command even where nothing is to be done. */
 async function first(path: string, values: Values): Promise<void> {
   addKey(await readKeyFile(path), orderOf(values, ''));
   if (await tellOfKeys(path)) return;

@@ -1,3 +1,4 @@
+import { resultLine } from '@spillway/core';
 import { z } from 'zod';
 import { endpoint, metadata } from './parts.ts';
 
@@ -74,12 +75,37 @@ export const batchObject = z
   })
   .meta({ id: 'Batch', description: 'A batch. Fields that are not set yet are null, never absent.' });
 
-/** A model by its name in the configuration, as its server knows it, with its price per million tokens. */
-const tier = z.strictObject({
-  name: z.string(),
-  model: z.string(),
-  price: z.strictObject({ input: z.number(), output: z.number() }).nullable(),
-});
+const price = z
+  .strictObject({
+    input: z.number(),
+    cached_input: z.number().meta({ description: 'Of input tokens that the server had in its cache.' }),
+    output: z.number(),
+  })
+  .meta({ id: 'Price', description: 'US dollars per million tokens.' });
+
+const stage = z
+  .strictObject({
+    name: z.string().meta({ description: 'The model by its name in the configuration.' }),
+    model: z.string().meta({ description: 'The model as its server knows it.' }),
+    role: z
+      .enum(['drafter', 'expert'])
+      .meta({ description: 'The last stage is the expert, all before it are drafters.' }),
+    ask: z.string().meta({ description: 'How the model is asked.' }),
+    price: price.nullable().meta({ description: 'Null where none is configured.' }),
+    signal: z
+      .looseObject({ name: z.string() })
+      .nullable()
+      .meta({ description: 'What a draft is judged by, with its parameters; null for the last stage.' }),
+    calibration: z
+      .string()
+      .nullable()
+      .meta({ description: 'The method of the calibration; null where there is none.' }),
+    accept_at: z
+      .number()
+      .nullable()
+      .meta({ description: 'The confidence at or above which a draft is final; null for the last stage.' }),
+  })
+  .meta({ id: 'ModelStage', description: 'One step of a cascade.' });
 
 export const modelObject = z
   .strictObject({
@@ -87,15 +113,9 @@ export const modelObject = z
     object: z.literal('model'),
     created: time,
     owned_by: z.literal('spillway'),
-    cascade: z.strictObject({
-      drafter: tier,
-      expert: tier,
-      signal: z.looseObject({ name: z.string() }),
-      calibration: z.string().nullable(),
-      accept_at: z.number(),
-    }),
+    cascade: z.strictObject({ stages: z.array(stage) }),
   })
-  .meta({ id: 'Model', description: 'A cascade that requests may name as their model.' });
+  .meta({ id: 'Model', description: 'A cascade that requests may name as their model: its stages, in order.' });
 
 export const modelList = z.strictObject({ object: z.literal('list'), data: z.array(modelObject) });
 
@@ -120,20 +140,10 @@ export const errorEnvelope = z
   })
   .meta({ id: 'Error', description: 'The body of every error; all four keys are always there.' });
 
-/** Lines are shown as they stand in the output and error files. */
-const resultLine = z
-  .looseObject({
-    id: z.string(),
-    custom_id: z.string(),
-    response: z.strictObject({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
-    error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
-  })
-  .meta({ id: 'ResultLine' });
-
 export const resultsPage = z
   .strictObject({
     object: z.literal('list'),
-    data: z.array(resultLine),
+    data: z.array(resultLine).meta({ description: 'Lines as they stand in the output and error files.' }),
     cursor: z.string().meta({ description: 'What `after` takes to go on from here.' }),
     has_more: z.boolean().meta({ description: 'More lines are there already.' }),
     complete: z.boolean().meta({ description: 'The batch has ended and this was its last line.' }),

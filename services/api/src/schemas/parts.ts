@@ -1,4 +1,4 @@
-import { ENDPOINT_URLS, LIMITS, windowMs } from '@spillway/core';
+import { ENDPOINT_URLS, LIMITS, MAX_USD_KEY, RETRY_OF_KEY, SAMPLE_OF_KEY, SHADOW_KEY, windowMs } from '@spillway/core';
 import { z } from 'zod';
 import { characters } from './read.ts';
 
@@ -26,7 +26,13 @@ export const metadata = z
       input: value,
     });
   })
-  .meta({ maxProperties: LIMITS.metadataKeys });
+  .meta({
+    maxProperties: LIMITS.metadataKeys,
+    description:
+      `Labels of the client's own, and settings of a batch: ${MAX_USD_KEY} is what it may cost in US dollars, ` +
+      `${SHADOW_KEY} ('true') runs every stage on every document. ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
+      'that the requests were taken from.',
+  });
 
 /** When a file goes by itself. */
 export const expiresAfter = z.object({
@@ -36,7 +42,7 @@ export const expiresAfter = z.object({
 
 export const endpoint = z.enum(ENDPOINT_URLS);
 
-/** The supported windows in words, as an error tells them. */
+/** The supported windows in words, as an error lists them. */
 const WINDOWS = "'24h', or minutes, hours or days from '1m' to '7d', such as '90m', '12h' and '2d'";
 
 export const completionWindow = z

@@ -8,14 +8,30 @@ const spread = z.strictObject({ count, mean: ms, p50: ms, p95: ms, p99: ms }).me
   description: 'Milliseconds; quantiles are right within one percent. Null where there are none.',
 });
 
-const tier = z.strictObject({
-  queue_wait_ms: spread,
-  inference_ms: spread,
-  inference_seconds: z.number(),
-  input_tokens: count,
-  output_tokens: count,
-  usd: z.number(),
-});
+/** How a list of a report names its stages. */
+const named = {
+  cascade: z.string(),
+  stage: z.int().min(1).meta({ description: 'From 1.' }),
+};
+
+const stage = z
+  .strictObject({
+    ...named,
+    model: z.string().meta({ description: 'By its name in the configuration.' }),
+    role: z.enum(['drafter', 'expert']),
+    ask: z.string().meta({ description: 'How the model is asked.' }),
+    documents: z
+      .strictObject({ accepted: count, escalated: count, skipped: count, answered: count, failed: count })
+      .meta({ description: 'What became of the documents that reached the stage; skipped ones were not asked about.' }),
+    queue_wait_ms: spread,
+    inference_ms: spread,
+    inference_seconds: z.number(),
+    input_tokens: count.meta({ description: 'Cached ones among them.' }),
+    cached_tokens: count,
+    output_tokens: count,
+    usd: z.number().meta({ description: 'Cached tokens at their own price.' }),
+  })
+  .meta({ id: 'ReportedStage', description: 'What one stage of a cascade did and cost.' });
 
 const way = z.strictObject({ usd: z.number(), inference_seconds: z.number(), mean_inference_ms: ms });
 const side = z.strictObject({ escalated_share: z.number().nullable(), pays: z.boolean().nullable() });
@@ -36,27 +52,34 @@ export const batchReport = z
       unfinished: count,
     }),
     escalated_share: z.number().nullable(),
-    tiers: z.strictObject({ drafter: tier, expert: tier }),
+    stages: z
+      .array(stage)
+      .meta({ description: 'The stages of the cascades that the documents name; known from the validation on.' }),
     latency_ms: z.strictObject({ accepted: spread, escalated: spread }).meta({
-      description: 'From feeding to the answer, queues included.',
+      description: 'From enqueueing to the answer, queues included.',
     }),
     sequential_wait: z
       .strictObject({
         ms: spread,
         share_of_time: z.number().nullable(),
-        mean_parts_ms: z.strictObject({ drafter_queue: ms, draft: ms, hand_over: ms, expert_queue: ms }),
+        mean_parts_ms: z
+          .array(z.strictObject({ ...named, queue: ms, call: ms, hand_off: ms }))
+          .meta({ description: 'What each stage has of it: waiting in its queue, its call, the hand-off after it.' }),
       })
-      .meta({ description: 'Of escalated documents: from feeding until the first call of the expert starts.' }),
+      .meta({
+        description: 'Of escalated documents: from enqueueing until the first call of the stage that delivered.',
+      }),
     wasted: z
       .strictObject({ drafter_seconds: z.number(), input_tokens: count, output_tokens: count, usd: z.number() })
       .meta({ description: 'What drafts cost that were not accepted.' }),
     counterfactuals: z.strictObject({ cascade: way, all_expert: way, all_drafter: way }).meta({
       description:
-        'The settled documents as they were answered, and with one model alone: what the expert would have read and ' +
-        'written for an accepted draft is taken to be what the drafter did, its time to be its mean.',
+        'The settled documents as they were answered, and as the last or the first stage would have answered all of ' +
+        'them: what the expert would have read and written for an accepted draft is taken to be what the drafter ' +
+        'did, its time to be its mean.',
     }),
     break_even: z.strictObject({ time: side, money: side }).meta({
-      description: 'The share of escalations below which the cascade takes less than the expert alone.',
+      description: 'The share of escalations below which the cascade takes less than the expert for every document.',
     }),
   })
   .meta({ id: 'BatchReport' });

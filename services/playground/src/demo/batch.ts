@@ -2,7 +2,7 @@ import { createWriteStream, openAsBlob } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { readBatch, type Board } from '@spillway/redis';
+import { readBatch, type RedisStore } from '@spillway/redis';
 import { pause, SetupError } from '@spillway/runtime';
 import { APIError, type OpenAI } from 'openai';
 import { ENDPOINT } from './input.ts';
@@ -34,13 +34,13 @@ export async function submit(client: OpenAI, path: string, signal: AbortSignal):
 /** Shows a batch's progress until it has ended. */
 export async function follow(
   client: OpenAI,
-  board: Board,
+  redis: RedisStore,
   id: string,
   { screen, signal }: { screen: Screen; signal: AbortSignal },
 ): Promise<Batch> {
   let history: Snapshot[] = [];
   for (;;) {
-    const [batch, state] = await Promise.all([client.batches.retrieve(id, { signal }), readBatch(board, id)]);
+    const [batch, state] = await Promise.all([client.batches.retrieve(id, { signal }), readBatch(redis, id)]);
     if (ENDED.has(batch.status)) return batch;
     const counts = batch.request_counts ?? { total: 0, completed: 0, failed: 0 };
     const { accepted, escalated } = state?.counts ?? { accepted: 0, escalated: 0 };

@@ -1,16 +1,15 @@
-import type { Price } from '@spillway/core';
-
 /** What the demo's cascade is called in requests. */
 export const CASCADE = 'documents';
 
 /**
  * As in the root's `spillway.yaml`, which a test compares. The prices are those of hosted models of about 4 B and
- * 200 B parameters, because the embedded ones cost nothing. The playground answers 16 at a time: with 32 calls in
- * flight a batch takes as long, and twice the time of a draft passes in the model server instead of in the queue.
+ * 200 B parameters, because the embedded ones cost nothing (and keep no prompts, so no token is charged as cached). The
+ * playground answers 16 at a time: with 32 calls in flight a batch takes as long, and twice the time of a draft passes
+ * in the model server instead of in the queue.
  */
 export const DEMO = {
   drafter: { model: 'spillway-drafter', price: { input: 0.05, output: 0.2 }, concurrency: 16 },
-  expert: { model: 'spillway-expert', price: { input: 1, output: 4 }, concurrency: 16 },
+  expert: { model: 'spillway-expert', price: { input: 1, cached_input: 0.25, output: 4 }, concurrency: 16 },
   acceptAt: 0.7,
 } as const;
 
@@ -29,9 +28,4 @@ export function demoConfiguration(playgroundUrl: string): string {
     },
   };
   return `${JSON.stringify(configuration, null, 2)}\n`;
-}
-
-/** US dollars for this many tokens. */
-export function dollars(usage: { readonly input: number; readonly output: number }, price: Price): number {
-  return (usage.input * price.input + usage.output * price.output) / 1e6;
 }

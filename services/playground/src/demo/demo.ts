@@ -8,18 +8,18 @@ import { makeDirectory } from '../local/data.ts';
 import { logView } from '../local/log-view.ts';
 import { unlessStopped, watchStopSignals } from '../local/stop-signals.ts';
 import { System } from '../local/system.ts';
-import { askAlone } from './alone.ts';
+import { askSingleModel } from './single-model.ts';
 import { describeRefusal, download, follow, submit, type Downloads } from './batch.ts';
 import { CASCADE, DEMO } from './cascade.ts';
 import { copyInput, writeDocuments } from './input.ts';
 import { HELP, readOptions, type DemoOptions } from './options.ts';
 import { readOutcomes, type Outcome } from './results.ts';
 import { Screen } from './screen.ts';
-import { startStage, type Stage, type StagePlan } from './stage.ts';
+import { startDemoSystem, type DemoPlan, type DemoSystem } from './demo-system.ts';
 import { duration, summarize, type SummaryFacts } from './summary.ts';
 import { tally } from './tally.ts';
 
-/** Nobody waits for the work in hand of a demo that is over. */
+/** Nobody waits for the work in flight of a demo that is over. */
 const STOP_LIMIT_MS = 5_000;
 
 /** Which of the generator's bundles is shown: the same documents each time. */
@@ -62,7 +62,7 @@ export async function runDemo(env: Env, args: readonly string[]): Promise<number
 
 type Played = Exclude<DemoOptions, { kind: 'help' }>;
 
-async function perform(plan: StagePlan, options: Played, results: string): Promise<void> {
+async function perform(plan: DemoPlan, options: Played, results: string): Promise<void> {
   const { screen, signal, place } = plan;
   const clock = stopwatch();
   const path = join(place, 'documents.jsonl');
@@ -71,37 +71,42 @@ async function perform(plan: StagePlan, options: Played, results: string): Promi
   else if (options.kind === 'file') await copyInput(options.path, path, CASCADE, signal);
 
   screen.line('Starting Redis, two embedded models, the API, a dispatcher, a drafter and an expert');
-  const stage = await startStage(plan);
+  const demo = await startDemoSystem(plan);
   screen.line(`  ready after ${duration(clock())}`);
 
   const what =
     options.kind === 'generated' ? `${options.count.toLocaleString('en-US')} generated documents` : options.path;
   screen.line(`Sending ${what} as one batch: drafter ${DEMO.drafter.model}, expert ${DEMO.expert.model}`);
-  const created = await submit(stage.api, path, signal);
-  const batch = await follow(stage.api, stage.board, created.id, plan);
+  const created = await submit(demo.api, path, signal);
+  const batch = await follow(demo.api, demo.redis, created.id, plan);
   const batchMs = clock();
   if (batch.status !== 'completed') throw new SetupError(describeRefusal(batch));
   screen.line(`  completed after ${duration(batchMs)}`);
-  const files = await download(stage.api, batch, results, signal);
+  const files = await download(demo.api, batch, results, signal);
 
-  const alone = documents === null ? null : await askEachAlone(stage, documents, plan);
-  if (alone !== null) screen.line(`  asked after ${duration(clock())}`);
+  const singleModels = documents === null ? null : await askSingleModels(demo, documents, plan);
+  if (singleModels !== null) screen.line(`  asked after ${duration(clock())}`);
   const truths = documents === null ? null : new Map(documents.map(({ customId, truth }) => [customId, truth]));
   const shown = { output: shownPath(files.output), errors: shownPath(files.errors) };
   screen.line();
-  for (const text of summarize({ tally: await tally(outcomesOf(files), truths), batchMs, alone, files: shown })) {
+  for (const text of summarize({
+    tally: await tally(outcomesOf(files), truths),
+    batchMs,
+    singleModels,
+    files: shown,
+  })) {
     screen.line(text);
   }
 }
 
-/** After the timed run, so that neither takes the other's processor. */
-async function askEachAlone(
-  stage: Stage,
+/** Asks each model for every document, after the batch, so that neither takes the other's processor. */
+async function askSingleModels(
+  { models }: DemoSystem,
   documents: readonly DemoDocument[],
-  { screen, signal }: StagePlan,
-): Promise<SummaryFacts['alone']> {
-  screen.line('Asking each model alone, to compare with');
-  const ask = (model: string) => askAlone(stage.models, model, documents, { screen, label: model, signal });
+  { screen, signal }: DemoPlan,
+): Promise<SummaryFacts['singleModels']> {
+  screen.line('Asking each model by itself, to compare with');
+  const ask = (model: string) => askSingleModel(models, model, documents, { screen, label: model, signal });
   return { drafter: await ask(DEMO.drafter.model), expert: await ask(DEMO.expert.model) };
 }
 

@@ -7,8 +7,8 @@ export type DemoOptions =
   | { readonly kind: 'file'; readonly path: string };
 
 const DEFAULT_COUNT = 1_000;
-/** The generator is quick, but the passes of each model alone afterwards take a minute per some thousand documents. */
-const MOST_COUNT = 100_000;
+/** The generator is quick, but asking each model by itself afterwards takes a minute per some thousand documents. */
+const MAX_COUNT = 100_000;
 
 export const HELP = `npm run demo [-- options]
 
@@ -16,7 +16,7 @@ Runs the whole of Spillway on this machine with two tiny embedded models, sends 
 as one batch, and says how the cascade did. Everything is private and temporary but the results, which are put into
 ./.spillway/demo.
 
-  --documents N   so many generated documents, 1 to ${MOST_COUNT.toLocaleString('en-US')} (default ${DEFAULT_COUNT.toLocaleString('en-US')})
+  --documents N   so many generated documents, 1 to ${MAX_COUNT.toLocaleString('en-US')} (default ${DEFAULT_COUNT.toLocaleString('en-US')})
   --input FILE    your own documents, one JSON object a line:
                     {"custom_id": "…", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": […]}}
                       a line of an OpenAI batch file; body.model is replaced by the demo's cascade
@@ -60,8 +60,8 @@ function splitOption(arg: string): [string, string | undefined] {
 
 function readCount(value: string): number {
   const count = Number(value);
-  if (!/^\d+$/.test(value) || count < 1 || count > MOST_COUNT) {
-    throw new SetupError(`--documents: expected a whole number from 1 to ${MOST_COUNT}, got "${value}"`);
+  if (!/^\d+$/.test(value) || count < 1 || count > MAX_COUNT) {
+    throw new SetupError(`--documents: expected a whole number from 1 to ${MAX_COUNT}, got "${value}"`);
   }
   return count;
 }

@@ -29,7 +29,7 @@ test('says how far it is, how fast and how it was split', () => {
     '200 of 1,000 documents · 150 accepted, 50 escalated (75 % accepted) · 200/s · 4 s left',
   );
   assert.match(describeProgress([at(0, 0), at(1_000, 1_000, { status: 'finalizing' })]), /· finalizing$/);
-  // Nothing was done lately: no time can be told.
+  // Nothing was done lately: nobody knows how long the rest takes.
   assert.equal(describeProgress([at(0, 20), at(1_000, 20)]), '20 of 1,000 documents');
 });
 

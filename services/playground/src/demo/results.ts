@@ -1,8 +1,13 @@
 import { createReadStream } from 'node:fs';
-import { isJsonObject, LIMITS, LineSplitter, type JsonObject } from '@spillway/core';
-
-/** The tokens of a call. */
-export type Tokens = { readonly input: number; readonly output: number };
+import {
+  answerText,
+  LIMITS,
+  LineSplitter,
+  readResultLine,
+  type PricedTokens,
+  type StageAnnotation,
+} from '@spillway/core';
+import { NO_TOKENS } from './tokens.ts';
 
 /** What a result line says about how its document was handled. Times in milliseconds. */
 export type Outcome = {
@@ -10,18 +15,19 @@ export type Outcome = {
   /** The answer's text; null where there is none. */
   readonly answer: string | null;
   readonly escalated: boolean;
+  /** Of the escalated ones. */
   readonly reason: string | null;
   readonly totalMs: number;
   /** Of the escalated ones: what came before the expert's call. */
   readonly wait: SequentialWait | null;
-  readonly drafter: Tokens;
-  readonly expert: Tokens;
+  readonly drafter: PricedTokens;
+  readonly expert: PricedTokens;
 };
 
 export type SequentialWait = {
   readonly drafterQueueMs: number;
   readonly draftMs: number;
-  readonly handOverMs: number;
+  readonly handOffMs: number;
   readonly expertQueueMs: number;
   readonly sequentialMs: number;
 };
@@ -38,44 +44,41 @@ export async function* readOutcomes(path: string): AsyncGenerator<Outcome> {
   for (const line of splitter.end()) yield readOutcome(line.bytes.toString('utf8'));
 }
 
-/** @internal exported for its test */
+/**
+ * What the line of a document says; the demo's cascade has two stages.
+ *
+ * @internal exported for its test
+ */
 export function readOutcome(text: string): Outcome {
-  const line = objectOf(JSON.parse(text));
-  const cascade = objectOf(line['cascade']);
-  const waits = objectOf(cascade['wait_ms']);
-  const drafter = objectOf(cascade['drafter']);
-  const escalated = cascade['escalated'] === true;
-  const waited = escalated && typeof waits['sequential'] === 'number';
+  const line = readResultLine(text);
+  if (line === null) throw new Error(`a result file holds a line that is none: ${text.slice(0, 200)}`);
+  const { custom_id: customId, response, cascade } = line;
+  const drafter = cascade?.stages.find(({ role }) => role === 'drafter');
+  const expert = cascade?.stages.find(({ role }) => role === 'expert');
+  const sequentialMs = cascade?.wait_ms.sequential ?? null;
   return {
-    customId: textOf(line['custom_id']) ?? '',
-    answer: answerOf(objectOf(objectOf(line['response'])['body'])),
-    escalated,
-    reason: textOf(cascade['reason']),
-    totalMs: numberOf(waits['total']),
-    wait: waited
-      ? {
-          drafterQueueMs: numberOf(waits['drafter_queue']),
-          draftMs: numberOf(drafter['duration_ms']),
-          handOverMs: numberOf(waits['hand_over']),
-          expertQueueMs: numberOf(waits['expert_queue']),
-          sequentialMs: numberOf(waits['sequential']),
-        }
-      : null,
+    customId,
+    answer: response === null ? null : answerText(response.body),
+    escalated: cascade?.escalated ?? false,
+    reason: drafter?.reason ?? null,
+    totalMs: cascade?.wait_ms.total ?? 0,
+    wait:
+      sequentialMs === null
+        ? null
+        : {
+            drafterQueueMs: drafter?.wait_ms.queue ?? 0,
+            draftMs: drafter?.wait_ms.call ?? 0,
+            handOffMs: drafter?.wait_ms.hand_off ?? 0,
+            expertQueueMs: expert?.wait_ms.queue ?? 0,
+            sequentialMs,
+          },
     drafter: tokensOf(drafter),
-    expert: tokensOf(objectOf(cascade['expert'])),
+    expert: tokensOf(expert),
   };
 }
 
-function answerOf(body: JsonObject): string | null {
-  const choices = body['choices'];
-  const message = Array.isArray(choices) ? objectOf(objectOf(choices[0])['message']) : {};
-  return textOf(message['content']);
+function tokensOf(stage: StageAnnotation | undefined): PricedTokens {
+  if (stage === undefined) return NO_TOKENS;
+  const { input_tokens: inputTokens, cached_tokens: cachedTokens, output_tokens: outputTokens } = stage.usage;
+  return { inputTokens, cachedTokens, outputTokens };
 }
-
-const objectOf = (value: unknown): JsonObject => (isJsonObject(value) ? value : {});
-const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-const numberOf = (value: unknown): number => (typeof value === 'number' ? value : 0);
-const tokensOf = (tier: JsonObject): Tokens => ({
-  input: numberOf(tier['input_tokens']),
-  output: numberOf(tier['output_tokens']),
-});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { CascadeAnnotation, ResultLine, StageAnnotation } from '@spillway/core';
 import { readOutcome } from './results.ts';
 import { quantile } from './statistics.ts';
 import { duration, summarize } from './summary.ts';
@@ -9,35 +10,71 @@ import { tally } from './tally.ts';
 const truth = { type: 'invoice', currency: 'EUR', total: '12.00' } as const;
 const right = JSON.stringify(truth);
 
+const responseOf = (content: string): ResultLine['response'] => ({
+  status_code: 200,
+  request_id: 'r',
+  body: { choices: [{ message: { content }, finish_reason: 'stop' }] },
+});
+
+const stageOf = (stage: Partial<StageAnnotation>): StageAnnotation => ({
+  model: 'small',
+  role: 'drafter',
+  ask: 'answer',
+  outcome: 'accepted',
+  reason: null,
+  signal: 'sum_logprob',
+  score: -0.1,
+  confidence: 0.9,
+  calibrated: false,
+  accept_at: 0.7,
+  attempts: 1,
+  usage: { input_tokens: 100, cached_tokens: 0, output_tokens: 20 },
+  wait_ms: { queue: 150, call: 50, hand_off: null },
+  ...stage,
+});
+
+const lineOf = (line: Omit<ResultLine, 'id'>): string => JSON.stringify({ id: 'line_1', ...line } satisfies ResultLine);
+
+const cascadeOf = (stages: StageAnnotation[], wait_ms: CascadeAnnotation['wait_ms']): CascadeAnnotation => ({
+  name: 'documents',
+  stage: stages.length,
+  model: stages.length === 1 ? 'small' : 'large',
+  role: stages.length === 1 ? 'drafter' : 'expert',
+  escalated: stages.length > 1,
+  certificate: null,
+  trace_id: null,
+  stages,
+  wait_ms,
+});
+
 const accepted = (id: string, content: string): string =>
-  JSON.stringify({
+  lineOf({
     custom_id: id,
-    response: { status_code: 200, body: { choices: [{ message: { content } }] } },
+    response: responseOf(content),
     error: null,
-    cascade: {
-      tier: 'draft',
-      escalated: false,
-      reason: null,
-      drafter: { duration_ms: 50, input_tokens: 100, output_tokens: 20 },
-      expert: null,
-      wait_ms: { drafter_queue: 150, hand_over: null, expert_queue: null, sequential: null, total: 200 },
-    },
+    cascade: cascadeOf([stageOf({})], { sequential: null, total: 200 }),
   });
 
-const escalated = (id: string, answer: string | null): string =>
-  JSON.stringify({
-    custom_id: id,
-    response: answer === null ? null : { status_code: 200, body: { choices: [{ message: { content: answer } }] } },
-    error: answer === null ? { code: 'server_error', message: 'x' } : null,
-    cascade: {
-      tier: 'expert',
-      escalated: true,
-      reason: 'low_confidence',
-      drafter: { duration_ms: 50, input_tokens: 100, output_tokens: 20 },
-      expert: { duration_ms: 400, input_tokens: 100, output_tokens: 20 },
-      wait_ms: { drafter_queue: 250, hand_over: 5, expert_queue: 295, sequential: 600, total: 1_000 },
-    },
+const escalated = (id: string, answer: string | null, cachedTokens = 0): string => {
+  const draft = stageOf({
+    outcome: 'escalated',
+    reason: 'low_confidence',
+    wait_ms: { queue: 250, call: 50, hand_off: 5 },
   });
+  const expert = stageOf({
+    model: 'large',
+    role: 'expert',
+    outcome: answer === null ? 'failed' : 'answered',
+    usage: { input_tokens: 100, cached_tokens: cachedTokens, output_tokens: 20 },
+    wait_ms: { queue: 295, call: 400, hand_off: null },
+  });
+  return lineOf({
+    custom_id: id,
+    response: answer === null ? null : responseOf(answer),
+    error: answer === null ? { code: 'server_error', message: 'x' } : null,
+    cascade: cascadeOf([draft, expert], { sequential: 600, total: 1_000 }),
+  });
+};
 
 const read = async (lines: { text: string; failed?: boolean }[], truths: ReadonlyMap<string, typeof truth> | null) =>
   tally(
@@ -53,7 +90,7 @@ test('adds up what the lines say', async () => {
     { text: accepted('2', 'no') },
     { text: escalated('3', right) },
     { text: escalated('4', null), failed: true },
-    { text: JSON.stringify({ custom_id: '5', response: null, error: { code: 'batch_expired' } }), failed: true },
+    { text: lineOf({ custom_id: '5', response: null, error: { code: 'batch_expired', message: 'x' } }), failed: true },
   ];
   const found = await read(lines, new Map(['1', '2', '3', '4', '5'].map((id) => [id, truth])));
   assert.deepEqual(
@@ -68,8 +105,8 @@ test('adds up what the lines say', async () => {
       fastMs: [200, 200],
       slowMs: [1_000],
       waits: 1,
-      drafter: { input: 400, output: 80 },
-      expert: { input: 200, output: 40 },
+      drafter: { inputTokens: 400, cachedTokens: 0, outputTokens: 80 },
+      expert: { inputTokens: 200, cachedTokens: 0, outputTokens: 40 },
     },
   );
 });
@@ -80,11 +117,15 @@ test('the summary says all that the demo promises', async () => {
     lines.map((text) => ({ text })),
     new Map(['1', '2', '3', '4'].map((id) => [id, truth])),
   );
-  const alone = (correct: number) => ({ correct, tokens: { input: 400, output: 80 }, durationMs: 1_000 });
+  const single = (correct: number) => ({
+    correct,
+    tokens: { inputTokens: 400, cachedTokens: 0, outputTokens: 80 },
+    durationMs: 1_000,
+  });
   const text = summarize({
     tally: found,
     batchMs: 2_000,
-    alone: { drafter: alone(2), expert: alone(4) },
+    singleModels: { drafter: single(2), expert: single(4) },
     files: { output: './x_output.jsonl', errors: null },
   });
   assert.deepEqual(text, [
@@ -93,19 +134,37 @@ test('the summary says all that the demo promises', async () => {
     '  escalated        1 to the expert (25.0 %): 1 low_confidence',
     '  accuracy         drafter only 50.0 %, cascade 75.0 %, expert only 100.0 %',
     "  money            $0.000216 against $0.000720 all-expert: 70 % less (at the demo's list prices)",
-    '  fast path        median 200 ms, p95 200 ms (accepted; from feeding to the answer, queues included)',
+    '  fast path        median 200 ms, p95 200 ms (accepted; from enqueueing to the answer, queues included)',
     '  slow path        median 1.0 s, p95 1.0 s (escalated)',
     "  sequential wait  p50 600 ms, p95 600 ms, 60.0 % of the escalated documents' time",
-    "                   at the median: drafter's queue 250 ms, draft 50 ms, hand-over 5 ms, expert's queue 295 ms",
+    "                   at the median: drafter's queue 250 ms, draft 50 ms, hand-off 5 ms, expert's queue 295 ms",
     '  output file      ./x_output.jsonl',
   ]);
 });
 
+test('cached tokens are charged at their own price', async () => {
+  const found = await read([{ text: escalated('1', right, 80) }], null);
+  assert.deepEqual(found.expert, { inputTokens: 100, cachedTokens: 80, outputTokens: 20 });
+  const files = { output: null, errors: null };
+  const tokens = { inputTokens: 100, cachedTokens: 40, outputTokens: 20 };
+  const single = { correct: 1, tokens, durationMs: 1_000 };
+  const facts = { tally: found, batchMs: 100, singleModels: { drafter: single, expert: single }, files };
+  // The draft 9e-6; of the expert's tokens 20 at 1, 80 at 0.25 and 20 written at 4 dollars a million.
+  assert.match(summarize(facts).join('\n'), /money +\$0\.000129 against \$0\.000150 all-expert: 14 % less/);
+});
+
+test('a line that is no result line is a mistake, not an outcome', () => {
+  assert.throws(() => readOutcome('{"custom_id":"1"}'), /a result file holds a line that is none/);
+});
+
 test('without a truth there is no accuracy, and the money is an estimate', async () => {
   const found = await read([{ text: accepted('1', 'anything') }], null);
-  const text = summarize({ tally: found, batchMs: 100, alone: null, files: { output: null, errors: './e' } }).join(
-    '\n',
-  );
+  const text = summarize({
+    tally: found,
+    batchMs: 100,
+    singleModels: null,
+    files: { output: null, errors: './e' },
+  }).join('\n');
   assert.match(text, /accuracy +unknown/);
   assert.match(text, /estimated all-expert/);
   assert.match(text, /slow path +median –, p95 – /);

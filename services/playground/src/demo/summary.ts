@@ -1,5 +1,6 @@
-import type { Alone } from './alone.ts';
-import { DEMO, dollars } from './cascade.ts';
+import { usd } from '@spillway/core';
+import { DEMO } from './cascade.ts';
+import type { SingleModelRun } from './single-model.ts';
 import { quantile, sum } from './statistics.ts';
 import type { Tally } from './tally.ts';
 
@@ -8,7 +9,7 @@ export type SummaryFacts = {
   /** From sending the file to the end of the batch. */
   readonly batchMs: number;
   /** Each model without the other; null where there is no truth to compare with. */
-  readonly alone: { readonly drafter: Alone; readonly expert: Alone } | null;
+  readonly singleModels: { readonly drafter: SingleModelRun; readonly expert: SingleModelRun } | null;
   readonly files: { readonly output: string | null; readonly errors: string | null };
 };
 
@@ -55,26 +56,26 @@ function splitLines({ tally, batchMs }: SummaryFacts): string[] {
   ];
 }
 
-function accuracyLines({ tally, alone }: SummaryFacts): string[] {
-  if (tally.correct === null || alone === null)
+function accuracyLines({ tally, singleModels }: SummaryFacts): string[] {
+  if (tally.correct === null || singleModels === null)
     return [line('accuracy', 'unknown: these documents came without the truth')];
   const { documents } = tally;
   const of = (correct: number): string => percent(correct, documents);
   return [
     line(
       'accuracy',
-      `drafter only ${of(alone.drafter.correct)}, cascade ${of(tally.correct)}, expert only ${of(alone.expert.correct)}`,
+      `drafter only ${of(singleModels.drafter.correct)}, cascade ${of(tally.correct)}, expert only ${of(singleModels.expert.correct)}`,
     ),
   ];
 }
 
 /** Where the expert was not asked for everything, its tokens are taken to be the drafter's: they read the same. */
-function moneyLines({ tally, alone }: SummaryFacts): string[] {
+function moneyLines({ tally, singleModels }: SummaryFacts): string[] {
   const { drafter, expert } = DEMO;
-  const cascade = dollars(tally.drafter, drafter.price) + dollars(tally.expert, expert.price);
-  const allExpert = dollars(alone?.expert.tokens ?? tally.drafter, expert.price);
+  const cascade = usd(tally.drafter, drafter.price) + usd(tally.expert, expert.price);
+  const allExpert = usd(singleModels?.expert.tokens ?? tally.drafter, expert.price);
   const saved = allExpert === 0 ? 0 : Math.round(100 * (1 - cascade / allExpert));
-  const how = alone === null ? 'estimated all-expert' : 'all-expert';
+  const how = singleModels === null ? 'estimated all-expert' : 'all-expert';
   const compared = saved < 0 ? `${-saved} % more` : `${saved} % less`;
   return [
     line('money', `${money(cascade)} against ${money(allExpert)} ${how}: ${compared} (at the demo's list prices)`),
@@ -85,12 +86,12 @@ function timeLines({ fastMs, slowMs }: Tally): string[] {
   const times = (values: readonly number[]): string =>
     `median ${duration(quantile(values, 0.5))}, p95 ${duration(quantile(values, 0.95))}`;
   return [
-    line('fast path', `${times(fastMs)} (accepted; from feeding to the answer, queues included)`),
+    line('fast path', `${times(fastMs)} (accepted; from enqueueing to the answer, queues included)`),
     line('slow path', `${times(slowMs)} (escalated)`),
   ];
 }
 
-/** What it cost the escalated documents that the drafter had its turn first. */
+/** What it cost the escalated documents that the drafter answered them first. */
 function waitLines({ waits, slowMs }: Tally): string[] {
   if (waits.length === 0) return [];
   const sequential = waits.map((wait) => wait.sequentialMs);
@@ -104,7 +105,7 @@ function waitLines({ waits, slowMs }: Tally): string[] {
   const parts = [
     `drafter's queue ${median((wait) => wait.drafterQueueMs)}`,
     `draft ${median((wait) => wait.draftMs)}`,
-    `hand-over ${median((wait) => wait.handOverMs)}`,
+    `hand-off ${median((wait) => wait.handOffMs)}`,
     `expert's queue ${median((wait) => wait.expertQueueMs)}`,
   ];
   return [

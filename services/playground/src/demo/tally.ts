@@ -1,5 +1,7 @@
+import type { PricedTokens } from '@spillway/core';
 import { isCorrect, type Truth } from '../documents/index.ts';
-import type { Outcome, SequentialWait, Tokens } from './results.ts';
+import type { Outcome, SequentialWait } from './results.ts';
+import { addTokens, NO_TOKENS } from './tokens.ts';
 
 /** What the result lines of a batch say together. Times in milliseconds. */
 export type Tally = {
@@ -10,12 +12,12 @@ export type Tally = {
   readonly escalated: number;
   /** How many documents were escalated for which reason. */
   readonly reasons: ReadonlyMap<string, number>;
-  /** How long the documents were in work, of either way. */
+  /** How long the documents took: those whose draft was accepted, and the escalated ones. */
   readonly fastMs: readonly number[];
   readonly slowMs: readonly number[];
   readonly waits: readonly SequentialWait[];
-  readonly drafter: Tokens;
-  readonly expert: Tokens;
+  readonly drafter: PricedTokens;
+  readonly expert: PricedTokens;
   /** Answers that agree with the truth; null where no truth is known. */
   readonly correct: number | null;
 };
@@ -30,12 +32,12 @@ export async function tally(
   const fastMs: number[] = [];
   const slowMs: number[] = [];
   const waits: SequentialWait[] = [];
-  const drafter = { input: 0, output: 0 };
-  const expert = { input: 0, output: 0 };
+  let drafter = NO_TOKENS;
+  let expert = NO_TOKENS;
   for await (const { outcome, failed } of outcomes) {
     counts.documents += 1;
-    add(drafter, outcome.drafter);
-    add(expert, outcome.expert);
+    drafter = addTokens(drafter, outcome.drafter);
+    expert = addTokens(expert, outcome.expert);
     if (outcome.escalated) {
       const reason = outcome.reason ?? 'unknown';
       counts.escalated += 1;
@@ -62,9 +64,4 @@ export async function tally(
     drafter,
     expert,
   };
-}
-
-function add(total: { input: number; output: number }, more: Tokens): void {
-  total.input += more.input;
-  total.output += more.output;
 }

@@ -37,7 +37,7 @@ const WORDS: Readonly<Record<Language, Words>> = { en: ENGLISH, de: GERMAN, fr: 
 const COMPANIES = ['Nord', 'Alpha', 'Meyer', 'Dupont', 'Smith', 'Lund', 'Atlas', 'Berg', 'Rossi', 'Stone'] as const;
 const COMPANY_FORMS = ['Ltd', 'GmbH', 'SA', 'AG', 'AB', 'Inc', '& Co'] as const;
 
-/** The hardest documents lose about one character in thirty; twice that and the labels can no longer be told apart. */
+/** The hardest documents lose about one character in thirty; twice that and nobody can distinguish the labels. */
 const STRONGEST_NOISE = 0.035;
 
 /** The lines above the sums: who, where, what kind of paper. */
@@ -57,7 +57,7 @@ function writeHead(random: Random, place: Place, type: DocumentType, words: Word
   return head;
 }
 
-/** Which way the currency is told: at every sum, or once for the whole document. */
+/** Where the currency is written: at every sum, or once for the whole document. */
 function drawStyle(
   random: Random,
   place: Place,

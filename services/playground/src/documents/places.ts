@@ -6,7 +6,7 @@ export type Currency = (typeof CURRENCIES)[number];
 /** How a sum of money is written where the document comes from. */
 export interface Place {
   readonly currency: Currency;
-  /** What people write there; `$` and `kr` do not say whose, so only the town or the account number tells. */
+  /** What people write there; `$` and `kr` do not say whose, so only the town or the account number says it. */
   readonly symbols: readonly string[];
   readonly accountPrefix: string;
   readonly towns: readonly string[];

@@ -8,7 +8,7 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
 }
 
-/** Mixes text into 32 bits (FNV-1a), so that splits and seeds land far apart. */
+/** Mixes text into 32 bits (FNV-1a), so that splits and seeds get quite different numbers. */
 function hashText(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {

@@ -1,7 +1,7 @@
 import type { GeneratedDocument, Truth } from './generate.ts';
 import { generateDocument } from './generate.ts';
 
-/** The longest right answer has 24 tokens; the rest is room for a model that loses its way. */
+/** The longest right answer has 24 tokens; the rest is for a model that loses its way. */
 export const ANSWER_TOKENS = 40;
 
 /** The part of a request that says nothing of models: the demo puts the name of a cascade beside it. */
@@ -24,7 +24,7 @@ export interface DemoDocument {
   readonly text: string;
 }
 
-/** Seeds of one demo bundle lie together, and bundles apart: two seeds never share a document up to this many. */
+/** A demo bundle uses this many seeds in a row at most, so that no two bundles share a document. */
 const SEEDS_PER_BUNDLE = 1_000_000;
 
 /** The documents of a demo bundle; the same count and seed give the same bundle. */

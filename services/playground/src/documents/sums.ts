@@ -119,7 +119,7 @@ function sumStatement(random: Random, trap: () => boolean): Sums {
     { label: 'payments', cents: payments },
     { label: 'charges', cents: charges },
   ];
-  // Some banks put the new balance on top, so its place alone does not give it away.
+  // Some banks put the new balance on top, so its place does not give it away.
   if (random.chance(0.3)) lines.unshift({ label: 'closing', cents: closing });
   else lines.push({ label: 'closing', cents: closing });
   if (trap()) lines.push({ label: random.pick(['minimum', 'limit'] as const), cents: drawCents(random, 4) * 10 });

@@ -155,13 +155,13 @@ async function main(): Promise<void> {
       ? new URL('../../weights/', import.meta.url)
       : pathToFileURL(`${resolve(process.argv[3])}/`);
   const tokenizer = loadTokenizer(new URL('tokenizer.json', weights));
-  const both = async (split: Split, documents: number): Promise<JudgedDocument[]> => {
+  const judgedSplit = async (split: Split, documents: number): Promise<JudgedDocument[]> => {
     const drafter = await answerSplit('drafter', weights, tokenizer, split, documents, ROWS);
     return judge(drafter, await answerSplit('expert', weights, tokenizer, split, documents, ROWS));
   };
-  const calibration = await both('calibration', Math.ceil(count / 2));
-  const test = await both('test', count);
-  const shifted = await both('shifted', Math.ceil(count / 4));
+  const calibration = await judgedSplit('calibration', Math.ceil(count / 2));
+  const test = await judgedSplit('test', count);
+  const shifted = await judgedSplit('shifted', Math.ceil(count / 4));
   printSplit('test', test);
   printDifficulties(test);
   printSplit('shifted', shifted);

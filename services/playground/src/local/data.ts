@@ -6,7 +6,7 @@ const DEFAULT_DIRECTORY = '.spillway';
 
 /** Where a local system keeps what must survive it. */
 export type DataPlace = {
-  /** What the services are told. */
+  /** The variables of the services' storage. */
   readonly storage: Env;
   /** For whatever is not in the storage: Redis' files, examples. */
   readonly directory: string;
@@ -38,7 +38,7 @@ export async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-/** Not `mkdir` with `recursive`: where nothing can be made, as in /proc, Node 24 tries for ever. */
+/** Not `mkdir` with `recursive`: where nothing can be made, as in /proc, Node 24 goes on for ever. */
 async function makeWithParents(path: string): Promise<void> {
   try {
     await mkdir(path);

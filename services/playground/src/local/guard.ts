@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 const STOP_LIMIT_MS = 8_000;
 
 /**
- * Runs a program that is not ours (`guard.ts <name> <binary> <arguments…>`) and ends it when this process is told to
+ * Runs a program that is not ours (`guard.ts <name> <binary> <arguments…>`) and ends it when this process is asked to
  * stop or its parent is gone. `name` is what the program sees as its own name.
  */
 function guard(name: string, binary: string, args: readonly string[]): void {

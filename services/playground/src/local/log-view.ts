@@ -6,15 +6,15 @@ const QUIET = 'warn';
 /** Turns the logs of the processes into lines for a person; LOG_LEVEL decides which are shown, warnings and up else. */
 export function logView(env: Env, write: (line: string) => void): (line: ProcessLine) => void {
   const asked = LOG_LEVELS.find((level) => level === env['LOG_LEVEL']) ?? QUIET;
-  const most = LOG_LEVELS.indexOf(asked);
+  const max = LOG_LEVELS.indexOf(asked);
   return (line) => {
     if (line.kind === 'text') {
-      // What is no log line is a problem at the start, told as the reason of the end, or a warning of Node's own.
-      if (most >= LOG_LEVELS.indexOf('debug')) write(`${line.service.padEnd(10)} ${line.text}`);
+      // What is no log line is a problem at the start, reported as the reason of the end, or a warning of Node's own.
+      if (max >= LOG_LEVELS.indexOf('debug')) write(`${line.service.padEnd(10)} ${line.text}`);
       return;
     }
     const level = LOG_LEVELS.findIndex((name) => name === line.level);
-    if (level > most) return;
+    if (level > max) return;
     const text = describeLog(line.message, line.fields);
     write(`${line.service.padEnd(10)} ${line.level.padEnd(5)} ${text}${describeFields(line.fields)}`);
   };

@@ -121,12 +121,12 @@ async function endOf(child: ChildProcess, reasons: Reasons): Promise<ProcessEnd>
   const { code, signal } = await exit.promise;
   // Whatever it had started itself and left behind goes with it.
   signalGroup(child, 'SIGKILL');
-  const patience = new AbortController();
+  const late = new AbortController();
   await Promise.race([
     closed.promise,
-    delay(OUTPUT_LIMIT_MS, undefined, { signal: patience.signal }).catch(() => undefined),
+    delay(OUTPUT_LIMIT_MS, undefined, { signal: late.signal }).catch(() => undefined),
   ]);
-  patience.abort();
+  late.abort();
   child.stdout?.destroy();
   child.stderr?.destroy();
   return { code, signal, reason: reasons.tell(code, signal) };

@@ -17,7 +17,7 @@ export type PrivateRedis = { readonly url: string; readonly member: Member };
 
 const CONFIG_FILE = 'redis.conf';
 
-/** Work in hand is bounded by bytes far below this (see core/limits); it is there so that the shares of it hold. */
+/** Work in flight is bounded by bytes far below this (see core/limits); it is there so that the shares of it hold. */
 const MAX_MEMORY = '1gb';
 
 /** Reading 1 GB of append-only file back takes some seconds. */
@@ -40,7 +40,7 @@ export async function preparePrivateRedis(directory: string, binary: Binary): Pr
   await writeFile(join(directory, CONFIG_FILE), configurationOf(address), { mode: 0o600 });
   const member: Member = {
     service: 'redis',
-    stage: 0,
+    level: 0,
     script: GUARD,
     args: [binary.name, binary.path, join(directory, CONFIG_FILE)],
     env: {},

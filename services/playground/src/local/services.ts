@@ -25,9 +25,9 @@ const SCRIPTS = {
 type Service = keyof typeof SCRIPTS;
 
 /** The playground outlives the workers that ask it, these outlive nothing but the API that gives them work. */
-const STAGES: Readonly<Record<Service, number>> = { playground: 1, dispatcher: 2, drafter: 2, expert: 2, api: 3 };
+const LEVELS: Readonly<Record<Service, number>> = { playground: 1, dispatcher: 2, drafter: 2, expert: 2, api: 3 };
 
-/** The settings of telemetry and of Spillway itself that all services may read, beside what they are told here. */
+/** The settings of telemetry and of Spillway itself that all services may read, beside what is set for them here. */
 const SHARED = /^(OTEL_|SPILLWAY_(?!API_KEYS|CONFIG|DATA_DIR|STORAGE))/;
 
 /** The S3 client finds its credentials by itself. */
@@ -46,7 +46,7 @@ function named(env: Env, names: readonly (string | undefined)[]): Env {
 
 function member(service: Service, env: Env): Member {
   const script = fileURLToPath(new URL(SCRIPTS[service], import.meta.url));
-  return { service, script, stage: STAGES[service], env };
+  return { service, script, level: LEVELS[service], env };
 }
 
 /** What a process must log so that we see it become ready; the user may ask for more, not for less. */
@@ -65,7 +65,7 @@ export function playgroundMember(env: Env, port: number): Member {
   });
 }
 
-/** The API, a dispatcher and both tiers. */
+/** The API, a dispatcher, and a drafter and an expert that serve every model of their role. */
 export function serviceMembers(surroundings: Surroundings, api: { host: string; port: number }): Member[] {
   const { env, configPath, configuration, redisUrl, storage } = surroundings;
   const shared = {

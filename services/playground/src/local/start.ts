@@ -13,8 +13,8 @@ import { writeWelcome } from './welcome.ts';
 
 const HELP = `npm start
 
-Runs Spillway on this machine until Ctrl-C: a Redis of its own, the API, a dispatcher, both tiers, and the embedded
-models when the configuration names them. What it is given is kept in ./.spillway and survives a restart.
+Runs Spillway on this machine until Ctrl-C: a Redis of its own, the API, a dispatcher, a drafter, an expert, and the
+embedded models when the configuration names them. What it is given is kept in ./.spillway and survives a restart.
 
   PORT, HOST          where the API listens (8080 on 127.0.0.1)
   SPILLWAY_CONFIG     the YAML file with models and cascades (./spillway.yaml)
@@ -30,7 +30,7 @@ const STOP_LIMIT_MS = 35_000;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const warn = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** Runs a system until it is told to stop; answers the exit code. */
+/** Runs a system until it is asked to stop; answers the exit code. */
 export async function start(env: Env, args: readonly string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(HELP);
@@ -42,7 +42,7 @@ export async function start(env: Env, args: readonly string[]): Promise<number> 
   const system = new System({ onDeath: 'restart', tell: warn, onLine: logView(env, warn), stopLimitMs: STOP_LIMIT_MS });
   using stop = watchStopSignals(() => {
     system.kill();
-    warn('Ended at once; the work in hand goes on with the next npm start.');
+    warn('Ended at once; the work in flight goes on with the next npm start.');
     process.exit(1);
   });
   try {

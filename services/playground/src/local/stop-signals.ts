@@ -1,9 +1,9 @@
-/** Why a program of ours was told to stop. */
+/** Why a program of ours was asked to stop. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** npm passes a Ctrl-C on that the terminal has sent us already; two of a person's are further apart. */
+/** npm passes a Ctrl-C on that the terminal has sent us already; a person needs longer between two. */
 const SAME_MS = 500;
 
 /**

@@ -3,8 +3,8 @@ import { startProcess, type LogFields, type ProcessEnd, type ProcessSpec, type R
 
 /** A process of a system. */
 export type Member = ProcessSpec & {
-  /** What is started for others to rely on has the lower number and stops later. */
-  readonly stage: number;
+  /** What others rely on has the lower number, and stops after them. */
+  readonly level: number;
   /** How to know that it works, for a program that does not log `ready`. */
   readonly isReady?: (process: RunningProcess) => Promise<void>;
 };
@@ -15,7 +15,7 @@ export type SystemOptions = {
   /** For what the user must know, one line at a time. */
   readonly tell: (line: string) => void;
   readonly onLine: ProcessSpec['onLine'];
-  /** How long a process may take to finish its work in hand. */
+  /** How long a process may take to finish its work in flight. */
   readonly stopLimitMs: number;
 };
 
@@ -25,7 +25,7 @@ const START_LIMIT_MS = 120_000;
 /** One that ran for so long did not die from what it met at its start. */
 const STEADY_MS = 60_000;
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 
 /** The processes that together are Spillway on one machine. */
 export class System implements AsyncDisposable {
@@ -57,9 +57,9 @@ export class System implements AsyncDisposable {
   /** Stops all, those that others rely on last. */
   async stop(): Promise<void> {
     this.#stopping.abort('shutdown');
-    const stages = new Set([...this.#running.keys()].map((member) => member.stage));
-    for (const stage of [...stages].toSorted((left, right) => right - left)) {
-      const members = [...this.#running].filter(([member]) => member.stage === stage);
+    const levels = new Set([...this.#running.keys()].map((member) => member.level));
+    for (const level of [...levels].toSorted((left, right) => right - left)) {
+      const members = [...this.#running].filter(([member]) => member.level === level);
       await Promise.all(members.map(([, process]) => process.stop(this.#options.stopLimitMs)));
     }
     await Promise.all(this.#watches);
@@ -95,14 +95,14 @@ export class System implements AsyncDisposable {
         return;
       }
       deaths = Date.now() - since > STEADY_MS ? 1 : deaths + 1;
-      const waitMs = Math.min(FIRST_WAIT_MS * 2 ** (deaths - 1), LONGEST_WAIT_MS);
+      const waitMs = Math.min(FIRST_WAIT_MS * 2 ** (deaths - 1), MAX_WAIT_MS);
       this.#options.tell(`${describeDeath(member, end)}; starting it again in ${waitMs / 1000} s`);
       await pause(waitMs, signal);
       if (signal.aborted) return;
       const process = this.#launch(member);
       void untilReady(member, process).then(
         () => this.#options.tell(`${member.service} runs again`),
-        // Its end is met and told by the loop.
+        // The loop sees its end and reports it.
         () => undefined,
       );
     }

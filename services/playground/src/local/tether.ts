@@ -2,7 +2,7 @@ import { isMainThread } from 'node:worker_threads';
 
 /**
  * Loaded before a process that `startProcess` starts: ends it when its parent is gone, also when the parent was killed
- * and could say nothing. The channel to the parent tells, because the kernel closes it with the parent. At once and
+ * and could say nothing. The channel to the parent shows it, because the kernel closes it with the parent. At once and
  * not by SIGTERM: nobody reads its log any more, in which stopping may get stuck, and it must survive a kill anyway.
  */
 function followParent(): void {

@@ -1,0 +1,9 @@
+import type { AskKind, CascadeDocument } from '@spillway/core';
+import type { Asked, AttemptOptions, StageModel } from '../stage-model.ts';
+import { askAnswer } from './answer.ts';
+
+/** A way of asking a stage's model about a document. */
+export type Ask = (model: StageModel, document: CascadeDocument, options: AttemptOptions) => Promise<Asked>;
+
+/** The ways of asking, each a file of this folder; the one place where one is added. */
+export const ASK: Readonly<Record<AskKind, Ask>> = { answer: askAnswer };

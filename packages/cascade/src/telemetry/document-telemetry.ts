@@ -1,0 +1,147 @@
+import {
+  documentSpans,
+  keptAtMost,
+  keptKind,
+  roleOf,
+  stageCounter,
+  stagesOf,
+  stageTier,
+  tierLabels,
+  type CascadeDocument,
+  type Configuration,
+  type Ending,
+  type KeptKind,
+  type NamedModel,
+  type Result,
+} from '@spillway/core';
+import type { Life } from '@spillway/runtime';
+import type { StageOutcome } from '../stage.ts';
+import { attemptLine } from './attempt-line.ts';
+
+/** A document whose result was recorded. */
+export type Settlement = {
+  readonly document: CascadeDocument;
+  readonly ending: Ending;
+  readonly result: Result;
+};
+
+export type DocumentTelemetryOptions = {
+  readonly configuration: Pick<Configuration, 'models'>;
+  /** The share of attempts that are logged; failed ones are in any case. */
+  readonly loggedShare: number;
+  /** Takes one of the traces that a batch may keep of a kind; false: they are spent. */
+  readonly takeTrace: (batch: string, kind: KeptKind, max: number) => Promise<boolean>;
+};
+
+/** Batches whose traces are spent are forgotten now and then, so that a process that runs for months stays small. */
+const MAX_SPENT = 10_000;
+
+/** Tells log, metrics and traces of documents. Never fails and never waits: work goes on whatever becomes of it. */
+export class DocumentTelemetry {
+  readonly #life: Pick<Life, 'log' | 'telemetry'>;
+  readonly #options: DocumentTelemetryOptions;
+  readonly #models: ReadonlyMap<string, NamedModel>;
+  /** Batches and kinds whose traces are spent. */
+  readonly #spent = new Set<string>();
+
+  constructor(life: Pick<Life, 'log' | 'telemetry'>, options: DocumentTelemetryOptions) {
+    this.#life = life;
+    this.#options = options;
+    this.#models = new Map(
+      Object.entries(options.configuration.models).map(([name, { model, base_url }]) => {
+        const { hostname, port, protocol } = new URL(base_url);
+        return [name, { model, address: hostname, port: Number(port || (protocol === 'https:' ? 443 : 80)) }];
+      }),
+    );
+  }
+
+  /** Whether model servers are told which trace a call belongs to. */
+  get propagates(): boolean {
+    return this.#life.telemetry.spans !== null;
+  }
+
+  /** An attempt of a stage is over: one wide line, for some of them, and for all that failed. */
+  attempted(document: CascadeDocument, outcome: StageOutcome): void {
+    const { log } = this.#life;
+    if (!log.isLevelEnabled('info')) return;
+    const isChosen = Math.random() < this.#options.loggedShare;
+    const line = attemptLine(document, outcome, isChosen);
+    if (line !== null) log.info(line, 'attempt');
+  }
+
+  /** A result was recorded; nobody else will tell of it. */
+  settled(settlement: Settlement): void {
+    const settledAtMs = Date.now();
+    this.#measure(settlement);
+    this.#trace(settlement, settledAtMs).catch((error: unknown) =>
+      this.#life.log.debug({ err: error }, 'a trace was not kept'),
+    );
+  }
+
+  #measure({ document, ending, result }: Settlement): void {
+    const { meters } = this.#life.telemetry;
+    const { rules } = document;
+    const { times, counts, cascade } = result;
+    const stages = stagesOf(document, ending);
+    const final = { cascade, final_stage: String(stages.length) };
+    const outcome = counts.completed === 1 ? 'completed' : 'failed';
+    meters.count('cascade.documents', 1, { ...final, outcome });
+    meters.time('cascade.document.duration', times.totalMs / 1000, final);
+    if (times.sequentialMs !== null) meters.time('cascade.sequential_wait', times.sequentialMs / 1000, { cascade });
+    for (const [stage, { draft, outcome: became }] of stages.entries()) {
+      const tier = tierLabels(stageTier(rules, stage));
+      const own = times.stages[stage];
+      const counted = (name: Parameters<typeof stageCounter>[2]): number =>
+        counts[stageCounter(cascade, stage, name)] ?? 0;
+      if (own != null) meters.time('cascade.queue.wait', own.queueMs / 1000, tier);
+      if (became !== 'accepted' && roleOf(rules, stage) === 'drafter') {
+        const reason = draft !== null && 'reason' in draft ? draft.reason : 'none';
+        meters.count('cascade.escalations', 1, { cascade, stage: String(stage + 1), reason });
+      }
+      this.#spend(cascade, tier, {
+        input: counted('inputTokens'),
+        output: counted('outputTokens'),
+        nanoUsd: counted('nanoUsd'),
+        wastedNanoUsd: counted('wastedNanoUsd'),
+      });
+    }
+  }
+
+  /** What a stage's calls for a document read, wrote and cost. */
+  #spend(
+    cascade: string,
+    tier: ReturnType<typeof tierLabels>,
+    spent: Readonly<Record<'input' | 'output' | 'nanoUsd' | 'wastedNanoUsd', number>>,
+  ): void {
+    const { meters } = this.#life.telemetry;
+    for (const direction of ['input', 'output'] as const) {
+      if (spent[direction] > 0) meters.count('cascade.tokens', spent[direction], { cascade, ...tier, direction });
+    }
+    if (spent.nanoUsd > 0) meters.count('cascade.cost', spent.nanoUsd / 1e9, { cascade, ...tier });
+    if (spent.wastedNanoUsd > 0) meters.count('cascade.wasted.cost', spent.wastedNanoUsd / 1e9, { cascade });
+  }
+
+  async #trace({ document, ending }: Settlement, settledAtMs: number): Promise<void> {
+    const { spans } = this.#life.telemetry;
+    if (spans === null || !(await this.#keeps(document, ending))) return;
+    const models = (name: string): NamedModel | null => this.#models.get(name) ?? null;
+    spans.emit(documentSpans({ document, ending, settledAtMs, models, content: spans.settings.content }));
+  }
+
+  /** Whether a document's trace is kept: it was drawn when it was enqueued, or it is one of those that are looked for. */
+  async #keeps(document: CascadeDocument, ending: Ending): Promise<boolean> {
+    const { sampled, batch } = document.job;
+    if (sampled) return true;
+    const sampling = this.#life.telemetry.spans?.settings.sampling;
+    if (sampling === undefined || sampling.kind === 'share') return false;
+    const kind = keptKind(document, ending, sampling.slowMs);
+    if (kind === null) return false;
+    const max = keptAtMost(sampling.perBatch);
+    const name = `${batch} ${kind}`;
+    if (max === 0 || this.#spent.has(name)) return false;
+    if (await this.#options.takeTrace(batch, kind, max)) return true;
+    if (this.#spent.size >= MAX_SPENT) this.#spent.clear();
+    this.#spent.add(name);
+    return false;
+  }
+}

@@ -1,0 +1,41 @@
+import { resultLine, type ResultLine } from '@spillway/core';
+import { z } from 'zod';
+import { UserError, type ApiClient } from './client.ts';
+
+const answer = z.object({
+  data: z.array(z.unknown()),
+  cursor: z.string(),
+  has_more: z.boolean(),
+  complete: z.boolean(),
+});
+
+/** Some result lines of a batch. */
+type Results = {
+  readonly lines: readonly unknown[];
+  /** Whether nothing comes after them, ever; until then the batch has documents without a result in storage. */
+  readonly isAll: boolean;
+};
+
+/** The result lines of a batch that are in storage by now, so many at a time. */
+export async function* readResults(api: ApiClient, batch: string, limit: number): AsyncGenerator<Results> {
+  const path = `/batches/${encodeURIComponent(batch)}/results?limit=${limit}`;
+  for (let after = ''; ;) {
+    const { data, cursor, has_more, complete } = answer.parse(
+      await api.get(`${path}${after === '' ? '' : `&after=${after}`}`),
+    );
+    yield { lines: data, isAll: complete && !has_more };
+    if (!has_more) return;
+    after = cursor;
+  }
+}
+
+/** A result line by its schema; an API of another version may write others. */
+export function readLine(value: unknown): ResultLine {
+  const { success, data, error } = resultLine.safeParse(value);
+  if (success) return data;
+  const [issue] = error.issues;
+  throw new UserError(
+    `The API's result lines are not of this version: ${issue?.path.join('.') || '(top level)'}: ${issue?.message ?? ''}`,
+    { cause: error },
+  );
+}

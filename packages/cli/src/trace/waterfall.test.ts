@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { resultLine, type CascadeAnnotation, type ResultLine, type StageAnnotation } from '@spillway/core';
+import { waterfall } from './waterfall.ts';
+
+const usage = { input_tokens: 90, cached_tokens: 0, output_tokens: 18 };
+
+/** A stage that judges; a draft of 200 ms that was escalated. */
+const drafted = (model: string, more: Partial<StageAnnotation> = {}): StageAnnotation => ({
+  model,
+  role: 'drafter',
+  ask: 'answer',
+  outcome: 'escalated',
+  reason: 'low_confidence',
+  signal: 'mean_logprob',
+  score: -0.34,
+  confidence: 0.71,
+  calibrated: false,
+  accept_at: 0.9,
+  attempts: 1,
+  usage,
+  wait_ms: { queue: 100, call: 200, hand_off: 0 },
+  ...more,
+});
+
+const answered = (more: Partial<StageAnnotation> = {}): StageAnnotation => ({
+  ...drafted('large'),
+  role: 'expert',
+  outcome: 'answered',
+  reason: null,
+  signal: null,
+  score: null,
+  confidence: null,
+  accept_at: null,
+  wait_ms: { queue: 200, call: 500, hand_off: null },
+  ...more,
+});
+
+const skipped = (model: string): StageAnnotation =>
+  drafted(model, {
+    outcome: 'skipped',
+    reason: 'too_long',
+    score: null,
+    confidence: null,
+    attempts: 0,
+    wait_ms: { queue: null, call: null, hand_off: null },
+  });
+
+type Times = { readonly total: number; readonly sequential: number | null };
+
+/** A line whose last stage delivered, read as the commands read it. */
+function lineOf(stages: readonly StageAnnotation[], wait_ms: Times, more: Partial<ResultLine> = {}): ResultLine {
+  const last = stages.at(-1) ?? answered();
+  const cascade: CascadeAnnotation = {
+    name: 'documents',
+    stage: stages.length,
+    model: last.model,
+    role: last.role,
+    escalated: stages.length > 1,
+    certificate: null,
+    trace_id: null,
+    stages: [...stages],
+    wait_ms,
+  };
+  const response = { status_code: 200, request_id: 'r', body: {} };
+  return resultLine.parse({ id: 'line_1', custom_id: 'a', response, error: null, cascade, ...more });
+}
+
+const failure = (code: string, message: string) => ({ response: null, error: { code, message } });
+
+test('an escalated document: its parts one after the other, to scale', () => {
+  const line = lineOf([drafted('small', { attempts: 2 }), answered()], { total: 1_000, sequential: 500 });
+  assert.deepEqual(waterfall(line, 20), [
+    'a: escalated to large, low_confidence (mean_logprob: 0.710, accept_at 0.9), status 200',
+    '  document                    1.00 s  ────────────────────',
+    '  queue.wait drafter          100 ms  ░░',
+    '  draft small (2 attempts)    200 ms    ████',
+    '  hand-off                      0 ms        ░',
+    '  queue.wait expert           200 ms        ░░░░',
+    '  expert large                500 ms            ██████████',
+    "  sequential wait: 500 ms until large began, 50 % of the document's time",
+  ]);
+});
+
+test('three stages: every stage with its reason, and the sequential wait until the last one', () => {
+  const medium = drafted('medium', { reason: 'no_logprobs', score: null, confidence: null });
+  const line = lineOf(
+    [drafted('small'), { ...medium, wait_ms: { queue: 50, call: 130, hand_off: 20 } }, answered({ attempts: 3 })],
+    { total: 1_200, sequential: 700 },
+  );
+  assert.deepEqual(waterfall(line, 24), [
+    'a: escalated to medium, low_confidence (mean_logprob: 0.710, accept_at 0.9), escalated to large, no_logprobs, status 200',
+    '  document                     1.20 s  ────────────────────────',
+    '  queue.wait drafter           100 ms  ░░',
+    '  draft small                  200 ms    ████',
+    '  hand-off                       0 ms        ░',
+    '  queue.wait drafter            50 ms        ░',
+    '  draft medium                 130 ms         ███',
+    '  hand-off                      20 ms            ░',
+    '  queue.wait expert            200 ms            ░░░░',
+    '  expert large (3 attempts)    500 ms                ██████████',
+    "  sequential wait: 700 ms until large began, 58 % of the document's time",
+  ]);
+});
+
+test('a draft that the middle stage accepted: nothing of the stage after it', () => {
+  const accepted = drafted('medium', {
+    outcome: 'accepted',
+    reason: null,
+    confidence: 0.96,
+    wait_ms: { queue: 100, call: 200, hand_off: null },
+  });
+  const lines = waterfall(lineOf([drafted('small'), accepted], { total: 600, sequential: 400 }), 12);
+  assert.equal(
+    lines[0],
+    'a: escalated to medium, low_confidence (mean_logprob: 0.710, accept_at 0.9), accepted from medium (mean_logprob: 0.960, accept_at 0.9), status 200',
+  );
+  assert.equal(lines.at(-1), "  sequential wait: 400 ms until medium began, 67 % of the document's time");
+  assert.deepEqual(
+    lines.slice(2, -1).map((text) => text.slice(2, 22).trimEnd()),
+    ['queue.wait drafter', 'draft small', 'hand-off', 'queue.wait drafter', 'draft medium'],
+  );
+});
+
+test('a stage that was skipped has a row without a time, and nobody is escalated to it', () => {
+  const lines = waterfall(lineOf([drafted('small'), skipped('medium'), answered()], { total: 1_000, sequential: 500 }));
+  assert.equal(
+    lines[0],
+    'a: escalated to large, low_confidence (mean_logprob: 0.710, accept_at 0.9), medium skipped, too_long, status 200',
+  );
+  assert.equal(lines[5], '  draft medium         skipped');
+  assert.equal(lines.length, 9);
+  const first = waterfall(lineOf([skipped('small'), answered()], { total: 700, sequential: 200 }));
+  assert.equal(first[0], 'a: small skipped, too_long, status 200');
+});
+
+test('a stage that failed, of the drafters or the last one', () => {
+  const broken = drafted('small', { outcome: 'failed', reason: 'draft_failed', confidence: null, attempts: 4 });
+  const late = failure('request_timeout', 'late');
+  const lines = waterfall(
+    lineOf([broken, answered({ outcome: 'failed', attempts: 2 })], { total: 1_000, sequential: 500 }, late),
+  );
+  assert.equal(lines[0], 'a: escalated to large, draft_failed, request_timeout: late');
+  assert.match(lines.join('\n'), /draft small \(4 attempts\)[\s\S]+expert large \(2 attempts\)/);
+  const refused = { response: { status_code: 400, request_id: 'r', body: {} } };
+  const [head] = waterfall(lineOf([drafted('small'), answered()], { total: 1_000, sequential: 500 }, refused));
+  assert.match(head ?? '', /low_confidence.*status 400$/);
+});
+
+test('a draft that is delivered at the deadline', () => {
+  const draft = drafted('small', { outcome: 'deadline_draft', wait_ms: { queue: 1, call: 9, hand_off: null } });
+  const [head] = waterfall(lineOf([draft], { total: 10, sequential: null }));
+  assert.equal(
+    head,
+    'a: the draft of small at the deadline, low_confidence (mean_logprob: 0.710, accept_at 0.9), status 200',
+  );
+});
+
+test('an accepted document, and one whose line says no more', () => {
+  const accepted = drafted('small', {
+    outcome: 'accepted',
+    reason: null,
+    wait_ms: { queue: 1, call: 9, hand_off: null },
+  });
+  const lines = waterfall(lineOf([accepted], { total: 10, sequential: null }));
+  assert.equal(lines.length, 4);
+  assert.equal(lines[0], 'a: accepted from small (mean_logprob: 0.710, accept_at 0.9), status 200');
+  const silent = resultLine.parse({ id: 'line_1', custom_id: 'a', ...failure('batch_expired', 'late') });
+  assert.match(waterfall(silent)[0] ?? '', /^a: batch_expired: late\. Its line does not say more/);
+});

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import type { Usage } from '../endpoints/completion.ts';
+
+/** Counters of a batch or a page as a whole. Integers, so that sums in any order agree. */
+export const COUNTERS = [
+  'completed',
+  'failed',
+  /** Documents whose result is an accepted draft, of whichever stage. */
+  'accepted',
+  /** Documents whose first draft was not final. */
+  'escalated',
+  /** What the same documents would have cost with the last stage's model alone, in 10⁻⁹ US dollars. */
+  'allExpertNanoUsd',
+] as const;
+
+/** Counters of one stage of one cascade. */
+export const STAGE_COUNTERS = [
+  'accepted',
+  'escalated',
+  /** Documents that passed by the stage unasked, as its model is known not to take them. */
+  'skipped',
+  'answered',
+  'failed',
+  'inputTokens',
+  'cachedTokens',
+  'outputTokens',
+  'reasoningTokens',
+  /** Money in 10⁻⁹ US dollars. */
+  'nanoUsd',
+  /** Of drafts that were not accepted. */
+  'wastedInputTokens',
+  'wastedOutputTokens',
+  'wastedNanoUsd',
+] as const;
+
+export type Counter = (typeof COUNTERS)[number];
+export type StageCounter = (typeof STAGE_COUNTERS)[number];
+
+/** A stage's counter: `invoices/1/nanoUsd`. No cascade's name holds a slash. */
+type StageCounterName = `${string}/${number}/${StageCounter}`;
+
+/** Sums of counters; those of stages that no document passed are absent. */
+export type Counts = Readonly<Record<Counter, number>> & Readonly<Record<StageCounterName, number>>;
+
+const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
+
+/** The name of a stage's counter; stages count from 0 here, from 1 in the name. */
+export const stageCounter = (cascade: string, stage: number, counter: StageCounter): StageCounterName =>
+  `${cascade}/${stage + 1}/${counter}`;
+
+/** Whether a name is that of a counter. */
+export const isCounter = (name: string): name is Counter | StageCounterName =>
+  (COUNTERS as readonly string[]).includes(name) || STAGE_COUNTER.test(name);
+
+export const NO_USAGE: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+
+export const NO_COUNTS: Counts = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counts;
+
+/** Counts as they are written down. */
+export const countsRecord = z.record(z.string().refine(isCounter, 'expected the name of a counter'), z.int().min(0));
+type CountsRecord = z.output<typeof countsRecord>;
+
+/** Counts as a record has them; a counter that it does not name is 0. */
+export const readCounts = (written: CountsRecord): Counts => ({ ...NO_COUNTS, ...written });
+
+export function addCounts(left: Counts, right: Partial<Counts>): Counts {
+  const sums: Record<string, number> = { ...left };
+  for (const [name, count] of Object.entries(right)) sums[name] = (sums[name] ?? 0) + (count ?? 0);
+  return sums as Counts;
+}
+
+export function addUsage(left: Usage, right: Usage): Usage {
+  return {
+    inputTokens: left.inputTokens + right.inputTokens,
+    cachedTokens: left.cachedTokens + right.cachedTokens,
+    outputTokens: left.outputTokens + right.outputTokens,
+    reasoningTokens: left.reasoningTokens + right.reasoningTokens,
+  };
+}
+
+/** One stage's counters; what was never counted is 0. */
+export type StageCounts = Readonly<Record<StageCounter, number>>;
+
+const NO_STAGE_COUNTS = Object.fromEntries(STAGE_COUNTERS.map((name) => [name, 0])) as StageCounts;
+
+/** The counters of a stage of a cascade, from 0. */
+export function stageCounts(counts: Counts, cascade: string, stage: number): StageCounts {
+  const own = STAGE_COUNTERS.map((name) => [name, counts[stageCounter(cascade, stage, name)] ?? 0] as const);
+  return Object.fromEntries(own) as StageCounts;
+}
+
+/** A counter summed over all stages of all cascades. */
+export function totalOf(counts: Counts, counter: StageCounter): number {
+  const end = `/${counter}`;
+  return Object.entries(counts).reduce((sum, [name, count]) => (name.endsWith(end) ? sum + count : sum), 0);
+}
+
+/** The sum of some stages' counters. */
+export function addStageCounts(all: readonly StageCounts[]): StageCounts {
+  return all.reduce(
+    (sum, one) => Object.fromEntries(STAGE_COUNTERS.map((name) => [name, sum[name] + one[name]])) as StageCounts,
+    NO_STAGE_COUNTS,
+  );
+}
+
+/** The `usage` of a batch object: all stages together. */
+export function batchUsage(counts: Counts) {
+  const input = totalOf(counts, 'inputTokens');
+  const output = totalOf(counts, 'outputTokens');
+  return {
+    input_tokens: input,
+    input_tokens_details: { cached_tokens: totalOf(counts, 'cachedTokens') },
+    output_tokens: output,
+    output_tokens_details: { reasoning_tokens: totalOf(counts, 'reasoningTokens') },
+    total_tokens: input + output,
+  };
+}

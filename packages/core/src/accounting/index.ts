@@ -1,0 +1,6 @@
+export * from './cap.ts';
+export * from './counts.ts';
+export * from './price.ts';
+export * from './report.ts';
+export * from './sketch.ts';
+export * from './waits.ts';

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { answeredAt, draftOf, jobOf, threeStageRules } from '../../../../test/support/jobs.ts';
+import { endedDocuments } from '../../../../test/support/passages.ts';
+import { roleOf, stageOf, type CascadeRules } from '../cascade/rules.ts';
+import { nextStageJob, withDraft } from '../document/job.ts';
+import { resultOf } from '../document/result.ts';
+import { addCounts, NO_COUNTS, type Counts } from './counts.ts';
+import { reportOf, type Account, type ReportedStage } from './report.ts';
+import { Waits } from './waits.ts';
+
+/** The stages of a cascade as a report takes them. */
+const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
+  rules.stages.map(({ model, ask }, stage) => ({ cascade, stage, model, ask, role: roleOf(rules, stage) }));
+
+const STAGES: readonly ReportedStage[] = [
+  { cascade: 'a', stage: 0, model: 'small', role: 'drafter', ask: 'answer' },
+  { cascade: 'a', stage: 1, model: 'large', role: 'expert', ask: 'answer' },
+];
+
+/** Ten documents, three of them escalated: a draft takes 10 ms, the expert 40 ms. */
+function account(): Account {
+  const waits = new Waits();
+  for (let at = 0; at < 10; at += 1) {
+    const escalated = at < 3;
+    const drafted = { queueMs: escalated ? 5 : 8, callMs: 10, handOffMs: escalated ? 1 : null };
+    const answered = { queueMs: 4, callMs: 40, handOffMs: null };
+    waits.add({
+      cascade: 'a',
+      times: {
+        stages: escalated ? [drafted, answered] : [drafted],
+        sequentialMs: escalated ? 20 : null,
+        totalMs: escalated ? 60 : 15,
+      },
+    });
+  }
+  const counts: Counts = {
+    ...NO_COUNTS,
+    completed: 9,
+    failed: 1,
+    accepted: 7,
+    escalated: 3,
+    allExpertNanoUsd: 10_000_000,
+    'a/1/accepted': 7,
+    'a/1/escalated': 3,
+    'a/1/inputTokens': 50,
+    'a/1/nanoUsd': 1_000_000,
+    'a/1/wastedNanoUsd': 300_000,
+    'a/1/wastedInputTokens': 20,
+    'a/1/wastedOutputTokens': 6,
+    'a/2/answered': 2,
+    'a/2/failed': 1,
+    'a/2/nanoUsd': 3_000_000,
+  };
+  return { total: 12, stages: STAGES, counts, waits };
+}
+
+test('a report says what was, what it cost, and what one model alone would have cost', () => {
+  const report = reportOf(account());
+  assert.deepEqual(report.documents, {
+    total: 12,
+    completed: 9,
+    failed: 1,
+    accepted: 7,
+    escalated: 3,
+    unfinished: 2,
+  });
+  assert.equal(report.escalated_share, 0.3);
+  assert.equal(report.sequential_wait.ms.count, 3);
+  assert.equal(report.sequential_wait.ms.mean, 20);
+  assert.equal(report.sequential_wait.share_of_time, 0.3333);
+  assert.deepEqual(report.sequential_wait.mean_parts_ms, [
+    { cascade: 'a', stage: 1, queue: 5, call: 10, hand_off: 1 },
+    { cascade: 'a', stage: 2, queue: 4, call: null, hand_off: null },
+  ]);
+  assert.deepEqual(report.wasted, { drafter_seconds: 0.03, input_tokens: 20, output_tokens: 6, usd: 0.0003 });
+  assert.deepEqual(report.counterfactuals, {
+    cascade: { usd: 0.004, inference_seconds: 0.22, mean_inference_ms: 22 },
+    all_expert: { usd: 0.01, inference_seconds: 0.4, mean_inference_ms: 40 },
+    all_drafter: { usd: 0.001, inference_seconds: 0.1, mean_inference_ms: 10 },
+  });
+  assert.deepEqual(report.break_even, {
+    time: { escalated_share: 0.75, pays: true },
+    money: { escalated_share: 0.9, pays: true },
+  });
+  const [first, last] = report.stages;
+  const { queue_wait_ms: queue, inference_ms: calls, ...own } = first ?? assert.fail();
+  assert.deepEqual(own, {
+    cascade: 'a',
+    stage: 1,
+    model: 'small',
+    role: 'drafter',
+    ask: 'answer',
+    documents: { accepted: 7, escalated: 3, skipped: 0, answered: 0, failed: 0 },
+    inference_seconds: 0.1,
+    input_tokens: 50,
+    cached_tokens: 0,
+    output_tokens: 0,
+    usd: 0.001,
+  });
+  assert.deepEqual([queue.count, queue.mean, calls.count, calls.mean], [10, 7.1, 10, 10]);
+  assert.deepEqual([last?.role, last?.documents.answered, last?.documents.failed, last?.usd], ['expert', 2, 1, 0.003]);
+  assert.deepEqual([report.latency_ms.accepted.mean, report.latency_ms.escalated.mean], [15, 60]);
+});
+
+test('a cascade that does not pay is told so; what is not known is null', () => {
+  const { counts, ...rest } = account();
+  const much = reportOf({ ...rest, counts: { ...counts, accepted: 1, escalated: 9 } });
+  assert.deepEqual(much.break_even.time, { escalated_share: 0.75, pays: false });
+  const none = reportOf({ total: 0, stages: STAGES, counts: NO_COUNTS, waits: new Waits() });
+  assert.equal(none.escalated_share, null);
+  assert.equal(none.sequential_wait.share_of_time, null);
+  assert.deepEqual(none.break_even.time, { escalated_share: null, pays: null });
+  assert.deepEqual(none.latency_ms.accepted, { count: 0, mean: null, p50: null, p95: null, p99: null });
+  assert.equal(none.counterfactuals.all_expert.mean_inference_ms, null);
+});
+
+test('three stages: each with its own, and no break-even, which only two have', () => {
+  const prices = [1, 2, 10].map((price) => ({ input: price, output: price }));
+  const rules = threeStageRules({ prices });
+  const job = jobOf({ cascade: 'c' });
+  const at2 = nextStageJob({ job: withDraft(job, draftOf()), rules }, 310);
+  const attempts = [{ sinceMs: 310, startedAtMs: 400, endedAtMs: 450, error: null }];
+  const at3 = nextStageJob({ job: withDraft(at2, draftOf({ model: 'medium', attempts })), rules }, 460);
+  const { counts, ...times } = resultOf({ job: at3, rules }, answeredAt(1_000, 1_600));
+  const waits = new Waits();
+  waits.add(times);
+  const report = reportOf({ total: 1, stages: stagesOf('c', rules), counts: addCounts(NO_COUNTS, counts), waits });
+  assert.deepEqual(
+    report.stages.map(({ model, stage, usd, inference_seconds: seconds }) => [model, stage, usd, seconds]),
+    [
+      ['small', 1, 0.000_11, 0.2],
+      ['medium', 2, 0.000_22, 0.05],
+      ['large', 3, 0.001_1, 0.6],
+    ],
+  );
+  assert.deepEqual(report.sequential_wait.mean_parts_ms, [
+    { cascade: 'c', stage: 1, queue: 100, call: 200, hand_off: 10 },
+    { cascade: 'c', stage: 2, queue: 90, call: 50, hand_off: 10 },
+    { cascade: 'c', stage: 3, queue: 540, call: null, hand_off: null },
+  ]);
+  assert.equal(report.sequential_wait.ms.mean, 1_000);
+  assert.deepEqual(report.wasted, { drafter_seconds: 0.25, input_tokens: 200, output_tokens: 20, usd: 0.000_33 });
+  assert.deepEqual(report.break_even.time, { escalated_share: null, pays: null });
+  assert.equal(report.counterfactuals.cascade.usd, 0.001_43);
+  assert.equal(report.counterfactuals.all_expert.usd, 0.001_1);
+});
+
+test('whatever the documents of cascades of any length do, a report’s sums agree', () => {
+  fc.assert(
+    fc.property(fc.array(endedDocuments, { minLength: 1, maxLength: 12 }), (documents) => {
+      const waits = new Waits();
+      let counts = NO_COUNTS;
+      const stages = new Map<string, ReportedStage>();
+      for (const [at, { document, ending }] of documents.entries()) {
+        const cascade = `c${at % 3}-${document.rules.stages.length}`;
+        const own = { rules: document.rules, job: { ...document.job, cascade } };
+        const result = resultOf(own, ending);
+        waits.add(result);
+        counts = addCounts(counts, result.counts);
+        for (const one of stagesOf(cascade, own.rules)) stages.set(`${cascade}/${one.stage}`, one);
+      }
+      const report = reportOf({ total: 100, stages: [...stages.values()], counts, waits });
+      const { accepted, escalated, unfinished } = report.documents;
+      assert.equal(unfinished, 100 - documents.length);
+      assert.ok(accepted <= documents.length && escalated <= documents.length);
+      const sum = (values: readonly number[]) => values.reduce((all, one) => all + one, 0);
+      const money = sum(report.stages.map(({ usd }) => usd));
+      assert.ok(Math.abs(money - report.counterfactuals.cascade.usd) < 1e-9);
+      assert.ok(report.wasted.usd <= money + 1e-9);
+      assert.equal(report.latency_ms.accepted.count + report.latency_ms.escalated.count, documents.length);
+      assert.equal(report.latency_ms.escalated.count, escalated, 'escalated is one thing in counts and waits');
+      const ends = sum(report.stages.map(({ documents: own }) => own.accepted + own.answered));
+      assert.ok(ends <= documents.length);
+      // Every stage of the map is one that its own rules know.
+      for (const { document } of documents) assert.ok(stageOf(document.rules, document.job.stage));
+    }),
+    { numRuns: 60 },
+  );
+});

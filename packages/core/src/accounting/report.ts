@@ -1,0 +1,160 @@
+import type { AskKind } from '../cascade/ask.ts';
+import type { Role } from '../cascade/tier.ts';
+import { addStageCounts, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
+import { Sketch } from './sketch.ts';
+import type { Waits } from './waits.ts';
+
+/** A stage as a report names it; `stage` counts from 0. */
+export type ReportedStage = {
+  readonly cascade: string;
+  readonly stage: number;
+  readonly model: string;
+  readonly role: Role;
+  readonly ask: AskKind;
+};
+
+/** What a report is made of: the stages that the documents can pass, and the sums and waits of the settled ones. */
+export type Account = {
+  readonly total: number;
+  readonly stages: readonly ReportedStage[];
+  readonly counts: Counts;
+  readonly waits: Waits;
+};
+
+/** How some milliseconds are spread; null where there are none. Quantiles are right within one percent. */
+export type Spread = {
+  readonly count: number;
+  readonly mean: number | null;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+};
+
+const tenth = (value: number | null): number | null => (value === null ? null : Math.round(value * 10) / 10);
+const thousandth = (value: number): number => Math.round(value * 1000) / 1000;
+const ratio = (part: number, whole: number): number | null =>
+  whole > 0 ? Math.round((part / whole) * 1e4) / 1e4 : null;
+const dollars = (nanoUsd: number): number => nanoUsd / 1e9;
+
+const spreadOf = (sketch: Sketch): Spread => ({
+  count: sketch.count,
+  mean: tenth(sketch.mean),
+  p50: tenth(sketch.quantile(0.5)),
+  p95: tenth(sketch.quantile(0.95)),
+  p99: tenth(sketch.quantile(0.99)),
+});
+
+/** A stage with its own sums. */
+type StageAccount = ReportedStage & { readonly counts: StageCounts; readonly waits: Waits };
+
+/**
+ * What the stages of a batch did, what it cost, what the sequential wait cost, and what each model alone would have:
+ * computed from sums and sketches, so that no document is kept for it.
+ */
+export function reportOf({ total, stages, counts, waits }: Account) {
+  const { completed, failed, accepted, escalated } = counts;
+  const own = stages.map((stage): StageAccount => ({
+    ...stage,
+    counts: stageCounts(counts, stage.cascade, stage.stage),
+    waits,
+  }));
+  const sequential = waits.of('sequential');
+  const settled = completed + failed;
+  const firsts = own.filter(({ stage }) => stage === 0);
+  const experts = own.filter(({ role }) => role === 'expert');
+  const escalatedCalls = merged(own, 'escalatedCall');
+  return {
+    documents: { total, completed, failed, accepted, escalated, unfinished: total - settled },
+    escalated_share: ratio(escalated, settled),
+    stages: own.map(stageReport),
+    latency_ms: { accepted: spreadOf(waits.of('acceptedTotal')), escalated: spreadOf(waits.of('escalatedTotal')) },
+    sequential_wait: {
+      ms: spreadOf(sequential),
+      share_of_time: ratio(sequential.sum, waits.of('escalatedTotal').sum),
+      mean_parts_ms: own.map(sequentialParts),
+    },
+    wasted: {
+      drafter_seconds: thousandth(escalatedCalls.sum / 1000),
+      input_tokens: totalOf(counts, 'wastedInputTokens'),
+      output_tokens: totalOf(counts, 'wastedOutputTokens'),
+      usd: dollars(totalOf(counts, 'wastedNanoUsd')),
+    },
+    counterfactuals: {
+      cascade: way(totalOf(counts, 'nanoUsd'), merged(own, 'call').sum / 1000, settled),
+      all_expert: way(counts.allExpertNanoUsd, ((merged(experts, 'call').mean ?? 0) * settled) / 1000, settled),
+      all_drafter: way(sumOf(firsts).nanoUsd, merged(firsts, 'call').sum / 1000, settled),
+    },
+    break_even: breakEven(counts, own),
+  };
+}
+
+export type Report = ReturnType<typeof reportOf>;
+
+const sumOf = (stages: readonly StageAccount[]): StageCounts => addStageCounts(stages.map(({ counts }) => counts));
+
+function merged(stages: readonly StageAccount[], measure: Parameters<Waits['ofStage']>[2]): Sketch {
+  const all = new Sketch();
+  for (const { cascade, stage, waits } of stages) all.merge(waits.ofStage(cascade, stage, measure));
+  return all;
+}
+
+function stageReport({ cascade, stage, model, role, ask, counts, waits }: StageAccount) {
+  const call = waits.ofStage(cascade, stage, 'call');
+  const { accepted, escalated, skipped, answered, failed } = counts;
+  return {
+    cascade,
+    stage: stage + 1,
+    model,
+    role,
+    ask,
+    documents: { accepted, escalated, skipped, answered, failed },
+    queue_wait_ms: spreadOf(waits.ofStage(cascade, stage, 'queue')),
+    inference_ms: spreadOf(call),
+    inference_seconds: thousandth(call.sum / 1000),
+    input_tokens: counts.inputTokens,
+    cached_tokens: counts.cachedTokens,
+    output_tokens: counts.outputTokens,
+    usd: dollars(counts.nanoUsd),
+  };
+}
+
+/** What a stage contributes to the sequential wait of those that ended beyond it, or, for its queue, with it. */
+function sequentialParts({ cascade, stage, waits }: StageAccount) {
+  const mean = (measure: Parameters<Waits['ofStage']>[2]): number | null =>
+    tenth(waits.ofStage(cascade, stage, measure).mean);
+  return {
+    cascade,
+    stage: stage + 1,
+    queue: mean(stage === 0 ? 'escalatedQueue' : 'queue'),
+    call: mean('escalatedCall'),
+    hand_off: mean('handOff'),
+  };
+}
+
+/** One way of answering the settled documents: its money, the seconds its models work, and those per document. */
+const way = (nanoUsd: number, seconds: number, documents: number) => ({
+  usd: dollars(nanoUsd),
+  inference_seconds: thousandth(seconds),
+  mean_inference_ms: documents === 0 ? null : tenth((seconds * 1000) / documents),
+});
+
+/**
+ * The share of escalations below which a cascade of two stages takes less than the expert alone: a document costs
+ * E[draft] and, with the share p, E[expert] on top, so it pays as long as p < 1 − E[draft] / E[expert]. The same holds
+ * for money. With more stages there is no such share: what an escalation costs depends on where it ends.
+ */
+function breakEven(counts: Counts, stages: readonly StageAccount[]) {
+  const share = ratio(counts.escalated, counts.completed + counts.failed);
+  const isOfTwo = stages.every(({ stage }) => stage < 2);
+  const firsts = stages.filter(({ stage }) => stage === 0);
+  const experts = stages.filter(({ role }) => role === 'expert');
+  const side = (draft: number | null, expert: number | null) => {
+    const known = isOfTwo && draft !== null && expert !== null && expert > 0;
+    const most = known ? Math.round((1 - draft / expert) * 1e4) / 1e4 : null;
+    return { escalated_share: most, pays: most === null || share === null ? null : share < most };
+  };
+  return {
+    time: side(merged(firsts, 'call').mean, merged(experts, 'call').mean),
+    money: side(sumOf(firsts).nanoUsd, counts.allExpertNanoUsd),
+  };
+}

@@ -1,0 +1,52 @@
+import { digest } from '../text/digest.ts';
+
+const MAX_TIME_MS = 8_640_000_000_000_000;
+
+/** `batch_…` from 16 random bytes. */
+export function batchIdOf(random: Uint8Array): string {
+  return `batch_${Buffer.from(random).toString('hex')}`;
+}
+
+/** The same Idempotency-Key of the same tenant always names the same batch. */
+export function batchIdOfKey(tenant: string, idempotencyKey: string): string {
+  return `batch_${digest('batch', tenant, idempotencyKey)}`;
+}
+
+/** `file-…` from 16 random bytes. */
+export function fileIdOf(random: Uint8Array): string {
+  return `file-${Buffer.from(random).toString('hex')}`;
+}
+
+/** The id of an input that came with the create itself; a request that is sent again names the same file. */
+export function inlineFileId(batch: string, requestDigest: string): string {
+  return `file-${digest('inline', batch, requestDigest)}`;
+}
+
+/** The id of a batch's output or error file, so that whoever ends a batch derives the same one. */
+export function resultFileId(batch: string, part: 'output' | 'error'): string {
+  return `file-${digest(part, batch)}`;
+}
+
+/** `batch_req_…`, the id of a result line. */
+export function resultLineId(batch: string, document: number): string {
+  return `batch_req_${digest('line', batch, String(document)).slice(0, 24)}`;
+}
+
+/** The id of a document's job in its queue. */
+export function jobIdOf(batch: string, document: number): string {
+  return `${batch}-${document}`;
+}
+
+export const isBatchId = (text: string): boolean => /^batch_[0-9a-f]{32}$/.test(text);
+export const isFileId = (text: string): boolean => /^file-[0-9a-f]{32}$/.test(text);
+
+/** A key segment that sorts the newest first. */
+export function newestFirst(createdAtMs: number, id: string): string {
+  return `${String(MAX_TIME_MS - createdAtMs).padStart(16, '0')}.${id}`;
+}
+
+/** What a segment of `newestFirst` says: when, and of what. */
+export function readNewestFirst(segment: string): { readonly createdAtMs: number; readonly id: string } {
+  const dot = segment.indexOf('.');
+  return { createdAtMs: MAX_TIME_MS - Number(segment.slice(0, dot)), id: segment.slice(dot + 1) };
+}

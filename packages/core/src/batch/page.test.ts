@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { NO_COUNTS, STAGE_COUNTERS, stageCounter, type Counts } from '../accounting/counts.ts';
+import { Waits } from '../accounting/waits.ts';
+import { LIMITS } from '../limits.ts';
+import { footerLength, readFooter, verifyPage, writePage, type PageLine } from './page.ts';
+
+/** The waits of a page whose documents, of cascades of so many stages, have nothing in common. */
+function waitsOf(cascades: readonly string[], stages: number) {
+  const all = new Waits();
+  for (let at = 0; at < LIMITS.pageDocuments; at += 1) {
+    const one = (stage: number) => ({
+      queueMs: 1.03 ** at,
+      callMs: 1_000 / (at + 1),
+      handOffMs: at % 2 === 0 || stage === stages - 1 ? null : at,
+    });
+    const times = {
+      stages: Array.from({ length: stages }, (_, stage) => one(stage)),
+      sequentialMs: at * 7,
+      totalMs: at ** 2,
+    };
+    for (const cascade of cascades) all.add({ cascade, times });
+  }
+  return all.write();
+}
+
+const waits = waitsOf(['invoices'], 2);
+const countsOf = (completed: number): Counts => ({ ...NO_COUNTS, completed, 'invoices/1/nanoUsd': 7 });
+
+test('a page object: output lines, then error lines, each in order; its footer is read from its end', () => {
+  const line = fc.record({ part: fc.constantFrom('output' as const, 'error' as const), text: fc.string() });
+  const oneLine = line.map(({ part, text }): PageLine => ({ part, text: JSON.stringify(text) }));
+  fc.assert(
+    fc.property(fc.array(oneLine, { minLength: 1, maxLength: 20 }), (lines) => {
+      const { bytes, footer } = writePage(3, lines, { counts: countsOf(5), waits });
+      assert.deepEqual(readFooter(bytes.subarray(-LIMITS.footerBytes)), footer);
+      assert.deepEqual(verifyPage(bytes), footer);
+      assert.deepEqual([footer.v, footer.page, footer.documents], [2, 3, lines.length]);
+      const text = (part: string) =>
+        lines
+          .filter((one) => one.part === part)
+          .map((one) => `${one.text}\n`)
+          .join('');
+      assert.equal(bytes.subarray(0, footer.outputBytes).toString(), text('output'));
+      const errors = bytes.subarray(footer.outputBytes, footer.outputBytes + footer.errorBytes);
+      assert.equal(errors.toString(), text('error'));
+      assert.equal(footerLength(bytes), bytes.length - footer.outputBytes - footer.errorBytes);
+    }),
+  );
+});
+
+test('a footer that is longer than what is read at first says how long it is, and is read whole', () => {
+  const cascades = Array.from({ length: 12 }, (_, at) => `cascade-${at}`);
+  const counts: Counts = {
+    ...NO_COUNTS,
+    ...Object.fromEntries(
+      cascades.flatMap((name) =>
+        [0, 1, 2].flatMap((at) => STAGE_COUNTERS.map((one) => [stageCounter(name, at, one), 1])),
+      ),
+    ),
+  };
+  const written = writePage(7, [{ part: 'output', text: 'x'.repeat(200_000) }], {
+    counts,
+    waits: waitsOf(cascades, 3),
+  });
+  const { bytes, footer } = written;
+  const first = bytes.subarray(-LIMITS.footerBytes);
+  assert.equal(readFooter(first), null, 'it is not all there');
+  const length = footerLength(first);
+  assert.ok(
+    length !== null && length > LIMITS.footerBytes && length === bytes.length - footer.outputBytes,
+    `${length}`,
+  );
+  assert.deepEqual(readFooter(bytes.subarray(-length)), footer);
+  assert.equal(readFooter(bytes.subarray(1 - length)), null);
+  assert.deepEqual(verifyPage(bytes), footer);
+  assert.equal(footerLength(first.subarray(-23)), length, 'the trailer says it all');
+});
+
+test('the footer of a page of three stages is read at once, as nearly every one is', () => {
+  const { bytes } = writePage(0, [], { counts: countsOf(1), waits: waitsOf(['contracts'], 3) });
+  assert.ok(bytes.length < LIMITS.footerBytes, `${bytes.length}`);
+});
+
+test('a damaged, cut or foreign object is no page', () => {
+  const { bytes } = writePage(0, [{ part: 'output', text: '{"a":1}' }], { counts: NO_COUNTS, waits: {} });
+  const flipped = Buffer.from(bytes);
+  flipped[2] = 0x7a;
+  assert.equal(verifyPage(flipped), null);
+  for (let end = 0; end < bytes.length; end += 1) assert.equal(verifyPage(bytes.subarray(0, end)), null);
+  assert.equal(readFooter(Buffer.from(`x`.repeat(50))), null);
+  assert.equal(readFooter(Buffer.from(`9999999999 spillway-p2\n`.padStart(60, '0'))), null);
+  assert.equal(footerLength(Buffer.from('x'.repeat(50))), null);
+  assert.equal(footerLength(Buffer.alloc(0)), null);
+});
+
+test('a page of the first version is none', () => {
+  const old = { v: 1, page: 0, documents: 0, outputBytes: 0, errorBytes: 0, counts: {}, sha256: '' };
+  for (const mark of ['spillway-p1', 'spillway-p2']) {
+    const text = `${JSON.stringify(old)}\n`;
+    assert.equal(readFooter(Buffer.from(`${text}${String(text.length).padStart(10, '0')} ${mark}\n`)), null, mark);
+  }
+});

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { countsRecord, type Counts } from '../accounting/counts.ts';
+import { waitsRecord, type WaitsRecord } from '../accounting/waits.ts';
+
+const footer = z.object({
+  v: z.literal(2),
+  page: z.int(),
+  documents: z.int(),
+  /** Bytes of the output lines, then of the error lines. */
+  outputBytes: z.int(),
+  errorBytes: z.int(),
+  counts: countsRecord,
+  /** The waits of the documents that came to an end in a stage. */
+  waits: waitsRecord.default({}),
+  /** SHA-256 of everything before the footer. */
+  sha256: z.string(),
+});
+
+/** What a page says of itself; its numbers are the ones that count. */
+export type PageFooter = z.output<typeof footer>;
+
+/** One document's place in a page: which file its line goes to. */
+export type PageLine = { readonly part: 'output' | 'error'; readonly text: string };
+
+/** The last bytes of a page object: the footer's length in decimal and a mark. */
+const trailer = (length: number): string => `${String(length).padStart(10, '0')} spillway-p2\n`;
+const TRAILER_BYTES = trailer(0).length;
+
+/** Builds a page object: output lines, error lines, footer, trailer. `lines` in input order. */
+export function writePage(
+  page: number,
+  lines: readonly PageLine[],
+  { counts: sums, waits }: { readonly counts: Counts; readonly waits: WaitsRecord },
+): { bytes: Buffer; footer: PageFooter } {
+  const part = (name: PageLine['part']): Buffer =>
+    Buffer.from(lines.flatMap((line) => (line.part === name ? [line.text, '\n'] : [])).join(''));
+  const output = part('output');
+  const errors = part('error');
+  const content = Buffer.concat([output, errors]);
+  const written: PageFooter = {
+    v: 2,
+    page,
+    documents: lines.length,
+    outputBytes: output.length,
+    errorBytes: errors.length,
+    counts: sums,
+    waits,
+    sha256: createHash('sha256').update(content).digest('hex'),
+  };
+  const tail = Buffer.from(`${JSON.stringify(written)}\n`);
+  return { bytes: Buffer.concat([content, tail, Buffer.from(trailer(tail.length))]), footer: written };
+}
+
+/** How many of the last bytes of a page object hold its footer; null when these are not the end of one. */
+export function footerLength(end: Uint8Array): number | null {
+  const bytes = Buffer.from(end.buffer, end.byteOffset, end.byteLength);
+  const mark = /^(\d{10}) spillway-p2\n$/.exec(bytes.subarray(-TRAILER_BYTES).toString('latin1'));
+  return mark === null ? null : Number(mark[1]) + TRAILER_BYTES;
+}
+
+/** Reads the footer from the last bytes of a page object, or null when they are not the end of one. */
+export function readFooter(end: Uint8Array): PageFooter | null {
+  const bytes = Buffer.from(end.buffer, end.byteOffset, end.byteLength);
+  const length = (footerLength(end) ?? 0) - TRAILER_BYTES;
+  if (length <= 0 || bytes.length < length + TRAILER_BYTES) return null;
+  try {
+    const text = bytes.subarray(bytes.length - TRAILER_BYTES - length, bytes.length - TRAILER_BYTES).toString();
+    return footer.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a whole page object is what its footer says. */
+export function verifyPage(object: Uint8Array): PageFooter | null {
+  const read = readFooter(object);
+  if (read === null) return null;
+  const content = object.subarray(0, read.outputBytes + read.errorBytes);
+  return createHash('sha256').update(content).digest('hex') === read.sha256 ? read : null;
+}

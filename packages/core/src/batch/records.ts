@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { countsRecord } from '../accounting/counts.ts';
+import { price } from '../accounting/price.ts';
+import { waitsRecord } from '../accounting/waits.ts';
+import { ASK_KINDS } from '../cascade/ask.ts';
+import { calibrationMethod } from '../calibration/index.ts';
+import { signalSpec } from '../confidence/index.ts';
+import { ENDPOINT_URLS } from '../endpoints/index.ts';
+import { newestFirst } from './ids.ts';
+import { pagePlanCodec } from './page-plan.ts';
+
+/** Names of everything in storage. */
+export const KEYS = {
+  /** Says which version of Spillway writes here. */
+  format: 'format.json',
+  fileBytes: (id: string) => `files/${id}/bytes`,
+  fileRecord: (id: string) => `files/${id}/record.json`,
+  fileTombstone: (id: string) => `files/${id}/deleted.json`,
+  manifest: (batch: string) => `batches/${batch}/manifest.json`,
+  validated: (batch: string) => `batches/${batch}/validated.json`,
+  ending: (batch: string) => `batches/${batch}/ending.json`,
+  final: (batch: string) => `batches/${batch}/final.json`,
+  page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
+  openMarks: 'open/',
+  openMark: (batch: string) => `open/${batch}`,
+  hookMarks: 'hooks/',
+  hookMark: (batch: string) => `hooks/${batch}`,
+  hooksDone: (batch: string) => `batches/${batch}/hooks/`,
+  hookDone: (batch: string, target: string) => `batches/${batch}/hooks/${target}.json`,
+  tenantMarks: 'known/',
+  /** Says that a tenant has index keys: folders cannot be listed. */
+  tenantMark: (tenant: string) => `known/${tenant}`,
+  tenantFiles: (tenant: string) => `tenants/${tenant}/files/`,
+  tenantFile: (tenant: string, createdAtMs: number, id: string) =>
+    `tenants/${tenant}/files/${newestFirst(createdAtMs, id)}`,
+  tenantBatches: (tenant: string) => `tenants/${tenant}/batches/`,
+  tenantBatch: (tenant: string, createdAtMs: number, id: string) =>
+    `tenants/${tenant}/batches/${newestFirst(createdAtMs, id)}`,
+} as const;
+
+const stageRules = z.object({
+  model: z.string(),
+  ask: z.enum(ASK_KINDS),
+  judge: z
+    .object({
+      confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
+      acceptAt: z.number(),
+    })
+    .nullable(),
+  limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),
+  price: price.nullable(),
+});
+
+/** The rules of a batch's cascades, by the cascades' names. */
+export const cascadeRulesRecord = z.record(
+  z.string(),
+  z.object({
+    stages: z.array(stageRules).min(2).readonly(),
+    shadow: z.boolean(),
+    onDeadline: z.enum(['error', 'draft']),
+    annotate: z.boolean(),
+  }),
+);
+
+const lineError = z.object({
+  code: z.string(),
+  message: z.string(),
+  param: z.string().nullable(),
+  line: z.number().nullable(),
+});
+
+const outcome = z.enum(['completed', 'failed', 'expired', 'cancelled']);
+
+/** Raised when what is written changes; what another version wrote is not read as if it were this one's. */
+export const RECORD_VERSION = 2;
+const v = z.literal(RECORD_VERSION);
+
+/** Everything written to storage. All times in Unix milliseconds, all sizes in bytes. */
+export const RECORDS = {
+  format: z.object({ v: z.int() }),
+  file: z.object({
+    v,
+    id: z.string(),
+    tenant: z.string(),
+    filename: z.string(),
+    purpose: z.enum(['batch', 'batch_output']),
+    bytes: z.int(),
+    createdAtMs: z.int(),
+    expiresAtMs: z.int().nullable(),
+    source: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('upload') }),
+      z.object({ kind: z.literal('batch'), batch: z.string(), part: z.enum(['output', 'error']) }),
+    ]),
+  }),
+  tombstone: z.object({ v, deletedAtMs: z.int() }),
+  manifest: z.object({
+    v,
+    id: z.string(),
+    tenant: z.string(),
+    inputFileId: z.string(),
+    endpoint: z.enum(ENDPOINT_URLS),
+    completionWindow: z.string(),
+    metadata: z.record(z.string(), z.string()).nullable(),
+    outputExpiresAfterSeconds: z.int().nullable(),
+    createdAtMs: z.int(),
+    expiresAtMs: z.int(),
+    /** Digest of the request's body: the same Idempotency-Key with another body is an error. */
+    requestDigest: z.string(),
+    cascades: cascadeRulesRecord,
+  }),
+  validated: z.object({
+    v,
+    validatedAtMs: z.int(),
+    total: z.int(),
+    /** The cascades that the documents name. */
+    cascades: z.array(z.string()),
+    pages: z.array(pagePlanCodec),
+  }),
+  ending: z.object({
+    v,
+    outcome,
+    endedAtMs: z.int(),
+    errors: z.array(lineError).default([]),
+  }),
+  final: z.object({
+    v,
+    outcome,
+    total: z.int(),
+    model: z.string().nullable(),
+    counts: countsRecord,
+    waits: waitsRecord.default({}),
+    inProgressAtMs: z.int().nullable(),
+    /** When finalizing or cancelling began. */
+    closedAtMs: z.int(),
+    endedAtMs: z.int(),
+    errors: z.array(lineError),
+    /** Per page: bytes of output lines and of error lines. */
+    pages: z.array(z.tuple([z.int(), z.int()])),
+    outputFileId: z.string().nullable(),
+    errorFileId: z.string().nullable(),
+  }),
+  /** A webhook that needs no more sending. */
+  hookDone: z.object({ v, outcome: z.enum(['taken', 'given_up']), atMs: z.int() }),
+} as const;
+
+export type FileRecord = z.output<typeof RECORDS.file>;
+export type Manifest = z.output<typeof RECORDS.manifest>;
+export type Validated = z.output<typeof RECORDS.validated>;
+export type EndingRecord = z.output<typeof RECORDS.ending>;
+export type FinalRecord = z.output<typeof RECORDS.final>;

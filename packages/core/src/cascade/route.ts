@@ -1,0 +1,35 @@
+import type { EscalationReason, FieldScore, JudgedDraft } from '../confidence/index.ts';
+
+export type Decision =
+  | {
+      readonly kind: 'accept';
+      readonly confidence: number;
+      readonly score: number;
+      readonly fields: readonly FieldScore[] | null;
+      readonly acceptAt: number;
+    }
+  | {
+      readonly kind: 'escalate';
+      readonly reason: EscalationReason;
+      readonly confidence: number | null;
+      readonly score: number | null;
+      readonly fields: readonly FieldScore[] | null;
+      readonly acceptAt: number;
+    };
+
+/**
+ * The only place where a confidence meets a threshold: at or above it the draft is final. A confidence that is not a
+ * probability accepts nothing, and neither does a threshold that is not a number. A shadow run accepts nothing either.
+ */
+export function route(
+  judged: JudgedDraft,
+  { acceptAt, shadow = false }: { readonly acceptAt: number; readonly shadow?: boolean },
+): Decision {
+  if (judged.kind === 'no_evidence') {
+    return { kind: 'escalate', reason: judged.reason, confidence: null, score: null, fields: null, acceptAt };
+  }
+  const { confidence, score, fields } = judged;
+  if (shadow) return { kind: 'escalate', reason: 'shadow_run', confidence, score, fields, acceptAt };
+  if (confidence >= acceptAt && confidence <= 1) return { kind: 'accept', confidence, score, fields, acceptAt };
+  return { kind: 'escalate', reason: 'low_confidence', confidence, score, fields, acceptAt };
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
+import { calibrationArtefact } from '../calibration/index.ts';
+import { readConfiguration, type Configuration } from '../config.ts';
+import { isLastStage, modelsOfRole, roleOf, snapshotRules, stageKey, stageOf, stageTier, tiersOf } from './rules.ts';
+
+function configured(): Configuration {
+  const read = readConfiguration(`
+models:
+  small: { base_url: http://a/v1, model: s, price: { input: 0.05, output: 0.2 }, context_tokens: 4096, tools: false }
+  medium: { base_url: http://b/v1, model: m, images: false }
+  large: { base_url: http://c/v1, model: l, price: { input: 1, cached_input: 0.25, output: 4 } }
+cascades:
+  invoices: { drafter: small, expert: large, accept_at: 0.9 }
+  contracts:
+    annotate: false
+    on_deadline: draft
+    stages:
+      - { model: small, accept_at: 0.95 }
+      - { model: medium, confidence: { signal: margin, calibration: f.json }, accept_at: 0.8 }
+      - { model: large }
+  drafts: { drafter: large, expert: medium, accept_at: 0.5 }
+`);
+  assert.equal(read.kind, 'valid');
+  return read.configuration;
+}
+
+test('the last stage is the expert’s, every one before is a drafter’s', () => {
+  const rules = threeStageRules();
+  assert.deepEqual(
+    [0, 1, 2].map((stage) => [roleOf(rules, stage), stageTier(rules, stage), isLastStage(rules, stage)]),
+    [
+      ['drafter', 'drafter.small', false],
+      ['drafter', 'drafter.medium', false],
+      ['expert', 'expert.large', true],
+    ],
+  );
+  assert.equal(stageOf(rules, 1).model, 'medium');
+  for (const stage of [-1, 3, 0.5]) assert.throws(() => stageOf(rules, stage), RangeError);
+});
+
+test('cascades share the tiers whose model and role they share', () => {
+  const other = rulesOf({ models: ['medium', 'small'] });
+  assert.deepEqual(tiersOf([threeStageRules(), rulesOf(), other]), [
+    'drafter.small',
+    'drafter.medium',
+    'expert.large',
+    'expert.small',
+  ]);
+  assert.deepEqual(tiersOf([]), []);
+});
+
+test('the models of a role, each once; a model may have both', () => {
+  const { cascades } = configured();
+  assert.deepEqual(modelsOfRole(Object.values(cascades), 'drafter'), ['small', 'medium', 'large']);
+  assert.deepEqual(modelsOfRole(Object.values(cascades), 'expert'), ['large', 'medium']);
+});
+
+test('a snapshot holds what decides about documents, with the calibration of each stage', () => {
+  assert.equal(stageKey('contracts', 1), 'contracts/2');
+  const artefact = calibrationArtefact.parse({
+    kind: 'spillway.calibration',
+    v: 2,
+    cascade: 'contracts',
+    stage: 2,
+    ask: 'answer',
+    accept_before: [0.95],
+    model: 'm',
+    signal: { name: 'margin', over: 'min' },
+    calibration: { method: 'platt', a: 1, b: 0 },
+    labels: 300,
+    right: 200,
+    createdAt: '2026-01-01T00:00:00Z',
+    measured: { ece: 0.01, brier: 0.1, auroc: 0.9 },
+  });
+  const all = snapshotRules(configured(), new Map([['contracts/2', artefact]]), true);
+  assert.deepEqual(Object.keys(all), ['invoices', 'contracts', 'drafts']);
+  assert.deepEqual(all['invoices'], {
+    stages: [
+      {
+        model: 'small',
+        ask: 'answer',
+        judge: { confidence: { signal: { name: 'sum_logprob' }, calibration: null }, acceptAt: 0.9 },
+        limits: { contextTokens: 4096, images: true, tools: false },
+        price: { input: 0.05, output: 0.2 },
+      },
+      {
+        model: 'large',
+        ask: 'answer',
+        judge: null,
+        limits: { contextTokens: null, images: true, tools: true },
+        price: { input: 1, cached_input: 0.25, output: 4 },
+      },
+    ],
+    shadow: true,
+    onDeadline: 'error',
+    annotate: true,
+  });
+  const { stages, onDeadline, annotate } = all['contracts'] ?? rulesOf();
+  assert.deepEqual([onDeadline, annotate], ['draft', false]);
+  assert.deepEqual(
+    stages.map(({ judge }) => judge?.confidence.calibration ?? null),
+    [null, { method: 'platt', a: 1, b: 0 }, null],
+  );
+  assert.deepEqual(
+    stages.map(({ judge }) => judge?.acceptAt ?? null),
+    [0.95, 0.8, null],
+  );
+});

@@ -1,0 +1,113 @@
+import type { Price } from '../accounting/price.ts';
+import type { CalibrationArtefact } from '../calibration/index.ts';
+import type { ConfidenceRule } from '../confidence/index.ts';
+import type { CascadeSpec, Configuration, ModelSpec, OnDeadline, StageSpec } from '../config.ts';
+import type { AskKind } from './ask.ts';
+import type { ModelLimits } from './fitness.ts';
+import { tierName, type Role } from './tier.ts';
+
+/** How a draft is judged, and from which confidence on it is final. */
+export type JudgeRule = { readonly confidence: ConfidenceRule; readonly acceptAt: number };
+
+/** One step of a cascade. */
+export type StageRules = {
+  /** By its name in the configuration. */
+  readonly model: string;
+  readonly ask: AskKind;
+  /** Null for the last stage, whose answer is final. */
+  readonly judge: JudgeRule | null;
+  readonly limits: ModelLimits;
+  readonly price: Price | null;
+};
+
+/** What decides about the documents of one cascade, frozen into the manifest when the batch is made. */
+export type CascadeRules = {
+  /** At least two; the last one is the expert. */
+  readonly stages: readonly StageRules[];
+  /** Every document goes through every stage, whatever its confidence. */
+  readonly shadow: boolean;
+  readonly onDeadline: OnDeadline;
+  /** Whether result lines say in `cascade` what was decided; off for strict readers. */
+  readonly annotate: boolean;
+};
+
+/** The stage of an index, from 0; a cascade that lacks it is a mistake of the caller. */
+export function stageOf(rules: CascadeRules, stage: number): StageRules {
+  const found = rules.stages[stage];
+  if (found === undefined) throw new RangeError(`a cascade of ${rules.stages.length} stages has none at ${stage}`);
+  return found;
+}
+
+export const isLastStage = (rules: CascadeRules, stage: number): boolean => stage >= rules.stages.length - 1;
+
+export const roleOf = (rules: CascadeRules, stage: number): Role => (isLastStage(rules, stage) ? 'expert' : 'drafter');
+
+/** The tier that answers a stage. */
+export const stageTier = (rules: CascadeRules, stage: number): string =>
+  tierName(roleOf(rules, stage), stageOf(rules, stage).model);
+
+/** The tiers that the documents of these cascades can pass. */
+export function tiersOf(rules: Iterable<CascadeRules>): string[] {
+  const names = new Set<string>();
+  for (const rule of rules) for (const stage of rule.stages.keys()) names.add(stageTier(rule, stage));
+  return [...names];
+}
+
+/** A stage of a cascade by name: `invoices/1`. Stages count from 1 wherever somebody reads them. */
+export const stageKey = (cascade: string, stage: number): string => `${cascade}/${stage + 1}`;
+
+/** A snapshot of every cascade's rules, with the calibrations that its stages have (by `stageKey`). */
+export function snapshotRules(
+  configuration: Configuration,
+  calibrations: ReadonlyMap<string, CalibrationArtefact>,
+  shadow: boolean,
+): Record<string, CascadeRules> {
+  return Object.fromEntries(
+    Object.entries(configuration.cascades).map(([name, spec]) => [
+      name,
+      {
+        stages: spec.stages.map((stage, index) =>
+          stageRules(stage, configuration.models[stage.model], calibrations.get(stageKey(name, index))),
+        ),
+        shadow,
+        onDeadline: spec.on_deadline,
+        annotate: spec.annotate,
+      },
+    ]),
+  );
+}
+
+function stageRules(
+  { model, ask, judge }: StageSpec,
+  spec: ModelSpec | undefined,
+  calibration: CalibrationArtefact | undefined,
+): StageRules {
+  return {
+    model,
+    ask,
+    judge:
+      judge === null
+        ? null
+        : {
+            confidence: { signal: judge.confidence.signal, calibration: calibration?.calibration ?? null },
+            acceptAt: judge.acceptAt,
+          },
+    limits: {
+      contextTokens: spec?.context_tokens ?? null,
+      images: spec?.images ?? true,
+      tools: spec?.tools ?? true,
+    },
+    price: spec?.price ?? null,
+  };
+}
+
+/** The models that are asked in a role by any of these cascades, each once. */
+export function modelsOfRole(cascades: Iterable<CascadeSpec>, role: Role): string[] {
+  const names = new Set<string>();
+  for (const { stages } of cascades) {
+    for (const [index, { model }] of stages.entries()) {
+      if ((index === stages.length - 1) === (role === 'expert')) names.add(model);
+    }
+  }
+  return [...names];
+}

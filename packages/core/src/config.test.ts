@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readConfiguration, type CascadeSpec } from './config.ts';
+
+const GOOD = `
+models:
+  small: { base_url: http://drafter-model:8000/v1, model: qwen3-4b, api_key_env: SMALL_KEY, price: { input: 0.05, output: 0.2 } }
+  large: { base_url: http://expert-model:8000/v1, model: qwen3-235b, concurrency: 4, timeout_s: 60, max_attempts: 2 }
+cascades:
+  invoices:
+    drafter: small
+    expert: large
+    confidence: { signal: min_logprob }
+    accept_at: 0.9
+    on_deadline: draft
+`;
+
+const MODELS = `
+models:
+  small: { base_url: http://a/v1, model: s }
+  medium: { base_url: http://b/v1, model: m }
+  large: { base_url: http://c/v1, model: l }
+`;
+
+/** The problems of a configuration, each as `path: what was expected`. */
+function problemsOf(text: string): string[] {
+  const read = readConfiguration(text);
+  return read.kind === 'valid' ? [] : read.problems.map(({ path, expected }) => `${path}: ${expected}`);
+}
+
+/** The cascade of these lines. */
+function cascadeOf(lines: string): CascadeSpec {
+  const read = readConfiguration(`${MODELS}cascades:\n  x:\n${lines}`);
+  assert.equal(read.kind, 'valid', JSON.stringify(read));
+  return read.configuration.cascades['x'] as CascadeSpec;
+}
+
+const stagesOf = (...stages: string[]): string => `    stages:\n${stages.map((one) => `      - ${one}\n`).join('')}`;
+const problemsOfStages = (...stages: string[]): string[] =>
+  problemsOf(`${MODELS}cascades:\n  x:\n${stagesOf(...stages)}`);
+
+test('a good file is read, defaults are filled in', () => {
+  const read = readConfiguration(GOOD);
+  assert.equal(read.kind, 'valid');
+  const { models, cascades } = read.configuration;
+  assert.equal(models['small']?.concurrency, 16);
+  assert.equal(models['small']?.max_attempts, 4);
+  assert.deepEqual(models['small']?.price, { input: 0.05, output: 0.2 });
+  assert.deepEqual(models['small']?.request, { default: {}, override: {} });
+  assert.equal(models['large']?.timeout_s, 60);
+  assert.equal(models['large']?.max_attempts, 2);
+  assert.equal(cascades['invoices']?.on_deadline, 'draft');
+  assert.equal(cascades['invoices']?.annotate, true);
+});
+
+test('the short form is the long form of two stages', () => {
+  const plain = { ask: 'answer', request: { default: {}, override: {} }, rename: {}, drop: [], system: null };
+  const judge = { confidence: { signal: { name: 'min_logprob' }, calibration: null }, acceptAt: 0.9 };
+  const stages = [
+    { model: 'small', ...plain, judge },
+    { model: 'large', ...plain, judge: null },
+  ];
+  const short = '    drafter: small\n    expert: large\n    confidence: { signal: min_logprob }\n    accept_at: 0.9\n';
+  assert.deepEqual(cascadeOf(short), { stages, on_deadline: 'error', annotate: true });
+  const long = stagesOf('{ model: small, confidence: { signal: min_logprob }, accept_at: 0.9 }', '{ model: large }');
+  assert.deepEqual(cascadeOf(long), cascadeOf(short));
+});
+
+test('the long form: each stage has its own confidence, threshold, settings and system text', () => {
+  const { stages, on_deadline, annotate } = cascadeOf(
+    `    on_deadline: draft\n    annotate: false\n${stagesOf(
+      '{ model: small, accept_at: 0.95 }',
+      '{ model: medium, confidence: { signal: margin, over: mean, calibration: f.json }, accept_at: 0, system: "Be brief." }',
+      '{ model: large, ask: answer, request: { override: { temperature: 0 } }, rename: { max_tokens: max_completion_tokens }, drop: [logit_bias] }',
+    )}`,
+  );
+  assert.deepEqual([on_deadline, annotate], ['draft', false]);
+  assert.deepEqual(
+    stages.map(({ model, judge, system }) => [model, judge, system]),
+    [
+      ['small', { confidence: { signal: { name: 'sum_logprob' }, calibration: null }, acceptAt: 0.95 }, null],
+      [
+        'medium',
+        { confidence: { signal: { name: 'margin', over: 'mean' }, calibration: 'f.json' }, acceptAt: 0 },
+        'Be brief.',
+      ],
+      ['large', null, null],
+    ],
+  );
+  assert.deepEqual(stages[2]?.request, { default: {}, override: { temperature: 0 } });
+  assert.deepEqual(stages[2]?.rename, { max_tokens: 'max_completion_tokens' });
+  assert.deepEqual(stages[2]?.drop, ['logit_bias']);
+});
+
+test('all problems at once, each with its path and what was expected', () => {
+  const read = readConfiguration(`
+models:
+  small: { base_url: "ftp://x", model: "", concurency: 3 }
+  "bad:name": { base_url: http://x/v1, model: m }
+cascades:
+  a: { drafter: small, expert: huge, accept_at: 1.5 }
+`);
+  assert.equal(read.kind, 'invalid');
+  const paths = read.problems.map((problem) => problem.path);
+  for (const path of [
+    'models.small.base_url',
+    'models.small.model',
+    'models.small',
+    'models.bad:name',
+    'cascades.a.accept_at',
+    'cascades.a.expert',
+  ]) {
+    assert.ok(paths.includes(path), `${path} in ${paths.join(', ')}`);
+  }
+  assert.equal(paths.length, 6);
+  const unknown = read.problems.find((problem) => problem.path === 'models.small');
+  assert.match(unknown?.expected ?? '', /concurency/);
+});
+
+test('all problems of the long form at once, too', () => {
+  const problems = problemsOfStages(
+    '{ model: small, accept_at: 1.5, confidence: { signal: guess } }',
+    '{ model: huge, ask: guess, request: { default: { stream: true } } }',
+    '{ model: small, accept_at: 0.5, confidence: {}, retries: 3 }',
+  );
+  const paths = problems.map((problem) => problem.slice(0, problem.indexOf(':')));
+  assert.deepEqual(paths.toSorted(), [
+    'cascades.x.stages.0.accept_at',
+    'cascades.x.stages.0.confidence.signal',
+    'cascades.x.stages.1.accept_at',
+    'cascades.x.stages.1.ask',
+    'cascades.x.stages.1.model',
+    'cascades.x.stages.1.request.default.stream',
+    'cascades.x.stages.2',
+    'cascades.x.stages.2.accept_at',
+    'cascades.x.stages.2.confidence',
+    'cascades.x.stages.2.model',
+  ]);
+});
+
+test('a cascade that names no model, no cascades at all, YAML that is none', () => {
+  const dangling = readConfiguration(GOOD.replace('expert: large', 'expert: huge'));
+  assert.deepEqual(dangling, {
+    kind: 'invalid',
+    problems: [{ path: 'cascades.invoices.expert', expected: 'expected one of models (small, large), got "huge"' }],
+  });
+  assert.equal(readConfiguration('').kind, 'invalid');
+  const broken = readConfiguration('models:\n  a: [1\ncascades: {}');
+  assert.equal(broken.kind, 'invalid');
+  assert.match(broken.problems[0]?.path ?? '', /^line \d+, column \d+$/);
+  assert.deepEqual(problemsOf(`${MODELS}cascades: {}`), ['cascades: expected at least one cascade']);
+});
+
+test('an unknown model has the path of the form that was written', () => {
+  const expected = 'expected one of models (small, medium, large), got "huge"';
+  assert.deepEqual(problemsOfStages('{ model: small, accept_at: 1 }', '{ model: huge }'), [
+    `cascades.x.stages.1.model: ${expected}`,
+  ]);
+  const short = '  x: { drafter: huge, expert: large, accept_at: 1 }';
+  assert.deepEqual(problemsOf(`${MODELS}cascades:\n${short}`), [`cascades.x.drafter: ${expected}`]);
+});
+
+test('a model stands in a cascade once', () => {
+  const expected = 'expected another model: "small" is in this cascade already';
+  assert.deepEqual(
+    problemsOfStages('{ model: small, accept_at: 1 }', '{ model: medium, accept_at: 1 }', '{ model: small }'),
+    [`cascades.x.stages.2.model: ${expected}`],
+  );
+  const short = '  x: { drafter: small, expert: small, accept_at: 1 }';
+  assert.deepEqual(problemsOf(`${MODELS}cascades:\n${short}`), [`cascades.x.expert: ${expected}`]);
+});
+
+test('the last stage judges nothing, every other one must', () => {
+  const last = 'no such key in the last stage, whose answer is final';
+  assert.deepEqual(problemsOfStages('{ model: small, accept_at: 1 }', '{ model: large, accept_at: 0.5 }'), [
+    `cascades.x.stages.1.accept_at: ${last}`,
+  ]);
+  assert.deepEqual(problemsOfStages('{ model: small, accept_at: 1 }', '{ model: large, confidence: {} }'), [
+    `cascades.x.stages.1.confidence: ${last}`,
+  ]);
+  assert.deepEqual(problemsOfStages('{ model: small }', '{ model: large }'), [
+    'cascades.x.stages.0.accept_at: expected a number from 0 to 1: all stages but the last judge',
+  ]);
+});
+
+test('two to eight stages', () => {
+  const names = Array.from({ length: 9 }, (_, at) => `m${at}`);
+  const withStages = (count: number): string => {
+    const stages = names
+      .slice(0, count)
+      .map((name, at) => `{ model: ${name}${at === count - 1 ? '' : ', accept_at: 0.5'} }`);
+    const models = names.map((name) => `  ${name}: { base_url: http://a/v1, model: m }\n`).join('');
+    return `models:\n${models}cascades:\n  x:\n${count === 0 ? '    stages: []\n' : stagesOf(...stages)}`;
+  };
+  for (const count of [2, 8]) assert.deepEqual(problemsOf(withStages(count)), []);
+  for (const count of [0, 1]) {
+    const few = 'cascades.x.stages: expected at least two stages: a drafter and an expert';
+    assert.deepEqual(problemsOf(withStages(count)), [few]);
+  }
+  assert.deepEqual(problemsOf(withStages(9)), ['cascades.x.stages: expected at most 8 stages']);
+});
+
+test('the two forms do not mix, and what is neither is refused', () => {
+  const mixed = `${MODELS}cascades:\n  x:\n    drafter: small\n${stagesOf('{ model: small, accept_at: 1 }', '{ model: large }')}`;
+  assert.deepEqual(problemsOf(mixed), ['cascades.x: no key "drafter" (not known here)']);
+  assert.ok(problemsOf(`${MODELS}cascades: { x: { stages: 3 } }`)[0]?.startsWith('cascades.x.stages: '));
+  assert.ok(problemsOf(`${MODELS}cascades: { x: { stages: [3, null] } }`)[0]?.startsWith('cascades.x.stages.0: '));
+  assert.ok(problemsOf(`${MODELS}cascades: { x: 3 }`)[0]?.startsWith('cascades.x: '));
+  assert.ok(problemsOf(`${MODELS}cascades: [1]`)[0]?.startsWith('cascades: '));
+  assert.ok(problemsOf('models: 1\ncascades: { x: { drafter: a, expert: b, accept_at: 1 } }').length >= 3);
+});
+
+test('reserved settings are refused with their place, of a model and of a stage', () => {
+  const no = (key: string) => `no "${key}" (Spillway sets it itself)`;
+  const text = `
+models:
+  small: { base_url: http://a/v1, model: s, request: { override: { n: 2 } }, drop: [tools] }
+  large: { base_url: http://c/v1, model: l, rename: { /v1/responses: { input: prompt } } }
+cascades:
+  x:
+    stages:
+      - { model: small, accept_at: 1, request: { default: { /v1/responses: { stream: true, include: [], text: { format: {} } } } } }
+      - { model: large, rename: { max_tokens: top_logprobs } }
+`;
+  assert.deepEqual(problemsOf(text), [
+    `models.small.request.override.n: ${no('n')}`,
+    `models.small.drop.0: ${no('tools')}`,
+    `models.large.rename./v1/responses.input: ${no('input')}`,
+    `models.large.rename./v1/responses.input: ${no('prompt')}`,
+    `cascades.x.stages.0.request.default./v1/responses.stream: ${no('stream')}`,
+    `cascades.x.stages.0.request.default./v1/responses.include: ${no('include')}`,
+    `cascades.x.stages.0.request.default./v1/responses.text.format: ${no('text.format')}`,
+    `cascades.x.stages.1.rename.max_tokens: ${no('top_logprobs')}`,
+  ]);
+});
+
+test('a signal: unknown ones, wrong parameters, and those that say nothing without a calibration', () => {
+  const first = (confidence: string) =>
+    problemsOfStages(`{ model: small, accept_at: 1, confidence: ${confidence} }`, '{ model: large }');
+  const at = 'cascades.x.stages.0.confidence';
+  assert.match(first('{ signal: guess }')[0] ?? '', new RegExp(`^${at}.signal: expected one of .*\\bsum_logprob, `));
+  assert.match(first('{ signal: quantile_logprob, alpha: 7 }')[0] ?? '', new RegExp(`^${at}.alpha: `));
+  assert.match(first('{ signal: sum_logprob, alpha: 7 }')[0] ?? '', new RegExp(`^${at}: no key "alpha"`));
+  assert.deepEqual(first('{ signal: entropy }'), [
+    `${at}.calibration: expected a file: the signal entropy says nothing without a calibration`,
+  ]);
+  assert.deepEqual(first('{ signal: entropy, calibration: 3 }'), [
+    `${at}.calibration: expected the path of a file that \`npm run calibrate\` wrote`,
+  ]);
+  assert.deepEqual(first('{ signal: entropy, calibration: f.json }'), []);
+});
+
+test('prices, webhooks and limits of models are checked', () => {
+  const models = (more: string) => GOOD.replace('timeout_s: 60', more);
+  assert.deepEqual(problemsOf(models('price: { input: 1, cached_input: 0.25, output: 4 }')), []);
+  for (const [more, path] of [
+    ['price: { input: 1 }', 'models.large.price.output'],
+    ['price: { input: -1, output: 1 }', 'models.large.price.input'],
+    ['price: { input: 1, output: 1, cached: 0 }', 'models.large.price'],
+    ['timeout_s: 0', 'models.large.timeout_s'],
+    ['max_tries: 3', 'models.large'],
+    ['scaling: { max_replicas: 0 }', 'models.large.scaling.max_replicas'],
+    ['api_key_env: "a-b"', 'models.large.api_key_env'],
+  ] as const) {
+    assert.ok(
+      problemsOf(models(more)).some((problem) => problem.startsWith(`${path}: `)),
+      path,
+    );
+  }
+  const hook = '{ url: "https://x/y", secret_env: S, events: [batch.begun] }';
+  const [problem] = problemsOf(`${GOOD}webhooks:\n  ops: ${hook}\n`);
+  assert.ok(problem?.startsWith('webhooks.ops.events.0: '), problem);
+});

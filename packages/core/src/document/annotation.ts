@@ -1,0 +1,83 @@
+import { roleOf, stageOf } from '../cascade/rules.ts';
+import { calibrated } from '../calibration/method.ts';
+import { ENDPOINTS } from '../endpoints/index.ts';
+import { TraceIds } from '../trace/ids.ts';
+import { isEscalated, type StageRecord } from './ending.ts';
+import type { CascadeDocument, Draft } from './job.ts';
+import type { CascadeAnnotation, StageAnnotation } from './result-line.ts';
+import type { DocumentTimes, StageTimes } from './times.ts';
+
+/** A draft's text is cut here: it is there to be compared, and the delivered answer is the one that counts. */
+const MAX_DRAFT_CHARACTERS = 4_000;
+
+const whole = (ms: number | null | undefined): number | null => (ms == null ? null : Math.round(ms));
+
+/** What was decided for a document and why: the `cascade` key of its line. */
+export function annotationOf(
+  document: CascadeDocument,
+  stages: readonly StageRecord[],
+  times: DocumentTimes,
+): CascadeAnnotation {
+  const { job, rules } = document;
+  const last = stages.length - 1;
+  return {
+    name: job.cascade,
+    stage: last + 1,
+    model: stageOf(rules, last).model,
+    role: roleOf(rules, last),
+    escalated: isEscalated(stages),
+    certificate: null,
+    trace_id: job.sampled ? new TraceIds(job).root.traceId : null,
+    stages: stages.map((record, stage) => stageAnnotation(document, { record, stage, times: times.stages[stage] })),
+    wait_ms: { sequential: whole(times.sequentialMs), total: whole(times.totalMs) },
+  };
+}
+
+type Reached = {
+  readonly record: StageRecord;
+  readonly stage: number;
+  readonly times: StageTimes | null | undefined;
+};
+
+function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times }: Reached): StageAnnotation {
+  const { model, ask, judge } = stageOf(rules, stage);
+  const { outcome, draft, attempts, usage } = record;
+  const escalated = draft !== null && 'reason' in draft && outcome !== 'deadline_draft' ? draft : null;
+  const fields = draft?.fields ?? null;
+  return {
+    model,
+    role: roleOf(rules, stage),
+    ask,
+    outcome,
+    reason: draft !== null && 'reason' in draft ? draft.reason : null,
+    signal: judge?.confidence.signal.name ?? null,
+    score: draft?.score ?? null,
+    confidence: draft?.confidence ?? null,
+    calibrated: judge !== null && judge.confidence.calibration !== null,
+    accept_at: judge?.acceptAt ?? null,
+    attempts: attempts.length,
+    usage: {
+      input_tokens: usage.inputTokens,
+      cached_tokens: usage.cachedTokens,
+      output_tokens: usage.outputTokens,
+    },
+    wait_ms: { queue: whole(times?.queueMs), call: whole(times?.callMs), hand_off: whole(times?.handOffMs) },
+    ...(escalated?.answer == null ? {} : { draft: shownDraft(job, escalated) }),
+    ...(fields === null || judge === null
+      ? {}
+      : {
+          fields: Object.fromEntries(
+            fields.map(({ path, score }) => [path, Math.round((calibrated(judge.confidence, score) ?? 0) * 1e4) / 1e4]),
+          ),
+        }),
+  };
+}
+
+/** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
+function shownDraft(job: CascadeDocument['job'], { answer, evidence }: Draft): NonNullable<StageAnnotation['draft']> {
+  const text = ENDPOINTS[job.endpoint].read(answer?.body, job.body)?.text ?? null;
+  const shown = text === null ? null : text.slice(0, MAX_DRAFT_CHARACTERS);
+  if (evidence === null) return { text: shown };
+  const { scores, features } = evidence;
+  return { text: shown, evidence: { scores: { ...scores }, features: features === null ? null : [...features] } };
+}

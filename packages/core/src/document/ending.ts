@@ -1,0 +1,130 @@
+import { NO_USAGE } from '../accounting/counts.ts';
+import { stageOf } from '../cascade/rules.ts';
+import type { Usage } from '../endpoints/index.ts';
+import {
+  attemptsWith,
+  type AcceptedDraft,
+  type Answer,
+  type CascadeDocument,
+  type DocumentJob,
+  type Draft,
+  type NoAnswer,
+} from './job.ts';
+import type { Attempt, AttemptError, Passage } from './times.ts';
+
+/** How a document ended. */
+export type Ending =
+  /** The present stage's draft is final. */
+  | { readonly kind: 'accepted'; readonly draft: AcceptedDraft }
+  /** The last stage answered. */
+  | {
+      readonly kind: 'answered';
+      readonly answer: Answer;
+      readonly startedAtMs: number;
+      readonly endedAtMs: number;
+      /** Set when the answer is an error of the model server. */
+      readonly why?: AttemptError;
+    }
+  /** The last stage has no answer. */
+  | {
+      readonly kind: 'failed';
+      readonly error: NoAnswer;
+      readonly why: AttemptError;
+      readonly startedAtMs: number;
+      readonly endedAtMs: number;
+    }
+  /** The batch's time ran out, and the latest whole draft is delivered; `stage` is its own, from 0. */
+  | { readonly kind: 'deadline_draft'; readonly stage: number };
+
+/** What became of a stage. */
+export type StageOutcome = 'accepted' | 'answered' | 'escalated' | 'failed' | 'skipped' | 'deadline_draft';
+
+/** What is known of a stage that a document reached. */
+export type StageRecord = {
+  readonly model: string;
+  readonly outcome: StageOutcome;
+  /** Accepted or not; null for the last stage. */
+  readonly draft: AcceptedDraft | Draft | null;
+  readonly attempts: readonly Attempt[];
+  readonly handedOffAtMs: number | null;
+  readonly answer: Answer | null;
+  readonly usage: Usage;
+};
+
+const isFailure = (answer: Answer | null): boolean => answer === null || answer.status >= 300;
+
+function draftRecord(draft: Draft): StageRecord {
+  const { model, attempts, answer, handedOffAtMs } = draft;
+  const outcome = attempts.length === 0 ? 'skipped' : isFailure(answer) ? 'failed' : 'escalated';
+  return { model, outcome, draft, attempts, handedOffAtMs, answer, usage: answer?.usage ?? NO_USAGE };
+}
+
+/** A draft that was still to be handed off counts as gone on at once: by its hand-off it differs from an accepted one. */
+const deadlineRecord = (record: StageRecord): StageRecord => ({
+  ...record,
+  outcome: 'deadline_draft',
+  handedOffAtMs: record.handedOffAtMs ?? record.attempts.at(-1)?.endedAtMs ?? null,
+});
+
+/** The stages that a document reached, in order, the one that delivered last. */
+export function stagesOf({ job, rules }: CascadeDocument, ending: Ending): StageRecord[] {
+  const { model } = stageOf(rules, job.stage);
+  const before = job.drafts.map(draftRecord);
+  switch (ending.kind) {
+    case 'accepted': {
+      const { draft } = ending;
+      const { attempts, answer } = draft;
+      const own = { model, draft, attempts, handedOffAtMs: null, answer, usage: answer.usage };
+      return [...before.slice(0, job.stage), { ...own, outcome: 'accepted' }];
+    }
+    case 'answered': {
+      const { answer, why = null } = ending;
+      const attempts = attemptsWith(job, ending, why);
+      const outcome = isFailure(answer) ? 'failed' : 'answered';
+      const own = { model, draft: null, attempts, handedOffAtMs: null, answer, usage: answer.usage };
+      return [...before, { ...own, outcome }];
+    }
+    case 'failed': {
+      const attempts = attemptsWith(job, ending, ending.why);
+      const own = { model, draft: null, attempts, handedOffAtMs: null, answer: null, usage: NO_USAGE };
+      return [...before, { ...own, outcome: 'failed' }];
+    }
+    case 'deadline_draft':
+      return before
+        .slice(0, ending.stage + 1)
+        .map((one, stage) => (stage === ending.stage ? deadlineRecord(one) : one));
+  }
+}
+
+/**
+ * The stages that drafted after the one whose draft is delivered at the deadline: none of them answered whole. They are
+ * in no line and no passage, but what they cost was spent.
+ */
+export const stagesBeyond = ({ job }: CascadeDocument, ending: Ending): StageRecord[] =>
+  ending.kind === 'deadline_draft' ? job.drafts.slice(ending.stage + 1).map(draftRecord) : [];
+
+/** Whether the first stage's draft was not final. */
+export const isEscalated = (stages: readonly StageRecord[]): boolean =>
+  stages.length > 1 || stages[0]?.outcome === 'deadline_draft';
+
+/** When the last attempt of an ending was over; Unix milliseconds. */
+function endedAt(job: DocumentJob, stages: readonly StageRecord[]): number {
+  return stages.at(-1)?.attempts.at(-1)?.endedAtMs ?? job.enqueuedAtMs;
+}
+
+/** Where a document has been. */
+export function passageOf({ job }: CascadeDocument, stages: readonly StageRecord[]): Passage {
+  const passed = stages.map(({ attempts, handedOffAtMs }) => ({ attempts, handedOffAtMs }));
+  return { enqueuedAtMs: job.enqueuedAtMs, stages: passed, endedAtMs: endedAt(job, stages) };
+}
+
+/**
+ * The stage, from 0, whose draft is delivered when a batch's time runs out: the latest that answered whole. A draft that
+ * was refused, cut short or empty is no answer. Null: there is none.
+ */
+export function deadlineStage(job: DocumentJob): number | null {
+  const found = job.drafts.findLastIndex(({ answer, reason }) => !isFailure(answer) && !UNFIT.has(reason));
+  return found === -1 ? null : found;
+}
+
+const UNFIT: ReadonlySet<string> = new Set(['truncated', 'content_filter', 'refused', 'empty_answer']);

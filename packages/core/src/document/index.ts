@@ -1,0 +1,14 @@
+export {
+  deadlineStage,
+  isEscalated,
+  passageOf,
+  stagesOf,
+  type Ending,
+  type StageOutcome,
+  type StageRecord,
+} from './ending.ts';
+export * from './job.ts';
+export * from './request.ts';
+export * from './result.ts';
+export * from './result-line.ts';
+export * from './times.ts';

@@ -1,0 +1,131 @@
+import type { Refused } from '../cascade/failure.ts';
+import type { AskKind } from '../cascade/ask.ts';
+import { unfitReason } from '../cascade/fitness.ts';
+import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
+import type { DraftEvidence, EscalationReason, FieldScore } from '../confidence/index.ts';
+import type { EndpointUrl, Usage } from '../endpoints/index.ts';
+import type { JsonObject } from '../text/json.ts';
+import type { Attempt, AttemptError, ExtraCall } from './times.ts';
+
+/**
+ * Raised when a job's shape changes; a worker leaves newer jobs to newer workers, and drops older ones: they are
+ * enqueued again.
+ */
+export const JOB_VERSION = 3;
+
+/** What a model answered, as it is written into a result. */
+export type Answer = {
+  readonly status: number;
+  readonly requestId: string | null;
+  readonly body: unknown;
+  readonly usage: Usage;
+};
+
+/** Why a call has no answer from HTTP. */
+export type NoAnswer = { readonly code: string; readonly message: string };
+
+/** What a drafting stage made of a document. */
+type StageDraft = {
+  readonly model: string;
+  readonly ask: AskKind;
+  readonly answer: Answer | null;
+  readonly score: number | null;
+  readonly confidence: number | null;
+  /** The least sure values of a JSON answer, least sure first. */
+  readonly fields: readonly FieldScore[] | null;
+  /** Every attempt, the last one included; none where the stage was skipped. */
+  readonly attempts: readonly Attempt[];
+};
+
+/** A draft that is not final. */
+export type Draft = StageDraft & {
+  readonly reason: EscalationReason;
+  /** What every signal says, in a shadow run; else null. */
+  readonly evidence: DraftEvidence | null;
+  /** When the next stage's job was made; null: it is only to be handed off. */
+  readonly handedOffAtMs: number | null;
+};
+
+/** A draft that is final. */
+export type AcceptedDraft = StageDraft & { readonly answer: Answer; readonly confidence: number };
+
+/** A document on its way through the stages: the data of its job, in whichever queue. */
+export type DocumentJob = {
+  readonly v: number;
+  readonly batch: string;
+  /** Index in the batch, from 0. */
+  readonly document: number;
+  readonly page: number;
+  /** Index in the page, from 0. */
+  readonly place: number;
+  readonly customId: string;
+  readonly cascade: string;
+  readonly endpoint: EndpointUrl;
+  readonly body: JsonObject;
+  /** Its trace is kept whatever comes of it. */
+  readonly sampled: boolean;
+  /** Unix milliseconds. */
+  readonly enqueuedAtMs: number;
+  readonly deadlineMs: number;
+  /** The stage that is to answer it, from 0. */
+  readonly stage: number;
+  /** Attempts that the model used up in the present stage. */
+  readonly usedAttempts: number;
+  /** When it began to wait in the present queue; a retry's wait begins where the last attempt ended. */
+  readonly waitingSinceMs: number;
+  /** The attempts of the present stage that failed. */
+  readonly attempts: readonly Attempt[];
+  /** How the server refused it; absent: it did not. */
+  readonly refused?: Refused | undefined;
+  /** The drafts of the stages before, and the present one's once it is only to be handed off. */
+  readonly drafts: readonly Draft[];
+};
+
+/** A document with the rules of its cascade, which stand in the batch's manifest and not in every job. */
+export type CascadeDocument = { readonly job: DocumentJob; readonly rules: CascadeRules };
+
+/** A call of a stage's model, by its times in Unix milliseconds. */
+type Call = {
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly extra?: readonly ExtraCall[] | undefined;
+};
+
+/** The attempts of the present stage once one more has ended; `error` is null for an answer. */
+export function attemptsWith(job: DocumentJob, call: Call, error: AttemptError | null): Attempt[] {
+  const { startedAtMs, endedAtMs, extra = [] } = call;
+  const attempt = { sinceMs: job.waitingSinceMs, startedAtMs, endedAtMs, error };
+  return [...job.attempts, extra.length === 0 ? attempt : { ...attempt, extra }];
+}
+
+/** The job after an attempt that failed and was not the last one; its next wait begins where the attempt ended. */
+export function afterFailure(job: DocumentJob, usedAttempts: number, call: Call, error: AttemptError): DocumentJob {
+  return { ...job, usedAttempts, waitingSinceMs: call.endedAtMs, attempts: attemptsWith(job, call, error) };
+}
+
+/** The job with its stage's draft written down, so that whoever gets it only hands it off. */
+export const withDraft = (job: DocumentJob, draft: Draft): DocumentJob => ({ ...job, drafts: [...job.drafts, draft] });
+
+/** The draft of the present stage, where no model need be asked any more; else null. */
+export const draftToHandOff = (job: DocumentJob): Draft | null => job.drafts[job.stage] ?? null;
+
+/**
+ * The job of the next stage that can take the document: its present stage's draft is written down. Stages whose model
+ * is known not to take it are skipped, each with its reason; the last stage is asked in any case.
+ */
+export function nextStageJob({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
+  const drafts = job.drafts.map((draft, stage) => (stage === job.stage ? { ...draft, handedOffAtMs: nowMs } : draft));
+  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], refused: undefined };
+  return skipUnfit({ job: { ...begun, waitingSinceMs: nowMs }, rules }, nowMs);
+}
+
+/** The job at the first stage from the present one on that can take the document. */
+export function skipUnfit({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
+  if (isLastStage(rules, job.stage)) return job;
+  const { model, ask, limits } = stageOf(rules, job.stage);
+  const reason = unfitReason(job.body, limits);
+  if (reason === null) return job;
+  const none = { answer: null, score: null, confidence: null, fields: null, evidence: null, attempts: [] };
+  const skipped: Draft = { model, ask, ...none, reason, handedOffAtMs: nowMs };
+  return skipUnfit({ job: { ...withDraft(job, skipped), stage: job.stage + 1 }, rules }, nowMs);
+}

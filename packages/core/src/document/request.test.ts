@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { LIMITS } from '../limits.ts';
+import { LineSplitter } from '../text/lines.ts';
+import { readRequestLine, type ReadRequest, type RequestRules } from './request.ts';
+
+const rules: RequestRules = {
+  endpoint: '/v1/chat/completions',
+  cascades: new Set(['invoices']),
+  lineBytes: LIMITS.lineBytes,
+};
+
+function read(text: string | Uint8Array, own: RequestRules = rules): ReadRequest {
+  const splitter = new LineSplitter(LIMITS.lineBytes);
+  const [line] = [...splitter.push(Buffer.from(text)), ...splitter.end()];
+  assert.ok(line);
+  return readRequestLine(line, own);
+}
+
+const good = {
+  custom_id: 'a',
+  method: 'POST',
+  url: '/v1/chat/completions',
+  body: { model: 'invoices', messages: [{ role: 'user', content: 'hi' }] },
+};
+
+const without = (key: string) => Object.fromEntries(Object.entries(good).filter(([name]) => name !== key));
+
+const CASES: [string, unknown, { code: string; param: string | null; message?: string }][] = [
+  [
+    'not JSON',
+    '{"a":',
+    { code: 'invalid_json_line', param: null, message: 'This line is not parseable as valid JSON.' },
+  ],
+  ['not an object', [1], { code: 'invalid_request', param: null }],
+  [
+    'no custom_id',
+    without('custom_id'),
+    { code: 'missing_required_parameter', param: 'custom_id', message: "Missing required parameter: 'custom_id'." },
+  ],
+  ['no method', without('method'), { code: 'missing_required_parameter', param: 'method' }],
+  ['no url', without('url'), { code: 'missing_required_parameter', param: 'url' }],
+  ['no body', without('body'), { code: 'missing_required_parameter', param: 'body' }],
+  ['custom_id a number', { ...good, custom_id: 7 }, { code: 'invalid_request', param: 'custom_id' }],
+  ['custom_id too long', { ...good, custom_id: 'x'.repeat(513) }, { code: 'invalid_request', param: 'custom_id' }],
+  ['another method', { ...good, method: 'GET' }, { code: 'invalid_method', param: 'method' }],
+  [
+    'another url',
+    { ...good, url: '/v1/embeddings' },
+    {
+      code: 'invalid_url',
+      param: 'url',
+      message: 'The URL provided for this request does not match the batch endpoint.',
+    },
+  ],
+  ['body not an object', { ...good, body: 'x' }, { code: 'invalid_request', param: 'body' }],
+  [
+    'no model',
+    { ...good, body: { messages: [1] } },
+    { code: 'invalid_request', param: 'body.model', message: 'Model parameter is required.' },
+  ],
+  [
+    'unknown model',
+    { ...good, body: { ...good.body, model: 'x' } },
+    {
+      code: 'model_not_found',
+      param: 'body.model',
+      message: "The provided model 'x' is not supported by the Batch API.",
+    },
+  ],
+  [
+    'no messages',
+    { ...good, body: { model: 'invoices' } },
+    { code: 'invalid_request', param: 'body.messages', message: 'Messages parameter is required.' },
+  ],
+  [
+    'stream',
+    { ...good, body: { ...good.body, stream: true } },
+    {
+      code: 'streaming_unsupported',
+      param: 'body.stream',
+      message: 'Chat Completions: Streaming is not supported in the Batch API.',
+    },
+  ],
+  [
+    'too deep',
+    `{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"invoices","messages":[1],"x":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+    { code: 'invalid_request', param: 'body' },
+  ],
+];
+
+for (const [name, value, expected] of CASES) {
+  test(`a bad line: ${name}`, () => {
+    const result = read(typeof value === 'string' ? value : JSON.stringify(value));
+    assert.equal(result.kind, 'bad');
+    const { code, param, message, line } = result.error;
+    assert.deepEqual({ code, param, line }, { code: expected.code, param: expected.param, line: 1 });
+    if (expected.message !== undefined) assert.equal(message, expected.message);
+  });
+}
+
+test('a good line, with what must not confuse it', () => {
+  const odd = `{"custom_id":"\u2028","method":"POST","url":"/v1/chat/completions","body":{"__proto__":{"x":1},"model":"invoices","messages":[{"role":"user","content":"a"}]}}`;
+  const result = read(odd);
+  assert.equal(result.kind, 'request');
+  assert.equal(result.request.customId, '\u2028');
+  assert.equal(Object.getPrototypeOf(result.request.body), Object.prototype);
+});
+
+test('blank lines are blank, bytes that are not UTF-8 are named', () => {
+  assert.equal(read('  \t \r\n').kind, 'blank');
+  const bad = read(Uint8Array.from([0x7b, 0xc3, 0x28, 0x7d]));
+  assert.equal(bad.kind === 'bad' && bad.error.code, 'invalid_utf8');
+});
+
+test('arbitrary bytes never throw', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), (bytes) => {
+      const splitter = new LineSplitter(100);
+      for (const line of [...splitter.push(bytes), ...splitter.end()]) readRequestLine(line, rules);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.json(), (json) => {
+      read(json);
+    }),
+  );
+});
+
+test('each endpoint has its own input, and its own words', () => {
+  const problemOf = (url: RequestRules['endpoint'], body: object) => {
+    const line = JSON.stringify({ ...good, url, body: { model: 'invoices', ...body } });
+    const found = read(line, { ...rules, endpoint: url });
+    return found.kind === 'bad' ? [found.error.code, found.error.param, found.error.message] : found.kind;
+  };
+  assert.equal(problemOf('/v1/completions', { prompt: 'a' }), 'request');
+  assert.equal(problemOf('/v1/completions', { prompt: [1, 2] }), 'request');
+  assert.equal(problemOf('/v1/responses', { input: 'a' }), 'request');
+  assert.equal(problemOf('/v1/responses', { input: [{ role: 'user', content: 'a' }] }), 'request');
+  assert.equal(problemOf('/v1/responses', { prompt: { id: 'pmpt_1' } }), 'request');
+  const lacks = (name: string, title: string) => ['invalid_request', `body.${name}`, `${title} parameter is required.`];
+  assert.deepEqual(problemOf('/v1/chat/completions', { input: 'a' }), lacks('messages', 'Messages'));
+  assert.deepEqual(problemOf('/v1/completions', { messages: [] }), lacks('prompt', 'Prompt'));
+  assert.deepEqual(problemOf('/v1/responses', { input: [] }), lacks('input', 'Input'));
+  for (const [url, body, name] of [
+    ['/v1/chat/completions', { messages: [{}] }, 'Chat Completions'],
+    ['/v1/completions', { prompt: 'a' }, 'Completions'],
+    ['/v1/responses', { input: 'a' }, 'Responses'],
+  ] as const) {
+    const message = `${name}: Streaming is not supported in the Batch API.`;
+    assert.deepEqual(problemOf(url, { ...body, stream: true }), ['streaming_unsupported', 'body.stream', message]);
+  }
+});

@@ -1,0 +1,100 @@
+import { isUtf8 } from 'node:buffer';
+import { ENDPOINTS, type EndpointUrl } from '../endpoints/index.ts';
+import { deeperThan, isJsonObject, type JsonObject } from '../text/json.ts';
+import { LIMITS } from '../limits.ts';
+import type { Line } from '../text/lines.ts';
+
+/** An entry of a failed batch's `errors.data`. */
+export type LineError = {
+  readonly code: string;
+  readonly message: string;
+  readonly param: string | null;
+  readonly line: number | null;
+};
+
+/** One request of a batch. */
+export type DocumentRequest = { readonly customId: string; readonly cascade: string; readonly body: JsonObject };
+
+export type ReadRequest =
+  | { readonly kind: 'request'; readonly request: DocumentRequest }
+  | { readonly kind: 'blank' }
+  | { readonly kind: 'bad'; readonly error: LineError };
+
+/** What a line must fit to. */
+export type RequestRules = {
+  readonly endpoint: EndpointUrl;
+  readonly cascades: ReadonlySet<string>;
+  /** Bytes; only for the message. */
+  readonly lineBytes: number;
+};
+
+const blank = /^[\s\uFEFF]*$/;
+
+/** Reads one line of an input file. Never throws, whatever the bytes. */
+export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
+  const bad = (code: string, message: string, param: string | null = null): ReadRequest => ({
+    kind: 'bad',
+    error: { code, message, param, line: line.number },
+  });
+  if (line.tooLong) return bad('line_too_large', `This line is larger than ${rules.lineBytes} bytes.`);
+  if (line.bytes.length === 0) return { kind: 'blank' };
+  if (!isUtf8(line.bytes)) return bad('invalid_utf8', 'This line is not valid UTF-8.');
+  const text = line.bytes.toString('utf8');
+  if (line.bytes.length < 64 && blank.test(text)) return { kind: 'blank' };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return blank.test(text) ? { kind: 'blank' } : bad('invalid_json_line', 'This line is not parseable as valid JSON.');
+  }
+  if (!isJsonObject(value)) return bad('invalid_request', 'Each line must be a JSON object.');
+  const problem = firstProblem(value, rules);
+  if (problem !== null) return bad(problem.code, problem.message, problem.param);
+  const body = value['body'] as JsonObject;
+  return {
+    kind: 'request',
+    request: { customId: value['custom_id'] as string, cascade: body['model'] as string, body },
+  };
+}
+
+type FieldProblem = { code: string; message: string; param: string | null };
+
+const field = (code: string, param: string, message: string): FieldProblem => ({ code, message, param });
+
+function firstProblem(value: JsonObject, rules: RequestRules): FieldProblem | null {
+  for (const key of ['custom_id', 'method', 'url', 'body']) {
+    if (value[key] === undefined || value[key] === null) {
+      return field('missing_required_parameter', key, `Missing required parameter: '${key}'.`);
+    }
+  }
+  const id = value['custom_id'];
+  if (typeof id !== 'string' || id === '' || id.length > LIMITS.customIdCharacters) {
+    const message = `Invalid 'custom_id': expected a string of 1 to ${LIMITS.customIdCharacters} characters.`;
+    return field('invalid_request', 'custom_id', message);
+  }
+  if (value['method'] !== 'POST') return field('invalid_method', 'method', "The method must be 'POST'.");
+  if (value['url'] !== rules.endpoint) {
+    return field('invalid_url', 'url', 'The URL provided for this request does not match the batch endpoint.');
+  }
+  const body = value['body'];
+  if (!isJsonObject(body)) return field('invalid_request', 'body', 'The body must be a JSON object.');
+  return bodyProblem(body, rules);
+}
+
+function bodyProblem(body: JsonObject, rules: RequestRules): FieldProblem | null {
+  const model = body['model'];
+  if (model === undefined || model === null || model === '') {
+    return field('invalid_request', 'body.model', 'Model parameter is required.');
+  }
+  if (typeof model !== 'string' || !rules.cascades.has(model)) {
+    const name = typeof model === 'string' ? model.slice(0, 100) : typeof model;
+    const message = `The provided model '${name}' is not supported by the Batch API.`;
+    return field('model_not_found', 'body.model', message);
+  }
+  const problem = ENDPOINTS[rules.endpoint].problem(body);
+  if (problem !== null) return problem;
+  if (deeperThan(body, LIMITS.jsonDepth)) {
+    return field('invalid_request', 'body', `The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
+  }
+  return null;
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { ASK_KINDS } from '../cascade/ask.ts';
+
+const count = z.int().min(0);
+const ms = z.number().min(0).nullable();
+
+const stage = z
+  .strictObject({
+    model: z.string().meta({ description: 'By its name in the configuration.' }),
+    role: z.enum(['drafter', 'expert']),
+    ask: z.enum(ASK_KINDS),
+    outcome: z.enum(['accepted', 'answered', 'escalated', 'failed', 'skipped', 'deadline_draft']),
+    reason: z.string().nullable().meta({ description: 'Why it was escalated or skipped.' }),
+    signal: z.string().nullable(),
+    score: z.number().nullable(),
+    confidence: z.number().nullable(),
+    calibrated: z.boolean(),
+    accept_at: z.number().nullable(),
+    attempts: count,
+    usage: z.strictObject({ input_tokens: count, cached_tokens: count, output_tokens: count }),
+    wait_ms: z.strictObject({ queue: ms, call: ms, hand_off: ms }),
+    draft: z
+      .strictObject({
+        text: z.string().nullable(),
+        evidence: z
+          .strictObject({
+            scores: z.record(z.string(), z.number().nullable()),
+            features: z.array(z.number()).nullable(),
+          })
+          .optional()
+          .meta({ description: 'What every signal says; in a shadow run only.' }),
+      })
+      .optional()
+      .meta({ description: 'What was drafted and is not the answer.' }),
+    fields: z
+      .record(z.string(), z.number())
+      .optional()
+      .meta({ description: 'The confidence in the least sure values of a JSON answer, by JSON pointer.' }),
+  })
+  .meta({ id: 'ResultStage' });
+
+/** What was decided for a document and why. Stages that were not reached have no entry. */
+export const cascadeAnnotation = z
+  .strictObject({
+    name: z.string(),
+    stage: z.int().min(1).meta({ description: 'The stage whose answer was delivered, from 1.' }),
+    model: z.string(),
+    role: z.enum(['drafter', 'expert']),
+    escalated: z.boolean().meta({ description: "Whether the first stage's draft was not final." }),
+    certificate: z.null(),
+    trace_id: z.string().nullable(),
+    stages: z.array(stage),
+    wait_ms: z.strictObject({
+      sequential: ms.meta({ description: 'From enqueueing until the first call of the stage that delivered.' }),
+      total: ms,
+    }),
+  })
+  .meta({ id: 'CascadeAnnotation', description: 'What was decided for this document and why; times in milliseconds.' });
+
+/** A line of an output or error file. */
+export const resultLine = z
+  .strictObject({
+    id: z.string(),
+    custom_id: z.string(),
+    response: z.strictObject({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
+    error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+    cascade: cascadeAnnotation.optional(),
+  })
+  .meta({ id: 'ResultLine' });
+
+export type ResultLine = z.output<typeof resultLine>;
+export type CascadeAnnotation = z.output<typeof cascadeAnnotation>;
+export type StageAnnotation = CascadeAnnotation['stages'][number];
+
+/** Reads a line of an output or error file; null for what is none. */
+export function readResultLine(text: string): ResultLine | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return resultLine.safeParse(value).data ?? null;
+}

@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+/** Why an attempt failed: `type` is a status or a short name, as OpenTelemetry's `error.type`. Neither holds content. */
+export type AttemptError = { readonly type: string; readonly message: string };
+
+/** A call beside the draft's own, by which it is judged. Unix milliseconds. */
+export type ExtraCall = {
+  readonly purpose: 'self_assessment' | 'sample';
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly error: AttemptError | null;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+};
+
+/** One call of a stage's model for a document. Unix milliseconds. */
+export type Attempt = {
+  /** When it began to wait for this attempt: at its enqueueing, its hand-off, or the end of the attempt before. */
+  readonly sinceMs: number;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  /** Why it failed; null for an answer. */
+  readonly error: AttemptError | null;
+  /** After the draft's own call, which ended when the first of them began. */
+  readonly extra?: readonly ExtraCall[];
+};
+
+/** A stage that a document passed: its attempts, none where it was skipped, and when it went on to the next stage. */
+export type StagePassage = { readonly attempts: readonly Attempt[]; readonly handedOffAtMs: number | null };
+
+/** Where a document has been, in the order of the stages; the last of them is the one that delivered. */
+export type Passage = {
+  readonly enqueuedAtMs: number;
+  readonly stages: readonly StagePassage[];
+  readonly endedAtMs: number;
+};
+
+/** What a stage took of a document, in milliseconds: waiting for its attempts, the calls, the hand-off after them. */
+export type StageTimes = { readonly queueMs: number; readonly callMs: number; readonly handOffMs: number | null };
+
+/** Where a document's time went, in milliseconds. */
+export type DocumentTimes = {
+  /** By stage; null: it was not asked. */
+  readonly stages: readonly (StageTimes | null)[];
+  /** From enqueueing until the first call of the stage that delivered; null for what the first stage delivered. */
+  readonly sequentialMs: number | null;
+  readonly totalMs: number;
+};
+
+/** Clocks of two machines differ: nothing takes less than no time. A tenth of a millisecond is enough. */
+const between = (fromMs: number, toMs: number): number => Math.max(0, Math.round((toMs - fromMs) * 10) / 10);
+
+const sumOf = (values: readonly number[]): number =>
+  Math.round(values.reduce((sum, value) => sum + value, 0) * 10) / 10;
+
+function stageTimes({ attempts, handedOffAtMs }: StagePassage): StageTimes | null {
+  const last = attempts.at(-1);
+  if (last === undefined) return null;
+  return {
+    queueMs: sumOf(attempts.map(({ sinceMs, startedAtMs }) => between(sinceMs, startedAtMs))),
+    callMs: sumOf(attempts.map(({ startedAtMs, endedAtMs }) => between(startedAtMs, endedAtMs))),
+    handOffMs: handedOffAtMs === null ? null : between(last.endedAtMs, handedOffAtMs),
+  };
+}
+
+export function timesOf({ enqueuedAtMs, stages, endedAtMs }: Passage): DocumentTimes {
+  const [firstAttempt] = stages.at(-1)?.attempts ?? [];
+  const isEscalated = stages.length > 1;
+  return {
+    stages: stages.map(stageTimes),
+    sequentialMs: isEscalated && firstAttempt !== undefined ? between(enqueuedAtMs, firstAttempt.startedAtMs) : null,
+    totalMs: between(enqueuedAtMs, endedAtMs),
+  };
+}
+
+const ms = z.number().min(0);
+const stage = z.tuple([ms, ms, ms.nullable()]).nullable();
+const written = z.tuple([z.string(), z.array(stage), ms.nullable(), ms]);
+
+/** The times of a document of a cascade. */
+export type CascadeTimes = { readonly cascade: string; readonly times: DocumentTimes };
+
+/** Times as they are kept beside a result until its page is sealed: some 60 bytes. */
+export function writeTimes({ cascade, times }: CascadeTimes): string {
+  const { stages, sequentialMs, totalMs } = times;
+  const parts = stages.map((one) => one && [one.queueMs, one.callMs, one.handOffMs]);
+  return JSON.stringify([cascade, parts, sequentialMs, totalMs]);
+}
+
+/** Null for what is none. */
+export function readTimes(text: string): CascadeTimes | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const read = written.safeParse(value);
+  if (!read.success) return null;
+  const [cascade, parts, sequentialMs, totalMs] = read.data;
+  const stages = parts.map((one) => one && { queueMs: one[0], callMs: one[1], handOffMs: one[2] });
+  return { cascade, times: { stages, sequentialMs, totalMs } };
+}

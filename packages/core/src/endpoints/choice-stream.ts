@@ -1,0 +1,98 @@
+import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { Pieces, type StreamCollector, type StreamEvent } from './stream.ts';
+
+/** A choice of an answer that comes in pieces. */
+export type ChoicePieces = {
+  push(piece: JsonObject): void;
+  /** Null as long as nothing says why it ended. */
+  choice(index: number): JsonObject | null;
+};
+
+/** Fields of a chunk that are not about the answer: OpenAI pads its chunks so that their length says nothing. */
+const OF_CHUNKS: ReadonlySet<string> = new Set(['choices', 'object', 'obfuscation']);
+
+/** The collector of the endpoints whose answers have choices. */
+export function collectChoices(object: string, open: () => ChoicePieces): StreamCollector {
+  const head = new Pieces();
+  const choices = new Map<number, ChoicePieces>();
+  return {
+    push: (data) => {
+      for (const [key, value] of Object.entries(data)) if (!OF_CHUNKS.has(key)) head.set(key, value);
+      for (const piece of choicesOf(data)) {
+        const index = indexOf(piece, 0);
+        const choice = choices.get(index) ?? open();
+        choices.set(index, choice);
+        choice.push(piece);
+      }
+    },
+    body: () => {
+      const sorted = [...choices].toSorted(([left], [right]) => left - right);
+      const whole = sorted.map(([index, choice]) => choice.choice(index));
+      if (whole.length === 0 || whole.includes(null)) return null;
+      const { usage, ...rest } = head.object();
+      return { ...rest, object, choices: whole as JsonObject[], ...(isSaid(usage) ? { usage } : {}) };
+    },
+  };
+}
+
+const isSaid = (value: Json | undefined): value is Json => value !== undefined && value !== null;
+
+/** The choices of an answer or of a chunk, those that are any. */
+export const choicesOf = (data: JsonObject): readonly JsonObject[] =>
+  Array.isArray(data['choices'])
+    ? data['choices'].filter((choice: Json): choice is JsonObject => isJsonObject(choice))
+    : [];
+
+export function indexOf(piece: JsonObject, otherwise: number): number {
+  const { index } = piece;
+  return typeof index === 'number' ? index : otherwise;
+}
+
+/** Whether something says why a choice ended; some servers say an empty text until then. */
+export const hasEnded = (choice: Pieces): boolean => (choice.get('finish_reason') ?? '') !== '';
+
+/** Goes on with log-probs, whose shapes are all objects of lists. */
+export function extendLogprobs(logprobs: Pieces | null, piece: Json): Pieces | null {
+  if (!isJsonObject(piece)) return logprobs;
+  const grown = logprobs ?? new Pieces();
+  for (const [key, value] of Object.entries(piece)) grown.extend(key, value);
+  return grown;
+}
+
+function wantsUsage(request: JsonObject): boolean {
+  const options = request['stream_options'];
+  return isJsonObject(options) && options['include_usage'] === true;
+}
+
+/** A chunk with its usage as the client asked for it: one that holds nothing else is left out. */
+export function showUsage(data: JsonObject, request: JsonObject): JsonObject | null {
+  if (!Array.isArray(data['choices'])) return null;
+  if (wantsUsage(request)) return data;
+  const { usage, ...rest } = data;
+  return data['choices'].length === 0 && isSaid(usage) ? null : rest;
+}
+
+const OF_ALL_CHUNKS: ReadonlySet<string> = new Set(['id', 'created', 'model', 'system_fingerprint', 'service_tier']);
+
+/**
+ * The chunks of a whole answer with choices. What belongs to the whole answer stands in the first chunk, its id and
+ * its like in all; the usage has a chunk of its own, and a null in the others, where the client asked for it.
+ */
+export function chunksOf(
+  body: JsonObject,
+  request: JsonObject,
+  object: string,
+  pieces: readonly JsonObject[],
+): readonly StreamEvent[] {
+  const { choices: _choices, usage, object: _object, ...more } = body;
+  const head = Object.fromEntries(Object.entries(more).filter(([key]) => OF_ALL_CHUNKS.has(key)));
+  const open = wantsUsage(request) ? { usage: null } : {};
+  const chunks = pieces.map((piece, at): JsonObject => ({
+    ...(at === 0 ? more : head),
+    object,
+    choices: [piece],
+    ...open,
+  }));
+  const last: JsonObject[] = wantsUsage(request) && isSaid(usage) ? [{ ...head, object, choices: [], usage }] : [];
+  return [...chunks, ...last].map((data) => ({ event: null, data }));
+}

@@ -1,0 +1,5 @@
+export * from './digest.ts';
+export * from './error-envelope.ts';
+export * from './json.ts';
+export * from './json-line.ts';
+export * from './lines.ts';

@@ -1,0 +1,76 @@
+/** One physical line of an input file. */
+export type Line = {
+  /** 1-based, blank lines counted. */
+  readonly number: number;
+  /** Where it starts in the file, in bytes. */
+  readonly offset: number;
+  /** Its bytes without the line end; cut short when `tooLong`. */
+  readonly bytes: Buffer;
+  /** Bytes in the file, line end included. */
+  readonly length: number;
+  readonly tooLong: boolean;
+};
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/**
+ * Cuts a stream of bytes into lines, at `\n` only; one trailing `\r` and a leading byte order mark are dropped.
+ * Holds at most one line of `maxBytes` in memory, however long the line in the file is.
+ */
+export class LineSplitter {
+  #number = 0;
+  #offset = 0;
+  #length = 0;
+  #parts: Buffer[] = [];
+  #kept = 0;
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number, start: { offset: number; number: number } = { offset: 0, number: 0 }) {
+    this.#maxBytes = maxBytes;
+    this.#offset = start.offset;
+    this.#number = start.number;
+  }
+
+  /** The lines that end in this chunk. */
+  *push(chunk: Uint8Array): Generator<Line> {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let from = 0;
+    for (let end = bytes.indexOf(NEWLINE, from); end !== -1; end = bytes.indexOf(NEWLINE, from)) {
+      this.#keep(bytes.subarray(from, end), end + 1 - from);
+      yield this.#take();
+      from = end + 1;
+    }
+    if (from < bytes.length) this.#keep(bytes.subarray(from), bytes.length - from);
+  }
+
+  /** The last line, when the file does not end with a newline. */
+  *end(): Generator<Line> {
+    if (this.#length > 0) yield this.#take();
+  }
+
+  #keep(part: Buffer, length: number): void {
+    this.#length += length;
+    // Three bytes more than allowed may turn out to be a byte order mark and a return.
+    const free = this.#maxBytes + 4 - this.#kept;
+    if (free <= 0 || part.length === 0) return;
+    const kept = part.length > free ? part.subarray(0, free) : part;
+    this.#parts.push(kept);
+    this.#kept += kept.length;
+  }
+
+  #take(): Line {
+    let bytes = this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts);
+    if (this.#number === 0 && bytes.subarray(0, 3).equals(BOM)) bytes = bytes.subarray(3);
+    if (bytes.at(-1) === RETURN) bytes = bytes.subarray(0, -1);
+    const tooLong = bytes.length > this.#maxBytes;
+    this.#number += 1;
+    const line = { number: this.#number, offset: this.#offset, bytes, length: this.#length, tooLong };
+    this.#offset += this.#length;
+    this.#length = 0;
+    this.#parts = [];
+    this.#kept = 0;
+    return line;
+  }
+}

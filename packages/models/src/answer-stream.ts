@@ -1,0 +1,89 @@
+import { deeperThan, isJsonObject, LIMITS, parseJson, type JsonObject, type StreamCollector } from '@spillway/core';
+import { EventReader, type ServerEvent } from './server-events.ts';
+
+/** What a streamed call has brought. */
+type StreamedAnswer =
+  | { readonly kind: 'whole'; readonly body: JsonObject }
+  /** The server does not stream: the text is its answer. */
+  | { readonly kind: 'plain'; readonly text: string }
+  /** Something that is no answer, such as an error in mid-stream or a page for people. */
+  | { readonly kind: 'refused'; readonly text: string }
+  /** Events came, and stopped before the answer was whole. */
+  | { readonly kind: 'broken' };
+
+/** What ends the streams of some endpoints; nothing behind it counts. */
+const END = '[DONE]';
+
+/**
+ * Reads the body of a streamed call as it comes: hands every event over and puts the answer together. Whether a server
+ * streams is seen by the body's first character, as content types are not to be trusted.
+ */
+export class AnswerStream {
+  readonly #collector: StreamCollector;
+  readonly #onEvent: (data: JsonObject) => void;
+  readonly #signal: AbortSignal;
+  readonly #decoder = new TextDecoder();
+  readonly #reader = new EventReader();
+  #kind: 'unknown' | 'plain' | 'events' = 'unknown';
+  /** A plain answer, or the beginning of a stream. */
+  #text = '';
+  #refused: string | null = null;
+  #hasEvents = false;
+  #isOver = false;
+
+  constructor(collector: StreamCollector, onEvent: (data: JsonObject) => void, signal: AbortSignal) {
+    this.#collector = collector;
+    this.#onEvent = onEvent;
+    this.#signal = signal;
+  }
+
+  /** Takes a piece of the body; false: the rest is of no use. */
+  readonly push = (chunk: Uint8Array): boolean => {
+    const text = this.#decoder.decode(chunk, { stream: true });
+    if (this.#kind !== 'events') this.#text += text;
+    if (this.#kind === 'plain') return true;
+    if (this.#kind === 'events') return this.#read(text);
+    const first = /\S/.exec(this.#text)?.[0];
+    if (first === undefined) return true;
+    this.#kind = first === '{' ? 'plain' : 'events';
+    return this.#kind === 'plain' || this.#read(this.#text);
+  };
+
+  /** To be called once, when the body has ended. */
+  end(): StreamedAnswer {
+    if (this.#kind !== 'events') return { kind: 'plain', text: this.#text + this.#decoder.decode() };
+    // Half of an event is no event: its end is missing, as the answer's is.
+    for (const last of this.#reader.end()) if (isJsonObject(parseJson(last.data))) this.#take(last);
+    if (this.#refused !== null) return { kind: 'refused', text: this.#refused };
+    const body = this.#collector.body();
+    if (body !== null) return { kind: 'whole', body };
+    return this.#hasEvents ? { kind: 'broken' } : { kind: 'refused', text: this.#text };
+  }
+
+  #read(text: string): boolean {
+    for (const event of this.#reader.push(text)) if (!this.#take(event)) return false;
+    return true;
+  }
+
+  /** False: nothing that comes after it counts. */
+  #take({ event, data: text }: ServerEvent): boolean {
+    // A caller that stops at an event wants none of those that came in the same piece.
+    if (this.#signal.aborted) return false;
+    this.#isOver ||= text === END;
+    // The body's end is waited for all the same, so that the connection can be used again.
+    if (this.#isOver) return true;
+    const data = parseJson(text);
+    if (!isJsonObject(data) || isError(event, data) || deeperThan(data, LIMITS.jsonDepth)) {
+      this.#refused = text;
+      return false;
+    }
+    this.#hasEvents = true;
+    this.#collector.push(data);
+    this.#onEvent(data);
+    return true;
+  }
+}
+
+/** Servers say an error in mid-stream by the event's name, under `error`, or (older vLLM) as an object of that name. */
+const isError = (event: string | null, data: JsonObject): boolean =>
+  event === 'error' || data['type'] === 'error' || data['object'] === 'error' || (data['error'] ?? null) !== null;

@@ -1,0 +1,43 @@
+import { stageTier, type CascadeRules, type Manifest, type PagePlan, type Validated } from '@spillway/core';
+
+/** A validated batch: what was asked, and where its documents lie. */
+export type BatchPlan = {
+  readonly manifest: Manifest;
+  readonly total: number;
+  /** The cascade that all documents name; null when they name several. */
+  readonly model: string | null;
+  readonly validatedAtMs: number;
+  readonly pages: readonly PagePlan[];
+  /** The rules of the cascades that its documents name. */
+  readonly cascades: Readonly<Record<string, CascadeRules>>;
+  /** Every tier that its documents can pass. */
+  readonly tiers: readonly string[];
+  /** Those of first stages. One cascade may begin with a tier that another escalates to. */
+  readonly firstTiers: readonly string[];
+  /** Those of all later stages. */
+  readonly laterTiers: readonly string[];
+};
+
+/** The plan of a batch as its two records say it. */
+export function planOf(manifest: Manifest, validated: Validated): BatchPlan {
+  const named = validated.cascades.flatMap((name) => {
+    const rules = manifest.cascades[name];
+    return rules === undefined ? [] : [[name, rules] as const];
+  });
+  const firstTiers = new Set<string>();
+  const laterTiers = new Set<string>();
+  for (const [, rules] of named) {
+    for (const stage of rules.stages.keys()) (stage === 0 ? firstTiers : laterTiers).add(stageTier(rules, stage));
+  }
+  return {
+    manifest,
+    total: validated.total,
+    model: validated.cascades.length === 1 ? (validated.cascades[0] ?? null) : null,
+    validatedAtMs: validated.validatedAtMs,
+    pages: validated.pages,
+    cascades: Object.fromEntries(named),
+    tiers: [...firstTiers.union(laterTiers)],
+    firstTiers: [...firstTiers],
+    laterTiers: [...laterTiers],
+  };
+}

@@ -1,0 +1,109 @@
+import {
+  KEYS,
+  RECORDS,
+  type EndingRecord,
+  type FileRecord,
+  type FinalRecord,
+  type Manifest,
+  type Validated,
+} from '@spillway/core';
+import type { z } from 'zod';
+import { Lru } from './lru.ts';
+import { planOf, type BatchPlan } from './plan.ts';
+import { readRecord } from './record.ts';
+import type { Storage } from './storage.ts';
+
+type Tombstone = z.output<typeof RECORDS.tombstone>;
+
+/**
+ * Bytes that each kind of record may take in memory. The `validated` record of a batch of a million documents, the
+ * largest that there is, takes half a megabyte.
+ */
+const CACHE_BYTES = 32 * 1024 * 1024;
+
+/** What an object takes with its keys, beside what it holds. */
+const OBJECT_BYTES = 1024;
+/** What a page takes in a plan, and in a final record. */
+const PAGE_BYTES = 128;
+
+/**
+ * Reads the create-only records of files and batches, and keeps those that were used last: what was written once never
+ * changes. What is not there yet is asked for each time, as somebody may write it at any moment.
+ */
+export class Records {
+  readonly #storage: Storage;
+  readonly #manifests = new Lru<Manifest>(
+    CACHE_BYTES,
+    (manifest) => OBJECT_BYTES + 2 * JSON.stringify(manifest).length,
+  );
+  readonly #validated = new Lru<Validated>(CACHE_BYTES, ({ pages }) => OBJECT_BYTES + PAGE_BYTES * pages.length);
+  readonly #endings = new Lru<EndingRecord>(CACHE_BYTES, ({ errors }) => OBJECT_BYTES * (1 + errors.length));
+  readonly #finals = new Lru<FinalRecord>(CACHE_BYTES, (final) => OBJECT_BYTES + finalBytes(final));
+  readonly #files = new Lru<FileRecord>(CACHE_BYTES, () => OBJECT_BYTES);
+  readonly #tombstones = new Lru<Tombstone>(CACHE_BYTES, () => OBJECT_BYTES);
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /** What was asked; null: there is no such batch. */
+  manifest(batch: string): Promise<Manifest | null> {
+    return kept(this.#manifests, batch, () => readRecord(this.#storage, KEYS.manifest(batch), RECORDS.manifest));
+  }
+
+  /** Where the documents lie; null while the batch is not validated, or when it was refused. */
+  validated(batch: string): Promise<Validated | null> {
+    return kept(this.#validated, batch, () => readRecord(this.#storage, KEYS.validated(batch), RECORDS.validated));
+  }
+
+  /** The two together; null while the batch is not validated. */
+  async plan(batch: string): Promise<BatchPlan | null> {
+    const manifest = await this.manifest(batch);
+    const validated = await this.validated(batch);
+    return manifest === null || validated === null ? null : planOf(manifest, validated);
+  }
+
+  /** How the batch came to its end; null while nothing closed it. */
+  ending(batch: string): Promise<EndingRecord | null> {
+    return kept(this.#endings, batch, () => readRecord(this.#storage, KEYS.ending(batch), RECORDS.ending));
+  }
+
+  /** What came of the batch; null while it has not ended. */
+  final(batch: string): Promise<FinalRecord | null> {
+    return kept(this.#finals, batch, () => readRecord(this.#storage, KEYS.final(batch), RECORDS.final));
+  }
+
+  /** Whether the final record stands. It is not read, so that a damaged one counts too. */
+  async hasEnded(batch: string): Promise<boolean> {
+    return (await this.#storage.size(KEYS.final(batch))) !== null;
+  }
+
+  /** A file's record, whether or not the file was deleted. */
+  file(id: string): Promise<FileRecord | null> {
+    return kept(this.#files, id, () => readRecord(this.#storage, KEYS.fileRecord(id), RECORDS.file));
+  }
+
+  /** Says that a file was deleted, and when; null: it was not. */
+  tombstone(id: string): Promise<Tombstone | null> {
+    return kept(this.#tombstones, id, () => readRecord(this.#storage, KEYS.fileTombstone(id), RECORDS.tombstone));
+  }
+
+  /** A file that is neither deleted nor expired. */
+  async standingFile(id: string, nowMs: number): Promise<FileRecord | null> {
+    const record = await this.file(id);
+    if (record === null || (record.expiresAtMs !== null && record.expiresAtMs <= nowMs)) return null;
+    return (await this.tombstone(id)) === null ? record : null;
+  }
+}
+
+async function kept<Value>(cache: Lru<Value>, id: string, read: () => Promise<Value | null>): Promise<Value | null> {
+  const known = cache.get(id);
+  if (known !== undefined) return known;
+  const value = await read();
+  if (value !== null) cache.set(id, value);
+  return value;
+}
+
+/** The sketches of waits are lists of numbers, and are written with about as many characters as they take bytes. */
+const finalBytes = ({ pages, waits, errors }: FinalRecord): number =>
+  PAGE_BYTES * pages.length + OBJECT_BYTES * errors.length + 4 * JSON.stringify(waits).length;

@@ -1,0 +1,65 @@
+import { modelsOfRole, type Configuration, type Role } from '@spillway/core';
+import {
+  apiKeyOf,
+  drainMs,
+  EnvReader,
+  loadConfiguration,
+  loggedShare,
+  NO_CONFIGURATION,
+  type Env,
+  type ServedModel,
+} from '@spillway/runtime';
+
+export type WorkerConfig = {
+  readonly redis: string;
+  readonly namespace: string;
+  /** All of it; a worker meets the names of models that others serve. */
+  readonly configuration: Configuration;
+  readonly models: readonly ServedModel[];
+  readonly host: string;
+  readonly healthPort: number | null;
+  /** How long a job stays with a worker that went silent. */
+  readonly lockMs: number;
+  readonly drainMs: number;
+  /** The share of attempts that are logged, besides those that failed. */
+  readonly loggedShare: number;
+};
+
+/** Reads the environment of a worker of one role; throws one SetupError with all its problems. */
+export function readWorkerConfig(env: Env, role: Role): WorkerConfig {
+  const reader = new EnvReader(env);
+  const configuration = loadConfiguration(reader);
+  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
+  const config: WorkerConfig = {
+    redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
+    namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
+    configuration: configuration ?? NO_CONFIGURATION,
+    models: configuration === null ? [] : servedModels(reader, configuration, role),
+    host: reader.text('HOST') ?? '127.0.0.1',
+    healthPort: healthPort === -1 ? null : healthPort,
+    lockMs: reader.integer('SPILLWAY_LOCK_MS', { fallback: 30_000, min: 500, max: 3_600_000 }),
+    drainMs: drainMs(reader),
+    loggedShare: loggedShare(reader),
+  };
+  reader.check();
+  return config;
+}
+
+/** The models of a role, or those of them that SPILLWAY_MODELS names, with their keys. */
+function servedModels(reader: EnvReader, configuration: Configuration, role: Role): ServedModel[] {
+  const names = modelsOfRole(Object.values(configuration.cascades), role);
+  const chosen = reader.list('SPILLWAY_MODELS');
+  for (const name of chosen ?? []) {
+    if (!names.includes(name)) {
+      reader.problem(
+        `SPILLWAY_MODELS: expected models that are a cascade's ${role} (${names.join(', ')}), got "${name}"`,
+      );
+    }
+  }
+  return names
+    .filter((name) => chosen === null || chosen.includes(name))
+    .flatMap((name) => {
+      const spec = configuration.models[name];
+      return spec === undefined ? [] : [{ name, spec, apiKey: apiKeyOf(reader, name, spec) }];
+    });
+}

@@ -1,0 +1,92 @@
+import { runStage, type AttemptOptions, type DocumentTelemetry, type StageModel } from '@spillway/cascade';
+import {
+  draftToHandOff,
+  resultOf,
+  type CascadeDocument,
+  type DocumentJob,
+  type Ending,
+  type Hold,
+} from '@spillway/core';
+import { handOff, settle, untilRecovered, type Queues, type RedisStore } from '@spillway/redis';
+
+/** What a worker makes of a document after an attempt. */
+export type Verdict =
+  /** The document needs this job no more. */
+  | { readonly kind: 'done' }
+  /** An attempt was used: this job again after a while, as changed. */
+  | { readonly kind: 'retry'; readonly afterMs: number; readonly job: DocumentJob }
+  /** The model server is down, asks to wait, or takes no more: the tier waits, slows down, or the document does. */
+  | ({ readonly kind: 'hold' } & Hold)
+  /** The batch takes no results now: this job again after a while. */
+  | { readonly kind: 'later'; readonly afterMs: number }
+  /** Given up because the process stops: next in line again. */
+  | { readonly kind: 'put_back' };
+
+/** How a worker makes an attempt at a document. */
+export type WorkerAttempt = AttemptOptions & {
+  /** Aborted when the process must end now, whatever waits. */
+  readonly stopping: AbortSignal;
+  /** Writes the job as changed, so that whoever gets it next goes on from there. GONE: it is this worker's no more. */
+  readonly save: (job: DocumentJob) => Promise<'SAVED' | 'GONE'>;
+};
+
+/** A batch that is ending needs a moment until it says so. */
+const ENDING_MS = 1_000;
+
+/** Answers documents of one tier, and records what came of it in Redis. */
+export class DocumentWorker {
+  readonly #redis: RedisStore;
+  readonly #queues: Queues;
+  readonly #telemetry: DocumentTelemetry;
+  readonly #model: StageModel;
+
+  constructor(
+    model: StageModel,
+    {
+      redis,
+      queues,
+      telemetry,
+    }: { readonly redis: RedisStore; readonly queues: Queues; readonly telemetry: DocumentTelemetry },
+  ) {
+    this.#model = model;
+    this.#redis = redis;
+    this.#queues = queues;
+    this.#telemetry = telemetry;
+  }
+
+  /** Runs the document's stage, then settles it or hands it off. */
+  async work(document: CascadeDocument, attempt: WorkerAttempt): Promise<Verdict> {
+    const outcome = await runStage(this.#model, document, attempt);
+    const isDrafted = draftToHandOff(document.job) !== null;
+    if (!isDrafted) this.#telemetry.attempted(document, outcome);
+    switch (outcome.kind) {
+      case 'hold':
+      case 'retry':
+        return outcome;
+      case 'stopped':
+        return outcome.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'later', afterMs: ENDING_MS };
+      case 'settle':
+        return await this.#settle(document, outcome.ending, attempt);
+      case 'escalate':
+        return await this.#escalate({ ...document, job: outcome.job }, isDrafted, attempt);
+    }
+  }
+
+  async #settle(document: CascadeDocument, ending: Ending, { stopping }: WorkerAttempt): Promise<Verdict> {
+    const result = resultOf(document, ending);
+    const settled = await untilRecovered(() => settle(this.#redis, document.job, result), stopping);
+    if (settled === 'WROTE') this.#telemetry.settled({ document, ending, result });
+    return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+  }
+
+  /** Writes the draft onto the job, so that it is not asked for twice, then hands the document off. */
+  async #escalate(document: CascadeDocument, isWritten: boolean, { save, stopping }: WorkerAttempt): Promise<Verdict> {
+    if (!isWritten) {
+      // Without a job to write it on the draft is handed off all the same: that says whether it is still wanted.
+      const saved = await untilRecovered(() => save(document.job), stopping);
+      if (saved === 'STOPPED') return { kind: 'put_back' };
+    }
+    const handed = await untilRecovered(() => handOff(this.#redis, this.#queues, document), stopping);
+    return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+  }
+}

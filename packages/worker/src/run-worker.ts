@@ -1,0 +1,51 @@
+import { callMeter, DocumentTelemetry, openStageModel } from '@spillway/cascade';
+import { tierName, type Role } from '@spillway/core';
+import { openRedis, Queues, takeTrace } from '@spillway/redis';
+import { serveHealth, type Life } from '@spillway/runtime';
+import type { WorkerConfig } from './config.ts';
+import { DocumentWorker } from './document-worker.ts';
+import { RulesCache } from './rules-cache.ts';
+import { TierWorkers, type TierDuty } from './tier-workers.ts';
+
+/** Runs a process that serves every model of a role, or those it was told. */
+export async function runWorker(role: Role, config: WorkerConfig, life: Life): Promise<void> {
+  const { configuration } = config;
+  const redis = await openRedis({ address: config.redis, namespace: config.namespace, log: life.log });
+  life.defer(() => redis[Symbol.asyncDispose]());
+  const queues = new Queues(redis);
+  life.defer(() => queues[Symbol.asyncDispose]());
+  const telemetry = new DocumentTelemetry(life, {
+    configuration,
+    loggedShare: config.loggedShare,
+    takeTrace: (batch, kind, max) => takeTrace(redis, batch, kind, max),
+  });
+  const duties = config.models.map((served): TierDuty => {
+    const model = openStageModel(served, {
+      role,
+      configuration,
+      propagates: telemetry.propagates,
+      onCall: callMeter(life.telemetry.meters),
+      onNotice: (notice) => life.log.warn(notice, 'every document will escalate'),
+    });
+    life.defer(() => model[Symbol.asyncDispose]());
+    const { concurrency, sidecar } = served.spec;
+    const documents = new DocumentWorker(model, { redis, queues, telemetry });
+    return { tier: tierName(role, served.name), concurrency, sidecar, documents };
+  });
+  const workers = new TierWorkers({ redis, queues, rules: new RulesCache(redis) }, duties, config, life);
+  await workers.start();
+  life.allow(config.drainMs);
+  life.defer(() => workers[Symbol.asyncDispose]());
+  const healthPort = await openHealth(workers, config, life);
+  life.ready({ models: config.models.map(({ name }) => name), healthPort });
+}
+
+/** Probes and metrics on a port of their own; null: the operator wants none. */
+async function openHealth(workers: TierWorkers, config: WorkerConfig, life: Life): Promise<number | null> {
+  if (config.healthPort === null) return null;
+  const probes = { live: () => workers.live(), ready: () => workers.ready() };
+  const where = { host: config.host, port: config.healthPort };
+  const health = await serveHealth(where, probes, life.telemetry.meters);
+  life.defer(() => health[Symbol.asyncDispose]());
+  return health.port;
+}

@@ -1,0 +1,82 @@
+import { ENDPOINTS, type EndpointUrl, type ErrorEnvelope, type JsonObject, type StreamEvent } from '@spillway/core';
+
+/** A queue between whoever makes events and whoever reads them; a reader that is slow finds them all. */
+export class EventQueue {
+  readonly #events: JsonObject[] = [];
+  readonly #begun = Promise.withResolvers<boolean>();
+  #arrived = Promise.withResolvers<void>();
+  #isOver = false;
+
+  /** True once there is an event; false when none came at all. */
+  get begun(): Promise<boolean> {
+    return this.#begun.promise;
+  }
+
+  push(data: JsonObject): void {
+    this.#events.push(data);
+    this.#begun.resolve(true);
+    this.#arrived.resolve();
+  }
+
+  /** No more events come. */
+  end(): void {
+    this.#isOver = true;
+    this.#begun.resolve(false);
+    this.#arrived.resolve();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<JsonObject> {
+    for (;;) {
+      for (let data = this.#events.shift(); data !== undefined; data = this.#events.shift()) yield data;
+      if (this.#isOver) return;
+      await this.#arrived.promise;
+      this.#arrived = Promise.withResolvers();
+    }
+  }
+}
+
+/** What is known of an answer once it is whole. */
+export type WholeAnswer = { readonly body: JsonObject; readonly cascade: JsonObject };
+
+/**
+ * The text of a stream of server-sent events, as the endpoint's own API has it. What the last stage's server says is
+ * passed on as it comes; where it did not stream, as for an accepted draft, the whole answer comes at once. The last
+ * event, held back until the answer is whole, says in `cascade` what was decided. An answer that breaks off after its
+ * beginning ends with an error event: its status was sent long before.
+ */
+export async function* streamText(
+  url: EndpointUrl,
+  request: JsonObject,
+  { events, answer, onError }: StreamSource,
+): AsyncGenerator<string> {
+  const { stream } = ENDPOINTS[url];
+  let held: StreamEvent | null = null;
+  for await (const data of events) {
+    const event = stream.show(data, request);
+    if (event === null) continue;
+    if (held !== null) yield textOf(held);
+    held = event;
+  }
+  try {
+    const { body, cascade } = await answer;
+    const rest = held === null ? [...stream.events(body, request)] : [held];
+    const last = rest.pop();
+    for (const event of rest) yield textOf(event);
+    if (last !== undefined) yield textOf({ ...last, data: stream.annotate(last.data, cascade) });
+    if (stream.end !== null) yield `data: ${stream.end}\n\n`;
+  } catch (error) {
+    if (held !== null) yield textOf(held);
+    yield textOf(stream.failed(onError(error), held?.data ?? null));
+  }
+}
+
+export type StreamSource = {
+  readonly events: AsyncIterable<JsonObject>;
+  /** Settled when no more events come. */
+  readonly answer: Promise<WholeAnswer>;
+  /** What is said of an answer that broke off. */
+  readonly onError: (error: unknown) => ErrorEnvelope;
+};
+
+const textOf = ({ event, data }: StreamEvent): string =>
+  `${event === null ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`;

@@ -1,0 +1,62 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { runStage, type DocumentTelemetry } from '@spillway/cascade';
+import { nextStageJob, roleOf, stageOf, type CascadeDocument, type Ending, type JsonObject } from '@spillway/core';
+import { ApiError, unavailable } from '../errors.ts';
+import type { DirectModels } from './direct-models.ts';
+
+/** When to come again, where the model server did not say. */
+const DEFAULT_RETRY_AFTER_MS = 1_000;
+
+export type RunOptions = {
+  readonly models: DirectModels;
+  readonly telemetry: DocumentTelemetry;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Has the last stage's answer streamed: called with each event of its server. */
+  readonly onEvent: ((data: JsonObject) => void) | null;
+};
+
+/**
+ * Runs all stages of a document in a row, without queues, until it has come to its end. A server that is down or full is
+ * told to the client, who may come again; nothing is retried of an answer whose beginning was passed on already.
+ */
+export async function runCascade(
+  first: CascadeDocument,
+  { models, telemetry, signal, onEvent }: RunOptions,
+): Promise<{ readonly document: CascadeDocument; readonly ending: Ending }> {
+  const { rules } = first;
+  let isBegun = false;
+  const pass = (data: JsonObject): void => {
+    isBegun = true;
+    onEvent?.(data);
+  };
+  for (let document = first; ;) {
+    const { job } = document;
+    const role = roleOf(rules, job.stage);
+    const model = models.of(role, stageOf(rules, job.stage).model);
+    const streamed = role === 'expert' && onEvent !== null ? { onEvent: pass } : {};
+    const outcome = await runStage(model, document, { signal, stalls: 0, ...streamed });
+    telemetry.attempted(document, outcome);
+    switch (outcome.kind) {
+      case 'settle':
+        return { document, ending: outcome.ending };
+      case 'escalate':
+        document = { rules, job: nextStageJob({ rules, job: outcome.job }, Date.now()) };
+        break;
+      case 'retry':
+        if (isBegun) throw brokenOff();
+        await delay(outcome.afterMs, undefined, { signal }).catch(() => undefined);
+        document = { rules, job: outcome.job };
+        break;
+      case 'hold': {
+        if (isBegun) throw brokenOff();
+        const seconds = (outcome.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS) / 1000;
+        throw unavailable('A model server of this cascade cannot answer now.', seconds);
+      }
+      case 'stopped':
+        throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
+    }
+  }
+}
+
+const brokenOff = (): ApiError => new ApiError(502, 'The model server broke off its answer.', { code: 'server_error' });

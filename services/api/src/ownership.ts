@@ -1,0 +1,17 @@
+import { isBatchId, isFileId, type FileRecord, type Manifest } from '@spillway/core';
+import type { Records } from '@spillway/storage';
+import { noSuchBatch, noSuchFile } from './errors.ts';
+
+/** A tenant's own batch; another's is answered like one that never was. */
+export async function ownBatch(records: Records, tenant: string, id: string): Promise<Manifest> {
+  const manifest = isBatchId(id) ? await records.manifest(id) : null;
+  if (manifest === null || manifest.tenant !== tenant) throw noSuchBatch(id);
+  return manifest;
+}
+
+/** A tenant's own file that is neither deleted nor expired; another's is answered like one that never was. */
+export async function ownFile(records: Records, tenant: string, id: string): Promise<FileRecord> {
+  const record = isFileId(id) ? await records.standingFile(id, Date.now()) : null;
+  if (record === null || record.tenant !== tenant) throw noSuchFile(id);
+  return record;
+}

@@ -1,0 +1,147 @@
+import {
+  addCounts,
+  batchSpans,
+  KEYS,
+  NO_COUNTS,
+  RECORD_VERSION,
+  RECORDS,
+  resultFileId,
+  Waits,
+  type EndingRecord,
+  type FinalRecord,
+  type LineError,
+  type Manifest,
+  type PageFooter,
+} from '@spillway/core';
+import { close, dropPage, forget, pagesInFlight, redisNowMs, type RedisStore } from '@spillway/redis';
+import type { Log, Telemetry } from '@spillway/runtime';
+import { createRecord, type BatchPlan, type Storage } from '@spillway/storage';
+
+/** How a batch ends. */
+export type Ending = Pick<EndingRecord, 'outcome' | 'endedAtMs'> & { readonly errors: readonly LineError[] };
+
+/** Takes note of a batch before its final record is written, so that its webhooks are sent whatever dies afterwards. */
+type BeforeFinal = { mark(batch: string): Promise<void> };
+
+export type FinisherOptions = {
+  readonly redis: RedisStore;
+  readonly storage: Storage;
+  readonly webhooks: BeforeFinal;
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+};
+
+/** A batch whose pages all stand; `plan` is null and there are no footers for one that was not validated. */
+export type FinishedBatch = {
+  readonly manifest: Manifest;
+  readonly plan: BatchPlan | null;
+  readonly ending: EndingRecord;
+  readonly footers: readonly PageFooter[];
+};
+
+/** Writes the records that end a batch. Whoever comes second adopts what the first one wrote. */
+export class Finisher {
+  readonly #options: FinisherOptions;
+
+  constructor(options: FinisherOptions) {
+    this.#options = options;
+  }
+
+  /** Writes down how a batch ends, or reads how somebody else did. */
+  async recordEnding(batch: string, ending: Ending): Promise<EndingRecord> {
+    const written: EndingRecord = { v: RECORD_VERSION, ...ending, errors: [...ending.errors] };
+    return (await createRecord(this.#options.storage, KEYS.ending(batch), RECORDS.ending, written)).record;
+  }
+
+  /**
+   * Ends a batch that its validation refused. The ending record comes first: whoever finds the batch still validating
+   * after a crash validates it again and adopts that record.
+   */
+  async refuse(manifest: Manifest, errors: readonly LineError[]): Promise<void> {
+    const { redis, log } = this.#options;
+    const { id } = manifest;
+    const ending = await this.recordEnding(id, { outcome: 'failed', endedAtMs: await redisNowMs(redis), errors });
+    const closed = await close(redis, id, ending.outcome);
+    log.info({ batch: id, errors: errors.length, answer: closed.kind }, 'refused');
+    if (closed.kind !== 'CLOSED' && closed.kind !== 'ALREADY') return;
+    await this.finish({ manifest, plan: null, ending, footers: [] });
+  }
+
+  /** Writes the result files' records and the final record, then lets Redis forget the batch. */
+  async finish(finished: FinishedBatch): Promise<void> {
+    const { redis, storage, webhooks, telemetry, log } = this.#options;
+    const { manifest, plan, ending } = finished;
+    const { id } = manifest;
+    const endedAtMs = Math.max(await redisNowMs(redis), ending.endedAtMs);
+    const final = await this.#finalRecord(finished, endedAtMs);
+    await webhooks.mark(id);
+    const { kind, record } = await createRecord(storage, KEYS.final(id), RECORDS.final, final);
+    if (kind === 'created') {
+      telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
+      telemetry.spans?.emit(batchSpans(manifest, record));
+    }
+    await cleanUp({ redis, storage }, id, plan?.tiers ?? []);
+    const { completed, failed } = record.counts;
+    log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');
+  }
+
+  async #finalRecord({ manifest, plan, ending, footers }: FinishedBatch, endedAtMs: number): Promise<FinalRecord> {
+    const waits = new Waits();
+    for (const footer of footers) waits.merge(Waits.read(footer.waits));
+    const bytes = (part: 'outputBytes' | 'errorBytes'): number => footers.reduce((sum, page) => sum + page[part], 0);
+    return {
+      v: RECORD_VERSION,
+      outcome: ending.outcome,
+      total: plan?.total ?? 0,
+      model: plan?.model ?? null,
+      counts: footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS),
+      waits: waits.write(),
+      inProgressAtMs: plan?.validatedAtMs ?? null,
+      closedAtMs: ending.endedAtMs,
+      endedAtMs,
+      errors: ending.errors,
+      pages: footers.map((footer): [number, number] => [footer.outputBytes, footer.errorBytes]),
+      outputFileId: await this.#writeFile(manifest, 'output', bytes('outputBytes'), endedAtMs),
+      errorFileId: await this.#writeFile(manifest, 'error', bytes('errorBytes'), endedAtMs),
+    };
+  }
+
+  /** Writes the record and the index key of a result file; null where it would be empty. */
+  async #writeFile(
+    manifest: Manifest,
+    part: 'output' | 'error',
+    bytes: number,
+    createdAtMs: number,
+  ): Promise<string | null> {
+    if (bytes === 0) return null;
+    const { storage } = this.#options;
+    const id = resultFileId(manifest.id, part);
+    const expires = manifest.outputExpiresAfterSeconds;
+    const { record } = await createRecord(storage, KEYS.fileRecord(id), RECORDS.file, {
+      v: RECORD_VERSION,
+      id,
+      tenant: manifest.tenant,
+      filename: `${manifest.id}_${part}.jsonl`,
+      purpose: 'batch_output',
+      bytes,
+      createdAtMs,
+      expiresAtMs: expires === null ? null : createdAtMs + expires * 1000,
+      source: { kind: 'batch', batch: manifest.id, part },
+    });
+    await storage.create(KEYS.tenantFile(manifest.tenant, record.createdAtMs, id), Buffer.from('{}'));
+    return id;
+  }
+}
+
+/** Drops what is left of an ended batch: its state and pages in Redis, its open mark. */
+export async function cleanUp(
+  { redis, storage }: { readonly redis: RedisStore; readonly storage: Storage },
+  batch: string,
+  tiers: readonly string[],
+): Promise<void> {
+  for (const inFlight of await pagesInFlight(redis)) {
+    if (inFlight.batch === batch) await dropPage(redis, batch, inFlight.page);
+  }
+  await forget(redis, batch, tiers);
+  await storage.remove(KEYS.openMark(batch));
+}

@@ -1,0 +1,69 @@
+import {
+  addCounts,
+  deadlineStage,
+  KEYS,
+  NO_COUNTS,
+  resultOf,
+  verifyPage,
+  writePage,
+  type Counts,
+  type PageFooter,
+  type PageLine,
+  type PagePlan,
+  type Result,
+  type Waits,
+} from '@spillway/core';
+import { jobIds, type Queues } from '@spillway/redis';
+import type { Meters } from '@spillway/runtime';
+import type { BatchPlan, Storage } from '@spillway/storage';
+
+/** Everything that a page object holds. */
+export type PageContent = {
+  readonly lines: readonly PageLine[];
+  readonly counts: Counts;
+  readonly waits: Waits;
+};
+
+/** Writes a page, or adopts the one that stands. */
+export async function writeOrAdoptPage(
+  { storage, meters }: { readonly storage: Storage; readonly meters: Meters },
+  batch: string,
+  page: number,
+  { lines, counts, waits }: PageContent,
+): Promise<PageFooter> {
+  const key = KEYS.page(batch, page);
+  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), waits: waits.write() });
+  if ((await storage.create(key, written.bytes)) === 'created') {
+    meters.count('cascade.pages.sealed', 1);
+    return written.footer;
+  }
+  const object = await storage.read(key);
+  const footer = object === null ? null : verifyPage(object);
+  if (footer === null) throw new Error(`The page ${key} in storage is damaged: its checksum does not hold`);
+  return footer;
+}
+
+/**
+ * The results, by place, of those unfinished documents of a page whose latest whole draft is delivered at the deadline:
+ * their cascades say so, and they wait in a queue with that draft.
+ */
+export async function deadlineDrafts(
+  queues: Queues,
+  plan: BatchPlan,
+  at: PagePlan,
+  unfinished: readonly number[],
+): Promise<Map<number, Result>> {
+  const found = new Map<number, { readonly stage: number; readonly result: Result }>();
+  if (!Object.values(plan.cascades).some((rules) => rules.onDeadline === 'draft')) return new Map();
+  const ids = jobIds(plan.manifest.id, at.first, unfinished);
+  for (const tier of plan.tiers) {
+    for (const job of await queues.find(tier, ids)) {
+      const rules = plan.cascades[job.cascade];
+      const stage = rules?.onDeadline === 'draft' ? deadlineStage(job) : null;
+      // During a hand-off a document has a job in each of two queues; the later one has more drafts.
+      if (rules === undefined || stage === null || stage < (found.get(job.place)?.stage ?? 0)) continue;
+      found.set(job.place, { stage, result: resultOf({ job, rules }, { kind: 'deadline_draft', stage }) });
+    }
+  }
+  return new Map(found.entries().map(([place, { result }]) => [place, result]));
+}

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Meters, openLog } from '@spillway/runtime';
+import { runStep, StepFailures } from './step-failures.ts';
+
+test('a step that failed waits, other steps and other batches go on, and a success forgets the failures', async () => {
+  await using meters = new Meters();
+  const failures = new StepFailures({ meters, log: openLog('test', 'silent') });
+  const step = { batch: 'batch_a', step: 'seal' };
+  let runs = 0;
+  const failing = async (): Promise<never> => {
+    runs += 1;
+    throw new Error('a damaged record');
+  };
+  assert.equal(await runStep(failures, step, failing), null);
+  assert.equal(failures.isWaiting(step), true);
+  assert.equal(await runStep(failures, step, async () => 'done'), null, 'it is not run while it waits');
+  assert.equal(runs, 1);
+  for (const other of [
+    { ...step, step: 'end' },
+    { ...step, batch: 'batch_b' },
+  ]) {
+    assert.equal(await runStep(failures, other, async () => 'done'), 'done');
+  }
+  assert.match(await meters.text(), /cascade_step_failures_total\{step="seal"\} 1/);
+  failures.clear(step);
+  assert.equal(await runStep(failures, step, async () => 'done'), 'done');
+});

@@ -1,0 +1,58 @@
+import { backoffMs } from '@spillway/core';
+import type { Log, Meters } from '@spillway/runtime';
+
+/** A step of the work for one batch, such as `seal`. */
+export type Step = { readonly batch: string; readonly step: string };
+
+const BACKOFF = { firstMs: 500, maxMs: 30_000 };
+
+const keyOf = ({ batch, step }: Step): string => `${step} ${batch}`;
+
+/** The steps that failed for a batch. Each waits before it is repeated, longer with every failure in a row. */
+export class StepFailures {
+  readonly #waiting = new Map<string, { readonly failures: number; readonly untilMs: number }>();
+  readonly #meters: Meters;
+  readonly #log: Log;
+
+  constructor({ meters, log }: { readonly meters: Meters; readonly log: Log }) {
+    this.#meters = meters;
+    this.#log = log;
+  }
+
+  /** Whether a step failed so short a time ago that it is not repeated yet. */
+  isWaiting(step: Step): boolean {
+    return (this.#waiting.get(keyOf(step))?.untilMs ?? 0) > performance.now();
+  }
+
+  add(step: Step, error: unknown): void {
+    const failures = (this.#waiting.get(keyOf(step))?.failures ?? 0) + 1;
+    const againInMs = backoffMs(failures, Math.random(), BACKOFF);
+    this.#waiting.set(keyOf(step), { failures, untilMs: performance.now() + againInMs });
+    this.#meters.count('cascade.step.failures', 1, { step: step.step });
+    this.#log.error({ ...step, againInMs, err: error }, 'a step failed for this batch and is repeated');
+  }
+
+  clear(step: Step): void {
+    this.#waiting.delete(keyOf(step));
+  }
+}
+
+/**
+ * Runs a step for one batch so that its failure, such as a damaged record, stays with that batch. Null: it failed, or
+ * failed so short a time ago that it was not run.
+ */
+export async function runStep<Done>(
+  failures: StepFailures,
+  step: Step,
+  work: () => Promise<Done>,
+): Promise<Done | null> {
+  if (failures.isWaiting(step)) return null;
+  try {
+    const done = await work();
+    failures.clear(step);
+    return done;
+  } catch (error) {
+    failures.add(step, error);
+    return null;
+  }
+}

@@ -1,4 +1,0 @@
-import { readWorkerConfig, type Env, type WorkerConfig } from '@spillway/runtime';
-
-/** Reads the drafter's environment; throws one SetupError with all its problems. */
-export const readConfig = (env: Env): WorkerConfig => readWorkerConfig(env, 'drafter');

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LIMITS } from '@spillway/core';
+import { startModelServer } from '../support/model-server.ts';
+import { System, until } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+const many = (count: number, prompt = 'x'): string[] =>
+  Array.from({ length: count }, (_, index) => `${prompt} ${index}`);
+
+test('twenty documents behind twenty thousand: enqueued and drafted long before them', async () => {
+  await using system = await System.start({ drafter: { latencyMs: 5 }, models: { small: { concurrency: 8 } } });
+  const large = await system.submit(many(20_000));
+  await system.settled(large.id, (batch) => (batch.request_counts?.completed ?? 0) >= 100);
+  const small = await system.submit(many(20));
+  await system.settled(small.id);
+  const { request_counts: counts } = await system.client.batches.retrieve(large.id);
+  assert.ok((counts?.completed ?? 0) < 5_000, `the large one was at ${counts?.completed}`);
+});
+
+test("a small batch's escalations do not queue behind a large one's, and none of the large one's starve", async () => {
+  await using system = await System.start({ expert: { latencyMs: 20 }, models: { large: { concurrency: 4 } } });
+  const large = await system.submit(many(1_500, '[[drafter unsure]]'));
+  await until(async () => (await system.redis.client.zcard('{test}:expert.large:prioritized')) > 500);
+  const small = await system.submit(many(20, '[[drafter unsure]]'));
+  await system.settled(small.id);
+  const during = await system.client.batches.retrieve(large.id);
+  assert.ok((during.request_counts?.completed ?? 0) < 700, `the large one was at ${during.request_counts?.completed}`);
+  await wholeResults(system, await system.settled(large.id), docIds(1_500));
+});
+
+test('one expert is down: its batches wait and use up no attempt, another cascade goes on', async () => {
+  const other = await startModelServer({ role: 'expert' });
+  await using _other = other;
+  await using system = await System.start({
+    models: { large: { max_attempts: 1 } },
+    moreModels: `  giant: { base_url: "${other.baseURL}", model: giant }`,
+    moreCascades: '  other: { drafter: small, expert: giant, accept_at: 0.8 }',
+  });
+  await system.expertModel.stop();
+  const stuck = await system.submit(many(300, '[[drafter unsure]]'));
+  await until(async () => (await system.redis.client.exists('{test}:breaker:expert.large')) === 1);
+  const free = await system.submit(many(300, '[[drafter unsure]]'), { model: 'other' });
+  await wholeResults(system, await system.settled(free.id), docIds(300));
+  assert.equal((await system.client.batches.retrieve(stuck.id)).request_counts?.completed, 0);
+  await system.expertModel.restart();
+  const batch = await system.settled(stuck.id);
+  const { errors } = await wholeResults(system, batch, docIds(300));
+  assert.deepEqual(errors, []);
+});
+
+test('what waits in Redis is bounded by bytes, whatever the size of the work', async () => {
+  await using system = await System.create();
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  await system.admitted();
+  const before = await usedBytes(system);
+  await system.submit(many(3_000, 'y'.repeat(20_000)));
+  let [last, peak] = [-1, 0];
+  await until(async () => {
+    const now = await usedBytes(system);
+    peak = Math.max(peak, now);
+    const still = now === last || Math.abs(now - last) < 1_000;
+    last = now;
+    return still && now > before + LIMITS.waitingBytesPerTier / 2;
+  });
+  assert.ok(peak - before < 3 * LIMITS.waitingBytesPerTier, `${peak - before} bytes for 60 MB of input`);
+});
+
+test('enqueueing stops and creating is refused while Redis is nearly full, and both go on afterwards', async () => {
+  await using system = await System.create({ redis: { maxmemory: '1gb' } });
+  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+  const used = Number(/used_memory:(\d+)/.exec(await system.redis.client.info('memory'))?.[1]);
+  await system.redis.client.config('SET', 'maxmemory', Math.round(used / 0.8));
+  await assert.rejects(system.submit(many(3)), { status: 503 });
+  await system.redis.client.config('SET', 'maxmemory', '1gb');
+  const { id } = await system.submit(many(3));
+  await wholeResults(system, await system.settled(id), docIds(3));
+});
+
+async function usedBytes(system: System): Promise<number> {
+  const info = await system.redis.client.info('memory');
+  return Number(/used_memory_dataset:(\d+)/.exec(info)?.[1] ?? 0);
+}

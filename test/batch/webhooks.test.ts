@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { KEYS } from '@spillway/core';
+import { openStorage } from '@spillway/storage';
+import { OpenAI } from 'openai';
+import { System, until } from '../support/system.ts';
+
+const SECRET = `whsec_${Buffer.from('a secret of the operator').toString('base64')}`;
+
+type Got = { readonly path: string; readonly body: string; readonly headers: IncomingHttpHeaders };
+
+/** A receiver of webhooks that answers as a test says. */
+class Receiver implements AsyncDisposable {
+  readonly got: Got[] = [];
+  answer: (got: Got, response: ServerResponse) => void = (_, response) => response.end();
+  readonly #server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const got = { path: request.url ?? '', body: Buffer.concat(chunks).toString(), headers: request.headers };
+      this.got.push(got);
+      this.answer(got, response);
+    });
+  });
+
+  async listen(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** What came for a batch, by path. */
+  for(batch: string, path: string): Got[] {
+    return this.got.filter((one) => one.path === path && one.body.includes(batch));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+async function start(url: string, extra = ''): Promise<System> {
+  const env = { HOOK_SECRET: SECRET };
+  const more = `webhooks:\n  all: { url: "${url}/all", secret_env: HOOK_SECRET }\n${extra}`;
+  return await System.start({ more, env });
+}
+
+const unwrap = (got: Got | undefined) => {
+  assert.ok(got);
+  const client = new OpenAI({ apiKey: 'none' });
+  return client.webhooks.unwrap(got.body, got.headers, SECRET);
+};
+
+/** No webhook of a batch is left to send. */
+async function unmarked(system: System, batch: string): Promise<void> {
+  await using storage = await openStorage(`file://${system.directory}/data`);
+  await until(async () => (await storage.size(KEYS.hookMark(batch))) === null);
+}
+
+test('the end of every batch is sent, as the SDK verifies it', async () => {
+  await using receiver = new Receiver();
+  const url = await receiver.listen();
+  await using system = await start(
+    url,
+    `  few: { url: "${url}/few", secret_env: HOOK_SECRET, events: [batch.failed] }
+  others: { url: "${url}/others", secret_env: HOOK_SECRET, tenants: [somebody] }\n`,
+  );
+  const completed = await system.submit(['a']);
+  const failed = await system.submit(['a', 'a'], { id: () => 'same' });
+  const cancelled = await system.submit(['[[hang]]']);
+  await system.drafterModel.waitForRequests(2);
+  await system.client.batches.cancel(cancelled.id);
+  const expected = { completed: completed.id, failed: failed.id, cancelled: cancelled.id };
+  for (const [outcome, id] of Object.entries(expected)) {
+    await system.settled(id);
+    await unmarked(system, id);
+    assert.equal(receiver.for(id, '/all').length, 1);
+    const event = await unwrap(receiver.for(id, '/all')[0]);
+    assert.equal(event.type, `batch.${outcome}`);
+    assert.deepEqual((event as { data: unknown }).data, { id });
+    assert.equal(receiver.for(id, '/few').length, outcome === 'failed' ? 1 : 0);
+  }
+  assert.equal(receiver.got.filter(({ path }) => path === '/others').length, 0);
+});
+
+test('a webhook that is not taken is sent again, through a killed dispatcher and a wiped Redis, and then no more', async () => {
+  await using receiver = new Receiver();
+  const url = await receiver.listen();
+  await using system = await start(url, `  stuck: { url: "${url}/stuck", secret_env: HOOK_SECRET }\n`);
+  let isUp = false;
+  receiver.answer = ({ path }, response) => {
+    if (isUp) response.end();
+    // The other target never answers.
+    else if (path === '/all') response.writeHead(503).end();
+  };
+  const { id } = await system.submit(['a', 'b']);
+  await system.settled(id);
+  await until(async () => receiver.for(id, '/all').length > 0 && receiver.for(id, '/stuck').length > 0);
+  assert.equal((await system.client.batches.retrieve(id)).status, 'completed', 'no batch waits for a webhook');
+  for (const service of system.services) if (service.name === 'dispatcher') await service.kill();
+  await system.redis.client.flushall();
+  isUp = true;
+  await system.run('dispatcher');
+  await unmarked(system, id);
+  const all = [...receiver.for(id, '/all'), ...receiver.for(id, '/stuck')];
+  assert.equal(new Set(all.map(({ headers }) => headers['webhook-id'])).size, 1, 'it is the same event each time');
+  for (const got of all) assert.equal((await unwrap(got)).type, 'batch.completed');
+  const count = all.length;
+  for (const service of system.services) if (service.name === 'dispatcher') await service.kill();
+  await system.run('dispatcher');
+  const later = await system.submit(['c']);
+  await system.settled(later.id);
+  await unmarked(system, later.id);
+  assert.equal(receiver.for(id, '/all').length + receiver.for(id, '/stuck').length, count);
+});
+
+test('a batch whose records cannot be read holds up no other webhook', async () => {
+  await using receiver = new Receiver();
+  await using system = await start(await receiver.listen());
+  await using storage = await openStorage(`file://${system.directory}/data`);
+  const hurt = `batch_${'0'.repeat(32)}`;
+  await storage.create(KEYS.manifest(hurt), Buffer.from('{"v":2,'));
+  await storage.create(KEYS.hookMark(hurt), Buffer.from('{}'));
+  const dispatcher = system.services.find(({ name }) => name === 'dispatcher');
+  await dispatcher?.waitFor(({ step, batch }) => step === 'webhooks' && batch === hurt);
+  const { id } = await system.submit(['a']);
+  await system.settled(id);
+  await until(async () => receiver.for(id, '/all').length === 1);
+});

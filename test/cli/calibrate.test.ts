@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { calibrationArtefact, readCalibration, resultLine, seededRandom } from '@spillway/core';
+import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
+import { install } from '../support/packages.ts';
+import { System } from '../support/system.ts';
+
+const script = fileURLToPath(new URL('../../packages/cli/src/calibrate/main.ts', import.meta.url));
+const run = promisify(execFile);
+
+let directory: string;
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'spillway-calibrate-'));
+});
+
+after(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+type Run = { readonly code: number; readonly stdout: string; readonly stderr: string };
+
+/** Runs the command as a user does. */
+function calibrate(system: System, ...args: readonly string[]): Promise<Run> {
+  const { promise, resolve } = Promise.withResolvers<Run>();
+  const env = { PATH: process.env['PATH'] ?? '', SPILLWAY_URL: system.client.baseURL };
+  execFile(process.execPath, [script, ...args], { env, cwd: directory }, (error, stdout, stderr) =>
+    resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+  );
+  return promise;
+}
+
+const promptOf = ({ body }: ModelRequest): string => (body['messages'] as { content: string }[]).at(-1)?.content ?? '';
+
+/** How sure a drafter is of a prompt, and whether it is right: drawn for each by its number, whoever comes first. */
+function drawnFor(prompt: string, seed = 1_000): { readonly p: number; readonly right: boolean } {
+  const random = seededRandom(seed + Number(prompt.split(' ').at(-1)));
+  const p = 0.3 + 0.69 * random();
+  return { p, right: random() < p };
+}
+
+const say = (text: string, p: number): Scripted => {
+  const top = [
+    { token: text, logprob: Math.log(p), bytes: null },
+    { token: 'other', logprob: Math.log(1 - p), bytes: null },
+  ];
+  return {
+    kind: 'completion',
+    text,
+    logprobs: { content: [{ token: text, logprob: Math.log(p), bytes: null, top_logprobs: top }] },
+  };
+};
+
+const pair = {
+  drafter: {
+    answer: (request: ModelRequest): Scripted => {
+      const { p, right } = drawnFor(promptOf(request));
+      return say(right ? 'yes' : 'no', p);
+    },
+  },
+  expert: { answer: (): Scripted => ({ kind: 'completion', text: 'yes' }) },
+};
+
+const prompts = Array.from({ length: 500 }, (_, index) => `question ${index}`);
+
+test('by agreement with the expert on a sample: an artefact that the service takes, a report, a page', async () => {
+  await using system = await System.start(pair);
+  const { id } = await system.submit(prompts);
+  await system.settled(id);
+  const { code, stdout, stderr } = await calibrate(
+    system,
+    '--batch',
+    id,
+    '--sample',
+    '400',
+    '--out',
+    'test.json',
+    '--accuracy',
+    '0.9',
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /Running 400 of 500 documents through every stage/);
+  assert.match(stdout, /^pays: /m);
+  const text = await readFile(join(directory, 'test.json'), 'utf8');
+  const artefact = calibrationArtefact.parse(JSON.parse(text));
+  assert.deepEqual([artefact.cascade, artefact.model, artefact.labels], ['test', 'small', 400]);
+  assert.ok(artefact.measured.ece < 0.08 && (artefact.measured.auroc ?? 0) > 0.6, JSON.stringify(artefact.measured));
+  const other = ['--batch', id, '--sample', '300', '--signal', 'head'];
+  await writeFile(join(directory, 'test.calibration.json'), text);
+  const refused = await calibrate(system, ...other);
+  assert.match(
+    refused.stderr,
+    /test\.calibration\.json is a calibration of test, stage 1, small and .*: name a file with --out/,
+  );
+  await rm(join(directory, 'test.calibration.json'));
+  await writeFile(join(directory, 'notes.json'), '{}');
+  const kept = await calibrate(system, ...other, '--out', 'notes.json');
+  assert.match(kept.stderr, /notes\.json is there and is no calibration/);
+  assert.deepEqual([refused.code, kept.code, await readFile(join(directory, 'notes.json'), 'utf8')], [1, 1, '{}']);
+  const head = await calibrate(system, ...other, '--out', 'head.json');
+  assert.equal(head.code, 0, head.stderr);
+  // A head is taken by a cascade with that signal, and works on documents that it has not seen.
+  await writeFile(join(system.directory, 'head.json'), await readFile(join(directory, 'head.json')));
+  const path = join(system.directory, 'spillway.yaml');
+  const yaml = await readFile(path, 'utf8');
+  await writeFile(
+    path,
+    yaml.replace('accept_at: 0.8', 'accept_at: 0.8, confidence: { signal: head, calibration: head.json }'),
+  );
+  for (const service of system.services) await service.stop();
+  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
+  const next = await system.submit(prompts.slice(0, 50));
+  const batch = await system.settled(next.id);
+  const lines = await system.lines(batch.output_file_id);
+  const decided = lines.flatMap((line) => resultLine.parse(line).cascade ?? []);
+  const confidences = new Set(decided.map(({ stages }) => stages[0]?.confidence));
+  assert.ok(confidences.size > 40, `${confidences.size} confidences`);
+  assert.ok(decided.some(({ role }) => role === 'drafter') && decided.some(({ escalated }) => escalated));
+  assert.ok(decided.every(({ stages }) => stages[0]?.calibrated === true));
+});
+
+test('a later stage is calibrated on the documents that the first one escalates', async () => {
+  const answer = (request: ModelRequest): Scripted => {
+    const { p, right } = drawnFor(promptOf(request), 5_000);
+    return say(right ? 'yes' : 'no', p);
+  };
+  await using medium = await startModelServer({ answer });
+  await using system = await System.start({
+    ...pair,
+    moreModels: `  medium: { base_url: "${medium.baseURL}", model: medium-8b, price: { input: 1, cached_input: 0.1, output: 1 } }`,
+    moreCascades:
+      '  three: { stages: [{ model: small, accept_at: 0.7 }, { model: medium, accept_at: 0.8 }, { model: large }] }',
+  });
+  const { id } = await system.submit(prompts, { model: 'three' });
+  await system.settled(id);
+  const beyond = await calibrate(system, '--batch', id, '--sample', '500', '--stage', '3');
+  assert.match(beyond.stderr, /--stage: expected 1 to 2, the stages of three that judge their drafts, got 3/);
+  const reached = prompts.filter((prompt) => drawnFor(prompt).p < 0.7).length;
+  const sampled = await calibrate(system, '--batch', id, '--sample', '500', '--stage', '2');
+  assert.equal(sampled.code, 0, sampled.stderr);
+  assert.ok(sampled.stdout.includes(`${reached} of 500 documents come to the stage 2`), sampled.stdout);
+  const text = await readFile(join(directory, 'three.medium.calibration.json'), 'utf8');
+  const use = {
+    cascade: 'three',
+    stage: 2,
+    ask: 'answer',
+    model: 'medium-8b',
+    signal: { name: 'sum_logprob' },
+  } as const;
+  const read = readCalibration(text, use);
+  assert.equal(read.kind, 'valid');
+  assert.deepEqual([read.artefact.labels, read.artefact.accept_before], [reached, [0.7]]);
+
+  // The batch itself tells of the same documents: those that came to the second stage.
+  const labels = join(directory, 'three.jsonl');
+  await writeFile(
+    labels,
+    prompts.map((_, index) => JSON.stringify({ custom_id: `doc-${index}`, answer: 'yes' })).join('\n'),
+  );
+  const labelled = await calibrate(system, '--batch', id, '--labels', labels, '--stage', '2', '--out', 'three.json');
+  assert.equal(labelled.code, 0, labelled.stderr);
+  const second = calibrationArtefact.parse(JSON.parse(await readFile(join(directory, 'three.json'), 'utf8')));
+  assert.deepEqual(
+    [second.labels, second.right, second.accept_before, second.stage],
+    [reached, read.artefact.right, [0.7], 2],
+  );
+});
+
+test("by the user's labels, without a call; what is wrong with a file is named by its line", async () => {
+  await using system = await System.start(pair);
+  const { id } = await system.submit(prompts.slice(0, 200));
+  await system.settled(id);
+  const received = system.drafterModel.received;
+  const labels = join(directory, 'labels.jsonl');
+  const write = (lines: readonly unknown[]) =>
+    writeFile(labels, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+  await write(prompts.slice(0, 200).map((_, index) => ({ custom_id: `doc-${index}`, answer: 'Yes.' })));
+  const labelled = await calibrate(
+    system,
+    '--batch',
+    id,
+    '--labels',
+    labels,
+    '--method',
+    'platt',
+    '--out',
+    'labelled.json',
+  );
+  assert.equal(labelled.code, 0, labelled.stderr);
+  assert.equal(system.drafterModel.received, received, 'nothing was asked');
+  assert.match(labelled.stdout, /accept_at: /);
+  await write([
+    { custom_id: 'doc-1', correct: true },
+    'no JSON',
+    { custom_id: 'doc-1', correct: false },
+    { custom_id: 'nobody', answer: 'x' },
+    { id: 'doc-2' },
+  ]);
+  const refused = await calibrate(system, '--batch', id, '--labels', labels);
+  assert.equal(refused.code, 1);
+  for (const problem of [
+    /line 2: expected a JSON object/,
+    /line 3: the document "doc-1" has a label before/,
+    /line 4: the batch has no document "nobody"/,
+    /line 5: expected \{"custom_id"/,
+  ]) {
+    assert.match(refused.stderr, problem);
+  }
+  await write([{ custom_id: 'doc-1', correct: true }]);
+  const few = await calibrate(system, '--batch', id, '--labels', labels, '--out', 'few.json');
+  assert.match(few.stdout, /cannot be judged: 1 labels with evidence are too few/);
+  assert.match((await calibrate(system, '--batch', id)).stderr, /npm run calibrate -- --batch ID/);
+  assert.match(
+    (await calibrate(system, '--batch', id, '--labels', labels, '--signal', 'entropy')).stderr,
+    /does not tell of the signal/,
+  );
+});
+
+test('a drafter without log-probs is refused before anything is paid for', async () => {
+  await using system = await System.start({ drafter: { answer: () => ({ kind: 'completion', logprobs: null }) } });
+  const { id } = await system.submit(prompts.slice(0, 5));
+  await system.settled(id);
+  const received = system.drafterModel.received;
+  const { code, stderr } = await calibrate(system, '--batch', id, '--sample', '5');
+  assert.equal(code, 1);
+  assert.match(stderr, /no draft of this batch has a score/);
+  assert.equal(system.drafterModel.received, received);
+});
+
+test('the page is whole in a browser', async (context) => {
+  const lacking = await install(['chromium'], ['chromium']);
+  if (lacking !== null) return context.skip(lacking);
+  const page = join(directory, 'test.report.html');
+  const args = ['--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr', '--virtual-time-budget=2000'];
+  const { stdout, stderr } = await run('chromium', [...args, '--dump-dom', `file://${page}`], { timeout: 60_000 });
+  assert.equal(stdout.match(/<polyline/g)?.length, 5);
+  assert.match(stdout, /The cascade pays/);
+  assert.doesNotMatch(stderr, /CONSOLE.*(error|refused)/i);
+});

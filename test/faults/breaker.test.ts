@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openStageModel } from '@spillway/cascade';
+import { afterRefusal, readConfiguration } from '@spillway/core';
+import { closeBreaker, enqueuePage, leaveProbe, openBreaker, readBreaker, startJob } from '@spillway/redis';
+import { jobOf } from '../support/jobs.ts';
+import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
+import { startRedis } from '../support/redis.ts';
+import { signal } from '../support/signal.ts';
+import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { System, until } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+const many = (count: number): string[] => Array.from({ length: count }, (_, index) => `question ${index}`);
+
+const refusal = (retryAfterS?: number): Scripted => ({
+  kind: 'status',
+  status: 429,
+  ...(retryAfterS === undefined ? {} : { headers: { 'retry-after': String(retryAfterS) } }),
+});
+
+const BREAKER = '{test}:breaker:drafter.small';
+
+test('a server that asks to wait is asked by no worker, then by one, and by all once that one was answered', async () => {
+  const WAIT_S = 6;
+  const asked: { readonly atMs: number; answeredAtMs: number }[] = [];
+  let refused = 0;
+  const held = Promise.withResolvers<void>();
+  await using drafter = await startModelServer({
+    answer: async (): Promise<Scripted> => {
+      const one = { atMs: performance.now(), answeredAtMs: Number.POSITIVE_INFINITY };
+      asked.push(one);
+      const first = asked[0]?.answeredAtMs ?? Number.POSITIVE_INFINITY;
+      const isEarly = one.atMs < first + 1_000;
+      if (isEarly) refused += 1;
+      // The first answer after the wait takes its time: nobody else may ask meanwhile.
+      else if (asked.length === refused + 1) await held.promise;
+      one.answeredAtMs = performance.now();
+      return isEarly ? refusal(WAIT_S) : { kind: 'completion' };
+    },
+  });
+  await using system = await System.create({
+    models: { small: { base_url: drafter.baseURL, concurrency: 4, max_attempts: 1 } },
+    env: { HEALTH_PORT: '0' },
+  });
+  const [api] = await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+  const { id } = await system.submit(many(60));
+  await until(async () => (await system.redis.client.exists(BREAKER)) === 1);
+  await system.run('drafter');
+  await using store = await storeOn(system.redis, 'test');
+  const before = await readBreaker(store, 'drafter.small');
+  assert.equal(before.state, 'open');
+  assert.match(before.reason ?? '', /429/);
+  await until(async () => asked.length > refused);
+  const { reason } = (await signal(api, 'drafter/small')).body;
+  assert.match(reason, /^held: .*429/, 'also while one call probes');
+  assert.deepEqual(await readBreaker(store, 'drafter.small'), { ...before, state: 'half_open' });
+  // Longer than a worker waits before it looks again.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  held.resolve();
+  const { errors } = await wholeResults(system, await system.settled(id), docIds(60));
+  assert.deepEqual(errors, []);
+  assert.ok(refused <= 4, `${refused} were asked of a server that had asked to wait`);
+  const [probe, ...others] = asked.slice(refused);
+  assert.ok(probe && probe.atMs - (asked[0]?.answeredAtMs ?? 0) > WAIT_S * 1_000 - 100, 'it came too early');
+  for (const { atMs } of others) assert.ok(atMs >= probe.answeredAtMs, 'another call was made while one probed');
+  assert.equal((await signal(api, 'drafter/small')).body.breaker, null);
+  assert.deepEqual(await readBreaker(store, 'drafter.small'), { state: 'closed', reason: null });
+});
+
+for (const status of [429, 503]) {
+  test(`workers come to what a server takes together that says ${status} to the rest`, async () => {
+    const TAKES = 8;
+    let inWork = 0;
+    let refused = 0;
+    const answer = async (): Promise<Scripted> => {
+      if (inWork >= TAKES) {
+        refused += 1;
+        return { kind: 'status', status };
+      }
+      inWork += 1;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      inWork -= 1;
+      return { kind: 'completion' };
+    };
+    await using drafter = await startModelServer({ answer });
+    await using system = await System.start({
+      models: { small: { base_url: drafter.baseURL, concurrency: 64, max_attempts: 1 } },
+    });
+    await Promise.all([system.run('drafter'), system.run('drafter')]);
+    const { id } = await system.submit(many(600));
+    // At best it is 7.5 s.
+    const { errors } = await wholeResults(system, await system.settled(id, undefined, 30_000), docIds(600));
+    assert.deepEqual(errors, []);
+    // A breaker that lets all workers go on at once met 6,127 for 1,000 documents.
+    assert.ok(refused < 900, `${refused} refusals for 600 documents`);
+    if (status === 429) assert.equal(await system.redis.client.exists(BREAKER), 0, 'it worked: no breaker was opened');
+  });
+}
+
+test('a server that takes not even one call at a time: its tier is held at what it has, and goes on when it can', async () => {
+  let takes = false;
+  await using drafter = await startModelServer({
+    answer: (): Scripted => (takes ? { kind: 'completion' } : refusal()),
+  });
+  await using system = await System.create({
+    models: { small: { base_url: drafter.baseURL, concurrency: 4, max_attempts: 1, scaling: { drain_s: 1 } } },
+    env: { HEALTH_PORT: '0' },
+  });
+  const [api] = await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+  const { id } = await system.submit(many(200));
+  await until(async () => (await signal(api, 'drafter/small')).body.breaker !== null);
+  const { required, reason } = (await signal(api, 'drafter/small')).body;
+  assert.deepEqual([required, reason], [1, 'held: the model server limits the rate (429)']);
+  takes = true;
+  const { errors } = await wholeResults(system, await system.settled(id), docIds(200));
+  assert.deepEqual(errors, []);
+});
+
+for (const [asking, retryAfterS] of [
+  ['without a wait', undefined],
+  ['with one', 1],
+] as const) {
+  test(`a document that is refused for itself, ${asking}, holds up nobody else`, async () => {
+    let poisoned = 0;
+    const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
+      if (JSON.stringify(body).includes('question 5"')) {
+        poisoned += 1;
+        return refusal(retryAfterS);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return { kind: 'completion' };
+    };
+    await using drafter = await startModelServer({ answer });
+    await using system = await System.start({
+      models: { small: { base_url: drafter.baseURL, concurrency: 4, max_attempts: 1 } },
+    });
+    const { id } = await system.submit(many(300));
+    await system.settled(id, (batch) => batch.request_counts?.completed === 299, 30_000);
+    assert.ok(poisoned >= 1 && poisoned < 20, `it was asked ${poisoned} times`);
+    assert.equal((await system.client.batches.retrieve(id)).status, 'in_progress', 'no attempt of it is used up');
+  });
+}
+
+test('a document that was refused again and again while others were answered has the refusal for its answer', async () => {
+  await using server = await startModelServer({ answer: () => refusal(3_600) });
+  const read = readConfiguration(`models:
+  small: { base_url: ${server.baseURL}, model: s }
+  large: { base_url: ${server.baseURL}, model: l }
+cascades:
+  test: { drafter: small, expert: large, accept_at: 0.5 }`);
+  assert.ok(read.kind === 'valid');
+  const { configuration } = read;
+  const spec = configuration.models['large'];
+  assert.ok(spec !== undefined);
+  const served = { name: 'large', spec, apiKey: null };
+  const options = { role: 'expert', configuration, propagates: false, onCall: () => undefined } as const;
+  await using model = openStageModel(served, options);
+  const attempt = { signal: new AbortController().signal, topLogprobs: 0, stalls: 0 };
+  let job = jobOf({ batch: 'a', document: 0 });
+  let now = 0;
+  const refuseAgain = (answeredAtMs: number): void => {
+    job = { ...job, refused: afterRefusal(job.refused, answeredAtMs, (now += 1_000)) };
+  };
+  for (let times = 0; times < 100; times += 1) refuseAgain(0);
+  assert.equal((await model.ask(job, attempt)).kind, 'hold', 'its server answered nobody');
+  for (let times = 0; times < 30; times += 1) refuseAgain(now + 1);
+  const asked = await model.ask(job, attempt);
+  assert.equal(asked.kind === 'exhausted' && asked.answer?.status, 429);
+});
+
+const TIER = 'drafter.small';
+
+test('calls that were under way together open a breaker once, for the longest wait asked for; what began before it closed is of the past', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'breakers');
+  const open = async (retryAfterMs: number | null, ageMs = 0) =>
+    await openBreaker(store, TIER, { retryAfterMs, reason: `asked for ${retryAfterMs}` }, ageMs);
+  const about = (ms: number, most: number): void => assert.ok(ms > most - 2_000 && ms <= most, `${ms} ms`);
+
+  const first = await open(60_000.4, 100);
+  assert.equal(first.openings, 1);
+  about(first.waitMs, 60_001);
+  const shorter = await open(1_000, 5_000);
+  assert.equal(shorter.openings, 0);
+  about(shorter.waitMs, 60_001);
+  about((await open(null, 5_000)).waitMs, 60_001);
+  about((await open(null)).waitMs, 60_001);
+  about((await open(90_000, 5_000)).waitMs, 90_000);
+  assert.deepEqual(await readBreaker(store, TIER), { state: 'open', reason: 'asked for 60000.4' });
+
+  assert.equal(await closeBreaker(store, TIER), 'WAIT', 'the server asked for a longer wait');
+  await store.client.hset(store.keys.breaker(TIER), 'askedUntil', 1);
+  assert.equal(await closeBreaker(store, TIER), 'CLOSED');
+  assert.equal(await closeBreaker(store, TIER), 'ALREADY');
+  assert.deepEqual(await readBreaker(store, TIER), { state: 'closed', reason: null });
+  assert.deepEqual(await open(3_600_000, 30_000), { waitMs: 0, openings: 0 }, 'begun before it closed');
+  assert.deepEqual(await readBreaker(store, TIER), { state: 'closed', reason: null });
+});
+
+test('a breaker that opens again and again waits longer, up to half a minute, and anew after it was closed', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'backoff');
+  const down = { retryAfterMs: null, reason: 'down' };
+  const waits: number[] = [];
+  const over = () => store.client.hset(store.keys.breaker(TIER), 'until', 1);
+  for (let opening = 0; opening < 12; opening += 1) {
+    const { waitMs, openings } = await openBreaker(store, TIER, down, 0);
+    waits.push(waitMs);
+    assert.equal(openings, Math.min(opening + 1, 7));
+    await over();
+  }
+  assert.ok((waits[0] ?? 0) <= 500, waits.join());
+  for (const ms of waits.slice(7)) assert.ok(ms >= 14_000 && ms <= 30_000, waits.join());
+  await closeBreaker(store, TIER);
+  assert.ok((await openBreaker(store, TIER, down, 0)).waitMs <= 500);
+});
+
+test('a breaker is half open while one call probes the server, and open again when that call was given up or failed', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'probes');
+  await markRecovered(store);
+  await openBatch(store, 'a', 2, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  const start = (document: number) => startJob(store, TIER, jobOf({ batch: 'a', document }), 1);
+  const state = async () => (await readBreaker(store, TIER)).state;
+  const down = { retryAfterMs: null, reason: 'down' };
+
+  await openBreaker(store, TIER, down, 0);
+  assert.equal((await start(0)).state, 'WAIT');
+  assert.equal(await state(), 'open');
+  await store.client.hset(store.keys.breaker(TIER), 'until', 1);
+  assert.equal(await state(), 'open', 'its time is over, and no call was made');
+  const probe = await start(0);
+  assert.equal(probe.state, 'PROBE');
+  assert.equal(await state(), 'half_open');
+  assert.deepEqual(await start(1), { state: 'WAIT', ms: 0 }, 'one call at a time');
+
+  await leaveProbe(store, TIER, probe.ms - 1);
+  assert.equal(await state(), 'half_open', 'it was not that call');
+  await leaveProbe(store, TIER, probe.ms);
+  assert.equal(await state(), 'open');
+  assert.equal((await start(1)).state, 'PROBE');
+  assert.equal((await openBreaker(store, TIER, down, 0)).openings, 2);
+  assert.equal(await state(), 'open');
+  await store.client.hset(store.keys.breaker(TIER), 'until', 1);
+  assert.equal((await start(1)).state, 'PROBE');
+  assert.equal(await closeBreaker(store, TIER), 'CLOSED');
+  assert.equal(await state(), 'closed');
+  assert.equal((await start(0)).state, 'GO');
+});

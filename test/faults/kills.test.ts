@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { JsonObject } from '@spillway/core';
+import type { Scripted } from '../support/model-server.ts';
+import type { Service } from '../support/service.ts';
+import { System, until } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+const DOCUMENTS = 600;
+
+/** Every third document escalates. */
+const prompts = Array.from({ length: DOCUMENTS }, (_, index) =>
+  index % 3 === 0 ? `[[drafter unsure]] ${index}` : `${index}`,
+);
+
+const slow = { drafter: { latencyMs: 15 }, expert: { latencyMs: 25 } };
+
+const preload = (name: string): string =>
+  `--import=${fileURLToPath(new URL(`../support/${name}.ts`, import.meta.url))}`;
+
+/** Until the batch has this many results. */
+async function inMidBatch(system: System, id: string, results: number): Promise<void> {
+  await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= results);
+}
+
+for (const victim of ['drafter', 'expert', 'dispatcher'] as const) {
+  test(`a ${victim} killed in mid-batch: another one goes on, nothing is lost or doubled`, async () => {
+    await using system = await System.start(slow);
+    const { id } = await system.submit(prompts);
+    await inMidBatch(system, id, 60);
+    const killed = system.services.find((service) => service.name === victim) as Service;
+    await killed.kill();
+    await system.run(victim);
+    const batch = await system.settled(id);
+    assert.equal(batch.status, 'completed');
+    await wholeResults(system, batch, docIds(DOCUMENTS));
+  });
+}
+
+test('a standing-by dispatcher takes over from a leader that is killed', async () => {
+  await using system = await System.start(slow);
+  const second = await system.run('dispatcher');
+  const { id } = await system.submit(prompts);
+  await inMidBatch(system, id, 60);
+  const leader = system.services.find((service) => service.name === 'dispatcher') as Service;
+  await leader.kill();
+  await second.waitFor((line) => line.msg === 'leading');
+  const batch = await system.settled(id);
+  await wholeResults(system, batch, docIds(DOCUMENTS));
+});
+
+test('a worker and a leading dispatcher frozen past every lock and lease, and woken late', async () => {
+  await using system = await System.start(slow);
+  const second = await system.run('dispatcher');
+  const { id } = await system.submit(prompts);
+  await inMidBatch(system, id, 60);
+  const frozen = ['dispatcher', 'drafter', 'expert'].map(
+    (name) => system.services.find((service) => service.name === name) as Service,
+  );
+  for (const service of frozen) service.freeze();
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  await second.waitFor((line) => line.msg === 'leading');
+  const before = await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= 300);
+  for (const service of frozen) service.thaw();
+  const batch = await system.settled(id);
+  assert.ok((batch.request_counts?.completed ?? 0) >= (before.request_counts?.completed ?? 0));
+  await wholeResults(system, batch, docIds(DOCUMENTS));
+});
+
+for (const moment of [
+  'before link pages',
+  'after link pages',
+  'after link ending',
+  'before link final',
+  'after link validated',
+]) {
+  test(`a dispatcher that dies ${moment}: whole or absent, and the next one goes on from there`, async () => {
+    await using system = await System.create(slow);
+    await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+    const dying = await system.run('dispatcher', { NODE_OPTIONS: preload('die-at'), DIE_AT: moment });
+    await system.admitted();
+    const { id } = await system.submit(prompts);
+    await until(async () => dying.child.signalCode === 'SIGKILL', 60_000);
+    await system.run('dispatcher');
+    const batch = await system.settled(id);
+    assert.equal(batch.status, 'completed');
+    await wholeResults(system, batch, docIds(DOCUMENTS));
+  });
+}
+
+test('a document that kills its worker harms no other: it runs isolated and gets an error line', async () => {
+  const answer = ({ body }: { body: JsonObject }): Scripted => ({
+    kind: 'completion',
+    text: JSON.stringify(body['messages']).includes('poison') ? 'a deadly answer' : 'a good answer',
+  });
+  await using system = await System.create({
+    drafter: { answer },
+    expert: { answer },
+    models: { small: { max_attempts: 2 }, large: { max_attempts: 2 } },
+  });
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  const start = (name: 'drafter' | 'expert') => system.run(name, { NODE_OPTIONS: preload('poison') });
+  await Promise.all([start('drafter'), start('expert')]);
+  await system.admitted();
+  const { id } = await system.submit(['a', 'poison', ...Array.from({ length: 30 }, (_, index) => `${index}`)]);
+  const over = new AbortController();
+  const keepAlive = async (name: 'drafter' | 'expert'): Promise<void> => {
+    while (!over.signal.aborted) {
+      const alive = system.services.some((service) => service.name === name && service.child.signalCode === null);
+      if (!alive) await start(name);
+      await until(
+        async () =>
+          over.signal.aborted || system.services.every((one) => one.name !== name || one.child.signalCode !== null),
+        90_000,
+      );
+    }
+  };
+  const keeping = Promise.all([keepAlive('drafter'), keepAlive('expert')]);
+  const batch = await system.settled(id, undefined, 90_000).finally(() => over.abort());
+  await keeping;
+  const { errors, output } = await wholeResults(system, batch, docIds(32));
+  assert.deepEqual(
+    errors.map((line) => line.custom_id),
+    ['doc-1'],
+  );
+  assert.equal(errors[0]?.error?.code, 'server_error');
+  assert.equal(output.length, 31);
+});
+
+test('a deploy: services stopped by SIGTERM in mid-batch exit 0, use up no attempt, and put back what is in flight', async () => {
+  await using system = await System.start({
+    ...slow,
+    models: { small: { max_attempts: 1 }, large: { max_attempts: 1 } },
+    env: { SPILLWAY_DRAIN_MS: '0' },
+  });
+  const { id } = await system.submit(prompts);
+  for (const results of [60, 200, 400]) {
+    await inMidBatch(system, id, results);
+    const old = system.services.filter((service) => service.name !== 'api' && service.child.exitCode === null);
+    const codes = await Promise.all(old.map((service) => service.stop()));
+    assert.deepEqual(codes, [0, 0, 0]);
+    await Promise.all([system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
+  }
+  const batch = await system.settled(id);
+  const { errors } = await wholeResults(system, batch, docIds(DOCUMENTS));
+  assert.deepEqual(errors, []);
+});

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { KEYS, RECORD_VERSION, RECORDS, type CascadeRules } from '@spillway/core';
+import { admit, enqueuePage, isRecovering, readBatch } from '@spillway/redis';
+import { createRecord, type Storage } from '@spillway/storage';
+import type { OpenAI } from 'openai';
+import { Capacity } from '../../services/dispatcher/src/capacity.ts';
+import { addDocuments } from '../../services/dispatcher/src/document-jobs.ts';
+import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
+import { dispatcherParts } from '../support/dispatcher.ts';
+import { rulesOf, threeStageRules } from '../support/jobs.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { openBatch } from '../support/stores.ts';
+import { System, until } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+let redis: RedisServer;
+let directory: string;
+
+before(async () => {
+  redis = await startRedis();
+  directory = await mkdtemp(join(tmpdir(), 'spillway-recovery-'));
+});
+
+after(async () => {
+  await redis.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const never = new AbortController().signal;
+const MB = 1024 * 1024;
+const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
+const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 60_000 };
+
+/** The records of a batch of one page, as the API and the validation write them. */
+async function record(
+  storage: Storage,
+  id: string,
+  tenant: string,
+  cascades: Readonly<Record<string, CascadeRules>> = { test: rulesOf() },
+) {
+  await storage.create(KEYS.openMark(id), Buffer.from('{}'));
+  await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, {
+    v: RECORD_VERSION,
+    ...facts,
+    id,
+    tenant,
+    inputFileId: 'file-0',
+    endpoint: '/v1/chat/completions',
+    completionWindow: '24h',
+    metadata: null,
+    outputExpiresAfterSeconds: null,
+    requestDigest: '',
+    cascades: { ...cascades },
+  });
+  await createRecord(storage, KEYS.validated(id), RECORDS.validated, {
+    v: RECORD_VERSION,
+    validatedAtMs: facts.createdAtMs,
+    total: 10,
+    cascades: Object.keys(cascades),
+    pages: [{ first: 0, documents: 10, offset: 0, bytes: MB, lineBefore: 0 }],
+  });
+}
+
+test('a recovery that another one overtook leaves alone what was made meanwhile', async () => {
+  const path = join(directory, 'overtaken');
+  const listed = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  await using slow = await dispatcherParts(
+    redis,
+    'overtaken',
+    path,
+    (storage) =>
+      ({
+        ...Object.fromEntries(
+          (['create', 'read', 'size', 'remove', 'upload', 'stream', 'prove'] as const).map((name) => [
+            name,
+            (...args: never[]) => (storage[name] as (...given: never[]) => unknown)(...args),
+          ]),
+        ),
+        list: async (folder: string, options: Parameters<Storage['list']>[1]) => {
+          const keys = await storage.list(folder, options);
+          listed.resolve();
+          await goOn.promise;
+          return keys;
+        },
+        [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
+      }) as Storage,
+  );
+  const first = recoverIfNeeded(slow, 'first', never);
+  await listed.promise;
+  await using quick = await dispatcherParts(redis, 'overtaken', path);
+  assert.equal(await recoverIfNeeded(quick, 'second', never), true);
+  await record(quick.storage, 'batch_new', 'default');
+  assert.equal(await admit(quick.redis, 'batch_new', facts), 'ADMITTED');
+  goOn.resolve();
+  await first;
+  assert.equal((await readBatch(quick.redis, 'batch_new'))?.phase, 'validating');
+  assert.notEqual(await quick.storage.size(KEYS.openMark('batch_new')), null, 'its open mark stands');
+  assert.equal(await isRecovering(quick.redis), false);
+});
+
+/** The rules of a cascade of `small` and this expert. */
+const endingWith = (expert: string): CascadeRules => rulesOf({ models: ['small', expert] });
+const pageOf = (bytes: number) => ({ first: 0, documents: 10, offset: 0, bytes, lineBefore: 0 });
+
+test("others' pages fill an expert that is down: a tenant with nothing in flight enqueues a page all the same", async () => {
+  await using parts = await dispatcherParts(redis, 'capacity', join(directory, 'capacity'));
+  await recoverIfNeeded(parts, 'capacity', never);
+  await record(parts.storage, 'batch_a', 'a', { large: endingWith('large'), giant: endingWith('giant') });
+  await record(parts.storage, 'batch_b', 'b', { giant: endingWith('giant') });
+  for (const id of ['batch_a', 'batch_b']) await openBatch(parts.redis, id, 10, 1);
+  await enqueuePage(parts.redis, 'batch_a', 0, pageOf(1), 100 * MB);
+  const capacity = await Capacity.measure(parts);
+  const [a, b] = await Promise.all([parts.records.plan('batch_a'), parts.records.plan('batch_b')]);
+  assert.ok(a !== null && b !== null);
+  assert.ok(capacity.lacking(a, 0).includes('expert.giant'));
+  assert.deepEqual(capacity.lacking(b, 0), []);
+  capacity.take(b, 0);
+  assert.deepEqual(capacity.lacking(b, 0), ['expert.giant'], 'the second one waits');
+});
+
+test('three stages: what waits bounds the first tier, what is in flight bounds each later one', async () => {
+  await using parts = await dispatcherParts(redis, 'stages', join(directory, 'stages'));
+  await recoverIfNeeded(parts, 'stages', never);
+  await record(parts.storage, 'batch_c', 'c', { contracts: threeStageRules() });
+  await openBatch(parts.redis, 'batch_c', 10, 1);
+  const plan = await parts.records.plan('batch_c');
+  assert.ok(plan !== null);
+  const place = { plan, page: 0, documents: [], places: [] };
+  await enqueuePage(parts.redis, 'batch_c', 0, pageOf(1), 20 * MB);
+  assert.deepEqual(
+    (await Capacity.measure(parts)).lacking(plan, 0),
+    [],
+    'nothing waits, and 20 of 64 MiB are in flight',
+  );
+  const documents = Array.from({ length: 5 }, (_, index) => ({
+    customId: `doc-${index}`,
+    cascade: 'contracts',
+    body: { model: 'contracts' },
+  }));
+  await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4] });
+  const capacity = await Capacity.measure(parts);
+  assert.deepEqual(capacity.lacking(plan, 0), ['drafter.small'], 'a half of 20 MiB waits for the first stage');
+  for (let page = 0; page < 45; page += 1) capacity.take(plan, 0);
+  assert.deepEqual(capacity.lacking(plan, 0).toSorted(), ['drafter.medium', 'drafter.small', 'expert.large']);
+});
+
+const DOCUMENTS = 600;
+const prompts = Array.from({ length: DOCUMENTS }, (_, index) =>
+  index % 3 === 0 ? `[[drafter unsure]] ${index}` : `${index}`,
+);
+const slowly = { drafter: { latencyMs: 15 }, expert: { latencyMs: 25 } };
+
+test('a restarted Redis and a record that cannot be read: the counts are whole when the batch is taken in again', async () => {
+  await using system = await System.create(slowly);
+  const first = await system.run('dispatcher');
+  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+  await system.admitted();
+  const { id } = await system.submit(prompts);
+  await system.settled(id, (batch) => done(batch) >= 100);
+  await first.kill();
+  const path = join(system.directory, 'data', KEYS.validated(id));
+  const whole = await readFile(path);
+  await writeFile(path, '{"v":2,');
+  await system.redis.client.bgrewriteaof();
+  await system.redis.restart();
+  const second = await system.run('dispatcher');
+  await second.waitFor((line) => line.msg === 'recovered what Redis forgot from storage');
+  await writeFile(path, whole);
+  await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
+});
+
+test('a page that was cut short in storage holds up its own batch only', async () => {
+  await using system = await System.create(slowly);
+  const first = await system.run('dispatcher');
+  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+  await system.admitted();
+  const { id } = await system.submit(prompts);
+  await until(async () => (await system.redis.client.getbit(`{test}:sealed:${id}`, 0)) === 1);
+  await first.kill();
+  const page = join(system.directory, 'data', KEYS.page(id, 0));
+  const whole = await readFile(page);
+  await truncate(page, whole.length - 5);
+  await system.redis.client.flushall();
+  const second = await system.run('dispatcher');
+  await system.admitted();
+  const recoveries = () => second.lines.filter(({ msg }) => msg === 'recovered what Redis forgot from storage').length;
+  const earlier = recoveries();
+  const failures = () => second.lines.filter(({ step, batch }) => step === 'sweep' && batch === id).length;
+  await until(async () => failures() >= 3);
+  assert.equal(recoveries(), earlier, 'nobody else is made to recover for it');
+  const other = await system.submit(['a', '[[drafter unsure]] b']);
+  await wholeResults(system, await system.settled(other.id), docIds(2));
+  await writeFile(page, whole);
+  await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
+});
+
+test('pages that vanish from Redis before they are done are enqueued again', async () => {
+  await using system = await System.create();
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  await system.admitted();
+  const { id } = await system.submit(prompts);
+  await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === String(DOCUMENTS));
+  const { client } = system.redis;
+  const jobs = await client.keys(`{test}:drafter.small:${id}-*`);
+  await client.del('{test}:drafter.small:prioritized', `{test}:page:${id}:1`, ...jobs);
+  await client.hdel('{test}:in-flight', `${id}:1`);
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
+});
+
+test('Redis at its maxmemory: what is in flight settles, is sealed and makes room again', async () => {
+  await using system = await System.start({ drafter: { latencyMs: 15 }, redis: { maxmemory: '1gb' } });
+  const { client } = system.redis;
+  const { id } = await system.submit(Array.from({ length: DOCUMENTS }, (_, index) => `${index} ${'x'.repeat(1_000)}`));
+  await system.settled(id, (batch) => done(batch) >= 50);
+  const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+  await client.config('SET', 'maxmemory', Math.round(used * 0.8));
+  await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
+  await client.config('SET', 'maxmemory', '1gb');
+  const next = await system.submit(prompts.slice(0, 30));
+  await wholeResults(system, await system.settled(next.id), docIds(30));
+});

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { LIMITS, nextStageJob, withDraft } from '@spillway/core';
+import { enqueuePage, handOff, pagesInFlight, Queues, untilRecovered, type RedisStore } from '@spillway/redis';
+import { answerOf, draftOf, jobOf, rulesOf, threeStageRules } from '../support/jobs.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+
+let redis: RedisServer;
+
+before(async () => {
+  redis = await startRedis();
+});
+
+after(async () => {
+  await redis.stop();
+});
+
+const QUEUE = 'drafter.small';
+
+async function add(queues: Queues, batch: string, first: number, count: number): Promise<void> {
+  const jobs = Array.from({ length: count }, (_, at) => jobOf({ batch, document: first + at }));
+  await queues.add(QUEUE, jobs, await queues.takeTags(QUEUE, batch, count));
+}
+
+/** The ids that wait, next one first. */
+const waiting = (store: RedisStore): Promise<string[]> =>
+  store.client.zrange(`${store.keys.queue(QUEUE)}:prioritized`, '0', '-1');
+
+test('documents of two batches alternate in a queue, whoever came first', async () => {
+  await using store = await storeOn(redis, 'alternating');
+  await using queues = new Queues(store);
+  await add(queues, 'a', 0, 4);
+  await add(queues, 'b', 0, 2);
+  assert.deepEqual(await waiting(store), ['a-0', 'b-0', 'a-1', 'b-1', 'a-2', 'a-3']);
+});
+
+test('near the highest priority all tags move down: the order stays, also of what comes back later', async () => {
+  await using store = await storeOn(redis, 'highest');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  const queue = keys.queue(QUEUE);
+  // One job, so that the queue is not empty, at the tags of a queue that has carried two million.
+  await add(queues, 'late', 0, 1);
+  const now = LIMITS.queuePriority - 7;
+  await client.hset(`${queue}:late-0`, 'priority', String(now + 1));
+  await client.zadd(`${queue}:delayed`, 1, 'late-0');
+  await client.zrem(`${queue}:prioritized`, 'late-0');
+  await client.hset(keys.startTags(QUEUE), '#now', String(now));
+  await add(queues, 'a', 0, 4);
+  await add(queues, 'b', 0, 2);
+  // Four more do not fit below the highest.
+  await add(queues, 'a', 4, 4);
+  await add(queues, 'b', 2, 2);
+  assert.deepEqual(await waiting(store), [
+    'a-0',
+    'b-0',
+    'a-1',
+    'b-1',
+    'a-2',
+    'b-2',
+    'a-3',
+    'b-3',
+    'a-4',
+    'a-5',
+    'a-6',
+    'a-7',
+  ]);
+  const priority = async (id: string) => Number(await client.hget(`${queue}:${id}`, 'priority'));
+  assert.ok((await priority('a-7')) < 20, 'they are low again');
+  assert.equal(await priority('late-0'), 1, 'what is due later comes back at its own place');
+  const scores = await client.zrange(`${queue}:prioritized`, '0', '-1', 'WITHSCORES');
+  for (let at = 0; at < scores.length; at += 2) {
+    assert.equal(Math.floor(Number(scores[at + 1]) / 2 ** 32), await priority(scores[at] ?? ''), scores[at]);
+  }
+});
+
+test('a queue whose jobs are all delayed or worked on does not start its tags anew', async () => {
+  await using store = await storeOn(redis, 'anew');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  await add(queues, 'a', 0, 3);
+  await client.hset(keys.startTags(QUEUE), '#now', '3');
+  await client.del(`${keys.queue(QUEUE)}:prioritized`);
+  await client.zadd(`${keys.queue(QUEUE)}:delayed`, 1, 'a-2');
+  assert.equal(await queues.takeTags(QUEUE, 'b', 1), 4, 'behind the one that comes back');
+  await client.del(`${keys.queue(QUEUE)}:delayed`);
+  assert.equal(await queues.takeTags(QUEUE, 'b', 1), 1);
+});
+
+test('a hand-off charges the draft to the capacity of its page', async () => {
+  await using store = await storeOn(redis, 'charged');
+  await using queues = new Queues(store);
+  await markRecovered(store);
+  await openBatch(store, 'a', 1, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 1, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
+  const job = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
+  const document = { job, rules: rulesOf() };
+  assert.equal(await handOff(store, queues, document), 'GO');
+  const [next] = await queues.find('expert.large', ['a-0']);
+  assert.deepEqual([next?.stage, next?.drafts[0]?.answer], [1, draft.answer]);
+  assert.deepEqual(nextStageJob(document, 0).drafts, [{ ...draft, handedOffAtMs: 0 }]);
+  const [page] = await pagesInFlight(store);
+  assert.ok((page?.bytes ?? 0) >= 5_100, `${page?.bytes}`);
+});
+
+test('a hand-off goes to the next stage that can take the document, and each draft is charged once', async () => {
+  await using store = await storeOn(redis, 'stages');
+  await using queues = new Queues(store);
+  await markRecovered(store);
+  await openBatch(store, 'a', 2, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
+  const bytes = async (): Promise<number> => (await pagesInFlight(store))[0]?.bytes ?? 0;
+  const rules = threeStageRules();
+  const first = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
+  assert.equal(await handOff(store, queues, { job: first, rules }), 'GO');
+  const afterOne = await bytes();
+  const [medium] = await queues.find('drafter.medium', ['a-0']);
+  assert.equal(medium?.stage, 1);
+  assert.ok(medium !== undefined);
+  const second = withDraft(medium, draftOf({ model: 'medium' }));
+  assert.equal(await handOff(store, queues, { job: second, rules }), 'GO');
+  assert.ok((await bytes()) > afterOne && (await bytes()) < afterOne + 5_000, 'the first draft is not charged again');
+  const [large] = await queues.find('expert.large', ['a-0']);
+  assert.deepEqual([large?.stage, large?.drafts.map(({ model }) => model)], [2, ['small', 'medium']]);
+
+  const skipping = threeStageRules({ limits: [{}, { tools: false }] });
+  const body = { ...first.body, tools: [{ type: 'function', function: { name: 'f' } }] };
+  const other = withDraft(jobOf({ batch: 'a', document: 1, body }), draft);
+  assert.equal(await handOff(store, queues, { job: other, rules: skipping }), 'GO');
+  assert.deepEqual(await queues.find('drafter.medium', ['a-1']), []);
+  const [skipped] = await queues.find('expert.large', ['a-1']);
+  const reasons = skipped?.drafts.map(({ reason }) => reason);
+  assert.deepEqual([skipped?.stage, reasons], [2, ['low_confidence', 'needs_tools']]);
+});
+
+test('what is written waits for Redis, ends when the process must, and throws what will not pass', async () => {
+  await using store = await storeOn(redis, 'waiting');
+  const never = new AbortController().signal;
+  let writes = 0;
+  const answer = await untilRecovered(async () => ((writes += 1) < 3 ? 'RECOVERING' : 'WROTE'), never);
+  assert.deepEqual([answer, writes], ['WROTE', 3]);
+  const wrong = async (): Promise<'WROTE'> => {
+    await store.client.set('a string', 'x');
+    await store.client.hset('a string', 'field', 'x');
+    return 'WROTE';
+  };
+  await assert.rejects(untilRecovered(wrong, never), /WRONGTYPE/);
+  const gone = async (): Promise<'WROTE'> => {
+    throw new Error('Missing key for job 1. updateData');
+  };
+  await assert.rejects(untilRecovered(gone, never), /Missing key/, 'it would be missing the next time too');
+  const away = async (): Promise<'WROTE'> => {
+    throw new Error('Connection is closed.');
+  };
+  assert.equal(await untilRecovered(away, AbortSignal.timeout(200)), 'STOPPED');
+});

@@ -1,0 +1,45 @@
+import { Queues, type RedisStore } from '@spillway/redis';
+import { EnvReader, openLog, openTelemetry, type Log, type Meters } from '@spillway/runtime';
+import { openStorage, Records, type Storage } from '@spillway/storage';
+import { StepFailures } from '../../services/dispatcher/src/step-failures.ts';
+import { storeOn } from './stores.ts';
+import type { RedisServer } from './redis.ts';
+
+const log = openLog('test', 'silent');
+
+/** What the parts of a dispatcher are given. */
+export type DispatcherParts = AsyncDisposable & {
+  readonly redis: RedisStore;
+  readonly queues: Queues;
+  readonly storage: Storage;
+  readonly records: Records;
+  readonly failures: StepFailures;
+  readonly meters: Meters;
+  readonly log: Log;
+};
+
+/** The parts of a dispatcher in the test's own process; `wrap` may delay or damage what storage answers. */
+export async function dispatcherParts(
+  server: RedisServer,
+  namespace: string,
+  directory: string,
+  wrap: (storage: Storage) => Storage = (storage) => storage,
+): Promise<DispatcherParts> {
+  const redis = await storeOn(server, namespace);
+  const queues = new Queues(redis);
+  const storage = wrap(await openStorage(`file://${directory}`));
+  const { meters } = await openTelemetry(new EnvReader({}), log);
+  return {
+    redis,
+    queues,
+    storage,
+    records: new Records(storage),
+    failures: new StepFailures({ meters, log }),
+    meters,
+    log,
+    [Symbol.asyncDispose]: async () => {
+      await queues[Symbol.asyncDispose]();
+      await redis[Symbol.asyncDispose]();
+    },
+  };
+}

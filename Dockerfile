@@ -7,12 +7,14 @@ ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 FROM ${NODE_IMAGE} AS manifests
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY packages/cascade/package.json packages/cascade/
 COPY packages/cli/package.json packages/cli/
 COPY packages/core/package.json packages/core/
 COPY packages/models/package.json packages/models/
 COPY packages/redis/package.json packages/redis/
 COPY packages/runtime/package.json packages/runtime/
 COPY packages/storage/package.json packages/storage/
+COPY packages/worker/package.json packages/worker/
 COPY services/api/package.json services/api/
 COPY services/dispatcher/package.json services/dispatcher/
 COPY services/drafter/package.json services/drafter/

@@ -65,7 +65,7 @@ test('nothing need be set, and there is no secret in the file', () => {
   }
 });
 
-test('what is published is published on this machine only, unless it is told otherwise', async () => {
+test('what is published is published on this machine only, unless a setting says otherwise', async () => {
   const published = Object.values(compose.services).flatMap(({ ports = [] }) => ports);
   assert.ok(published.length >= 4);
   for (const port of published) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/);
@@ -102,7 +102,7 @@ test('every container is without rights, and our services have longer to stop th
     assert.deepEqual(options, ['no-new-privileges:true'], name);
     // vLLM writes its caches where it likes.
     if (!profiles?.includes('gpu')) assert.equal(readOnly, true, name);
-    // 25 s for calls in hand, and what a stop may take beside (STOP_LIMIT_MS of runtime/lifecycle).
+    // 25 s for calls in flight, and what a stop may take beside (STOP_LIMIT_MS of runtime/lifecycle).
     if (targetOf(service(name)) === 'service') assert.ok(Number.parseInt(grace ?? '0', 10) > 25 + 60, name);
   }
 });

@@ -1,27 +1,36 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { cannotRender, openSchemas, render, renderOverlay, renderWith, type Rendered } from '../support/kustomize.ts';
-
-const folders = async (name: string): Promise<string[]> =>
-  (await readdir(new URL(`../../k8s/${name}/`, import.meta.url))).toSorted();
+import {
+  cannotRender,
+  componentNames,
+  openSchemas,
+  render,
+  renderOverlay,
+  renderWith,
+  type Rendered,
+} from '../support/kustomize.ts';
+import { OVERLAYS } from '../support/overlays.ts';
 
 const check = await openSchemas();
 
-function checkAll(objects: readonly Rendered[], told: string): void {
-  assert.ok(objects.length > 10, told);
+function checkAll(objects: readonly Rendered[], what: string): void {
+  assert.ok(objects.length > 10, what);
   const wrong = objects.map(check).filter((problem) => problem !== '');
-  assert.deepEqual(wrong, [], told);
+  assert.deepEqual(wrong, [], what);
   const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
-  assert.equal(new Set(names).size, names.length, `${told}: the same object twice`);
+  assert.equal(new Set(names).size, names.length, `${what}: the same object twice`);
 }
 
 test('every overlay renders to objects that an API server takes as they are', { skip: cannotRender }, async () => {
-  for (const overlay of await folders('overlays')) checkAll(await render(`overlays/${overlay}`), overlay);
+  const folders = await readdir(new URL('../../k8s/overlays/', import.meta.url));
+  assert.deepEqual(folders.toSorted(), OVERLAYS.toSorted(), 'every other test has every overlay');
+  for (const overlay of OVERLAYS) checkAll(await render(`overlays/${overlay}`), overlay);
 });
 
 test('so does the base with every pair of components, and with all of them', { skip: cannotRender }, async () => {
-  const components = await folders('components');
+  const components = await componentNames();
+  for (const own of ['keda', 'drafter-medium', 'drafter-medium/keda']) assert.ok(components.includes(own), own);
   const excludes = (one: string, other: string): boolean => one === 's3' && other === 'volume';
   const pairs = components.flatMap((one, index) => components.slice(index).map((other) => [one, other] as const));
   for (const [one, other] of pairs) {
@@ -46,10 +55,10 @@ test(
       'policy.yaml': policy,
     });
     checkAll(objects, 'mine');
-    const told = JSON.stringify(objects);
+    const written = JSON.stringify(objects);
     for (const part of ['ghcr.io/me/spillway:0.1.0', 's3://my-bucket/spillway', '# mine', 'to-minio'])
-      assert.ok(told.includes(part), part);
-    assert.ok(!told.includes('registry.example.com'));
+      assert.ok(written.includes(part), part);
+    assert.ok(!written.includes('registry.example.com'));
   },
 );
 

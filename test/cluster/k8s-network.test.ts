@@ -3,18 +3,17 @@ import { test } from 'node:test';
 import { readConfiguration } from '@spillway/core';
 import { cannotRender } from '../support/kustomize.ts';
 import { Network, picks, type End, type Policy } from '../support/network.ts';
-import { clusterOf, eachOverlay } from '../support/overlays.ts';
+import { clusterOf, eachOverlay, SCALED_OVERLAYS } from '../support/overlays.ts';
 import { containersOf, portsOf, type Cluster } from '../support/workloads.ts';
 
 /** The network policies: whatever a service needs passes at both ends, and nothing else does. */
 
-const SERVICES = ['api', 'dispatcher', 'drafter', 'expert'] as const;
 const KEDA = { namespace: 'keda' };
 const PROMETHEUS = { namespace: 'monitoring' };
 const DNS = { namespace: 'kube-system' };
 const [REDIS, HEALTH, OTLP, HTTPS] = [6379, 9464, 4318, 443];
 
-type Way = readonly [told: string, from: End, to: End, port: number, protocol?: string];
+type Way = readonly [what: string, from: End, to: End, port: number, protocol?: string];
 
 /** Every connection that an overlay with these policies makes. */
 function neededWays(cluster: Cluster): Way[] {
@@ -25,8 +24,11 @@ function neededWays(cluster: Cluster): Way[] {
     ['clients ask the API', 'anywhere', cluster.workload('api'), 8080],
     ['an Ingress asks the API', { namespace: 'ingress' }, cluster.workload('api'), 8080],
   ];
-  for (const name of SERVICES) {
-    const service = cluster.workload(name);
+  const services = cluster.services();
+  const names = new Set(services.map(({ name }) => name));
+  assert.ok(['api', 'dispatcher', 'drafter', 'expert'].every((name) => names.has(name)));
+  for (const service of services) {
+    const { name } = service;
     ways.push(
       [`${name} asks for names`, service, DNS, 53, 'UDP'],
       [`${name} asks for long names`, service, DNS, 53, 'TCP'],
@@ -45,8 +47,8 @@ function neededWays(cluster: Cluster): Way[] {
       assert.ok(found, hostname);
       const [server] = cluster.picked((found['spec'] as { selector: Record<string, string> }).selector);
       assert.ok(server, hostname);
-      for (const name of ['api', 'drafter'] as const)
-        ways.push([`${name} asks ${hostname}`, cluster.workload(name), server, Number(port)]);
+      for (const asking of services.filter(({ service }) => service === 'api' || service === 'drafter'))
+        ways.push([`${asking.name} asks ${hostname}`, asking, server, Number(port)]);
       ways.push(
         [`Prometheus asks ${hostname}`, PROMETHEUS, server, Number(port)],
         [`${hostname} fetches its weights`, server, 'anywhere', HTTPS],
@@ -56,12 +58,12 @@ function neededWays(cluster: Cluster): Way[] {
   return ways;
 }
 
-for (const overlay of ['production', 'gpu'] as const) {
+for (const overlay of SCALED_OVERLAYS) {
   test(`${overlay}: what is needed passes the network policies, and no more`, { skip: cannotRender }, async () => {
     const cluster = await clusterOf(overlay);
     const network = new Network(cluster);
-    for (const [told, from, to, port, protocol] of neededWays(cluster))
-      assert.ok(network.passes(from, to, port, protocol), told);
+    for (const [what, from, to, port, protocol] of neededWays(cluster))
+      assert.ok(network.passes(from, to, port, protocol), what);
     const stranger = { namespace: 'somebody' };
     const refused: Way[] = [
       ['the signal and the metrics are for KEDA and Prometheus', stranger, cluster.workload('api'), HEALTH],
@@ -71,7 +73,7 @@ for (const overlay of ['production', 'gpu'] as const) {
       ['plain HTTP goes nowhere', cluster.workload('drafter'), 'anywhere', 80],
       ['a sidecar is asked by its worker only', cluster.workload('drafter'), cluster.workload('expert'), 8000],
     ];
-    for (const [told, from, to, port] of refused) assert.ok(!network.passes(from, to, port), told);
+    for (const [what, from, to, port] of refused) assert.ok(!network.passes(from, to, port), what);
   });
 }
 

@@ -4,24 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { LIMITS, readConfiguration, type Configuration } from '@spillway/core';
-import type { Env } from '@spillway/runtime';
+import { readWorkerConfig } from '@spillway/worker';
 import { parse } from 'yaml';
-import { readConfig as readApi } from '../../services/api/src/config.ts';
-import { readConfig as readDispatcher } from '../../services/dispatcher/src/config.ts';
-import { readConfig as readDrafter } from '../../services/drafter/src/config.ts';
-import { readConfig as readExpert } from '../../services/expert/src/config.ts';
 import { ROOT } from '../support/compose.ts';
 import { cannotRender } from '../support/kustomize.ts';
 import { clusterOf, eachOverlay } from '../support/overlays.ts';
-import type { ServiceName } from '../support/service.ts';
-import { variablesOf } from '../support/variables.ts';
+import { READERS, variablesOf } from '../support/variables.ts';
 import { main, preStopSeconds, type Cluster } from '../support/workloads.ts';
 
 /** What a schema cannot see: whether the parts of each overlay fit each other, and the services. */
 
-const SERVICES = { api: readApi, dispatcher: readDispatcher, drafter: readDrafter, expert: readExpert } as const;
-const names = Object.keys(SERVICES) as ServiceName[];
-/** What a stop may take beside calls in hand (STOP_LIMIT_MS of runtime/lifecycle), and what a probe adds. */
+/** What a stop may take beside calls in flight (STOP_LIMIT_MS of runtime/lifecycle), and what a probe adds. */
 const STOP_SECONDS = 60;
 
 let directory: string;
@@ -50,41 +43,37 @@ eachOverlay(
   async (cluster, overlay) => {
     const path = await configFile(cluster, overlay);
     const shared = new Set<string>();
-    const readBySome = new Set(names.flatMap((name) => [...variablesOf(name, path)]));
-    for (const name of names) {
-      const container = main(cluster.workload(name));
+    const services = cluster.services();
+    const names = new Set(services.map(({ service }) => service));
+    assert.deepEqual([...names].toSorted(), Object.keys(READERS).toSorted());
+    const readBySome = new Set([...names].flatMap((name) => [...variablesOf(name, path)]));
+    for (const workload of services) {
+      const { name, service } = workload;
+      const container = main(workload);
       const env = cluster.environment(container);
       assert.equal(env['SPILLWAY_CONFIG'], '/config/spillway.yaml');
-      const keys = Object.values(configurationOf(cluster).models).flatMap(({ api_key_env: key }) =>
-        key === undefined ? [] : [key],
-      );
-      // What the image sets, and what the secrets give.
-      const whole: Env = {
-        HOST: '0.0.0.0',
-        ...env,
-        SPILLWAY_CONFIG: path,
-        ...Object.fromEntries(keys.map((key) => [key, 'x'])),
-      };
-      SERVICES[name](whole);
+      READERS[service](cluster.processEnvironment(container, path));
       for (const { name: own } of container.env ?? [])
-        assert.ok(variablesOf(name, path).has(own), `${name} does not read ${own}`);
+        assert.ok(variablesOf(service, path).has(own), `${name} does not read ${own}`);
       for (const key of Object.keys(env)) shared.add(key);
       const [script = ''] = container.args ?? [];
-      assert.equal(script, `services/${name}/src/main.ts`);
+      assert.equal(script, `services/${service}/src/main.ts`);
       assert.ok((await stat(join(ROOT, script))).isFile());
     }
     for (const variable of shared) assert.ok(readBySome.has(variable), `nobody reads ${variable}`);
   },
 );
 
-eachOverlay('calls in hand are finished before a pod is killed', (cluster) => {
-  const { models, cascades } = configurationOf(cluster);
-  for (const role of ['drafter', 'expert'] as const) {
-    const longest = Math.max(...Object.values(cascades).map((cascade) => models[cascade[role]]?.timeout_s ?? Infinity));
-    const workload = cluster.workload(role);
-    const drain = Number(cluster.environment(main(workload))['SPILLWAY_DRAIN_MS']) / 1_000;
-    assert.ok(drain >= longest, `${role}: a call of ${longest} s in ${drain} s`);
-    assert.ok((workload.pod.terminationGracePeriodSeconds ?? 30) > drain + STOP_SECONDS, role);
+eachOverlay('calls in flight are finished before a pod is killed', async (cluster, overlay) => {
+  const path = await configFile(cluster, overlay);
+  for (const workload of cluster.services()) {
+    const { name, service, pod } = workload;
+    if (service !== 'drafter' && service !== 'expert') continue;
+    const env = cluster.processEnvironment(main(workload), path);
+    const longest = Math.max(...readWorkerConfig(env, service).models.map(({ spec }) => spec.timeout_s));
+    const drain = Number(env['SPILLWAY_DRAIN_MS']) / 1_000;
+    assert.ok(longest > 0 && drain >= longest, `${name}: a call of ${longest} s in ${drain} s`);
+    assert.ok((pod.terminationGracePeriodSeconds ?? 30) > drain + STOP_SECONDS, name);
   }
   const { pod } = cluster.workload('api');
   const container = main(cluster.workload('api'));
@@ -124,35 +113,14 @@ eachOverlay('every model is where the configuration says', (cluster) => {
       assert.ok(server);
       const { args } = main(server);
       if (args === undefined) continue;
+      const grace = server.pod.terminationGracePeriodSeconds ?? 30;
+      assert.ok(grace > preStopSeconds(main(server)) + model.timeout_s, `${name}: its server ends before its calls`);
       assert.ok(args.includes(`--served-model-name=${model.model}`), name);
       const most = model.scaling.max_replicas * model.concurrency;
       assert.ok(callsOf(args) * (server.replicas ?? 1) >= most, `${name}: ${most} calls would wait in the server`);
     }
   }
 });
-
-test(
-  'where tiers are scaled nobody else sets their replicas; the bounds are those that the signal knows',
-  { skip: cannotRender },
-  async () => {
-    for (const overlay of ['production', 'gpu'] as const) {
-      const cluster = await clusterOf(overlay);
-      const { models } = configurationOf(cluster);
-      for (const { metadata, spec } of cluster.of('ScaledObject')) {
-        const { scaleTargetRef, maxReplicaCount, triggers } = spec as {
-          scaleTargetRef: { name: string };
-          maxReplicaCount: number;
-          triggers: { metadata: { url: string } }[];
-        };
-        assert.equal(cluster.workload(scaleTargetRef.name).replicas, undefined, metadata.name);
-        const [, role, model = ''] =
-          /\/internal\/scaling\/(drafter|expert)\/(.+)$/.exec(triggers[0]?.metadata.url ?? '') ?? [];
-        assert.equal(role, metadata.name);
-        assert.equal(models[model]?.scaling.max_replicas, maxReplicaCount, `${overlay}: ${metadata.name}`);
-      }
-    }
-  },
-);
 
 test('the local overlay runs the cascade of the quick start', { skip: cannotRender }, async () => {
   const cluster = await clusterOf('local');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { YAML } from '../contract/api-under-test.ts';
+import { YAML } from '../api/api-under-test.ts';
 import { ContainerProcess } from '../support/container.ts';
 import { buildImage, readStages, workspaces, type Image } from '../support/image.ts';
 import { freePort, startRedis, type RedisServer } from '../support/redis.ts';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { cannotRender, render } from '../support/kustomize.ts';
+import { cannotRender } from '../support/kustomize.ts';
+import { clusterOf, SCALED_OVERLAYS } from '../support/overlays.ts';
 import { System } from '../support/system.ts';
-import { Cluster } from '../support/workloads.ts';
 
 type Trigger = {
   readonly type: string;
@@ -23,9 +23,9 @@ const KNOWN = new Set([
   'unsafeSsl',
 ]);
 
-for (const overlay of ['production', 'gpu']) {
+for (const overlay of SCALED_OVERLAYS) {
   test(`${overlay}: what KEDA asks, a running API answers`, { skip: cannotRender }, async () => {
-    const cluster = new Cluster(await render(`overlays/${overlay}`));
+    const cluster = await clusterOf(overlay);
     await using system = await System.create({ env: { HEALTH_PORT: '0', OPENAI_API_KEY: 'x' } });
     const config = join(system.directory, 'k8s.yaml');
     await writeFile(config, cluster.configuration());
@@ -34,7 +34,7 @@ for (const overlay of ['production', 'gpu']) {
     await system.admitted();
     const { healthPort } = await api.ready();
     const scaled = cluster.of('ScaledObject');
-    assert.equal(scaled.length, 2);
+    assert.equal(scaled.length, cluster.tiers().length);
     for (const { spec } of scaled) {
       const [trigger] = (spec as { triggers: Trigger[] }).triggers;
       assert.ok(trigger);
@@ -57,9 +57,9 @@ for (const overlay of ['production', 'gpu']) {
       );
       const response = await fetch(`http://127.0.0.1:${String(healthPort)}${url.pathname}`);
       assert.equal(response.status, 200);
-      const told = (await response.json()) as Record<string, unknown>;
+      const answer = (await response.json()) as Record<string, unknown>;
       // KEDA reads the value as a number of replicas: one for each.
-      assert.equal(told[trigger.metadata['valueLocation'] ?? ''], 0);
+      assert.equal(answer[trigger.metadata['valueLocation'] ?? ''], 0);
       assert.deepEqual([trigger.metadata['targetValue'], trigger.metadata['activationTargetValue']], ['1', '0']);
     }
   });

@@ -5,52 +5,66 @@ import { test } from 'node:test';
 import { ROOT } from '../support/compose.ts';
 import { cannotRender } from '../support/kustomize.ts';
 import { picks, type Selector } from '../support/network.ts';
-import { clusterOf, eachOverlay } from '../support/overlays.ts';
+import { clusterOf, eachOverlay, SCALED_OVERLAYS } from '../support/overlays.ts';
+import type { ServiceName } from '../support/service.ts';
 import { containersOf, main, portsOf } from '../support/workloads.ts';
 
 /** What a schema cannot see: whether the objects of each overlay fit each other, and its pods are as they should be. */
 
-const names = ['api', 'dispatcher', 'drafter', 'expert'] as const;
+eachOverlay(
+  'services and budgets pick pods that are there, ports that are open; each of ours has a budget',
+  (cluster) => {
+    for (const { kind, metadata, spec } of cluster.of('Service')) {
+      const { selector, ports } = spec as { selector: Record<string, string>; ports: { targetPort: string }[] };
+      const picked = cluster.picked(selector);
+      assert.equal(picked.length, 1, `${kind} ${metadata.name} picks ${picked.map(({ name }) => name).join()}`);
+      const open = new Set(picked.flatMap((workload) => [...portsOf(main(workload))]));
+      for (const { targetPort } of ports) assert.ok(open.has(targetPort), `${metadata.name}: ${targetPort}`);
+    }
+    for (const { metadata, spec } of cluster.of('PodDisruptionBudget')) {
+      const { selector } = spec as { selector: { matchLabels: Record<string, string> } };
+      assert.deepEqual(
+        cluster.picked(selector.matchLabels).map(({ name }) => name),
+        [metadata.name],
+      );
+    }
+    for (const { name } of cluster.services()) assert.ok(cluster.find('PodDisruptionBudget', name), name);
+    for (const { selector, labels, name } of cluster.workloads) {
+      for (const [key, value] of Object.entries(selector)) assert.equal(labels[key], value, name);
+      assert.deepEqual(
+        cluster.picked(selector).map((one) => one.name),
+        [name],
+      );
+    }
+  },
+);
 
-eachOverlay('services and budgets pick pods that are there, ports that are open', (cluster) => {
-  for (const { kind, metadata, spec } of cluster.of('Service')) {
-    const { selector, ports } = spec as { selector: Record<string, string>; ports: { targetPort: string }[] };
-    const picked = cluster.picked(selector);
-    assert.equal(picked.length, 1, `${kind} ${metadata.name} picks ${picked.map(({ name }) => name).join()}`);
-    const open = new Set(picked.flatMap((workload) => [...portsOf(main(workload))]));
-    for (const { targetPort } of ports) assert.ok(open.has(targetPort), `${metadata.name}: ${targetPort}`);
-  }
-  for (const { metadata, spec } of cluster.of('PodDisruptionBudget')) {
-    const { selector } = spec as { selector: { matchLabels: Record<string, string> } };
-    assert.deepEqual(
-      cluster.picked(selector.matchLabels).map(({ name }) => name),
-      [metadata.name],
-    );
-  }
-  for (const { selector, labels, name } of cluster.workloads) {
-    for (const [key, value] of Object.entries(selector)) assert.equal(labels[key], value, name);
-  }
-});
+const SERVICES = ['api/api', 'dispatcher/dispatcher', 'drafter/drafter', 'expert/expert'];
+/** The containers of each overlay that have metrics. */
+const MEASURED = {
+  production: SERVICES,
+  gpu: [...SERVICES, 'drafter-model/vllm', 'expert/vllm'],
+  'three-tiers': [...SERVICES, 'drafter-medium/drafter', 'drafter-model/vllm', 'drafter-model-medium/vllm'],
+} as const;
 
-test('metrics are asked of every service, and of every vLLM server', { skip: cannotRender }, async () => {
-  const cluster = await clusterOf('gpu');
-  const asked = cluster.of('PodMonitor').flatMap(({ spec }) => {
-    const { selector, podMetricsEndpoints } = spec as {
-      selector: Selector;
-      podMetricsEndpoints: { port: string }[];
-    };
-    const ports = new Set(podMetricsEndpoints.map(({ port }) => port));
-    return cluster.workloads
-      .filter(({ labels }) => picks(selector, labels))
-      .flatMap((workload) => containersOf(workload).map((container) => ({ workload, container })))
-      .filter(({ container }) => [...portsOf(container)].some((port) => ports.has(port)))
-      .map(({ workload, container }) => `${workload.name}/${container.name}`);
+for (const overlay of SCALED_OVERLAYS) {
+  test(`${overlay}: Prometheus finds every service, and every vLLM server`, { skip: cannotRender }, async () => {
+    const cluster = await clusterOf(overlay);
+    const found = cluster.of('PodMonitor').flatMap(({ spec }) => {
+      const { selector, podMetricsEndpoints } = spec as {
+        selector: Selector;
+        podMetricsEndpoints: { port: string }[];
+      };
+      const ports = new Set(podMetricsEndpoints.map(({ port }) => port));
+      return cluster.workloads
+        .filter(({ labels }) => picks(selector, labels))
+        .flatMap((workload) => containersOf(workload).map((container) => ({ workload, container })))
+        .filter(({ container }) => [...portsOf(container)].some((port) => ports.has(port)))
+        .map(({ workload, container }) => `${workload.name}/${container.name}`);
+    });
+    assert.deepEqual(found.toSorted(), MEASURED[overlay].toSorted());
   });
-  assert.deepEqual(
-    asked.toSorted(),
-    [...names.map((name) => `${name}/${name}`), 'drafter-model/vllm', 'expert/vllm'].toSorted(),
-  );
-});
+}
 
 eachOverlay('probes, volumes and references name what is there', async (cluster) => {
   const guide = await readFile(join(ROOT, 'k8s/README.md'), 'utf8');
@@ -98,18 +112,18 @@ eachOverlay(
       assert.equal(pod.securityContext?.['runAsNonRoot'], true, name);
       assert.deepEqual(pod.securityContext?.['seccompProfile'], { type: 'RuntimeDefault' }, name);
       for (const container of containersOf(workload)) {
-        const told = `${name}/${container.name}`;
+        const where = `${name}/${container.name}`;
         const { allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities } = container.securityContext ?? {};
         assert.deepEqual(
           [allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities],
           [false, true, { drop: ['ALL'] }],
-          told,
+          where,
         );
         const { requests, limits } = container.resources ?? {};
-        assert.ok(requests?.['cpu'] && requests['memory'] && limits?.['memory'], told);
-        assert.match(container.image, /:v?\d+\.\d+\.\d+(-[a-z]+)?$/, told);
+        assert.ok(requests?.['cpu'] && requests['memory'] && limits?.['memory'], where);
+        assert.match(container.image, /:v?\d+\.\d+\.\d+(-[a-z]+)?$/, where);
         for (const { name: variable, value } of container.env ?? []) {
-          if (/TOKEN|SECRET|PASSWORD|_KEY$/.test(variable)) assert.equal(value, undefined, `${told}: ${variable}`);
+          if (/TOKEN|SECRET|PASSWORD|_KEY$/.test(variable)) assert.equal(value, undefined, `${where}: ${variable}`);
         }
       }
     }
@@ -118,10 +132,22 @@ eachOverlay(
 );
 
 eachOverlay('what matters more is evicted later; replicas are spread', (cluster) => {
-  const value = (name: string): number =>
-    Number(cluster.find('PriorityClass', cluster.workload(name).pod.priorityClassName ?? '')?.['value']);
-  assert.ok(value('api') > value('drafter') && value('drafter') > value('expert'));
-  for (const name of names) assert.equal(cluster.workload(name).pod.topologySpreadConstraints?.length, 2, name);
+  const values = (service: ServiceName): number[] =>
+    cluster
+      .services()
+      .filter((one) => one.service === service)
+      .map(({ pod }) => Number(cluster.find('PriorityClass', pod.priorityClassName ?? '')?.['value']));
+  assert.ok(Math.min(...values('api')) > Math.max(...values('drafter')));
+  assert.ok(Math.min(...values('drafter')) > Math.max(...values('expert')));
+  for (const { name, pod, labels } of cluster.services()) {
+    const spread = pod.topologySpreadConstraints ?? [];
+    assert.equal(spread.length, 2, name);
+    for (const { labelSelector } of spread) {
+      assert.ok(picks(labelSelector, labels), name);
+      const picked = cluster.workloads.filter((one) => picks(labelSelector, one.labels));
+      assert.equal(picked.length, 1, `${name} is spread among ${picked.map((one) => one.name).join()}`);
+    }
+  }
 });
 
 test('one volume: one API and one dispatcher, held on the node that has it', { skip: cannotRender }, async () => {

@@ -1,3 +1,4 @@
+import { backoffMs } from '@spillway/core';
 import { Cluster, Redis } from 'ioredis';
 import { parseAddress } from './address.ts';
 
@@ -8,6 +9,9 @@ export type ClientUse = 'ask' | 'wait';
 
 /** A connection that owes an answer and says nothing for so long is dead, and made anew; workers wait in blocks of 10 s. */
 export const SILENT_MS = 15_000;
+
+/** Between two attempts to connect. */
+const RECONNECT = { firstMs: 100, maxMs: 2_000 };
 
 /** Makes a client for any of the address forms; it connects in the background. Throws SetupError for a bad address. */
 export function connectRedis(address: string, use: ClientUse): RedisClient {
@@ -26,11 +30,12 @@ export function connectRedis(address: string, use: ClientUse): RedisClient {
     return new Cluster(parsed.nodes, {
       redisOptions: { ...options, ...parsed.options },
       enableOfflineQueue: waits,
-      clusterRetryStrategy: (times: number) => Math.min(100 * times, 2_000),
+      clusterRetryStrategy: reconnectAfterMs,
       // Certificates are of names: what the Cluster tells of its nodes must not be turned into addresses first.
       ...('tls' in parsed.options ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
     });
   }
-  const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 6), 2_000);
-  return new Redis({ ...parsed.options, ...options, enableOfflineQueue: waits, retryStrategy });
+  return new Redis({ ...parsed.options, ...options, enableOfflineQueue: waits, retryStrategy: reconnectAfterMs });
 }
+
+const reconnectAfterMs = (failures: number): number => backoffMs(failures, Math.random(), RECONNECT);

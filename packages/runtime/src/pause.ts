@@ -1,4 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '@spillway/core';
+
+/** How long a loop waits after errors in a row. */
+const BACKOFF = { firstMs: 200, maxMs: 2_000 };
 
 /** Waits, or returns early when the signal is aborted. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -27,7 +31,7 @@ export async function repeat(
       options.onError(error);
     }
     if (busy) continue;
-    const waitMs = failures === 0 ? options.idleMs : Math.min(100 * 2 ** failures, 2_000);
+    const waitMs = failures === 0 ? options.idleMs : backoffMs(failures, Math.random(), BACKOFF);
     if (options.wake === undefined) await pause(waitMs, options.signal);
     else await options.wake.wait(seen, waitMs, options.signal);
   }

@@ -1,3 +1,4 @@
+import { backoffMs } from '@spillway/core';
 import { pause } from '@spillway/runtime';
 import { startProcess, type LogFields, type ProcessEnd, type ProcessSpec, type RunningProcess } from './process.ts';
 
@@ -24,8 +25,7 @@ const START_LIMIT_MS = 120_000;
 
 /** One that ran for so long did not die from what it met at its start. */
 const STEADY_MS = 60_000;
-const FIRST_WAIT_MS = 500;
-const MAX_WAIT_MS = 30_000;
+const BACKOFF = { firstMs: 500, maxMs: 30_000 };
 
 /** The processes that together are Spillway on one machine. */
 export class System implements AsyncDisposable {
@@ -95,7 +95,7 @@ export class System implements AsyncDisposable {
         return;
       }
       deaths = Date.now() - since > STEADY_MS ? 1 : deaths + 1;
-      const waitMs = Math.min(FIRST_WAIT_MS * 2 ** (deaths - 1), MAX_WAIT_MS);
+      const waitMs = backoffMs(deaths, 1, BACKOFF);
       this.#options.tell(`${describeDeath(member, end)}; starting it again in ${waitMs / 1000} s`);
       await pause(waitMs, signal);
       if (signal.aborted) return;

@@ -102,7 +102,7 @@ test('every container is without rights, and our services have longer to stop th
     assert.deepEqual(options, ['no-new-privileges:true'], name);
     // vLLM writes its caches where it likes.
     if (!profiles?.includes('gpu')) assert.equal(readOnly, true, name);
-    // 25 s for calls in flight, and what a stop may take beside (STOP_LIMIT_MS of runtime/lifecycle).
+    // 25 s for calls in flight, and what a stop may take beside (MAX_STOP_MS of runtime/lifecycle).
     if (targetOf(service(name)) === 'service') assert.ok(Number.parseInt(grace ?? '0', 10) > 25 + 60, name);
   }
 });

@@ -14,7 +14,7 @@ import { main, preStopSeconds, type Cluster } from '../support/workloads.ts';
 
 /** What a schema cannot see: whether the parts of each overlay fit each other, and the services. */
 
-/** What a stop may take beside calls in flight (STOP_LIMIT_MS of runtime/lifecycle), and what a probe adds. */
+/** What a stop may take beside calls in flight (MAX_STOP_MS of runtime/lifecycle), and what a probe adds. */
 const STOP_SECONDS = 60;
 
 let directory: string;

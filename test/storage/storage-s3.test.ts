@@ -125,7 +125,7 @@ s3Test('a stream that is cut again and again goes on where it ended', async () =
   assert.equal(cuts, 6);
 });
 
-s3Test('a stream without any byte in six usedAttempts fails', async () => {
+s3Test('a stream without any byte in six attempts fails', async () => {
   let asked = 0;
   await using proxy = await startProxy({
     answer: (sent, answer) => {

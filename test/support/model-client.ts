@@ -54,7 +54,7 @@ export function failed(attempt: Attempt): Fault {
   return attempt.fault;
 }
 
-/** What follows for a document that has usedAttempts left. */
+/** What follows for a document that has attempts left. */
 export const decide = (fault: Fault): FaultDecision =>
   decideFault(fault, { usedAttempts: 1, maxAttempts: 3, refusals: 0, jitter: 1 });
 

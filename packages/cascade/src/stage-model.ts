@@ -26,6 +26,9 @@ import type { ServedModel, StopReason } from '@spillway/runtime';
 
 type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
 
+/** A call that brought nothing and used no attempt: the fault is not the document's. */
+export type Held = Hold & Span & { readonly why: AttemptError };
+
 /** What came of one attempt at a document. */
 export type Asked =
   | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
@@ -44,7 +47,7 @@ export type Asked =
       readonly usedAttempts: number;
       readonly why: AttemptError;
     } & Span)
-  | ({ readonly kind: 'hold' } & Hold)
+  | ({ readonly kind: 'hold' } & Held)
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 
 /** A call of a stage's model that is over, and was not given up. */
@@ -226,8 +229,8 @@ export class StageModel implements AsyncDisposable {
       refusals: job.refused?.times ?? 0,
       jitter: Math.random(),
     });
-    if (decision.kind === 'hold') return decision;
     const why = errorOf(attempt.fault);
+    if (decision.kind === 'hold') return { ...decision, why, startedAtMs, endedAtMs };
     if (decision.kind === 'retry') {
       return { kind: 'retry', afterMs: decision.afterMs, usedAttempts, why, startedAtMs, endedAtMs };
     }

@@ -14,13 +14,12 @@ import {
   type DocumentJob,
   type Draft,
   type Ending,
-  type Hold,
   type JudgeRule,
 } from '@spillway/core';
 import type { StopReason } from '@spillway/runtime';
 import { ASK } from './ask/index.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
-import type { Asked, AttemptOptions, StageModel } from './stage-model.ts';
+import type { Asked, AttemptOptions, Held, StageModel } from './stage-model.ts';
 
 /** What is to be done with a document after an attempt of its stage. */
 export type StageOutcome =
@@ -31,7 +30,7 @@ export type StageOutcome =
   /** An attempt was used; the job as changed is asked about again after a while. */
   | { readonly kind: 'retry'; readonly afterMs: number; readonly job: DocumentJob }
   /** Not the document's fault: the tier waits, slows down, or the document does. No attempt was used. */
-  | ({ readonly kind: 'hold' } & Hold)
+  | ({ readonly kind: 'hold' } & Held)
   /** Given up, as the process stops or the batch ends. */
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 

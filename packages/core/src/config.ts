@@ -110,6 +110,8 @@ export type StageSpec = Omit<RequestSettings, 'system'> & {
 
 /** An ordered list of stages; every model stands in it once. */
 export type CascadeSpec = {
+  /** How it is written: as a list, or by its `drafter` and its `expert`. */
+  readonly form: 'long' | 'short';
   readonly stages: readonly StageSpec[];
   readonly on_deadline: 'error' | 'draft';
   readonly annotate: boolean;
@@ -158,13 +160,13 @@ const cascade = z.record(z.string(), z.unknown()).transform((given, context): Ca
       { ...plain, model: data.drafter, judge },
       { ...plain, model: data.expert, judge: null },
     ];
-    return { stages, on_deadline, annotate: isAnnotated };
+    return { form: 'short', stages, on_deadline, annotate: isAnnotated };
   }
   const stages = data.stages.map(({ confidence: rule, accept_at: acceptFrom, system = null, ...kept }): StageSpec => {
     const judge = acceptFrom === undefined ? null : { confidence: rule ?? confidence.parse({}), acceptAt: acceptFrom };
     return { ...kept, system, judge };
   });
-  return { stages, on_deadline, annotate: isAnnotated };
+  return { form: 'long', stages, on_deadline, annotate: isAnnotated };
 });
 
 const webhook = z.strictObject({

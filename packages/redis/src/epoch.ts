@@ -5,7 +5,7 @@ const beginScript = new Script('begin_recovery');
 const recoveredScript = new Script('recovered');
 
 /** Longer than reading the records of a hundred thousand batches takes; a dead leader's token goes by itself. */
-const RECOVERY_LIMIT_MS = 3_600_000;
+const MAX_RECOVERY_MS = 3_600_000;
 
 /** Raised when what stands in Redis changes; the scripts compare it too (lua/epoch.lua). */
 const STATE_VERSION = 2;
@@ -22,13 +22,8 @@ export async function isRecovering(redis: RedisStore): Promise<boolean> {
 /** Begins a recovery; one that another dispatcher began can no longer write. */
 export async function beginRecovery(redis: RedisStore, token: string): Promise<Recovery> {
   const epoch = await epochOf(redis);
-  await beginScript.run(redis.client, [redis.keys.recovery], [token, RECOVERY_LIMIT_MS]);
+  await beginScript.run(redis.client, [redis.keys.recovery], [token, MAX_RECOVERY_MS]);
   return { token, epoch };
-}
-
-/** Whether this recovery still is the one going on. */
-export async function isCurrent(redis: RedisStore, recovery: Recovery): Promise<boolean> {
-  return (await redis.client.get(redis.keys.recovery)) === recovery.token;
 }
 
 /** Ends a recovery; false when Redis was lost once more meanwhile, or another recovery took over. */

@@ -21,7 +21,7 @@ export type RedisOptions = {
   readonly log: Log;
 };
 
-const CONNECT_LIMIT_MS = 15_000;
+const MAX_CONNECT_MS = 15_000;
 
 /** What no further attempt mends: a certificate that is not trusted, a wrong password. */
 const HOPELESS = /^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|ERR_TLS_CERT_|WRONGPASS|NOAUTH)/;
@@ -55,7 +55,7 @@ export async function openRedis(options: RedisOptions): Promise<RedisStore> {
 async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const limit = setTimeout(() => reject(new Error('no connection')), CONNECT_LIMIT_MS);
+  const limit = setTimeout(() => reject(new Error('no connection')), MAX_CONNECT_MS);
   const giveUp = (error: NodeJS.ErrnoException): void => {
     if (HOPELESS.test(error.code ?? error.message)) reject(error);
   };

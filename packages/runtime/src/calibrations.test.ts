@@ -91,10 +91,12 @@ test("a file of another stage or model is a problem, with the file and the stage
   );
 });
 
-test('of two stages the place is that of the short form', () => {
+test('the place is that of the form that was written', () => {
   const short = { short: { drafter: 'small', expert: 'large', ...rule('short.json') } };
   const { problems } = load(short, { 'short.json': artefact({}) });
   assert.match(problems, /short\.json: made for the cascade long, not for short \(cascades\.short\.confidence\.calibr/);
   const good = load(short, { 'short.json': artefact({ cascade: 'short' }) });
   assert.deepEqual([...good.calibrations.keys()], ['short/1']);
+  const long = { two: { stages: [{ model: 'small', ...rule('two.json') }, { model: 'large' }] } };
+  assert.match(load(long, {}).problems, /two\.json: cannot be read .* \(cascades\.two\.stages\.0\.confidence\.calibr/);
 });

@@ -80,13 +80,10 @@ export class Calibrations {
   }
 }
 
-/**
- * The files that the stages name. The configuration keeps the stages and not the form in which they were written, so a
- * cascade of two is spoken of as in the short form.
- */
+/** The files that the stages name, and where in the configuration they do. */
 function sourcesOf(reader: EnvReader, configuration: Configuration): Source[] {
   const base = dirname(resolve(reader.text('SPILLWAY_CONFIG') ?? '.'));
-  return Object.entries(configuration.cascades).flatMap(([cascade, { stages }]) =>
+  return Object.entries(configuration.cascades).flatMap(([cascade, { form, stages }]) =>
     stages.flatMap(({ model: name, ask, judge }, index): Source[] => {
       if (judge === null || judge.confidence.calibration === null) return [];
       const { signal, calibration } = judge.confidence;
@@ -94,7 +91,7 @@ function sourcesOf(reader: EnvReader, configuration: Configuration): Source[] {
       return [
         {
           key: stageKey(cascade, index),
-          named: `cascades.${cascade}${stages.length === 2 ? '' : `.stages.${index}`}.confidence.calibration`,
+          named: `cascades.${cascade}${form === 'short' ? '' : `.stages.${index}`}.confidence.calibration`,
           path: resolve(base, calibration),
           use: { cascade, stage: index + 1, ask, model, signal },
         },

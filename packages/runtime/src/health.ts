@@ -7,7 +7,7 @@ import { METRICS_CONTENT_TYPE, type Meters } from './telemetry/meters.ts';
 export type Health = { readonly ok: boolean; readonly detail: string };
 
 /** A probe is asked every few seconds and must be answered sooner; what takes longer to be known is not known. */
-export const PROBE_LIMIT_MS = 2_000;
+export const MAX_PROBE_MS = 2_000;
 
 export type Probes = {
   /** Not ok: the process must be replaced. */

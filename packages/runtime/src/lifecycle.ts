@@ -24,7 +24,7 @@ export type Life = {
 type Step = () => PromiseLike<void> | void;
 
 /** What stopping takes beside what a service allowed for; a process that still hangs then is ended. */
-const STOP_LIMIT_MS = 60_000;
+const MAX_STOP_MS = 60_000;
 
 /**
  * Runs a service as this process: logs, SIGTERM and SIGINT, errors at start as one line and exit code 1.
@@ -36,7 +36,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
   const steps: Step[] = [];
   const stop = new AbortController();
   let stopping: Promise<void> | null = null;
-  let limitMs = STOP_LIMIT_MS;
+  let limitMs = MAX_STOP_MS;
 
   const end = (exitCode: number): Promise<void> => {
     stopping ??= (async () => {

@@ -19,7 +19,7 @@ type Tombstone = z.output<typeof RECORDS.tombstone>;
  * Bytes that each kind of record may take in memory. The `validated` record of a batch of a million documents, the
  * largest that there is, takes half a megabyte.
  */
-const CACHE_BYTES = 32 * 1024 * 1024;
+const MAX_CACHE_BYTES = 32 * 1024 * 1024;
 
 /** What an object takes with its keys, beside what it holds. */
 const OBJECT_BYTES = 1024;
@@ -33,14 +33,14 @@ const PAGE_BYTES = 128;
 export class Records {
   readonly #storage: Storage;
   readonly #manifests = new Lru<Manifest>(
-    CACHE_BYTES,
+    MAX_CACHE_BYTES,
     (manifest) => OBJECT_BYTES + 2 * JSON.stringify(manifest).length,
   );
-  readonly #validated = new Lru<Validated>(CACHE_BYTES, ({ pages }) => OBJECT_BYTES + PAGE_BYTES * pages.length);
-  readonly #endings = new Lru<EndingRecord>(CACHE_BYTES, ({ errors }) => OBJECT_BYTES * (1 + errors.length));
-  readonly #finals = new Lru<FinalRecord>(CACHE_BYTES, (final) => OBJECT_BYTES + finalBytes(final));
-  readonly #files = new Lru<FileRecord>(CACHE_BYTES, () => OBJECT_BYTES);
-  readonly #tombstones = new Lru<Tombstone>(CACHE_BYTES, () => OBJECT_BYTES);
+  readonly #validated = new Lru<Validated>(MAX_CACHE_BYTES, ({ pages }) => OBJECT_BYTES + PAGE_BYTES * pages.length);
+  readonly #endings = new Lru<EndingRecord>(MAX_CACHE_BYTES, ({ errors }) => OBJECT_BYTES * (1 + errors.length));
+  readonly #finals = new Lru<FinalRecord>(MAX_CACHE_BYTES, (final) => OBJECT_BYTES + finalBytes(final));
+  readonly #files = new Lru<FileRecord>(MAX_CACHE_BYTES, () => OBJECT_BYTES);
+  readonly #tombstones = new Lru<Tombstone>(MAX_CACHE_BYTES, () => OBJECT_BYTES);
 
   constructor(storage: Storage) {
     this.#storage = storage;

@@ -32,7 +32,7 @@ export type S3Place = {
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Until the answer begins; the largest request is a part of 5 MiB, which needs 1.4 Mbit/s. */
 const ANSWER_TIMEOUT_MS = 30_000;
-const ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 /** A stream holds a connection for as long as it is read; the SDK's 50 would let slow readers hold up every write. */
 const MAX_CONNECTIONS = 1_000;
 /** 409 says that another create of the key is under way, which takes about as long as one request. */
@@ -48,7 +48,7 @@ export function openS3(place: S3Place): Storage {
 function configurationOf({ endpoint, region, pathStyle, anonymous }: S3Place): S3ClientConfig {
   return {
     forcePathStyle: pathStyle,
-    maxAttempts: ATTEMPTS,
+    maxAttempts: MAX_ATTEMPTS,
     // Servers other than Amazon's refuse the newer checksums (radosgw 16 does); records carry their own.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

@@ -30,7 +30,7 @@ const PUT_BACK: Disposition = { kind: 'put_back' };
 const later = (afterMs: number): Disposition => ({ kind: 'later', afterMs });
 
 /** Putting back what is in flight takes milliseconds; a Redis that is away is not waited for. */
-const CLOSE_LIMIT_MS = 5_000;
+const MAX_CLOSE_MS = 5_000;
 
 /** A job of a newer Spillway waits for a newer worker. */
 const NEWER_JOB_MS = 5_000;
@@ -138,7 +138,7 @@ export class TierWorker {
     this.#stop.abort('shutdown' satisfies StopReason);
     for (const running of this.#running.values()) running.abort.abort('shutdown' satisfies StopReason);
     // Without Redis it would wait for it. What could not be put back comes back when its lock is over.
-    await within(CLOSE_LIMIT_MS, this.#worker.close()).catch((error: unknown) =>
+    await within(MAX_CLOSE_MS, this.#worker.close()).catch((error: unknown) =>
       this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a queue was left open'),
     );
   }

@@ -1,6 +1,6 @@
 import { tierLabels, type Outcome } from '@spillway/core';
 import { Heartbeat, HEARTBEAT_MS, listenForClosed, type Queues, type RedisStore } from '@spillway/redis';
-import { PROBE_LIMIT_MS, repeat, within, type Health, type Life, type Reading } from '@spillway/runtime';
+import { MAX_PROBE_MS, repeat, within, type Health, type Life, type Reading } from '@spillway/runtime';
 import type { DocumentWorker } from './document-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import { TierWorker } from './tier-worker.ts';
@@ -96,7 +96,7 @@ export class TierWorkers implements AsyncDisposable {
       return reason === null ? [] : [`${tier}: ${reason}`];
     });
     if (down.length > 0) return { ok: false, detail: down.join(', ') };
-    const answer = await within(PROBE_LIMIT_MS, this.#redis.client.ping()).catch(() => null);
+    const answer = await within(MAX_PROBE_MS, this.#redis.client.ping()).catch(() => null);
     return answer === 'PONG' ? { ok: true, detail: 'ready' } : { ok: false, detail: 'Redis does not answer' };
   }
 
@@ -108,7 +108,7 @@ export class TierWorkers implements AsyncDisposable {
     for (const { tier, worker } of this.#served) {
       if (worker.active >= worker.limit || worker.pause.isPaused) continue;
       if (Date.now() - worker.takenUpAtMs < WEDGED_LOCKS * this.#options.lockMs) continue;
-      const depth = await within(PROBE_LIMIT_MS, this.#queues.depth(tier)).catch(() => null);
+      const depth = await within(MAX_PROBE_MS, this.#queues.depth(tier)).catch(() => null);
       if (depth !== null && depth.waiting > 0) {
         return { ok: false, detail: `${tier}: ${depth.waiting} wait and none is taken up` };
       }

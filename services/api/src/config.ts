@@ -7,6 +7,7 @@ import {
   headerText,
   loadConfiguration,
   loggedShare,
+  NO_CONFIGURATION,
   storageAddress,
   type Env,
   type Log,
@@ -75,7 +76,7 @@ export function readConfig(env: Env): ApiConfig {
     models: configuration === null ? [] : callableModels(reader, configuration),
     loggedShare: loggedShare(reader),
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
-    configuration: configuration ?? { models: {}, cascades: {}, webhooks: {} },
+    configuration: configuration ?? NO_CONFIGURATION,
     calibrations: (log) => {
       const read = Calibrations.load(reader, config.configuration, log);
       reader.check();

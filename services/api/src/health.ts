@@ -1,6 +1,6 @@
 import { KEYS } from '@spillway/core';
 import type { RedisStore } from '@spillway/redis';
-import { PROBE_LIMIT_MS, within, type Health, type Log } from '@spillway/runtime';
+import { MAX_PROBE_MS, within, type Health, type Log } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 
 export const live = (): Health => ({ ok: true, detail: 'live' });
@@ -24,7 +24,7 @@ export async function ready({ storage, redis, log }: Probed): Promise<Health> {
 
 async function answers(log: Log, name: string, answer: Promise<unknown>): Promise<boolean> {
   try {
-    await within(PROBE_LIMIT_MS, answer);
+    await within(MAX_PROBE_MS, answer);
     return true;
   } catch (error) {
     log.debug({ err: error }, `${name} does not answer`);

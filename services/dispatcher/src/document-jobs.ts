@@ -1,7 +1,7 @@
 import {
   drawnShare,
   isDrawn,
-  JOB_VERSION,
+  newJob,
   skipUnfit,
   stageTier,
   type DocumentJob,
@@ -37,7 +37,7 @@ export async function addDocuments(
     const request = documents[place];
     const rules = request === undefined ? undefined : plan.cascades[request.cascade];
     if (request === undefined || rules === undefined) continue;
-    const job = skipUnfit({ job: newJob({ plan, page, place, request, share, now }), rules }, now);
+    const job = skipUnfit({ job: jobOf({ plan, page, place, request, share, now }), rules }, now);
     const tier = stageTier(rules, job.stage);
     const jobs = byTier.get(tier);
     if (jobs === undefined) byTier.set(tier, [job]);
@@ -59,11 +59,10 @@ type NewDocument = {
   readonly now: number;
 };
 
-function newJob({ plan, page, place, request, share, now }: NewDocument): DocumentJob {
+function jobOf({ plan, page, place, request, share, now }: NewDocument): DocumentJob {
   const { id: batch, endpoint, expiresAtMs } = plan.manifest;
   const document = (plan.pages[page]?.first ?? 0) + place;
-  return {
-    v: JOB_VERSION,
+  return newJob({
     batch,
     document,
     page,
@@ -75,12 +74,7 @@ function newJob({ plan, page, place, request, share, now }: NewDocument): Docume
     sampled: isDrawn({ batch, document }, share),
     enqueuedAtMs: now,
     deadlineMs: expiresAtMs,
-    stage: 0,
-    usedAttempts: 0,
-    waitingSinceMs: now,
-    attempts: [],
-    drafts: [],
-  };
+  });
 }
 
 /** The share of a batch's documents whose traces are kept whatever comes of them. */

@@ -12,7 +12,7 @@ export type AttemptLine = {
   readonly role: string;
   /** From 1; of the present stage. */
   readonly attempt: number;
-  /** The status of the model's answer, or a short name of what went wrong; null: there was no call. */
+  /** The status of the model's answer, or a short name of what went wrong; null: the call was given up. */
   readonly status: number | string | null;
   readonly waitMs: number | null;
   readonly ms: number | null;
@@ -37,8 +37,11 @@ const NOTHING = { reason: null, confidence: null, answer: null, attempt: null, i
 
 function decided(document: CascadeDocument, outcome: StageOutcome): Decided {
   switch (outcome.kind) {
-    case 'hold':
-      return { ...NOTHING, decision: 'hold', reason: outcome.reason, isFailure: true };
+    case 'hold': {
+      const { reason, startedAtMs, endedAtMs, why } = outcome;
+      const attempt = { sinceMs: document.job.waitingSinceMs, startedAtMs, endedAtMs, error: why };
+      return { ...NOTHING, decision: 'hold', reason, attempt, isFailure: true };
+    }
     case 'stopped':
       return { ...NOTHING, decision: 'stopped', reason: outcome.reason };
     case 'retry': {

@@ -13,7 +13,7 @@ const label = z.union([
 /** What is known of a document: the right answer, or whether its draft is right. */
 export type Label = { readonly correct: boolean } | { readonly answer: string };
 
-const SHOWN = 10;
+const MAX_SHOWN = 10;
 
 /** Reads a file of labels, a JSON object per line; every problem is named with its line. */
 export function readLabels(path: string, known: ReadonlySet<string>): Map<string, Label> {
@@ -32,8 +32,8 @@ export function readLabels(path: string, known: ReadonlySet<string>): Map<string
   }
   if (problems.length === 0 && labels.size > 0) return labels;
   if (problems.length === 0) throw new UserError(`${path} has no labels`);
-  const more = problems.length > SHOWN ? [`and ${problems.length - SHOWN} more`] : [];
-  throw new UserError([...problems.slice(0, SHOWN), ...more].join('\n'));
+  const more = problems.length > MAX_SHOWN ? [`and ${problems.length - MAX_SHOWN} more`] : [];
+  throw new UserError([...problems.slice(0, MAX_SHOWN), ...more].join('\n'));
 }
 
 function take(line: string, labels: Map<string, Label>, known: ReadonlySet<string>): string | null {

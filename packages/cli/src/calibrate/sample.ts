@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SAMPLE_OF_KEY, seededRandom, SHADOW_KEY } from '@spillway/core';
+import { LIMITS, LineSplitter, SAMPLE_OF_KEY, seededRandom, SHADOW_KEY, type Line } from '@spillway/core';
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
 
@@ -51,14 +51,16 @@ export async function runSample(
   }
 }
 
-/** The lines of a text that comes in pieces. */
+/** The lines of a file that comes in pieces. */
 async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const piece of pieces) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') yield line;
+  const splitter = new LineSplitter(LIMITS.lineBytes);
+  for await (const piece of pieces) yield* textOf(splitter.push(piece));
+  yield* textOf(splitter.end());
+}
+
+function* textOf(lines: Iterable<Line>): Generator<string> {
+  for (const { bytes } of lines) {
+    const text = bytes.toString();
+    if (text.trim() !== '') yield text;
   }
-  if (rest.trim() !== '') yield rest;
 }

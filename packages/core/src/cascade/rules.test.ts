@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { calibrationArtefact } from '../calibration/index.ts';
 import { readConfiguration, type Configuration } from '../config.ts';
-import { isLastStage, modelsOfRole, roleOf, snapshotRules, stageKey, stageOf, stageTier, tiersOf } from './rules.ts';
+import { isLastStage, modelsOfRole, roleOf, snapshotRules, stageKey, stageOf, stageTier } from './rules.ts';
 
 function configured(): Configuration {
   const read = readConfiguration(`
@@ -38,17 +38,6 @@ test('the last stage is the expert’s, every one before is a drafter’s', () =
   );
   assert.equal(stageOf(rules, 1).model, 'medium');
   for (const stage of [-1, 3, 0.5]) assert.throws(() => stageOf(rules, stage), RangeError);
-});
-
-test('cascades share the tiers whose model and role they share', () => {
-  const other = rulesOf({ models: ['medium', 'small'] });
-  assert.deepEqual(tiersOf([threeStageRules(), rulesOf(), other]), [
-    'drafter.small',
-    'drafter.medium',
-    'expert.large',
-    'expert.small',
-  ]);
-  assert.deepEqual(tiersOf([]), []);
 });
 
 test('the models of a role, each once; a model may have both', () => {

@@ -46,13 +46,6 @@ export const roleOf = (rules: CascadeRules, stage: number): Role => (isLastStage
 export const stageTier = (rules: CascadeRules, stage: number): string =>
   tierName(roleOf(rules, stage), stageOf(rules, stage).model);
 
-/** The tiers that the documents of these cascades can pass. */
-export function tiersOf(rules: Iterable<CascadeRules>): string[] {
-  const names = new Set<string>();
-  for (const rule of rules) for (const stage of rule.stages.keys()) names.add(stageTier(rule, stage));
-  return [...names];
-}
-
 /** A stage of a cascade by name: `invoices/1`. Stages count from 1 wherever somebody reads them. */
 export const stageKey = (cascade: string, stage: number): string => `${cascade}/${stage + 1}`;
 

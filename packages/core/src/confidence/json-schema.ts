@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 
 /** Schemas that users write are a few levels deep; deeper levels are not looked at. */
-const DEPTH = 32;
+const MAX_DEPTH = 32;
 
 /**
  * Whether a value breaks a JSON schema, as far as the keywords `type`, `enum`, `const`, `required`, `properties`,
@@ -9,7 +9,7 @@ const DEPTH = 32;
  * at: the question is only whether a draft is visibly not what was asked for, and a doubt is no reason to escalate.
  */
 export function missesSchema(value: Json, schema: Json | undefined, depth = 0): boolean {
-  if (!isJsonObject(schema) || depth > DEPTH) return false;
+  if (!isJsonObject(schema) || depth > MAX_DEPTH) return false;
   if ('type' in schema && !hasType(value, schema['type'])) return true;
   if (Array.isArray(schema['enum']) && !schema['enum'].some((one: Json) => sameJson(one, value))) return true;
   if (schema['const'] !== undefined && !sameJson(schema['const'], value)) return true;

@@ -81,6 +81,27 @@ export type DocumentJob = {
   readonly drafts: readonly Draft[];
 };
 
+/** The job of a document that was not asked about yet, for the first stage of its cascade. */
+export function newJob(
+  document: Pick<
+    DocumentJob,
+    | 'batch'
+    | 'document'
+    | 'page'
+    | 'place'
+    | 'customId'
+    | 'cascade'
+    | 'endpoint'
+    | 'body'
+    | 'sampled'
+    | 'enqueuedAtMs'
+    | 'deadlineMs'
+  >,
+): DocumentJob {
+  const waitingSinceMs = document.enqueuedAtMs;
+  return { v: JOB_VERSION, ...document, stage: 0, usedAttempts: 0, waitingSinceMs, attempts: [], drafts: [] };
+}
+
 /** A document with the rules of its cascade, which stand in the batch's manifest and not in every job. */
 export type CascadeDocument = { readonly job: DocumentJob; readonly rules: CascadeRules };
 

@@ -16,7 +16,7 @@ const FLOOR = -9999;
 const ROUNDING = 1e-3;
 
 /** More places than this that look like the answer but do not begin with a token are not looked at. */
-const CANDIDATES = 1000;
+const MAX_CANDIDATES = 1000;
 
 const NO_TOP: readonly TopLogprob[] = [];
 
@@ -75,7 +75,7 @@ function findText(all: Buffer, wanted: Buffer, pieces: readonly Buffer[], endsWi
     length += piece.length;
   }
   let at = all.lastIndexOf(wanted);
-  for (let tried = 0; at >= 0 && tried < CANDIDATES; tried += 1) {
+  for (let tried = 0; at >= 0 && tried < MAX_CANDIDATES; tried += 1) {
     const first = pieceAt(starts, at);
     const last = pieceAt(starts, at + wanted.length - 1);
     const end = (starts[last] ?? 0) + (pieces[last]?.length ?? 0);

@@ -18,8 +18,6 @@ export type EndpointUrl = keyof typeof ENDPOINTS;
 
 export const ENDPOINT_URLS = Object.keys(ENDPOINTS) as [EndpointUrl, ...EndpointUrl[]];
 
-export const isEndpointUrl = (text: string): text is EndpointUrl => Object.hasOwn(ENDPOINTS, text);
-
 /** The text of an answer of any endpoint; null when it has none. */
 export function answerText(body: unknown): string | null {
   for (const endpoint of Object.values(ENDPOINTS)) {

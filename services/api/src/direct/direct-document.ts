@@ -3,8 +3,8 @@ import {
   deeperThan,
   ENDPOINTS,
   isJsonObject,
-  JOB_VERSION,
   LIMITS,
+  newJob,
   skipUnfit,
   snapshotRules,
   type CascadeDocument,
@@ -47,8 +47,7 @@ export function readDirectDocument(
     throw badRequest(`The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
   }
   const nowMs = Date.now();
-  const job = {
-    v: JOB_VERSION,
+  const job = newJob({
     batch: `direct_${randomBytes(16).toString('hex')}`,
     document: 0,
     page: 0,
@@ -60,12 +59,7 @@ export function readDirectDocument(
     sampled: isTraced(sampling),
     enqueuedAtMs: nowMs,
     deadlineMs: nowMs + LIMITS.directAnswerMs,
-    stage: 0,
-    usedAttempts: 0,
-    waitingSinceMs: nowMs,
-    attempts: [],
-    drafts: [],
-  };
+  });
   const annotated = { ...rules, annotate: true };
   return { job: skipUnfit({ job, rules: annotated }, nowMs), rules: annotated };
 }

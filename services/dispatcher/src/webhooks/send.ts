@@ -2,7 +2,7 @@ import { signWebhook } from '@spillway/core';
 import type { WebhookTarget } from './target.ts';
 
 /** A receiver that needs longer gets the event again: it should take the event first and work on it later. */
-const ANSWER_LIMIT_MS = 10_000;
+const MAX_ANSWER_MS = 10_000;
 
 /** Sends a webhook; null when it was taken, else why not. */
 export async function sendWebhook(
@@ -20,7 +20,7 @@ export async function sendWebhook(
         'user-agent': 'spillway',
         ...signWebhook(event, { secret: target.secret, nowMs: Date.now() }),
       },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_LIMIT_MS)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(MAX_ANSWER_MS)]),
     });
     await response.body?.cancel();
     return response.ok ? null : `status ${response.status}`;

@@ -10,7 +10,10 @@ const MAX_UNDER_WAY = 32;
 const MAX_UNDER_WAY_PER_TARGET = 4;
 /** A target that takes nothing for so long is given up. */
 const GIVEN_UP_AFTER_MS = 86_400_000;
-const BACKOFF = { firstMs: 5_000, maxMs: 3_600_000 };
+
+/** How long a webhook that was not taken waits; `failures` counts what failed in a row, `jitter` is 0 to 1. */
+export const webhookBackoffMs = (failures: number, jitter: number): number =>
+  backoffMs(failures, jitter, { firstMs: 5_000, maxMs: 3_600_000 });
 
 type Event = { readonly id: string; readonly text: string; readonly endedAtMs: number };
 
@@ -113,7 +116,7 @@ export class Webhooks {
     delivery.isUnderWay = true;
     const work = this.#deliver(delivery, signal)
       .catch((error: unknown) => {
-        delivery.nextAtMs = Date.now() + backoffMs(1, Math.random(), BACKOFF);
+        delivery.nextAtMs = Date.now() + webhookBackoffMs(1, Math.random());
         log.warn({ err: error, batch: delivery.batch }, 'a webhook could not be written down and is sent again');
       })
       .finally(() => {
@@ -138,7 +141,7 @@ export class Webhooks {
       log.error({ ...fields, problem }, 'webhook given up after a day');
     } else {
       delivery.failures += 1;
-      const waitMs = backoffMs(delivery.failures, Math.random(), BACKOFF);
+      const waitMs = webhookBackoffMs(delivery.failures, Math.random());
       delivery.nextAtMs = now + waitMs;
       log.warn({ ...fields, problem, nextS: Math.round(waitMs / 1000) }, 'webhook not taken, and sent again');
     }

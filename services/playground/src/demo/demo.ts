@@ -20,7 +20,7 @@ import { duration, summarize, type SummaryFacts } from './summary.ts';
 import { tally } from './tally.ts';
 
 /** Nobody waits for the work in flight of a demo that is over. */
-const STOP_LIMIT_MS = 5_000;
+const MAX_STOP_MS = 5_000;
 
 /** Which of the generator's bundles is shown: the same documents each time. */
 const SEED = 1;
@@ -37,7 +37,7 @@ export async function runDemo(env: Env, args: readonly string[]): Promise<number
   await makeDirectory(results);
   const place = await mkdtemp(join(tmpdir(), 'spillway-demo-'));
   const tell = (text: string): void => screen.line(text);
-  const system = new System({ onDeath: 'fail', tell, onLine: logView(env, tell), stopLimitMs: STOP_LIMIT_MS });
+  const system = new System({ onDeath: 'fail', tell, onLine: logView(env, tell), stopLimitMs: MAX_STOP_MS });
   using stop = watchStopSignals(() => {
     system.kill();
     rmSync(place, { recursive: true, force: true });

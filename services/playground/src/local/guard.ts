@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 
 /** Redis writes out what it has in well under a second; one that takes longer than this hangs. */
-const STOP_LIMIT_MS = 8_000;
+const MAX_STOP_MS = 8_000;
 
 /**
  * Runs a program that is not ours (`guard.ts <name> <binary> <arguments…>`) and ends it when this process is asked to
@@ -11,7 +11,7 @@ function guard(name: string, binary: string, args: readonly string[]): void {
   const child = spawn(binary, args, { argv0: name, stdio: ['ignore', 'inherit', 'inherit'] });
   const stop = (): void => {
     child.kill('SIGTERM');
-    setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS).unref();
+    setTimeout(() => child.kill('SIGKILL'), MAX_STOP_MS).unref();
   };
   // In place of the tether's own way: the program must be ended first, and Redis may write out what it has.
   process.removeAllListeners('disconnect');

@@ -51,10 +51,10 @@ const TETHER = new URL('tether.ts', import.meta.url).href;
 const LINE_BYTES = 256 * 1024;
 
 /** Output that arrives after the exit is waited for so long: a grandchild may hold the pipe open for ever. */
-const OUTPUT_LIMIT_MS = 500;
+const MAX_OUTPUT_MS = 500;
 
 /** Beside its own, an ended test or session must not wait for longer than this. */
-const DISPOSE_LIMIT_MS = 10_000;
+const MAX_DISPOSE_MS = 10_000;
 
 const PLAIN = /^(PATH|HOME|USER|TMPDIR|LANG|LC_ALL|TZ|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY)$/i;
 
@@ -104,7 +104,7 @@ export function startProcess(spec: ProcessSpec): RunningProcess {
     exited,
     stop,
     kill,
-    [Symbol.asyncDispose]: async () => void (await stop(DISPOSE_LIMIT_MS)),
+    [Symbol.asyncDispose]: async () => void (await stop(MAX_DISPOSE_MS)),
   };
 }
 
@@ -122,10 +122,7 @@ async function endOf(child: ChildProcess, reasons: Reasons): Promise<ProcessEnd>
   // Whatever it had started itself and left behind goes with it.
   signalGroup(child, 'SIGKILL');
   const late = new AbortController();
-  await Promise.race([
-    closed.promise,
-    delay(OUTPUT_LIMIT_MS, undefined, { signal: late.signal }).catch(() => undefined),
-  ]);
+  await Promise.race([closed.promise, delay(MAX_OUTPUT_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
   late.abort();
   child.stdout?.destroy();
   child.stderr?.destroy();

@@ -40,7 +40,7 @@ const PACKAGE_MANAGERS: readonly PackageManager[] = [
 ];
 
 /** Installing takes seconds; a mirror that hangs must not take for ever. */
-const INSTALL_LIMIT_MS = 300_000;
+const MAX_INSTALL_MS = 300_000;
 
 const ADVICE =
   'install redis-server or valkey-server with your package manager, or set REDIS_URL to a Redis that runs ' +
@@ -119,7 +119,7 @@ async function follow(
   for (const step of way) {
     const args = [...prefix, ...step];
     const quiet = { ...env, DEBIAN_FRONTEND: 'noninteractive' };
-    const { code, output } = await runCommand(command, args, { env: quiet, limitMs: INSTALL_LIMIT_MS, signal });
+    const { code, output } = await runCommand(command, args, { env: quiet, limitMs: MAX_INSTALL_MS, signal });
     signal.throwIfAborted();
     if (code !== 0)
       return `${[command, ...args].join(' ')}: ${output.trim().split('\n').at(-1) ?? `exit code ${code}`}`;

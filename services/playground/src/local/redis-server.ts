@@ -21,10 +21,10 @@ const CONFIG_FILE = 'redis.conf';
 const MAX_MEMORY = '1gb';
 
 /** Reading 1 GB of append-only file back takes some seconds. */
-const LOAD_LIMIT_MS = 120_000;
+const MAX_LOAD_MS = 120_000;
 
 /** A Redis whose owner was killed is ended by its guard within a second or two. */
-const LEAVE_LIMIT_MS = 5_000;
+const MAX_LEAVE_MS = 5_000;
 
 const GUARD = fileURLToPath(new URL('guard.ts', import.meta.url));
 
@@ -74,7 +74,7 @@ async function waitUntilLeft(directory: string): Promise<void> {
   if (port === 0) return;
   const never = new AbortController().signal;
   for (let waitedMs = 0; (await ping({ port, password })) !== 'absent'; waitedMs += 250) {
-    if (waitedMs >= LEAVE_LIMIT_MS) {
+    if (waitedMs >= MAX_LEAVE_MS) {
       throw new SetupError(
         `Spillway already runs on ${directory}: stop it, or set SPILLWAY_DATA_DIR to another directory`,
       );
@@ -86,10 +86,10 @@ async function waitUntilLeft(directory: string): Promise<void> {
 async function untilLoaded(address: Address, process: RunningProcess, directory: string): Promise<void> {
   const ended = new AbortController();
   void process.exited.then(() => ended.abort());
-  const until = Date.now() + LOAD_LIMIT_MS;
+  const until = Date.now() + MAX_LOAD_MS;
   while ((await ping(address)) !== 'ready') {
     if (ended.signal.aborted) throw new Error(await lastLogLine(directory));
-    if (Date.now() > until) throw new Error(`Redis did not answer within ${LOAD_LIMIT_MS / 1000} s`);
+    if (Date.now() > until) throw new Error(`Redis did not answer within ${MAX_LOAD_MS / 1000} s`);
     await pause(20, ended.signal);
   }
 }

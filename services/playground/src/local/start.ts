@@ -25,7 +25,7 @@ embedded models when the configuration names them. What it is given is kept in .
 `;
 
 /** As long as the services take to finish their calls in flight, and some seconds to write the results. */
-const STOP_LIMIT_MS = 35_000;
+const MAX_STOP_MS = 35_000;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const warn = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -39,7 +39,7 @@ export async function start(env: Env, args: readonly string[]): Promise<number> 
   if (args.length > 0)
     throw new SetupError(`unknown option ${args[0]}; it is configured by env, see npm start -- --help`);
   const { configPath, configuration, api } = readSettings(env);
-  const system = new System({ onDeath: 'restart', tell: warn, onLine: logView(env, warn), stopLimitMs: STOP_LIMIT_MS });
+  const system = new System({ onDeath: 'restart', tell: warn, onLine: logView(env, warn), stopLimitMs: MAX_STOP_MS });
   using stop = watchStopSignals(() => {
     system.kill();
     warn('Ended at once; the work in flight goes on with the next npm start.');

@@ -21,7 +21,7 @@ export type SystemOptions = {
 };
 
 /** Loading the code of a service takes a second, on a machine that is busy with other work some more. */
-const START_LIMIT_MS = 120_000;
+const MAX_START_MS = 120_000;
 
 /** One that ran for so long did not die from what it met at its start. */
 const STEADY_MS = 60_000;
@@ -110,9 +110,9 @@ export class System implements AsyncDisposable {
 }
 
 async function untilReady(member: Member, process: RunningProcess): Promise<LogFields> {
-  const late = AbortSignal.timeout(START_LIMIT_MS);
+  const late = AbortSignal.timeout(MAX_START_MS);
   const { promise: tooLate, reject } = Promise.withResolvers<never>();
-  late.addEventListener('abort', () => reject(new Error(`not ready after ${START_LIMIT_MS / 1000} s`)), { once: true });
+  late.addEventListener('abort', () => reject(new Error(`not ready after ${MAX_START_MS / 1000} s`)), { once: true });
   tooLate.catch(() => undefined);
   const ready = member.isReady === undefined ? process.ready : member.isReady(process).then(() => ({}));
   try {

@@ -222,6 +222,21 @@ test("by the user's labels, without a call; what is wrong with a file is named b
   );
 });
 
+test('a signal that a shadow run does not record is refused before anything is paid for', async () => {
+  await using system = await System.start(pair);
+  const { id } = await system.submit(['a', 'b']);
+  await system.settled(id);
+  const { received } = system.drafterModel;
+  const signal = '{"name":"quantile_logprob","alpha":0.2}';
+  const { code, stderr } = await calibrate(system, '--batch', id, '--sample', '2', '--signal', signal);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /a sample says nothing of the signal \{"name":"quantile_logprob","alpha":0\.2\}: make it the stage's/,
+  );
+  assert.equal(system.drafterModel.received, received);
+});
+
 test('a drafter without log-probs is refused before anything is paid for', async () => {
   await using system = await System.start({ drafter: { answer: () => ({ kind: 'completion', logprobs: null }) } });
   const { id } = await system.submit(prompts.slice(0, 5));

@@ -21,7 +21,7 @@ const entry = (token: string, logprob: number) => ({
   ],
 });
 
-/** A call's own part, and what was handed over. */
+/** A call's own part, and what was passed on. */
 function streamed(endpoint: EndpointUrl, prompt: string) {
   const events: JsonObject[] = [];
   return {
@@ -97,7 +97,7 @@ for (const endpoint of ENDPOINT_URLS) {
   });
 }
 
-test('events are handed over as they come, and a call stops with its signal in mid-stream', async (t) => {
+test('events are passed on as they come, and a call stops with its signal in mid-stream', async (t) => {
   const { server, ask } = await setUp(
     t,
     always({
@@ -118,7 +118,7 @@ test('events are handed over as they come, and a call stops with its signal in m
   server.release();
 });
 
-test('events that came in one piece with the one that stopped the call are not handed over', async (t) => {
+test('events that came in one piece with the one that stopped the call are not passed on', async (t) => {
   const { ask } = await setUp(
     t,
     always({ kind: 'pieces', pieces: [chunk({ content: 'a' }) + chunk({ content: 'b' }, 'stop')] }),

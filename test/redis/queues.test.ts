@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { LIMITS, nextStageJob, withDraft } from '@spillway/core';
-import { enqueuePage, handOff, pagesInFlight, Queues, untilRecovered, type RedisStore } from '@spillway/redis';
+import { enqueuePage, prepareHandOff, pagesInFlight, Queues, untilRecovered, type RedisStore } from '@spillway/redis';
 import { answerOf, draftOf, jobOf, rulesOf, threeStageRules } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
@@ -97,7 +97,7 @@ test('a hand-off charges the draft to the capacity of its page', async () => {
   const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
   const job = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
   const document = { job, rules: rulesOf() };
-  assert.equal(await handOff(store, queues, document), 'GO');
+  assert.equal(await prepareHandOff(store, queues, document)(), 'GO');
   const [next] = await queues.find('expert.large', ['a-0']);
   assert.deepEqual([next?.stage, next?.drafts[0]?.answer], [1, draft.answer]);
   assert.deepEqual(nextStageJob(document, 0).drafts, [{ ...draft, handedOffAtMs: 0 }]);
@@ -115,13 +115,13 @@ test('a hand-off goes to the next stage that can take the document, and each dra
   const bytes = async (): Promise<number> => (await pagesInFlight(store))[0]?.bytes ?? 0;
   const rules = threeStageRules();
   const first = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
-  assert.equal(await handOff(store, queues, { job: first, rules }), 'GO');
+  assert.equal(await prepareHandOff(store, queues, { job: first, rules })(), 'GO');
   const afterOne = await bytes();
   const [medium] = await queues.find('drafter.medium', ['a-0']);
   assert.equal(medium?.stage, 1);
   assert.ok(medium !== undefined);
   const second = withDraft(medium, draftOf({ model: 'medium' }));
-  assert.equal(await handOff(store, queues, { job: second, rules }), 'GO');
+  assert.equal(await prepareHandOff(store, queues, { job: second, rules })(), 'GO');
   assert.ok((await bytes()) > afterOne && (await bytes()) < afterOne + 5_000, 'the first draft is not charged again');
   const [large] = await queues.find('expert.large', ['a-0']);
   assert.deepEqual([large?.stage, large?.drafts.map(({ model }) => model)], [2, ['small', 'medium']]);
@@ -129,7 +129,7 @@ test('a hand-off goes to the next stage that can take the document, and each dra
   const skipping = threeStageRules({ limits: [{}, { tools: false }] });
   const body = { ...first.body, tools: [{ type: 'function', function: { name: 'f' } }] };
   const other = withDraft(jobOf({ batch: 'a', document: 1, body }), draft);
-  assert.equal(await handOff(store, queues, { job: other, rules: skipping }), 'GO');
+  assert.equal(await prepareHandOff(store, queues, { job: other, rules: skipping })(), 'GO');
   assert.deepEqual(await queues.find('drafter.medium', ['a-1']), []);
   const [skipped] = await queues.find('expert.large', ['a-1']);
   const reasons = skipped?.drafts.map(({ reason }) => reason);

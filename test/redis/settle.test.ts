@@ -9,7 +9,7 @@ import {
   enqueuePage,
   finishRecovery,
   fullPages,
-  handOff,
+  prepareHandOff,
   isRecovering,
   markSealed,
   open,
@@ -217,7 +217,7 @@ test('what another version of Spillway left in Redis counts as lost: every scrip
     await enqueuePage(store, 'd', 0, plan, 100),
     await advance(store, 'd', 0, 1),
     (await startJob(store, 'drafter.small', job, 1)).state,
-    await handOff(store, queues, drafted),
+    await prepareHandOff(store, queues, drafted)(),
     await settle(store, { batch: 'd', page: 0, place: 0 }, resultBy(2, 0)),
     (await close(store, 'd', 'completed')).kind,
   ];

@@ -43,9 +43,10 @@ export async function gatherEvidence(
   const evidence: Evidence = { completion: asked.completion, endpoint: job.endpoint, request: job.body };
   const nothing: Gathered = { kind: 'gathered', evidence, answer: asked.answer, extra: [] };
   const { signal } = confidence;
+  if (SIGNALS[signal.name].needs === 'nothing') return nothing;
   const scored = scoreDraft(evidence, confidence);
   const isLacking = scored.kind === 'no_evidence' && ['no_assessment', 'no_samples'].includes(scored.reason);
-  if (SIGNALS[signal.name].needs === 'nothing' || !isLacking) return nothing;
+  if (!isLacking) return nothing;
   const requests = signal.name === 'agreement' ? sampleRequests(document, signal) : assessmentOf(document, evidence);
   if (requests.length === 0) return nothing;
   const topLogprobs = signal.name === 'agreement' ? 0 : ASSESSMENT_TOP;

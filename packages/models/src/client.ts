@@ -141,7 +141,7 @@ class OpenAiModel implements ModelClient {
     return second;
   }
 
-  /** One request's trouble with log-probs says nothing about a server that has given them before. */
+  /** That one request fails because of its log-probs says nothing about a server that has given them before. */
   #remember(status: number): void {
     if (this.#hasGivenLogprobs) return;
     this.#refusedUntilMs = performance.now() + REFUSAL_MS;

@@ -11,34 +11,42 @@ const script = new Script('handoff', 'move_down', 'fair');
 
 /**
  * ★ The only way from one stage to the next. The draft was written onto the stage's job before, so whoever gets that job
- * again hands the same draft off; the next job has a deterministic id; settle decides should two run after all.
+ * again hands the same draft off; the next job has a deterministic id; settle decides should two run after all. The
+ * function that is returned may be called again until it succeeds: the draft is charged and its start tag taken once.
  */
-export async function handOff(redis: RedisStore, queues: Queues, document: CascadeDocument): Promise<HandedOff> {
-  const { keys, client } = redis;
+export function prepareHandOff(
+  { keys, client }: RedisStore,
+  queues: Queues,
+  document: CascadeDocument,
+): () => Promise<HandedOff> {
   const { job, rules } = document;
   const next = nextStageJob(document, Date.now());
   const tier = stageTier(rules, next.stage);
-  const [state, tag] = (await script.run(
-    client,
-    [
-      keys.epoch,
-      keys.batch(job.batch),
-      keys.sealed(job.batch),
-      keys.page(job.batch, job.page),
-      keys.inFlight,
-      ...keys.tagInputs(tier),
-    ],
-    [
+  const bytes = Buffer.byteLength(JSON.stringify(draftToHandOff(job)));
+  const all = [
+    keys.epoch,
+    keys.batch(job.batch),
+    keys.sealed(job.batch),
+    keys.page(job.batch, job.page),
+    keys.inFlight,
+    ...keys.tagInputs(tier),
+  ];
+  const member = pageMember(job.batch, job.page);
+  let taken: number | null = null;
+  return async () => {
+    const [state, tag] = (await script.run(client, all, [
       job.page,
       job.place,
       job.batch,
       LIMITS.queuePriority,
       keys.jobs(tier),
-      pageMember(job.batch, job.page),
-      JSON.stringify(draftToHandOff(job)).length,
-    ],
-  )) as [HandedOff, number];
-  if (state !== 'GO') return state;
-  await queues.add(tier, [next], tag);
-  return 'GO';
+      member,
+      bytes,
+      taken ?? '',
+    ])) as [HandedOff, number];
+    if (state !== 'GO') return state;
+    taken = tag;
+    await queues.add(tier, [next], tag);
+    return 'GO';
+  };
 }

@@ -26,7 +26,7 @@ export async function untilRecovered<Answer extends string>(
   }
 }
 
-/** What ioredis says when the connection, and not the command, is the trouble. */
+/** What ioredis says when the connection, and not the command, is at fault. */
 const AWAY =
   /Connection is closed|Command timed out|Command aborted|isn't (writeable|ready)|ETIMEDOUT|Socket timeout|is disconnect|None of startup nodes|Too many Cluster redirections|No master node/;
 

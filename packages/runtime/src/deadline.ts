@@ -1,4 +1,4 @@
-/** A promise's value, or an error when it takes too long. What it does goes on unheard. */
+/** A promise's value, or an error when it takes too long. The work behind it goes on; its outcome is dropped. */
 export async function within<Value>(limitMs: number, work: Promise<Value>): Promise<Value> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`No answer within ${limitMs} ms`)), limitMs);

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { SetupError } from './env.ts';
 import { METRICS_CONTENT_TYPE, type Meters } from './telemetry/meters.ts';
 
-/** What a probe is told; `detail` says why not. */
+/** What a probe gets as its answer; `detail` says why not. */
 export type Health = { readonly ok: boolean; readonly detail: string };
 
 /** A probe is asked every few seconds and must be answered sooner; what takes longer to be known is not known. */

@@ -7,7 +7,7 @@ import {
   type Ending,
   type Hold,
 } from '@spillway/core';
-import { handOff, settle, untilRecovered, type Queues, type RedisStore } from '@spillway/redis';
+import { prepareHandOff, settle, untilRecovered, type Queues, type RedisStore } from '@spillway/redis';
 
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
@@ -32,6 +32,9 @@ export type WorkerAttempt = AttemptOptions & {
 
 /** A batch that is ending needs a moment until it says so. */
 const ENDING_MS = 1_000;
+
+/** The batch takes no results any more; what its drafts cost and say is looked for in this job, which must stay. */
+const KEPT: Verdict = { kind: 'later', afterMs: ENDING_MS };
 
 /** Answers documents of one tier, and records what came of it in Redis. */
 export class DocumentWorker {
@@ -76,6 +79,7 @@ export class DocumentWorker {
     const result = resultOf(document, ending);
     const settled = await untilRecovered(() => settle(this.#redis, document.job, result), stopping);
     if (settled === 'WROTE') this.#telemetry.settled({ document, ending, result });
+    if (settled === 'CLOSED' && document.job.drafts.length > 0) return KEPT;
     return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
   }
 
@@ -86,7 +90,8 @@ export class DocumentWorker {
       const saved = await untilRecovered(() => save(document.job), stopping);
       if (saved === 'STOPPED') return { kind: 'put_back' };
     }
-    const handed = await untilRecovered(() => handOff(this.#redis, this.#queues, document), stopping);
+    const handed = await untilRecovered(prepareHandOff(this.#redis, this.#queues, document), stopping);
+    if (handed === 'CLOSED') return KEPT;
     return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
   }
 }

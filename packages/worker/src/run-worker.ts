@@ -7,7 +7,7 @@ import { DocumentWorker } from './document-worker.ts';
 import { RulesCache } from './rules-cache.ts';
 import { TierWorkers, type TierDuty } from './tier-workers.ts';
 
-/** Runs a process that serves every model of a role, or those it was told. */
+/** Runs a process that serves every model of a role, or those that SPILLWAY_MODELS names. */
 export async function runWorker(role: Role, config: WorkerConfig, life: Life): Promise<void> {
   const { configuration } = config;
   const redis = await openRedis({ address: config.redis, namespace: config.namespace, log: life.log });

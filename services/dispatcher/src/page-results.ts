@@ -6,7 +6,9 @@ import {
   resultOf,
   verifyPage,
   writePage,
+  type CascadeDocument,
   type Counts,
+  type DocumentJob,
   type PageFooter,
   type PageLine,
   type PagePlan,
@@ -53,17 +55,24 @@ export async function deadlineDrafts(
   at: PagePlan,
   unfinished: readonly number[],
 ): Promise<Map<number, Result>> {
-  const found = new Map<number, { readonly stage: number; readonly result: Result }>();
+  const found = new Map<number, CascadeDocument>();
   if (!Object.values(plan.cascades).some((rules) => rules.onDeadline === 'draft')) return new Map();
   const ids = jobIds(plan.manifest.id, at.first, unfinished);
   for (const tier of plan.tiers) {
     for (const job of await queues.find(tier, ids)) {
       const rules = plan.cascades[job.cascade];
-      const stage = rules?.onDeadline === 'draft' ? deadlineStage(job) : null;
-      // During a hand-off a document has a job in each of two queues; the later one has more drafts.
-      if (rules === undefined || stage === null || stage < (found.get(job.place)?.stage ?? 0)) continue;
-      found.set(job.place, { stage, result: resultOf({ job, rules }, { kind: 'deadline_draft', stage }) });
+      if (rules?.onDeadline !== 'draft') continue;
+      // During a hand-off a document has a job in each of two queues: what the later stage's one says is all that was.
+      const known = found.get(job.place)?.job;
+      if (known === undefined || isFurther(job, known)) found.set(job.place, { job, rules });
     }
   }
-  return new Map(found.entries().map(([place, { result }]) => [place, result]));
+  const results = [...found].flatMap(([place, document]): [number, Result][] => {
+    const stage = deadlineStage(document.job);
+    return stage === null ? [] : [[place, resultOf(document, { kind: 'deadline_draft', stage })]];
+  });
+  return new Map(results);
 }
+
+const isFurther = (job: DocumentJob, than: DocumentJob): boolean =>
+  job.drafts.length === than.drafts.length ? job.stage > than.stage : job.drafts.length > than.drafts.length;

@@ -5,6 +5,7 @@ import {
   price,
   sameAnswer,
   sameSignal,
+  SHADOW_SIGNALS,
   SIGNALS,
   signalSpec,
   usd,
@@ -157,6 +158,13 @@ function chosenCascade(
 function refuseHopeless(drafts: readonly DraftedDocument[], signal: SignalSpec, own: SignalSpec): void {
   if (!sameSignal(signal, own) && SIGNALS[signal.name].needs !== 'nothing') {
     throw new UserError(`the signal ${signal.name} needs calls of its own: make it the stage's signal first`);
+  }
+  const recorded = [own, { name: 'head' } as const, ...SHADOW_SIGNALS];
+  if (!recorded.some((one) => sameSignal(signal, one))) {
+    const expected = SHADOW_SIGNALS.map((one) => JSON.stringify(one)).join(', ');
+    throw new UserError(
+      `a sample says nothing of the signal ${JSON.stringify(signal)}: make it the stage's signal first, or choose one of ${expected}`,
+    );
   }
   // In an ordinary batch perhaps no document came to a later stage; the sample decides then.
   if (drafts.length > 0 && drafts.every(({ score }) => score === null))

@@ -280,3 +280,15 @@ test('a stage’s settings win over its model’s, key by key', () => {
   assert.deepEqual(mergeSettings(model, NO_SETTINGS), model);
   assert.deepEqual(mergeSettings(NO_SETTINGS, stage), stage);
 });
+
+test('a stage’s general key wins over its model’s key for one endpoint', () => {
+  const model = {
+    ...NO_SETTINGS,
+    request: { default: {}, override: { '/v1/chat/completions': { temperature: 1, seed: 7 } } },
+    rename: { '/v1/chat/completions': { max_tokens: 'a' } },
+  };
+  const stage = { ...NO_SETTINGS, request: { default: {}, override: { temperature: 0 } }, rename: { max_tokens: 'b' } };
+  const merged = mergeSettings(model, stage);
+  assert.deepEqual(applySettings({ max_tokens: 1 }, '/v1/chat/completions', merged), { b: 1, temperature: 0, seed: 7 });
+  assert.deepEqual(applySettings({ max_tokens: 1 }, '/v1/completions', merged), { b: 1, temperature: 0 });
+});

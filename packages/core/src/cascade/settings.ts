@@ -103,8 +103,8 @@ export const NO_SETTINGS: RequestSettings = {
 export function mergeSettings(model: Omit<RequestSettings, 'system'>, stage: RequestSettings): RequestSettings {
   return {
     request: {
-      default: deepMerge(model.request.default, stage.request.default),
-      override: deepMerge(model.request.override, stage.request.override),
+      default: mergeFields(model.request.default, stage.request.default),
+      override: mergeFields(model.request.override, stage.request.override),
     },
     rename: mergeNames(model.rename, stage.rename),
     drop: [...new Set([...model.drop, ...stage.drop])],
@@ -112,16 +112,33 @@ export function mergeSettings(model: Omit<RequestSettings, 'system'>, stage: Req
   };
 }
 
+/** A stage's key wins over its model's, also where only the model has it for one endpoint. */
+function mergeFields(model: JsonObject, stage: JsonObject): JsonObject {
+  const general = generalFields(stage);
+  const special = endpointsIn(model, stage).map((endpoint): [string, JsonObject] => {
+    const own = ownFields(model, endpoint);
+    return [endpoint, deepMerge(deepMerge(own, common(general, own)), ownFields(stage, endpoint))];
+  });
+  return { ...deepMerge(generalFields(model), general), ...Object.fromEntries(special) };
+}
+
 type Renames = RequestSettings['rename'];
 
-function mergeNames(under: Renames, over: Renames): Renames {
-  const merged: Record<string, Renames[string]> = { ...under };
-  for (const [key, value] of Object.entries(over)) {
-    const known = merged[key];
-    merged[key] = typeof value === 'object' && typeof known === 'object' ? { ...known, ...value } : value;
-  }
-  return merged;
+function mergeNames(model: Renames, stage: Renames): Renames {
+  const general = generalNames(stage);
+  const special = endpointsIn(model, stage).map((endpoint) => {
+    const own = ownNames(model, endpoint);
+    return [endpoint, { ...own, ...common(general, own), ...ownNames(stage, endpoint) }] as const;
+  });
+  return { ...generalNames(model), ...general, ...Object.fromEntries(special) };
 }
+
+/** What a first object has under the keys of a second. */
+const common = <Value>(first: Readonly<Record<string, Value>>, second: object): Record<string, Value> =>
+  Object.fromEntries(Object.entries(first).filter(([key]) => Object.hasOwn(second, key)));
+
+const endpointsIn = (...given: readonly object[]): EndpointUrl[] =>
+  ENDPOINT_URLS.filter((endpoint) => given.some((one) => Object.hasOwn(one, endpoint)));
 
 /**
  * A client's request as a model's server gets it: renamed, then without what is dropped, then with defaults where it
@@ -137,12 +154,12 @@ export function applySettings(
   const isPlain = [request.default, request.override, renames, dropped].every((one) => Object.keys(one).length === 0);
   if (isPlain) return body;
   const known = namesFor(renames, endpoint);
-  const ownNames = new Set(own.filter((name) => Object.hasOwn(body, name)).map((name) => known.get(name) ?? name));
+  const asked = new Set(own.filter((name) => Object.hasOwn(body, name)).map((name) => known.get(name) ?? name));
   const kept = Object.entries(body).flatMap(([key, value]): [string, Json][] => {
     const name = known.get(key) ?? key;
     if (dropped.includes(name)) return [];
     // Of a field under both names the call's own one counts, else the one that the server knows, unless that is another.
-    if (ownNames.has(name)) return own.includes(key) ? [[name, value]] : [];
+    if (asked.has(name)) return own.includes(key) ? [[name, value]] : [];
     const isTaken = name !== key && Object.hasOwn(body, name) && !known.has(name);
     return isTaken ? [] : [[name, value]];
   });
@@ -154,19 +171,31 @@ export function applySettings(
   return deepMerge(deepMerge(fieldsFor(request.default, endpoint), Object.fromEntries(kept)), overrides);
 }
 
-function fieldsFor(given: JsonObject, endpoint: EndpointUrl): JsonObject {
-  const general = Object.fromEntries(Object.entries(given).filter(([key]) => !isEndpoint(key)));
-  const special = given[endpoint];
-  return isJsonObject(special) ? deepMerge(general, special) : general;
+const generalFields = (given: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(given).filter(([key]) => !isEndpoint(key)));
+
+function ownFields(given: JsonObject, endpoint: EndpointUrl): JsonObject {
+  const own = given[endpoint];
+  return isJsonObject(own) ? own : {};
 }
 
-function namesFor(renames: Renames, endpoint: EndpointUrl): ReadonlyMap<string, string> {
-  const known = new Map<string, string>();
-  for (const [key, value] of Object.entries(renames)) if (typeof value === 'string') known.set(key, value);
-  const special = renames[endpoint];
-  if (typeof special === 'object') for (const [from, to] of Object.entries(special)) known.set(from, to);
-  return known;
+const fieldsFor = (given: JsonObject, endpoint: EndpointUrl): JsonObject =>
+  deepMerge(generalFields(given), ownFields(given, endpoint));
+
+const generalNames = (renames: Renames): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(renames).flatMap(([key, value]): [string, string][] =>
+      typeof value === 'string' ? [[key, value]] : [],
+    ),
+  );
+
+function ownNames(renames: Renames, endpoint: EndpointUrl): Readonly<Record<string, string>> {
+  const own = renames[endpoint];
+  return typeof own === 'object' ? own : {};
 }
+
+const namesFor = (renames: Renames, endpoint: EndpointUrl): ReadonlyMap<string, string> =>
+  new Map(Object.entries({ ...generalNames(renames), ...ownNames(renames, endpoint) }));
 
 /** Two objects as one; what stands in `over` wins, and objects in both are merged in the same way. */
 function deepMerge(under: JsonObject, over: JsonObject): JsonObject {

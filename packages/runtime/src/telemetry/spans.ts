@@ -12,7 +12,7 @@ import type { TracingSettings } from './settings.ts';
 /** Stopping waits so long for the last spans; a collector that hangs gets no more. */
 const FLUSH_MS = 5_000;
 
-/** Trouble with a collector is logged at most this often. */
+/** What goes wrong with a collector is logged at most this often. */
 const COMPLAINT_MS = 300_000;
 
 const SCOPE = { name: 'spillway' };

@@ -29,7 +29,7 @@ export const orderBody = z
       .array(z.looseObject({}))
       .min(1)
       .nullish()
-      .meta({ description: 'The request lines themselves, in place of input_file_id; 10 MB at most.' }),
+      .meta({ description: 'The request lines themselves, in place of input_file_id; 10 MiB at most.' }),
     endpoint,
     completion_window: completionWindow,
     metadata: metadata.nullish(),

@@ -17,8 +17,8 @@ export type RunOptions = {
 };
 
 /**
- * Runs all stages of a document in a row, without queues, until it has come to its end. A server that is down or full is
- * told to the client, who may come again; nothing is retried of an answer whose beginning was passed on already.
+ * Runs all stages of a document in a row, without queues, until it has come to its end. Where a server is down or full
+ * the client gets a 503 and may come again; an answer whose beginning was passed on already is not asked for again.
  */
 export async function runCascade(
   first: CascadeDocument,

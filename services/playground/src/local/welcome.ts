@@ -79,6 +79,7 @@ while (!['completed', 'failed', 'expired', 'cancelled'].includes(batch.status)) 
   await new Promise((resolve) => setTimeout(resolve, 1000));
   batch = await client.batches.retrieve(batch.id);
 }
+if (!batch.output_file_id) throw new Error(\`no answers: \${JSON.stringify(batch.errors ?? batch.error_file_id)}\`);
 console.log(await (await client.files.content(batch.output_file_id)).text());`;
 }
 
@@ -92,5 +93,7 @@ batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completi
 while batch.status not in ("completed", "failed", "expired", "cancelled"):
     time.sleep(1)
     batch = client.batches.retrieve(batch.id)
+if not batch.output_file_id:
+    raise SystemExit(f"no answers: {batch.errors or batch.error_file_id}")
 print(client.files.content(batch.output_file_id).text)`;
 }

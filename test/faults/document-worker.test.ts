@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { DocumentTelemetry, openStageModel, type StageModel } from '@spillway/cascade';
+import {
+  readConfiguration,
+  type CascadeDocument,
+  type Configuration,
+  type DocumentJob,
+  type Role,
+} from '@spillway/core';
+import { close, enqueuePage, pagesInFlight, prepareHandOff, Queues, untilRecovered } from '@spillway/redis';
+import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
+import { DocumentWorker, type Verdict } from '../../packages/worker/src/document-worker.ts';
+import { answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
+import { startModelServer, type ModelServer } from '../support/model-server.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+
+/** One document with one worker, at the moments that processes rarely meet. */
+
+let redis: RedisServer;
+let server: ModelServer;
+let configuration: Configuration;
+let number = 0;
+
+before(async () => {
+  [redis, server] = await Promise.all([startRedis(), startModelServer({ role: 'drafter' })]);
+  const model = (name: string): string => `  ${name}: { base_url: "${server.baseURL}", model: ${name} }`;
+  const yaml = `models:\n${model('small')}\n${model('large')}\ncascades:\n  test: { drafter: small, expert: large, accept_at: 0.8 }\n`;
+  const read = readConfiguration(yaml);
+  assert.ok(read.kind === 'valid', JSON.stringify(read));
+  configuration = read.configuration;
+});
+
+after(async () => {
+  await Promise.all([redis[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+});
+
+beforeEach(() => {
+  number += 1;
+});
+
+const page = { first: 0, documents: 1, offset: 0, bytes: 100, lineBefore: 0 };
+const rules = rulesOf({ onDeadline: 'draft' });
+const unsure = { messages: [{ role: 'user', content: '[[drafter unsure]] a' }] };
+
+function modelOf(role: Role): StageModel {
+  const name = role === 'drafter' ? 'small' : 'large';
+  const spec = configuration.models[name];
+  assert.ok(spec !== undefined);
+  return openStageModel(
+    { name, spec, apiKey: null },
+    { role, configuration, propagates: false, onCall: () => undefined },
+  );
+}
+
+/** A batch with one document in work, and a worker of a role for it. */
+async function working(role: Role) {
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(await storeOn(redis, `worker${number}`));
+  const queues = stack.use(new Queues(store));
+  const model = stack.use(modelOf(role));
+  const log = openLog('test', 'silent');
+  const telemetry = stack.use(await openTelemetry(new EnvReader({}), log));
+  const documents = new DocumentTelemetry(
+    { log, telemetry },
+    { configuration, loggedShare: 0, takeTrace: () => Promise.resolve(false) },
+  );
+  await markRecovered(store);
+  await openBatch(store, 'a', 1, 1);
+  await enqueuePage(store, 'a', 0, page, 100);
+  const worker = new DocumentWorker(model, { redis: store, queues, telemetry: documents });
+  const saved: DocumentJob[] = [];
+  const work = (job: DocumentJob, stopping = new AbortController().signal): Promise<Verdict> =>
+    worker.work(
+      { job, rules },
+      {
+        signal: new AbortController().signal,
+        stopping,
+        stalls: 0,
+        save: (changed) => Promise.resolve(saved.push(changed) > 0 ? 'SAVED' : 'GONE'),
+      },
+    );
+  const kept = stack.move();
+  return { store, queues, work, saved, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+test('a draft that was made as its batch expired stays in its job, where the dispatcher looks for it', async () => {
+  await using system = await working('drafter');
+  await close(system.store, 'a', 'expired');
+  const verdict = await system.work(jobOf({ batch: 'a', document: 0, body: unsure }));
+  assert.equal(verdict.kind, 'later');
+  assert.deepEqual(
+    system.saved.map(({ drafts }) => drafts.length),
+    [1],
+  );
+});
+
+test('an answer that came as its batch expired does not take the drafts before it along', async () => {
+  await using system = await working('expert');
+  await close(system.store, 'a', 'expired');
+  const drafts = [draftOf({ handedOffAtMs: 1 })];
+  const verdict = await system.work(jobOf({ batch: 'a', document: 0, stage: 1, drafts }));
+  assert.equal(verdict.kind, 'later');
+});
+
+test('a draft is written down before it is handed off: whoever gets the job next asks nobody again', async () => {
+  await using system = await working('drafter');
+  const asked = server.received;
+  // Redis recovers and the process must end: the draft cannot be handed off.
+  await system.store.client.del(system.store.keys.epoch);
+  const stopped = AbortSignal.abort();
+  assert.equal((await system.work(jobOf({ batch: 'a', document: 0, body: unsure }), stopped)).kind, 'put_back');
+  const [job] = system.saved;
+  assert.ok(job !== undefined);
+  await markRecovered(system.store);
+  assert.equal((await system.work(job)).kind, 'done');
+  assert.equal(server.received - asked, 1);
+  const [next] = await system.queues.find('expert.large', ['a-0']);
+  assert.deepEqual([next?.stage, next?.drafts.map(({ attempts }) => attempts.length)], [1, [1]]);
+});
+
+test('a hand-off that Redis takes only at the fourth time charges its draft once, in bytes, and takes one start tag', async () => {
+  await using system = await working('drafter');
+  const { store, queues } = system;
+  const draft = draftOf({ answer: answerOf({ body: { text: '文'.repeat(5_000) } }) });
+  const document: CascadeDocument = { job: { ...jobOf({ batch: 'a', document: 0 }), drafts: [draft] }, rules };
+  const add = queues.add.bind(queues);
+  const tags: number[] = [];
+  queues.add = async (...given) => {
+    tags.push(given[2]);
+    const full = new Error("OOM command not allowed when used memory > 'maxmemory'.");
+    if (tags.length < 4) throw Object.assign(full, { name: 'ReplyError' });
+    await add(...given);
+  };
+  const handed = await untilRecovered(prepareHandOff(store, queues, document), new AbortController().signal);
+  assert.deepEqual([handed, tags.length, new Set(tags).size], ['GO', 4, 1]);
+  const [inFlight] = await pagesInFlight(store);
+  assert.equal((inFlight?.bytes ?? 0) - 100, Buffer.byteLength(JSON.stringify(draft)));
+});

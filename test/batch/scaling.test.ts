@@ -131,7 +131,7 @@ test('drafters are not asked for documents that cannot be enqueued, as the exper
   const { client } = system.redis;
   await client.hset(`{test}:batch:${id}`, 'total', 1_000_040);
   await until(async () => (await signal(api, 'drafter/small')).body.backlog === 1_000_040);
-  await client.hset('{test}:in-flight', `${id}:0`, LIMITS.inFlightBytesPerTier - LIMITS.pageInputBytes);
+  await client.hset('{test}:in-flight', `${id}:0`, LIMITS.inFlightBytesPerWay - LIMITS.pageInputBytes);
   await until(async () => (await signal(api, 'drafter/small')).body.backlog === 40);
   assert.ok((await signal(api, 'expert/large')).body.backlog > 100_000, 'the expert knows what will come');
 });

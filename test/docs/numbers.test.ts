@@ -41,7 +41,7 @@ test('the limits are those of the code', () => {
   const held = tableOf(sectionOf('docs/operations.md', 'Backpressure'), 'what').map(([, bound = '']) => bound);
   assert.deepEqual(held, [
     mib(LIMITS.waitingBytesPerTier),
-    mib(LIMITS.inFlightBytesPerTier),
+    mib(LIMITS.inFlightBytesPerWay),
     `${LIMITS.enqueueMemoryShare * 100} % of \`maxmemory\``,
     `${LIMITS.createMemoryShare * 100} % of \`maxmemory\``,
   ]);

@@ -110,7 +110,7 @@ const pageOf = (bytes: number) => ({ first: 0, documents: 10, offset: 0, bytes, 
 test("others' pages fill an expert that is down: a tenant with nothing in flight enqueues a page all the same", async () => {
   await using parts = await dispatcherParts(redis, 'capacity', join(directory, 'capacity'));
   await recoverIfNeeded(parts, 'capacity', never);
-  await record(parts.storage, 'batch_a', 'a', { large: endingWith('large'), giant: endingWith('giant') });
+  await record(parts.storage, 'batch_a', 'a', { giant: endingWith('giant') });
   await record(parts.storage, 'batch_b', 'b', { giant: endingWith('giant') });
   for (const id of ['batch_a', 'batch_b']) await openBatch(parts.redis, id, 10, 1);
   await enqueuePage(parts.redis, 'batch_a', 0, pageOf(1), 100 * MB);
@@ -121,6 +121,20 @@ test("others' pages fill an expert that is down: a tenant with nothing in flight
   assert.deepEqual(capacity.lacking(b, 0), []);
   capacity.take(b, 0);
   assert.deepEqual(capacity.lacking(b, 0), ['expert.giant'], 'the second one waits');
+});
+
+test('a middle tier that is down fills no way but those through it', async () => {
+  await using parts = await dispatcherParts(redis, 'ways', join(directory, 'ways'));
+  await recoverIfNeeded(parts, 'ways', never);
+  await record(parts.storage, 'batch_a', 'a', { contracts: threeStageRules() });
+  await record(parts.storage, 'batch_b', 'a', { large: rulesOf({ models: ['other', 'large'] }) });
+  for (const id of ['batch_a', 'batch_b']) await openBatch(parts.redis, id, 10, 1);
+  await enqueuePage(parts.redis, 'batch_a', 0, pageOf(1), 100 * MB);
+  const capacity = await Capacity.measure(parts);
+  const [a, b] = await Promise.all([parts.records.plan('batch_a'), parts.records.plan('batch_b')]);
+  assert.ok(a !== null && b !== null);
+  assert.deepEqual(capacity.lacking(a, 0).toSorted(), ['drafter.medium', 'expert.large']);
+  assert.deepEqual(capacity.lacking(b, 0), [], 'the pages of the other way wait for another tier');
 });
 
 test('three stages: what waits bounds the first tier, what is in flight bounds each later one', async () => {

@@ -11,7 +11,7 @@ test('every limit is a number above 0, in whole units but for shares', () => {
 });
 
 test('limits that depend on each other agree', () => {
-  assert.ok(LIMITS.inFlightBytesPerTier >= 16 * LIMITS.pageInputBytes, 'at least 16 pages are in flight');
+  assert.ok(LIMITS.inFlightBytesPerWay >= 16 * LIMITS.pageInputBytes, 'at least 16 pages are in flight');
   assert.ok(LIMITS.lineBytes <= LIMITS.pageInputBytes && LIMITS.lineBytes <= LIMITS.lineBytesMax);
   assert.ok(LIMITS.enqueueMemoryShare < LIMITS.createMemoryShare, 'enqueueing stops before creating');
   assert.ok(LIMITS.createMemoryShare < LIMITS.filledMemoryShare);

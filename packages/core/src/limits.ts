@@ -34,8 +34,8 @@ export const LIMITS = {
   idempotencyKeyCharacters: 255,
   /** What a document costs in Redis beside its own bytes: a job's hash and its places in BullMQ's sets. */
   documentOverheadBytes: 1024,
-  /** Input and result bytes of enqueued pages, per tier; with a 4 MiB page this is at least 16 pages in flight. */
-  inFlightBytesPerTier: 64 * 1024 * 1024,
+  /** Input and result bytes of enqueued pages, per way through the tiers; with a 4 MiB page this is at least 16 pages in flight. */
+  inFlightBytesPerWay: 64 * 1024 * 1024,
   /** Documents waiting for one drafter tier: some thousand small ones, enough for seconds of work between two enqueues. */
   waitingBytesPerTier: 8 * 1024 * 1024,
   /** BullMQ's highest priority number. */

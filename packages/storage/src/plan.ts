@@ -16,6 +16,8 @@ export type BatchPlan = {
   readonly firstTiers: readonly string[];
   /** Those of all later stages. */
   readonly laterTiers: readonly string[];
+  /** Those of later stages as one name: batches of one way wait for the same tiers. */
+  readonly way: string;
 };
 
 /** The plan of a batch as its two records say it. */
@@ -39,5 +41,6 @@ export function planOf(manifest: Manifest, validated: Validated): BatchPlan {
     tiers: [...firstTiers.union(laterTiers)],
     firstTiers: [...firstTiers],
     laterTiers: [...laterTiers],
+    way: [...laterTiers].toSorted().join(' '),
   };
 }

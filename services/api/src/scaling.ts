@@ -124,13 +124,13 @@ export class ScalingSignal {
     const [pages, memory] = await Promise.all([pagesInFlight(redis), memoryUse(redis)]);
     const heldBytes = pages.reduce((sum, { bytes }) => sum + bytes, 0);
     if (!hasEnqueueMemory(memory, heldBytes)) return 0;
-    const later = new Map(open.map(({ id, plan }) => [id, plan.laterTiers]));
+    const ways = new Map(open.map(({ id, plan }) => [id, plan.way]));
     const inFlight = new Map<string, number>();
     for (const { batch, bytes } of pages) {
-      for (const name of later.get(batch) ?? []) inFlight.set(name, (inFlight.get(name) ?? 0) + bytes);
+      const way = ways.get(batch);
+      if (way !== undefined) inFlight.set(way, (inFlight.get(way) ?? 0) + bytes);
     }
-    const canBeEnqueued = ({ plan }: OpenBatch): boolean =>
-      !plan.laterTiers.some((name) => isNearlyFull(inFlight.get(name) ?? 0));
+    const canBeEnqueued = ({ plan }: OpenBatch): boolean => !isNearlyFull(inFlight.get(plan.way) ?? 0);
     return own.filter(canBeEnqueued).reduce((sum, { state }) => sum + notEnqueuedOf(state), 0);
   }
 }

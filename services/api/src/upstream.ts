@@ -44,10 +44,9 @@ export function tierOrder(tier: string, work: readonly OpenWork[]): string[][] {
 }
 
 /**
- * What the tiers before a tier have still to answer, as far as it will come over: for each of them the documents in its
- * queue, and those of its batches that are not enqueued yet if it is their first one, times the shares that escalate on
- * the way; and how fast they can come, by the slowest tier on the way whose rate is known. The queue of a tier that
- * several cascades share is counted once, by the cascade that escalates most of it.
+ * The tiers before a tier, each with the documents in its queue, and those of its batches that are not enqueued yet if it
+ * is their first one, times the shares that escalate on the way, and with its rate if that is known. A tier that several
+ * cascades share stands there once, before the tier by which most of its documents come.
  */
 export function upstreamOf(
   tier: string,
@@ -55,42 +54,48 @@ export function upstreamOf(
   figures: ReadonlyMap<string, TierFigures>,
 ): Upstream[] {
   const ways = work.flatMap((batch) => waysTo(tier, batch));
-  const shares = escalatedShares(ways, figures);
-  const sources = new Map<string, Coming>();
-  for (const way of ways) {
-    for (const { source, ...coming } of comingOf(way, shares, figures)) {
-      if (coming.share > (sources.get(source)?.share ?? -1)) sources.set(source, coming);
-    }
-  }
-  const documents = new Map([...sources].map(([name, { share }]) => [name, (figures.get(name)?.queued ?? 0) * share]));
+  const passages = passagesOf(tier, ways, escalatedShares(ways, figures));
+  const shareOf = (name: string): number => passages.get(name)?.share ?? 0;
+  const documents = new Map([...passages.keys()].map((name) => [name, figures.get(name)?.queued ?? 0]));
   for (const batch of work) {
-    const firsts = waysTo(tier, batch).flatMap((way) => comingOf(way, shares, figures).slice(0, 1));
-    const [most] = firsts.toSorted((left, right) => right.share - left.share);
-    if (most === undefined) continue;
-    documents.set(most.source, (documents.get(most.source) ?? 0) + batch.notEnqueued * most.share);
+    const firsts = waysTo(tier, batch).flatMap(({ tiers }) => tiers.slice(0, 1));
+    const [most] = firsts.toSorted((left, right) => shareOf(right) - shareOf(left));
+    if (most !== undefined) documents.set(most, (documents.get(most) ?? 0) + batch.notEnqueued);
   }
-  return [...sources].map(([name, { perSecond }]) => ({ documents: documents.get(name) ?? 0, perSecond }));
+  const before = (next: string): Upstream[] =>
+    [...passages].flatMap(([name, passage]): Upstream[] => {
+      if (passage.next !== next) return [];
+      const perSecond = figures.get(name)?.perSecond ?? null;
+      return [
+        {
+          documents: (documents.get(name) ?? 0) * passage.share,
+          perSecond: perSecond === null ? null : perSecond * passage.share,
+          upstream: before(name),
+        },
+      ];
+    });
+  return before(tier);
 }
 
-/** What share of a tier's documents comes to the tier in question, and at most how many per second. */
-type Coming = { readonly share: number; readonly perSecond: number | null };
+/** By which tier most of a tier's documents come to the tier in question, and what share of them. */
+type Passage = { readonly next: string; readonly share: number };
 
-/** The tiers of a way, first to last. */
-function comingOf(
-  { tiers, end }: Way,
-  shares: ReadonlyMap<string, number>,
-  figures: ReadonlyMap<string, TierFigures>,
-): (Coming & { readonly source: string })[] {
-  const sources: (Coming & { readonly source: string })[] = [];
-  let share = 1;
-  let slowest: number | null = null;
-  for (const [before, source] of tiers.slice(0, end).entries().toArray().toReversed()) {
-    share *= shares.get(tiers[before + 1] ?? '') ?? 0;
-    const own = figures.get(source)?.perSecond ?? null;
-    if (own !== null) slowest = Math.min(slowest ?? Infinity, own * share);
-    sources.unshift({ source, share, perSecond: slowest });
+/** Every share is below 1, so what comes of a tier is less the further away it is: no passage leads in a circle. */
+function passagesOf(tier: string, ways: readonly Way[], shares: ReadonlyMap<string, number>): Map<string, Passage> {
+  const passages = new Map<string, Passage>();
+  for (let isChanged = true; isChanged;) {
+    isChanged = false;
+    for (const { tiers, end } of ways) {
+      for (const [at, name] of tiers.slice(0, end).entries()) {
+        const next = tiers[at + 1] ?? tier;
+        const share = (shares.get(next) ?? 0) * (next === tier ? 1 : (passages.get(next)?.share ?? 0));
+        if (share <= (passages.get(name)?.share ?? 0)) continue;
+        passages.set(name, { next, share });
+        isChanged = true;
+      }
+    }
   }
-  return sources;
+  return passages;
 }
 
 /**

@@ -21,11 +21,13 @@ type Measured = {
 };
 
 /**
- * How much may still be enqueued, per tier, so that a tier that stands still never stops another. All of it is derived
+ * How much may still be enqueued, per tier and per way, so that a tier that stands still never stops another. All of it is derived
  * from what is in Redis now; what is enqueued afterwards is added by `take`.
  */
 export class Capacity {
   readonly #tiers = new Map<string, TierUse>();
+  /** Bytes of enqueued, unsealed pages by the way that their documents go. */
+  readonly #ways = new Map<string, number>();
   /** Those that have pages in flight. */
   readonly #tenants = new Set<string>();
   /** Redis has no memory for more. */
@@ -41,7 +43,10 @@ export class Capacity {
     const capacity = new Capacity(!hasEnqueueMemory(await memoryUse(redis), inFlightBytes));
     for (const { batch, page, bytes } of inFlight) {
       const plan = await runStep(failures, { batch, step: 'plan' }, () => records.plan(batch));
-      if (plan !== null) capacity.#tenants.add(plan.manifest.tenant);
+      if (plan !== null) {
+        capacity.#tenants.add(plan.manifest.tenant);
+        capacity.#takeWay(plan, bytes);
+      }
       const documents = plan?.pages[page]?.documents ?? 0;
       for (const tier of plan?.tiers ?? []) {
         const use = capacity.#use(tier);
@@ -57,22 +62,25 @@ export class Capacity {
   }
 
   /**
-   * The tiers that have no capacity for this page. Tiers of first stages bound what waits for them; tiers of later
-   * stages, to which enqueueing does not add directly, bound what is not in storage yet. One page is admitted wherever
-   * nothing is in flight, so that nothing waits for ever; and so is the first page of a tenant, so that nobody waits for
-   * a tier that others have filled and cannot empty.
+   * The tiers that have no capacity for this page. Tiers of first stages bound what waits for them; those of later
+   * stages, to which enqueueing does not add directly, together bound what of their way is not in storage yet, so that
+   * a tier that is down fills no way but those through it. One page is admitted wherever nothing is in flight, so that
+   * nothing waits for ever; and so is the first page of a tenant, so that nobody waits for a tier that others have
+   * filled and cannot empty.
    */
   lacking(plan: BatchPlan, page: number): string[] {
     const next = plan.pages[page];
     if (next === undefined) return [...plan.tiers];
     if (this.isFirstOf(plan)) return [];
     const cost = pageCost(next);
+    const onWay = this.#ways.get(plan.way) ?? 0;
+    const isWayFull = onWay > 0 && onWay + cost > LIMITS.inFlightBytesPerWay;
     return plan.tiers.filter((tier) => {
       const use = this.#use(tier);
       if (use.inFlightBytes === 0) return false;
       if (this.#isMemoryFull) return true;
       if (plan.firstTiers.includes(tier) && use.waitingBytes + cost > LIMITS.waitingBytesPerTier) return true;
-      return plan.laterTiers.includes(tier) && use.inFlightBytes + cost > LIMITS.inFlightBytesPerTier;
+      return isWayFull && plan.laterTiers.includes(tier);
     });
   }
 
@@ -86,8 +94,13 @@ export class Capacity {
     this.#tenants.add(plan.manifest.tenant);
     const next = plan.pages[page];
     if (next === undefined) return;
+    this.#takeWay(plan, pageCost(next));
     for (const tier of plan.tiers) this.#use(tier).inFlightBytes += pageCost(next);
     for (const tier of plan.firstTiers) this.#use(tier).waitingBytes += pageCost(next);
+  }
+
+  #takeWay({ way }: BatchPlan, bytes: number): void {
+    this.#ways.set(way, (this.#ways.get(way) ?? 0) + bytes);
   }
 
   #use(tier: string): TierUse {

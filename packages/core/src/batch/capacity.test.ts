@@ -13,7 +13,7 @@ test('enqueueing stops at its share of the memory, and where what is in flight w
 });
 
 test('a tier is nearly full two pages before it is', () => {
-  const bound = LIMITS.inFlightBytesPerTier - 2 * LIMITS.pageInputBytes;
+  const bound = LIMITS.inFlightBytesPerWay - 2 * LIMITS.pageInputBytes;
   assert.equal(isNearlyFull(bound), false);
   assert.equal(isNearlyFull(bound + 1), true);
 });

@@ -12,9 +12,9 @@ export function hasEnqueueMemory(
 }
 
 /**
- * Whether so much of a tier's documents is in flight that the tiers before it are given more only as it works off what
- * it has. A page is at most a sixteenth of the capacity, so a tier that is far behind stays above this.
+ * Whether so much of a way is in flight that its first tiers are given more only as the later ones work off what they
+ * have. A page is at most a sixteenth of the capacity, so a way with a tier that is far behind stays above this.
  */
 export function isNearlyFull(inFlightBytes: number): boolean {
-  return inFlightBytes > LIMITS.inFlightBytesPerTier - 2 * LIMITS.pageInputBytes;
+  return inFlightBytes > LIMITS.inFlightBytesPerWay - 2 * LIMITS.pageInputBytes;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { scalingOf, type ScalingTarget, type TierLoad } from './scaling.ts';
+import { scalingOf, type ScalingTarget, type TierLoad, type Upstream } from './scaling.ts';
 
 const idle: TierLoad = {
   waiting: 0,
@@ -29,7 +29,7 @@ test('enough replicas to work off what waits, is due later, is worked on and is 
 
 test('an expert is warmed for what its drafters will send over, as fast as they can', () => {
   const expert = { ...idle, replicas: 0, secondsPerDocument: 2, concurrency: 16 };
-  const upstream = (perSecond: number | null) => [{ documents: 3_000, perSecond }];
+  const upstream = (perSecond: number | null) => [{ documents: 3_000, perSecond, upstream: [] }];
   const unknown = scalingOf({ ...expert, upstream: upstream(null) }, target);
   assert.equal(unknown.backlog, 3_000, 'nobody knows how fast: all of it');
   const cold = scalingOf({ ...expert, upstream: upstream(1.5) }, { ...target, coldStartSeconds: 540 });
@@ -39,15 +39,29 @@ test('an expert is warmed for what its drafters will send over, as fast as they 
 
 test('a last stage is warmed for what every stage before it will send over, each as fast as it can', () => {
   const upstream = [
-    { documents: 1_000, perSecond: 1 },
-    { documents: 50, perSecond: 10 },
-    { documents: 30, perSecond: null },
-    { documents: 20, perSecond: 0 },
+    { documents: 1_000, perSecond: 1, upstream: [] },
+    { documents: 50, perSecond: 10, upstream: [] },
+    { documents: 30, perSecond: null, upstream: [] },
+    { documents: 20, perSecond: 0, upstream: [] },
   ];
   const scaling = scalingOf({ ...idle, replicas: 0, upstream }, { ...target, coldStartSeconds: 40 });
   assert.equal(scaling.backlog, 100 + 50 + 30 + 0);
   assert.deepEqual([scaling.inFlight, scaling.ratePerReplica, scaling.required], [0, 10, 1]);
-  assert.equal(required({ upstream: [{ documents: 0.2, perSecond: null }] }), 0, 'less than half a document is none');
+  assert.equal(
+    required({ upstream: [{ documents: 0.2, perSecond: null, upstream: [] }] }),
+    0,
+    'less than half a document is none',
+  );
+});
+
+test('what comes from a first stage through a second is no more than the second lets through', () => {
+  const first = { documents: 10_000, perSecond: 100, upstream: [] };
+  const second = { documents: 10_000, perSecond: 1, upstream: [first] };
+  const slow = scalingOf({ ...idle, replicas: 0, upstream: [second] }, { ...target, coldStartSeconds: 40 });
+  assert.equal(slow.backlog, 100);
+  const unknown = { ...second, perSecond: null };
+  const open = scalingOf({ ...idle, replicas: 0, upstream: [unknown] }, { ...target, coldStartSeconds: 40 });
+  assert.equal(open.backlog, 10_000 + 10_000);
 });
 
 test('an open breaker asks for no more, and keeps one that can close it', () => {
@@ -69,10 +83,14 @@ test('where all wait for model servers of their own another one is asked for, wi
   assert.equal(scalingOf({ ...idle, waiting: 1, paused: 'down' }, target).breaker, 'down');
 });
 
-const upstreams = fc.record({
-  documents: fc.double({ min: 0, max: 1_000_000, noNaN: true }),
-  perSecond: fc.option(fc.double({ min: 0, max: 10_000, noNaN: true })),
-});
+/** A tier that hands off, with up to two tiers before it in a row. */
+const upstreamsOf = (depth: number): fc.Arbitrary<Upstream> =>
+  fc.record({
+    documents: fc.double({ min: 0, max: 1_000_000, noNaN: true }),
+    perSecond: fc.option(fc.double({ min: 0, max: 10_000, noNaN: true })),
+    upstream: depth === 0 ? fc.constant([]) : fc.array(upstreamsOf(depth - 1), { maxLength: 2 }),
+  });
+const upstreams = upstreamsOf(2);
 const loads = fc.record({
   waiting: fc.nat(100_000),
   delayed: fc.nat(1_000),
@@ -101,18 +119,30 @@ test('always a whole number within its bounds, and never nothing while there is 
   );
 });
 
+test('never more is expected of the tiers before than the last of them can let through', () => {
+  fc.assert(
+    fc.property(fc.array(upstreams, { maxLength: 4 }), targets, (upstream, wish) => {
+      const { backlog } = scalingOf({ ...idle, upstream }, wish);
+      const seconds = wish.drainSeconds + wish.coldStartSeconds;
+      const most = upstream.reduce((sum, { perSecond }) => sum + (perSecond ?? Infinity) * seconds, 0);
+      assert.ok(backlog <= most + 0.5);
+    }),
+  );
+});
+
 test('more work never asks for fewer replicas', () => {
   fc.assert(
     fc.property(
       loads,
       targets,
-      fc.constantFrom('waiting', 'notEnqueued', 'active', 'upstream', 'stage'),
+      fc.constantFrom('waiting', 'notEnqueued', 'active', 'upstream', 'stage', 'before'),
       fc.nat(100_000),
       (load, wish, what, more) => {
         const { upstream } = load;
         const grown = {
           upstream: { upstream: upstream.map((one) => ({ ...one, documents: one.documents + more })) },
-          stage: { upstream: [...upstream, { documents: more, perSecond: 1 }] },
+          stage: { upstream: [...upstream, { documents: more, perSecond: 1, upstream: [] }] },
+          before: { upstream: upstream.map((one) => ({ ...one, upstream: [...one.upstream, ...upstream] })) },
           waiting: { waiting: load.waiting + more },
           notEnqueued: { notEnqueued: load.notEnqueued + more },
           active: { active: load.active + more },

@@ -6,7 +6,7 @@ export type TierLoad = {
   readonly active: number;
   /** Documents that are not enqueued yet, and can be, of cascades that begin with it. */
   readonly notEnqueued: number;
-  /** What the stages before it have still to answer. */
+  /** The tiers that hand off to it, with what they have still to answer. */
   readonly upstream: readonly Upstream[];
   /** How long one document keeps one call of a worker busy, in seconds, as measured. */
   readonly secondsPerDocument: number;
@@ -20,12 +20,14 @@ export type TierLoad = {
   readonly paused: string | null;
 };
 
-/** Documents that another tier has still to answer, as far as they will come over. */
+/** A tier before the one in question; both figures are in documents that come to that one. */
 export type Upstream = {
-  /** Documents expected to be escalated to the tier. */
+  /** Of the documents that the tier has itself, those that are expected to come. */
   readonly documents: number;
-  /** As fast as they can come, in documents per second; null: not known, or nobody works there. */
+  /** As many as the tier can let through; null: not known, or nobody works there. */
   readonly perSecond: number | null;
+  /** The tiers that hand off to it: what comes from them comes through it. */
+  readonly upstream: readonly Upstream[];
 };
 
 /** What an operator wants of a tier. */
@@ -60,14 +62,15 @@ const ENOUGH = 0.8;
 /**
  * How many replicas a tier needs: enough to work off its backlog in the wished time. The backlog of a later stage has in
  * it what the stages before will hand off until a replica that starts now has done its first work, so that slow starters
- * begin in time. While the breaker is open nothing more is asked for, but one replica stays that can probe the server. Where the few replicas that
- * there are wait for model servers of their own, one more is asked for: it brings another server, perhaps on a sound
- * node. Small changes of the backlog change nothing: between growing and shrinking lies a fifth of a replica and more.
+ * begin in time. While the breaker is open nothing more is asked for, but one replica stays that can probe the server.
+ * Where the few replicas that there are wait for model servers of their own, one more is asked for: it brings another
+ * server, perhaps on a sound node. Small changes of the backlog change nothing: between growing and shrinking lies a fifth
+ * of a replica and more.
  */
 export function scalingOf(load: TierLoad, target: ScalingTarget): Scaling {
   const { active, breaker, paused, replicas } = load;
   const ratePerReplica = load.concurrency / Math.max(1e-6, load.secondsPerDocument);
-  const coming = Math.round(comingDocuments(load.upstream, target));
+  const coming = Math.round(comingDocuments(load.upstream, target.drainSeconds + target.coldStartSeconds));
   const backlog = load.waiting + load.delayed + active + load.notEnqueued + coming;
   const shared = { backlog, inFlight: active, ratePerReplica, breaker: breaker ?? paused };
   if (backlog === 0) return { ...shared, required: 0, reason: 'nothing to do' };
@@ -87,12 +90,10 @@ export function scalingOf(load: TierLoad, target: ScalingTarget): Scaling {
   return { ...shared, required, reason };
 }
 
-/** What is handed off until a replica that starts now has worked for the wished time. */
-function comingDocuments(upstream: readonly Upstream[], { drainSeconds, coldStartSeconds }: ScalingTarget): number {
-  const seconds = drainSeconds + coldStartSeconds;
-  return upstream.reduce(
-    (sum, { documents, perSecond }) =>
-      sum + (perSecond === null ? documents : Math.min(documents, perSecond * seconds)),
-    0,
-  );
+/** What is handed off within so many seconds: no tier lets more through than it can answer, whoever it comes from. */
+function comingDocuments(upstream: readonly Upstream[], seconds: number): number {
+  return upstream.reduce((sum, { documents, perSecond, upstream: before }) => {
+    const all = documents + comingDocuments(before, seconds);
+    return sum + (perSecond === null ? all : Math.min(all, perSecond * seconds));
+  }, 0);
 }

@@ -253,3 +253,32 @@ test('an API that is told to stop finishes the answers in work, for as long as i
   await cut;
   assert.ok(performance.now() - startedAtMs < 10_000);
 });
+
+test('clients that do not read their streams count among those that may ask at a time, until they leave', async () => {
+  const chunk = (content: string, finish: string | null): string =>
+    `data: ${JSON.stringify({ id: 'c', model: 'm', choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
+  // More than what lies in sockets on the way to a client.
+  const pieces = [...Array.from({ length: 12_000 }, () => chunk('x'.repeat(1_000), null)), chunk('', 'stop')];
+  const expert = { answer: () => ({ kind: 'pieces' as const, pieces }), record: false };
+  await using system = await start({}, { expert, models: { small: { concurrency: 64 }, large: { concurrency: 64 } } });
+  const leave = new AbortController();
+  const body = JSON.stringify({
+    model: 'test',
+    stream: true,
+    messages: [{ role: 'user', content: '[[drafter unsure]] a' }],
+  });
+  const stream = (): Promise<Response> =>
+    fetch(`${system.client.baseURL}/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      signal: leave.signal,
+    });
+  const answers = await Promise.all(Array.from({ length: 64 }, stream));
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  const refused = await stream();
+  assert.equal(refused.status, 429);
+  assert.match(await refused.text(), /Too many answers are under way at once/);
+  leave.abort();
+  await until(async () => (await ask(system, 'sure').catch(() => null)) !== null);
+});

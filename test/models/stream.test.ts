@@ -108,7 +108,7 @@ test('events are passed on as they come, and a call stops with its signal in mid
   );
   const stop = new AbortController();
   const seen: JsonObject[] = [];
-  const onEvent = (data: JsonObject): void => {
+  const onEvent = (data: JsonObject): undefined => {
     seen.push(data);
     if (seen.length === 2) stop.abort('hopeless');
   };
@@ -125,7 +125,7 @@ test('events that came in one piece with the one that stopped the call are not p
   );
   const stop = new AbortController();
   let count = 0;
-  const onEvent = (): void => {
+  const onEvent = (): undefined => {
     count += 1;
     stop.abort('hopeless');
   };
@@ -259,9 +259,33 @@ test('an HTTP error of a streamed call comes as the server said it', async (t) =
   assert.deepEqual(events, []);
 });
 
+test('a server is read no further while its reader takes no more, and then to the end', async (t) => {
+  const text = 'x'.repeat(1_000);
+  const count = 20_000;
+  const pieces = [...Array.from({ length: count }, () => chunk({ content: text })), chunk({}, 'stop')];
+  const { ask } = await setUp(t, always({ kind: 'pieces', pieces }));
+  const taken = Promise.withResolvers<void>();
+  const full = Promise.withResolvers<void>();
+  let seen = 0;
+  const onEvent = (): Promise<void> | undefined => {
+    seen += 1;
+    if (seen < 100) return undefined;
+    full.resolve();
+    return taken.promise;
+  };
+  const asked = ask('a', { onEvent });
+  await full.promise;
+  // Of what is on its way to this process one piece may still come; here it would be all, were it read on.
+  const pieceOf = (await new Promise<number>((resolve) => setTimeout(() => resolve(seen), 300))) - 100;
+  assert.ok(pieceOf < 200, `${pieceOf} more events`);
+  taken.resolve();
+  assert.equal(completed(await asked).completion.text?.length, count * text.length);
+  assert.equal(seen, count + 1);
+});
+
 test("what the caller's own code throws at an event is thrown to the caller", async (t) => {
   const { ask } = await setUp(t);
-  const onEvent = (): void => {
+  const onEvent = (): undefined => {
     throw new RangeError('a mistake of the caller');
   };
   await assert.rejects(ask('a', { onEvent }), (error: Error) => error.cause instanceof RangeError);

@@ -21,7 +21,14 @@ import {
   type RequestSettings,
   type Role,
 } from '@spillway/core';
-import { askIsolated, openModel, type Attempt, type ModelClient, type ModelNotice } from '@spillway/models';
+import {
+  askIsolated,
+  openModel,
+  type Attempt,
+  type ModelClient,
+  type ModelNotice,
+  type OnEvent,
+} from '@spillway/models';
 import type { ServedModel, StopReason } from '@spillway/runtime';
 
 type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
@@ -60,6 +67,8 @@ export type ModelCallFacts = {
   readonly error: string | null;
 };
 
+export type { OnEvent } from '@spillway/models';
+
 /** How one attempt at a document is made. */
 export type AttemptOptions = {
   /** Aborted with a StopReason when the call is to be given up. */
@@ -69,7 +78,7 @@ export type AttemptOptions = {
   /** Called when the server shows that it works, whatever it says of the request. */
   readonly onAnswered?: () => void;
   /** Has the last stage's answer streamed: called with each event of the server as it comes. */
-  readonly onEvent?: (data: JsonObject) => void;
+  readonly onEvent?: OnEvent;
 };
 
 /** A further call about a draft: its request, the fields that it set for its own purpose, and which one it is. */

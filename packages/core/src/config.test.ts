@@ -272,3 +272,14 @@ test('prices, webhooks and limits of models are checked', () => {
   const [problem] = problemsOf(`${GOOD}webhooks:\n  ops: ${hook}\n`);
   assert.ok(problem?.startsWith('webhooks.ops.events.0: '), problem);
 });
+
+test('aliases of nothing, and aliases that grow without end, are problems too', () => {
+  const level = (at: number): string =>
+    `l${at}: &l${at} [${Array.from({ length: 9 }, () => `*l${at - 1}`).join(', ')}]`;
+  const bomb = ['l0: &l0 [x]', ...[1, 2, 3, 4, 5].map(level)].join('\n');
+  for (const text of ['models: *nothing', bomb]) {
+    const read = readConfiguration(text);
+    assert.ok(read.kind === 'invalid' && read.problems.length > 0, text);
+    assert.match(read.problems[0]?.expected ?? '', /^valid YAML: /);
+  }
+});

@@ -209,7 +209,16 @@ export function readConfiguration(text: string): ReadConfiguration {
     });
     return { kind: 'invalid', problems };
   }
-  const written: unknown = document.toJS();
+  let written: unknown;
+  try {
+    written = document.toJS();
+  } catch (error) {
+    // An alias of nothing, or aliases that grow without end.
+    return {
+      kind: 'invalid',
+      problems: [{ path: '(top level)', expected: `valid YAML: ${(error as Error).message}` }],
+    };
+  }
   const parsed = file.safeParse(written);
   const problems = [...(parsed.error?.issues.map(problemOf) ?? []), ...wrongModels(written)];
   return parsed.success && problems.length === 0

@@ -11,16 +11,21 @@ type StreamedAnswer =
   /** Events came, and stopped before the answer was whole. */
   | { readonly kind: 'broken' };
 
+/** Takes an event; a promise: no more are wanted before it is over. */
+export type OnEvent = (data: JsonObject) => Promise<void> | undefined;
+
 /** What ends the streams of some endpoints; nothing behind it counts. */
 const END = '[DONE]';
 
 /**
- * Reads the body of a streamed call as it comes: hands every event over and puts the answer together. Whether a server
+ * Reads the body of a streamed call as it comes: passes every event on and puts the answer together. Whether a server
  * streams is seen by the body's first character, as content types are not to be trusted.
  */
 export class AnswerStream {
   readonly #collector: StreamCollector;
-  readonly #onEvent: (data: JsonObject) => void;
+  readonly #onEvent: OnEvent;
+  /** Until when whoever gets the events wants no more of them. */
+  #isTaken: Promise<void> | undefined;
   readonly #signal: AbortSignal;
   readonly #decoder = new TextDecoder();
   readonly #reader = new EventReader();
@@ -31,14 +36,21 @@ export class AnswerStream {
   #hasEvents = false;
   #isOver = false;
 
-  constructor(collector: StreamCollector, onEvent: (data: JsonObject) => void, signal: AbortSignal) {
+  constructor(collector: StreamCollector, onEvent: OnEvent, signal: AbortSignal) {
     this.#collector = collector;
     this.#onEvent = onEvent;
     this.#signal = signal;
   }
 
-  /** Takes a piece of the body; false: the rest is of no use. */
-  readonly push = (chunk: Uint8Array): boolean => {
+  /** Takes a piece of the body; false: the rest is of no use. A promise: the next piece is to come after it. */
+  readonly push = (chunk: Uint8Array): boolean | Promise<boolean> => {
+    const isWanted = this.#push(chunk);
+    const taken = this.#isTaken;
+    this.#isTaken = undefined;
+    return isWanted && taken !== undefined ? taken.then(() => true) : isWanted;
+  };
+
+  #push(chunk: Uint8Array): boolean {
     const text = this.#decoder.decode(chunk, { stream: true });
     if (this.#kind !== 'events') this.#text += text;
     if (this.#kind === 'plain') return true;
@@ -47,7 +59,7 @@ export class AnswerStream {
     if (first === undefined) return true;
     this.#kind = first === '{' ? 'plain' : 'events';
     return this.#kind === 'plain' || this.#read(this.#text);
-  };
+  }
 
   /** To be called once, when the body has ended. */
   end(): StreamedAnswer {
@@ -79,7 +91,7 @@ export class AnswerStream {
     }
     this.#hasEvents = true;
     this.#collector.push(data);
-    this.#onEvent(data);
+    this.#isTaken = this.#onEvent(data) ?? this.#isTaken;
     return true;
   }
 }

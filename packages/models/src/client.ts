@@ -1,7 +1,7 @@
 import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson } from '@spillway/core';
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
-import { AnswerStream } from './answer-stream.ts';
+import { AnswerStream, type OnEvent } from './answer-stream.ts';
 import { faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
 import { openTransport, type TransportInit } from './transport.ts';
 
@@ -33,7 +33,7 @@ export type ModelCall = {
    * Asks for a stream, and is called with the data of each event as it comes; a server that answers in one piece is
    * taken to have streamed it. An error in mid-stream is no event.
    */
-  readonly onEvent?: (data: JsonObject) => void;
+  readonly onEvent?: OnEvent;
 };
 
 /** Times are milliseconds since 1970; the end is the start plus a monotonic duration. */

@@ -6,4 +6,5 @@ export {
   type ModelNotice,
   type ModelOptions,
 } from './client.ts';
+export type { OnEvent } from './answer-stream.ts';
 export { askIsolated } from './isolated.ts';

@@ -16,7 +16,7 @@ export class TransportError extends Error {
 }
 
 /** Takes a piece of a good answer's body as it comes; false: the rest is not read. */
-type OnChunk = (chunk: Uint8Array) => boolean;
+type OnChunk = (chunk: Uint8Array) => boolean | Promise<boolean>;
 
 export type TransportInit = RequestInit & { readonly onChunk?: OnChunk };
 
@@ -152,14 +152,21 @@ class Exchange implements Dispatcher.DispatchHandler {
     } else if (this.#length > MAX_ANSWER_BYTES) {
       const message = `the answer is longer than ${MAX_ANSWER_BYTES} bytes`;
       this.#fail(new TransportError('garbled', message, { status: this.#status }));
-    } else if (onChunk !== null) this.#handOver(onChunk, chunk, controller);
+    } else if (onChunk !== null) this.#pass(onChunk, chunk, controller);
   }
 
-  #handOver(onChunk: OnChunk, chunk: Buffer, controller: Dispatcher.DispatchController): void {
+  #pass(onChunk: OnChunk, chunk: Buffer, controller: Dispatcher.DispatchController): void {
+    let wanted: boolean | Promise<boolean>;
     try {
-      if (onChunk(chunk) || this.#ended !== null) return;
+      wanted = onChunk(chunk);
     } catch (error) {
       return this.#fail(error);
+    }
+    if (wanted === true || this.#ended !== null) return;
+    if (wanted !== false) {
+      controller.pause();
+      void wanted.finally(() => controller.resume());
+      return;
     }
     this.#answer();
     controller.abort(new TransportError('sent', 'the rest of a stream is not read', {}));

@@ -63,9 +63,12 @@ type CountsRecord = z.output<typeof countsRecord>;
 /** Counts as a record has them; a counter that it does not name is 0. */
 export const readCounts = (written: CountsRecord): Counts => ({ ...NO_COUNTS, ...written });
 
+/** Sums stay whole numbers that a record can hold, however absurd what is added. */
 export function addCounts(left: Counts, right: Partial<Counts>): Counts {
   const sums: Record<string, number> = { ...left };
-  for (const [name, count] of Object.entries(right)) sums[name] = (sums[name] ?? 0) + (count ?? 0);
+  for (const [name, count] of Object.entries(right)) {
+    sums[name] = Math.min(Number.MAX_SAFE_INTEGER, (sums[name] ?? 0) + (count ?? 0));
+  }
   return sums as Counts;
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { NO_COUNTS, STAGE_COUNTERS, stageCounter, type Counts } from '../accounting/counts.ts';
+import { addCounts, NO_COUNTS, STAGE_COUNTERS, stageCounter, type Counts } from '../accounting/counts.ts';
+import { nanoUsd } from '../accounting/price.ts';
 import { Waits } from '../accounting/waits.ts';
+import { readUsage } from '../endpoints/completion.ts';
 import { LIMITS } from '../limits.ts';
 import { footerLength, readFooter, verifyPage, writePage, type PageLine } from './page.ts';
 
@@ -46,6 +48,24 @@ test('a page object: output lines, then error lines, each in order; its footer i
       const errors = bytes.subarray(footer.outputBytes, footer.outputBytes + footer.errorBytes);
       assert.equal(errors.toString(), text('error'));
       assert.equal(footerLength(bytes), bytes.length - footer.outputBytes - footer.errorBytes);
+    }),
+  );
+});
+
+test('whatever a server counts and a model costs, a page that is written can be read', () => {
+  const tokens = fc.oneof(fc.maxSafeNat(), fc.constantFrom(4_294_967_295, 1e300, -1, 0.5, Number.MAX_SAFE_INTEGER));
+  const cost = fc.double({ min: 0, max: 100_000, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(tokens, tokens), { maxLength: 20 }), cost, cost, (answers, input, output) => {
+      const counts = answers.reduce<Counts>((sum, [read, written]) => {
+        const usage = readUsage({ prompt_tokens: read, completion_tokens: written });
+        const spent = nanoUsd(usage, { input, output });
+        // Its sums in Redis are of 64 bits.
+        assert.ok(spent * 1_000_000 < 2 ** 63);
+        return addCounts(sum, { 'invoices/1/nanoUsd': spent * 1e5, 'invoices/1/inputTokens': usage.inputTokens });
+      }, NO_COUNTS);
+      const { bytes, footer } = writePage(0, [{ part: 'output', text: '{}' }], { counts, waits });
+      assert.deepEqual(readFooter(bytes.subarray(-LIMITS.footerBytes)), footer);
     }),
   );
 });

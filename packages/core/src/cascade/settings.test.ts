@@ -78,6 +78,20 @@ test('settings that are none are refused with their place', () => {
   assert.deepEqual(schema.parse({}), { request: { default: {}, override: {} }, rename: {}, drop: [] });
 });
 
+test('a mistyped endpoint is no field, and the format of a Responses request stays', () => {
+  for (const given of [
+    { request: { override: { '/v1/chat': { seed: 1 } } } },
+    { request: { default: { '/v1/chat': 1 } } },
+    { rename: { '/v1/chat': { a: 'b' } } },
+    { request: { override: { text: 3 } } },
+    { rename: { text: 'texts' } },
+    { drop: ['text'] },
+  ]) {
+    assert.equal(problemsOf(given).length, 1, JSON.stringify(given));
+  }
+  assert.deepEqual(problemsOf({ request: { override: { text: { verbosity: 'low' } } } }), []);
+});
+
 test('the order: what the client sent, renamed, without what is dropped, defaults where absent, overrides', () => {
   const body = { model: 'm', max_tokens: 9, logit_bias: { 5: 1 }, temperature: 1, top_p: 0.5 };
   const given = {

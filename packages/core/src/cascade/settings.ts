@@ -21,13 +21,19 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 const isEndpoint = (key: string): key is EndpointUrl => (ENDPOINT_URLS as readonly string[]).includes(key);
 
+const noEndpoint = `expected a field, or one of ${ENDPOINT_URLS.join(', ')}`;
+
 const reserved = (key: string): string => `no "${key}" (Spillway sets it itself)`;
+
+/** Without `text` a Responses request has no format either. */
+const isReserved = (name: string): boolean => RESERVED.has(name) || name === 'text';
 
 /** The reserved fields among some fields of requests, by their paths. */
 function reservedIn(given: JsonObject): string[][] {
   const { text } = given;
   const hasFormat = isJsonObject(text) && Object.hasOwn(text, 'format');
-  const own = Object.keys(given).filter((key) => RESERVED.has(key));
+  const isReplaced = text !== undefined && !isJsonObject(text);
+  const own = Object.keys(given).filter((key) => RESERVED.has(key) || (key === 'text' && isReplaced));
   return [...own.map((key) => [key]), ...(hasFormat ? [['text', 'format']] : [])];
 }
 
@@ -40,8 +46,9 @@ const fields = z.custom<JsonObject>(isJsonObject, 'expected fields of requests')
   };
   check(given, []);
   for (const [key, value] of Object.entries(given)) {
-    if (!isEndpoint(key)) continue;
-    if (isJsonObject(value)) check(value, [key]);
+    if (!isEndpoint(key)) {
+      if (key.startsWith('/')) context.addIssue({ code: 'custom', path: [key], message: noEndpoint });
+    } else if (isJsonObject(value)) check(value, [key]);
     else context.addIssue({ code: 'custom', path: [key], message: 'expected fields of requests' });
   }
 });
@@ -53,23 +60,28 @@ const rename = z
   .superRefine((given, context) => {
     const check = (path: readonly string[], from: string, to: string): void => {
       for (const name of [from, to]) {
-        if (RESERVED.has(name)) context.addIssue({ code: 'custom', path: [...path, from], message: reserved(name) });
+        if (isReserved(name)) context.addIssue({ code: 'custom', path: [...path, from], message: reserved(name) });
       }
     };
     for (const [key, value] of Object.entries(given)) {
-      if (typeof value === 'string' && !isEndpoint(key)) check([], key, value);
+      if (key.startsWith('/') && !isEndpoint(key))
+        context.addIssue({ code: 'custom', path: [key], message: noEndpoint });
+      else if (typeof value === 'string' && !isEndpoint(key)) check([], key, value);
       else if (typeof value !== 'string' && isEndpoint(key))
         for (const [from, to] of Object.entries(value)) check([key], from, to);
       else {
-        const message = isEndpoint(key) ? 'expected fields with their new names' : 'expected the new name of a field';
-        context.addIssue({ code: 'custom', path: [key], message });
+        context.addIssue({
+          code: 'custom',
+          path: [key],
+          message: isEndpoint(key) ? 'expected fields with their new names' : 'expected the new name of a field',
+        });
       }
     }
   });
 
 const drop = z.array(z.string().min(1)).superRefine((given, context) => {
   for (const [index, name] of given.entries()) {
-    if (RESERVED.has(name)) context.addIssue({ code: 'custom', path: [index], message: reserved(name) });
+    if (isReserved(name)) context.addIssue({ code: 'custom', path: [index], message: reserved(name) });
   }
 });
 

@@ -103,7 +103,10 @@ export function readUsage(usage: Json | undefined): Usage {
   };
 }
 
-/** Usage is added up and paid for: what is not a count is none. */
+/** More tokens than any context holds. */
+const MAX_TOKENS = 100_000_000;
+
+/** Usage is added up and paid for: what cannot be a count is none. */
 function countOf(value: Json | undefined): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MAX_TOKENS ? value : 0;
 }

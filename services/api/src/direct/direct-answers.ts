@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { DocumentTelemetry } from '@spillway/cascade';
+import type { DocumentTelemetry, OnEvent } from '@spillway/cascade';
 import {
   cascadeAnnotation,
   isJsonObject,
@@ -69,28 +69,22 @@ export class DirectAnswers {
     if (this.#underWay >= MAX_AT_ONCE)
       throw tooMany('Too many answers are under way at once. Try again in a moment.', 1);
     const gone = new AbortController();
-    const leave = (): void => gone.abort('cancelled');
-    reply.raw.once('close', leave);
+    // Until the client has its answer, or is gone: what it does not read is held here all the while.
     this.#underWay += 1;
-    const over = (): void => {
+    const leave = (): void => {
       this.#underWay -= 1;
-      reply.raw.off('close', leave);
+      gone.abort('cancelled');
     };
-    if (document.job.body['stream'] === true) return await this.#stream(document, { reply, signal: gone.signal, over });
-    try {
-      const { status, body, cascade } = this.#conclude(await this.#run(document, gone.signal, null));
-      reply.code(status);
-      return { ...body, cascade };
-    } finally {
-      over();
-    }
+    if (reply.raw.destroyed) leave();
+    else reply.raw.once('close', leave);
+    if (document.job.body['stream'] === true) return await this.#stream(document, reply, gone.signal);
+    const { status, body, cascade } = this.#conclude(await this.#run(document, gone.signal, null));
+    reply.code(status);
+    return { ...body, cascade };
   }
 
   /** Waits for the first event, so that what fails before it is answered with its status. */
-  async #stream(
-    document: CascadeDocument,
-    { reply, signal, over }: { readonly reply: FastifyReply; readonly signal: AbortSignal; readonly over: () => void },
-  ): Promise<Readable> {
+  async #stream(document: CascadeDocument, reply: FastifyReply, signal: AbortSignal): Promise<Readable> {
     const events = new EventQueue();
     const answer = this.#run(document, signal, (data) => events.push(data))
       .then((finished): WholeAnswer => {
@@ -98,10 +92,7 @@ export class DirectAnswers {
         if (status >= 300) throw refusalOf(status, body);
         return { body, cascade: cascade as unknown as JsonObject };
       })
-      .finally(() => {
-        events.end();
-        over();
-      });
+      .finally(() => events.end());
     // Whoever reads the stream meets its failure too.
     answer.catch(() => undefined);
     if (!(await events.begun)) await answer;
@@ -111,11 +102,7 @@ export class DirectAnswers {
     return Readable.from(streamText(endpoint, body, { events, answer, onError }), { objectMode: false });
   }
 
-  async #run(
-    document: CascadeDocument,
-    signal: AbortSignal,
-    onEvent: ((data: JsonObject) => void) | null,
-  ): Promise<Finished> {
+  async #run(document: CascadeDocument, signal: AbortSignal, onEvent: OnEvent | null): Promise<Finished> {
     const { models, telemetry } = this.#options;
     return await runCascade(document, { models, telemetry, signal, onEvent });
   }

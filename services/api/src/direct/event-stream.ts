@@ -1,10 +1,14 @@
 import { ENDPOINTS, type EndpointUrl, type ErrorEnvelope, type JsonObject, type StreamEvent } from '@spillway/core';
 
+/** So many events may wait; whoever makes them is stopped until they are read, so that a slow reader costs little memory. */
+const MAX_WAITING = 1_024;
+
 /** A queue between whoever makes events and whoever reads them; a reader that is slow finds them all. */
 export class EventQueue {
   readonly #events: JsonObject[] = [];
   readonly #begun = Promise.withResolvers<boolean>();
   #arrived = Promise.withResolvers<void>();
+  #taken: PromiseWithResolvers<void> | null = null;
   #isOver = false;
 
   /** True once there is an event; false when none came at all. */
@@ -12,10 +16,14 @@ export class EventQueue {
     return this.#begun.promise;
   }
 
-  push(data: JsonObject): void {
+  /** A promise: so many wait that no more should come before it is over. */
+  push(data: JsonObject): Promise<void> | undefined {
     this.#events.push(data);
     this.#begun.resolve(true);
     this.#arrived.resolve();
+    if (this.#events.length < MAX_WAITING) return undefined;
+    this.#taken ??= Promise.withResolvers();
+    return this.#taken.promise;
   }
 
   /** No more events come. */
@@ -28,6 +36,8 @@ export class EventQueue {
   async *[Symbol.asyncIterator](): AsyncGenerator<JsonObject> {
     for (;;) {
       for (let data = this.#events.shift(); data !== undefined; data = this.#events.shift()) yield data;
+      this.#taken?.resolve();
+      this.#taken = null;
       if (this.#isOver) return;
       await this.#arrived.promise;
       this.#arrived = Promise.withResolvers();

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { runStage, type DocumentTelemetry } from '@spillway/cascade';
-import { nextStageJob, roleOf, stageOf, type CascadeDocument, type Ending, type JsonObject } from '@spillway/core';
+import { runStage, type DocumentTelemetry, type OnEvent } from '@spillway/cascade';
+import { nextStageJob, roleOf, stageOf, type CascadeDocument, type Ending } from '@spillway/core';
 import { ApiError, unavailable } from '../errors.ts';
 import type { DirectModels } from './direct-models.ts';
 
@@ -13,7 +13,7 @@ export type RunOptions = {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Has the last stage's answer streamed: called with each event of its server. */
-  readonly onEvent: ((data: JsonObject) => void) | null;
+  readonly onEvent: OnEvent | null;
 };
 
 /**
@@ -26,9 +26,9 @@ export async function runCascade(
 ): Promise<{ readonly document: CascadeDocument; readonly ending: Ending }> {
   const { rules } = first;
   let isBegun = false;
-  const pass = (data: JsonObject): void => {
+  const pass: OnEvent = (data) => {
     isBegun = true;
-    onEvent?.(data);
+    return onEvent?.(data);
   };
   for (let document = first; ;) {
     const { job } = document;

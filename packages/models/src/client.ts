@@ -22,7 +22,7 @@ export type ModelNotice = { readonly kind: 'logprobs_refused'; readonly model: s
 
 export type ModelCall = {
   readonly endpoint: EndpointUrl;
-  /** The request as the client sent it. */
+  /** The request as this server is to get it, but for how log-probs and a stream are asked for. */
   readonly body: JsonObject;
   readonly logprobs: boolean;
   readonly topLogprobs?: number;
@@ -191,7 +191,8 @@ class OpenAiModel implements ModelClient {
         const answer = this.#read({ value, text: () => end.text }, response, call, asked);
         if (answer.kind !== 'completed' || !isJsonObject(value)) return answer;
         const { events } = ENDPOINTS[call.endpoint].stream;
-        for (const { data } of events(value, WITH_USAGE)) call.onEvent?.(data);
+        // The answer is whole, and held anyway: nobody is waited for.
+        for (const { data } of events(value, WITH_USAGE)) void call.onEvent?.(data);
         return answer;
       }
     }

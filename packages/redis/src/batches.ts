@@ -72,6 +72,13 @@ export async function readRules(redis: RedisStore, id: string): Promise<BatchRul
   return text === null ? null : cascadeRulesRecord.parse(JSON.parse(text));
 }
 
+/** Whether Redis lost the rules of a batch, and nothing but them: no worker can tell what is to be done with its documents. */
+export async function hasLostRules(redis: RedisStore, id: string): Promise<boolean> {
+  if ((await redis.client.exists(redis.keys.rules(id))) === 1) return false;
+  // Read last: they go with the batch.
+  return (await readBatch(redis, id))?.phase === 'open';
+}
+
 export type Closed =
   | { readonly kind: 'CLOSED' | 'ALREADY'; readonly outcome: Outcome; readonly closedAtMs: number }
   | { readonly kind: 'REFUSED' | 'GONE' | 'RECOVERING' };

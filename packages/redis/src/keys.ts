@@ -7,7 +7,7 @@ export class Keys {
     this.prefix = `{${namespace}}`;
   }
 
-  /** Redis' run_id as of the last recovery. */
+  /** Redis' run_id as of the last recovery, and the version of what stands in Redis (`<run_id>.<version>`). */
   get epoch(): string {
     return `${this.prefix}:epoch`;
   }

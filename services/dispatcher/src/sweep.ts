@@ -4,6 +4,7 @@ import {
   distrust,
   dropPage,
   enqueuePage,
+  hasLostRules,
   lostDocuments,
   pagesInFlight,
   readBatch,
@@ -27,13 +28,21 @@ export type SweepOptions = JobTarget & {
   readonly log: Log;
 };
 
-/** Enqueues again every enqueued document that has neither a result nor a job, and drops pages that belong to no batch. */
+/**
+ * Enqueues again every enqueued document that has neither a result nor a job, and drops pages that belong to no batch.
+ * Where Redis lost a batch's rules, only a recovery writes them again.
+ */
 export async function sweepPages(
   options: SweepOptions,
   live: readonly LiveBatch[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { redis, records, failures } = options;
+  const { redis, records, failures, log } = options;
+  for (const { id, phase } of live) {
+    if (phase !== 'open' || !(await hasLostRules(redis, id))) continue;
+    log.warn({ batch: id }, 'Redis lost the rules of a batch: recovering again');
+    return await distrust(redis);
+  }
   const inFlight = await pagesInFlight(redis);
   const byId = new Map(live.map((batch) => [batch.id, batch]));
   for (const { batch, page } of inFlight) {

@@ -24,7 +24,7 @@ export type StageRules = {
 export type CascadeRules = {
   /** At least two; the last one is the expert. */
   readonly stages: readonly StageRules[];
-  /** Every document goes through every stage, whatever its confidence. */
+  /** Every document goes through every stage whose model can take it, whatever its confidence. */
   readonly shadow: boolean;
   readonly onDeadline: OnDeadline;
   /** Whether result lines say in `cascade` what was decided; off for strict readers. */

@@ -79,7 +79,7 @@ while (!['completed', 'failed', 'expired', 'cancelled'].includes(batch.status)) 
   await new Promise((resolve) => setTimeout(resolve, 1000));
   batch = await client.batches.retrieve(batch.id);
 }
-if (!batch.output_file_id) throw new Error(\`no answers: \${JSON.stringify(batch.errors ?? batch.error_file_id)}\`);
+if (!batch.output_file_id) throw new Error('no answers: ' + JSON.stringify(batch.errors ?? batch.error_file_id));
 console.log(await (await client.files.content(batch.output_file_id)).text());`;
 }
 

@@ -1,42 +1,19 @@
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { chatChoice } from './chat-choice.ts';
-import {
-  choicesOf,
-  chunksOf,
-  collectChoices,
-  extendLogprobs,
-  hasEnded,
-  indexOf,
-  showUsage,
-  type ChoicePieces,
-} from './choice-stream.ts';
-import { Pieces, type EndpointStream } from './stream.ts';
-
-const CHUNK = 'chat.completion.chunk';
+import { choiceStream, extendLogprobs, hasEnded, indexOf, type ChoicePieces } from './choice-stream.ts';
+import { Pieces } from './stream.ts';
 
 /** How `/v1/chat/completions` streams. */
-export const chatStream: EndpointStream = {
-  fields: { stream: true, stream_options: { include_usage: true } },
-  end: '[DONE]',
-  collect: () => collectChoices('chat.completion', openChoice),
-  events: (body, request) => {
-    const choices = choicesOf(body).map((choice, at) => ({ choice, index: indexOf(choice, at) }));
-    const pieces = [
-      // Every choice begins before one ends, so that nobody takes the first for all.
-      ...choices.map(({ choice, index }) => begun(choice, index)),
-      ...choices.flatMap(({ choice, index }) => [...said(choice, index), ended(choice, index)]),
-    ];
-    return chunksOf(body, request, CHUNK, pieces);
-  },
-  annotate: (data, cascade) => ({ ...data, cascade }),
-  show: (data, request) => {
-    const shown = showUsage(data, request);
-    if (shown === null) return null;
-    const choices = (shown['choices'] as readonly Json[]).map((choice) => chatChoice(choice, request, true));
-    return { event: null, data: { ...shown, choices } };
-  },
-  failed: (envelope) => ({ event: null, data: envelope }),
-};
+export const chatStream = choiceStream({
+  object: 'chat.completion',
+  chunk: 'chat.completion.chunk',
+  open: openChoice,
+  pieces: (choices) => [
+    ...choices.map(({ choice, index }) => begun(choice, index)),
+    ...choices.flatMap(({ choice, index }) => [...said(choice, index), ended(choice, index)]),
+  ],
+  show: (choice, request) => chatChoice(choice, request, true),
+});
 
 /** What a message says as text, piece by piece. */
 const TEXTS: ReadonlySet<string> = new Set(['refusal', 'reasoning_content', 'reasoning']);

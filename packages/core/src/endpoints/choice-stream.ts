@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
-import { Pieces, type StreamCollector, type StreamEvent } from './stream.ts';
+import { Pieces, type EndpointStream, type StreamCollector, type StreamEvent } from './stream.ts';
 
 /** A choice of an answer that comes in pieces. */
 export type ChoicePieces = {
@@ -11,8 +11,41 @@ export type ChoicePieces = {
 /** Fields of a chunk that are not about the answer: OpenAI pads its chunks so that their length says nothing. */
 const OF_CHUNKS: ReadonlySet<string> = new Set(['choices', 'object', 'obfuscation']);
 
+/** What the streams of endpoints with choices do not share. */
+type ChoiceStreamOptions = {
+  /** The `object` of an answer and of a chunk. */
+  readonly object: string;
+  readonly chunk: string;
+  readonly open: () => ChoicePieces;
+  /** The choices of a whole answer as those of the chunks that would have made it; every one begins before one ends. */
+  readonly pieces: (choices: readonly { readonly choice: JsonObject; readonly index: number }[]) => JsonObject[];
+  /** A chunk's choice as the client asked for it. */
+  readonly show: (choice: Json, request: JsonObject) => Json;
+};
+
+/** How endpoints whose answers have choices stream. */
+export function choiceStream({ object, chunk, open, pieces, show }: ChoiceStreamOptions): EndpointStream {
+  return {
+    fields: { stream: true, stream_options: { include_usage: true } },
+    end: '[DONE]',
+    collect: () => collectChoices(object, open),
+    events: (body, request) => {
+      const choices = choicesOf(body).map((choice, at) => ({ choice, index: indexOf(choice, at) }));
+      return chunksOf(body, request, chunk, pieces(choices));
+    },
+    annotate: (data, cascade) => ({ ...data, cascade }),
+    show: (data, request) => {
+      const shown = showUsage(data, request);
+      if (shown === null) return null;
+      const choices = (shown['choices'] as readonly Json[]).map((choice) => show(choice, request));
+      return { event: null, data: { ...shown, choices } };
+    },
+    failed: (envelope) => ({ event: null, data: envelope }),
+  };
+}
+
 /** The collector of the endpoints whose answers have choices. */
-export function collectChoices(object: string, open: () => ChoicePieces): StreamCollector {
+function collectChoices(object: string, open: () => ChoicePieces): StreamCollector {
   const head = new Pieces();
   const choices = new Map<number, ChoicePieces>();
   return {
@@ -38,7 +71,7 @@ export function collectChoices(object: string, open: () => ChoicePieces): Stream
 const isSaid = (value: Json | undefined): value is Json => value !== undefined && value !== null;
 
 /** The choices of an answer or of a chunk, those that are any. */
-export const choicesOf = (data: JsonObject): readonly JsonObject[] =>
+const choicesOf = (data: JsonObject): readonly JsonObject[] =>
   Array.isArray(data['choices'])
     ? data['choices'].filter((choice: Json): choice is JsonObject => isJsonObject(choice))
     : [];
@@ -65,7 +98,7 @@ function wantsUsage(request: JsonObject): boolean {
 }
 
 /** A chunk with its usage as the client asked for it: one that holds nothing else is left out. */
-export function showUsage(data: JsonObject, request: JsonObject): JsonObject | null {
+function showUsage(data: JsonObject, request: JsonObject): JsonObject | null {
   if (!Array.isArray(data['choices'])) return null;
   if (wantsUsage(request)) return data;
   const { usage, ...rest } = data;
@@ -78,7 +111,7 @@ const OF_ALL_CHUNKS: ReadonlySet<string> = new Set(['id', 'created', 'model', 's
  * The chunks of a whole answer with choices. What belongs to the whole answer stands in the first chunk, its id and
  * its like in all; the usage has a chunk of its own, and a null in the others, where the client asked for it.
  */
-export function chunksOf(
+function chunksOf(
   body: JsonObject,
   request: JsonObject,
   object: string,

@@ -1,42 +1,19 @@
-import type { Json, JsonObject } from '../text/json.ts';
-import {
-  choicesOf,
-  chunksOf,
-  collectChoices,
-  extendLogprobs,
-  hasEnded,
-  indexOf,
-  showUsage,
-  type ChoicePieces,
-} from './choice-stream.ts';
+import type { JsonObject } from '../text/json.ts';
+import { choiceStream, extendLogprobs, hasEnded, type ChoicePieces } from './choice-stream.ts';
 import { completionChoice } from './completions-choice.ts';
-import { Pieces, type EndpointStream } from './stream.ts';
-
-const OBJECT = 'text_completion';
+import { Pieces } from './stream.ts';
 
 /** How `/v1/completions` streams: a chunk looks as an answer does. */
-export const completionsStream: EndpointStream = {
-  fields: { stream: true, stream_options: { include_usage: true } },
-  end: '[DONE]',
-  collect: () => collectChoices(OBJECT, openChoice),
-  events: (body, request) => {
-    const choices = choicesOf(body).map((choice, at) => ({ choice, index: indexOf(choice, at) }));
-    const pieces = [
-      // Every choice begins before one ends, so that nobody takes the first for all.
-      ...choices.map(({ choice, index }) => said(choice, index)),
-      ...choices.map(({ choice, index }) => ended(choice, index)),
-    ];
-    return chunksOf(body, request, OBJECT, pieces);
-  },
-  annotate: (data, cascade) => ({ ...data, cascade }),
-  show: (data, request) => {
-    const shown = showUsage(data, request);
-    if (shown === null) return null;
-    const choices = (shown['choices'] as readonly Json[]).map((choice) => completionChoice(choice, request, true));
-    return { event: null, data: { ...shown, choices } };
-  },
-  failed: (envelope) => ({ event: null, data: envelope }),
-};
+export const completionsStream = choiceStream({
+  object: 'text_completion',
+  chunk: 'text_completion',
+  open: openChoice,
+  pieces: (choices) => [
+    ...choices.map(({ choice, index }) => said(choice, index)),
+    ...choices.map(({ choice, index }) => ended(choice, index)),
+  ],
+  show: (choice, request) => completionChoice(choice, request, true),
+});
 
 function openChoice(): ChoicePieces {
   const rest = new Pieces();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openStageModel } from '@spillway/cascade';
-import { afterRefusal, readConfiguration } from '@spillway/core';
-import { closeBreaker, enqueuePage, leaveProbe, openBreaker, readBreaker, startJob } from '@spillway/redis';
+import { afterRefusal, readConfiguration, type Opening } from '@spillway/core';
+import { closeBreaker, enqueuePage, leaveAlone, leaveProbe, openBreaker, readBreaker, startJob } from '@spillway/redis';
 import { jobOf } from '../support/jobs.ts';
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
 import { startRedis } from '../support/redis.ts';
@@ -46,11 +46,11 @@ test('a server that asks to wait is asked by no worker, then by one, and by all 
   const [api] = await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
   await system.admitted();
   const { id } = await system.submit(many(60));
-  await until(async () => (await system.redis.client.exists(BREAKER)) === 1);
+  await until(async () => (await system.redis.client.hexists(BREAKER, 'reason')) === 1);
   await system.run('drafter');
   await using store = await storeOn(system.redis, 'test');
   const before = await readBreaker(store, 'drafter.small');
-  assert.equal(before.state, 'open');
+  assert.equal(before.state, 'held');
   assert.match(before.reason ?? '', /429/);
   await until(async () => asked.length > refused);
   const { reason } = (await signal(api, 'drafter/small')).body;
@@ -95,7 +95,8 @@ for (const status of [429, 503]) {
     assert.deepEqual(errors, []);
     // A breaker that lets all workers go on at once met 6,127 for 1,000 documents.
     assert.ok(refused < 900, `${refused} refusals for 600 documents`);
-    if (status === 429) assert.equal(await system.redis.client.exists(BREAKER), 0, 'it worked: no breaker was opened');
+    const opened = await system.redis.client.hmget(BREAKER, 'reason', 'closedAt');
+    if (status === 429) assert.deepEqual(opened, [null, null], 'it worked: no breaker was opened');
   });
 }
 
@@ -173,41 +174,45 @@ cascades:
 
 const TIER = 'drafter.small';
 
+/** What a call says that began so long ago, and nobody was answered since. */
+function openingOf({ ageMs, ...said }: Pick<Opening, 'cause' | 'askedMs' | 'reason'> & { ageMs: number }): Opening {
+  const begunAtMs = Date.now() - ageMs;
+  return { ...said, begunAtMs, sinceMs: begunAtMs };
+}
+
 test('calls that were under way together open a breaker once, for the longest wait asked for; what began before it closed is of the past', async () => {
   await using redis = await startRedis();
   await using store = await storeOn(redis, 'breakers');
-  const open = async (retryAfterMs: number | null, ageMs = 0) =>
-    await openBreaker(store, TIER, { retryAfterMs, reason: `asked for ${retryAfterMs}` }, ageMs);
+  const open = async (askedMs: number | null, ageMs = 0) =>
+    await openBreaker(store, TIER, openingOf({ cause: 'asked', askedMs, reason: `asked for ${askedMs}`, ageMs }));
   const about = (ms: number, most: number): void => assert.ok(ms > most - 2_000 && ms <= most, `${ms} ms`);
 
   const first = await open(60_000.4, 100);
   assert.equal(first.openings, 1);
   about(first.waitMs, 60_001);
   const shorter = await open(1_000, 5_000);
-  assert.equal(shorter.openings, 0);
+  assert.equal(shorter.kind, 'joined');
   about(shorter.waitMs, 60_001);
-  about((await open(null, 5_000)).waitMs, 60_001);
-  about((await open(null)).waitMs, 60_001);
-  about((await open(90_000, 5_000)).waitMs, 90_000);
-  assert.deepEqual(await readBreaker(store, TIER), { state: 'open', reason: 'asked for 60000.4' });
+  about((await open(90_000, 5_000)).waitMs, 60_001);
+  assert.deepEqual(await readBreaker(store, TIER), { state: 'held', reason: 'asked for 60000.4' });
 
   assert.equal(await closeBreaker(store, TIER), 'WAIT', 'the server asked for a longer wait');
-  await store.client.hset(store.keys.breaker(TIER), 'askedUntil', 1);
+  await store.client.hset(store.keys.breaker(TIER), 'until', 1);
   assert.equal(await closeBreaker(store, TIER), 'CLOSED');
   assert.equal(await closeBreaker(store, TIER), 'ALREADY');
   assert.deepEqual(await readBreaker(store, TIER), { state: 'closed', reason: null });
-  assert.deepEqual(await open(3_600_000, 30_000), { waitMs: 0, openings: 0 }, 'begun before it closed');
+  assert.equal((await open(3_600_000, 30_000)).kind, 'past', 'begun before it closed');
   assert.deepEqual(await readBreaker(store, TIER), { state: 'closed', reason: null });
 });
 
 test('a breaker that opens again and again waits longer, up to half a minute, and anew after it was closed', async () => {
   await using redis = await startRedis();
   await using store = await storeOn(redis, 'backoff');
-  const down = { retryAfterMs: null, reason: 'down' };
+  const down = () => openingOf({ cause: 'down', askedMs: null, reason: 'down', ageMs: 0 });
   const waits: number[] = [];
   const over = () => store.client.hset(store.keys.breaker(TIER), 'until', 1);
   for (let opening = 0; opening < 12; opening += 1) {
-    const { waitMs, openings } = await openBreaker(store, TIER, down, 0);
+    const { waitMs, openings } = await openBreaker(store, TIER, down());
     waits.push(waitMs);
     assert.equal(openings, Math.min(opening + 1, 7));
     await over();
@@ -215,7 +220,7 @@ test('a breaker that opens again and again waits longer, up to half a minute, an
   assert.ok((waits[0] ?? 0) <= 500, waits.join());
   for (const ms of waits.slice(7)) assert.ok(ms >= 14_000 && ms <= 30_000, waits.join());
   await closeBreaker(store, TIER);
-  assert.ok((await openBreaker(store, TIER, down, 0)).waitMs <= 500);
+  assert.ok((await openBreaker(store, TIER, down())).waitMs <= 500);
 });
 
 test('a breaker is half open while one call probes the server, and open again when that call was given up or failed', async () => {
@@ -224,11 +229,15 @@ test('a breaker is half open while one call probes the server, and open again wh
   await markRecovered(store);
   await openBatch(store, 'a', 2, 1);
   await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
-  const start = (document: number) => startJob(store, TIER, jobOf({ batch: 'a', document }), 1);
+  const taking = { priority: 1, answered: null, callMs: 1_000 };
+  const start = async (document: number, breaks = 0) => {
+    const { state, ms } = await startJob(store, TIER, { ...jobOf({ batch: 'a', document }), breaks }, taking);
+    return { state, ms };
+  };
   const state = async () => (await readBreaker(store, TIER)).state;
-  const down = { retryAfterMs: null, reason: 'down' };
+  const down = () => openingOf({ cause: 'down', askedMs: null, reason: 'down', ageMs: 0 });
 
-  await openBreaker(store, TIER, down, 0);
+  await openBreaker(store, TIER, down());
   assert.equal((await start(0)).state, 'WAIT');
   assert.equal(await state(), 'open');
   await store.client.hset(store.keys.breaker(TIER), 'until', 1);
@@ -243,11 +252,44 @@ test('a breaker is half open while one call probes the server, and open again wh
   await leaveProbe(store, TIER, probe.ms);
   assert.equal(await state(), 'open');
   assert.equal((await start(1)).state, 'PROBE');
-  assert.equal((await openBreaker(store, TIER, down, 0)).openings, 2);
+  assert.equal((await openBreaker(store, TIER, down())).openings, 2);
   assert.equal(await state(), 'open');
   await store.client.hset(store.keys.breaker(TIER), 'until', 1);
   assert.equal((await start(1)).state, 'PROBE');
   assert.equal(await closeBreaker(store, TIER), 'CLOSED');
   assert.equal(await state(), 'closed');
   assert.equal((await start(0)).state, 'GO');
+});
+
+test('of documents that are asked alone one goes at a time in the whole tier; what was answered keeps a breaker closed', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'alone');
+  await markRecovered(store);
+  await openBatch(store, 'a', 3, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 3, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  const start = async (document: number, breaks: number, answered: { atMs: number; begunAtMs: number } | null = null) =>
+    await startJob(
+      store,
+      TIER,
+      { ...jobOf({ batch: 'a', document }), breaks },
+      { priority: 1, answered, callMs: 60_000 },
+    );
+  assert.equal((await start(0, 2)).state, 'GO');
+  assert.equal((await start(0, 2)).state, 'GO', 'taken up again, as its worker died');
+  assert.equal((await start(1, 2)).state, 'ALONE');
+  assert.equal((await start(2, 1)).state, 'GO', 'others go on');
+  await leaveAlone(store, TIER, 'a-1');
+  assert.equal((await start(1, 2)).state, 'ALONE', 'it was not that one');
+  await leaveAlone(store, TIER, 'a-0');
+  assert.equal((await start(1, 2)).state, 'GO');
+
+  const atMs = Date.now();
+  assert.equal((await start(2, 0, { atMs, begunAtMs: atMs - 100 })).workedAtMs, atMs - 100);
+  assert.equal((await start(2, 0, { atMs, begunAtMs: atMs - 500 })).workedAtMs, atMs - 100, 'the latest one counts');
+  const said = { cause: 'down', reason: 'down', askedMs: null } as const;
+  assert.equal(
+    (await openBreaker(store, TIER, { ...said, begunAtMs: atMs - 200, sinceMs: atMs - 50 })).kind,
+    'answered',
+  );
+  assert.equal((await openBreaker(store, TIER, { ...said, begunAtMs: atMs - 200, sinceMs: atMs })).kind, 'opened');
 });

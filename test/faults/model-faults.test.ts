@@ -16,7 +16,7 @@ test('4xx: the body comes as the server said it, and there is no other attempt',
     /** llama.cpp has a number as its code, FastAPI (vLLM, SGLang) has no `error` at all. */
     { status: 400, body: { error: { code: 400, message: 'bad', type: 'invalid_request_error' } } },
     { status: 422, body: { detail: [{ loc: ['body', 'x'], msg: 'extra' }] } },
-    { status: 404, body: { object: 'error', message: 'The model `x` does not exist.', code: 404 } },
+    { status: 404, body: { error: { message: 'No such File object: f', param: 'file' } } },
   ];
   let next = 0;
   const { server, ask } = await setUp(t, {
@@ -57,15 +57,15 @@ test('429 and 503 without a wait, or with one that is nonsense, hold the documen
   }
 });
 
-test('408, 5xx, a reset and a body that is cut off use up an attempt', async (t) => {
+test('408, 5xx, a reset and a body that is cut off use up an attempt if others are answered', async (t) => {
   const { ask } = await setUp(t);
   for (const status of [408, 500, 502, 504]) {
-    assert.equal(decide(failed(await ask(`[[status ${status}]]`))).kind, 'retry');
+    assert.equal(decide(failed(await ask(`[[status ${status}]]`))).kind, 'unproven');
   }
   for (const prompt of ['[[reset]]', '[[cut]]']) {
     const fault = failed(await ask(prompt));
     assert.equal(fault.kind, 'reset', prompt);
-    assert.equal(decide(fault).kind, 'retry');
+    assert.equal(decide(fault).kind, 'unproven');
   }
 });
 
@@ -93,8 +93,25 @@ test('a 200 that is no completion is a failed attempt', async (t) => {
   for (const body of bodies) {
     const fault = failed(await ask('a'));
     assert.ok(fault.kind === 'garbled' && fault.status === 200, body);
-    assert.equal(decide(fault).kind, 'retry');
+    assert.equal(decide(fault).kind, 'unproven');
   }
+});
+
+test('an error in a 200 is what it says it is', async (t) => {
+  const cases: readonly (readonly [object, string])[] = [
+    [{ error: { code: 429, message: 'Rate limit exceeded' } }, 'hold'],
+    [{ error: { type: 'rate_limit_error', message: 'slow down' } }, 'hold'],
+    [{ error: 'Too many requests' }, 'hold'],
+    [{ error: { type: 'overloaded_error' } }, 'hold'],
+    [{ error: { code: '502', message: 'Provider disconnected' } }, 'unproven'],
+    [{ error: { code: 'insufficient_quota' } }, 'unproven'],
+    [{ error: { code: 400, message: 'too long' } }, 'final'],
+  ];
+  let next = 0;
+  const { ask } = await setUp(t, {
+    answer: () => ({ kind: 'raw', body: JSON.stringify(cases[next++]?.[0] ?? {}) }),
+  });
+  for (const [body, kind] of cases) assert.equal(decide(failed(await ask('a'))).kind, kind, JSON.stringify(body));
 });
 
 test('a body that is nested too deep to be written again is a failed attempt, as an error it is kept in words', async (t) => {
@@ -119,7 +136,8 @@ test('a redirect is not followed, and 204 is no completion', async (t) => {
       headers: { location: '/elsewhere' },
     }),
   });
-  assert.equal(decide(failed(await ask('a'))).kind, 'retry');
+  const moved = decide(failed(await ask('a')));
+  assert.ok(moved.kind === 'unproven' && moved.cause === 'operator', 'the address is an older one');
   assert.equal(failed(await ask('a')).kind, 'garbled');
   assert.equal(server.received, 2);
 });
@@ -150,7 +168,7 @@ test('no answer by the deadline is a time-out, whether the head or the body is m
   for (const prompt of ['[[hang]]', '[[slow 1000]]']) {
     const fault = failed(await ask(prompt, { timeoutMs: 100 }));
     assert.equal(fault.kind, 'timeout');
-    assert.equal(decide(fault).kind, 'retry');
+    assert.equal(decide(fault).kind, 'unproven');
   }
   server.release();
 });

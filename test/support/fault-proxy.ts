@@ -4,10 +4,14 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /**
  * What happens to connections, new and open:
  * `pass` forwards; `refuse` lets nobody connect (open connections go on); `reset` breaks with RST; `black_hole` takes
- * connections and bytes and never says anything again, like a host that lost its power; `delay` forwards late.
+ * connections and bytes and never says anything again, like a host that lost its power; `delay` forwards late; `answer`
+ * says one thing to every request, also to those under way, and hangs up, like a gateway whose server is gone;
+ * `terminate` lets nobody connect and never says anything to those that are connected, like a server that is shutting
+ * down.
  */
 export type ProxyMode =
-  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black_hole' }
+  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black_hole' | 'terminate' }
+  | { readonly kind: 'answer'; readonly text: string }
   | { readonly kind: 'delay'; readonly delayMs: number };
 
 type Pair = { readonly client: Socket; readonly upstream: Socket | null; isSilent: boolean };
@@ -54,10 +58,13 @@ export class FaultProxy implements AsyncDisposable {
   async set(mode: ProxyMode): Promise<void> {
     this.#mode = mode;
     if (mode.kind === 'reset') for (const pair of this.#pairs) breakPair(pair);
-    if (mode.kind === 'refuse' && this.#server.listening) {
+    if (mode.kind === 'answer') for (const { client } of this.#pairs) client.end(mode.text);
+    if (mode.kind === 'terminate') this.silence();
+    const refuses = mode.kind === 'refuse' || mode.kind === 'terminate';
+    if (refuses && this.#server.listening) {
       /** `close` would wait for open connections to end before it calls back; the port is free at once. */
       this.#server.close();
-    } else if (mode.kind !== 'refuse' && !this.#server.listening) {
+    } else if (!refuses && !this.#server.listening) {
       this.#server = this.#create();
       await this.listen();
     }
@@ -83,6 +90,10 @@ export class FaultProxy implements AsyncDisposable {
     this.accepted += 1;
     client.on('error', () => {});
     if (this.#mode.kind === 'reset') return void client.resetAndDestroy();
+    if (this.#mode.kind === 'answer') {
+      const { text } = this.#mode;
+      return void client.once('data', () => client.end(text));
+    }
     const upstream = this.#mode.kind === 'black_hole' ? null : connect(this.#target);
     const pair: Pair = { client, upstream, isSilent: false };
     this.#pairs.add(pair);

@@ -55,7 +55,6 @@ export function failed(attempt: Attempt): Fault {
 }
 
 /** What follows for a document that has attempts left. */
-export const decide = (fault: Fault): FaultDecision =>
-  decideFault(fault, { usedAttempts: 1, maxAttempts: 3, refusals: 0, jitter: 1 });
+export const decide = (fault: Fault): FaultDecision => decideFault(fault, { usedAttempts: 1, refusals: 0, jitter: 1 });
 
 export const choiceOf = (body: JsonObject) => (body['choices'] as unknown as JsonObject[])[0];

@@ -183,6 +183,17 @@ export class System implements AsyncDisposable {
     return bad.map((line) => JSON.stringify(line)).join('\n');
   }
 
+  /** What the processes of a service logged that fits. */
+  logged(
+    name: ServiceName,
+    fits: (line: { readonly tier: string; readonly msg: string }) => boolean,
+  ): { readonly tier: string; readonly msg: string }[] {
+    return this.#services
+      .filter((service) => service.name === name)
+      .flatMap(({ lines }) => lines.map((line) => ({ tier: String(line['tier']), msg: String(line['msg']) })))
+      .filter(fits);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#services.map((service) => service.kill()));
     const models = [this.drafterModel, this.expertModel, ...(this.#middleModel === null ? [] : [this.#middleModel])];

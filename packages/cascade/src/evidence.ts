@@ -14,7 +14,8 @@ import {
   type Evidence,
   type ExtraCall,
 } from '@spillway/core';
-import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, StageModel } from './stage-model.ts';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from './asked.ts';
+import type { StageModel } from './stage-model.ts';
 
 type Answered = Extract<Asked, { kind: 'answered' }>;
 
@@ -26,8 +27,8 @@ export type Gathered = {
   readonly extra: readonly ExtraCall[];
 };
 
-/** An extra call that did not fail by itself: the whole document is asked about again later. */
-export type Interrupted = Extract<Asked, { kind: 'hold' | 'stopped' }>;
+/** An extra call whose failure may not be its own: the whole document is asked about again later. */
+export type Interrupted = Extract<Asked, { kind: 'hold' | 'stopped' | 'unproven' }>;
 
 /**
  * Gathers what a draft is judged by. What cannot be judged anyhow, such as a draft that was cut short, costs no further
@@ -53,7 +54,7 @@ export async function gatherEvidence(
   const answers = await Promise.all(
     requests.map((request) => model.askExtra(job, { ...options, topLogprobs }, request)),
   );
-  const interrupted = answers.find((one) => one.kind === 'hold' || one.kind === 'stopped');
+  const interrupted = answers.find((one) => one.kind === 'hold' || one.kind === 'stopped' || one.kind === 'unproven');
   if (interrupted !== undefined) return interrupted;
   if (signal.name === 'agreement') return withSamples({ asked, evidence }, answers);
   const [first] = answers;

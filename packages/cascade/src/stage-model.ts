@@ -1,98 +1,35 @@
 import {
   applySettings,
+  classOf,
+  CONTROL_FIELDS,
+  CONTROL_REQUESTS,
   decideFault,
   ENDPOINTS,
   isUnderstood,
   mergeSettings,
   NO_SETTINGS,
-  NO_USAGE,
+  operatorReason,
   tierName,
   traceparentOf,
-  type Answer,
-  type AttemptError,
-  type Completion,
+  troubleReason,
   type Configuration,
   type DocumentJob,
+  type EndpointUrl,
   type ExtraCall,
-  type Fault,
-  type Hold,
   type JsonObject,
-  type NoAnswer,
   type RequestSettings,
   type Role,
 } from '@spillway/core';
-import {
-  askIsolated,
-  openModel,
-  type Attempt,
-  type ModelClient,
-  type ModelNotice,
-  type OnEvent,
-} from '@spillway/models';
+import { askIsolated, openModel, type Attempt, type ModelClient, type ModelNotice } from '@spillway/models';
 import type { ServedModel, StopReason } from '@spillway/runtime';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span } from './asked.ts';
+import { answerOf, errorOf, noAnswerOf } from './failed-call.ts';
 
-type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
+/** Why not even something small is answered. */
+export type ControlFailure = { readonly cause: 'down' | 'operator'; readonly reason: string };
 
-/** A call that brought nothing and used no attempt: the fault is not the document's. */
-export type Held = Hold & Span & { readonly why: AttemptError };
-
-/** What came of one attempt at a document. */
-export type Asked =
-  | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
-  /** The model called the request itself wrong (a 4xx). */
-  | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
-  /** Every attempt was used up; with the last answer when there was one over HTTP. */
-  | ({
-      readonly kind: 'exhausted';
-      readonly answer: Answer | null;
-      readonly error: NoAnswer;
-      readonly why: AttemptError;
-    } & Span)
-  | ({
-      readonly kind: 'retry';
-      readonly afterMs: number;
-      readonly usedAttempts: number;
-      readonly why: AttemptError;
-    } & Span)
-  | ({ readonly kind: 'hold' } & Held)
-  | { readonly kind: 'stopped'; readonly reason: StopReason };
-
-/** A call of a stage's model that is over, and was not given up. */
-export type ModelCallFacts = {
-  /** As its server knows it. */
-  readonly model: string;
-  readonly tier: string;
-  readonly role: Role;
-  readonly ms: number;
-  readonly error: string | null;
-};
-
-export type { OnEvent } from '@spillway/models';
-
-/** How one attempt at a document is made. */
-export type AttemptOptions = {
-  /** Aborted with a StopReason when the call is to be given up. */
-  readonly signal: AbortSignal;
-  /** How often a worker vanished while it held this document. */
-  readonly stalls: number;
-  /** Called when the server shows that it works, whatever it says of the request. */
-  readonly onAnswered?: () => void;
-  /** Has the last stage's answer streamed: called with each event of the server as it comes. */
-  readonly onEvent?: OnEvent;
-};
-
-/** A further call about a draft: its request, the fields that it set for its own purpose, and which one it is. */
-export type ExtraRequest = {
-  readonly body: JsonObject;
-  readonly own: readonly string[];
-  readonly purpose: ExtraCall['purpose'];
-  readonly index: number;
-};
-
-export type ExtraAnswer =
-  | { readonly kind: 'answered'; readonly completion: Completion; readonly body: JsonObject; readonly call: ExtraCall }
-  | { readonly kind: 'failed'; readonly call: ExtraCall }
-  | Extract<Asked, { kind: 'hold' | 'stopped' }>;
+/** It may wait behind long ones. */
+const MAX_CONTROL_MS = 60_000;
 
 /** A document that twice was with a worker that vanished is asked about in a process of its own. */
 const MAX_SHARED_STALLS = 2;
@@ -145,8 +82,43 @@ export class StageModel implements AsyncDisposable {
     return this.#options.role;
   }
 
+  /** How many attempts a document has. */
+  get maxAttempts(): number {
+    return this.#served.spec.max_attempts;
+  }
+
+  /** How long a call may take. */
+  get timeoutMs(): number {
+    return this.#modelOptions.timeoutMs;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Whether there is a server at all: why there is none; null: there is one, as far as it can be seen. */
+  async look(signal: AbortSignal): Promise<string | null> {
+    const fault = await this.#client.look(signal);
+    return fault === null ? null : troubleReason(fault);
+  }
+
+  /**
+   * Asks something small that every model can answer, to tell a document's fault from its server's where nobody else is
+   * asked about. Null: it was answered, or the request was understood; else whose fault it is that it was not.
+   */
+  async askControl(endpoint: EndpointUrl, signal: AbortSignal): Promise<ControlFailure | 'stopped' | null> {
+    const attempt = await this.#client.complete({
+      endpoint,
+      body: applySettings(CONTROL_REQUESTS[endpoint], endpoint, this.#ownSettings, CONTROL_FIELDS),
+      logprobs: false,
+      timeoutMs: Math.min(this.#modelOptions.timeoutMs, MAX_CONTROL_MS),
+      signal,
+    });
+    if (attempt.kind === 'aborted') return 'stopped';
+    if (attempt.kind === 'completed' || isUnderstood(attempt.fault)) return null;
+    const isOperators = classOf(attempt.fault) === 'operator';
+    const reason = isOperators ? operatorReason(attempt.fault) : troubleReason(attempt.fault);
+    return { cause: isOperators ? 'operator' : 'down', reason };
   }
 
   /** Asks for the answer to a document. */
@@ -176,8 +148,8 @@ export class StageModel implements AsyncDisposable {
       const call: ExtraCall = { purpose, startedAtMs, endedAtMs, error: null, inputTokens, outputTokens };
       return { kind: 'answered', completion, body, call };
     }
-    const asked = this.#judge(attempt, { ...job, usedAttempts: Number.MAX_SAFE_INTEGER - 1 });
-    if (asked.kind === 'hold' || asked.kind === 'stopped') return asked;
+    const asked = this.#judge(attempt, job);
+    if (asked.kind === 'hold' || asked.kind === 'stopped' || asked.kind === 'unproven') return asked;
     const error = asked.kind === 'answered' ? null : asked.why;
     const { startedAtMs, endedAtMs } = asked;
     return { kind: 'failed', call: { purpose, startedAtMs, endedAtMs, error, inputTokens: 0, outputTokens: 0 } };
@@ -205,7 +177,8 @@ export class StageModel implements AsyncDisposable {
     };
     const attempt =
       stalls >= MAX_SHARED_STALLS ? await askIsolated(this.#modelOptions, call) : await this.#client.complete(call);
-    if (attempt.kind === 'completed' || (attempt.kind === 'failed' && isUnderstood(attempt.fault))) onAnswered?.();
+    if (attempt.kind === 'completed') onAnswered?.('completed');
+    if (attempt.kind === 'failed' && isUnderstood(attempt.fault)) onAnswered?.('rejected');
     return attempt;
   }
 
@@ -231,41 +204,24 @@ export class StageModel implements AsyncDisposable {
       const answer = { status, requestId, body, usage: completion.usage };
       return { kind: 'answered', completion, answer, startedAtMs, endedAtMs };
     }
-    const usedAttempts = job.usedAttempts + 1;
-    const decision = decideFault(attempt.fault, {
-      usedAttempts,
-      maxAttempts: this.#served.spec.max_attempts,
+    const { fault } = attempt;
+    const decision = decideFault(fault, {
+      usedAttempts: job.usedAttempts + 1,
       refusals: job.refused?.times ?? 0,
       jitter: Math.random(),
     });
-    const why = errorOf(attempt.fault);
+    const why = errorOf(fault);
     if (decision.kind === 'hold') return { ...decision, why, startedAtMs, endedAtMs };
-    if (decision.kind === 'retry') {
-      return { kind: 'retry', afterMs: decision.afterMs, usedAttempts, why, startedAtMs, endedAtMs };
+    const answer = answerOf(fault);
+    const error = noAnswerOf(fault);
+    if (decision.kind === 'unproven') {
+      return { ...decision, isTimeout: fault.kind === 'timeout', answer, error, why, startedAtMs, endedAtMs };
     }
-    const answer = answerOf(attempt.fault);
     if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
-    return { kind: 'exhausted', answer, error: noAnswerOf(attempt.fault), why, startedAtMs, endedAtMs };
+    return { kind: 'exhausted', answer, error, why, startedAtMs, endedAtMs };
   }
 }
 
 function stopReason(reason: unknown): StopReason {
-  return reason === 'cancelled' || reason === 'expired' ? reason : 'shutdown';
-}
-
-function answerOf(fault: Fault): Answer | null {
-  if (fault.kind !== 'http') return null;
-  return { status: fault.status, requestId: fault.requestId, body: fault.body, usage: NO_USAGE };
-}
-
-/** A fault in short; what the server said in an answer that is none may be content, so it stays out. */
-function errorOf(fault: Fault): AttemptError {
-  if (fault.kind === 'http') return { type: String(fault.status), message: `status ${fault.status}` };
-  return { type: fault.kind, message: fault.kind === 'garbled' ? 'an answer that is no completion' : fault.message };
-}
-
-function noAnswerOf(fault: Fault): NoAnswer {
-  if (fault.kind === 'http') return { code: 'server_error', message: `The model server answered ${fault.status}.` };
-  const code = fault.kind === 'timeout' ? 'request_timeout' : 'server_error';
-  return { code, message: fault.message };
+  return reason === 'cancelled' || reason === 'expired' || reason === 'server_down' ? reason : 'shutdown';
 }

@@ -1,5 +1,4 @@
 import {
-  afterFailure,
   attemptsWith,
   draftToHandOff,
   evidenceOf,
@@ -15,11 +14,13 @@ import {
   type Draft,
   type Ending,
   type JudgeRule,
+  type Unproven,
 } from '@spillway/core';
 import type { StopReason } from '@spillway/runtime';
 import { ASK } from './ask/index.ts';
+import type { Asked, AttemptOptions, Held } from './asked.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
-import type { Asked, AttemptOptions, Held, StageModel } from './stage-model.ts';
+import type { StageModel } from './stage-model.ts';
 
 /** What is to be done with a document after an attempt of its stage. */
 export type StageOutcome =
@@ -27,12 +28,17 @@ export type StageOutcome =
   | { readonly kind: 'settle'; readonly ending: Ending }
   /** The draft is not final; the job has it written down, to be handed off to the next stage. */
   | { readonly kind: 'escalate'; readonly job: DocumentJob }
-  /** An attempt was used; the job as changed is asked about again after a while. */
-  | { readonly kind: 'retry'; readonly afterMs: number; readonly job: DocumentJob }
+  /**
+   * The call failed, and whose fault that was shows what comes of others: the job has it written down, to be asked about
+   * again after a while. The driver finds out; a job that comes here with it has it for its last word.
+   */
+  | ({ readonly kind: 'unproven'; readonly job: DocumentJob & { readonly unproven: Unproven } } & Failed)
   /** Not the document's fault: the tier waits, slows down, or the document does. No attempt was used. */
   | ({ readonly kind: 'hold' } & Held)
   /** Given up, as the process stops or the batch ends. */
   | { readonly kind: 'stopped'; readonly reason: StopReason };
+
+type Failed = Pick<Extract<Asked, { kind: 'unproven' }>, 'cause' | 'reason' | 'afterMs' | 'isTimeout'>;
 
 /**
  * ★ The one place where a document is answered: ask its stage's model, gather what the draft is judged by, judge it,
@@ -46,26 +52,56 @@ export async function runStage(
   const { job, rules } = document;
   // A worker before this one got as far as writing the draft down: only the hand-off is left.
   if (draftToHandOff(job) !== null) return { kind: 'escalate', job };
+  // It was the document's own failure, and its last word.
+  if (job.unproven !== undefined) return conclude(document, lastWordOf(job.unproven));
   const { ask, judge: rule } = stageOf(rules, job.stage);
   const asked = await ASK[ask](model, document, options);
   switch (asked.kind) {
     case 'hold':
     case 'stopped':
       return asked;
-    case 'retry': {
-      const changed = afterFailure(job, asked.usedAttempts, asked, asked.why);
-      return { kind: 'retry', afterMs: asked.afterMs, job: changed };
-    }
-    case 'answered':
+    case 'unproven':
+      return unprovenOutcome(job, asked);
     case 'rejected':
     case 'exhausted':
-      if (rule === null) return { kind: 'settle', ending: finalEnding(asked) };
-      if (asked.kind !== 'answered') return { kind: 'escalate', job: withDraft(job, failedDraft(document, asked)) };
+      return conclude(document, asked);
+    case 'answered':
+      if (rule === null) return conclude(document, asked);
       return await judgeDraft(model, document, { asked, rule, options });
   }
 }
 
-type Concluded = Exclude<Asked, { kind: 'hold' | 'stopped' | 'retry' }>;
+/** A failure as the document carries it along; the driver knows the clock that all workers share. */
+function unprovenOutcome(job: DocumentJob, asked: Extract<Asked, { kind: 'unproven' }>): StageOutcome {
+  const { cause, reason, afterMs, isTimeout, answer, error, why, startedAtMs, endedAtMs } = asked;
+  const unproven = { cause, answer, error, why, startedAtMs, endedAtMs, failedAtMs: endedAtMs };
+  return { kind: 'unproven', cause, reason, afterMs, isTimeout, job: { ...job, unproven } };
+}
+
+type Concluded = Extract<Asked, { kind: 'answered' | 'rejected' | 'exhausted' }>;
+
+/** What a document gets for a failure that was its own fault, and its last attempt or a refusal. */
+function lastWordOf({
+  cause,
+  answer,
+  error,
+  why,
+  startedAtMs,
+  endedAtMs,
+}: Unproven): Exclude<Concluded, { kind: 'answered' }> {
+  const span = { startedAtMs, endedAtMs };
+  if (cause === 'operator' && answer !== null) return { kind: 'rejected', answer, why, ...span };
+  return { kind: 'exhausted', answer, error, why, ...span };
+}
+
+/** The last word of a stage that is not judged: the last one's, or that of a drafter which has no draft. */
+function conclude(document: CascadeDocument, asked: Concluded): StageOutcome {
+  const { job, rules } = document;
+  if (stageOf(rules, job.stage).judge === null || asked.kind === 'answered') {
+    return { kind: 'settle', ending: finalEnding(asked) };
+  }
+  return { kind: 'escalate', job: withDraft(job, failedDraft(document, asked)) };
+}
 
 /** The last stage's answer is final, whatever it is. */
 function finalEnding(asked: Concluded): Ending {
@@ -107,6 +143,7 @@ async function judgeDraft(
 ): Promise<StageOutcome> {
   const { confidence, acceptAt } = rule;
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
+  if (gathered.kind === 'unproven') return unprovenOutcome(document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
   const { shadow } = document.rules;
   const decision = route(judge(gathered.evidence, confidence), { acceptAt, shadow });

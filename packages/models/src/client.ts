@@ -2,7 +2,7 @@ import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson } from '@spillwa
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
-import { faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
+import { faultInside, faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
 import { openTransport, type TransportInit } from './transport.ts';
 
 export type ModelOptions = {
@@ -53,6 +53,8 @@ export type Attempt =
 
 export type ModelClient = AsyncDisposable & {
   complete(call: ModelCall): Promise<Attempt>;
+  /** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */
+  look(signal: AbortSignal): Promise<Fault | null>;
 };
 
 /** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
@@ -60,6 +62,9 @@ const REFUSAL_MS = 600_000;
 
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
 const LATE_MS = 1_000;
+
+/** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
+const LOOK_MS = 2_000;
 
 /** Timers above this fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -123,6 +128,26 @@ class OpenAiModel implements ModelClient {
     if (isLate) return { kind: 'aborted', reason: 'this process stood still' };
     const times = { startedAtMs, endedAtMs: startedAtMs + tookMs };
     return answer.kind === 'completed' ? { ...answer, status: 200, ...times } : { ...answer, ...times };
+  }
+
+  async look(signal: AbortSignal): Promise<Fault | null> {
+    const { baseURL, apiKey } = this.#options;
+    // A connection that is there says nothing: a server that goes away keeps it.
+    await using transport = openTransport({
+      origin: new URL(baseURL).origin,
+      apiKey,
+      connections: 1,
+      timeoutMs: LOOK_MS,
+    });
+    try {
+      const own = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+      const response = await transport.fetch(`${baseURL.replace(/\/$/, '')}/models`, { method: 'GET', signal: own });
+      if (response.status < 502) return null;
+      return { kind: 'http', status: response.status, body: null, retryAfterMs: null, requestId: null };
+    } catch (error) {
+      const fault = faultOf(error, { redact: this.#redact, timeoutMs: LOOK_MS });
+      return fault?.kind === 'unreachable' || fault?.kind === 'reset' ? fault : null;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -209,6 +234,8 @@ class OpenAiModel implements ModelClient {
     const completion = endpoint.read(said, call.body);
     const body = said === null ? null : endpoint.answer(said, call.body, asked);
     if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
+      const inside = faultInside(said ?? parseJson(text()), this.#redact);
+      if (inside !== null) return { kind: 'failed', fault: inside };
       const begin = JSON.stringify(this.#redact(text()).slice(0, 200));
       const message = `${response.status} with a body that is no completion: ${begin}`;
       return { kind: 'failed', fault: { kind: 'garbled', status: response.status, message } };

@@ -1,4 +1,4 @@
-import { deeperThan, isJsonObject, LIMITS, type Fault } from '@spillway/core';
+import { deeperThan, isJsonObject, LIMITS, type Fault, type JsonObject } from '@spillway/core';
 import { APIError } from 'openai';
 import { TransportError } from './transport.ts';
 
@@ -55,6 +55,28 @@ export function refusesLogprobs(fault: Fault): boolean {
   const text = typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body);
   return /log_?prob/i.test(text);
 }
+
+/** What a server, or more often a router before it, says under `error` in an answer with a 200; null: no status fits. */
+export function faultInside(body: unknown, redact: Redact): Fault | null {
+  const error = isJsonObject(body) ? body['error'] : null;
+  const said = isJsonObject(error) ? error : { message: typeof error === 'string' ? error : '' };
+  const status = statusInside(said);
+  return status === null ? null : httpFault(new HttpError(status, body, new Headers()), redact);
+}
+
+function statusInside({ code, status, type, message }: JsonObject): number | null {
+  const number = [code, status].map(Number).find((one) => Number.isInteger(one) && one >= 400 && one < 600);
+  if (number !== undefined) return number;
+  const words = [code, type, message].filter((one) => typeof one === 'string').join(' ');
+  return STATUS_WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? null;
+}
+
+const STATUS_WORDS: readonly (readonly [RegExp, number])[] = [
+  [/rate.?limit|too many requests|quota/i, 429],
+  [/overloaded/i, 529],
+  [/invalid_api_key|authentication_error/i, 401],
+  [/model_not_found/i, 404],
+];
 
 function httpFault(error: HttpError, redact: Redact): Fault {
   const { status, headers } = error;

@@ -1,71 +1,120 @@
-import { breakerWaitsMs, type Hold } from '@spillway/core';
+import { closedBreaker, openedBreaker, type Breaker, type BreakerCause, type Opening } from '@spillway/core';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const openScript = new Script('breaker_open');
-const closeScript = new Script('breaker_close');
+const readScript = new Script('breaker_read');
+const writeScript = new Script('breaker_write');
 const leaveScript = new Script('breaker_leave');
-const stateScript = new Script('breaker_state');
 
-/** A breaker that nobody probes for so long, as nothing waits for it, is closed again: what it says is old. */
-export const FORGET_OPEN_AFTER_MS = 600_000;
+/** An open breaker that nobody probes for so long, as nothing waits for it, is closed again: what it says is old. */
+const FORGET_OPEN_AFTER_MS = 600_000;
 
 /** Longer than any call: what a call says that began before the breaker closed is of the past. */
-const FORGET_CLOSED_AFTER_MS = 86_400_000;
+export const FORGET_CLOSED_AFTER_MS = 86_400_000;
 
 /** How long a call that probes a server may take before another one probes it too. */
 export const PROBE_MS = 10_000;
 
-/**
- * A tier's circuit breaker, for all its workers:
- *
- *     closed ──a call says that the server is down, or asks to wait──▶ open ──its time is over, one call goes──▶ half_open
- *       ▲                                                               ▲                                          │
- *       │                                                               └──the probe failed, for longer────────────┤
- *       └───────────────────────────────a call was answered────────────────────────────────────────────────────────┘
- */
+/** Somebody else opened or closed it between reading and writing: it is read again. */
+const MAX_WRITES = 5;
+
+/** Where a tier's breaker stands. */
 export type BreakerState = {
-  /** `closed`: calls flow. `open`: none does. `half_open`: one call probes the server. */
-  readonly state: 'closed' | 'open' | 'half_open';
+  /**
+   * `closed`: calls flow. `held`: none is begun for a while, as the server asked for it. `open`: none is, as the server is
+   * down or wrongly set up. `half_open`: one call probes the server.
+   */
+  readonly state: 'closed' | 'held' | 'open' | 'half_open';
   /** Why it is not closed; null: it is. */
   readonly reason: string | null;
 };
 
 /** What became of a verdict that opens a breaker. */
 export type BreakerOpening = {
-  /** Until the server may be probed; 0: the breaker stays closed, as the verdict is of the past. */
+  /** `opened`: by this verdict. `joined`: it was open. `past`, `answered`: it stays closed. */
+  readonly kind: 'opened' | 'joined' | 'past' | 'answered';
+  /** Until the server may be probed; 0: the breaker stays closed. */
   readonly waitMs: number;
-  /** The number of this opening in a row; 0: one of the calls that were under way together opened it already. */
+  /** How often it opened in a row. */
   readonly openings: number;
+  /** Why it is open; null: it stays closed. */
+  readonly cause: BreakerCause | null;
 };
 
-/** Opens a tier's breaker; what is in its queue waits, nothing fails. `ageMs`: since the call began. */
-export async function openBreaker(
-  redis: RedisStore,
-  tier: string,
-  { reason, retryAfterMs }: Pick<Hold, 'reason' | 'retryAfterMs'>,
-  ageMs: number,
-): Promise<BreakerOpening> {
-  const asked = retryAfterMs === null ? '' : Math.ceil(retryAfterMs);
-  const args = [reason, Math.round(ageMs), asked, FORGET_OPEN_AFTER_MS, ...breakerWaitsMs(Math.random())];
-  const answer = await openScript.run(redis.client, [redis.keys.breaker(tier)], args);
-  const [waitMs, openings] = answer as [number, number];
-  return { waitMs, openings };
+/** Opens a tier's breaker, if what a call says is still so; what is in its queue waits, nothing fails. */
+export async function openBreaker(redis: RedisStore, tier: string, opening: Opening): Promise<BreakerOpening> {
+  for (let writes = 1; ; writes += 1) {
+    const { breaker, nowMs } = await read(redis, tier);
+    const became = openedBreaker(breaker, opening, nowMs, Math.random());
+    if (became.kind === 'past' || became.kind === 'answered') {
+      return { kind: became.kind, waitMs: 0, openings: 0, cause: null };
+    }
+    const { untilMs, openings, cause } = became.breaker;
+    const waitMs = Math.max(1, untilMs - nowMs);
+    const keepMs = waitMs + FORGET_OPEN_AFTER_MS;
+    if (became.kind === 'joined' || writes > MAX_WRITES) return { kind: 'joined', waitMs, openings, cause };
+    if (await write(redis, tier, { from: breaker, to: became.breaker, keepMs })) {
+      return { kind: 'opened', waitMs, openings, cause };
+    }
+  }
 }
 
 /** A call was answered: all may ask again. WAIT: the server asked to be left alone for longer. */
 export async function closeBreaker(redis: RedisStore, tier: string): Promise<'CLOSED' | 'ALREADY' | 'WAIT'> {
-  const answer = await closeScript.run(redis.client, [redis.keys.breaker(tier)], [FORGET_CLOSED_AFTER_MS]);
-  return answer as 'CLOSED' | 'ALREADY' | 'WAIT';
+  for (let writes = 1; ; writes += 1) {
+    const { breaker, nowMs } = await read(redis, tier);
+    if (breaker.reason === null) return 'ALREADY';
+    const closed = closedBreaker(breaker, nowMs);
+    if (closed === null || writes > MAX_WRITES) return 'WAIT';
+    if (await write(redis, tier, { from: breaker, to: closed, keepMs: FORGET_CLOSED_AFTER_MS })) return 'CLOSED';
+  }
 }
 
 /** A call that was to probe the server `untilMs` was given up, or says nothing of the server: another one may. */
 export async function leaveProbe(redis: RedisStore, tier: string, untilMs: number): Promise<void> {
-  await leaveScript.run(redis.client, [redis.keys.breaker(tier)], [untilMs]);
+  await leaveScript.run(redis.client, [redis.keys.breaker(tier)], ['probingUntil', untilMs]);
+}
+
+/** The call of a document that is asked alone is over: the next such one may be asked. */
+export async function leaveAlone(redis: RedisStore, tier: string, document: string): Promise<void> {
+  await leaveScript.run(redis.client, [redis.keys.breaker(tier)], ['alone', document]);
 }
 
 export async function readBreaker(redis: RedisStore, tier: string): Promise<BreakerState> {
-  const answer = await stateScript.run(redis.client, [redis.keys.breaker(tier)], []);
-  const [state, reason] = answer as [BreakerState['state'], string];
-  return { state, reason: state === 'closed' ? null : reason };
+  const { breaker, nowMs, probingUntilMs } = await read(redis, tier);
+  const { reason, cause, untilMs } = breaker;
+  if (reason === null) return { state: 'closed', reason: null };
+  if (nowMs < probingUntilMs) return { state: 'half_open', reason };
+  return { state: cause === 'asked' && nowMs < untilMs ? 'held' : 'open', reason };
+}
+
+type Read = { readonly breaker: Breaker; readonly nowMs: number; readonly probingUntilMs: number };
+
+async function read(redis: RedisStore, tier: string): Promise<Read> {
+  const answer = await readScript.run(redis.client, [redis.keys.breaker(tier)], []);
+  const [nowMs, reason, cause, ...times] = answer as [number, string | null, BreakerCause | null, ...(string | null)[]];
+  const [untilMs = 0, openedAtMs = 0, openings = 0, closedAtMs = 0, answeredAtMs = 0, probingUntilMs = 0] =
+    times.map(Number);
+  // A process of before says no cause.
+  const known = reason === null ? null : (cause ?? 'down');
+  const breaker = { reason, cause: known, untilMs, openedAtMs, openings, closedAtMs, answeredAtMs };
+  return { breaker, nowMs, probingUntilMs };
+}
+
+async function write(
+  redis: RedisStore,
+  tier: string,
+  { from, to, keepMs }: { readonly from: Breaker; readonly to: Breaker; readonly keepMs: number },
+): Promise<boolean> {
+  const shown = (ms: number): string => (ms === 0 ? '' : String(ms));
+  const fields = {
+    reason: to.reason ?? '',
+    cause: to.cause ?? '',
+    until: shown(to.untilMs),
+    openedAt: shown(to.openedAtMs),
+    openings: shown(to.openings),
+    closedAt: shown(to.closedAtMs),
+  };
+  const args = [shown(from.openedAtMs), shown(from.closedAtMs), keepMs, ...Object.entries(fields).flat()];
+  return (await writeScript.run(redis.client, [redis.keys.breaker(tier)], args)) === 'WROTE';
 }

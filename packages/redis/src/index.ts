@@ -2,6 +2,7 @@ export { shownAddress } from './address.ts';
 export * from './batches.ts';
 export * from './breaker.ts';
 export { connectRedis } from './client.ts';
+export { RedisClock } from './clock.ts';
 export * from './epoch.ts';
 export * from './handoff.ts';
 export * from './jobs.ts';

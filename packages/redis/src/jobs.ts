@@ -1,20 +1,30 @@
-import { draftToHandOff, type DocumentJob } from '@spillway/core';
-import { FORGET_OPEN_AFTER_MS, PROBE_MS } from './breaker.ts';
+import { draftToHandOff, isAskedAlone, jobIdOf, type DocumentJob, type TierFacts } from '@spillway/core';
+import { FORGET_CLOSED_AFTER_MS, PROBE_MS } from './breaker.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const startScript = new Script('start');
+const startScript = new Script('start', 'may_ask');
 const writeScript = new Script('write_job');
 
 /** What is to be done with a document that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
-export type Started = {
-  readonly state: 'GO' | 'PROBE' | 'WAIT' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
+export type Started = TierFacts & {
+  readonly state: 'GO' | 'PROBE' | 'WAIT' | 'ALONE' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
   readonly ms: number;
 };
 
+/** What a worker says when it takes up a document. */
+export type Taking = {
+  readonly priority: number;
+  /** When this worker was last answered, and when the latest answered call began, if the tier is to know; else null. */
+  readonly answered: { readonly atMs: number; readonly begunAtMs: number } | null;
+  /** How long its call may take. */
+  readonly callMs: number;
+};
+
 /** A worker of a tier took up a document: whether it still is to be done, and whether the model may be asked. */
-export async function startJob(redis: RedisStore, tier: string, job: DocumentJob, priority: number): Promise<Started> {
+export async function startJob(redis: RedisStore, tier: string, job: DocumentJob, taking: Taking): Promise<Started> {
   const { keys, client } = redis;
+  const { priority, answered, callMs } = taking;
   const names = [
     keys.epoch,
     keys.batch(job.batch),
@@ -24,9 +34,27 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     keys.breaker(tier),
   ];
   const asksModel = draftToHandOff(job) === null ? '1' : '0';
-  const args = [job.page, job.place, priority, PROBE_MS, asksModel, FORGET_OPEN_AFTER_MS];
-  const [state, ms] = (await startScript.run(client, names, args)) as [Started['state'], number];
-  return { state, ms };
+  const alone = isAskedAlone(job) ? jobIdOf(job.batch, job.document) : '';
+  const args = [
+    job.page,
+    job.place,
+    priority,
+    PROBE_MS,
+    asksModel,
+    FORGET_CLOSED_AFTER_MS,
+    answered?.atMs ?? '',
+    alone,
+    callMs,
+    answered?.begunAtMs ?? '',
+  ];
+  const [state, ms, nowMs, closedAtMs, workedAtMs] = (await startScript.run(client, names, args)) as [
+    Started['state'],
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { state, ms, nowMs, closedAtMs, workedAtMs };
 }
 
 /** Writes a job as changed, if it is still the worker's with this lock token; GONE: it is not. */

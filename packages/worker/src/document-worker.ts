@@ -1,4 +1,10 @@
-import { runStage, type AttemptOptions, type DocumentTelemetry, type StageModel } from '@spillway/cascade';
+import {
+  runStage,
+  type AttemptOptions,
+  type DocumentTelemetry,
+  type StageModel,
+  type StageOutcome,
+} from '@spillway/cascade';
 import {
   draftToHandOff,
   resultOf,
@@ -7,14 +13,15 @@ import {
   type Ending,
   type Hold,
 } from '@spillway/core';
+import type { StopReason } from '@spillway/runtime';
 import { prepareHandOff, settle, untilRecovered, type Queues, type RedisStore } from '@spillway/redis';
 
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
   /** The document needs this job no more. */
   | { readonly kind: 'done' }
-  /** An attempt was used: this job again after a while, as changed. */
-  | { readonly kind: 'retry'; readonly afterMs: number; readonly job: DocumentJob }
+  /** The call failed, and what comes of others shows whose fault that was: this job again after a while, as changed. */
+  | Extract<StageOutcome, { kind: 'unproven' }>
   /** The model server is down, asks to wait, or takes no more: the tier waits, slows down, or the document does. */
   | ({ readonly kind: 'hold' } & Hold)
   /** The batch takes no results now: this job again after a while. */
@@ -35,6 +42,8 @@ const ENDING_MS = 1_000;
 
 /** The batch takes no results any more; what its drafts cost and say is looked for in this job, which must stay. */
 const KEPT: Verdict = { kind: 'later', afterMs: ENDING_MS };
+
+const isBatchOver = (reason: StopReason): boolean => reason === 'cancelled' || reason === 'expired';
 
 /** Answers documents of one tier, and records what came of it in Redis. */
 export class DocumentWorker {
@@ -64,10 +73,10 @@ export class DocumentWorker {
     if (!isDrafted) this.#telemetry.attempted(document, outcome);
     switch (outcome.kind) {
       case 'hold':
-      case 'retry':
+      case 'unproven':
         return outcome;
       case 'stopped':
-        return outcome.reason === 'shutdown' ? { kind: 'put_back' } : { kind: 'later', afterMs: ENDING_MS };
+        return isBatchOver(outcome.reason) ? { kind: 'later', afterMs: ENDING_MS } : { kind: 'put_back' };
       case 'settle':
         return await this.#settle(document, outcome.ending, attempt);
       case 'escalate':

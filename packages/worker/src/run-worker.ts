@@ -30,7 +30,7 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
     life.defer(() => model[Symbol.asyncDispose]());
     const { concurrency, sidecar } = served.spec;
     const documents = new DocumentWorker(model, { redis, queues, telemetry });
-    return { tier: tierName(role, served.name), concurrency, sidecar, documents };
+    return { tier: tierName(role, served.name), concurrency, sidecar, documents, model };
   });
   const workers = new TierWorkers({ redis, queues, rules: new RulesCache(redis) }, duties, config, life);
   await workers.start();

@@ -1,11 +1,14 @@
-import { JOB_VERSION, type DocumentJob } from '@spillway/core';
-import { connectRedis, startJob, writeJob, type RedisStore } from '@spillway/redis';
+import type { StageModel } from '@spillway/cascade';
+import { connectRedis, RedisClock, type RedisStore } from '@spillway/redis';
 import { pause, within, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
-import { BreakerControl, type ModelCallState } from './breaker-control.ts';
+import { BreakerControl } from './breaker-control.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
-import type { DocumentWorker, Verdict } from './document-worker.ts';
+import type { DocumentWorker } from './document-worker.ts';
+import { JobHandler } from './job-handler.ts';
 import type { RulesCache } from './rules-cache.ts';
+import { RunningCalls } from './running-calls.ts';
+import { watchSilence } from './silence-watch.ts';
 import { WorkerPause } from './worker-pause.ts';
 
 export type TierWorkerOptions = {
@@ -18,47 +21,28 @@ export type TierWorkerOptions = {
   readonly life: Life;
 };
 
-/** What is done with a job that was taken up. */
-type Disposition =
-  | { readonly kind: 'done' }
-  /** Next in line again. */
-  | { readonly kind: 'put_back' }
-  | { readonly kind: 'later'; readonly afterMs: number };
-
-const DONE: Disposition = { kind: 'done' };
-const PUT_BACK: Disposition = { kind: 'put_back' };
-const later = (afterMs: number): Disposition => ({ kind: 'later', afterMs });
+export type TierWorkerParts = {
+  readonly documents: DocumentWorker;
+  readonly rules: RulesCache;
+  readonly model: Pick<StageModel, 'timeoutMs' | 'maxAttempts' | 'look' | 'askControl'>;
+};
 
 /** Putting back what is in flight takes milliseconds; a Redis that is away is not waited for. */
 const MAX_CLOSE_MS = 5_000;
 
-/** A job of a newer Spillway waits for a newer worker. */
-const NEWER_JOB_MS = 5_000;
-
-/** Redis is recovering, or does not have the batch's rules yet. */
-const RECOVERING_MS = 500;
-
-/** The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them. */
-const CLOSED_DRAFT_MS = 10_000;
-
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
 
-/** A document that is worked on. */
-type Running = ModelCallState & { readonly batch: string; readonly abort: AbortController };
-
 /** Works on one tier's queue. */
 export class TierWorker {
-  readonly #redis: RedisStore;
   readonly #options: TierWorkerOptions;
-  readonly #documents: DocumentWorker;
-  readonly #rules: RulesCache;
-  readonly #running = new Map<string, Running>();
+  readonly #model: TierWorkerParts['model'];
+  readonly #calls = new RunningCalls();
   readonly #worker: Worker;
   readonly #limit: ConcurrencyLimit;
   readonly #pause: WorkerPause;
   readonly #breaker: BreakerControl;
-  #idle = Promise.withResolvers<void>();
+  readonly #handler: JobHandler;
   /** No more jobs are begun. */
   #draining = false;
   /** What is still in flight is given up. */
@@ -66,15 +50,9 @@ export class TierWorker {
   #takenUpAtMs = Date.now();
   #secondsPerDocument: number | null = null;
 
-  constructor(
-    redis: RedisStore,
-    options: TierWorkerOptions,
-    { documents, rules }: { readonly documents: DocumentWorker; readonly rules: RulesCache },
-  ) {
-    this.#redis = redis;
+  constructor(redis: RedisStore, options: TierWorkerOptions, { model, ...parts }: TierWorkerParts) {
     this.#options = options;
-    this.#documents = documents;
-    this.#rules = rules;
+    this.#model = model;
     const { tier, life, lockMs } = options;
     this.#worker = new Worker(tier, (job: Job, token?: string) => this.#process(job, token ?? ''), {
       connection: connectRedis(redis.address, 'wait'),
@@ -85,9 +63,27 @@ export class TierWorker {
       maxStalledCount: 1_000_000,
       autorun: false,
     });
-    this.#limit = new ConcurrencyLimit(this.#worker, options.concurrency);
-    this.#pause = new WorkerPause(this.#worker);
-    this.#breaker = new BreakerControl(redis, { limit: this.#limit, pause: this.#pause }, options);
+    const calls = this.#calls;
+    const clock = new RedisClock();
+    const limit = new ConcurrencyLimit(this.#worker, { max: options.concurrency, timeoutMs: model.timeoutMs });
+    const ownPause = new WorkerPause(this.#worker);
+    const look = (signal: AbortSignal): Promise<string | null> => model.look(signal);
+    const breaker = new BreakerControl(redis, { limit, pause: ownPause, calls, clock }, { ...options, look });
+    this.#limit = limit;
+    this.#pause = ownPause;
+    this.#breaker = breaker;
+    this.#handler = new JobHandler(
+      { ...parts, redis, breaker, pause: ownPause, calls, clock },
+      {
+        tier,
+        callMs: model.timeoutMs,
+        maxAttempts: model.maxAttempts,
+        askControl: (endpoint, signal) => model.askControl(endpoint, signal),
+        isDraining: () => this.#draining,
+        stopping: this.#stop.signal,
+        onDone: (seconds) => this.#measure(seconds),
+      },
+    );
     this.#worker.on('failed', (job, error) =>
       life.log.warn({ err: error, tier, job: job?.id }, 'handling a job failed: it comes again'),
     );
@@ -98,10 +94,25 @@ export class TierWorker {
   start(): void {
     // A loop that broke takes nothing any more: better a new process.
     this.#worker.run().catch((error: unknown) => this.#options.life.fail(error));
+    void watchSilence(
+      {
+        calls: this.#calls,
+        slowestMs: () => this.#limit.slowestMs,
+        look: (signal) => this.#model.look(signal),
+        onGone: async (reason, lookedAtMs) => {
+          await this.#breaker.heldControl({ cause: 'down', reason }, lookedAtMs);
+        },
+        isAnswering: async (signal) => (await this.#model.askControl(this.#calls.endpoint, signal)) === null,
+        onLost: (askedAtMs) =>
+          this.#calls.giveUp('server_down', (call) => call.startedAtMs < askedAtMs && !call.isPatient),
+        onError: (error) => this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a look failed'),
+      },
+      this.#stop.signal,
+    );
   }
 
   get active(): number {
-    return this.#running.size;
+    return this.#calls.size;
   }
 
   /** When a job was last taken up, in Unix milliseconds; long ago with work waiting means wedged. */
@@ -124,7 +135,7 @@ export class TierWorker {
 
   /** Gives up the calls for a batch that takes no results any more. */
   abandon(batch: string, reason: StopReason): void {
-    for (const running of this.#running.values()) if (running.batch === batch) running.abort.abort(reason);
+    this.#calls.giveUp(reason, (call) => call.batch === batch);
   }
 
   /** Takes no more jobs, lets those in flight finish for `drainMs`, then puts the rest back. */
@@ -133,10 +144,11 @@ export class TierWorker {
     this.#pause.stop();
     await this.#worker.pause(true);
     const limit = new AbortController();
-    if (this.#running.size > 0) await Promise.race([this.#idle.promise, pause(drainMs, limit.signal)]);
+    await Promise.race([this.#calls.empty, pause(drainMs, limit.signal)]);
     limit.abort();
     this.#stop.abort('shutdown' satisfies StopReason);
-    for (const running of this.#running.values()) running.abort.abort('shutdown' satisfies StopReason);
+    this.#breaker.stop();
+    this.#calls.giveUp('shutdown', () => true);
     // Without Redis it would wait for it. What could not be put back comes back when its lock is over.
     await within(MAX_CLOSE_MS, this.#worker.close()).catch((error: unknown) =>
       this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a queue was left open'),
@@ -146,7 +158,7 @@ export class TierWorker {
   /** BullMQ's processor: what is to be done with a job that is not done is told to BullMQ by an error, here only. */
   async #process(job: Job, token: string): Promise<void> {
     this.#takenUpAtMs = Date.now();
-    const disposition = await this.#handle(job, token);
+    const disposition = await this.#handler.handle(job, token);
     switch (disposition.kind) {
       case 'done':
         return;
@@ -159,108 +171,8 @@ export class TierWorker {
     }
   }
 
-  /** Takes a document up, unless it is not to be done, or not now. */
-  async #handle(job: Job, token: string): Promise<Disposition> {
-    const data = job.data as DocumentJob;
-    if (data.v > JOB_VERSION) return later(NEWER_JOB_MS);
-    // Of an older Spillway: the sweep enqueues the document again, in today's shape.
-    if (data.v < JOB_VERSION) return DONE;
-    const { state, ms } = await startJob(this.#redis, this.#options.tier, data, job.priority);
-    switch (state) {
-      case 'RECOVERING':
-        return later(RECOVERING_MS);
-      case 'CLOSED':
-        return data.drafts.length > 0 ? later(CLOSED_DRAFT_MS) : DONE;
-      case 'WAIT':
-        await this.#pause.waitForBreaker(ms);
-        return PUT_BACK;
-      case 'GO':
-      case 'PROBE':
-        return await this.#work(job, token, state === 'PROBE' ? ms : null);
-      case 'ALREADY':
-      case 'GONE':
-        return DONE;
-    }
-  }
-
-  async #work(job: Job, token: string, probeUntilMs: number | null): Promise<Disposition> {
-    const data = job.data as DocumentJob;
-    const id = job.id ?? '';
-    const running: Running = {
-      batch: data.batch,
-      abort: new AbortController(),
-      probeUntilMs,
-      startedAtMs: performance.now(),
-      isAnswered: false,
-    };
-    // Taken up while the process was told to stop, or while it pauses: somebody else's.
-    if (this.#draining || (probeUntilMs === null && this.#pause.isPaused)) {
-      await this.#breaker.leave(running);
-      return PUT_BACK;
-    }
-    this.#running.set(id, running);
-    try {
-      const rules = await this.#rules.of(data);
-      if (rules === null) {
-        await this.#breaker.leave(running);
-        return later(RECOVERING_MS);
-      }
-      const verdict = await this.#documents.work(
-        { job: data, rules },
-        {
-          signal: running.abort.signal,
-          stopping: this.#stop.signal,
-          stalls: job.stalledCounter,
-          onAnswered: () => this.#breaker.answered(running),
-          save: (changed) => this.#write(job, token, changed),
-        },
-      );
-      return await this.#conclude(verdict, { job, token, running });
-    } finally {
-      this.#running.delete(id);
-      if (this.#draining && this.#running.size === 0) this.#idle.resolve();
-    }
-  }
-
-  /** Tells the breaker what the attempt says of the server, and writes the job where it was changed. */
-  async #conclude(
-    verdict: Verdict,
-    { job, token, running }: { readonly job: Job; readonly token: string; readonly running: Running },
-  ): Promise<Disposition> {
-    switch (verdict.kind) {
-      case 'done':
-        this.#measure((performance.now() - running.startedAtMs) / 1_000);
-        await this.#breaker.failed(running);
-        return DONE;
-      case 'retry':
-        await this.#breaker.failed(running);
-        await this.#write(job, token, verdict.job);
-        return later(verdict.afterMs);
-      case 'hold': {
-        const held = await this.#breaker.held(verdict, job.data as DocumentJob, running);
-        if (held.kind === 'put_back') return PUT_BACK;
-        await this.#write(job, token, held.job);
-        return later(held.afterMs);
-      }
-      // What used no attempt says nothing of the server.
-      case 'later':
-        await this.#breaker.leave(running);
-        return later(verdict.afterMs);
-      case 'put_back':
-        await this.#breaker.leave(running);
-        return PUT_BACK;
-    }
-  }
-
   #measure(seconds: number): void {
     const known = this.#secondsPerDocument ?? seconds;
     this.#secondsPerDocument = known + NEWEST_WEIGHT * (seconds - known);
-  }
-
-  /** Writes a job as changed, unless it went to somebody else meanwhile. */
-  async #write(job: Job, token: string, changed: DocumentJob): Promise<'SAVED' | 'GONE'> {
-    const written = await writeJob(this.#redis, { tier: this.#options.tier, id: job.id ?? '', token }, changed);
-    if (written === 'SAVED') job.data = changed;
-    return written;
   }
 }

@@ -1,3 +1,4 @@
+import type { StageModel } from '@spillway/cascade';
 import { tierLabels, type Outcome } from '@spillway/core';
 import { Heartbeat, HEARTBEAT_MS, listenForClosed, type Queues, type RedisStore } from '@spillway/redis';
 import { MAX_PROBE_MS, repeat, within, type Health, type Life, type Reading } from '@spillway/runtime';
@@ -11,6 +12,7 @@ export type TierDuty = {
   readonly concurrency: number;
   readonly sidecar: boolean;
   readonly documents: DocumentWorker;
+  readonly model: StageModel;
 };
 
 export type TierWorkersOptions = {
@@ -47,8 +49,9 @@ export class TierWorkers implements AsyncDisposable {
     this.#life = life;
     const { lockMs } = options;
     this.#served = duties.map((duty) => {
-      const { tier, concurrency, sidecar, documents } = duty;
-      const worker = new TierWorker(redis, { tier, concurrency, sidecar, lockMs, life }, { documents, rules });
+      const { tier, concurrency, sidecar, documents, model } = duty;
+      const parts = { documents, rules, model };
+      const worker = new TierWorker(redis, { tier, concurrency, sidecar, lockMs, life }, parts);
       return { ...duty, worker, heartbeat: new Heartbeat(redis, tier) };
     });
     const ofWorkers = (read: (worker: TierWorker) => number) => (): Reading =>

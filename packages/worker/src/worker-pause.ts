@@ -59,17 +59,18 @@ export class WorkerPause {
 
   /**
    * Takes no jobs for a while, longer each time, while the tier's other workers go on. A call that began before the last
-   * pause was over tells of the server as it was. Whether a pause began.
+   * pause was over tells of the server as it was. For how long it pauses; 0: no pause began.
    */
   async begin(
     why: 'down' | 'full',
     { reason, retryAfterMs }: { readonly reason: string; readonly retryAfterMs: number | null },
     startedAtMs: number,
-  ): Promise<boolean> {
-    if (this.#pause !== null || startedAtMs < this.#overAtMs) return false;
+  ): Promise<number> {
+    if (this.#pause !== null || startedAtMs < this.#overAtMs) return 0;
     this.#pauses += 1;
-    await this.#begin(why, reason, retryAfterMs ?? holdBackoffMs(this.#pauses, Math.random()));
-    return true;
+    const ms = Math.max(1, retryAfterMs ?? holdBackoffMs(this.#pauses, Math.random()));
+    await this.#begin(why, reason, ms);
+    return ms;
   }
 
   /** Takes jobs again, if it pauses. */

@@ -1,5 +1,6 @@
 import { SHADOW_SIGNALS, SIGNALS, stageOf, type CascadeDocument } from '@spillway/core';
-import type { Asked, AttemptOptions, StageModel } from '../stage-model.ts';
+import type { Asked, AttemptOptions } from '../asked.ts';
+import type { StageModel } from '../stage-model.ts';
 
 /** Alternatives for all signals over tokens. */
 const SHADOW_TOP_LOGPROBS = Math.max(

@@ -1,5 +1,6 @@
 import type { AskKind, CascadeDocument } from '@spillway/core';
-import type { Asked, AttemptOptions, StageModel } from '../stage-model.ts';
+import type { Asked, AttemptOptions } from '../asked.ts';
+import type { StageModel } from '../stage-model.ts';
 import { askAnswer } from './answer.ts';
 
 /** A way of asking a stage's model about a document. */

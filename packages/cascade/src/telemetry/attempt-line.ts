@@ -44,9 +44,11 @@ function decided(document: CascadeDocument, outcome: StageOutcome): Decided {
     }
     case 'stopped':
       return { ...NOTHING, decision: 'stopped', reason: outcome.reason };
-    case 'retry': {
-      const attempt = outcome.job.attempts.at(-1) ?? null;
-      return { ...NOTHING, decision: 'retry', reason: attempt?.error?.message ?? null, attempt, isFailure: true };
+    case 'unproven': {
+      const { unproven, waitingSinceMs } = outcome.job;
+      const { startedAtMs, endedAtMs, why } = unproven;
+      const attempt = { sinceMs: waitingSinceMs, startedAtMs, endedAtMs, error: why };
+      return { ...NOTHING, decision: 'retry', reason: why.message, attempt, isFailure: true };
     }
     case 'escalate': {
       const draft = outcome.job.drafts[outcome.job.stage];

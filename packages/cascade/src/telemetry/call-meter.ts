@@ -1,5 +1,5 @@
 import type { Meters } from '@spillway/runtime';
-import type { ModelCallFacts } from '../stage-model.ts';
+import type { ModelCallFacts } from '../asked.ts';
 
 /** Measures each call of a model. */
 export const callMeter =

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { loweredLimit, raisedLimit } from './concurrency.ts';
+import { limitAfterAnswer, loweredLimit, raisedLimit } from './concurrency.ts';
 
 test('a limit stays between one and the maximum, whatever happens, and comes back', () => {
   fc.assert(
@@ -35,3 +35,24 @@ function manyAnswers(limit: number): number {
   for (let answers = 0; answers < limit; answers += 1) now = raisedLimit(now, 1_024);
   return now;
 }
+
+test('a server of one slot that queues without end: the limit comes to what it answers in time, and stays there', () => {
+  const timeoutMs = 2_000;
+  let limit = 64;
+  let isWary = false;
+  for (let round = 0; round < 100; round += 1) {
+    const tookMs = 100 * Math.floor(limit);
+    if (tookMs > timeoutMs) {
+      isWary = true;
+      limit = loweredLimit(limit);
+    } else
+      for (let answers = 0; answers < 8; answers += 1)
+        limit = limitAfterAnswer(limit, 64, { slowestShare: tookMs / timeoutMs, isWary });
+    if (round > 5) assert.ok(limit >= 4 && limit < 20, `${limit}`);
+  }
+});
+
+test('answers that are only long lower nothing', () => {
+  assert.equal(limitAfterAnswer(16, 16, { slowestShare: 0.9, isWary: false }), 16);
+  assert.ok(limitAfterAnswer(8, 16, { slowestShare: 0.9, isWary: false }) > 8);
+});

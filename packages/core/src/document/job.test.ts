@@ -39,6 +39,8 @@ test('the next stage begins with nothing used, and knows when the draft was hand
     usedAttempts: 0,
     attempts: [],
     refused: undefined,
+    unproven: undefined,
+    breaks: undefined,
     waitingSinceMs: 500,
   });
   assert.equal(draftToHandOff(next), null);

@@ -1,4 +1,3 @@
-import type { Refused } from '../cascade/failure.ts';
 import type { AskKind } from '../cascade/ask.ts';
 import { unfitReason } from '../cascade/fitness.ts';
 import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
@@ -49,6 +48,28 @@ export type Draft = StageDraft & {
 /** A draft that is final. */
 export type AcceptedDraft = StageDraft & { readonly answer: Answer; readonly confidence: number };
 
+/** How often a document was refused (429, 503) though its server answered others in between, and when it last was. */
+export type Refused = { readonly times: number; readonly atMs: number };
+
+/**
+ * A failed call of which nobody knows yet whose fault it was. The document carries it along and is asked again after a
+ * while; then it shows what came of others.
+ */
+export type Unproven = {
+  readonly cause: 'trouble' | 'operator';
+  /** What the document gets if it was its own fault and its last attempt. */
+  readonly answer: Answer | null;
+  readonly error: NoAnswer;
+  readonly why: AttemptError;
+  /** Unix milliseconds of the worker that called. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  /** When it failed, by Redis' clock. */
+  readonly failedAtMs: number;
+  /** It was to show whether a server that was down answers again. */
+  readonly probed?: true;
+};
+
 /** A document on its way through the stages: the data of its job, in whichever queue. */
 export type DocumentJob = {
   readonly v: number;
@@ -77,6 +98,10 @@ export type DocumentJob = {
   readonly attempts: readonly Attempt[];
   /** How the server refused it; absent: it did not. */
   readonly refused?: Refused | undefined;
+  /** Its last call, where that failed and nobody knew whose fault it was. */
+  readonly unproven?: Unproven | undefined;
+  /** How often it was under way when its server broke down; absent: never. */
+  readonly breaks?: number | undefined;
   /** The drafts of the stages before, and the present one's once it is only to be handed off. */
   readonly drafts: readonly Draft[];
 };
@@ -130,13 +155,16 @@ export const withDraft = (job: DocumentJob, draft: Draft): DocumentJob => ({ ...
 /** The draft of the present stage, where no model need be asked any more; else null. */
 export const draftToHandOff = (job: DocumentJob): Draft | null => job.drafts[job.stage] ?? null;
 
+/** What a job says of the trouble that its present stage's server had with it: none. */
+const UNTROUBLED = { refused: undefined, unproven: undefined, breaks: undefined } as const;
+
 /**
  * The job of the next stage that can take the document: its present stage's draft is written down. Stages whose model
  * is known not to take it are skipped, each with its reason; the last stage is asked in any case.
  */
 export function nextStageJob({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
   const drafts = job.drafts.map((draft, stage) => (stage === job.stage ? { ...draft, handedOffAtMs: nowMs } : draft));
-  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], refused: undefined };
+  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], ...UNTROUBLED };
   return skipUnfit({ job: { ...begun, waitingSinceMs: nowMs }, rules }, nowMs);
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { runStage, type DocumentTelemetry, type OnEvent } from '@spillway/cascade';
-import { nextStageJob, roleOf, stageOf, type CascadeDocument, type Ending } from '@spillway/core';
+import { charged, nextStageJob, roleOf, stageOf, type CascadeDocument, type Ending } from '@spillway/core';
 import { ApiError, unavailable } from '../errors.ts';
 import type { DirectModels } from './direct-models.ts';
 
@@ -43,20 +43,24 @@ export async function runCascade(
       case 'escalate':
         document = { rules, job: nextStageJob({ rules, job: outcome.job }, Date.now()) };
         break;
-      case 'retry':
+      case 'unproven':
         if (isBegun) throw brokenOff();
+        // Key, account, model or address are wrong: neither another attempt nor another stage would mend that.
+        if (outcome.cause === 'operator') throw cannotAnswer(DEFAULT_RETRY_AFTER_MS);
         await delay(outcome.afterMs, undefined, { signal }).catch(() => undefined);
-        document = { rules, job: outcome.job };
+        document = { rules, job: charged(outcome.job, model.maxAttempts) };
         break;
       case 'hold': {
         if (isBegun) throw brokenOff();
-        const seconds = (outcome.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS) / 1000;
-        throw unavailable('A model server of this cascade cannot answer now.', seconds);
+        throw cannotAnswer(outcome.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);
       }
       case 'stopped':
         throw new ApiError(504, 'The answer did not come in time.', { code: 'request_timeout' });
     }
   }
 }
+
+const cannotAnswer = (retryAfterMs: number): ApiError =>
+  unavailable('A model server of this cascade cannot answer now.', retryAfterMs / 1000);
 
 const brokenOff = (): ApiError => new ApiError(502, 'The model server broke off its answer.', { code: 'server_error' });

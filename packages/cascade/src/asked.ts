@@ -1,0 +1,80 @@
+import type {
+  Answer,
+  AttemptError,
+  Completion,
+  ExtraCall,
+  Hold,
+  JsonObject,
+  NoAnswer,
+  Role,
+  Unproven,
+} from '@spillway/core';
+import type { OnEvent } from '@spillway/models';
+import type { StopReason } from '@spillway/runtime';
+
+/** When a call began and ended, in Unix milliseconds. */
+export type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
+
+/** A call that brought nothing and used no attempt: the fault is not the document's. */
+export type Held = Hold & Span & { readonly why: AttemptError };
+
+/** What came of one attempt at a document. */
+export type Asked =
+  | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
+  /** The model called the request itself wrong (a 4xx). */
+  | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
+  /** Every attempt was used up, or the server has refused the document for good; with its answer over HTTP, if any. */
+  | ({
+      readonly kind: 'exhausted';
+      readonly answer: Answer | null;
+      readonly error: NoAnswer;
+      readonly why: AttemptError;
+    } & Span)
+  /** It failed, and whose fault that was is not known from it alone. */
+  | ({
+      readonly kind: 'unproven';
+      readonly cause: Unproven['cause'];
+      readonly isTimeout: boolean;
+      readonly reason: string;
+      readonly afterMs: number;
+      readonly answer: Answer | null;
+      readonly error: NoAnswer;
+      readonly why: AttemptError;
+    } & Span)
+  | ({ readonly kind: 'hold' } & Held)
+  | { readonly kind: 'stopped'; readonly reason: StopReason };
+
+/** A call of a stage's model that is over, and was not given up. */
+export type ModelCallFacts = {
+  /** As its server knows it. */
+  readonly model: string;
+  readonly tier: string;
+  readonly role: Role;
+  readonly ms: number;
+  readonly error: string | null;
+};
+
+/** How one attempt at a document is made. */
+export type AttemptOptions = {
+  /** Aborted with a StopReason when the call is to be given up. */
+  readonly signal: AbortSignal;
+  /** How often a worker vanished while it held this document. */
+  readonly stalls: number;
+  /** Called when the server shows that it works: with an answer, or with what is wrong with the request. */
+  readonly onAnswered?: (how: 'completed' | 'rejected') => void;
+  /** Has the last stage's answer streamed: called with each event of the server as it comes. */
+  readonly onEvent?: OnEvent;
+};
+
+/** A further call about a draft: its request, the fields that it set for its own purpose, and which one it is. */
+export type ExtraRequest = {
+  readonly body: JsonObject;
+  readonly own: readonly string[];
+  readonly purpose: ExtraCall['purpose'];
+  readonly index: number;
+};
+
+export type ExtraAnswer =
+  | { readonly kind: 'answered'; readonly completion: Completion; readonly body: JsonObject; readonly call: ExtraCall }
+  | { readonly kind: 'failed'; readonly call: ExtraCall }
+  | Extract<Asked, { kind: 'hold' | 'stopped' | 'unproven' }>;

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { newJob, type DocumentJob, type Refused, type Unproven } from '../../document/job.ts';
+import {
+  afterRefusal,
+  areAllSuspects,
+  blameFor,
+  charged,
+  forgiven,
+  isAskedAlone,
+  isRefusedForItself,
+  isSuspicious,
+  NO_SUSPECTS,
+  probing,
+  withSuspect,
+} from './index.ts';
+
+const unproven = (failedAtMs: number, cause: Unproven['cause'] = 'trouble'): Unproven => ({
+  cause,
+  answer: null,
+  error: { code: 'server_error', message: 'status 500' },
+  why: { type: '500', message: 'status 500' },
+  startedAtMs: failedAtMs - 10,
+  endedAtMs: failedAtMs,
+  failedAtMs,
+});
+
+const job = (failedAtMs: number): DocumentJob => ({
+  ...newJob({
+    batch: 'b',
+    document: 0,
+    page: 0,
+    place: 0,
+    customId: 'a',
+    cascade: 'test',
+    endpoint: '/v1/chat/completions',
+    body: {},
+    sampled: false,
+    enqueuedAtMs: 0,
+    deadlineMs: 1,
+  }),
+  unproven: unproven(failedAtMs),
+});
+
+test('only refusals with an answer to somebody else in between count against a document', () => {
+  let refused: Refused = afterRefusal(undefined, 0, 1_000);
+  assert.deepEqual(refused, { times: 1, atMs: 1_000 }, 'the first one counts, whoever was answered');
+  refused = afterRefusal(refused, 900, 2_000);
+  assert.deepEqual(refused, { times: 1, atMs: 2_000 }, 'nobody was answered since');
+  for (let times = 2; times <= 4; times += 1) {
+    refused = afterRefusal(refused, refused.atMs + 1, refused.atMs + 1_000);
+    assert.equal(refused.times, times);
+    assert.equal(isRefusedForItself(refused), times > 3);
+  }
+});
+
+test('a failure is the server’s if the breaker was open since, the document’s if others were answered, else unknown', () => {
+  const facts = { nowMs: 2_000, closedAtMs: 0, workedAtMs: 0 };
+  const failed = { failedAtMs: 1_000 };
+  assert.equal(blameFor(failed, 0, facts), 'unknown');
+  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_000 }), 'unknown', 'it began before the failure');
+  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_001 }), 'document');
+  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_500, closedAtMs: 1_400 }), 'server');
+  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_500, closedAtMs: 900 }), 'document');
+});
+
+test('who is there each time that a server breaks down is asked alone from the second time on, and pays from the third', () => {
+  const facts = { nowMs: 2_000, closedAtMs: 1_500, workedAtMs: 1_500 };
+  let now = job(1_000);
+  for (const breaks of [1, 2]) {
+    assert.equal(blameFor(unproven(1_000), now.breaks ?? 0, facts), 'server');
+    now = forgiven({ ...now, unproven: unproven(1_000) });
+    assert.deepEqual([now.breaks, now.unproven, now.usedAttempts], [breaks, undefined, 0]);
+    assert.equal(isAskedAlone(now), breaks === 2);
+  }
+  assert.equal(blameFor(unproven(1_000), now.breaks ?? 0, facts), 'document');
+});
+
+test('a failure of its own uses an attempt; the last one, and a refusal, is its last word', () => {
+  const one = charged(job(1_000), 4);
+  assert.equal(one.usedAttempts, 1);
+  assert.deepEqual(one.attempts, [
+    { sinceMs: 0, startedAtMs: 990, endedAtMs: 1_000, error: { type: '500', message: 'status 500' } },
+  ]);
+  assert.deepEqual([one.waitingSinceMs, one.unproven], [1_000, undefined]);
+  const isLastWord = (usedAttempts: number, maxAttempts: number, cause: Unproven['cause'] = 'trouble'): boolean => {
+    const failed = { ...job(1_000), usedAttempts, unproven: unproven(1_000, cause) };
+    return charged(failed, maxAttempts) === failed;
+  };
+  assert.deepEqual(
+    [0, 1, 2, 3].map((used) => isLastWord(used, 4)),
+    [false, false, false, true],
+  );
+  assert.ok(isLastWord(0, 4, 'operator'));
+  assert.ok(isLastWord(0, 1));
+});
+
+test('a document that failed with everybody may probe once; one that failed by itself does not', () => {
+  const failed = job(1_000);
+  assert.equal(isSuspicious(failed), false);
+  assert.equal(probing(failed).unproven, undefined);
+  assert.equal(isSuspicious({ ...failed, unproven: { ...unproven(1), probed: true } }), true);
+  assert.equal(isSuspicious(charged(failed, 4)), true);
+  assert.equal(isSuspicious(forgiven(forgiven(failed))), true);
+});
+
+test('several documents that fail in a row are everybody once nobody else may yet be answered, many in any case', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(12), { maxLength: 40 }), fc.nat(3), (failures, before) => {
+      let suspects = NO_SUSPECTS;
+      for (const [at, one] of failures.entries()) suspects = withSuspect(suspects, String(one), 100 + at);
+      const distinct = new Set(failures).size;
+      assert.equal(areAllSuspects(suspects, before), distinct >= 8 || (distinct >= 2 && before === 0));
+      if (failures.length > 0) assert.equal(suspects.sinceMs, 100);
+    }),
+  );
+});

@@ -1,0 +1,74 @@
+import { afterFailure, type DocumentJob, type Refused, type Unproven } from '../../document/job.ts';
+
+/** What a tier knows of its server, by Redis' clock; 0: it never happened. */
+export type TierFacts = {
+  readonly nowMs: number;
+  /** When its breaker last closed. */
+  readonly closedAtMs: number;
+  /** When the latest of the calls began that were answered: then, or later, its server worked. */
+  readonly workedAtMs: number;
+};
+
+/** A document that was refused more often is refused for itself: it holds up nobody else. */
+const MAX_SHARED_REFUSALS = 3;
+
+/** A document that was there more often when its server broke down is taken to have broken it. */
+const MAX_SHARED_BREAKS = 2;
+
+/** Refusals with one more; `answeredAtMs` is when the server last answered about another document. */
+export function afterRefusal(refused: Refused | undefined, answeredAtMs: number, nowMs: number): Refused {
+  const times = refused?.times ?? 0;
+  return { times: answeredAtMs > (refused?.atMs ?? 0) ? times + 1 : Math.max(1, times), atMs: nowMs };
+}
+
+/** Whether it is this document that its server refuses, and not whoever asks. */
+export const isRefusedForItself = ({ times }: Refused): boolean => times > MAX_SHARED_REFUSALS;
+
+/**
+ * Whose fault an unproven failure was, by what happened since:
+ *
+ * - the breaker was open: its server's, for everybody failed. Who was there too often when that happened broke it.
+ * - the breaker stayed closed and others were answered whose calls began after it: the document's.
+ * - neither: unknown.
+ */
+export function blameFor(
+  { failedAtMs }: Pick<Unproven, 'failedAtMs'>,
+  breaks: number,
+  { closedAtMs, workedAtMs }: TierFacts,
+): 'document' | 'server' | 'unknown' {
+  if (closedAtMs > failedAtMs) return breaks >= MAX_SHARED_BREAKS ? 'document' : 'server';
+  return workedAtMs > failedAtMs ? 'document' : 'unknown';
+}
+
+/** The job after its server's failure: no attempt is used, but it is remembered that the document was there. */
+export function forgiven(job: DocumentJob): DocumentJob {
+  return { ...probing(job), breaks: (job.breaks ?? 0) + 1 };
+}
+
+/**
+ * Whether the document was there so often when its server broke down, a failure that may be one included, that it is
+ * asked about while no other such one is.
+ */
+export const isAskedAlone = ({ breaks = 0, unproven }: Pick<DocumentJob, 'breaks' | 'unproven'>): boolean =>
+  breaks + (unproven === undefined ? 0 : 1) >= MAX_SHARED_BREAKS;
+
+/** A document that has failed by itself says nothing of its server when it fails again: something else probes. */
+export const isSuspicious = (job: DocumentJob): boolean =>
+  job.unproven?.probed === true || job.usedAttempts > 0 || isAskedAlone(job);
+
+/** The job of a document that is to probe its server: that it failed when everybody did says nothing. */
+export function probing(job: DocumentJob): DocumentJob {
+  const { unproven: _, ...untroubled } = job;
+  return untroubled;
+}
+
+/**
+ * The job after a failure that was the document's own: an attempt is used. A refusal, and the last attempt, is its last
+ * word from this stage, and stays written down as that.
+ */
+export function charged(job: DocumentJob, maxAttempts: number): DocumentJob {
+  const { unproven, ...rest } = job;
+  if (unproven === undefined) return job;
+  const isLastWord = unproven.cause === 'operator' || !(job.usedAttempts + 1 < maxAttempts);
+  return isLastWord ? job : afterFailure(rest, job.usedAttempts + 1, unproven, unproven.why);
+}

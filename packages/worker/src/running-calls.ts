@@ -1,0 +1,70 @@
+import type { EndpointUrl } from '@spillway/core';
+import type { StopReason } from '@spillway/runtime';
+
+/** A document about which the model is asked. Times are on the clock that never goes back. */
+export type RunningCall = {
+  /** The id of its job. */
+  readonly id: string;
+  readonly batch: string;
+  readonly endpoint: EndpointUrl;
+  /** It was given up before, so that its answer may be one that takes very long. */
+  readonly isPatient: boolean;
+  /** Until when it probes a server whose breaker is open; null: the breaker was closed. */
+  readonly probeUntilMs: number | null;
+  readonly startedAtMs: number;
+  readonly abort: AbortController;
+  /** The server showed that it works. */
+  isAnswered: boolean;
+};
+
+/** The calls of a worker that are under way. */
+export class RunningCalls {
+  readonly #calls = new Map<string, RunningCall>();
+  #empty = Promise.withResolvers<void>();
+  #changedAtMs = performance.now();
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** When a call last began or ended. */
+  get changedAtMs(): number {
+    return this.#changedAtMs;
+  }
+
+  /** The endpoint of one of them. */
+  get endpoint(): EndpointUrl {
+    return this.#calls.values().next().value?.endpoint ?? '/v1/chat/completions';
+  }
+
+  /** Resolves once none is under way. */
+  get empty(): Promise<void> {
+    return this.#calls.size === 0 ? Promise.resolve() : this.#empty.promise;
+  }
+
+  begin(call: RunningCall): void {
+    this.#changedAtMs = performance.now();
+    this.#calls.set(call.id, call);
+  }
+
+  end({ id }: RunningCall): void {
+    this.#changedAtMs = performance.now();
+    this.#calls.delete(id);
+    if (this.#calls.size > 0) return;
+    this.#empty.resolve();
+    this.#empty = Promise.withResolvers();
+  }
+
+  /** How many began before a time. */
+  begunBefore(ms: number): number {
+    return this.#calls
+      .values()
+      .filter(({ startedAtMs }) => startedAtMs < ms)
+      .toArray().length;
+  }
+
+  /** Gives up those that fit, with the reason that tells what becomes of their documents. */
+  giveUp(reason: StopReason, fits: (call: RunningCall) => boolean): void {
+    for (const call of this.#calls.values()) if (fits(call)) call.abort.abort(reason);
+  }
+}

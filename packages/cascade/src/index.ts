@@ -1,4 +1,4 @@
 export { runStage, type StageOutcome } from './stage.ts';
-export { openStageModel, StageModel, type AttemptOptions, type OnEvent } from './stage-model.ts';
+export { noticeMessage, openStageModel, StageModel, type AttemptOptions, type OnEvent } from './stage-model.ts';
 export { callMeter } from './telemetry/call-meter.ts';
 export { DocumentTelemetry, type Settlement } from './telemetry/document-telemetry.ts';

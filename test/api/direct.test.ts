@@ -177,6 +177,39 @@ test('a response that breaks off ends with an error event, numbered behind the o
   assert.match(String(message), /broke off/);
 });
 
+test('nothing that a model thinks is in an answer or in a stream, unless the request asks for it', async () => {
+  await using system = await start();
+  for (const prompt of ['[[think]]', '[[drafter unsure]] [[expert think]]', '[[drafter unsure]] [[expert harmony]]']) {
+    const whole = await ask(system, prompt);
+    assert.equal(whole.choices[0]?.message.content, 'four', prompt);
+    assert.doesNotMatch(JSON.stringify(whole), /let me see/);
+    const { text, chunks } = await readChat(system, prompt);
+    assert.equal(text, 'four', prompt);
+    assert.doesNotMatch(JSON.stringify(chunks), /let me see/);
+    const response = await system.client.responses.create({ model: 'test', input: prompt, stream: true }).asResponse();
+    const events = await response.text();
+    assert.match(events, /"text":"four"/);
+    assert.doesNotMatch(events, /let me see/);
+    const completion = await system.client.completions.create({ model: 'test', prompt, stream: true }).asResponse();
+    assert.doesNotMatch(await completion.text(), /let me see/);
+    const asked = { messages: [{ role: 'user' as const, content: prompt }], include_reasoning: true };
+    const kept = await system.client.chat.completions.create({ model: 'test', ...asked });
+    const message: { content?: unknown; reasoning_content?: unknown } = kept.choices[0]?.message ?? {};
+    assert.deepEqual([message.content, message.reasoning_content], ['four', 'let me see']);
+    const stream = await system.client.chat.completions.create({ model: 'test', ...asked, stream: true });
+    let thoughts = '';
+    for await (const { choices } of stream) {
+      thoughts += (choices[0]?.delta as { reasoning_content?: string } | undefined)?.reasoning_content ?? '';
+    }
+    assert.equal(thoughts, 'let me see');
+  }
+  const unclosed = await ask(system, '[[drafter unclosed]]');
+  assert.deepEqual([unclosed.cascade?.role, reasonOf(unclosed)], ['expert', 'unclosed_thought']);
+  const failing = '[[drafter unsure]] [[expert unclosed]]';
+  assert.match((await failureOf(readChat(system, failing))).message, /a thought that never ends/);
+  assert.equal((await ask(system, '[[drafter unsure]] [[expert unclosed x1]]')).cascade?.role, 'expert');
+});
+
 test('what fails before the first event is answered with its status, also where a stream was asked for', async () => {
   await using system = await start();
   const failure = (content: string) => failureOf(readChat(system, content));

@@ -36,13 +36,23 @@ const BEHAVIOURS = {
   refuse: 'refused',
   empty: 'empty_answer',
   tool: 'tool_call',
+  cutlogprobs: 'partial_logprobs',
+  laterzeros: 'zero_logprobs',
+  modellength: 'truncated',
+  think: null,
+  openthink: null,
+  harmony: null,
+  unclosed: 'unclosed_thought',
+  errorbeside: 'draft_failed',
   'status 400': 'drafter_rejected',
   'status 500': 'draft_failed',
   reset: 'draft_failed',
 } as const;
 type Behaviour = keyof typeof BEHAVIOURS;
 
-const FAILURES: ReadonlySet<Behaviour> = new Set(['status 400', 'status 500', 'reset']);
+/** What is no answer, where nobody judges it. */
+const NO_ANSWERS: ReadonlySet<Behaviour> = new Set(['reset', 'errorbeside', 'unclosed']);
+const FAILURES: ReadonlySet<Behaviour> = new Set(['status 400', 'status 500', ...NO_ANSWERS]);
 
 let servers: readonly ModelServer[] = [];
 let models: readonly StageModel[] = [];
@@ -114,7 +124,10 @@ test('whatever the servers do, a document ends once, in the first stage that is 
     const sure = behaviours.slice(0, -1).findIndex((one) => BEHAVIOURS[one] === null);
     const last = sure === -1 ? ROLES.length - 1 : sure;
     assert.equal(document.job.stage, last);
-    assert.equal(ending.kind, sure === -1 ? (behaviours[last] === 'reset' ? 'failed' : 'answered') : 'accepted');
+    assert.equal(
+      ending.kind,
+      sure === -1 ? (NO_ANSWERS.has(behaviours[last] ?? 'confident') ? 'failed' : 'answered') : 'accepted',
+    );
     const result = resultOf(document, ending);
     const { cascade } = readResultLine(result.line.text) ?? {};
     assert.ok(cascade !== undefined, result.line.text);
@@ -125,12 +138,14 @@ test('whatever the servers do, a document ends once, in the first stage that is 
     );
     for (const [stage, { attempts, model }] of cascade.stages.entries()) {
       const own = behaviours[stage] ?? 'confident';
-      const isRetried = own.endsWith('x1') || own === 'status 500' || own === 'reset';
+      const isFailing = own === 'unclosed' ? isLastStage(rules, stage) : NO_ANSWERS.has(own);
+      const isRetried = own.endsWith('x1') || own === 'status 500' || isFailing;
       assert.equal(attempts, isRetried ? MAX_ATTEMPTS : 1, own);
       assert.equal(model, stageOf(rules, stage).model);
     }
     const isFailed = isLastStage(rules, last) && FAILURES.has(behaviours[last] ?? 'confident');
     assert.equal(result.line.part, isFailed ? 'error' : 'output');
+    assert.doesNotMatch(result.line.text, /let me see/, 'nothing that was thought is in a line');
     assert.equal((result.counts.completed ?? 0) + (result.counts.failed ?? 0), 1);
   });
   await fc.assert(passages, { numRuns: 120 });

@@ -32,6 +32,7 @@ test('a completion comes back as the server said it, without the log-probs that 
     messages: [{ role: 'user', content: 'a' }],
     temperature: 0,
     logprobs: true,
+    top_logprobs: 1,
   });
   assert.equal(request?.headers['traceparent'], traceparent);
   assert.equal(request?.headers.authorization, `Bearer ${KEY}`);
@@ -109,6 +110,48 @@ test('a server that refuses log-probs is asked without, remembered, and noted on
   }
   assert.equal(server.received, 4);
   assert.deepEqual(notices, [{ kind: 'logprobs_refused', model: 'small-model', status: 403 }]);
+});
+
+test('a server that refuses alternatives is asked for log-probs without, remembered, and noted once', async (t) => {
+  const { server, ask, notices } = await setUp(t, {
+    answer: ({ body }) =>
+      'top_logprobs' in body
+        ? { kind: 'status', status: 422, body: { detail: [{ loc: ['body', 'top_logprobs'], msg: 'Extra inputs' }] } }
+        : { kind: 'completion' },
+  });
+  for (const prompt of ['a', 'b']) {
+    assert.equal(scored(completed(await ask(prompt, { topLogprobs: 5 })).completion).kind, 'scored');
+  }
+  assert.deepEqual(
+    server.requests.map(({ body }) => [body['logprobs'], body['top_logprobs']]),
+    [
+      [true, 5],
+      [true, undefined],
+      [true, undefined],
+    ],
+  );
+  assert.deepEqual(notices, [{ kind: 'alternatives_refused', model: 'small-model', status: 422 }]);
+  const own = failed(await ask('c', {}, { logprobs: true, top_logprobs: 2 }));
+  assert.equal(own.kind, 'http', "a refusal of the client's own alternatives is the client's");
+});
+
+test('a server that refuses alternatives and log-probs is asked without either, on every endpoint', async (t) => {
+  const wants = (body: JsonObject) => 'logprobs' in body || 'include' in body;
+  const { server, ask } = await setUp(t, {
+    answer: ({ body }) =>
+      'top_logprobs' in body || wants(body)
+        ? { kind: 'status', status: 400, body: { error: { message: 'logprobs and top_logprobs are not supported' } } }
+        : { kind: 'completion' },
+  });
+  completed(await ask('a'));
+  assert.equal(server.received, 3);
+  completed(await ask('b'));
+  assert.equal(server.received, 4);
+  const { client } = openAt(t, server.baseURL);
+  const call = { logprobs: true, timeoutMs: 20_000, signal: new AbortController().signal } as const;
+  completed(await client.complete({ ...call, endpoint: '/v1/responses', body: { input: 'a' } }));
+  completed(await client.complete({ ...call, endpoint: '/v1/completions', body: { prompt: 'a' } }));
+  assert.equal(server.received, 8);
 });
 
 test('a document whose error only mentions log-probs does not turn them off for the others', async (t) => {

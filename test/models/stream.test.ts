@@ -231,6 +231,39 @@ test('an event that is nested too deep to be written again is no completion', as
   assert.deepEqual(events, []);
 });
 
+for (const endpoint of ENDPOINT_URLS) {
+  test(`${endpoint}: what begins as a thought is not streamed, and a thought whose beginning is in the prompt is known after the first`, async (t) => {
+    const answers = ['[[think]]', '[[harmony]]', '[[openthink]]', '[[openthink]] again', '[[think]]'];
+    const { ask } = await setUp(t);
+    for (const [at, prompt] of answers.entries()) {
+      const { call, events } = streamed(endpoint, prompt);
+      const attempt = completed(await ask('', call));
+      assert.equal(attempt.completion.text, 'four', prompt);
+      assert.doesNotMatch(JSON.stringify(attempt.body), /let me see/);
+      if (at !== 2) assert.deepEqual(events, [], prompt);
+    }
+    const { call, events } = streamed(endpoint, 'a');
+    completed(await ask('', call));
+    assert.ok(events.length > 1, 'what was held back of an answer without a thought');
+  });
+}
+
+test('an error in a choice or in the response is no event either', async (t) => {
+  const error = { message: 'Provider disconnected', code: 502 };
+  const events: Readonly<Partial<Record<EndpointUrl, object>>> = {
+    '/v1/chat/completions': { choices: [{ index: 0, delta: {}, finish_reason: 'stop', error }] },
+    '/v1/completions': { choices: [{ index: 0, text: 'b', finish_reason: 'stop', error }] },
+    '/v1/responses': { type: 'response.failed', response: { status: 'failed', output: [], error } },
+  };
+  for (const endpoint of ENDPOINT_URLS) {
+    const pieces = [`data: ${JSON.stringify(events[endpoint])}\n\n`];
+    const { ask } = await setUp(t, always({ kind: 'pieces', pieces }));
+    const { call, events: seen } = streamed(endpoint, 'a');
+    assert.equal(failed(await ask('', call)).kind, 'garbled', endpoint);
+    assert.deepEqual(seen, []);
+  }
+});
+
 test('a server that refuses log-probs is asked for a stream without them', async (t) => {
   const { server, ask, notices } = await setUp(t, {
     answer: ({ body }) =>

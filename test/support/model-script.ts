@@ -13,6 +13,8 @@ export type Scripted =
       readonly usage?: Json;
       /** Merged into the message, such as `tool_calls` or `reasoning_content`. */
       readonly message?: JsonObject;
+      /** Beside the choices, such as an `error`. */
+      readonly more?: JsonObject;
       /** An answer in one piece although a stream is asked for. */
       readonly streams?: false;
       readonly headers?: Record<string, string>;
@@ -59,6 +61,17 @@ const DIRECTIVES: Readonly<Record<string, Directive>> = {
   empty: () => ({ kind: 'completion', text: '' }),
   nologprobs: () => ({ kind: 'completion', logprobs: null }),
   zerologprobs: () => ({ kind: 'completion', logprobs: 0 }),
+  cutlogprobs: () => ({ kind: 'completion', text: 'the total is 12', logprobs: { content: [tokenOf('the', SURE)] } }),
+  laterzeros: () => ({ kind: 'completion', logprobs: [-0.2, 0, 0, 0] }),
+  modellength: () => ({ kind: 'completion', finishReason: 'model_length' }),
+  errorbeside: () => ({ kind: 'completion', more: { error: { message: 'Provider disconnected', code: 502 } } }),
+  think: () => ({ kind: 'completion', text: '<think> let me see </think> four' }),
+  openthink: () => ({ kind: 'completion', text: 'let me see </think> four' }),
+  harmony: () => ({
+    kind: 'completion',
+    text: '<|channel|>analysis<|message|> let me see <|end|><|start|>assistant<|channel|>final<|message|> four',
+  }),
+  unclosed: () => ({ kind: 'completion', text: '<think> so first let me see' }),
   badjson: () => ({ kind: 'completion', text: '{"total": 10.' }),
   json: () => ({ kind: 'completion', text: '{"total": 10.15}' }),
   tool: () => ({
@@ -116,7 +129,7 @@ export function completionBody(
   const text = scripted.text === undefined ? `answer to ${asked.prompt.length} chars` : scripted.text;
   const tokens = text?.match(/\s*\S+|\s+/g) ?? [];
   const wants = wantsLogprobs(asked.url, asked.body) && text !== null;
-  return shapeOf(asked.url, {
+  const chat: JsonObject = {
     id: 'chatcmpl-1',
     object: 'chat.completion',
     created: 1_700_000_000,
@@ -130,21 +143,24 @@ export function completionBody(
       },
     ],
     usage: scripted.usage ?? usageOf(Math.ceil(asked.prompt.length / 4), tokens.length),
-  });
+  };
+  return { ...shapeOf(asked.url, chat), ...scripted.more };
 }
 
 function logprobsOf(tokens: readonly string[], given: Json): Json {
   const perToken = typeof given === 'number' ? tokens.map(() => given) : given;
   if (!Array.isArray(perToken)) return perToken;
   return {
-    content: tokens.map((token, at) => ({
-      token,
-      logprob: perToken[at] ?? null,
-      bytes: [...Buffer.from(token)],
-      top_logprobs: [],
-    })),
+    content: tokens.map((token, at) => tokenOf(token, perToken[at] ?? null)),
   };
 }
+
+const tokenOf = (token: string, logprob: Json): JsonObject => ({
+  token,
+  logprob,
+  bytes: [...Buffer.from(token)],
+  top_logprobs: [],
+});
 
 function usageOf(input: number, output: number): JsonObject {
   return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output };

@@ -1,6 +1,6 @@
 export { runStage, type StageOutcome } from './stage.ts';
 export type { AttemptOptions } from './asked.ts';
-export type { OnEvent } from '@spillway/models';
+export { noticeMessage, type OnEvent } from '@spillway/models';
 export { openStageModel, StageModel, type ControlFailure } from './stage-model.ts';
 export { callMeter } from './telemetry/call-meter.ts';
 export { DocumentTelemetry, type Settlement } from './telemetry/document-telemetry.ts';

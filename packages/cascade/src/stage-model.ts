@@ -172,6 +172,7 @@ export class StageModel implements AsyncDisposable {
       topLogprobs,
       timeoutMs: Math.min(this.#modelOptions.timeoutMs, leftMs),
       signal,
+      includesThought: job.body['include_reasoning'] === true,
       ...(this.#options.propagates ? { traceparent: traceparentOf(job, place) } : {}),
       ...(onEvent === undefined || request.index !== null ? {} : { onEvent }),
     };
@@ -179,7 +180,7 @@ export class StageModel implements AsyncDisposable {
       stalls >= MAX_SHARED_STALLS ? await askIsolated(this.#modelOptions, call) : await this.#client.complete(call);
     if (attempt.kind === 'completed') onAnswered?.('completed');
     if (attempt.kind === 'failed' && isUnderstood(attempt.fault)) onAnswered?.('rejected');
-    return attempt;
+    return this.role === 'expert' ? withoutUnclosed(attempt) : attempt;
   }
 
   /** The client's request as this model's server is to get it. */
@@ -220,6 +221,14 @@ export class StageModel implements AsyncDisposable {
     if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
     return { kind: 'exhausted', answer, error, why, startedAtMs, endedAtMs };
   }
+}
+
+/** A thought that never ends is no answer: a draft is judged so, and where nobody judges it the attempt has failed. */
+function withoutUnclosed(attempt: Attempt): Attempt {
+  if (attempt.kind !== 'completed' || attempt.completion.thought !== 'unclosed') return attempt;
+  const { startedAtMs, endedAtMs, status } = attempt;
+  const message = `${status} with a thought that never ends, and no answer`;
+  return { kind: 'failed', fault: { kind: 'garbled', status, message }, startedAtMs, endedAtMs };
 }
 
 function stopReason(reason: unknown): StopReason {

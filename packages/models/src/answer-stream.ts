@@ -1,4 +1,14 @@
-import { deeperThan, isJsonObject, LIMITS, parseJson, type JsonObject, type StreamCollector } from '@spillway/core';
+import {
+  deeperThan,
+  isJsonObject,
+  LIMITS,
+  parseJson,
+  saysError,
+  type Json,
+  type JsonObject,
+  type StreamCollector,
+  type ThoughtWatch,
+} from '@spillway/core';
 import { EventReader, type ServerEvent } from './server-events.ts';
 
 /** What a streamed call has brought. */
@@ -18,11 +28,12 @@ export type OnEvent = (data: JsonObject) => Promise<void> | undefined;
 const END = '[DONE]';
 
 /**
- * Reads the body of a streamed call as it comes: passes every event on and puts the answer together. Whether a server
- * streams is seen by the body's first character, as content types are not to be trusted.
+ * Reads the body of a streamed call as it comes: passes every event on, unless it may be of a thought, and puts the answer
+ * together. Whether a server streams is seen by the body's first character, as content types are not to be trusted.
  */
 export class AnswerStream {
   readonly #collector: StreamCollector;
+  readonly #watch: ThoughtWatch;
   readonly #onEvent: OnEvent;
   /** Until when whoever gets the events wants no more of them. */
   #isTaken: Promise<void> | undefined;
@@ -36,8 +47,9 @@ export class AnswerStream {
   #hasEvents = false;
   #isOver = false;
 
-  constructor(collector: StreamCollector, onEvent: OnEvent, signal: AbortSignal) {
+  constructor(collector: StreamCollector, watch: ThoughtWatch, onEvent: OnEvent, signal: AbortSignal) {
     this.#collector = collector;
+    this.#watch = watch;
     this.#onEvent = onEvent;
     this.#signal = signal;
   }
@@ -91,11 +103,30 @@ export class AnswerStream {
     }
     this.#hasEvents = true;
     this.#collector.push(data);
-    this.#isTaken = this.#onEvent(data) ?? this.#isTaken;
+    this.#pass(this.#watch.push(data));
     return true;
+  }
+
+  /** Passes on what was held back, of an answer that turned out to have no thought in it. */
+  release(): void {
+    this.#pass(this.#watch.release());
+  }
+
+  #pass(events: readonly JsonObject[]): void {
+    for (const data of events) {
+      if (this.#signal.aborted) return;
+      this.#isTaken = this.#onEvent(data) ?? this.#isTaken;
+    }
   }
 }
 
-/** Servers say an error in mid-stream by the event's name, under `error`, or (older vLLM) as an object of that name. */
-const isError = (event: string | null, data: JsonObject): boolean =>
-  event === 'error' || data['type'] === 'error' || data['object'] === 'error' || (data['error'] ?? null) !== null;
+/**
+ * Servers say an error in mid-stream by the event's name, under `error`, also in a choice or in the response, or (older
+ * vLLM) as an object of that name.
+ */
+function isError(event: string | null, data: JsonObject): boolean {
+  if (event === 'error' || data['type'] === 'error' || data['object'] === 'error') return true;
+  const { choices, response } = data;
+  const parts: readonly (Json | undefined)[] = [data, response, ...(Array.isArray(choices) ? (choices as Json[]) : [])];
+  return parts.some((part) => isJsonObject(part) && saysError(part));
+}

@@ -1,8 +1,9 @@
-import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson } from '@spillway/core';
+import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson, ThoughtWatch } from '@spillway/core';
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
-import { faultInside, faultOf, HttpError, redactor, refusesLogprobs, type Redact } from './fault.ts';
+import { faultInside, faultOf, HttpError, redactor, type Redact } from './fault.ts';
+import { lessAsked, LogprobRefusals, type LessAsked, type RefusedPart } from './logprob-refusals.ts';
 import { openTransport, type TransportInit } from './transport.ts';
 
 export type ModelOptions = {
@@ -18,7 +19,15 @@ export type ModelOptions = {
   readonly onNotice?: (notice: ModelNotice) => void;
 };
 
-export type ModelNotice = { readonly kind: 'logprobs_refused'; readonly model: string; readonly status: number };
+export type ModelNotice = {
+  readonly kind: `${RefusedPart}_refused`;
+  readonly model: string;
+  readonly status: number;
+};
+
+/** A notice in words for the log: what follows from it. */
+export const noticeMessage = ({ kind }: ModelNotice): string =>
+  kind === 'logprobs_refused' ? 'every document will escalate' : 'signals that need alternatives will escalate';
 
 export type ModelCall = {
   readonly endpoint: EndpointUrl;
@@ -29,9 +38,12 @@ export type ModelCall = {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly traceparent?: string;
+  /** Whether the client's own request asks for what the model thinks; without it the body's `include_reasoning` says so. */
+  readonly includesThought?: boolean;
   /**
    * Asks for a stream, and is called with the data of each event as it comes; a server that answers in one piece is
-   * taken to have streamed it. An error in mid-stream is no event.
+   * taken to have streamed it. An error in mid-stream is no event, and neither is a thought that the text begins with:
+   * such an answer is not streamed.
    */
   readonly onEvent?: OnEvent;
 };
@@ -56,9 +68,6 @@ export type ModelClient = AsyncDisposable & {
   /** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */
   look(signal: AbortSignal): Promise<Fault | null>;
 };
-
-/** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
-const REFUSAL_MS = 600_000;
 
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
 const LATE_MS = 1_000;
@@ -95,13 +104,16 @@ class OpenAiModel implements ModelClient {
   readonly #transport;
   readonly #sdk: Sdk;
   readonly #redact: Redact;
-  #refusedUntilMs = 0;
-  #hasGivenLogprobs = false;
-  #hasNotedRefusal = false;
+  readonly #refusals: LogprobRefusals;
+  /** The model has answered with a thought that its prompt began. */
+  #opensThoughts = false;
 
   constructor(options: ModelOptions) {
     this.#options = options;
     this.#redact = redactor(options.apiKey);
+    this.#refusals = new LogprobRefusals((part, status) =>
+      options.onNotice?.({ kind: `${part}_refused`, model: options.model, status }),
+    );
     this.#transport = openTransport({ ...options, origin: new URL(options.baseURL).origin });
     this.#sdk = new Sdk({
       baseURL: options.baseURL,
@@ -154,25 +166,20 @@ class OpenAiModel implements ModelClient {
     await this.#transport[Symbol.asyncDispose]();
   }
 
-  /** Asks with log-probs; a server that refuses them is asked again without. */
+  /** Asks with log-probs; a server that refuses them, or alternatives beside them, is asked again without. */
   async #answer(call: ModelCall, deadlineMs: number): Promise<Answer> {
-    const wanted = call.logprobs && performance.now() >= this.#refusedUntilMs;
-    const first = await this.#ask(call, { wanted, top: call.topLogprobs ?? 0 }, deadlineMs);
-    if (first.kind === 'completed' && first.completion.tokens !== null) this.#hasGivenLogprobs = true;
-    if (!wanted || ENDPOINTS[call.endpoint].wantsLogprobs(call.body)) return first;
-    if (first.kind !== 'failed' || !refusesLogprobs(first.fault)) return first;
-    const second = await this.#ask(call, { wanted: false, top: 0 }, deadlineMs);
-    if (second.kind === 'completed' && first.fault.kind === 'http') this.#remember(first.fault.status);
-    return second;
-  }
-
-  /** That one request fails because of its log-probs says nothing about a server that has given them before. */
-  #remember(status: number): void {
-    if (this.#hasGivenLogprobs) return;
-    this.#refusedUntilMs = performance.now() + REFUSAL_MS;
-    if (this.#hasNotedRefusal) return;
-    this.#hasNotedRefusal = true;
-    this.#options.onNotice?.({ kind: 'logprobs_refused', model: this.#options.model, status });
+    let asked = this.#refusals.asked({ wanted: call.logprobs, top: call.topLogprobs ?? 0 });
+    for (let less: LessAsked | null = null; ;) {
+      const answer = await this.#ask(call, asked, deadlineMs);
+      if (answer.kind === 'completed') {
+        this.#refusals.noteGiven(answer.completion);
+        this.#opensThoughts ||= answer.completion.thought === 'opened';
+        if (less !== null) this.#refusals.remember(less);
+      }
+      less = answer.kind === 'failed' ? lessAsked(answer.fault, asked, call) : null;
+      if (less === null) return answer;
+      ({ asked } = less);
+    }
   }
 
   async #ask(call: ModelCall, asked: AskedLogprobs, deadlineMs: number): Promise<Answer> {
@@ -186,7 +193,7 @@ class OpenAiModel implements ModelClient {
     const { path, request, stream } = ENDPOINTS[call.endpoint];
     const body = request(call.body, this.#options.model, asked);
     const headers = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
-    const answer = call.onEvent === undefined ? null : new AnswerStream(stream.collect(), call.onEvent, signal);
+    const answer = call.onEvent === undefined ? null : this.#streamOf(call, call.onEvent);
     const options = answer === null ? { body } : { body: { ...body, ...stream.fields }, ...takenBy(answer) };
     try {
       const response = await withSignal(signal, (own) =>
@@ -202,6 +209,12 @@ class OpenAiModel implements ModelClient {
     }
   }
 
+  #streamOf({ endpoint, body, signal }: ModelCall, onEvent: OnEvent): AnswerStream {
+    const { stream, format } = ENDPOINTS[endpoint];
+    const options = { stream, request: body, format: format(body), opensThoughts: this.#opensThoughts };
+    return new AnswerStream(stream.collect(), new ThoughtWatch(options), onEvent, signal);
+  }
+
   #readStream(stream: AnswerStream, response: Response, call: ModelCall, asked: AskedLogprobs): Answer {
     const end = stream.end();
     switch (end.kind) {
@@ -209,12 +222,15 @@ class OpenAiModel implements ModelClient {
         return { kind: 'failed', fault: { kind: 'reset', message: 'the stream ended before the answer was whole' } };
       case 'refused':
         return this.#read({ value: undefined, text: () => end.text }, response, call, asked);
-      case 'whole':
-        return this.#read({ value: end.body, text: () => JSON.stringify(end.body) }, response, call, asked);
+      case 'whole': {
+        const answer = this.#read({ value: end.body, text: () => JSON.stringify(end.body) }, response, call, asked);
+        if (isPlain(answer)) stream.release();
+        return answer;
+      }
       case 'plain': {
         const value = parseJson(end.text);
         const answer = this.#read({ value, text: () => end.text }, response, call, asked);
-        if (answer.kind !== 'completed' || !isJsonObject(value)) return answer;
+        if (!isPlain(answer) || !isJsonObject(value)) return answer;
         const { events } = ENDPOINTS[call.endpoint].stream;
         // The answer is whole, and held anyway: nobody is waited for.
         for (const { data } of events(value, WITH_USAGE)) void call.onEvent?.(data);
@@ -232,7 +248,9 @@ class OpenAiModel implements ModelClient {
     const said = isJsonObject(value) ? value : null;
     const endpoint = ENDPOINTS[call.endpoint];
     const completion = endpoint.read(said, call.body);
-    const body = said === null ? null : endpoint.answer(said, call.body, asked);
+    const { includesThought } = call;
+    const client = includesThought === undefined ? call.body : { ...call.body, include_reasoning: includesThought };
+    const body = said === null || completion === null ? null : endpoint.answer(said, client, asked);
     if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
       const inside = faultInside(said ?? parseJson(text()), this.#redact);
       if (inside !== null) return { kind: 'failed', fault: inside };
@@ -243,6 +261,9 @@ class OpenAiModel implements ModelClient {
     return { kind: 'completed', completion, body, requestId: response.headers.get('x-request-id') };
   }
 }
+
+/** An answer whose texts have no thought in them; from any other's events its client would get the thought. */
+const isPlain = (answer: Answer): boolean => answer.kind === 'completed' && answer.completion.thought === undefined;
 
 /** A stream is asked for with its usage, so what came in one piece is shown with it. */
 const WITH_USAGE: JsonObject = { stream_options: { include_usage: true } };

@@ -50,10 +50,14 @@ export function faultOf(error: unknown, { redact, timeoutMs }: { redact: Redact;
 }
 
 /** Whether a server refuses the request because of its log-probs, as OpenAI's reasoning models do. */
-export function refusesLogprobs(fault: Fault): boolean {
+export const refusesLogprobs = (fault: Fault): boolean => refuses(fault, /log_?prob/i);
+
+/** Whether a server refuses the request because of the alternatives that are asked for with log-probs. */
+export const refusesAlternatives = (fault: Fault): boolean => refuses(fault, /top_?log_?prob/i);
+
+function refuses(fault: Fault, name: RegExp): boolean {
   if (fault.kind !== 'http' || ![400, 403, 422].includes(fault.status)) return false;
-  const text = typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body);
-  return /log_?prob/i.test(text);
+  return name.test(typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body));
 }
 
 /** What a server, or more often a router before it, says under `error` in an answer with a 200; null: no status fits. */

@@ -1,4 +1,5 @@
 export {
+  noticeMessage,
   openModel,
   type Attempt,
   type ModelCall,

@@ -1,4 +1,4 @@
-import { callMeter, DocumentTelemetry, openStageModel } from '@spillway/cascade';
+import { callMeter, DocumentTelemetry, noticeMessage, openStageModel } from '@spillway/cascade';
 import { tierName, type Role } from '@spillway/core';
 import { openRedis, Queues, takeTrace } from '@spillway/redis';
 import { serveHealth, type Life } from '@spillway/runtime';
@@ -25,7 +25,7 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
       configuration,
       propagates: telemetry.propagates,
       onCall: callMeter(life.telemetry.meters),
-      onNotice: (notice) => life.log.warn(notice, 'every document will escalate'),
+      onNotice: (notice) => life.log.warn(notice, noticeMessage(notice)),
     });
     life.defer(() => model[Symbol.asyncDispose]());
     const { concurrency, sidecar } = served.spec;

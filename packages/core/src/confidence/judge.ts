@@ -40,8 +40,9 @@ export function scoreDraft(evidence: Evidence, { signal, calibration }: Confiden
   const reason = unjudgeable(completion, request, ENDPOINTS[endpoint].format(request));
   if (reason !== null) return noEvidence(reason);
   const head = calibration?.method === 'head' ? calibration : null;
-  const { text, tokens } = completion;
-  return signalOf(signal).score({ text: text ?? '', tokens: tokens ?? [], assessment, samples, head }, signal);
+  const { text, tokens, isPartial = false } = completion;
+  const view = { text: text ?? '', tokens: tokens ?? [], isPartial, assessment, samples, head };
+  return signalOf(signal).score(view, signal);
 }
 
 /** A draft with its confidence, or why it has none. */
@@ -59,10 +60,20 @@ function unjudgeable(completion: Completion, request: JsonObject, format: AskedF
   if (completion.toolCall) return 'tool_call';
   if (completion.refusal !== null) return 'refused';
   if (completion.finishReason === 'content_filter') return 'content_filter';
-  if (completion.finishReason === 'length' || completion.finishReason === 'max_tokens') return 'truncated';
+  if (completion.thought === 'unclosed') return 'unclosed_thought';
+  if (!isWhole(completion.finishReason)) return 'truncated';
   if (completion.text === null || completion.text.trim() === '') return 'empty_answer';
   return format !== null && missesFormat(completion.text, format) ? 'invalid_json' : null;
 }
+
+/**
+ * What servers say of an answer that came to its own end; some say nothing. Whatever else they may say, today or one day,
+ * is no sign that all of it is there.
+ */
+const WHOLE: ReadonlySet<string> = new Set(['stop', 'eos', 'eos_token', 'end_turn', 'stop_sequence']);
+
+const isWhole = (finishReason: string | null): boolean =>
+  finishReason === null || WHOLE.has(finishReason.toLowerCase());
 
 /** `json_object` must be an object; `json_schema` is looked at as far as `missesSchema` goes. */
 function missesFormat(text: string, format: AskedFormat): boolean {

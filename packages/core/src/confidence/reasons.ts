@@ -2,7 +2,15 @@
 export const ESCALATION_REASONS = [
   { reason: 'low_confidence', meaning: 'The confidence is below the threshold.' },
   { reason: 'no_logprobs', meaning: 'The drafter gave no usable log-probs with its answer.' },
-  { reason: 'zero_logprobs', meaning: 'Every log-prob is exactly 0, which a server that does not compute them says.' },
+  {
+    reason: 'partial_logprobs',
+    meaning: 'The log-probs do not cover the answer: tokens are missing before, in or behind it.',
+  },
+  {
+    reason: 'zero_logprobs',
+    meaning:
+      'Log-probs are exactly 0 for all tokens, or for several in a row without alternatives, so they were not computed.',
+  },
   {
     reason: 'no_alternatives',
     meaning: 'The signal needs the alternatives of each token (`top_logprobs`), and there are none.',
@@ -11,7 +19,14 @@ export const ESCALATION_REASONS = [
   { reason: 'no_assessment', meaning: 'The drafter did not say in a readable way whether its draft is right.' },
   { reason: 'no_samples', meaning: 'The further samples that `agreement` compares could not be had.' },
   { reason: 'tool_call', meaning: 'The drafter answered with a tool call, which carries no log-probs.' },
-  { reason: 'truncated', meaning: 'The draft stopped at its length limit.' },
+  {
+    reason: 'truncated',
+    meaning: 'The draft is not whole: it stopped at its length limit, or for a reason that does not say that it is.',
+  },
+  {
+    reason: 'unclosed_thought',
+    meaning: 'The draft is a thought that never ends (`<think>`, a harmony channel), without an answer after it.',
+  },
   { reason: 'content_filter', meaning: 'A content filter stopped the draft.' },
   { reason: 'refused', meaning: 'The drafter refused to answer.' },
   { reason: 'invalid_json', meaning: 'JSON was asked for and the draft is not JSON, or visibly misses its schema.' },

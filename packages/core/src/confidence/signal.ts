@@ -8,6 +8,8 @@ type DraftView = {
   /** Not blank. */
   readonly text: string;
   readonly tokens: readonly TokenLogprob[];
+  /** There are no tokens, as those that came do not cover the text. */
+  readonly isPartial: boolean;
   /** What the drafter said when it was asked whether its draft is right; null: nothing readable, or it was not asked. */
   readonly assessment: Completion | null;
   /** Further answers to the same request; null: they could not be had, or were not asked for. */
@@ -43,9 +45,21 @@ export const plainSpec = <const Name extends string>(name: Name) => z.strictObje
 export const byTokens =
   <Spec>(score: (draft: DraftView, spec: Spec) => ScoredDraft) =>
   (draft: DraftView, spec: Spec): ScoredDraft => {
-    if (draft.tokens.length === 0) return noEvidence('no_logprobs');
-    return draft.tokens.every(({ logprob }) => logprob === 0) ? noEvidence('zero_logprobs') : score(draft, spec);
+    if (draft.tokens.length === 0) return noEvidence(draft.isPartial ? 'partial_logprobs' : 'no_logprobs');
+    return areUncomputed(draft.tokens) ? noEvidence('zero_logprobs') : score(draft, spec);
   };
+
+/**
+ * Whether log-probs were not computed: a certain token is exactly 0 now and then, and shows so by its alternatives, but
+ * a server that takes tokens unseen (speculative decoding) says 0 of one after the other and knows no others.
+ */
+function areUncomputed(tokens: readonly TokenLogprob[]): boolean {
+  const isBare = ({ logprob, top }: TokenLogprob): boolean => logprob === 0 && top.length === 0;
+  const knowsOthers = ({ token, top }: TokenLogprob): boolean => top.some((one) => one.token !== token);
+  if (tokens.every((token) => token.logprob === 0 && !knowsOthers(token))) return true;
+  if (tokens.length > 1 && tokens.slice(1).every(isBare)) return true;
+  return tokens.some((token, at) => at > 0 && isBare(token) && isBare(tokens[at - 1] ?? token));
+}
 
 /** Scores by the tokens of an answer, or of each value of a JSON answer; null: a token has no alternatives. */
 export const byValues = <Spec>(measure: (tokens: readonly TokenLogprob[], spec: Spec) => number | null) =>

@@ -75,7 +75,7 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
 
 /** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
 function shownDraft(job: CascadeDocument['job'], { answer, evidence }: Draft): NonNullable<StageAnnotation['draft']> {
-  const text = ENDPOINTS[job.endpoint].read(answer?.body, job.body)?.text ?? null;
+  const text = ENDPOINTS[job.endpoint].text(answer?.body, job.body);
   const shown = text === null ? null : text.slice(0, MAX_DRAFT_CHARACTERS);
   if (evidence === null) return { text: shown };
   const { scores, features } = evidence;

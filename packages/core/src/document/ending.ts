@@ -127,4 +127,10 @@ export function deadlineStage(job: DocumentJob): number | null {
   return found === -1 ? null : found;
 }
 
-const UNFIT: ReadonlySet<string> = new Set(['truncated', 'content_filter', 'refused', 'empty_answer']);
+const UNFIT: ReadonlySet<string> = new Set([
+  'truncated',
+  'unclosed_thought',
+  'content_filter',
+  'refused',
+  'empty_answer',
+]);

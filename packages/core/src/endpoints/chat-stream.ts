@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { chatChoice } from './chat-choice.ts';
+import { contentText } from './completion.ts';
 import { choiceStream, extendLogprobs, hasEnded, indexOf, type ChoicePieces } from './choice-stream.ts';
 import { Pieces } from './stream.ts';
 
@@ -12,8 +13,22 @@ export const chatStream = choiceStream({
     ...choices.map(({ choice, index }) => begun(choice, index)),
     ...choices.flatMap(({ choice, index }) => [...said(choice, index), ended(choice, index)]),
   ],
+  said: ({ delta }) => {
+    const { content = null, ...more } = isJsonObject(delta) ? delta : {};
+    const isOther = Object.entries(more).some(([key, value]) => OTHERS.has(key) && value !== null && value !== '');
+    return { text: contentText(content), isOther };
+  },
   show: (choice, request) => chatChoice(choice, request, true),
 });
+
+/** What a message says beside its text. */
+const OTHERS: ReadonlySet<string> = new Set([
+  'refusal',
+  'reasoning_content',
+  'reasoning',
+  'tool_calls',
+  'function_call',
+]);
 
 /** What a message says as text, piece by piece. */
 const TEXTS: ReadonlySet<string> = new Set(['refusal', 'reasoning_content', 'reasoning']);

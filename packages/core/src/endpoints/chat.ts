@@ -1,5 +1,5 @@
 import { chatStream } from './chat-stream.ts';
-import { readChoice } from './completion.ts';
+import { choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
 import { chatChoice, wantsChatLogprobs } from './chat-choice.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { exchangeOf, modelOf, required, streamProblem, type AskedFormat, type Endpoint } from './endpoint.ts';
@@ -36,12 +36,18 @@ export const chat: Endpoint = {
   },
   answer: (answer, body, asked) => {
     const choices = answer['choices'];
-    if (!asked.wanted || !Array.isArray(choices)) return answer;
+    if (!Array.isArray(choices)) return answer;
+    const options = thoughtOptions(answer, body);
     const isCut = topOf(body) < asked.top;
-    return { ...answer, choices: choices.map((choice: Json) => chatChoice(choice, body, isCut)) };
+    const shown = choices.map((choice: Json) => {
+      const left = choiceWithoutThought(choice, options);
+      return asked.wanted ? chatChoice(left, body, isCut) : left;
+    });
+    return { ...answer, choices: shown };
   },
   wantsLogprobs: wantsChatLogprobs,
-  read: (answer) => readChoice(answer),
+  read: (answer, body) => readChoice(answer, body),
+  text: (answer) => choiceText(answer, ''),
   format: (body) => responseFormat(body),
   stream: chatStream,
 };

@@ -19,16 +19,25 @@ type ChoiceStreamOptions = {
   readonly open: () => ChoicePieces;
   /** The choices of a whole answer as those of the chunks that would have made it; every one begins before one ends. */
   readonly pieces: (choices: readonly { readonly choice: JsonObject; readonly index: number }[]) => JsonObject[];
+  /** What a chunk's choice says. */
+  readonly said: (choice: JsonObject) => { readonly text: string | null; readonly isOther: boolean };
   /** A chunk's choice as the client asked for it. */
   readonly show: (choice: Json, request: JsonObject) => Json;
 };
 
 /** How endpoints whose answers have choices stream. */
-export function choiceStream({ object, chunk, open, pieces, show }: ChoiceStreamOptions): EndpointStream {
+export function choiceStream({ object, chunk, open, pieces, said, show }: ChoiceStreamOptions): EndpointStream {
   return {
     fields: { stream: true, stream_options: { include_usage: true } },
     end: '[DONE]',
     collect: () => collectChoices(object, open),
+    said: (data) => {
+      const all = choicesOf(data).map((choice) => ({ index: indexOf(choice, 0), ...said(choice) }));
+      return {
+        texts: all.flatMap(({ index, text }) => (text === null ? [] : [{ index, text }])),
+        isOther: all.some(({ isOther }) => isOther),
+      };
+    },
     events: (body, request) => {
       const choices = choicesOf(body).map((choice, at) => ({ choice, index: indexOf(choice, at) }));
       return chunksOf(body, request, chunk, pieces(choices));

@@ -15,23 +15,24 @@ const FLOOR = -9999;
 /** Log-probs are computed in 16 or 32 bits, so a certain token may come out a little above 0. */
 const ROUNDING = 1e-3;
 
-/** More places than this that look like the answer but do not begin with a token are not looked at. */
-const MAX_CANDIDATES = 1000;
-
 const NO_TOP: readonly TopLogprob[] = [];
+
+/** The tokens of a list of log-probs, and where in it each one stands. */
+export type ListedTokens = { readonly tokens: readonly TokenLogprob[]; readonly places: readonly number[] };
 
 /**
  * Reads both shapes of log-probs: `content: [{token, bytes, logprob, top_logprobs}]` and the older parallel arrays
  * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. A token
  * without characters is an end mark (llama.cpp counts it) and is left out.
  */
-export function readTokens(logprobs: Json | undefined): readonly TokenLogprob[] | null {
+export function readTokens(logprobs: Json | undefined): ListedTokens | null {
   if (!isJsonObject(logprobs)) return null;
   const entries = contentEntries(logprobs) ?? parallelEntries(logprobs);
   if (entries === null) return null;
   const tokens: TokenLogprob[] = [];
+  const places: number[] = [];
   let readable = 0;
-  for (const entry of entries) {
+  for (const [place, entry] of entries.entries()) {
     const token = isJsonObject(entry) ? entry['token'] : undefined;
     if (!isJsonObject(entry) || typeof token !== 'string') return null;
     const bytes = readBytes(entry['bytes']);
@@ -39,67 +40,20 @@ export function readTokens(logprobs: Json | undefined): readonly TokenLogprob[] 
     const logprob = readLogprob(entry['logprob']);
     if (logprob !== null) readable += 1;
     tokens.push({ token, bytes, logprob: logprob ?? FLOOR, top: readTop(entry['top_logprobs']) });
+    places.push(place);
   }
-  return readable === 0 ? null : tokens;
+  return readable === 0 ? null : { tokens, places };
 }
 
-/**
- * The tokens that make up the answer's text. A model that reasons has its thoughts in the log-probs and not in the
- * text, and servers trim the text and leave end marks in the list, so the text is looked for in the tokens' bytes,
- * from the end. If it is nowhere (a server that writes `▁` for a space, or `�` for half a character), all tokens
- * count, unless the model reasoned: then nobody can say which ones are the answer's.
- */
-export function contentTokens(
-  tokens: readonly TokenLogprob[],
-  text: string,
-  reasoned: boolean,
-): readonly TokenLogprob[] | null {
-  if (tokens.map((one) => one.token).join('') === text) return tokens;
-  const pieces = tokens.map((one) => Buffer.from(one.bytes ?? Buffer.from(one.token)));
-  const all = Buffer.concat(pieces);
-  const wanted = Buffer.from(text);
-  const found = findText(all, wanted, pieces, true) ?? findText(all, wanted, pieces, false);
-  if (found !== null) return tokens.slice(found.first, found.last + 1);
-  return reasoned || tokens.some((one) => /<\/?think/.test(one.token)) ? null : tokens;
-}
-
-/**
- * The last place where the text begins with a token, apart from white space that the server trimmed. It must also end
- * with one; only when there is no such place may it end inside a token, as a stop string makes it.
- */
-function findText(all: Buffer, wanted: Buffer, pieces: readonly Buffer[], endsWithToken: boolean) {
-  const starts: number[] = [];
-  let length = 0;
-  for (const piece of pieces) {
-    starts.push(length);
-    length += piece.length;
-  }
-  let at = all.lastIndexOf(wanted);
-  for (let tried = 0; at >= 0 && tried < MAX_CANDIDATES; tried += 1) {
-    const first = pieceAt(starts, at);
-    const last = pieceAt(starts, at + wanted.length - 1);
-    const end = (starts[last] ?? 0) + (pieces[last]?.length ?? 0);
-    const begins = isBlank(all.subarray(starts[first], at));
-    if (begins && (!endsWithToken || isBlank(all.subarray(at + wanted.length, end)))) return { first, last };
-    at = at === 0 ? -1 : all.lastIndexOf(wanted, at - 1);
-  }
-  return null;
-}
-
-/** The index of the piece that holds a byte. */
-function pieceAt(starts: readonly number[], byte: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((starts[middle] ?? 0) <= byte) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function isBlank(bytes: Buffer): boolean {
-  return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+/** Log-probs of either shape with only some of their entries. */
+export function sliceLogprobs(logprobs: JsonObject, first: number, end: number): JsonObject {
+  const length = (contentEntries(logprobs) ?? parallelEntries(logprobs) ?? []).length;
+  return Object.fromEntries(
+    Object.entries(logprobs).map(([key, list]): [string, Json] => [
+      key,
+      Array.isArray(list) && list.length === length ? list.slice(first, end) : list,
+    ]),
+  );
 }
 
 function contentEntries(logprobs: JsonObject): readonly Json[] | null {

@@ -172,15 +172,23 @@ test('characters may be split over tokens', () => {
   assert.deepEqual(tokensOf(bodyOf('€', entries)), ['\\xe2\\x82', '\\xac']);
 });
 
-test('tokens that cannot be aligned count all, unless the model reasoned', () => {
-  const entries = [{ token: '▁yes' }, { token: '▁sir' }];
-  assert.deepEqual(tokensOf(bodyOf('yes sir', entries)), ['▁yes', '▁sir']);
-  assert.equal(tokensOf(bodyOf('yes sir', entries, { message: { reasoning_content: 'hm' } })), null);
-  assert.equal(
-    tokensOf({ ...bodyOf('yes sir', entries), usage: { completion_tokens_details: { reasoning_tokens: 4 } } }),
-    null,
-  );
-  assert.equal(tokensOf(bodyOf('yes sir', [{ token: '</think>' }, ...entries])), null);
+test('tokens that cannot be laid over the text count all if they are as many as the server says, and nothing was thought', () => {
+  const entries = [{ token: 'token_id:17' }, { token: 'token_id:4' }];
+  const counted = (completion_tokens: number, more: object = {}) => ({
+    ...bodyOf('yes sir', entries),
+    usage: { completion_tokens, ...more },
+  });
+  for (const count of [2, 3, 4]) assert.equal(tokensOf(counted(count))?.length, 2, `${count}`);
+  for (const count of [0, 5, 40]) {
+    assert.equal(tokensOf(counted(count)), null, `${count}`);
+    assert.equal(read(counted(count)).isPartial, true);
+  }
+  assert.equal(tokensOf(bodyOf('yes sir', entries)), null, 'nobody says how many there are');
+  assert.equal(tokensOf(counted(6, { completion_tokens_details: { reasoning_tokens: 4 } })), null);
+  const thought = bodyOf('yes sir', entries, { message: { reasoning_content: 'hm' } });
+  assert.equal(tokensOf({ ...thought, usage: { completion_tokens: 2 } }), null);
+  const marked = bodyOf('yes sir', [{ token: '</think>' }, ...entries]);
+  assert.equal(tokensOf({ ...marked, usage: { completion_tokens: 3 } }), null);
 });
 
 test('sees tool calls, refusals and lists of parts', () => {

@@ -1,23 +1,16 @@
-import { contentTokens, readTokens, type TokenLogprob } from './completion-tokens.ts';
+import { readUsage, type Usage } from './usage.ts';
+import { cutThought, readTexts, type ReadTexts, type SaidOptions, type SaidText } from './said-text.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 
 export type { TokenLogprob, TopLogprob } from './completion-tokens.ts';
-
-export type Usage = {
-  readonly inputTokens: number;
-  readonly cachedTokens: number;
-  readonly outputTokens: number;
-  readonly reasoningTokens: number;
-};
+export { readUsage, type Usage } from './usage.ts';
 
 /** What a model answered, read once from whatever shape its server uses. */
-export type Completion = {
-  readonly text: string | null;
+export type Completion = ReadTexts & {
+  /** Why it ended; `length` also where the server does not say so and the request's limit is used up. */
   readonly finishReason: string | null;
   readonly refusal: string | null;
   readonly toolCall: boolean;
-  /** The tokens of `text` alone: no end mark, no reasoning. Null when the server gave none that can be used. */
-  readonly tokens: readonly TokenLogprob[] | null;
   /** How many answers the body holds; `text` and `tokens` are the first one's. */
   readonly choices: number;
   readonly model: string | null;
@@ -25,37 +18,125 @@ export type Completion = {
   readonly usage: Usage;
 };
 
+const BROKEN_OFF: ReadonlySet<string> = new Set(['abort', 'error']);
+
 /**
  * Reads the body of a 200 that has choices, as chat completions and the older completions do. Null means that it is
- * not a completion: no choices, no message, or an answer that the server itself calls broken off (vLLM and SGLang say
- * `abort` when they shut down, routers say `error`). What the server `echoed` of the prompt is no part of the answer.
+ * not a completion: no choices, no message, an error beside them, or an answer that the server itself calls broken off
+ * (vLLM and SGLang say `abort` when they shut down, routers say `error`). What the server `echoed` of the prompt is no
+ * part of the answer.
  */
-export function readChoice(body: unknown, echoed = ''): Completion | null {
-  if (!isJsonObject(body)) return null;
+export function readChoice(body: unknown, request: JsonObject = {}, echoed = ''): Completion | null {
+  if (!isJsonObject(body) || saysError(body)) return null;
   const choices = body['choices'];
   if (!Array.isArray(choices)) return null;
   const choice: Json | undefined = choices[0];
-  if (!isJsonObject(choice) || isJsonObject(choice['error'])) return null;
-  const finishReason = textOf(choice['finish_reason']);
-  if (finishReason === 'abort' || finishReason === 'error') return null;
+  if (!isJsonObject(choice) || choices.some((one: Json) => isJsonObject(one) && saysError(one))) return null;
+  const reason = textOf(choice['finish_reason']);
+  if (reason !== null && BROKEN_OFF.has(reason.toLowerCase())) return null;
   const message = messageOf(choice);
   if (message === null) return null;
 
-  const said = contentOf(message['content']);
-  const text = said?.startsWith(echoed) === true ? said.slice(echoed.length) : said;
   const usage = readUsage(body['usage']);
-  const tokens = text === null || text === '' ? null : readTokens(choice['logprobs']);
+  const said = saidOf(contentText(message['content']), choice, echoed);
   return {
-    text,
-    finishReason,
+    ...readTexts(said, optionsOf(message, usage, request)),
+    finishReason: reason ?? (isUsedUp(usage, request) ? 'length' : null),
     refusal: textOf(message['refusal']),
-    toolCall: callsTool(message, finishReason),
-    tokens: tokens === null || text === null ? null : contentTokens(tokens, text, hasReasoned(message, usage)),
+    toolCall: callsTool(message, reason),
     choices: choices.length,
     model: textOf(body['model']),
     id: textOf(body['id']),
     usage,
   };
+}
+
+/** The text of an answer whose thoughts have been taken out, or never were in it. */
+export function choiceText(body: unknown, echoed: string): string | null {
+  const choices = isJsonObject(body) ? body['choices'] : undefined;
+  const choice: Json | undefined = Array.isArray(choices) ? choices[0] : undefined;
+  const message = isJsonObject(choice) ? messageOf(choice) : null;
+  const [said] = message === null ? [] : saidOf(contentText(message['content']), {}, echoed);
+  return said?.text ?? null;
+}
+
+/** Whether an answer, or a part of one, has an error beside whatever else it says: then the rest is no answer. */
+export function saysError(said: JsonObject): boolean {
+  const { error } = said;
+  return error !== undefined && error !== null && error !== '' && error !== false;
+}
+
+/** What a request names its limit of tokens by; a server that reads another of them keeps to that. */
+const LIMITS_OF_TOKENS = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'] as const;
+
+/** Whether an answer has as many tokens as it might have, so that a server which does not say why it ended cut it. */
+export function isUsedUp({ outputTokens }: Usage, request: JsonObject): boolean {
+  return LIMITS_OF_TOKENS.some((name) => {
+    const limit = request[name];
+    return typeof limit === 'number' && limit > 0 && outputTokens >= limit;
+  });
+}
+
+/**
+ * A choice without the thought that its text begins with. `isKept`: the thought goes where servers put it that take it
+ * out themselves, unless there is one already.
+ */
+export function choiceWithoutThought(
+  choice: Json,
+  { request, usage, echoed = '', isKept }: ThoughtOptions & { readonly echoed?: string },
+): Json {
+  const message = isJsonObject(choice) ? messageOf(choice) : null;
+  if (!isJsonObject(choice) || message === null) return choice;
+  const { content } = message;
+  const cut = cutThought(saidOf(contentText(content), choice, echoed), optionsOf(message, usage, request));
+  const [left] = cut?.texts ?? [];
+  if (cut === null || left === undefined) return choice;
+  const isSaid = message['reasoning_content'] !== undefined && message['reasoning_content'] !== null;
+  const reasoning = isKept && cut.thought !== '' && !isSaid ? { reasoning_content: cut.thought } : {};
+  const logprobs = 'logprobs' in choice ? { logprobs: left.logprobs ?? null } : {};
+  if (!isJsonObject(choice['message'])) {
+    const said = contentText(content)?.startsWith(echoed) === true ? echoed : '';
+    return { ...choice, text: said + left.text, ...reasoning, ...logprobs };
+  }
+  return { ...choice, message: { ...message, content: withText(content, left.text), ...reasoning }, ...logprobs };
+}
+
+/** How the thought of an answer is taken out. */
+export type ThoughtOptions = {
+  readonly request: JsonObject;
+  readonly usage: Usage;
+  readonly isKept: boolean;
+};
+
+/** How thoughts are taken out of an answer to a request, which says whether its client wants to see them. */
+export const thoughtOptions = (answer: JsonObject, request: JsonObject): ThoughtOptions => ({
+  request,
+  usage: readUsage(answer['usage']),
+  isKept: request['include_reasoning'] === true,
+});
+
+/** The text of a choice behind what the server echoed; none where it has no text. */
+function saidOf(content: string | null, { logprobs }: JsonObject, echoed: string): readonly SaidText[] {
+  if (content === null) return [];
+  return [{ text: content.startsWith(echoed) ? content.slice(echoed.length) : content, logprobs }];
+}
+
+const optionsOf = (message: JsonObject, usage: Usage, request: JsonObject): SaidOptions => ({
+  request,
+  usage,
+  reasoned: hasReasoned(message, usage),
+});
+
+/** A text in place of one, or of the parts that make one. */
+function withText(content: Json | undefined, text: string): Json {
+  if (!Array.isArray(content)) return text;
+  const parts = content as readonly Json[];
+  const isText = (part: Json): boolean => isJsonObject(part) && typeof part['text'] === 'string';
+  const first = parts.findIndex(isText);
+  return parts.flatMap((part, at): Json[] => {
+    if (!isJsonObject(part) || !isText(part)) return [part];
+    return at === first ? [{ ...part, text }] : [];
+  });
 }
 
 /** A chat answer has a message; the older completions shape has the text in the choice itself. */
@@ -66,7 +147,7 @@ function messageOf(choice: JsonObject): JsonObject | null {
 }
 
 /** Some servers answer with a list of parts where the others have a string. */
-function contentOf(content: Json | undefined): string | null {
+export function contentText(content: Json | undefined): string | null {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return null;
   const parts = content.flatMap((part: Json) =>
@@ -89,24 +170,4 @@ function hasReasoned(message: JsonObject, usage: Usage): boolean {
 /** An empty string says as little as null. */
 export function textOf(value: Json | undefined): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
-}
-
-export function readUsage(usage: Json | undefined): Usage {
-  const counts = isJsonObject(usage) ? usage : {};
-  const input = counts['prompt_tokens_details'] ?? counts['input_tokens_details'];
-  const output = counts['completion_tokens_details'] ?? counts['output_tokens_details'];
-  return {
-    inputTokens: countOf(counts['prompt_tokens'] ?? counts['input_tokens']),
-    cachedTokens: countOf(isJsonObject(input) ? input['cached_tokens'] : undefined),
-    outputTokens: countOf(counts['completion_tokens'] ?? counts['output_tokens']),
-    reasoningTokens: countOf(isJsonObject(output) ? output['reasoning_tokens'] : counts['reasoning_tokens']),
-  };
-}
-
-/** More tokens than any context holds. */
-const MAX_TOKENS = 100_000_000;
-
-/** Usage is added up and paid for: what cannot be a count is none. */
-function countOf(value: Json | undefined): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MAX_TOKENS ? value : 0;
 }

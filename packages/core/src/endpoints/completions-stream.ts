@@ -12,6 +12,7 @@ export const completionsStream = choiceStream({
     ...choices.map(({ choice, index }) => said(choice, index)),
     ...choices.map(({ choice, index }) => ended(choice, index)),
   ],
+  said: ({ text }) => ({ text: typeof text === 'string' ? text : null, isOther: false }),
   show: (choice, request) => completionChoice(choice, request, true),
 });
 

@@ -1,7 +1,7 @@
 import { responseFormat } from './chat.ts';
 import { completionChoice, likelyOf, wantsCompletionLogprobs } from './completions-choice.ts';
 import { completionsStream } from './completions-stream.ts';
-import { readChoice } from './completion.ts';
+import { choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
 import type { Json, JsonObject } from '../text/json.ts';
 import { modelOf, required, streamProblem, type AskedLogprobs, type Endpoint } from './endpoint.ts';
 
@@ -36,12 +36,18 @@ export const completions: Endpoint = {
   },
   answer: (answer, body, asked) => {
     const choices = answer['choices'];
-    if (!asked.wanted || !Array.isArray(choices)) return answer;
+    if (!Array.isArray(choices)) return answer;
+    const options = { ...thoughtOptions(answer, body), echoed: echoOf(body) };
     const isCut = likelyOf(body) < askedOf(body, asked);
-    return { ...answer, choices: choices.map((choice: Json) => completionChoice(choice, body, isCut)) };
+    const shown = choices.map((choice: Json) => {
+      const left = choiceWithoutThought(choice, options);
+      return asked.wanted ? completionChoice(left, body, isCut) : left;
+    });
+    return { ...answer, choices: shown };
   },
   wantsLogprobs: wantsCompletionLogprobs,
-  read: (answer, { echo, prompt }) => readChoice(answer, echo === true && typeof prompt === 'string' ? prompt : ''),
+  read: (answer, body) => readChoice(answer, body, echoOf(body)),
+  text: (answer, body) => choiceText(answer, echoOf(body)),
   format: (body) => responseFormat(body),
   stream: completionsStream,
 };
@@ -51,3 +57,6 @@ const isTexts = (prompt: Json | undefined): prompt is readonly string[] =>
 
 /** At least one: several servers take 0 for none. */
 const askedOf = (body: JsonObject, asked: AskedLogprobs): number => Math.max(1, asked.top, likelyOf(body));
+
+/** What an answer repeats of its prompt before it begins. */
+const echoOf = ({ echo, prompt }: JsonObject): string => (echo === true && typeof prompt === 'string' ? prompt : '');

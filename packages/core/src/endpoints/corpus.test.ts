@@ -120,10 +120,11 @@ const CORPUS: readonly Shape[] = [
   {
     server: 'vLLM, chat: constrained decoding makes −inf of most alternatives, written as −9999',
     source: 'https://github.com/vllm-project/vllm/pull/4149',
-    body: chat('positive', {
+    body: chat('positive.', {
       content: [
         entry('pos', -0.25, [other('pos', -0.25), other('neg', -1.5), other('the', -9999)]),
         entry('itive', 0, []),
+        entry('.', 0, [other('.', 0)]),
       ],
     }),
     sum: -0.25,
@@ -139,7 +140,7 @@ const CORPUS: readonly Shape[] = [
       token_logprobs: [-0.1, -0.2, -0.3],
       top_logprobs: null,
     }),
-    // The text is nowhere among such tokens, so all of them count.
+    // The mark is a space, and the one that the server trimmed counts, too.
     sum: -0.6,
     margin: 'no_alternatives',
   },
@@ -227,6 +228,26 @@ const CORPUS: readonly Shape[] = [
     source: 'https://github.com/ggml-org/llama.cpp/pull/10783',
     body: chat('Hi', { content: [entry('Hi', 0), entry('', 0)] }),
     sum: 'zero_logprobs',
+  },
+  {
+    server: 'speculative decoding: the first token has its log-prob, and those that were guessed are 0',
+    source: 'no public report found; kept because it was once seen',
+    body: chat('Hi there you', { content: [entry('Hi', -0.2), entry(' there', 0), entry(' you', 0)] }),
+    sum: 'zero_logprobs',
+  },
+  {
+    server: 'SGLang, speculative decoding: the log-prob of the first token only',
+    source: 'https://github.com/sgl-project/sglang/pull/14046',
+    body: chat('Hi there you', { content: [entry('Hi', -0.1)] }),
+    sum: 'partial_logprobs',
+  },
+  {
+    server: 'Hugging Face tokens: Ġ for a space and Ċ for the line, without bytes',
+    source: 'https://github.com/InternLM/lmdeploy/issues/2802',
+    body: chat('Hi there\né', {
+      content: ['Hi', 'Ġthere', 'Ċ', 'Ã©'].map((token) => ({ token, logprob: -0.25, top_logprobs: [] })),
+    }),
+    sum: -1,
   },
   {
     server: 'llama-cpp-python: chat answers with the arrays of the older completions',

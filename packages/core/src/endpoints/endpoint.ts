@@ -5,7 +5,10 @@ import type { EndpointStream } from './stream.ts';
 /** What a body lacks or must not have, in the words of a batch's `errors`. */
 export type BodyProblem = { readonly code: string; readonly message: string; readonly param: string };
 
-/** Whether an answer is asked for with log-probs, and with how many alternatives per token. */
+/**
+ * Whether an answer is asked for with log-probs, and with how many alternatives per token. Some servers give no log-probs
+ * without alternatives, or many that nobody asked for, so 0 is for those that refuse them.
+ */
 export type AskedLogprobs = { readonly wanted: boolean; readonly top: number };
 
 /** JSON that the answer's text is asked to be. */
@@ -44,13 +47,16 @@ export type Endpoint = {
   readonly request: (body: JsonObject, model: string, asked: AskedLogprobs) => JsonObject;
   /**
    * The server's answer as the client asked for it: log-probs that only Spillway wanted are taken out as OpenAI leaves
-   * them out, and alternatives that only Spillway wanted are cut.
+   * them out, and alternatives that only Spillway wanted are cut. A thought that a text begins with is taken out, too;
+   * with `include_reasoning: true` it goes where servers put it that take it out themselves.
    */
   readonly answer: (answer: JsonObject, body: JsonObject, asked: AskedLogprobs) => JsonObject;
   /** Whether the client's own request asks for log-probs; then a server's refusal of them is the client's. */
   readonly wantsLogprobs: (body: JsonObject) => boolean;
   /** What the server said to a request; null: it is no completion. */
   readonly read: (answer: unknown, body: JsonObject) => Completion | null;
+  /** The text of an answer as it was shown to the client; null: it has none. */
+  readonly text: (answer: unknown, body: JsonObject) => string | null;
   readonly format: (body: JsonObject) => AskedFormat | null;
   readonly stream: EndpointStream;
 };

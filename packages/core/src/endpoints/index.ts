@@ -5,6 +5,7 @@ import { responses } from './responses.ts';
 
 export * from './completion.ts';
 export type { AskedFormat, AskedLogprobs, BodyProblem, Endpoint } from './endpoint.ts';
+export { ThoughtWatch } from './thought-watch.ts';
 export type { EndpointStream, StreamCollector, StreamEvent } from './stream.ts';
 
 /** The endpoints whose documents a batch may hold; the one place where one is added. */
@@ -21,8 +22,8 @@ export const ENDPOINT_URLS = Object.keys(ENDPOINTS) as [EndpointUrl, ...Endpoint
 /** The text of an answer of any endpoint; null when it has none. */
 export function answerText(body: unknown): string | null {
   for (const endpoint of Object.values(ENDPOINTS)) {
-    const completion = endpoint.read(body, {});
-    if (completion !== null) return completion.text;
+    const text = endpoint.text(body, {});
+    if (text !== null) return text;
   }
   return null;
 }

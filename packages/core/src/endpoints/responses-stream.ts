@@ -18,6 +18,12 @@ export const responsesStream: EndpointStream = {
   fields: { stream: true },
   end: null,
   collect,
+  said: ({ type, delta }) => {
+    if (typeof type !== 'string' || !type.endsWith('.delta')) return { texts: [], isOther: false };
+    const isText = type === 'response.output_text.delta' && typeof delta === 'string';
+    // All messages of a response are one answer.
+    return isText ? { texts: [{ index: 0, text: delta }], isOther: false } : { texts: [], isOther: true };
+  },
   events: (body) => {
     const output: readonly Json[] = Array.isArray(body['output']) ? body['output'] : [];
     const unsaid = Object.fromEntries(OF_THE_END.filter((key) => key in body).map((key) => [key, null]));

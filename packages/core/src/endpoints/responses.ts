@@ -1,5 +1,6 @@
-import { contentTokens, readTokens, type TokenLogprob } from './completion-tokens.ts';
-import { readUsage, textOf, type Completion } from './completion.ts';
+import { isUsedUp, readUsage, saysError, textOf, thoughtOptions, type Completion } from './completion.ts';
+import { outputTexts, partsOf, withoutThought } from './responses-thought.ts';
+import { readTexts } from './said-text.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { exchangeOf, modelOf, required, streamProblem, type Endpoint } from './endpoint.ts';
 import { topOf } from './logprobs.ts';
@@ -48,12 +49,15 @@ export const responses: Endpoint = {
   },
   answer: (answer, body, asked) => {
     const output = answer['output'];
-    if (!asked.wanted || !Array.isArray(output)) return answer;
+    if (!Array.isArray(output)) return answer;
+    const left = withoutThought(output, thoughtOptions(answer, body));
+    if (!asked.wanted) return { ...answer, output: left };
     const isCut = topOf(body) < asked.top;
-    return { ...answer, output: output.map((item: Json) => responseItem(item, body, isCut)) };
+    return { ...answer, output: left.map((item) => responseItem(item, body, isCut)) };
   },
   wantsLogprobs: wantsResponseLogprobs,
   read: readResponse,
+  text: (answer) => joinedText(isJsonObject(answer) ? answer['output'] : undefined),
   format: (body) => {
     const text = body['text'];
     const format = isJsonObject(text) ? text['format'] : undefined;
@@ -78,20 +82,17 @@ const CALLS: ReadonlySet<Json | undefined> = new Set([
 /** What a response that is over says of itself; some servers say nothing. */
 const OVER: ReadonlySet<Json | undefined> = new Set([undefined, null, 'completed', 'incomplete']);
 
-/** Reads the body of a 200. One that failed, or is not over, is no completion. */
-function readResponse(answer: unknown): Completion | null {
-  if (!isJsonObject(answer) || !Array.isArray(answer['output']) || isJsonObject(answer['error'])) return null;
+/** Reads the body of a 200. One that failed, has an error beside it, or is not over, is no completion. */
+function readResponse(answer: unknown, request: JsonObject): Completion | null {
+  if (!isJsonObject(answer) || !Array.isArray(answer['output']) || saysError(answer)) return null;
   if (!OVER.has(answer['status'])) return null;
   const items = answer['output'].filter((item: Json) => isJsonObject(item)) as readonly JsonObject[];
-  const parts = items.flatMap((item) => (item['type'] === 'message' ? partsOf(item) : []));
-  const texts = parts.flatMap((part) => (typeof part['text'] === 'string' ? [part['text']] : []));
   const usage = readUsage(answer['usage']);
   return {
-    text: texts.length === 0 ? null : texts.join(''),
-    finishReason: finishOf(answer),
-    refusal: parts.map((part) => textOf(part['refusal'])).find((refusal) => refusal !== null) ?? null,
+    ...readTexts(outputTexts(items), { request, reasoned: false, usage }),
+    finishReason: finishOf(answer, items) ?? (isUsedUp(usage, request) ? 'length' : 'stop'),
+    refusal: refusalOf(items),
     toolCall: items.some((item) => CALLS.has(item['type'])),
-    tokens: tokensOf(parts),
     choices: 1,
     model: textOf(answer['model']),
     id: textOf(answer['id']),
@@ -99,30 +100,24 @@ function readResponse(answer: unknown): Completion | null {
   };
 }
 
-function partsOf(message: JsonObject): readonly JsonObject[] {
-  const content = message['content'];
-  return Array.isArray(content) ? content.filter((part: Json) => isJsonObject(part)) : [];
+function joinedText(output: Json | undefined): string | null {
+  const texts = outputTexts(Array.isArray(output) ? (output as readonly Json[]) : []);
+  return texts.length === 0 ? null : texts.map(({ text }) => text).join('');
 }
 
-/** The words of the other endpoints for why an answer ended. */
-function finishOf(answer: JsonObject): string {
-  if (answer['status'] !== 'incomplete') return 'stop';
+function refusalOf(items: readonly JsonObject[]): string | null {
+  const parts = items.flatMap((item) => partsOf(item));
+  return parts.map((part) => textOf(part['refusal'])).find((refusal) => refusal !== null) ?? null;
+}
+
+/**
+ * The words of the other endpoints for why an answer ended; null: it does not say that it was cut. llama.cpp says
+ * `completed` of one that was.
+ */
+function finishOf(answer: JsonObject, items: readonly JsonObject[]): string | null {
   const details = answer['incomplete_details'];
-  const reason = isJsonObject(details) ? details['reason'] : null;
-  return reason === 'content_filter' ? 'content_filter' : 'length';
-}
-
-/** The tokens of every part with text; none when one of them came without. Reasoning is in items of its own. */
-function tokensOf(parts: readonly JsonObject[]): readonly TokenLogprob[] | null {
-  const all: TokenLogprob[] = [];
-  for (const part of parts) {
-    const text = part['text'];
-    if (typeof text !== 'string' || text === '') continue;
-    const listed = part['logprobs'];
-    const tokens = readTokens(Array.isArray(listed) ? { content: listed } : undefined);
-    const own = tokens === null ? null : contentTokens(tokens, text, false);
-    if (own === null) return null;
-    all.push(...own);
-  }
-  return all.length === 0 ? null : all;
+  const reason = isJsonObject(details) ? textOf(details['reason']) : null;
+  if (reason === 'content_filter') return reason;
+  const isCut = [answer, ...items].some(({ status }) => status === 'incomplete');
+  return isCut || reason !== null ? 'length' : null;
 }

@@ -11,6 +11,12 @@ export type StreamCollector = {
   body(): JsonObject | null;
 };
 
+/** What an event says of the answer: more of the texts of its choices, or something else, such as a call. */
+type StreamedPiece = {
+  readonly texts: readonly { readonly index: number; readonly text: string }[];
+  readonly isOther: boolean;
+};
+
 /** How an endpoint streams. */
 export type EndpointStream = {
   /** What makes a request a streamed one. */
@@ -18,6 +24,7 @@ export type EndpointStream = {
   /** What ends a stream behind its last event; null: the last event says so itself. */
   readonly end: '[DONE]' | null;
   readonly collect: () => StreamCollector;
+  readonly said: (data: JsonObject) => StreamedPiece;
   /** A whole answer as the events that would have made it. */
   readonly events: (body: JsonObject, request: JsonObject) => readonly StreamEvent[];
   /** The last event of a stream with what the cascade has to say of the answer. */

@@ -42,7 +42,7 @@ export function describeCall(
       ...(content
         ? {
             'gen_ai.input.messages': JSON.stringify(job.body[endpoint.inputField] ?? null),
-            'gen_ai.output.messages': completion?.text ?? null,
+            'gen_ai.output.messages': given === null ? null : endpoint.text(given.body, job.body),
           }
         : {}),
     },

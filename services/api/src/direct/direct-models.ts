@@ -1,4 +1,4 @@
-import { callMeter, openStageModel, type StageModel } from '@spillway/cascade';
+import { callMeter, noticeMessage, openStageModel, type StageModel } from '@spillway/cascade';
 import type { Configuration, Role } from '@spillway/core';
 import type { Log, Meters } from '@spillway/runtime';
 import type { CallableModel } from '../config.ts';
@@ -41,7 +41,7 @@ export class DirectModels implements AsyncDisposable {
         configuration,
         propagates,
         onCall: callMeter(meters),
-        onNotice: (notice) => log.warn(notice, 'every document will escalate'),
+        onNotice: (notice) => log.warn(notice, noticeMessage(notice)),
       },
     );
     this.#open.set(`${role} ${name}`, opened);

@@ -1,0 +1,216 @@
+import type { TokenLogprob } from './completion-tokens.ts';
+import { readingsOf, type TokenReading } from './token-reading.ts';
+import { findWithHalves } from './token-halves.ts';
+
+/** A text that a model wrote, and which part of it is the answer; the rest is a thought. */
+export type Written = { readonly raw: string; readonly from: number; readonly to: number };
+
+/** What else is known of a text that log-probs are to be of. */
+export type AlignmentOptions = {
+  /** The model thought in another place than the text: its thoughts may be among the tokens. */
+  readonly reasoned: boolean;
+  /** How many tokens the server says that the answer has; null: it does not say. */
+  readonly count: number | null;
+  /** Where generation stops: servers list the tokens of what they stopped at, too. */
+  readonly stops: readonly string[];
+};
+
+/** Where the tokens of an answer are in a list, and the tokens as they are read there. */
+export type AnswerTokens = {
+  readonly first: number;
+  /** Behind the last one. */
+  readonly end: number;
+  readonly tokens: readonly TokenLogprob[];
+};
+
+/** llama.cpp counts the end token; others count what they cut at a stop string. */
+const COUNT_TOLERANCE = 2;
+
+/** More places than this that look like the answer but do not begin with a token are not looked at. */
+const MAX_CANDIDATES = 1000;
+
+/** So far ahead a token is looked for in a text of which tokens are missing. */
+const MAX_GAP_BYTES = 4096;
+
+/**
+ * The tokens that an answer is made of; null: they do not cover it. Whatever is missing makes a draft look surer than it
+ * is, so every byte of the answer but its white space must be some token's. Thoughts may stand before it, as a model
+ * that reasons has them in its log-probs, and end marks behind it; a stop string may cut its last token. Only where the
+ * tokens are written in a way that nobody can lay over the text does the server's own count decide.
+ */
+export function answerTokens(
+  tokens: readonly TokenLogprob[],
+  written: Written,
+  options: AlignmentOptions,
+): AnswerTokens | null {
+  const text = written.raw.slice(written.from, written.to);
+  const isWhole = text === written.raw;
+  if (isWhole && tokens.map((one) => one.token).join('') === text) return { first: 0, end: tokens.length, tokens };
+  const readings = readingsOf(tokens);
+  const known = { ...options, reasoned: options.reasoned || !isWhole };
+  for (const find of [findBytes, findWithHalves]) {
+    for (const reading of readings) {
+      const pieces = tokens.map((one) => unspaced(reading.bytesOf(one)));
+      const inRaw = isWhole || find !== findBytes ? null : findInRaw(pieces, written);
+      const found = inRaw ?? findAnswer(find, pieces, text, tokens, known);
+      if (found === null) continue;
+      // White space that nothing stands before was written with the answer.
+      const first = pieces.slice(0, found.first).every(({ length }) => length === 0) ? 0 : found.first;
+      return { first, end: found.end, tokens: tokens.slice(first, found.end).map(readBy(reading)) };
+    }
+  }
+  const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtEnd);
+  return isUnreadable && isCountOf(tokens, options.count) ? { first: 0, end: tokens.length, tokens } : null;
+}
+
+type Place = { readonly first: number; readonly end: number };
+
+/** Finds bytes among pieces, the last place first: it must begin and should end with a piece. */
+type Find = (pieces: readonly Buffer[], wanted: Buffer, accepts: (place: Place) => boolean) => Place | null;
+
+/** Where the bytes begin among all of them, and the pieces that hold them. */
+type Found = Place & { readonly at: number };
+
+/** The answer's own tokens where those of its thought are listed, too: whatever a token begins in. */
+function findInRaw(pieces: readonly Buffer[], { raw, from, to }: Written): Place | null {
+  const found = findBytes(pieces, unspaced(Buffer.from(raw)), () => true);
+  if (found === null) return null;
+  const starts = startsOf(pieces);
+  const begin = found.at + unspaced(Buffer.from(raw.slice(0, from))).length;
+  const length = unspaced(Buffer.from(raw.slice(from, to))).length;
+  if (length === 0) return { first: found.end, end: found.end };
+  return { first: pieceAt(starts, begin), end: pieceAt(starts, begin + length - 1) + 1 };
+}
+
+/** What a thought says of the answer is not the answer: behind that no more than marks and a stop string may come. */
+function findAnswer(
+  find: Find,
+  pieces: readonly Buffer[],
+  text: string,
+  tokens: readonly TokenLogprob[],
+  { reasoned, stops }: AlignmentOptions,
+): Place | null {
+  const lastThought = tokens.findLastIndex(isThoughtEnd);
+  const hasThoughts = reasoned || lastThought !== -1;
+  const most = stops.length === 0 ? 0 : MAX_STOP_TAIL_BYTES + Math.max(...stops.map((stop) => stop.length));
+  const tails = tailsOf(pieces, tokens);
+  return find(
+    pieces,
+    unspaced(Buffer.from(text)),
+    ({ end }) => !hasThoughts || (end > lastThought && (tails[end] ?? 0) <= most),
+  );
+}
+
+/** How many bytes there are from each piece on, but for marks. */
+function tailsOf(pieces: readonly Buffer[], tokens: readonly TokenLogprob[]): number[] {
+  const tails = Array.from({ length: pieces.length + 1 }, () => 0);
+  for (let at = pieces.length - 1; at >= 0; at -= 1) {
+    const own = isMark(tokens[at]?.token ?? '') ? 0 : (pieces[at]?.length ?? 0);
+    tails[at] = (tails[at + 1] ?? 0) + own;
+  }
+  return tails;
+}
+
+/** The last token of what generation stopped at may go on. */
+const MAX_STOP_TAIL_BYTES = 16;
+
+function findBytes(pieces: readonly Buffer[], wanted: Buffer, accepts: (place: Place) => boolean): Found | null {
+  if (wanted.length === 0) return null;
+  const all = Buffer.concat(pieces);
+  const starts = startsOf(pieces);
+  return (
+    lastPlace(all, wanted, { pieces, starts, accepts, endsWithPiece: true }) ??
+    lastPlace(all, wanted, { pieces, starts, accepts, endsWithPiece: false })
+  );
+}
+
+function lastPlace(
+  all: Buffer,
+  wanted: Buffer,
+  options: {
+    readonly pieces: readonly Buffer[];
+    readonly starts: readonly number[];
+    readonly accepts: (place: Place) => boolean;
+    readonly endsWithPiece: boolean;
+  },
+): Found | null {
+  const { pieces, starts, accepts, endsWithPiece } = options;
+  let at = all.lastIndexOf(wanted);
+  for (let tried = 0; at >= 0 && tried < MAX_CANDIDATES; tried += 1) {
+    const first = pieceAt(starts, at);
+    const last = pieceAt(starts, at + wanted.length - 1);
+    const ends = (starts[last] ?? 0) + (pieces[last]?.length ?? 0) === at + wanted.length;
+    const place = { first, end: last + 1 };
+    if (starts[first] === at && (ends || !endsWithPiece) && accepts(place)) return { ...place, at };
+    at = at === 0 ? -1 : all.lastIndexOf(wanted, at - 1);
+  }
+  return null;
+}
+
+/** White space is trimmed, added and cleaned up by servers, and says nothing: it is no part of what is compared. */
+function unspaced(bytes: Buffer): Buffer {
+  return bytes.some(isSpace) ? Buffer.from(bytes.filter((byte) => !isSpace(byte))) : bytes;
+}
+
+const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+
+function startsOf(pieces: readonly Buffer[]): number[] {
+  const starts: number[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    starts.push(length);
+    length += piece.length;
+  }
+  return starts;
+}
+
+/** The index of the piece that holds a byte. */
+function pieceAt(starts: readonly number[], byte: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((starts[middle] ?? 0) <= byte) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Tokens with the words and the bytes that they stand for. */
+function readBy({ bytesOf, isOwn }: TokenReading): (token: TokenLogprob) => TokenLogprob {
+  if (isOwn) return (token) => token;
+  const wordOf = (token: string): string => bytesOf({ token, bytes: null, logprob: 0, top: [] }).toString();
+  return ({ token, logprob, top }) => ({
+    token: wordOf(token),
+    bytes: [...bytesOf({ token, bytes: null, logprob, top })],
+    logprob,
+    top: top.map((one) => ({ ...one, token: wordOf(one.token) })),
+  });
+}
+
+const isThoughtEnd = ({ token }: TokenLogprob): boolean => /<\/?think|\[\/THINK\]|◁\/think▷/.test(token);
+
+/** End marks and their like, which are in no text. */
+const isMark = (token: string): boolean => /^\s*(?:<[^<>]*>|\[[A-Z_/]+\]|)\s*$/.test(token);
+
+/** Whether most tokens are a text's own in some reading, so that those which lack are missing and not merely unreadable. */
+function isPartOf(tokens: readonly TokenLogprob[], text: string, readings: readonly TokenReading[]): boolean {
+  const wanted = unspaced(Buffer.from(text));
+  return readings.some(({ bytesOf }) => {
+    let [at, found, all] = [0, 0, 0];
+    for (const token of tokens) {
+      const piece = unspaced(bytesOf(token));
+      if (piece.length === 0 || isMark(token.token)) continue;
+      all += 1;
+      const place = wanted.subarray(at, at + MAX_GAP_BYTES).indexOf(piece);
+      if (place === -1) continue;
+      found += 1;
+      at += place + piece.length;
+    }
+    return found * 2 >= all;
+  });
+}
+
+function isCountOf(tokens: readonly TokenLogprob[], count: number | null): boolean {
+  return count !== null && Math.abs(tokens.length - count) <= COUNT_TOLERANCE && tokens.length * 2 >= count;
+}

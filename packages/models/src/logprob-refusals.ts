@@ -1,0 +1,61 @@
+import { ENDPOINTS } from '@spillway/core';
+import type { AskedLogprobs, Completion, EndpointUrl, Fault, JsonObject } from '@spillway/core';
+import { refusesAlternatives, refusesLogprobs } from './fault.ts';
+
+/** What a server may refuse of a request for log-probs. */
+export type RefusedPart = 'logprobs' | 'alternatives';
+
+/** What was asked for, as far as the endpoint's own words for it go. */
+type Called = { readonly endpoint: EndpointUrl; readonly body: JsonObject };
+
+/** A request for less, after a refusal. */
+export type LessAsked = { readonly asked: AskedLogprobs; readonly part: RefusedPart; readonly status: number };
+
+/** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
+const REFUSAL_MS = 600_000;
+
+/** What a model's server refuses of log-probs: remembered for a while, and told once. */
+export class LogprobRefusals {
+  readonly #onRefusal: (part: RefusedPart, status: number) => void;
+  readonly #untilMs: Record<RefusedPart, number> = { logprobs: 0, alternatives: 0 };
+  readonly #given = new Set<RefusedPart>();
+  readonly #told = new Set<RefusedPart>();
+
+  constructor(onRefusal: (part: RefusedPart, status: number) => void) {
+    this.#onRefusal = onRefusal;
+  }
+
+  /** What a call asks for: at least one alternative, unless the server refuses them. */
+  asked({ wanted, top }: AskedLogprobs): AskedLogprobs {
+    const isRefused = (part: RefusedPart): boolean => performance.now() < this.#untilMs[part];
+    return { wanted: wanted && !isRefused('logprobs'), top: isRefused('alternatives') ? 0 : Math.max(1, top) };
+  }
+
+  /** That one request fails because of its log-probs says nothing about a server that has given them before. */
+  noteGiven({ tokens }: Completion): void {
+    if (tokens !== null) this.#given.add('logprobs');
+    if (tokens?.some(({ top }) => top.length > 0) === true) this.#given.add('alternatives');
+  }
+
+  /** To be called when a request for less went well: only then was it the log-probs that were refused. */
+  remember({ part, status }: LessAsked): void {
+    if (this.#given.has(part)) return;
+    this.#untilMs[part] = performance.now() + REFUSAL_MS;
+    if (this.#told.has(part)) return;
+    this.#told.add(part);
+    this.#onRefusal(part, status);
+  }
+}
+
+/** What is asked for after a fault: first no alternatives, then no log-probs. Null: they are not what was refused. */
+export function lessAsked(fault: Fault, asked: AskedLogprobs, { endpoint, body }: Called): LessAsked | null {
+  if (fault.kind !== 'http' || !asked.wanted) return null;
+  const { request, wantsLogprobs } = ENDPOINTS[endpoint];
+  const { status } = fault;
+  const fewer = { wanted: true, top: 0 };
+  const isLess = (): boolean => JSON.stringify(request(body, '', fewer)) !== JSON.stringify(request(body, '', asked));
+  if (refusesAlternatives(fault) && isLess()) return { asked: fewer, part: 'alternatives', status };
+  // What the client itself asked for, and is refused, is the client's.
+  if (!refusesLogprobs(fault) || wantsLogprobs(body)) return null;
+  return { asked: { wanted: false, top: 0 }, part: 'logprobs', status };
+}

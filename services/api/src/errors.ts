@@ -1,4 +1,4 @@
-import { errorEnvelope, type ErrorEnvelope } from '@spillway/core';
+import { cutText, errorEnvelope, type ErrorEnvelope } from '@spillway/core';
 
 type Naming = {
   readonly param?: string | null;
@@ -85,9 +85,7 @@ export const unavailable = (message: string, retryAfterSeconds = 1): ApiError =>
 const MAX_SHOWN_CHARACTERS = 100;
 
 /** What a client sent, short enough to be sent back. */
-export function shown(text: string): string {
-  return text.length <= MAX_SHOWN_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_CHARACTERS).toWellFormed()}…`;
-}
+export const shown = (text: string): string => cutText(text, MAX_SHOWN_CHARACTERS, '…');
 
 function kindOf(value: unknown): string {
   if (value === null) return 'null';

@@ -7,6 +7,7 @@ export {
   type StageOutcome,
   type StageRecord,
 } from './ending.ts';
+export * from './custom-id.ts';
 export * from './job.ts';
 export * from './request.ts';
 export * from './result.ts';

@@ -9,6 +9,7 @@ export {
 } from './ending.ts';
 export * from './custom-id.ts';
 export * from './job.ts';
+export * from './no-json.ts';
 export * from './request.ts';
 export * from './result.ts';
 export * from './result-line.ts';

@@ -4,3 +4,5 @@ export * from './error-envelope.ts';
 export * from './json.ts';
 export * from './json-line.ts';
 export * from './lines.ts';
+export * from './list.ts';
+export * from './nearest.ts';

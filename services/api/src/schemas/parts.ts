@@ -1,4 +1,14 @@
-import { ENDPOINT_URLS, LIMITS, MAX_USD_KEY, RETRY_OF_KEY, SAMPLE_OF_KEY, SHADOW_KEY, windowMs } from '@spillway/core';
+import {
+  clientLabels,
+  ENDPOINT_URLS,
+  LIMITS,
+  MAX_USD_KEY,
+  OWN_LABELS,
+  RETRY_OF_KEY,
+  SAMPLE_OF_KEY,
+  SHADOW_KEY,
+  windowMs,
+} from '@spillway/core';
 import { z } from 'zod';
 import { characters } from './read.ts';
 
@@ -17,7 +27,7 @@ export const metadata = z
   .record(text(LIMITS.metadataKeyCharacters), text(LIMITS.metadataValueCharacters))
   .check((context) => {
     const { value } = context;
-    if (Object.keys(value).length <= LIMITS.metadataKeys) return;
+    if (clientLabels(value) <= LIMITS.metadataKeys) return;
     context.issues.push({
       code: 'too_big',
       origin: 'object',
@@ -27,10 +37,11 @@ export const metadata = z
     });
   })
   .meta({
-    maxProperties: LIMITS.metadataKeys,
+    maxProperties: LIMITS.metadataKeys + OWN_LABELS.length,
     description:
       `Labels of the client's own, and settings of a batch: ${MAX_USD_KEY} is what it may cost in US dollars, ` +
-      `${SHADOW_KEY} ('true') runs every stage on every document. ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
+      `${SHADOW_KEY} ('true') runs every stage on every document. Other keys that begin with 'spillway.' are refused, but ` +
+      `for the service's own, which do not count towards the limit: ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
       'that the requests were taken from.',
   });
 

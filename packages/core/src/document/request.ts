@@ -6,7 +6,7 @@ import { cutText } from '../text/cut.ts';
 import { listedNames } from '../text/list.ts';
 import type { Line } from '../text/lines.ts';
 import { writtenId } from './custom-id.ts';
-import { NO_ARRAY, noJsonReason } from './no-json.ts';
+import { NO_ARRAY, NO_WIDE_TEXT, noJsonReason } from './no-json.ts';
 
 /** An entry of a failed batch's `errors.data`. */
 export type LineError = {
@@ -42,7 +42,10 @@ export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
   });
   if (line.tooLong) return bad('line_too_large', `This line is larger than ${rules.lineBytes} bytes.`);
   if (line.bytes.length === 0) return { kind: 'blank' };
-  if (!isUtf8(line.bytes)) return bad('invalid_utf8', 'This line is not valid UTF-8.');
+  if (!isUtf8(line.bytes)) {
+    const message = 'This line is not valid UTF-8.';
+    return bad('invalid_utf8', line.bytes.includes(0) ? `${message} ${NO_WIDE_TEXT}` : message);
+  }
   const text = line.bytes.toString('utf8');
   if (line.bytes.length < 64 && blank.test(text)) return { kind: 'blank' };
   let value: unknown;

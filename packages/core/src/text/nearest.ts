@@ -17,9 +17,9 @@ const lettersOf = (name: string): string => name.toLowerCase().replaceAll(/[^a-z
 /** How many letters must be added, left out or replaced to make one text of the other (Levenshtein). */
 function editsBetween(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, at) => at);
-  for (const [at, letter] of [...left].entries()) {
+  for (const [at, letter] of Array.from(left).entries()) {
     const next = [at + 1];
-    for (const [place, other] of [...right].entries()) {
+    for (const [place, other] of Array.from(right).entries()) {
       const replaced = (row[place] ?? 0) + (letter === other ? 0 : 1);
       next.push(Math.min(replaced, (row[place + 1] ?? 0) + 1, (next[place] ?? 0) + 1));
     }

@@ -23,6 +23,11 @@ export const text = (most: number) =>
     })
     .meta({ maxLength: most });
 
+/** Each choice of the service's own labels: so many keys more may there be. */
+const ownLabels = Array.from({ length: 2 ** OWN_LABELS.length }, (_, choice) =>
+  OWN_LABELS.filter((_label, at) => Math.floor(choice / 2 ** at) % 2 === 1),
+);
+
 export const metadata = z
   .record(text(LIMITS.metadataKeyCharacters), text(LIMITS.metadataValueCharacters))
   .check((context) => {
@@ -37,7 +42,7 @@ export const metadata = z
     });
   })
   .meta({
-    maxProperties: LIMITS.metadataKeys + OWN_LABELS.length,
+    anyOf: ownLabels.map((required) => ({ required, maxProperties: LIMITS.metadataKeys + required.length })),
     description:
       `Labels of the client's own, and settings of a batch: ${MAX_USD_KEY} is what it may cost in US dollars, ` +
       `${SHADOW_KEY} ('true') runs every stage on every document. Other keys that begin with 'spillway.' are refused, but ` +

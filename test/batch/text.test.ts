@@ -84,6 +84,13 @@ test('whatever models and clients bring, every line is taken by strict readers, 
   await wholeResults(system, await system.settled(again.id), written.slice(-2));
 });
 
+test('ids of requests that come with the create stay apart, too', async () => {
+  const requests = ['a\ud83d', 'a\ude00', 'a\ufffd'].map((id) => JSON.parse(requestLine('a', id)) as object);
+  const body = { requests, endpoint: '/v1/chat/completions', completion_window: '24h' };
+  const { id } = await system.client.post<OpenAI.Batch>('/batches', { body });
+  await wholeResults(system, await system.settled(id), ['a\ufffdd83d', 'a\ufffdde00', 'a\ufffd']);
+});
+
 test('an id that says in plain text what another is written as is a duplicate, so that no two lines are alike', async () => {
   const batch = await runFile(['a\ud83d', 'b', 'a\ufffdd83d'].map((id) => `${requestLine('a', id)}\n`));
   assert.deepEqual(

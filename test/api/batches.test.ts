@@ -6,6 +6,7 @@ import { close, liveBatches, open, readBatch } from '@spillway/redis';
 import { readRecord } from '@spillway/storage';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
+import { strictParse } from '../support/strict.ts';
 import { rulesOf, startTestApi, type TestApi } from './api-under-test.ts';
 import { errorOf, json, send, type Answer } from './raw-http.ts';
 
@@ -143,6 +144,20 @@ describe('create', () => {
         "Invalid value: '/v1/embeddings'. Supported values are: '/v1/chat/completions', '/v1/completions', '/v1/responses'.",
       ],
       [
+        { ...BODY, metadata: { 'spillway.maxusd': '0.01' } },
+        'metadata.spillway.maxusd',
+        'unknown_parameter',
+        "Unknown key 'spillway.maxusd' in 'metadata'. Did you mean 'spillway.max_usd'? " +
+          "Known keys are 'spillway.max_usd', 'spillway.shadow' and 'spillway.on_bad_lines'.",
+      ],
+      [
+        { ...BODY, metadata: { 'spillway.deduplicate': 'false' } },
+        'metadata.spillway.deduplicate',
+        'unknown_parameter',
+        "Unknown key 'spillway.deduplicate' in 'metadata'. " +
+          "Known keys are 'spillway.max_usd', 'spillway.shadow' and 'spillway.on_bad_lines'.",
+      ],
+      [
         { ...BODY, metadata: { a: 1 } },
         'metadata.a',
         'invalid_type',
@@ -184,6 +199,34 @@ describe('create', () => {
     const answer = await post('/v1/batches', JSON.stringify(BODY).replace('{', `{"metadata":${metadata},`));
     assert.equal(answer.status, 200);
     assert.equal((json(answer)['metadata'] as Record<string, string>)['constructor'], 'y');
+  });
+
+  test("the service's own labels are taken beside 16 of the client's", async () => {
+    const own = {
+      'spillway.retry_of': 'batch_1',
+      'spillway.sample_of': 'batch_2',
+      'spillway.redecided_from': 'batch_3',
+    };
+    const labels = Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`k${at}`, 'x']));
+    const made = await client.batches.create({ ...BODY, metadata: { ...labels, ...own } });
+    assert.deepEqual({ ...made.metadata }, { ...labels, ...own });
+    const over = await post('/v1/batches', { ...BODY, metadata: { ...labels, ...own, more: 'x' } });
+    assert.deepEqual([over.status, errorOf(over).code], [400, 'object_above_max_properties']);
+  });
+
+  test('half of a character is sent back as none, in answers and in errors', async () => {
+    const made = await post('/v1/batches', { ...BODY, metadata: { '\ud83d': 'a\ude00', b: '😀' } });
+    assert.deepEqual((strictParse(made.body) as { metadata: object }).metadata, { '\ufffd': 'a\ufffd', b: '😀' });
+    const id = String(json(made)['id']);
+    strictParse((await send(`${api.url}/v1/batches/${id}`)).body);
+    for (const name of ['spillway.\ud83d', `spillway.${'x'.repeat(40)}😀`]) {
+      const refused = await post('/v1/batches', { ...BODY, metadata: { [name]: 'x' } });
+      assert.equal(refused.status, 400);
+      strictParse(refused.body);
+    }
+    const endpoint = `${'x'.repeat(99)}😀`;
+    const error = errorOf(await post('/v1/batches', { ...BODY, endpoint }));
+    assert.match(error.message, /'x{99}…'/);
   });
 
   test('deep nesting of what is ignored is ignored', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CascadeAnnotation } from '@spillway/core';
 import OpenAI from 'openai';
+import { strictParse } from '../support/strict.ts';
 import { System, until, type SystemOptions } from '../support/system.ts';
 
 type Annotated = { readonly cascade?: CascadeAnnotation };
@@ -314,4 +315,27 @@ test('clients that do not read their streams count among those that may ask at a
   assert.match(await refused.text(), /Too many answers are under way at once/);
   leave.abort();
   await until(async () => (await ask(system, 'sure').catch(() => null)) !== null);
+});
+
+test('what is streamed at once is taken by strict readers, whatever the model says; an unknown model is told the others', async () => {
+  const pieces = ['{"role":"assistant","content":"a\\ud83d"}', '{"content":"\\ude00","\\ud83d":1}'].map(
+    (delta) => `data: {"id":"c","choices":[{"index":0,"delta":${delta},"finish_reason":null}]}\r\n\r\n`,
+  );
+  const last = 'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\r\n\r\ndata: [DONE]\r\n\r\n';
+  await using system = await start(
+    {},
+    {
+      drafter: { answer: () => ({ kind: 'status', status: 400 }) },
+      expert: { answer: () => ({ kind: 'pieces', pieces: ['\uFEFF', ...pieces, last] }) },
+    },
+  );
+  const body = JSON.stringify({ model: 'test', stream: true, messages: [{ role: 'user', content: 'a\ud83d' }] });
+  const url = `${system.client.baseURL}/chat/completions`;
+  const answer = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+  const events = [...(await answer.text()).matchAll(/^data: (\{.*)$/gm)].map(([, data = '']) => strictParse(data));
+  assert.equal(events.length, 3);
+  assert.ok(JSON.stringify(events).includes('cascade'));
+  const unknown = await failureOf(system.client.chat.completions.create({ model: 'x', messages: [] }));
+  assert.deepEqual([unknown.status, unknown.code], [404, 'model_not_found']);
+  assert.match(unknown.message, /The model 'x' does not exist\. Models are 'test'\./);
 });

@@ -126,24 +126,30 @@ describe('upload', () => {
   test('what is wrong with an upload is named, and nothing of it stays', async () => {
     const known = await api.keys();
     const text = (value: string | Buffer): FormPart => ({ ...file, value });
-    const format = (name: string): string => `Invalid file format for Batch API. Must be .jsonl: '${name}'`;
+    const format = (name: string, reason: string): RegExp =>
+      new RegExp(`^Invalid file format for Batch API\\. Must be \\.jsonl: '${name}'\\. .*${reason}`);
     const cases: [string, FormPart[], string | null, string | null, RegExp | string][] = [
       ['no file', [purpose], 'file', 'missing_required_parameter', "Missing required parameter: 'file'."],
       ['no purpose', [file], 'purpose', 'missing_required_parameter', "Missing required parameter: 'purpose'."],
       ['nothing', [], 'file', 'missing_required_parameter', /file/],
       ['purpose first', [{ ...purpose, value: 'user_data' }, file], 'purpose', 'invalid_value', /'user_data'/],
       ['purpose last', [file, { ...purpose, value: 'fine-tune' }], 'purpose', 'invalid_value', /'fine-tune'/],
-      ['extension', [purpose, { ...file, filename: 'in.json' }], null, null, format('in.json')],
-      ['empty', [purpose, text('')], null, null, format('in.jsonl')],
-      ['not JSON', [purpose, text('custom_id,body\n')], null, null, format('in.jsonl')],
-      ['not JSON, file first', [text('custom_id,body'), purpose], null, null, format('in.jsonl')],
-      ['UTF-16', [purpose, text(Buffer.from(LINE, 'utf16le'))], null, null, format('in.jsonl')],
+      ['extension', [purpose, { ...file, filename: 'in.json' }], null, null, format('in.json', 'must end with .jsonl')],
+      ['empty', [purpose, text('')], null, null, format('in.jsonl', 'is empty')],
+      ['CSV', [purpose, text('custom_id,body\n')], null, null, format('in.jsonl', 'CSV')],
+      ['not JSON', [purpose, text('hello\n')], null, null, format('in.jsonl', 'not JSON')],
+      ['array', [purpose, text(`[\n  ${LINE}]`)], null, null, format('in.jsonl', 'JSON array')],
+      ['array on a line', [purpose, text(`[${LINE.trim()}]`)], null, null, format('in.jsonl', 'JSON array')],
+      ['commas', [purpose, text(`${LINE.trim()},\n`)], null, null, format('in.jsonl', 'end with a comma')],
+      ['CSV, file first', [text('custom_id,body'), purpose], null, null, format('in.jsonl', 'CSV')],
+      ['UTF-16', [purpose, text(Buffer.from(LINE, 'utf16le'))], null, null, format('in.jsonl', 'UTF-16.* UTF-8')],
+      ['UTF-16', [purpose, text(Buffer.from(`\uFEFF${LINE}`, 'utf16le').swap16())], null, null, /UTF-16.* UTF-8/],
       [
         'long name',
         [purpose, { ...file, filename: `a/${'x'.repeat(200)}\u0007.csv` }],
         null,
         null,
-        format(`${'x'.repeat(100)}…`),
+        format(`${'x'.repeat(100)}…`, 'must end with .jsonl'),
       ],
       [
         'two files',

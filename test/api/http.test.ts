@@ -74,7 +74,7 @@ test('the models are the cascades', async () => {
     const answer = await send(`${api.url}/v1/models/${name}`);
     assert.equal(answer.status, 404);
     assert.deepEqual(errorOf(answer), {
-      message: `The model '${name}' does not exist.`,
+      message: `The model '${name}' does not exist. Models are 'invoices' and 'letters'.`,
       type: 'invalid_request_error',
       param: 'model',
       code: 'model_not_found',

@@ -39,7 +39,7 @@ const WRONG: readonly Wrong[] = [
     withBody({ model: 'x' }),
     'model_not_found',
     'body.model',
-    "The provided model 'x' is not supported by the Batch API.",
+    "The provided model 'x' is not supported by the Batch API. Supported: 'test'.",
   ],
   [withBody({ model: '__proto__' }), 'model_not_found', 'body.model'],
   [
@@ -56,7 +56,14 @@ const WRONG: readonly Wrong[] = [
   [Buffer.concat([Buffer.from('{"custom_id":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]), 'invalid_utf8', null],
   [withBody({ x: JSON.parse(`${'['.repeat(1_000)}${']'.repeat(1_000)}`) as unknown }), 'invalid_request', 'body'],
   [`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'missing_required_parameter', 'custom_id'],
-  ['\uFEFF{}', 'invalid_json_line', null],
+  ['\uFEFF{}', 'missing_required_parameter', 'custom_id'],
+  [
+    `${good('comma')},`,
+    'invalid_json_line',
+    null,
+    'This line is not parseable as valid JSON. A JSON line must not end with a comma.',
+  ],
+  [Buffer.from('\uFEFF{"a":1}', 'utf16le'), 'invalid_utf8', null],
 ];
 
 async function batchOf(system: System, lines: readonly (string | Buffer)[], end: string): Promise<OpenAI.Batch> {
@@ -90,10 +97,14 @@ test('at most a hundred wrong lines are reported, and an empty file is reported 
   await using system = await System.start();
   const many = await batchOf(
     system,
-    Array.from({ length: 250 }, () => '{}'),
+    Array.from({ length: 250 }, (_, at) => (at % 2 === 0 ? '{}' : good('the same'))),
     '\n',
   );
-  assert.equal(many.errors?.data?.length, 100);
+  const shown = many.errors?.data ?? [];
+  assert.equal(shown.length, 100);
+  assert.ok(shown.slice(0, -1).every(({ message }) => !/in all/.test(message ?? '')));
+  // 125 without an id, and the id of the others was new once.
+  assert.match(shown.at(-1)?.message ?? '', /^\S.* There are 249 errors in all; these are the first 100\.$/);
   const blank = await batchOf(system, ['', '  ', '\t'], '\n');
   assert.deepEqual(
     blank.errors?.data?.map(({ code, line }) => [code, line]),

@@ -70,6 +70,18 @@ test('a completion counts whatever content type it has', async (t) => {
   assert.equal(completed(await ask('a')).completion.text, 'yes');
 });
 
+test('half of a character in a request is not sent, as strict servers refuse it; the answer is read as it is', async (t) => {
+  const { server, ask } = await setUp(
+    t,
+    always({ kind: 'raw', body: '{"choices":[{"message":{"content":"\\ud83d"}}]}' }),
+  );
+  const attempt = completed(await ask('a \ud83d and \\ud83d, 😀', {}, { user: '\ude00', '\ud83d': 1 }));
+  assert.equal(attempt.completion.text, '\ud83d');
+  const [request] = server.requests;
+  assert.deepEqual(request?.body['messages'], [{ role: 'user', content: 'a \ufffd and \\ud83d, 😀' }]);
+  assert.deepEqual([request?.body['user'], request?.body['\ufffd']], ['\ufffd', 1]);
+});
+
 test('a signal that outlives many calls keeps nothing of them', async (t) => {
   const { ask } = await setUp(t);
   const { signal } = new AbortController();

@@ -26,7 +26,12 @@ export type Scripted =
       readonly headers?: Record<string, string>;
     }
   /** Any body as it is, by default with 200. */
-  | { readonly kind: 'raw'; readonly status?: number; readonly body: string; readonly headers?: Record<string, string> }
+  | {
+      readonly kind: 'raw';
+      readonly status?: number;
+      readonly body: string | Uint8Array;
+      readonly headers?: Record<string, string>;
+    }
   /** A stream in just these pieces, however they cut its events; `hang`: it goes on, to its end, with `release()`. */
   | {
       readonly kind: 'pieces';

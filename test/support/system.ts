@@ -7,6 +7,7 @@ import { OpenAI, toFile } from 'openai';
 import { startModelServer, type ModelServer, type ModelServerOptions } from './model-server.ts';
 import { startRedis, type RedisServer } from './redis.ts';
 import { Service, type ServiceName } from './service.ts';
+import { strictLines } from './strict.ts';
 
 type Model = {
   readonly base_url?: string;
@@ -164,15 +165,10 @@ export class System implements AsyncDisposable {
     return batch as unknown as OpenAI.Batch;
   }
 
-  /** The lines of a results file. */
+  /** The lines of a results file, as a strict reader takes them. */
   async lines(fileId: string | null | undefined): Promise<ResultLine[]> {
     if (fileId == null) return [];
-    const text = await (await this.client.files.content(fileId)).text();
-    if (!text.endsWith('\n')) throw new Error('a results file ends with a newline');
-    return text
-      .slice(0, -1)
-      .split('\n')
-      .map((line) => JSON.parse(line) as ResultLine);
+    return strictLines(await (await this.client.files.content(fileId)).bytes()) as ResultLine[];
   }
 
   /** Warnings and errors that the services logged. */

@@ -64,12 +64,11 @@ export class AnswerStream {
 
   #push(chunk: Uint8Array): boolean {
     const text = this.#decoder.decode(chunk, { stream: true });
-    if (this.#kind !== 'events') this.#text += text;
-    if (this.#kind === 'plain') return true;
     if (this.#kind === 'events') return this.#read(text);
-    const first = /\S/.exec(this.#text)?.[0];
-    if (first === undefined) return true;
-    this.#kind = first === '{' ? 'plain' : 'events';
+    // Blanks before the answer say nothing, and servers that keep a connection awake by them send many.
+    this.#text += this.#text === '' ? text.trimStart() : text;
+    if (this.#kind === 'plain' || this.#text === '') return true;
+    this.#kind = this.#text.startsWith('{') ? 'plain' : 'events';
     return this.#kind === 'plain' || this.#read(this.#text);
   }
 

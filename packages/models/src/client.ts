@@ -1,4 +1,4 @@
-import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson, ThoughtWatch } from '@spillway/core';
+import { cutText, deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson, ThoughtWatch } from '@spillway/core';
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
@@ -254,7 +254,7 @@ class OpenAiModel implements ModelClient {
     if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
       const inside = faultInside(said ?? parseJson(text()), this.#redact);
       if (inside !== null) return { kind: 'failed', fault: inside };
-      const begin = JSON.stringify(this.#redact(text()).slice(0, 200));
+      const begin = JSON.stringify(cutText(this.#redact(text()), 200));
       const message = `${response.status} with a body that is no completion: ${begin}`;
       return { kind: 'failed', fault: { kind: 'garbled', status: response.status, message } };
     }

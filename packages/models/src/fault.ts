@@ -1,4 +1,4 @@
-import { deeperThan, isJsonObject, LIMITS, type Fault, type JsonObject } from '@spillway/core';
+import { cutText, deeperThan, isJsonObject, LIMITS, type Fault, type JsonObject } from '@spillway/core';
 import { APIError } from 'openai';
 import { TransportError } from './transport.ts';
 
@@ -89,7 +89,7 @@ function httpFault(error: HttpError, redact: Redact): Fault {
   return {
     kind: 'http',
     status: status ?? 502,
-    body: typeof body === 'string' ? body.slice(0, MAX_ERROR_CHARACTERS) : body,
+    body: typeof body === 'string' ? cutText(body, MAX_ERROR_CHARACTERS) : body,
     retryAfterMs: headers === undefined ? null : readRetryAfter(headers, Date.now()),
     requestId: redact(headers?.get('x-request-id') ?? null),
   };

@@ -1,4 +1,6 @@
+import { strictJsonText } from '@spillway/core';
 import { Pool, type Dispatcher } from 'undici';
+import { BodyDecoder, decodingOf } from './body-decoder.ts';
 
 /** Where a call broke: before a byte of it was sent, after that, or in an answer that cannot be one. */
 export type Break = 'unsent' | 'sent' | 'garbled' | 'closed';
@@ -28,7 +30,7 @@ export type Transport = AsyncDisposable & {
   readonly fetch: (input: string | URL | Request, init?: TransportInit) => Promise<Response>;
 };
 
-/** A completion with log-probs and alternatives of a very long answer stays below this. */
+/** A completion with log-probs and alternatives of a very long answer stays below this, as sent and as decoded. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** An error is read by people; the rest of a longer one is not worth its memory. */
@@ -79,7 +81,7 @@ export function openTransport(options: {
           path: url.pathname + url.search,
           method: init.method === 'GET' ? 'GET' : 'POST',
           headers: { ...pickHeaders(init.headers), ...fixed, 'user-agent': 'spillway' },
-          body: typeof init.body === 'string' ? init.body : null,
+          body: typeof init.body === 'string' ? strictJsonText(init.body) : null,
         },
         exchange,
       );
@@ -99,13 +101,20 @@ function pickHeaders(given: RequestInit['headers']): Record<string, string> {
   return picked;
 }
 
+/** Where pieces come from: the connection, or the decoder behind it. */
+type Source = { pause(): void; resume(): void };
+
 /** One request on the wire, as undici reports it. Resolves or rejects once; what comes later is dropped. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: unknown) => void;
   readonly #onChunk: OnChunk | null;
   readonly #chunks: Buffer[] = [];
+  /** Bytes as they came, and as they are once their codings are undone. */
+  #received = 0;
   #length = 0;
+  #decoder: BodyDecoder | null = null;
+  #isCut = false;
   #status = 0;
   #headers = new Headers();
   #controller: Dispatcher.DispatchController | null = null;
@@ -132,30 +141,63 @@ class Exchange implements Dispatcher.DispatchHandler {
     else controller.abort(new TransportError('unsent', 'aborted', {}));
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, unknown>): void {
     if (status < 200) return;
     this.#status = status;
     for (const name of KEPT_HEADERS) {
       const value = headers[name];
       if (typeof value === 'string') this.#headers.set(name, value);
     }
+    const decoding = decodingOf(headers['content-encoding']);
+    if (decoding.kind === 'too_many') this.#undecodable(new Error('it has too many codings'));
+    if (decoding.kind !== 'decoders') return;
+    this.#decoder = new BodyDecoder(decoding.decoders, {
+      onData: (chunk) => this.#take(chunk, this.#decoder ?? controller),
+      onEnd: () => this.#answer(),
+      onError: (error) => this.#undecodable(error),
+      onDrain: () => controller.resume(),
+    });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#ended !== null) return;
+    this.#received += chunk.length;
+    if (this.#decoder === null) this.#take(chunk, controller);
+    else if (this.#received > MAX_ANSWER_BYTES) this.#tooLong();
+    else if (!this.#decoder.write(chunk)) controller.pause();
+  }
+
+  /** A piece of the body as it is meant; `source` is what can be made to wait with the next one. */
+  #take(chunk: Buffer, source: Source): void {
     if (this.#ended !== null) return;
     const onChunk = this.#status < 300 ? this.#onChunk : null;
     if (onChunk === null) this.#chunks.push(chunk);
     this.#length += chunk.length;
     if (this.#status >= 300 && this.#length > MAX_ERROR_BYTES) {
+      this.#isCut = true;
       this.#answer();
-      controller.abort(new TransportError('sent', 'the rest of a long error is not read', {}));
-    } else if (this.#length > MAX_ANSWER_BYTES) {
-      const message = `the answer is longer than ${MAX_ANSWER_BYTES} bytes`;
-      this.#fail(new TransportError('garbled', message, { status: this.#status }));
-    } else if (onChunk !== null) this.#pass(onChunk, chunk, controller);
+      this.#controller?.abort(new TransportError('sent', 'the rest of a long error is not read', {}));
+    } else if (this.#length > MAX_ANSWER_BYTES) this.#tooLong();
+    else if (onChunk !== null) this.#pass(onChunk, chunk, source);
   }
 
-  #pass(onChunk: OnChunk, chunk: Buffer, controller: Dispatcher.DispatchController): void {
+  #tooLong(): void {
+    const message = `the answer is longer than ${MAX_ANSWER_BYTES} bytes`;
+    this.#fail(new TransportError('garbled', message, { status: this.#status }));
+  }
+
+  /** An error says most of what it has to say by its status. */
+  #undecodable(cause: Error): void {
+    if (this.#status >= 300) {
+      this.#answer();
+      this.#controller?.abort(new TransportError('sent', 'the rest of an error cannot be decoded', { cause }));
+      return;
+    }
+    const message = `the answer's content-encoding cannot be undone: ${cause.message}`;
+    this.#fail(new TransportError('garbled', message, { status: this.#status, cause }));
+  }
+
+  #pass(onChunk: OnChunk, chunk: Buffer, source: Source): void {
     let wanted: boolean | Promise<boolean>;
     try {
       wanted = onChunk(chunk);
@@ -164,16 +206,17 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     if (wanted === true || this.#ended !== null) return;
     if (wanted !== false) {
-      controller.pause();
-      void wanted.finally(() => controller.resume());
+      source.pause();
+      void wanted.finally(() => source.resume());
       return;
     }
     this.#answer();
-    controller.abort(new TransportError('sent', 'the rest of a stream is not read', {}));
+    this.#controller?.abort(new TransportError('sent', 'the rest of a stream is not read', {}));
   }
 
   onResponseEnd(): void {
-    this.#answer();
+    if (this.#decoder === null) this.#answer();
+    else this.#decoder.end();
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -184,7 +227,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#ended !== null) return;
     this.#ended = 'answered';
     this.#forget();
-    const text = Buffer.concat(this.#chunks).toString('utf8');
+    this.#decoder?.destroy();
+    // Drops a byte order mark, as the SDK's fetch does, and of a cut text the half of a character at its end.
+    const text = new TextDecoder().decode(Buffer.concat(this.#chunks), { stream: this.#isCut });
     this.#resolve(new WholeAnswer(this.#status, this.#headers, text) as unknown as Response);
   }
 
@@ -192,6 +237,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#ended !== null) return;
     this.#ended = 'failed';
     this.#forget();
+    this.#decoder?.destroy();
     this.#reject(error);
     this.#controller?.abort(error instanceof Error ? error : new Error('the call failed', { cause: error }));
   }

@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { strictJson } from '@spillway/core';
 import { SetupError } from './env.ts';
 import { METRICS_CONTENT_TYPE, type Meters } from './telemetry/meters.ts';
 
@@ -34,7 +35,7 @@ export async function serveHealth(
       .catch((error: unknown): Health => ({ ok: false, detail: String(error) }))
       .then((health) => {
         response.writeHead(health.ok ? 200 : 503, { 'content-type': 'application/json' });
-        response.end(JSON.stringify(health));
+        response.end(strictJson(health));
       })
       .catch(() => response.destroy());
   });
@@ -52,7 +53,7 @@ async function sendAnswer(answer: Promise<PlainAnswer | null>, response: ServerR
   const { status, body } = await answer
     .then((given) => given ?? { status: 404, body: { error: 'no such path' } })
     .catch((error: unknown) => ({ status: 500, body: { error: String(error) } }));
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  response.writeHead(status, { 'content-type': 'application/json' }).end(strictJson(body));
 }
 
 async function sendMetrics(meters: Meters, response: ServerResponse): Promise<void> {

@@ -28,3 +28,12 @@ test('each error of a bundle is logged so; what is no error is named', () => {
   assert.deepEqual([inner?.['message'], inner?.['code']], ['refused', 'ECONNREFUSED']);
   assert.deepEqual(logged('text').err, { type: 'string', message: 'text' });
 });
+
+test('half of a character in a field or a message leaves a line that strict readers take', () => {
+  let line = '';
+  const log = openLog('test', 'debug', { write: (text) => void (line += text) });
+  log.info({ said: 'cut \ud83d', nested: { '\ude00': 1 } }, 'from \ud83d');
+  assert.doesNotMatch(line, /\\ud/);
+  const { said, nested, msg } = JSON.parse(line) as Record<string, unknown>;
+  assert.deepEqual([said, nested, msg], ['cut \ufffd', { '\ufffd': 1 }, 'from \ufffd']);
+});

@@ -1,3 +1,4 @@
+import { strictJsonText } from '@spillway/core';
 import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino';
 
 export type Log = Logger;
@@ -10,6 +11,7 @@ export function openLog(service: string, level: string, to?: DestinationStream):
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: shownError },
+    hooks: { streamWrite: strictJsonText },
     redact: { paths: ['apiKey', '*.apiKey', 'authorization', '*.authorization', 'headers'], remove: true },
   };
   return to === undefined ? pino(options) : pino(options, to);

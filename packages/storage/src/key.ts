@@ -1,3 +1,4 @@
+import { cutText } from '@spillway/core';
 import type { ByteRange, ListOptions } from './storage.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -38,7 +39,7 @@ export function checkRange(range: ByteRange | undefined): void {
 }
 
 function badKey(key: string, expected: string): StorageError {
-  const shown = JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
+  const shown = JSON.stringify(cutText(key, 80, '…'));
   return new StorageError(
     'bad_key',
     `Bad storage key ${shown}: expected ${expected}, at most ${MAX_KEY_CHARACTERS} characters`,

@@ -1,4 +1,4 @@
-import { errorEnvelope, type ErrorEnvelope } from '@spillway/core';
+import { cutText, errorEnvelope, listedNames, type ErrorEnvelope } from '@spillway/core';
 
 type Naming = {
   readonly param?: string | null;
@@ -36,6 +36,22 @@ export function invalidType(param: string, expected: string, got: unknown): ApiE
 export function invalidValue(param: string, got: string, supported: string): ApiError {
   const message = `Invalid value: '${shown(got)}'. Supported values are: ${supported}.`;
   return badRequest(message, { param, code: 'invalid_value' });
+}
+
+/** A key that is not known where unknown ones must not be ignored. */
+export function unknownKey(
+  parent: string,
+  { key, meant, known }: { readonly key: string; readonly meant: string | null; readonly known: readonly string[] },
+): ApiError {
+  const suggestion = meant === null ? '' : ` Did you mean '${meant}'?`;
+  const message = `Unknown key '${shown(key)}' in '${parent}'.${suggestion} Known keys are ${listedNames(known)}.`;
+  return badRequest(message, { param: `${parent}.${shown(key)}`, code: 'unknown_parameter' });
+}
+
+/** `known` are the cascades that a request may name. */
+export function noSuchModel(name: string, known: readonly string[]): ApiError {
+  const message = `The model '${shown(name)}' does not exist. Models are ${listedNames(known)}.`;
+  return new ApiError(404, message, { param: 'model', code: 'model_not_found' });
 }
 
 export function belowMinimum(param: string, least: number, got: string): ApiError {
@@ -85,9 +101,7 @@ export const unavailable = (message: string, retryAfterSeconds = 1): ApiError =>
 const MAX_SHOWN_CHARACTERS = 100;
 
 /** What a client sent, short enough to be sent back. */
-export function shown(text: string): string {
-  return text.length <= MAX_SHOWN_CHARACTERS ? text : `${text.slice(0, MAX_SHOWN_CHARACTERS).toWellFormed()}…`;
-}
+export const shown = (text: string): string => cutText(text, MAX_SHOWN_CHARACTERS, '…');
 
 function kindOf(value: unknown): string {
   if (value === null) return 'null';

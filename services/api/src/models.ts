@@ -1,6 +1,6 @@
 import { roleOf, snapshotRules, stageKey, type Configuration, type Price } from '@spillway/core';
 import type { Calibrations } from '@spillway/runtime';
-import { ApiError, shown } from './errors.ts';
+import { noSuchModel } from './errors.ts';
 
 /** What the models of a configuration are shown from. */
 export type Catalogue = {
@@ -19,8 +19,9 @@ export function listModels(catalogue: Catalogue) {
 }
 
 export function showModel(catalogue: Catalogue, name: string) {
-  if (Object.hasOwn(catalogue.configuration.cascades, name)) return modelObject(catalogue, name);
-  throw new ApiError(404, `The model '${shown(name)}' does not exist.`, { param: 'model', code: 'model_not_found' });
+  const { cascades } = catalogue.configuration;
+  if (Object.hasOwn(cascades, name)) return modelObject(catalogue, name);
+  throw noSuchModel(name, Object.keys(cascades));
 }
 
 /** A cascade as a model; beside OpenAI's keys, what it is made of. */

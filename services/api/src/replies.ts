@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { StorageError } from '@spillway/storage';
+import { cutText, strictJson } from '@spillway/core';
 import type { Log } from '@spillway/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, badRequest, unavailable, unsupportedMediaType } from './errors.ts';
@@ -56,7 +57,7 @@ export function wrongMethod({ method, url }: { method: string; url: string }, al
   return new ApiError(405, message, { code: 'method_not_supported', headers: { allow: allowed.join(', ') } });
 }
 
-const pathOf = (url: string): string => url.replace(/\?.*$/s, '').slice(0, 200);
+const pathOf = (url: string): string => cutText(url.replace(/\?.*$/s, ''), 200);
 
 /**
  * What still comes on a connection whose request was refused is read and dropped for so long: a reset at once would lose
@@ -73,7 +74,7 @@ export function replyUnreadable(error: NodeJS.ErrnoException, socket: Socket, re
   const linger = setTimeout(() => socket.destroy(), MAX_LINGER_MS);
   socket.once('close', () => clearTimeout(linger));
   const { status, reason, message } = unreadable(error.code);
-  const body = JSON.stringify(new ApiError(status, message).envelope);
+  const body = strictJson(new ApiError(status, message).envelope);
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\nx-request-id: ${requestId}\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

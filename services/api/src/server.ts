@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
-import { LIMITS } from '@spillway/core';
+import { LIMITS, strictJson } from '@spillway/core';
 import type { Health, Log, Meters } from '@spillway/runtime';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { authenticate, type Caller } from './auth.ts';
@@ -59,6 +59,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     frameworkErrors: (error, request, reply) => replyError(error, { request, reply, log }),
     clientErrorHandler: (error, socket) => replyUnreadable(error, socket, newRequestId()),
   });
+  app.setReplySerializer(strictJson);
   app.decorateRequest('caller', null);
   await allowOrigins(app, corsOrigins);
   app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log }));

@@ -1,4 +1,5 @@
 import {
+  cutText,
   DuplicateFinder,
   KEYS,
   LIMITS,
@@ -34,7 +35,9 @@ export class InputCheck {
   readonly #cutter = new PageCutter();
   readonly #ids = new DuplicateFinder();
   readonly #cascades = new Set<string>();
-  #errors: LineError[] = [];
+  readonly #errors: LineError[] = [];
+  /** Errors in all; the first of them are kept. */
+  #found = 0;
   #total = 0;
 
   constructor(storage: Storage, manifest: Manifest, limits: InputLimits) {
@@ -48,7 +51,7 @@ export class InputCheck {
 
   /** Nothing that is still to come can change the result. */
   get isOver(): boolean {
-    return this.#errors.length >= LIMITS.validationErrors || this.#total > this.#limits.lines;
+    return this.#total > this.#limits.lines;
   }
 
   async read(chunk: Uint8Array): Promise<void> {
@@ -57,17 +60,23 @@ export class InputCheck {
 
   async finish(): Promise<CheckedInput> {
     if (!this.isOver) for (const line of this.#splitter.end()) await this.#line(line);
-    if (this.#total > this.#limits.lines) this.#errors = [tooMany(this.#limits.lines)];
-    if (this.#total === 0 && this.#errors.length === 0) {
-      const message = 'The input file holds no requests.';
-      this.#errors.push({ code: 'empty_file', message, param: null, line: null });
-    }
     return {
-      errors: this.#errors,
+      errors: this.#allErrors(),
       total: this.#total,
       pages: this.#cutter.finish(),
       cascades: [...this.#cascades].toSorted(),
     };
+  }
+
+  #allErrors(): readonly LineError[] {
+    const { lines } = this.#limits;
+    if (this.#total > lines) return shownErrors([tooMany(lines), ...this.#errors], this.#found + 1, { isAll: false });
+    return this.#total === 0 ? [EMPTY] : shownErrors(this.#errors, this.#found, { isAll: true });
+  }
+
+  #refuse(error: LineError): void {
+    this.#found += 1;
+    if (this.#errors.length < LIMITS.validationErrors) this.#errors.push(error);
   }
 
   async #line(line: Line): Promise<void> {
@@ -76,19 +85,26 @@ export class InputCheck {
     if (read.kind === 'blank') return;
     this.#total += 1;
     if (read.kind === 'bad') {
-      this.#errors.push(read.error);
+      this.#refuse(read.error);
       return;
     }
     const { customId, cascade } = read.request;
-    for (const offset of this.#ids.add(customId, line.offset)) {
-      if ((await this.#idAt(offset)) !== customId) continue;
-      const shown = customId.length > 64 ? `${customId.slice(0, 64)}…` : customId;
-      const message = `The custom_id '${shown}' was used by an earlier line.`;
-      this.#errors.push({ code: 'duplicate_custom_id', message, param: 'custom_id', line: line.number });
+    if (await this.#isUsed(customId)) {
+      const message = `The custom_id '${cutText(customId, 64, '…')}' was used by an earlier line.`;
+      this.#refuse({ code: 'duplicate_custom_id', message, param: 'custom_id', line: line.number });
       return;
     }
+    this.#ids.add(customId, line.offset);
     this.#cascades.add(cascade);
     this.#cutter.add(line);
+  }
+
+  /** Whether an earlier line has this id. For an error that is only counted no line is read again: it may be one of a million. */
+  async #isUsed(customId: string): Promise<boolean> {
+    const candidates = this.#ids.find(customId);
+    if (candidates.length > 0 && this.#errors.length === LIMITS.validationErrors) return true;
+    for (const offset of candidates) if ((await this.#idAt(offset)) === customId) return true;
+    return false;
   }
 
   /** The id of an earlier line, read again: 64 equal bits are no proof. */
@@ -97,14 +113,29 @@ export class InputCheck {
     const key = KEYS.fileBytes(this.#manifest.inputFileId);
     const size = (await this.#storage.size(key)) ?? 0;
     const bytes = await this.#storage.read(key, { start: range.start, end: Math.min(range.end, size) });
-    // The splitter drops a byte order mark before line 1. Another line that begins with one keeps it, as it did when it
-    // was first read, so only the file's first line may be numbered as the first.
-    const splitter = new LineSplitter(this.#rules.lineBytes, { offset, number: offset === 0 ? 0 : 1 });
+    const splitter = new LineSplitter(this.#rules.lineBytes);
     const line = bytes === null ? undefined : [...splitter.push(bytes).take(1), ...splitter.end()][0];
     const read = line === undefined ? null : readRequestLine(line, this.#rules);
     return read?.kind === 'request' ? read.request.customId : null;
   }
 }
+
+/** The first of the errors found; where there are more, the last one says how many there are in all. */
+function shownErrors(errors: readonly LineError[], found: number, { isAll }: { isAll: boolean }): readonly LineError[] {
+  const shown = errors.slice(0, LIMITS.validationErrors);
+  const last = shown.at(-1);
+  if (last === undefined || found === shown.length) return shown;
+  const inAll = `${isAll ? '' : 'at least '}${found}`;
+  const message = `${last.message} There are ${inAll} errors in all; these are the first ${shown.length}.`;
+  return [...shown.slice(0, -1), { ...last, message }];
+}
+
+const EMPTY: LineError = {
+  code: 'empty_file',
+  message: 'The input file holds no requests: all its lines are blank.',
+  param: null,
+  line: null,
+};
 
 const tooMany = (limit: number): LineError => ({
   code: 'too_many_tasks',

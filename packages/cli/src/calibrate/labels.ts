@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { writtenId } from '@spillway/core';
 import { z } from 'zod';
 import { UserError } from '../client.ts';
 
@@ -45,7 +46,8 @@ function take(line: string, labels: Map<string, Label>, known: ReadonlySet<strin
   }
   const read = label.safeParse(value);
   if (!read.success) return 'expected {"custom_id": …, "answer": …} or {"custom_id": …, "correct": true or false}';
-  const { custom_id: id } = read.data;
+  const { custom_id: given } = read.data;
+  const id = known.has(given) ? given : writtenId(given);
   if (!known.has(id)) return `the batch has no document ${JSON.stringify(id)}`;
   if (labels.has(id)) return `the document ${JSON.stringify(id)} has a label before`;
   if ('correct' in read.data) labels.set(id, { correct: read.data.correct });

@@ -12,25 +12,32 @@ export class DuplicateFinder {
   #offset = new Float64Array(1024);
   #size = 0;
 
-  /** Adds an id whose line starts at `offset`; returns the offsets of earlier lines whose ids may be the same. */
-  add(id: string, offset: number): number[] {
-    if (this.#size * 2 > this.#offset.length) this.#grow();
-    const digest = hash('md5', id, 'buffer');
-    return this.#insert(digest.readUInt32LE(0), digest.readUInt32LE(4), offset);
-  }
-
-  #insert(high: number, low: number, offset: number): number[] {
+  /** The offsets of the lines whose ids may be this one. */
+  find(id: string): number[] {
+    const { high, low } = bitsOf(id);
     const mask = this.#offset.length - 1;
     const candidates: number[] = [];
-    let slot = low & mask;
-    for (; this.#offset[slot] !== 0; slot = (slot + 1) & mask) {
+    for (let slot = low & mask; this.#offset[slot] !== 0; slot = (slot + 1) & mask) {
       if (this.#high[slot] === high && this.#low[slot] === low) candidates.push((this.#offset[slot] as number) - 1);
     }
+    return candidates;
+  }
+
+  /** Adds an id, whose line starts at `offset`. One that is there need not be added: a million equal ones would be a million candidates. */
+  add(id: string, offset: number): void {
+    if (this.#size * 2 > this.#offset.length) this.#grow();
+    const { high, low } = bitsOf(id);
+    this.#insert(high, low, offset);
+  }
+
+  #insert(high: number, low: number, offset: number): void {
+    const mask = this.#offset.length - 1;
+    let slot = low & mask;
+    while (this.#offset[slot] !== 0) slot = (slot + 1) & mask;
     this.#high[slot] = high;
     this.#low[slot] = low;
     this.#offset[slot] = offset + 1;
     this.#size += 1;
-    return candidates;
   }
 
   #grow(): void {
@@ -44,4 +51,9 @@ export class DuplicateFinder {
       if (at !== 0) this.#insert(high[slot] as number, low[slot] as number, at - 1);
     }
   }
+}
+
+function bitsOf(id: string): { readonly high: number; readonly low: number } {
+  const digest = hash('md5', id, 'buffer');
+  return { high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runsShadow, SHADOW_KEY } from './metadata.ts';
+import { clientLabels, runsShadow, SHADOW_KEY, unknownSetting } from './metadata.ts';
 
 test('a shadow run is asked for in so many words', () => {
   assert.equal(SHADOW_KEY, 'spillway.shadow');
@@ -11,4 +11,23 @@ test('a shadow run is asked for in so many words', () => {
   assert.equal(runsShadow({ 'spillway.both': 'true' }), false, 'the former key says nothing');
   for (const text of ['', 'TRUE', '1', 'yes', ' true'])
     assert.equal(runsShadow({ [SHADOW_KEY]: text }), 'invalid', text);
+});
+
+test('a key under the prefix is a setting that somebody reads, a label of the service, or unknown', () => {
+  const unknown = (key: string) => unknownSetting({ own: 'x', [key]: '1' });
+  for (const key of ['spillway', 'spillways.x', 'my.spillway.max_usd', 'team', ''])
+    assert.equal(unknown(key), null, key);
+  const known = ['spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines'];
+  for (const key of [...known, 'spillway.retry_of', 'spillway.sample_of', 'spillway.redecided_from'])
+    assert.equal(unknown(key), null, key);
+  assert.deepEqual(unknown('spillway.maxusd'), { key: 'spillway.maxusd', meant: 'spillway.max_usd', known });
+  // What the design knows and this version does not do must not be ignored in silence.
+  const later = ['accept_at', 'budget', 'promise', 'deduplicate', 'both'].map((name) => `spillway.${name}`);
+  for (const key of [...later, 'SPILLWAY.max_usd', ' spillway.max_usd', 'spillway.', 'spillway.max_usd '])
+    assert.equal(unknown(key)?.key, key);
+  assert.equal(unknownSetting(null), null);
+});
+
+test("the service's labels do not count as the client's", () => {
+  assert.equal(clientLabels({ a: '1', [SHADOW_KEY]: 'true', 'spillway.retry_of': 'batch_1' }), 2);
 });

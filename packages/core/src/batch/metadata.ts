@@ -1,3 +1,5 @@
+import { nearestName } from '../text/nearest.ts';
+
 /** The key of a batch's metadata that runs every stage on every document, to calibrate by what comes of it. */
 export const SHADOW_KEY = 'spillway.shadow';
 
@@ -16,3 +18,37 @@ export function runsShadow(metadata: Readonly<Record<string, string>> | null): b
   if (text === undefined || text === 'false') return false;
   return text === 'true' ? true : 'invalid';
 }
+
+/** The key that says what becomes of lines that are no requests. */
+export const ON_BAD_LINES_KEY = 'spillway.on_bad_lines';
+
+/** The key that names the batch whose documents are decided anew. */
+export const REDECIDED_FROM_KEY = 'spillway.redecided_from';
+
+/** The settings that a client may give with a batch: every key here is read by somebody. */
+const SETTINGS: readonly string[] = [MAX_USD_KEY, SHADOW_KEY, ON_BAD_LINES_KEY];
+
+/** The service's own labels: they come with batches that it makes of others, and do not count as the client's. */
+export const OWN_LABELS: readonly string[] = [RETRY_OF_KEY, SAMPLE_OF_KEY, REDECIDED_FROM_KEY];
+
+/** What only the service gives meaning to, however it is spelled. */
+const RESERVED = /^\s*spillway\s*\./i;
+
+/** A key under `spillway.` that means nothing: a setting that is misspelled, or of another version. */
+export type UnknownSetting = {
+  readonly key: string;
+  /** The known one that it looks like. */
+  readonly meant: string | null;
+  readonly known: readonly string[];
+};
+
+/** The first key of a batch's metadata that would be a setting and is none; null where there is no such key. */
+export function unknownSetting(metadata: Readonly<Record<string, string>> | null): UnknownSetting | null {
+  const known = [...SETTINGS, ...OWN_LABELS];
+  const key = Object.keys(metadata ?? {}).find((one) => RESERVED.test(one) && !known.includes(one));
+  return key === undefined ? null : { key, meant: nearestName(key, known), known: SETTINGS };
+}
+
+/** How many of a batch's labels are the client's own. */
+export const clientLabels = (metadata: Readonly<Record<string, string>>): number =>
+  Object.keys(metadata).filter((key) => !OWN_LABELS.includes(key)).length;

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Outcome } from './status.ts';
 import { digest } from '../text/digest.ts';
+import { strictJson } from '../text/json-line.ts';
 
 /** What the operator's webhooks are told of. */
 export const WEBHOOK_EVENTS = ['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled'] as const;
@@ -13,7 +14,7 @@ export function webhookBody(batch: string, outcome: Outcome, endedAtMs: number):
   const type = webhookEvent(outcome);
   const id = `evt_${digest('webhook', batch, type)}`;
   const event = { id, object: 'event', created_at: Math.floor(endedAtMs / 1000), type, data: { id: batch } };
-  return { id, text: JSON.stringify(event) };
+  return { id, text: strictJson(event) };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { roleOf, stageOf } from '../cascade/rules.ts';
 import { calibrated } from '../calibration/method.ts';
 import { ENDPOINTS } from '../endpoints/index.ts';
+import { cutText } from '../text/cut.ts';
 import { TraceIds } from '../trace/ids.ts';
 import { isEscalated, type StageRecord } from './ending.ts';
 import type { CascadeDocument, Draft } from './job.ts';
@@ -76,7 +77,7 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
 /** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
 function shownDraft(job: CascadeDocument['job'], { answer, evidence }: Draft): NonNullable<StageAnnotation['draft']> {
   const text = ENDPOINTS[job.endpoint].text(answer?.body, job.body);
-  const shown = text === null ? null : text.slice(0, MAX_DRAFT_CHARACTERS);
+  const shown = text === null ? null : cutText(text, MAX_DRAFT_CHARACTERS);
   if (evidence === null) return { text: shown };
   const { scores, features } = evidence;
   return { text: shown, evidence: { scores: { ...scores }, features: features === null ? null : [...features] } };

@@ -7,7 +7,9 @@ export {
   type StageOutcome,
   type StageRecord,
 } from './ending.ts';
+export * from './custom-id.ts';
 export * from './job.ts';
+export * from './no-json.ts';
 export * from './request.ts';
 export * from './result.ts';
 export * from './result-line.ts';

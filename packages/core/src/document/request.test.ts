@@ -66,7 +66,7 @@ const CASES: [string, unknown, { code: string; param: string | null; message?: s
     {
       code: 'model_not_found',
       param: 'body.model',
-      message: "The provided model 'x' is not supported by the Batch API.",
+      message: "The provided model 'x' is not supported by the Batch API. Supported: 'invoices'.",
     },
   ],
   [
@@ -99,6 +99,43 @@ for (const [name, value, expected] of CASES) {
     if (expected.message !== undefined) assert.equal(message, expected.message);
   });
 }
+
+test('a line says why it is no request, where that can be seen', () => {
+  const problemOf = (text: string | Uint8Array) => {
+    const found = read(text);
+    return found.kind === 'bad' ? [found.error.code, found.error.message] : [];
+  };
+  const json = 'This line is not parseable as valid JSON.';
+  const line = JSON.stringify(good);
+  assert.deepEqual(problemOf(`${line},`), ['invalid_json_line', `${json} A JSON line must not end with a comma.`]);
+  assert.match(problemOf(`[${line},`)[1] ?? '', /^This line is not parseable as valid JSON\. It is a JSON array/);
+  assert.match(problemOf(`[${line},${line}]`)[1] ?? '', /^Each line must be a JSON object\. It is a JSON array/);
+  assert.match(problemOf('id,POST,/v1/chat/completions')[1] ?? '', /CSV/);
+  assert.match(problemOf(Buffer.from(line, 'utf16le'))[1] ?? '', /UTF-8/);
+});
+
+test('unknown models are told the cascades, not more of them than one reads', () => {
+  const cascades = new Set(Array.from({ length: 1_000 }, (_, at) => `cascade-${at}`));
+  const found = read(JSON.stringify({ ...good, body: { ...good.body, model: '😀'.repeat(100) } }), {
+    ...rules,
+    cascades,
+  });
+  assert.equal(found.kind, 'bad');
+  const { message } = found.error;
+  assert.ok(message.length < 500 && message.isWellFormed());
+  assert.match(message, /^The provided model '😀+…' is not supported by the Batch API\. Supported: 'cascade-0', /u);
+  assert.match(message, / and 990 more\.$/);
+});
+
+test('ids that differ only in half of a character stay different', () => {
+  const idOf = (id: string) => {
+    const found = read(JSON.stringify({ ...good, custom_id: id }));
+    return found.kind === 'request' ? found.request.customId : null;
+  };
+  const ids = ['a\ud83d', 'a\ud83e', 'a\ude00', 'a\ufffd'].map(idOf);
+  assert.equal(new Set(ids).size, 4);
+  assert.ok(ids.every((id) => id?.isWellFormed() === true));
+});
 
 test('a good line, with what must not confuse it', () => {
   const odd = `{"custom_id":"\u2028","method":"POST","url":"/v1/chat/completions","body":{"__proto__":{"x":1},"model":"invoices","messages":[{"role":"user","content":"a"}]}}`;

@@ -2,7 +2,11 @@ import { isUtf8 } from 'node:buffer';
 import { ENDPOINTS, type EndpointUrl } from '../endpoints/index.ts';
 import { deeperThan, isJsonObject, type JsonObject } from '../text/json.ts';
 import { LIMITS } from '../limits.ts';
+import { cutText } from '../text/cut.ts';
+import { listedNames } from '../text/list.ts';
 import type { Line } from '../text/lines.ts';
+import { writtenId } from './custom-id.ts';
+import { NO_ARRAY, NO_WIDE_TEXT, noJsonReason } from './no-json.ts';
 
 /** An entry of a failed batch's `errors.data`. */
 export type LineError = {
@@ -12,7 +16,7 @@ export type LineError = {
   readonly line: number | null;
 };
 
-/** One request of a batch. */
+/** One request of a batch; `customId` as its line will have it. */
 export type DocumentRequest = { readonly customId: string; readonly cascade: string; readonly body: JsonObject };
 
 export type ReadRequest =
@@ -38,22 +42,33 @@ export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
   });
   if (line.tooLong) return bad('line_too_large', `This line is larger than ${rules.lineBytes} bytes.`);
   if (line.bytes.length === 0) return { kind: 'blank' };
-  if (!isUtf8(line.bytes)) return bad('invalid_utf8', 'This line is not valid UTF-8.');
+  if (!isUtf8(line.bytes)) {
+    const message = 'This line is not valid UTF-8.';
+    return bad('invalid_utf8', line.bytes.includes(0) ? `${message} ${NO_WIDE_TEXT}` : message);
+  }
   const text = line.bytes.toString('utf8');
   if (line.bytes.length < 64 && blank.test(text)) return { kind: 'blank' };
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return blank.test(text) ? { kind: 'blank' } : bad('invalid_json_line', 'This line is not parseable as valid JSON.');
+    if (blank.test(text)) return { kind: 'blank' };
+    const message = 'This line is not parseable as valid JSON.';
+    const reason = noJsonReason(text);
+    return bad('invalid_json_line', reason === null ? message : `${message} ${reason}`);
   }
-  if (!isJsonObject(value)) return bad('invalid_request', 'Each line must be a JSON object.');
+  if (!isJsonObject(value)) {
+    return bad(
+      'invalid_request',
+      Array.isArray(value) ? `Each line must be a JSON object. ${NO_ARRAY}` : 'Each line must be a JSON object.',
+    );
+  }
   const problem = firstProblem(value, rules);
   if (problem !== null) return bad(problem.code, problem.message, problem.param);
   const body = value['body'] as JsonObject;
   return {
     kind: 'request',
-    request: { customId: value['custom_id'] as string, cascade: body['model'] as string, body },
+    request: { customId: writtenId(value['custom_id'] as string), cascade: body['model'] as string, body },
   };
 }
 
@@ -87,8 +102,10 @@ function bodyProblem(body: JsonObject, rules: RequestRules): FieldProblem | null
     return field('invalid_request', 'body.model', 'Model parameter is required.');
   }
   if (typeof model !== 'string' || !rules.cascades.has(model)) {
-    const name = typeof model === 'string' ? model.slice(0, 100) : typeof model;
-    const message = `The provided model '${name}' is not supported by the Batch API.`;
+    const name = typeof model === 'string' ? cutText(model, 100, '…') : typeof model;
+    const message =
+      `The provided model '${name}' is not supported by the Batch API. ` +
+      `Supported: ${listedNames([...rules.cascades])}.`;
     return field('model_not_found', 'body.model', message);
   }
   const problem = ENDPOINTS[rules.endpoint].problem(body);

@@ -17,6 +17,7 @@ import { endedDocuments } from '../../../../test/support/passages.ts';
 import { countsRecord, isCounter, totalOf, type Counts } from '../accounting/counts.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { TraceIds } from '../trace/ids.ts';
+import { writtenId } from './custom-id.ts';
 import { deadlineStage, isEscalated, stagesBeyond, stagesOf, type Ending } from './ending.ts';
 import { afterFailure, nextStageJob, skipUnfit, withDraft, type CascadeDocument, type Draft } from './job.ts';
 import { readResultLine, type CascadeAnnotation } from './result-line.ts';
@@ -438,6 +439,25 @@ test('three stages: a draft of the second is delivered at the deadline', () => {
   assert.deepEqual(wait, { sequential: 400, total: 600 });
 });
 
+test('a draft is cut between two characters, and no line holds half of one, whatever models and clients bring', () => {
+  const content = `${'x'.repeat(3_999)}😀 tail`;
+  const cut = {
+    ...draft,
+    answer: answerOf({ body: { choices: [{ index: 0, message: { role: 'assistant', content } }] } }),
+  };
+  const waiting = escalated(rulesOf(), [cut]);
+  assert.equal(cascadeOf(resultOf(waiting, answeredAt(2_000, 2_500))).stages[0]?.draft?.text, 'x'.repeat(3_999));
+
+  const body = { '\ud83d': ['\ude00', '😀'], choices: [] };
+  const odd = { ...waiting, job: { ...waiting.job, customId: 'a\ud83d' } };
+  const ending = { kind: 'answered', answer: { ...answerOf(), body }, startedAtMs: 1, endedAtMs: 2 } as const;
+  const { text } = resultOf(odd, ending).line;
+  assert.doesNotMatch(text, /\\ud/);
+  const line = readResultLine(text);
+  assert.equal(line?.custom_id, 'a\ufffdd83d');
+  assert.deepEqual(line.response?.body, { '\ufffd': ['\ufffd', '😀'], choices: [] });
+});
+
 test('the values of a JSON draft, and what every signal says of it in a shadow run', () => {
   const fields = [
     { path: '/total', score: Math.log(0.25) },
@@ -460,7 +480,8 @@ function checkLine(document: CascadeDocument, ending: Ending): void {
   assert.equal(result.line.text.split(/[\n\r\u2028\u2029\u0085]/).length, 1);
   const line = lineOf(result);
   const records = stagesOf(document, ending);
-  assert.equal(line.custom_id, document.job.customId);
+  assert.equal(line.custom_id, writtenId(document.job.customId));
+  assert.doesNotMatch(result.line.text, /(?<!\\)(?:\\\\)*\\ud[89a-f]/);
   assert.equal(line.cascade === undefined, !document.rules.annotate);
   assert.equal(line.response !== null && line.response.status_code < 300 ? 'output' : 'error', result.line.part);
   assert.equal(line.error !== null, ending.kind === 'failed');

@@ -5,6 +5,7 @@ import type { PageLine } from '../batch/page.ts';
 import { stageOf } from '../cascade/rules.ts';
 import { jsonLine } from '../text/json-line.ts';
 import { annotationOf } from './annotation.ts';
+import { writtenId } from './custom-id.ts';
 import { isEscalated, passageOf, stagesBeyond, stagesOf, type Ending, type StageRecord } from './ending.ts';
 import type { Answer, CascadeDocument, NoAnswer } from './job.ts';
 import type { ResultLine } from './result-line.ts';
@@ -33,7 +34,8 @@ export function resultOf(document: CascadeDocument, ending: Ending): Result {
   const times = timesOf(passageOf(document, stages));
   const line: ResultLine = {
     id: resultLineId(job.batch, job.document),
-    custom_id: job.customId,
+    // A job of an earlier version has the id as the client sent it.
+    custom_id: writtenId(job.customId),
     response: answer === null ? null : responseOf(answer),
     error: ending.kind === 'failed' ? { code: ending.error.code, message: ending.error.message } : null,
     ...(rules.annotate ? { cascade: annotationOf(document, stages, times) } : {}),

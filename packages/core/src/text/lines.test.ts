@@ -40,11 +40,26 @@ test('a byte order mark, CRLF split across chunks and a missing last newline', (
   }
 });
 
-test('a byte order mark is dropped at the start of the file only', () => {
-  assert.deepEqual(
-    split(Buffer.from('a\n\uFEFFb'), []).map((line) => line.bytes.toString()),
-    ['a', '\uFEFFb'],
-  );
+test('byte order marks are dropped at the start of any line, as joined files have them, and nowhere else', () => {
+  const bytes = Buffer.from('\uFEFF\uFEFFa\n\uFEFFb\uFEFF\r\n\uFEFF\n c\uFEFF');
+  for (let cut = 0; cut <= bytes.length; cut += 1) {
+    const lines = split(bytes, [cut]);
+    assert.deepEqual(
+      lines.map((line) => line.bytes.toString()),
+      ['a', 'b\uFEFF', '', ' c\uFEFF'],
+    );
+    assert.equal(
+      lines.reduce((sum, { length }) => sum + length, 0),
+      bytes.length,
+    );
+  }
+});
+
+test('a line that was cut in memory is too long, whatever is dropped of it', () => {
+  const [line] = split(Buffer.from(`${'\uFEFF'.repeat(3)}${'x'.repeat(98)}\r\n`), [], 100);
+  assert.equal(line?.tooLong, true);
+  const [one] = split(Buffer.from(`\uFEFF${'x'.repeat(100)}\r\n`), [], 100);
+  assert.deepEqual([one?.tooLong, one?.bytes.length], [false, 100]);
 });
 
 test('a line over the limit is marked, cut in memory, and the next one is whole', () => {

@@ -16,7 +16,8 @@ const RETURN = 0x0d;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
- * Cuts a stream of bytes into lines, at `\n` only; one trailing `\r` and a leading byte order mark are dropped.
+ * Cuts a stream of bytes into lines, at `\n` only; one trailing `\r` and the byte order marks before a line are
+ * dropped: files that were joined have one before the first line of each.
  * Holds at most one line of `maxBytes` in memory, however long the line in the file is.
  */
 export class LineSplitter {
@@ -25,6 +26,7 @@ export class LineSplitter {
   #length = 0;
   #parts: Buffer[] = [];
   #kept = 0;
+  #isCut = false;
   readonly #maxBytes: number;
 
   constructor(maxBytes: number, start: { offset: number; number: number } = { offset: 0, number: 0 }) {
@@ -54,23 +56,25 @@ export class LineSplitter {
     this.#length += length;
     // Three bytes more than allowed may turn out to be a byte order mark and a return.
     const free = this.#maxBytes + 4 - this.#kept;
+    this.#isCut ||= part.length > free;
     if (free <= 0 || part.length === 0) return;
-    const kept = part.length > free ? part.subarray(0, free) : part;
+    const kept = this.#isCut ? part.subarray(0, free) : part;
     this.#parts.push(kept);
     this.#kept += kept.length;
   }
 
   #take(): Line {
     let bytes = this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts);
-    if (this.#number === 0 && bytes.subarray(0, 3).equals(BOM)) bytes = bytes.subarray(3);
+    while (bytes.subarray(0, 3).equals(BOM)) bytes = bytes.subarray(3);
     if (bytes.at(-1) === RETURN) bytes = bytes.subarray(0, -1);
-    const tooLong = bytes.length > this.#maxBytes;
+    const tooLong = this.#isCut || bytes.length > this.#maxBytes;
     this.#number += 1;
     const line = { number: this.#number, offset: this.#offset, bytes, length: this.#length, tooLong };
     this.#offset += this.#length;
     this.#length = 0;
     this.#parts = [];
     this.#kept = 0;
+    this.#isCut = false;
     return line;
   }
 }

@@ -1,6 +1,7 @@
 import type { StageRecord } from '../document/ending.ts';
 import type { DocumentJob } from '../document/job.ts';
 import { ENDPOINTS, type Completion } from '../endpoints/index.ts';
+import { strictJson } from '../text/json-line.ts';
 import type { JsonObject } from '../text/json.ts';
 import type { SpanAttributes } from './span.ts';
 
@@ -41,7 +42,7 @@ export function describeCall(
       ...(completion === null ? {} : describeCompletion(completion)),
       ...(content
         ? {
-            'gen_ai.input.messages': JSON.stringify(job.body[endpoint.inputField] ?? null),
+            'gen_ai.input.messages': strictJson(job.body[endpoint.inputField] ?? null),
             'gen_ai.output.messages': given === null ? null : endpoint.text(given.body, job.body),
           }
         : {}),

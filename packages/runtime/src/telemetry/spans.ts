@@ -4,7 +4,7 @@ import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-t
 import { detectResources, envDetector, resourceFromAttributes, type Resource } from '@opentelemetry/resources';
 import type { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace';
-import type { FinishedSpan, SpanAttributes, SpanService } from '@spillway/core';
+import { cutText, type FinishedSpan, type SpanAttributes, type SpanService } from '@spillway/core';
 import type { Log } from '../log.ts';
 import { pause } from '../pause.ts';
 import type { TracingSettings } from './settings.ts';
@@ -96,8 +96,9 @@ export class Spans implements AsyncDisposable {
     return attributes;
   }
 
+  /** Halves of characters are no UTF-8, and a collector refuses all that comes in one message with them. */
   #cut(text: string): string {
-    return text.length <= this.settings.valueLength ? text : text.slice(0, this.settings.valueLength);
+    return cutText(text, this.settings.valueLength).toWellFormed();
   }
 }
 
@@ -109,7 +110,7 @@ function tellOfTrouble(log: Log): void {
   const tell = (text: string): void => {
     const isDue = performance.now() - toldAtMs >= COMPLAINT_MS;
     if (isDue) toldAtMs = performance.now();
-    log[isDue ? 'warn' : 'debug']({ said: text.slice(0, 500) }, 'traces could not be sent; work goes on');
+    log[isDue ? 'warn' : 'debug']({ said: cutText(text, 500) }, 'traces could not be sent; work goes on');
   };
   const quiet = (): void => undefined;
   diag.setLogger({ error: tell, warn: tell, info: quiet, debug: quiet, verbose: quiet });

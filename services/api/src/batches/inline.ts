@@ -1,4 +1,4 @@
-import { inlineFileId, jsonLine, KEYS, LIMITS } from '@spillway/core';
+import { inlineFileId, jsonLine, KEYS, LIMITS, writtenId } from '@spillway/core';
 import type { Records, Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
 import { ApiError } from '../errors.ts';
@@ -13,7 +13,7 @@ export async function storeRequests(
   own: { readonly id: string; readonly caller: Caller; readonly requestDigest: string },
 ): Promise<string> {
   const { storage } = sources;
-  const bytes = Buffer.from(requests.map((request) => `${jsonLine(request)}\n`).join(''));
+  const bytes = Buffer.from(requests.map((request) => `${lineOf(request)}\n`).join(''));
   if (bytes.length > LIMITS.inlineRequestsBytes) {
     const message = `The requests take more than ${LIMITS.inlineRequestsBytes} bytes: upload them as a file.`;
     throw new ApiError(413, message, { param: 'requests', code: 'request_too_large' });
@@ -26,4 +26,10 @@ export async function storeRequests(
   await storage.create(KEYS.fileBytes(id), bytes);
   await placeFile(storage, unfinished, { name, bytes: bytes.length, expiresAfterSeconds: null });
   return id;
+}
+
+/** A request as a line of a file. What is no text of UTF-8 is lost in that, so its id is written as results have it. */
+function lineOf(request: object): string {
+  const { custom_id: id } = request as { readonly custom_id?: unknown };
+  return jsonLine(typeof id === 'string' ? { ...request, custom_id: writtenId(id) } : request);
 }

@@ -7,11 +7,12 @@ import {
   MAX_USD_KEY,
   maxNanoUsd,
   runsShadow,
+  unknownSetting,
   windowMs,
   type EndpointUrl,
 } from '@spillway/core';
 import { z } from 'zod';
-import { badRequest, invalidValue, missingParameter } from '../errors.ts';
+import { badRequest, invalidValue, missingParameter, unknownKey } from '../errors.ts';
 import { completionWindow, endpoint, expiresAfter, metadata, text } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 
@@ -65,6 +66,8 @@ export function readOrder(body: unknown): BatchOrder {
   }
   const asked = read(orderBody, body);
   const { metadata: given = null } = asked;
+  const unknown = unknownSetting(given);
+  if (unknown !== null) throw unknownKey('metadata', unknown);
   if (given !== null && maxNanoUsd(given) === 'invalid') {
     throw invalidValue(`metadata.${MAX_USD_KEY}`, given[MAX_USD_KEY] ?? '', "US dollars above 0, such as '12.50'");
   }

@@ -7,6 +7,7 @@ import {
   LineSplitter,
   RETRY_OF_KEY,
   windowMs,
+  writtenId,
   type BatchObject,
   type FinalRecord,
   type Manifest,
@@ -117,7 +118,7 @@ async function failedIds(storage: Storage, page: SealedPage): Promise<Set<string
 function customIdOf(line: Buffer): string | null {
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
-    return isJsonObject(value) && typeof value['custom_id'] === 'string' ? value['custom_id'] : null;
+    return isJsonObject(value) && typeof value['custom_id'] === 'string' ? writtenId(value['custom_id']) : null;
   } catch {
     return null;
   }

@@ -13,7 +13,7 @@ import {
   type EndpointUrl,
 } from '@spillway/core';
 import type { Calibrations, Sampling } from '@spillway/runtime';
-import { ApiError, badRequest, invalidType, missingParameter, shown } from '../errors.ts';
+import { badRequest, invalidType, missingParameter, noSuchModel, shown } from '../errors.ts';
 
 export type DirectDocumentOptions = {
   readonly configuration: Configuration;
@@ -34,10 +34,7 @@ export function readDirectDocument(
   if (typeof model !== 'string') throw invalidType('model', 'a string', model);
   const all = snapshotRules(configuration, calibrations.current(), false);
   const rules = Object.hasOwn(all, model) ? all[model] : undefined;
-  if (rules === undefined) {
-    const message = `The model '${shown(model)}' does not exist.`;
-    throw new ApiError(404, message, { param: 'model', code: 'model_not_found' });
-  }
+  if (rules === undefined) throw noSuchModel(model, Object.keys(all));
   refuseSidecars(model, rules, configuration);
   const stream = body['stream'] ?? false;
   if (typeof stream !== 'boolean') throw invalidType('stream', 'a boolean', stream);

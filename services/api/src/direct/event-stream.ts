@@ -1,4 +1,11 @@
-import { ENDPOINTS, type EndpointUrl, type ErrorEnvelope, type JsonObject, type StreamEvent } from '@spillway/core';
+import {
+  ENDPOINTS,
+  strictJson,
+  type EndpointUrl,
+  type ErrorEnvelope,
+  type JsonObject,
+  type StreamEvent,
+} from '@spillway/core';
 
 /** So many events may wait; whoever makes them is stopped until they are read, so that a slow reader costs little memory. */
 const MAX_WAITING = 1_024;
@@ -89,4 +96,4 @@ export type StreamSource = {
 };
 
 const textOf = ({ event, data }: StreamEvent): string =>
-  `${event === null ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`;
+  `${event === null ? '' : `event: ${event}\n`}data: ${strictJson(data)}\n\n`;

@@ -1,39 +1,57 @@
-import { LIMITS, LineSplitter } from '@spillway/core';
+import { LIMITS, LineSplitter, NO_ARRAY, noJsonReason } from '@spillway/core';
+import { foreignEncoding, HEAD_BYTES } from './encoding.ts';
 
 /**
- * Looks at the first line of an upload that is not blank, while the bytes pass. A file that is no JSON there is refused
- * at once; whatever else is wrong with it, the batch reports with line numbers.
+ * Looks at the first bytes of an upload, and at its first line that is not blank, while the bytes pass. A file that
+ * is no JSON there is refused at once, and told why; whatever else is wrong with it, the batch reports with line numbers.
  */
 export class FirstLine {
   readonly #splitter = new LineSplitter(LIMITS.lineBytes);
-  #seen: 'nothing' | 'blank' | 'json' | 'other' = 'nothing';
+  /** The first bytes, until there are enough to know the encoding: no line of them is judged before that. */
+  #head: Buffer | null = Buffer.alloc(0);
+  #isSeen = false;
 
-  /** `other`: it is not JSON. */
-  push(chunk: Uint8Array): 'other' | 'fine' {
-    if (this.#seen === 'nothing' || this.#seen === 'blank') this.#judge(this.#splitter.push(chunk));
-    return this.#seen === 'other' ? 'other' : 'fine';
+  /** Why the file is refused; null: nothing speaks against it yet. */
+  push(chunk: Uint8Array): string | null {
+    if (this.#isSeen) return null;
+    if (this.#head === null) return this.#judge(this.#splitter.push(chunk));
+    const head = Buffer.concat([this.#head, chunk]);
+    this.#head = head.length < HEAD_BYTES ? head : null;
+    return this.#head === null ? this.#begin(head) : null;
   }
 
-  /** `other` also for a file without bytes; a file of blank lines is for the batch to refuse. */
-  end(): 'other' | 'fine' {
-    if (this.#seen === 'nothing' || this.#seen === 'blank') this.#judge(this.#splitter.end());
-    return this.#seen === 'other' || this.#seen === 'nothing' ? 'other' : 'fine';
+  /** The same for the whole file. One of blank lines is for the batch to refuse. */
+  end(): string | null {
+    if (this.#isSeen) return null;
+    if (this.#head?.length === 0) return 'The file is empty.';
+    return (this.#head === null ? null : this.#begin(this.#head)) ?? this.#judge(this.#splitter.end());
   }
 
-  #judge(lines: Iterable<{ readonly bytes: Buffer; readonly tooLong: boolean }>): void {
-    for (const line of lines) {
-      this.#seen = line.tooLong ? 'json' : kindOf(line.bytes.toString('utf8'));
-      if (this.#seen !== 'blank') return;
+  #begin(head: Buffer): string | null {
+    const encoding = foreignEncoding(head);
+    if (encoding !== null) return `The file is ${encoding}, and must be plain text in UTF-8.`;
+    return this.#judge(this.#splitter.push(head));
+  }
+
+  #judge(lines: Iterable<{ readonly bytes: Buffer; readonly tooLong: boolean }>): string | null {
+    for (const { bytes, tooLong } of lines) {
+      const text = bytes.toString('utf8').trim();
+      if (text === '') continue;
+      this.#isSeen = true;
+      if (text.startsWith('[')) return NO_ARRAY;
+      return tooLong ? null : lineReason(text);
     }
+    return null;
   }
 }
 
-function kindOf(text: string): 'blank' | 'json' | 'other' {
-  if (text.trim() === '') return 'blank';
+function lineReason(text: string): string | null {
   try {
     JSON.parse(text);
-    return 'json';
+    return null;
   } catch {
-    return 'other';
+    if (text.startsWith('{'))
+      return noJsonReason(text) ?? 'Its first line is not a whole JSON object, as each line must be.';
+    return noJsonReason(text) ?? 'Its first line is not JSON.';
   }
 }

@@ -45,7 +45,7 @@ export async function readForm(
     } else {
       const name = safeName(part.filename ?? '');
       if (form.file !== null) throw secondFile(form.file.name, name);
-      if (!isBatchInputName(name)) throw invalidFormat(name);
+      if (!isBatchInputName(name)) throw invalidFormat(name, WRONG_EXTENSION);
       form.file = { name, bytes: await store(name, bytesOf(part.file)) };
     }
   }
@@ -71,9 +71,11 @@ export function completeForm(form: UploadForm): CompleteForm {
   };
 }
 
-/** What the hosted API says of a file that is no batch input, whatever is wrong with it; and which file it was. */
-export const invalidFormat = (name: string): ApiError =>
-  badRequest(`Invalid file format for Batch API. Must be .jsonl: '${shown(name)}'`);
+const WRONG_EXTENSION = 'Its name must end with .jsonl, or have no extension; each of its lines must be a JSON object.';
+
+/** What the hosted API says of a file that is no batch input, whatever is wrong with it; which file it was, and why. */
+export const invalidFormat = (name: string, reason: string): ApiError =>
+  badRequest(`Invalid file format for Batch API. Must be .jsonl: '${shown(name)}'. ${reason}`);
 
 const secondFile = (first: string, second: string): ApiError =>
   badRequest(`Only one 'file' can be uploaded at a time: '${shown(second)}' came after '${shown(first)}'.`, {

@@ -1,3 +1,5 @@
+import { cutText } from '@spillway/core';
+
 const MAX_NAME_CHARACTERS = 255;
 
 /** Control characters, line separators, and what reverses the direction of writing, which can show a name as another. */
@@ -11,10 +13,8 @@ export function safeName(given: string): string {
   const name = (given.split(/[/\\]/).at(-1) ?? '').toWellFormed().replaceAll(HARMFUL, '').trim();
   if (name === '' || name === '.' || name === '..') return NAMELESS;
   if (name.length <= MAX_NAME_CHARACTERS) return name;
-  const extension = extensionOf(name).slice(0, MAX_NAME_CHARACTERS);
-  const stem = name.slice(0, MAX_NAME_CHARACTERS - extension.length);
-  // A cut through a pair of surrogates leaves half of it.
-  return `${stem.isWellFormed() ? stem : stem.slice(0, -1)}${extension}`;
+  const extension = cutText(extensionOf(name), MAX_NAME_CHARACTERS);
+  return cutText(name, MAX_NAME_CHARACTERS - extension.length, extension);
 }
 
 /** A batch's input is `.jsonl`, or has no extension. */

@@ -101,10 +101,12 @@ async function* checkedBytes(
     total += chunk.byteLength;
     if (total > most) throw tooLarge(most, name);
     if (free !== null && total > free) throw overBytes(name);
-    if (firstLine.push(chunk) === 'other') throw invalidFormat(name);
+    const reason = firstLine.push(chunk);
+    if (reason !== null) throw invalidFormat(name, reason);
     yield chunk;
   }
-  if (firstLine.end() === 'other') throw invalidFormat(name);
+  const reason = firstLine.end();
+  if (reason !== null) throw invalidFormat(name, reason);
 }
 
 /** `name` is null where the body's length already says so, before the name was read. */

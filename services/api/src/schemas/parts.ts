@@ -1,4 +1,14 @@
-import { ENDPOINT_URLS, LIMITS, MAX_USD_KEY, RETRY_OF_KEY, SAMPLE_OF_KEY, SHADOW_KEY, windowMs } from '@spillway/core';
+import {
+  clientLabels,
+  ENDPOINT_URLS,
+  LIMITS,
+  MAX_USD_KEY,
+  OWN_LABELS,
+  RETRY_OF_KEY,
+  SAMPLE_OF_KEY,
+  SHADOW_KEY,
+  windowMs,
+} from '@spillway/core';
 import { z } from 'zod';
 import { characters } from './read.ts';
 
@@ -13,11 +23,16 @@ export const text = (most: number) =>
     })
     .meta({ maxLength: most });
 
+/** Each choice of the service's own labels: so many keys more may there be. */
+const ownLabels = Array.from({ length: 2 ** OWN_LABELS.length }, (_, choice) =>
+  OWN_LABELS.filter((_label, at) => Math.floor(choice / 2 ** at) % 2 === 1),
+);
+
 export const metadata = z
   .record(text(LIMITS.metadataKeyCharacters), text(LIMITS.metadataValueCharacters))
   .check((context) => {
     const { value } = context;
-    if (Object.keys(value).length <= LIMITS.metadataKeys) return;
+    if (clientLabels(value) <= LIMITS.metadataKeys) return;
     context.issues.push({
       code: 'too_big',
       origin: 'object',
@@ -27,10 +42,11 @@ export const metadata = z
     });
   })
   .meta({
-    maxProperties: LIMITS.metadataKeys,
+    anyOf: ownLabels.map((required) => ({ required, maxProperties: LIMITS.metadataKeys + required.length })),
     description:
       `Labels of the client's own, and settings of a batch: ${MAX_USD_KEY} is what it may cost in US dollars, ` +
-      `${SHADOW_KEY} ('true') runs every stage on every document. ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
+      `${SHADOW_KEY} ('true') runs every stage on every document. Other keys that begin with 'spillway.' are refused, but ` +
+      `for the service's own, which do not count towards the limit: ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
       'that the requests were taken from.',
   });
 

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import {
   answerText,
+  cutText,
   LIMITS,
   LineSplitter,
   readResultLine,
@@ -51,7 +52,7 @@ export async function* readOutcomes(path: string): AsyncGenerator<Outcome> {
  */
 export function readOutcome(text: string): Outcome {
   const line = readResultLine(text);
-  if (line === null) throw new Error(`a result file holds a line that is none: ${text.slice(0, 200)}`);
+  if (line === null) throw new Error(`a result file holds a line that is none: ${cutText(text, 200)}`);
   const { custom_id: customId, response, cascade } = line;
   const drafter = cascade?.stages.find(({ role }) => role === 'drafter');
   const expert = cascade?.stages.find(({ role }) => role === 'expert');

@@ -1,3 +1,5 @@
+import { cutText } from '@spillway/core';
+
 /** A stream that shows lines: a terminal or not. */
 export type Output = {
   readonly isTTY?: boolean;
@@ -27,7 +29,7 @@ export class Screen {
   /** Shows how things stand; cut to the terminal's width, because a line that wraps cannot be written over. */
   progress(bar: string, text: string): void {
     if (this.#output.isTTY === true) {
-      const shown = `  ${bar} ${text}`.slice(0, (this.#output.columns ?? 80) - 1);
+      const shown = cutText(`  ${bar} ${text}`, (this.#output.columns ?? 80) - 1);
       this.#output.write(`\r${shown}\u001B[K`);
       this.#live = true;
       return;

@@ -147,14 +147,13 @@ async function runCommand(
     signal: options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]),
   });
   let output = '';
-  const keep = (chunk: Buffer): void => void (output = `${output}${chunk.toString('utf8')}`.slice(-4_096));
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
+  const keep = (piece: string): void => void (output = `${output}${piece}`.slice(-4_096));
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', keep);
   const { promise, resolve } = Promise.withResolvers<number | null>();
   child.once('error', (error) => {
     output += `\n${error.message}`;
     resolve(null);
   });
   child.once('close', (code) => resolve(code));
-  return { code: await promise, output };
+  return { code: await promise, output: output.toWellFormed() };
 }

@@ -1,3 +1,5 @@
+import { strictJson } from '@spillway/core';
+
 /** An event of the Responses API. Those about the whole response carry it as it is by then. */
 export interface ResponseEvent {
   readonly type: string;
@@ -7,7 +9,7 @@ export interface ResponseEvent {
 
 /** Server-sent events as the older endpoints write them: without names, and closed by a word that is not JSON. */
 export async function* frameChunks(chunks: AsyncGenerator<object>): AsyncGenerator<string> {
-  for await (const chunk of chunks) yield `data: ${JSON.stringify(chunk)}\n\n`;
+  for await (const chunk of chunks) yield `data: ${strictJson(chunk)}\n\n`;
   yield 'data: [DONE]\n\n';
 }
 
@@ -16,6 +18,6 @@ export async function* frameEvents(events: AsyncGenerator<ResponseEvent>): Async
   let sequenceNumber = 0;
   for await (const event of events) {
     const data = { ...event, sequence_number: sequenceNumber++ };
-    yield `event: ${event.type}\ndata: ${JSON.stringify(data)}\n\n`;
+    yield `event: ${event.type}\ndata: ${strictJson(data)}\n\n`;
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
+import { strictJson } from '@spillway/core';
 import { answerChat } from './chat.ts';
 import { answerCompletion } from './completions.ts';
 import type { Body } from './fields.ts';
@@ -75,7 +76,7 @@ function sendJson(
   body: object,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const text = JSON.stringify(body);
+  const text = strictJson(body);
   response
     .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers })
     .end(text);

@@ -4,7 +4,7 @@ export type Line = {
   readonly number: number;
   /** Where it starts in the file, in bytes. */
   readonly offset: number;
-  /** Its bytes without the line end; cut short when `tooLong`. */
+  /** Its bytes without the line end; none when `tooLong`. */
   readonly bytes: Buffer;
   /** Bytes in the file, line end included. */
   readonly length: number;
@@ -50,21 +50,26 @@ export class LineSplitter {
     if (this.#length > 0) yield this.#take();
   }
 
+  /** Bytes of the line that has not ended yet that are in memory. */
+  get heldBytes(): number {
+    return this.#parts.length === 0 ? 0 : this.#kept;
+  }
+
   #keep(part: Buffer, length: number): void {
     this.#length += length;
-    // Three bytes more than allowed may turn out to be a byte order mark and a return.
-    const free = this.#maxBytes + 4 - this.#kept;
-    if (free <= 0 || part.length === 0) return;
-    const kept = part.length > free ? part.subarray(0, free) : part;
-    this.#parts.push(kept);
-    this.#kept += kept.length;
+    if (part.length === 0) return;
+    this.#kept += part.length;
+    // Four bytes more than allowed may turn out to be a byte order mark and a return; what is longer is let go at once.
+    if (this.#kept > this.#maxBytes + 4) this.#parts = [];
+    else this.#parts.push(part);
   }
 
   #take(): Line {
     let bytes = this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts);
     if (this.#number === 0 && bytes.subarray(0, 3).equals(BOM)) bytes = bytes.subarray(3);
     if (bytes.at(-1) === RETURN) bytes = bytes.subarray(0, -1);
-    const tooLong = bytes.length > this.#maxBytes;
+    const tooLong = this.#kept > this.#maxBytes + 4 || bytes.length > this.#maxBytes;
+    if (tooLong) bytes = bytes.subarray(0, 0);
     this.#number += 1;
     const line = { number: this.#number, offset: this.#offset, bytes, length: this.#length, tooLong };
     this.#offset += this.#length;

@@ -1,11 +1,14 @@
-import { LIMITS, LineSplitter } from '@spillway/core';
+import { LineSplitter } from '@spillway/core';
+
+/** Many uploads may be under way at once, and each holds its first line as long as that does not end. */
+const MAX_LOOKED_AT_BYTES = 1024 * 1024;
 
 /**
  * Looks at the first line of an upload that is not blank, while the bytes pass. A file that is no JSON there is refused
  * at once; whatever else is wrong with it, the batch reports with line numbers.
  */
 export class FirstLine {
-  readonly #splitter = new LineSplitter(LIMITS.lineBytes);
+  readonly #splitter = new LineSplitter(MAX_LOOKED_AT_BYTES);
   #seen: 'nothing' | 'blank' | 'json' | 'other' = 'nothing';
 
   /** `other`: it is not JSON. */

@@ -152,9 +152,8 @@ test('three stages: what waits bounds the first tier, what is in flight bounds e
     'nothing waits, and 20 of 64 MiB are in flight',
   );
   const documents = Array.from({ length: 5 }, (_, index) => ({
-    customId: `doc-${index}`,
-    cascade: 'contracts',
-    body: { model: 'contracts' },
+    kind: 'request' as const,
+    request: { customId: `doc-${index}`, cascade: 'contracts', body: { model: 'contracts' } },
   }));
   await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4] });
   const capacity = await Capacity.measure(parts);

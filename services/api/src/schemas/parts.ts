@@ -1,4 +1,13 @@
-import { ENDPOINT_URLS, LIMITS, MAX_USD_KEY, RETRY_OF_KEY, SAMPLE_OF_KEY, SHADOW_KEY, windowMs } from '@spillway/core';
+import {
+  ENDPOINT_URLS,
+  LIMITS,
+  MAX_USD_KEY,
+  ON_BAD_LINES_KEY,
+  RETRY_OF_KEY,
+  SAMPLE_OF_KEY,
+  SHADOW_KEY,
+  windowMs,
+} from '@spillway/core';
 import { z } from 'zod';
 import { characters } from './read.ts';
 
@@ -30,8 +39,9 @@ export const metadata = z
     maxProperties: LIMITS.metadataKeys,
     description:
       `Labels of the client's own, and settings of a batch: ${MAX_USD_KEY} is what it may cost in US dollars, ` +
-      `${SHADOW_KEY} ('true') runs every stage on every document. ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
-      'that the requests were taken from.',
+      `${SHADOW_KEY} ('true') runs every stage on every document, ${ON_BAD_LINES_KEY} ('error_file') sends lines that ` +
+      `are no requests to the error file. ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch that the requests were ` +
+      'taken from.',
   });
 
 /** When a file goes by itself. */
@@ -70,4 +80,7 @@ const emptyAsNone = (value: unknown): unknown => (value === '' ? undefined : val
 
 export const purpose = z.preprocess(emptyAsNone, z.string().optional());
 export const after = z.preprocess(emptyAsNone, z.string().optional());
+export const withRetries = z.preprocess(emptyAsNone, z.enum(['retries']).optional()).meta({
+  description: 'A request that failed, and succeeded in a retry of the batch or in a retry of that, has this line.',
+});
 export const order = z.preprocess(emptyAsNone, z.enum(['asc', 'desc']).optional());

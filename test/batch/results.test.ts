@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { KEYS } from '@spillway/core';
 import OpenAI from 'openai';
 import { requestLine, System, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
 type Results = { data: ResultLine[]; cursor: string; has_more: boolean; complete: boolean };
 
-const readResults = (system: System, id: string, query: { after?: string; limit?: number } = {}): Promise<Results> =>
-  system.client.get(`/batches/${id}/results`, { query });
+const readResults = (
+  system: System,
+  id: string,
+  query: { after?: string; limit?: number; with?: string } = {},
+): Promise<Results> => system.client.get(`/batches/${id}/results`, { query });
 
 const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
 
@@ -69,10 +69,11 @@ test('what failed is tried again as a batch of its own, byte by byte as it was s
   await assert.rejects(retry(system, id), OpenAI.ConflictError);
   const first = await system.settled(id);
   assert.equal(first.request_counts?.failed, 12);
-  const again = await retry(system, id, { headers: { 'Idempotency-Key': 'once' } });
+  const again = await retry(system, id);
   assert.deepEqual(again.metadata, { 'spillway.retry_of': id });
   assert.equal(again.completion_window, '90m');
-  assert.equal((await retry(system, id, { headers: { 'Idempotency-Key': 'once' } })).id, again.id);
+  const options = { body: { completion_window: '1h' }, headers: { 'Idempotency-Key': 'another' } };
+  assert.equal((await retry(system, id, options)).id, again.id);
   const batch = await system.settled(again.id);
   const failed = docIds(600).filter((_, at) => at % 50 === 7);
   await wholeResults(system, batch, failed);
@@ -80,12 +81,16 @@ test('what failed is tried again as a batch of its own, byte by byte as it was s
   const sent = prompts.flatMap((prompt, at) => (at % 50 === 7 ? [`${requestLine(prompt, `doc-${at}`)}\n`] : []));
   assert.equal(input, sent.join(''));
   await assert.rejects(retry(system, batch.id), /has no failed requests/);
-  await rm(join(system.directory, 'data', KEYS.fileBytes(first.input_file_id)));
-  await assert.rejects(retry(system, id), (error) => {
-    assert.ok(error instanceof OpenAI.ConflictError);
-    assert.equal(error.code, 'input_gone');
-    return true;
-  });
+  await system.redis.client.flushall();
+  await system.admitted();
+  assert.equal((await retry(system, id)).id, again.id, 'also once Redis was wiped');
+  const joined = await readResults(system, id, { with: 'retries' });
+  const lines = new Map(joined.data.map((line) => [line.custom_id, line]));
+  assert.deepEqual([...lines.keys()], docIds(600));
+  for (const line of [...(await system.lines(first.output_file_id)), ...(await system.lines(batch.output_file_id))]) {
+    assert.deepEqual(lines.get(line.custom_id), line, 'the lines of the two files together');
+  }
+  assert.deepEqual([joined.has_more, joined.complete], [false, true]);
 });
 
 test('requests that come with the create are a batch like any other', async () => {

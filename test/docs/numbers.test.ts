@@ -35,6 +35,8 @@ test('the limits are those of the code', () => {
     'completion window': `${time(LIMITS.completionWindowMinMs / 1000)} to ${time(LIMITS.completionWindowMaxMs / 1000)}`,
     'expiry of a file': `${time(LIMITS.fileExpiryMinSeconds)} to ${time(LIMITS.fileExpiryMaxSeconds)}`,
     'a direct answer': `${time(LIMITS.directAnswerMs / 1000)}, ${atOnce} at a time`,
+    'body of a direct answer': mib(LIMITS.requestBodyBytes),
+    'retries in a row': count(LIMITS.retryDepth),
     'stages of a cascade': count(LIMITS.cascadeStages),
   };
   assert.deepEqual(Object.fromEntries(rows.map(([what = '', limit = '']) => [what, limit])), expected);

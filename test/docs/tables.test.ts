@@ -185,6 +185,7 @@ test("the codes of a failed batch's lines are those that validation finds", () =
   const request = readText('packages/core/src/document/request.ts');
   const found = [
     ...[...request.matchAll(/\b(?:bad|field)\(\s*'([a-z_0-9]+)'/g)].map(([, code = '']) => code),
+    ...codesOf('packages/core/src/document/request.ts'),
     ...codesIn('packages/core/src/endpoints'),
     ...[...readText('services/dispatcher/src/input-check.ts').matchAll(/code: '([a-z_]+)'/g)].map(
       ([, code = '']) => code,

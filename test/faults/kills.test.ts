@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@spillway/core';
 import type { Scripted } from '../support/model-server.ts';
 import type { Service } from '../support/service.ts';
-import { System, until } from '../support/system.ts';
+import { requestLine, System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
 const DOCUMENTS = 600;
@@ -88,6 +88,42 @@ for (const moment of [
     await wholeResults(system, batch, docIds(DOCUMENTS));
   });
 }
+
+test('dispatchers that die among bad lines, and a Redis that is wiped then: each line has its one result', async () => {
+  await using system = await System.create(slow);
+  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+  const lines = prompts.map((prompt, at) => (at % 4 === 1 ? '{}' : requestLine(prompt, `doc-${at}`)));
+  // The second page is of bad lines only: it is full, and sealed, while it is enqueued.
+  for (let at = 256; at < 512; at += 1) lines[at] = '[]';
+  let id = '';
+  for (const moment of ['after link validated', 'before link pages', 'after link pages']) {
+    const dying = await system.run('dispatcher', { NODE_OPTIONS: preload('die-at'), DIE_AT: moment });
+    if (id === '') {
+      await system.admitted();
+      const file = await system.client.files.create({
+        file: new File([lines.join('\n')], 'a.jsonl'),
+        purpose: 'batch',
+      });
+      const order = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+      id = (await system.client.batches.create({ ...order, metadata: { 'spillway.on_bad_lines': 'error_file' } })).id;
+    }
+    await until(async () => dying.child.signalCode === 'SIGKILL', 60_000);
+  }
+  await system.redis.client.flushall();
+  await system.run('dispatcher');
+  const batch = await system.settled(id);
+  const good = docIds(DOCUMENTS).filter((_, at) => lines[at]?.startsWith('{"custom_id"'));
+  assert.equal(batch.status, 'completed');
+  assert.deepEqual(batch.request_counts, { total: DOCUMENTS, completed: good.length, failed: DOCUMENTS - good.length });
+  assert.deepEqual(
+    (await system.lines(batch.output_file_id)).map((line) => line.custom_id),
+    good,
+  );
+  assert.deepEqual(
+    (await system.lines(batch.error_file_id)).map(({ error }) => error?.line),
+    lines.flatMap((line, at) => (line.startsWith('{"custom_id"') ? [] : [at + 1])),
+  );
+});
 
 test('a document that kills its worker harms no other: it runs isolated and gets an error line', async () => {
   const answer = ({ body }: { body: JsonObject }): Scripted => ({

@@ -151,14 +151,16 @@ test('three stages: what waits bounds the first tier, what is in flight bounds e
     [],
     'nothing waits, and 20 of 64 MiB are in flight',
   );
+  const largeLine = { ...plan, pages: [{ first: 0, documents: 1, offset: 0, bytes: 16 * MB, lineBefore: 0 }] };
+  assert.deepEqual((await Capacity.measure(parts)).lacking(largeLine, 0), [], 'nor is a line of twice the bound held');
   const documents = Array.from({ length: 5 }, (_, index) => ({
-    customId: `doc-${index}`,
-    cascade: 'contracts',
-    body: { model: 'contracts' },
+    kind: 'request' as const,
+    request: { customId: `doc-${index}`, cascade: 'contracts', body: { model: 'contracts' } },
   }));
   await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4] });
   const capacity = await Capacity.measure(parts);
   assert.deepEqual(capacity.lacking(plan, 0), ['drafter.small'], 'a half of 20 MiB waits for the first stage');
+  assert.deepEqual(capacity.lacking(largeLine, 0), ['drafter.small']);
   for (let page = 0; page < 45; page += 1) capacity.take(plan, 0);
   assert.deepEqual(capacity.lacking(plan, 0).toSorted(), ['drafter.medium', 'drafter.small', 'expert.large']);
 });

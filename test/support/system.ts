@@ -42,7 +42,8 @@ export type SystemOptions = {
 };
 
 /** A line of a results file, with the body as a test reads it. */
-export type ResultLine = Omit<SchemaLine, 'response'> & {
+export type ResultLine = Omit<SchemaLine, 'response' | 'custom_id'> & {
+  readonly custom_id: string;
   readonly response: { readonly status_code: number; readonly body: Record<string, never> } | null;
 };
 

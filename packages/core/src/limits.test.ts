@@ -12,7 +12,8 @@ test('every limit is a number above 0, in whole units but for shares', () => {
 
 test('limits that depend on each other agree', () => {
   assert.ok(LIMITS.inFlightBytesPerWay >= 16 * LIMITS.pageInputBytes, 'at least 16 pages are in flight');
-  assert.ok(LIMITS.lineBytes <= LIMITS.pageInputBytes && LIMITS.lineBytes <= LIMITS.lineBytesMax);
+  assert.ok(LIMITS.lineBytes <= LIMITS.lineBytesMax);
+  assert.ok(LIMITS.inFlightBytesPerWay >= 3 * LIMITS.lineBytes, 'three of the largest lines are in flight');
   assert.ok(LIMITS.enqueueMemoryShare < LIMITS.createMemoryShare, 'enqueueing stops before creating');
   assert.ok(LIMITS.createMemoryShare < LIMITS.filledMemoryShare);
   assert.ok(LIMITS.completionWindowMinMs < LIMITS.completionWindowMaxMs);

@@ -1,7 +1,7 @@
 /** Every limit of Spillway, with its unit in the name and its reason beside it. */
 export const LIMITS = {
-  /** A document is a job in Redis twice at most; OpenAI's batch lines are far below this. */
-  lineBytes: 1024 * 1024,
+  /** A few page images fit in, as base64. A document is a job in Redis twice at most, and a page by itself. */
+  lineBytes: 16 * 1024 * 1024,
   /** What an operator may allow; a page holds at least one line, and is held in memory. */
   lineBytesMax: 64 * 1024 * 1024,
   /** OpenAI allows 50,000; memory of the validation does not depend on the number (16 bytes a line). */
@@ -32,6 +32,8 @@ export const LIMITS = {
   /** Held in memory while it is parsed; whoever has more uploads a file. */
   inlineRequestsBytes: 10 * 1024 * 1024,
   idempotencyKeyCharacters: 255,
+  /** Retries of retries; reading a batch with its retries opens the files of each. */
+  retryDepth: 32,
   /** What a document costs in Redis beside its own bytes: a job's hash and its places in BullMQ's sets. */
   documentOverheadBytes: 1024,
   /** Input and result bytes of enqueued pages, per way through the tiers; with a 4 MiB page this is at least 16 pages in flight. */

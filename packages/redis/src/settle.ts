@@ -1,4 +1,4 @@
-import { writeTimes, type DocumentJob, type Result } from '@spillway/core';
+import { writeTimes, type DocumentJob, type Result, type UnaskedResult } from '@spillway/core';
 import type { RedisStore } from './store.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
@@ -12,7 +12,11 @@ const script = new Script('settle');
 export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
 
 /** ★ The only way a document gets its result: exactly one is recorded, the first. */
-export async function settle(redis: RedisStore, where: DocumentPlace, result: Result): Promise<Settled> {
+export async function settle(
+  redis: RedisStore,
+  where: DocumentPlace,
+  result: Result | UnaskedResult,
+): Promise<Settled> {
   const { keys, client } = redis;
   const counts = Object.entries(result.counts).flatMap(([name, count = 0]) => (count === 0 ? [] : [name, count]));
   return (await script.run(
@@ -32,14 +36,14 @@ export async function settle(redis: RedisStore, where: DocumentPlace, result: Re
       encodeResult(result),
       pageMember(where.batch, where.page),
       keys.wake,
-      writeTimes(result),
+      'times' in result ? writeTimes(result) : '',
       ...counts,
     ],
   )) as Settled;
 }
 
 /** A result as its page's field: the part's first letter, then the line. */
-function encodeResult(result: Result): string {
+function encodeResult(result: UnaskedResult): string {
   return `${result.line.part === 'output' ? 'o' : 'e'}${result.line.text}`;
 }
 

@@ -1,4 +1,11 @@
-import { stageTier, type CascadeRules, type Manifest, type PagePlan, type Validated } from '@spillway/core';
+import {
+  stageTier,
+  type BadLines,
+  type CascadeRules,
+  type Manifest,
+  type PagePlan,
+  type Validated,
+} from '@spillway/core';
 
 /** A validated batch: what was asked, and where its documents lie. */
 export type BatchPlan = {
@@ -18,6 +25,8 @@ export type BatchPlan = {
   readonly laterTiers: readonly string[];
   /** Those of later stages as one name: batches of one way wait for the same tiers. */
   readonly way: string;
+  /** The lines that go to the error file; null: there are none. */
+  readonly badLines: BadLines | null;
 };
 
 /** The plan of a batch as its two records say it. */
@@ -42,5 +51,6 @@ export function planOf(manifest: Manifest, validated: Validated): BatchPlan {
     firstTiers: [...firstTiers],
     laterTiers: [...laterTiers],
     way: [...laterTiers].toSorted().join(' '),
+    badLines: validated.badLines ?? null,
   };
 }

@@ -36,7 +36,7 @@ export class Records {
     MAX_CACHE_BYTES,
     (manifest) => OBJECT_BYTES + 2 * JSON.stringify(manifest).length,
   );
-  readonly #validated = new Lru<Validated>(MAX_CACHE_BYTES, ({ pages }) => OBJECT_BYTES + PAGE_BYTES * pages.length);
+  readonly #validated = new Lru<Validated>(MAX_CACHE_BYTES, (validated) => OBJECT_BYTES + validatedBytes(validated));
   readonly #endings = new Lru<EndingRecord>(MAX_CACHE_BYTES, ({ errors }) => OBJECT_BYTES * (1 + errors.length));
   readonly #finals = new Lru<FinalRecord>(MAX_CACHE_BYTES, (final) => OBJECT_BYTES + finalBytes(final));
   readonly #files = new Lru<FileRecord>(MAX_CACHE_BYTES, () => OBJECT_BYTES);
@@ -103,6 +103,9 @@ async function kept<Value>(cache: Lru<Value>, id: string, read: () => Promise<Va
   if (value !== null) cache.set(id, value);
   return value;
 }
+
+const validatedBytes = ({ pages, badLines }: Validated): number =>
+  PAGE_BYTES * pages.length + (badLines?.bits.length ?? 0);
 
 /** The sketches of waits are lists of numbers, and are written with about as many characters as they take bytes. */
 const finalBytes = ({ pages, waits, errors }: FinalRecord): number =>

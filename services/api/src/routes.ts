@@ -136,14 +136,13 @@ export function batchRoutes(sources: BatchPlaces): readonly Route[] {
     jsonRoute({
       method: 'POST',
       url: '/batches/:id/retry',
-      summary: 'Make a new batch of the failed requests of an ended one',
-      headers: IDEMPOTENT,
+      summary: 'Make a new batch of the failed requests of an ended one, or show the one that was made of them',
       body: { type: 'application/json', schema: retryBody, required: false },
       output: batchObject,
       answerHeaders: NAMES_IGNORED,
       errors: [409, 415, 429],
       limitMs: null,
-      answer: ({ caller, id, ...asked }) => retryBatch(sources, caller, { id, ...bodyOf(asked, RETRY_KEYS) }),
+      answer: ({ caller, id, ...asked }) => retryBatch(sources, caller, { id, body: bodyOf(asked, RETRY_KEYS).body }),
     }),
     jsonRoute({
       method: 'GET',

@@ -1,6 +1,7 @@
 import {
   hasEnqueueMemory,
   isNearlyFull,
+  pageOfDocument,
   modelsOfRole,
   readTierName,
   scalingOf,
@@ -130,9 +131,16 @@ export class ScalingSignal {
       const way = ways.get(batch);
       if (way !== undefined) inFlight.set(way, (inFlight.get(way) ?? 0) + bytes);
     }
-    const canBeEnqueued = ({ plan }: OpenBatch): boolean => !isNearlyFull(inFlight.get(plan.way) ?? 0);
+    const canBeEnqueued = (batch: OpenBatch): boolean =>
+      !isNearlyFull(inFlight.get(batch.plan.way) ?? 0, nextPageBytes(batch));
     return own.filter(canBeEnqueued).reduce((sum, { state }) => sum + notEnqueuedOf(state), 0);
   }
+}
+
+/** What the next page of a batch takes; 0: there is none. */
+function nextPageBytes({ state, plan }: OpenBatch): number {
+  const page = plan.pages[pageOfDocument(plan.pages, state.enqueued) ?? plan.pages.length];
+  return page === undefined ? 0 : page.bytes;
 }
 
 const notEnqueuedOf = ({ total, enqueued }: OpenBatch['state']): number => total - enqueued;

@@ -79,7 +79,9 @@ export class Capacity {
       const use = this.#use(tier);
       if (use.inFlightBytes === 0) return false;
       if (this.#isMemoryFull) return true;
-      if (plan.firstTiers.includes(tier) && use.waitingBytes + cost > LIMITS.waitingBytesPerTier) return true;
+      // A page may be one line of twice the bound: it waits until nothing else does, not until nothing is in flight.
+      const isFirstFull = use.waitingBytes > 0 && use.waitingBytes + cost > LIMITS.waitingBytesPerTier;
+      if (isFirstFull && plan.firstTiers.includes(tier)) return true;
       return isWayFull && plan.laterTiers.includes(tier);
     });
   }

@@ -1,4 +1,5 @@
 import {
+  badLineResult,
   drawnShare,
   isDrawn,
   newJob,
@@ -7,26 +8,50 @@ import {
   type DocumentJob,
   type DocumentRequest,
 } from '@spillway/core';
-import type { Queues } from '@spillway/redis';
-import type { Sampling } from '@spillway/runtime';
+import { settle, type Queues, type RedisStore } from '@spillway/redis';
+import { mapConcurrent, type Sampling } from '@spillway/runtime';
 import type { BatchPlan } from '@spillway/storage';
+import type { PageDocument } from './input.ts';
+
+/** Bad lines are settled by this many at a time. */
+const MAX_SETTLES = 64;
 
 /** Where documents go, and which of their traces are kept; `sampling` is null where there is nowhere to send traces. */
-export type JobTarget = { readonly queues: Queues; readonly sampling: Sampling | null };
+export type JobTarget = {
+  readonly redis: RedisStore;
+  readonly queues: Queues;
+  readonly sampling: Sampling | null;
+};
 
-/** Documents of a page; `places` are the indices in the page of those that get a job. */
+/** Documents of a page; `places` are the indices in the page of those that are enqueued. */
 export type PageDocuments = {
   readonly plan: BatchPlan;
   readonly page: number;
-  readonly documents: readonly DocumentRequest[];
+  readonly documents: readonly PageDocument[];
   readonly places: readonly number[];
 };
 
 /**
  * Puts documents of a page into the queues of their first stages. A document that a first model is known not to take
- * begins at the first stage that can take it.
+ * begins at the first stage that can take it. Bad lines have nothing to wait for: they are settled at once.
  */
-export async function addDocuments(
+export async function addDocuments(target: JobTarget, added: PageDocuments): Promise<void> {
+  await settleBadLines(target, added);
+  await addJobs(target, added);
+}
+
+/** What Redis does not take now, as it recovers or was lost, is found by the sweep: it has neither a result nor a job. */
+async function settleBadLines({ redis }: JobTarget, { plan, page, documents, places }: PageDocuments): Promise<void> {
+  const { id: batch } = plan.manifest;
+  const first = plan.pages[page]?.first ?? 0;
+  const bad = places.flatMap((place) => {
+    const document = documents[place];
+    return document?.kind === 'bad' ? [{ place, result: badLineResult(batch, first + place, document) }] : [];
+  });
+  await mapConcurrent(bad, MAX_SETTLES, ({ place, result }) => settle(redis, { batch, page, place }, result));
+}
+
+async function addJobs(
   { queues, sampling }: JobTarget,
   { plan, page, documents, places }: PageDocuments,
 ): Promise<void> {
@@ -34,9 +59,11 @@ export async function addDocuments(
   const now = Date.now();
   const byTier = new Map<string, DocumentJob[]>();
   for (const place of places) {
-    const request = documents[place];
-    const rules = request === undefined ? undefined : plan.cascades[request.cascade];
-    if (request === undefined || rules === undefined) continue;
+    const document = documents[place];
+    if (document?.kind !== 'request') continue;
+    const { request } = document;
+    const rules = plan.cascades[request.cascade];
+    if (rules === undefined) continue;
     const job = skipUnfit({ job: jobOf({ plan, page, place, request, share, now }), rules }, now);
     const tier = stageTier(rules, job.stage);
     const jobs = byTier.get(tier);

@@ -1,5 +1,5 @@
 import { FairShare, pageCost, pageOfDocument } from '@spillway/core';
-import { advance, enqueuePage, type RedisStore } from '@spillway/redis';
+import { advance, enqueuePage } from '@spillway/redis';
 import type { BatchPlan, Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
 import { addDocuments, type JobTarget } from './document-jobs.ts';
@@ -11,7 +11,6 @@ import { runStep, type StepFailures } from './step-failures.ts';
 const PAGES_PER_STEP = 32;
 
 export type EnqueuerOptions = JobTarget & {
-  readonly redis: RedisStore;
   readonly storage: Storage;
   readonly records: Records;
   readonly failures: StepFailures;

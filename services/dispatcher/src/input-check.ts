@@ -1,11 +1,14 @@
 import {
-  cutText,
+  BadLineMarks,
   DuplicateFinder,
+  duplicateId,
   KEYS,
   LIMITS,
   LineSplitter,
+  onBadLines,
   PageCutter,
   readRequestLine,
+  type BadLines,
   type Line,
   type LineError,
   type Manifest,
@@ -13,6 +16,7 @@ import {
   type RequestRules,
 } from '@spillway/core';
 import type { Storage } from '@spillway/storage';
+import { EarlierIds } from './earlier-ids.ts';
 
 /** What an input file may hold. */
 export type InputLimits = { readonly lines: number; readonly lineBytes: number };
@@ -23,18 +27,27 @@ export type CheckedInput = {
   readonly total: number;
   readonly pages: readonly PagePlan[];
   readonly cascades: readonly string[];
+  /** Null: there are none, or they are errors. */
+  readonly badLines: BadLines | null;
 };
 
-/** The one pass over an input file's lines. Its memory is 16 bytes a line and a plan entry a page. */
+/** A line that is too large is planned so far that whoever reads it again finds it too large again. */
+const TOO_LARGE_SURPLUS_BYTES = 8;
+
+/**
+ * The one pass over an input file's lines. Its memory is 16 bytes a line, a plan entry a page, and a line. A bad line is
+ * an error of the batch, or, where the batch says so, a document like others whose result is its error.
+ */
 export class InputCheck {
-  readonly #storage: Storage;
-  readonly #manifest: Manifest;
   readonly #limits: InputLimits;
   readonly #rules: RequestRules;
   readonly #splitter: LineSplitter;
   readonly #cutter = new PageCutter();
   readonly #ids = new DuplicateFinder();
+  readonly #earlier: EarlierIds;
   readonly #cascades = new Set<string>();
+  /** Null: bad lines are errors. */
+  readonly #badLines: BadLineMarks | null;
   readonly #errors: LineError[] = [];
   /** Errors in all; the first of them are kept. */
   #found = 0;
@@ -42,20 +55,29 @@ export class InputCheck {
 
   constructor(storage: Storage, manifest: Manifest, limits: InputLimits) {
     const { lineBytes } = limits;
-    this.#storage = storage;
-    this.#manifest = manifest;
     this.#limits = limits;
     this.#splitter = new LineSplitter(lineBytes);
     this.#rules = { endpoint: manifest.endpoint, cascades: new Set(Object.keys(manifest.cascades)), lineBytes };
+    this.#earlier = new EarlierIds(storage, KEYS.fileBytes(manifest.inputFileId), this.#rules);
+    this.#badLines = onBadLines(manifest.metadata) === 'error_file' ? new BadLineMarks() : null;
   }
 
   /** Nothing that is still to come can change the result. */
   get isOver(): boolean {
-    return this.#total > this.#limits.lines;
+    const isRefused = this.#badLines !== null && this.#found > 0;
+    return isRefused || this.#total > this.#limits.lines;
   }
 
-  async read(chunk: Uint8Array): Promise<void> {
+  /** Bytes of an unfinished line that are held until its end comes. */
+  get heldBytes(): number {
+    return this.#splitter.heldBytes;
+  }
+
+  /** Checks the lines that end in a chunk; how many bytes of earlier lines were read again for it. */
+  async read(chunk: Uint8Array): Promise<number> {
+    const before = this.#earlier.readBytes;
     for (const line of this.#splitter.push(chunk)) await this.#line(line);
+    return this.#earlier.readBytes - before;
   }
 
   async finish(): Promise<CheckedInput> {
@@ -65,6 +87,7 @@ export class InputCheck {
       total: this.#total,
       pages: this.#cutter.finish(),
       cascades: [...this.#cascades].toSorted(),
+      badLines: this.#badLines?.finish(this.#limits.lineBytes) ?? null,
     };
   }
 
@@ -84,39 +107,33 @@ export class InputCheck {
     const read = readRequestLine(line, this.#rules);
     if (read.kind === 'blank') return;
     this.#total += 1;
-    if (read.kind === 'bad') {
-      this.#refuse(read.error);
+    const error = read.kind === 'bad' ? read.error : await this.#duplicate(read.request.customId, line);
+    if (error !== null && this.#badLines === null) {
+      this.#refuse(error);
       return;
     }
-    const { customId, cascade } = read.request;
-    if (await this.#isUsed(customId)) {
-      const message = `The custom_id '${cutText(customId, 64, '…')}' was used by an earlier line.`;
-      this.#refuse({ code: 'duplicate_custom_id', message, param: 'custom_id', line: line.number });
+    if (error !== null && line.number === 1 && isUtf16(line.bytes)) {
+      this.#refuse(UTF_16);
       return;
     }
-    this.#ids.add(customId, line.offset);
-    this.#cascades.add(cascade);
-    this.#cutter.add(line);
+    if (error !== null) this.#badLines?.add(this.#total - 1);
+    if (error === null && read.kind === 'request') this.#cascades.add(read.request.cascade);
+    const { offset, number } = line;
+    const length = Math.min(line.length, this.#limits.lineBytes + TOO_LARGE_SURPLUS_BYTES);
+    this.#cutter.add({ offset, length, number });
   }
 
-  /** Whether an earlier line has this id. For an error that is only counted no line is read again: it may be one of a million. */
-  async #isUsed(customId: string): Promise<boolean> {
-    const candidates = this.#ids.find(customId);
-    if (candidates.length > 0 && this.#errors.length === LIMITS.validationErrors) return true;
-    for (const offset of candidates) if ((await this.#idAt(offset)) === customId) return true;
-    return false;
-  }
-
-  /** The id of an earlier line, read again: 64 equal bits are no proof. */
-  async #idAt(offset: number): Promise<string | null> {
-    const range = { start: offset, end: offset + this.#rules.lineBytes + 8 };
-    const key = KEYS.fileBytes(this.#manifest.inputFileId);
-    const size = (await this.#storage.size(key)) ?? 0;
-    const bytes = await this.#storage.read(key, { start: range.start, end: Math.min(range.end, size) });
-    const splitter = new LineSplitter(this.#rules.lineBytes);
-    const line = bytes === null ? undefined : [...splitter.push(bytes).take(1), ...splitter.end()][0];
-    const read = line === undefined ? null : readRequestLine(line, this.#rules);
-    return read?.kind === 'request' ? read.request.customId : null;
+  /** The error of a line whose id an earlier one has; null where there is none, and the id is this line's. */
+  async #duplicate(customId: string, { offset, number }: Line): Promise<LineError | null> {
+    const candidates = this.#ids.candidates(customId);
+    // For an error that is only counted no line is read again: it may be one of a million.
+    const isCounted = this.#badLines === null && this.#errors.length === LIMITS.validationErrors;
+    if (isCounted && candidates.length > 0) return duplicateId(customId, number);
+    for (const earlier of candidates) {
+      if ((await this.#earlier.at(earlier)) === customId) return duplicateId(customId, number);
+    }
+    this.#ids.add(customId, offset);
+    return null;
   }
 }
 
@@ -143,3 +160,17 @@ const tooMany = (limit: number): LineError => ({
   param: null,
   line: null,
 });
+
+/** Such a file has no lines at all: what looks like one is none, and so are all the others. */
+const UTF_16: LineError = {
+  code: 'invalid_utf8',
+  message: 'The input file is UTF-16: it must be UTF-8.',
+  param: null,
+  line: null,
+};
+
+/** Whether bytes begin with a mark of UTF-16, or with a character of ASCII in it. */
+function isUtf16(bytes: Buffer): boolean {
+  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  return mark === 0xfffe || mark === 0xfeff || (bytes.length >= 2 && (bytes[0] === 0) !== (bytes[1] === 0));
+}

@@ -1,5 +1,6 @@
 import {
   addCounts,
+  badLineResult,
   MAX_USD_REACHED,
   unfinishedLine,
   type EndingRecord,
@@ -103,10 +104,15 @@ export async function sealUnfinished(
     waits.add(result);
   }
   const error = unfinishedError(ending);
-  const lines = documents.map(
-    ({ customId }, place): PageLine =>
-      settled.get(place) ?? drafts.get(place)?.line ?? unfinishedLine(batch, at.first + place, customId, error),
-  );
+  const lines = documents.map((document, place): PageLine => {
+    const line = settled.get(place) ?? drafts.get(place)?.line;
+    if (line !== undefined) return line;
+    if (document.kind === 'request') return unfinishedLine(batch, at.first + place, document.request.customId, error);
+    // A bad line says the same whenever its batch ends.
+    const bad = badLineResult(batch, at.first + place, document);
+    counts = addCounts(counts, bad.counts);
+    return bad.line;
+  });
   const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, waits });
   await markSealed(redis, batch, footer);
   for (const tier of plan.tiers) await queues.drop(tier, jobIds(batch, at.first, unfinished));

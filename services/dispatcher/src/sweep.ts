@@ -9,7 +9,6 @@ import {
   pagesInFlight,
   readBatch,
   sealedPages,
-  type RedisStore,
 } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import { readFooters, type Records, type Storage } from '@spillway/storage';
@@ -21,7 +20,6 @@ import { openMarks } from './open-marks.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
 export type SweepOptions = JobTarget & {
-  readonly redis: RedisStore;
   readonly storage: Storage;
   readonly records: Records;
   readonly failures: StepFailures;

@@ -9,7 +9,7 @@ import { runStep, type StepFailures } from './step-failures.ts';
 
 /** Bytes that one validation reads before the next batch's validation goes on. */
 const SLICE_BYTES = 1024 * 1024;
-/** Validations open at once; each holds a stream and 16 bytes a line. */
+/** Validations open at once; each holds a stream, 16 bytes a line and a window of earlier lines. */
 const MAX_OPEN = 64;
 const MAX_OPEN_PER_TENANT = 8;
 
@@ -100,14 +100,14 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   const check = new InputCheck(storage, manifest, limits);
   let unreported = 0;
   for await (const chunk of input) {
-    await check.read(chunk);
-    unreported += chunk.length;
+    unreported += chunk.length + (await check.read(chunk));
     if (check.isOver) break;
-    if (unreported < SLICE_BYTES) continue;
+    // A slice ends where hardly anything of a line is held, so that of all open validations one holds a large line.
+    if (unreported < SLICE_BYTES || check.heldBytes > SLICE_BYTES) continue;
     yield unreported;
     unreported = 0;
   }
-  const { errors, total, pages, cascades } = await check.finish();
+  const { errors, total, pages, cascades, badLines } = await check.finish();
   if (errors.length > 0) return await finisher.refuse(manifest, errors);
   await createRecord(storage, KEYS.validated(id), RECORDS.validated, {
     v: RECORD_VERSION,
@@ -115,6 +115,7 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     total,
     cascades: [...cascades],
     pages: [...pages],
+    ...(badLines === null ? {} : { badLines }),
   });
   await openValidated(options, id);
 }
@@ -140,8 +141,9 @@ async function openInput(
 async function openValidated({ redis, records, log }: ValidatorOptions, id: string): Promise<void> {
   const plan = await records.plan(id);
   if (plan === null) throw new Error(`${id} has no plan after its validation`);
-  const { total, pages, model, validatedAtMs, cascades } = plan;
+  const { total, pages, model, validatedAtMs, cascades, badLines } = plan;
   const facts = { total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
   const answer = await open(redis, id, facts, cascades);
-  log.info({ batch: id, documents: total, pages: pages.length, answer }, 'validated');
+  const bad = badLines === null ? {} : { badLines: badLines.count };
+  log.info({ batch: id, documents: total, ...bad, pages: pages.length, answer }, 'validated');
 }

@@ -57,7 +57,7 @@ export async function readDrafts(
     hasEnded = isAll;
     for (const line of lines.map(readLine)) {
       const { custom_id: customId, cascade } = line;
-      if (cascade === undefined) silent += 1;
+      if (cascade === undefined || customId === null) silent += 1;
       else documents.push({ customId, cascade: cascade.name, drafted: draftOf(line, cascade, stage) });
     }
   }
@@ -75,8 +75,8 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
   const { stages } = cascade;
   const before = stages.slice(0, stage - 1);
   const own = stages[stage - 1];
-  if (own === undefined || before.some(wouldAccept)) return null;
   const { custom_id: customId, response } = line;
+  if (own === undefined || customId === null || before.some(wouldAccept)) return null;
   const answer = response !== null && response.status_code < 300 ? answerText(response.body) : null;
   const expert = cascade.role === 'expert' ? stages.at(-1) : undefined;
   return {

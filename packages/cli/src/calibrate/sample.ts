@@ -53,7 +53,7 @@ export async function runSample(
 
 /** The lines of a file that comes in pieces. */
 async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const splitter = new LineSplitter(LIMITS.lineBytes);
+  const splitter = new LineSplitter(LIMITS.lineBytesMax);
   for await (const piece of pieces) yield* textOf(splitter.push(piece));
   yield* textOf(splitter.end());
 }

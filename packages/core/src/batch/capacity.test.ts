@@ -16,4 +16,7 @@ test('a tier is nearly full two pages before it is', () => {
   const bound = LIMITS.inFlightBytesPerWay - 2 * LIMITS.pageInputBytes;
   assert.equal(isNearlyFull(bound), false);
   assert.equal(isNearlyFull(bound + 1), true);
+  const line = LIMITS.lineBytes;
+  assert.equal(isNearlyFull(2 * line, 1), false);
+  assert.equal(isNearlyFull(2 * line + 1, line), true, 'a page may be one large line');
 });

@@ -13,8 +13,9 @@ export function hasEnqueueMemory(
 
 /**
  * Whether so much of a way is in flight that its first tiers are given more only as the later ones work off what they
- * have. A page is at most a sixteenth of the capacity, so a way with a tier that is far behind stays above this.
+ * have. A page is a sixteenth of the capacity unless one line is larger, so that a way with a tier that is far behind
+ * stays above two pages less than all; `nextBytes` is what the next page takes.
  */
-export function isNearlyFull(inFlightBytes: number): boolean {
-  return inFlightBytes > LIMITS.inFlightBytesPerWay - 2 * LIMITS.pageInputBytes;
+export function isNearlyFull(inFlightBytes: number, nextBytes = 0): boolean {
+  return inFlightBytes > LIMITS.inFlightBytesPerWay - 2 * Math.max(LIMITS.pageInputBytes, nextBytes);
 }

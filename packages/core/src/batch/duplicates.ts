@@ -1,5 +1,8 @@
 import { hash } from 'node:crypto';
 
+/** 64 bits of an id's digest. */
+type IdBits = { readonly id: string | null; readonly high: number; readonly low: number };
+
 /**
  * Finds lines that may carry the same id: 64 bits of each id's digest in typed arrays, 16 bytes a line, whatever the
  * ids' length. Two lines with the same bits are candidates; whether their ids are equal is for the caller to read.
@@ -11,22 +14,26 @@ export class DuplicateFinder {
   /** Byte offset of the line plus one; 0 is an empty slot. Exact up to 2^53. */
   #offset = new Float64Array(1024);
   #size = 0;
+  #last: IdBits = { id: null, high: 0, low: 0 };
 
-  /** The offsets of the lines whose ids may be this one. */
-  find(id: string): number[] {
-    const { high, low } = bitsOf(id);
+  /**
+   * The offsets of the added lines whose ids may be the same. A duplicate that is found is not to be added: a million of
+   * one id would each be held against all before it.
+   */
+  candidates(id: string): number[] {
+    const { high, low } = this.#bitsOf(id);
     const mask = this.#offset.length - 1;
-    const candidates: number[] = [];
+    const found: number[] = [];
     for (let slot = low & mask; this.#offset[slot] !== 0; slot = (slot + 1) & mask) {
-      if (this.#high[slot] === high && this.#low[slot] === low) candidates.push((this.#offset[slot] as number) - 1);
+      if (this.#high[slot] === high && this.#low[slot] === low) found.push((this.#offset[slot] as number) - 1);
     }
-    return candidates;
+    return found;
   }
 
-  /** Adds an id, whose line starts at `offset`. One that is there need not be added: a million equal ones would be a million candidates. */
+  /** Adds an id whose line starts at `offset`. */
   add(id: string, offset: number): void {
     if (this.#size * 2 > this.#offset.length) this.#grow();
-    const { high, low } = bitsOf(id);
+    const { high, low } = this.#bitsOf(id);
     this.#insert(high, low, offset);
   }
 
@@ -51,9 +58,13 @@ export class DuplicateFinder {
       if (at !== 0) this.#insert(high[slot] as number, low[slot] as number, at - 1);
     }
   }
-}
 
-function bitsOf(id: string): { readonly high: number; readonly low: number } {
-  const digest = hash('md5', id, 'buffer');
-  return { high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
+  /** An id that is looked for is the next one that is added, nearly always. */
+  #bitsOf(id: string): IdBits {
+    if (this.#last.id !== id) {
+      const digest = hash('md5', id, 'buffer');
+      this.#last = { id, high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
+    }
+    return this.#last;
+  }
 }

@@ -12,6 +12,16 @@ export function batchIdOfKey(tenant: string, idempotencyKey: string): string {
   return `batch_${digest('batch', tenant, idempotencyKey)}`;
 }
 
+/** The only retry of a batch: whoever asks for it, and however often, names the same one. */
+export function retryIdOf(tenant: string, batch: string): string {
+  return `batch_${digest('retry', tenant, batch)}`;
+}
+
+/** The id of a retry's input, so that those who make it at the same time make one file. */
+export function retryFileId(retry: string): string {
+  return `file-${digest('retry input', retry)}`;
+}
+
 /** `file-…` from 16 random bytes. */
 export function fileIdOf(random: Uint8Array): string {
   return `file-${Buffer.from(random).toString('hex')}`;

@@ -1,3 +1,4 @@
+export * from './bad-lines.ts';
 export * from './batch-object.ts';
 export * from './capacity.ts';
 export * from './duplicates.ts';

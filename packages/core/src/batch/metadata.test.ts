@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientLabels, runsShadow, SHADOW_KEY, unknownSetting } from './metadata.ts';
+import { clientLabels, ON_BAD_LINES_KEY, onBadLines, runsShadow, SHADOW_KEY, unknownSetting } from './metadata.ts';
 
 test('a shadow run is asked for in so many words', () => {
   assert.equal(SHADOW_KEY, 'spillway.shadow');
@@ -30,4 +30,13 @@ test('a key under the prefix is a setting that somebody reads, a label of the se
 
 test("the service's labels do not count as the client's", () => {
   assert.equal(clientLabels({ a: '1', [SHADOW_KEY]: 'true', 'spillway.retry_of': 'batch_1' }), 2);
+});
+
+test('bad lines go to the error file only where that is asked for', () => {
+  assert.equal(ON_BAD_LINES_KEY, 'spillway.on_bad_lines');
+  assert.equal(onBadLines(null), 'fail');
+  assert.equal(onBadLines({ a: 'b' }), 'fail');
+  for (const one of ['fail', 'error_file']) assert.equal(onBadLines({ [ON_BAD_LINES_KEY]: one }), one);
+  for (const text of ['', 'Fail', 'skip', ' error_file'])
+    assert.equal(onBadLines({ [ON_BAD_LINES_KEY]: text }), 'invalid');
 });

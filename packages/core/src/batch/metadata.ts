@@ -6,6 +6,9 @@ export const SHADOW_KEY = 'spillway.shadow';
 /** The key that says what a batch may cost, in US dollars. */
 export const MAX_USD_KEY = 'spillway.max_usd';
 
+/** The key that says where lines go that are no requests. */
+export const ON_BAD_LINES_KEY = 'spillway.on_bad_lines';
+
 /** The key that names the batch whose failed requests a batch holds. */
 export const RETRY_OF_KEY = 'spillway.retry_of';
 
@@ -19,8 +22,16 @@ export function runsShadow(metadata: Readonly<Record<string, string>> | null): b
   return text === 'true' ? true : 'invalid';
 }
 
-/** The key that says what becomes of lines that are no requests. */
-export const ON_BAD_LINES_KEY = 'spillway.on_bad_lines';
+/** Where bad lines go: they fail the batch, or each is a line of its error file. */
+export const BAD_LINES_TO = ['fail', 'error_file'] as const;
+
+/** What is done with bad lines; `invalid` for a value that says neither. */
+export function onBadLines(
+  metadata: Readonly<Record<string, string>> | null,
+): (typeof BAD_LINES_TO)[number] | 'invalid' {
+  const text = metadata?.[ON_BAD_LINES_KEY] ?? 'fail';
+  return BAD_LINES_TO.find((known) => known === text) ?? 'invalid';
+}
 
 /** The key that names the batch whose documents are decided anew. */
 export const REDECIDED_FROM_KEY = 'spillway.redecided_from';

@@ -6,6 +6,7 @@ import { ASK_KINDS } from '../cascade/ask.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS } from '../endpoints/index.ts';
+import { badLinesRecord } from './bad-lines.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
 
@@ -107,6 +108,16 @@ export const RECORDS = {
     /** Digest of the request's body: the same Idempotency-Key with another body is an error. */
     requestDigest: z.string(),
     cascades: cascadeRulesRecord,
+    /** Of a retry: which batch's failed documents these are. Absent in those that an older Spillway made. */
+    retry: z
+      .object({
+        of: z.string(),
+        /** How many retries lead here, this one included. */
+        depth: z.int(),
+        /** How many documents were taken of each page of that batch, in order. */
+        taken: z.array(z.int()),
+      })
+      .optional(),
   }),
   validated: z.object({
     v,
@@ -115,6 +126,8 @@ export const RECORDS = {
     /** The cascades that the documents name. */
     cascades: z.array(z.string()),
     pages: z.array(pagePlanCodec),
+    /** Where bad lines go to the error file: which ones are. Absent: there are none. */
+    badLines: badLinesRecord.optional(),
   }),
   ending: z.object({
     v,

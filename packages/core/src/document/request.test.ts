@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from '../limits.ts';
 import { LineSplitter } from '../text/lines.ts';
-import { readRequestLine, type ReadRequest, type RequestRules } from './request.ts';
+import { duplicateId, isBlankLine, readRequestLine, type ReadRequest, type RequestRules } from './request.ts';
 
 const rules: RequestRules = {
   endpoint: '/v1/chat/completions',
@@ -188,4 +188,39 @@ test('each endpoint has its own input, and its own words', () => {
     const message = `${name}: Streaming is not supported in the Batch API.`;
     assert.deepEqual(problemOf(url, { ...body, stream: true }), ['streaming_unsupported', 'body.stream', message]);
   }
+});
+
+test('a bad line has its id wherever that can be read', () => {
+  const idOf = (value: unknown): string | null | undefined => {
+    const line = read(typeof value === 'string' ? value : JSON.stringify(value));
+    return line.kind === 'bad' ? line.customId : undefined;
+  };
+  assert.equal(idOf({ ...good, url: '/v1/x' }), 'a');
+  assert.equal(idOf({ custom_id: 'b' }), 'b');
+  assert.equal(idOf({ ...good, body: { ...good.body, model: 'x' } }), 'a');
+  for (const id of [7, null, '', 'x'.repeat(513), { a: 1 }]) assert.equal(idOf({ ...good, custom_id: id }), null);
+  for (const text of ['{"custom_id":"a"', '["a"]', '"a"', '7']) assert.equal(idOf(text), null);
+});
+
+test('a line is blank by the one rule, whoever asks', () => {
+  const piece = fc.constantFrom(' ', '\t', '\uFEFF', '\u2028', '\u00A0', '{}', 'x', '\r', '\0');
+  const text = fc.array(piece, { maxLength: 90 }).map((pieces) => Buffer.from(pieces.join('')));
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        text,
+        fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+      ),
+      (bytes) => {
+        const line = { number: 2, offset: 0, bytes: Buffer.from(bytes), length: bytes.length, tooLong: false };
+        assert.equal(isBlankLine(line.bytes), readRequestLine(line, rules).kind === 'blank');
+      },
+    ),
+  );
+});
+
+test('an id that is shown is short, and whole characters', () => {
+  assert.equal(duplicateId('a', 3).message, "The custom_id 'a' was used by an earlier line.");
+  const { message } = duplicateId(`${'x'.repeat(63)}😀 tail`, 3);
+  assert.ok(message.isWellFormed() && message.length < 120, message);
 });

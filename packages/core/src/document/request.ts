@@ -19,10 +19,13 @@ export type LineError = {
 /** One request of a batch; `customId` as its line will have it. */
 export type DocumentRequest = { readonly customId: string; readonly cascade: string; readonly body: JsonObject };
 
+/** A line that is no request, with its `custom_id` where that can be read. */
+export type BadLine = { readonly kind: 'bad'; readonly customId: string | null; readonly error: LineError };
+
 export type ReadRequest =
   | { readonly kind: 'request'; readonly request: DocumentRequest }
   | { readonly kind: 'blank' }
-  | { readonly kind: 'bad'; readonly error: LineError };
+  | BadLine;
 
 /** What a line must fit to. */
 export type RequestRules = {
@@ -36,8 +39,10 @@ const blank = /^[\s\uFEFF]*$/;
 
 /** Reads one line of an input file. Never throws, whatever the bytes. */
 export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
+  let customId: string | null = null;
   const bad = (code: string, message: string, param: string | null = null): ReadRequest => ({
     kind: 'bad',
+    customId,
     error: { code, message, param, line: line.number },
   });
   if (line.tooLong) return bad('line_too_large', `This line is larger than ${rules.lineBytes} bytes.`);
@@ -63,6 +68,7 @@ export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
       Array.isArray(value) ? `Each line must be a JSON object. ${NO_ARRAY}` : 'Each line must be a JSON object.',
     );
   }
+  customId = customIdOf(value);
   const problem = firstProblem(value, rules);
   if (problem !== null) return bad(problem.code, problem.message, problem.param);
   const body = value['body'] as JsonObject;
@@ -70,6 +76,27 @@ export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
     kind: 'request',
     request: { customId: writtenId(value['custom_id'] as string), cascade: body['model'] as string, body },
   };
+}
+
+/** Whether a line of an input file is blank. Such lines are counted as lines, and are no documents. */
+export function isBlankLine(bytes: Buffer): boolean {
+  // Nearly every line begins with a brace, and none of those is looked at whole.
+  return bytes.length === 0 || (bytes[0] !== OPENING_BRACE && isUtf8(bytes) && blank.test(bytes.toString('utf8')));
+}
+
+const OPENING_BRACE = 0x7b;
+
+const MAX_SHOWN_ID_CHARACTERS = 64;
+
+/** What is wrong with a request whose `custom_id` an earlier one has. */
+export function duplicateId(customId: string, line: number): LineError {
+  const message = `The custom_id '${cutText(customId, MAX_SHOWN_ID_CHARACTERS, '…')}' was used by an earlier line.`;
+  return { code: 'duplicate_custom_id', message, param: 'custom_id', line };
+}
+
+/** The id of a line as its result will have it, where it is one. */
+function customIdOf({ custom_id: id }: JsonObject): string | null {
+  return typeof id === 'string' && id !== '' && id.length <= LIMITS.customIdCharacters ? writtenId(id) : null;
 }
 
 type FieldProblem = { code: string; message: string; param: string | null };
@@ -82,8 +109,7 @@ function firstProblem(value: JsonObject, rules: RequestRules): FieldProblem | nu
       return field('missing_required_parameter', key, `Missing required parameter: '${key}'.`);
     }
   }
-  const id = value['custom_id'];
-  if (typeof id !== 'string' || id === '' || id.length > LIMITS.customIdCharacters) {
+  if (customIdOf(value) === null) {
     const message = `Invalid 'custom_id': expected a string of 1 to ${LIMITS.customIdCharacters} characters.`;
     return field('invalid_request', 'custom_id', message);
   }

@@ -61,9 +61,19 @@ export const cascadeAnnotation = z
 export const resultLine = z
   .strictObject({
     id: z.string(),
-    custom_id: z.string(),
+    custom_id: z
+      .string()
+      .nullable()
+      .meta({ description: 'Null for a bad line whose id cannot be read or is not its own.' }),
     response: z.strictObject({ status_code: z.int(), request_id: z.string(), body: z.unknown() }).nullable(),
-    error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+    error: z
+      .strictObject({
+        code: z.string(),
+        message: z.string(),
+        param: z.string().nullable().optional().meta({ description: 'Of a bad line: what is wrong with it.' }),
+        line: z.int().nullable().optional().meta({ description: 'Of a bad line: its number in the input file.' }),
+      })
+      .nullable(),
     cascade: cascadeAnnotation.optional(),
   })
   .meta({ id: 'ResultLine' });

@@ -21,7 +21,7 @@ import { writtenId } from './custom-id.ts';
 import { deadlineStage, isEscalated, stagesBeyond, stagesOf, type Ending } from './ending.ts';
 import { afterFailure, nextStageJob, skipUnfit, withDraft, type CascadeDocument, type Draft } from './job.ts';
 import { readResultLine, type CascadeAnnotation } from './result-line.ts';
-import { resultOf, unfinishedLine, type Result } from './result.ts';
+import { badLineResult, resultOf, unfinishedLine, type Result } from './result.ts';
 import { readTimes, writeTimes } from './times.ts';
 
 const answer = answerOf({ body: { choices: [] } });
@@ -536,4 +536,13 @@ test('the counts of every document: one end, whole numbers, every token and no m
     }),
     { numRuns: 500 },
   );
+});
+
+test('a bad line is a line of the error file that says what is wrong and where, and counts as failed', () => {
+  const error = { code: 'invalid_url', message: 'm', param: 'url', line: 3 };
+  const bad = badLineResult('batch_1', 2, { kind: 'bad', customId: null, error });
+  assert.deepEqual([bad.line.part, bad.counts], ['error', { failed: 1 }]);
+  const read = readResultLine(bad.line.text);
+  assert.deepEqual([read?.custom_id, read?.response, read?.error], [null, null, error]);
+  assert.equal(read?.id, readResultLine(unfinishedLine('batch_1', 2, 'a', { code: 'x', message: 'y' }).text)?.id);
 });

@@ -8,6 +8,7 @@ import { annotationOf } from './annotation.ts';
 import { writtenId } from './custom-id.ts';
 import { isEscalated, passageOf, stagesBeyond, stagesOf, type Ending, type StageRecord } from './ending.ts';
 import type { Answer, CascadeDocument, NoAnswer } from './job.ts';
+import type { BadLine } from './request.ts';
 import type { ResultLine } from './result-line.ts';
 import { timesOf, type DocumentTimes } from './times.ts';
 
@@ -18,6 +19,9 @@ export type Result = {
   readonly cascade: string;
   readonly times: DocumentTimes;
 };
+
+/** The result of what no stage was asked about: it has no times. */
+export type UnaskedResult = Pick<Result, 'line' | 'counts'>;
 
 const responseOf = (answer: Answer): ResultLine['response'] => ({
   status_code: answer.status,
@@ -54,6 +58,12 @@ export function unfinishedLine(batch: string, document: number, customId: string
   const id = resultLineId(batch, document);
   const line: ResultLine = { id, custom_id: customId, response: null, error: { code, message } };
   return { part: 'error', text: jsonLine(line) };
+}
+
+/** The result of a bad line of the input that goes to the error file. */
+export function badLineResult(batch: string, document: number, { customId, error }: BadLine): UnaskedResult {
+  const line: ResultLine = { id: resultLineId(batch, document), custom_id: customId, response: null, error };
+  return { line: { part: 'error', text: jsonLine(line) }, counts: { failed: 1 } };
 }
 
 type Counted = {

@@ -4,7 +4,7 @@ export type Line = {
   readonly number: number;
   /** Where it starts in the file, in bytes. */
   readonly offset: number;
-  /** Its bytes without the line end; cut short when `tooLong`. */
+  /** Its bytes without the line end; only the first ones when `tooLong`. */
   readonly bytes: Buffer;
   /** Bytes in the file, line end included. */
   readonly length: number;
@@ -13,6 +13,8 @@ export type Line = {
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
+/** By so much of it one sees what a line is that is too long. */
+const BEGIN_BYTES = 64;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
@@ -26,7 +28,8 @@ export class LineSplitter {
   #length = 0;
   #parts: Buffer[] = [];
   #kept = 0;
-  #isCut = false;
+  /** Of a line that is too long, what is left of it. */
+  #begin: Buffer | null = null;
   readonly #maxBytes: number;
 
   constructor(maxBytes: number, start: { offset: number; number: number } = { offset: 0, number: 0 }) {
@@ -52,29 +55,37 @@ export class LineSplitter {
     if (this.#length > 0) yield this.#take();
   }
 
+  /** Bytes of the line that has not ended yet that are in memory. */
+  get heldBytes(): number {
+    return this.#parts.length === 0 ? 0 : this.#kept;
+  }
+
   #keep(part: Buffer, length: number): void {
     this.#length += length;
-    // Three bytes more than allowed may turn out to be a byte order mark and a return.
-    const free = this.#maxBytes + 4 - this.#kept;
-    this.#isCut ||= part.length > free;
-    if (free <= 0 || part.length === 0) return;
-    const kept = this.#isCut ? part.subarray(0, free) : part;
-    this.#parts.push(kept);
-    this.#kept += kept.length;
+    if (part.length === 0) return;
+    this.#kept += part.length;
+    // Four bytes more than allowed may turn out to be a byte order mark and a return; what is longer is let go at once.
+    if (this.#kept <= this.#maxBytes + 4) this.#parts.push(part);
+    else if (this.#begin === null) {
+      const first = this.#parts[0] ?? part;
+      this.#begin = Buffer.from(first.subarray(0, BEGIN_BYTES));
+      this.#parts = [];
+    }
   }
 
   #take(): Line {
-    let bytes = this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts);
+    let bytes = this.#begin ?? (this.#parts.length === 1 ? (this.#parts[0] as Buffer) : Buffer.concat(this.#parts));
     while (bytes.subarray(0, 3).equals(BOM)) bytes = bytes.subarray(3);
     if (bytes.at(-1) === RETURN) bytes = bytes.subarray(0, -1);
-    const tooLong = this.#isCut || bytes.length > this.#maxBytes;
+    const tooLong = this.#kept > this.#maxBytes + 4 || bytes.length > this.#maxBytes;
+    if (tooLong) bytes = bytes.subarray(0, BEGIN_BYTES);
     this.#number += 1;
     const line = { number: this.#number, offset: this.#offset, bytes, length: this.#length, tooLong };
     this.#offset += this.#length;
     this.#length = 0;
     this.#parts = [];
     this.#kept = 0;
-    this.#isCut = false;
+    this.#begin = null;
     return line;
   }
 }

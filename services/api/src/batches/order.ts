@@ -1,4 +1,6 @@
 import {
+  BAD_LINES_TO,
+  ON_BAD_LINES_KEY,
   SHADOW_KEY,
   deeperThan,
   digest,
@@ -6,6 +8,7 @@ import {
   LIMITS,
   MAX_USD_KEY,
   maxNanoUsd,
+  onBadLines,
   runsShadow,
   unknownSetting,
   windowMs,
@@ -73,6 +76,10 @@ export function readOrder(body: unknown): BatchOrder {
   }
   if (runsShadow(given) === 'invalid') {
     throw invalidValue(`metadata.${SHADOW_KEY}`, given?.[SHADOW_KEY] ?? '', "'true' and 'false'");
+  }
+  if (onBadLines(given) === 'invalid') {
+    const allowed = BAD_LINES_TO.map((one) => `'${one}'`).join(' and ');
+    throw invalidValue(`metadata.${ON_BAD_LINES_KEY}`, given?.[ON_BAD_LINES_KEY] ?? '', allowed);
   }
   return {
     input: inputOf(asked),

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
   batchIdOf,
-  batchIdOfKey,
   KEYS,
   LIMITS,
   liveBatch,
@@ -17,7 +16,7 @@ import { admit, isRecovering, memoryShare } from '@spillway/redis';
 import { within, type Calibrations } from '@spillway/runtime';
 import { createRecord, type Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
-import { badRequest, conflict, unavailable } from '../errors.ts';
+import { conflict, unavailable } from '../errors.ts';
 import { refuseOverWork } from '../quota.ts';
 import type { Tenants } from '../tenants.ts';
 import { askRedis, recovering, type LoggedRedis } from './live.ts';
@@ -40,11 +39,15 @@ export type BatchPlaces = BatchSources & {
   readonly calibrations: Calibrations;
 };
 
+/** Where a batch's requests lie, and whose they were. */
+type BatchInput = { readonly fileId: string; readonly retry?: Manifest['retry'] };
+
 /** What a batch is made of. `input` is stored once it is known that there is capacity for the batch. */
 export type BatchSeed = {
   readonly order: Omit<BatchOrder, 'input'>;
-  readonly input: (id: string) => Promise<string>;
-  readonly idempotencyKey: string | null;
+  readonly input: (id: string) => Promise<BatchInput>;
+  /** The id that whoever asks for the same batch derives; null: nobody else asks for this one. */
+  readonly derivedId: string | null;
   readonly requestDigest: string;
 };
 
@@ -52,34 +55,27 @@ export type BatchSeed = {
 export async function placeBatch(places: BatchPlaces, caller: Caller, seed: BatchSeed): Promise<BatchObject> {
   const { tenant } = caller;
   const { storage, records, tenants } = places;
-  const { order, idempotencyKey, requestDigest } = seed;
-  const id = idOf(tenant, idempotencyKey);
-  if (idempotencyKey !== null) {
+  const { order, derivedId, requestDigest } = seed;
+  const id = derivedId ?? batchIdOf(randomBytes(16));
+  if (derivedId !== null) {
     const standing = await records.manifest(id);
     if (standing !== null) return sameBatch(places, standing, requestDigest);
   }
   await refuseWithoutCapacity(places);
   await refuseOverWork(places, caller);
 
-  const manifest = manifestOf(places, order, { id, tenant, requestDigest, inputFileId: await seed.input(id) });
+  const { fileId: inputFileId, retry } = await seed.input(id);
+  const own = { id, tenant, requestDigest, inputFileId, ...(retry === undefined ? {} : { retry }) };
+  const manifest = manifestOf(places, order, own);
   const indexKey = KEYS.tenantBatch(tenant, manifest.createdAtMs, id);
   await tenants.note(tenant);
   await Promise.all([storage.create(KEYS.openMark(id), EMPTY), storage.create(indexKey, EMPTY)]);
   const written = await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, manifest);
   if (written.kind === 'exists') return adopt(places, written.record, { indexKey, requestDigest });
   // The mark may have been left by an unfinished create of days ago, and garbage collection may have taken it away since.
-  if (idempotencyKey !== null) await storage.create(KEYS.openMark(id), EMPTY);
+  if (derivedId !== null) await storage.create(KEYS.openMark(id), EMPTY);
   await announce(places, written.record);
   return liveBatch(written.record, null);
-}
-
-function idOf(tenant: string, idempotencyKey: string | null): string {
-  if (idempotencyKey === null) return batchIdOf(randomBytes(16));
-  if (idempotencyKey.length > LIMITS.idempotencyKeyCharacters) {
-    const message = `Invalid 'Idempotency-Key': at most ${LIMITS.idempotencyKeyCharacters} characters are allowed.`;
-    throw badRequest(message, { param: 'Idempotency-Key', code: 'string_above_max_length' });
-  }
-  return batchIdOfKey(tenant, idempotencyKey);
 }
 
 async function refuseWithoutCapacity(logged: LoggedRedis): Promise<void> {
@@ -90,7 +86,7 @@ async function refuseWithoutCapacity(logged: LoggedRedis): Promise<void> {
   }
 }
 
-type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId'>;
+type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId' | 'retry'>;
 
 function manifestOf(
   { configuration, calibrations }: Pick<BatchPlaces, 'configuration' | 'calibrations'>,
@@ -110,7 +106,7 @@ function manifestOf(
   };
 }
 
-/** Somebody else made the batch of this Idempotency-Key a moment ago. */
+/** Somebody else made the batch of this id a moment ago. */
 async function adopt(
   { storage, ...sources }: BatchSources & { readonly storage: Storage },
   standing: Manifest,

@@ -1,25 +1,28 @@
 import { Readable } from 'node:stream';
-import { pageOfDocument, type FinalRecord, type PagePlan, type Validated } from '@spillway/core';
+import { pageOfDocument } from '@spillway/core';
 import type { Records, Storage } from '@spillway/storage';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiError, invalidValue } from '../errors.ts';
 import { ownBatch } from '../ownership.ts';
-import { after, limit } from '../schemas/parts.ts';
-import { linesOf, sealedPage, type SealedPage } from './pages.ts';
+import { after, limit, withRetries } from '../schemas/parts.ts';
+import { chainOf, isWhole, linkOf, type Link } from './chain.ts';
+import { joinedLines } from './joined-lines.ts';
+import { sealedPage } from './pages.ts';
 
-export const resultsQuery = z.object({ limit: limit({ least: 1, most: 10_000, fallback: 1_000 }), after });
+export const resultsQuery = z.object({
+  limit: limit({ least: 1, most: 10_000, fallback: 1_000 }),
+  after,
+  with: withRetries,
+});
 
 /** A cursor is the number of documents that lie before it: it never skips a document and never repeats one. */
 const CURSOR = /^r_(\d{1,9})$/;
 const cursorOf = (documents: number): string => `r_${documents}`;
 
-/** How far a reader has come. */
-type Place = { readonly document: number; readonly validated: Validated | null; readonly final: FinalRecord | null };
-
 /**
  * Streams the settled lines behind a cursor, in input order, as far as pages are sealed without a gap; while the batch
- * is in work the same cursor brings more later.
+ * is in work the same cursor brings more later. With retries, a request that failed and succeeded since has that line.
  */
 export async function sendResults(
   { storage, records }: { readonly storage: Storage; readonly records: Records },
@@ -27,20 +30,19 @@ export async function sendResults(
   { id, query, reply }: { id: string; query: z.output<typeof resultsQuery>; reply: FastifyReply },
 ): Promise<Readable> {
   await ownBatch(records, tenant, id);
-  // Read first: a final record that stands then has all pages before it.
-  const final = await records.final(id);
-  const validated = await records.validated(id);
-  const document = readCursor(query.after, validated?.total ?? 0);
-  const place = { document, validated, final };
-  const first = await pageWith(storage, id, validated?.pages ?? [], document);
-  if (first === null && final !== null && document < (validated?.total ?? 0)) {
+  const link = query.with === undefined ? await linkOf(records, id) : await chainOf(records, tenant, id);
+  const total = totalOf(link);
+  const document = readCursor(query.after, total);
+  if (link.hasEnded && document < total && !(await isSealed(storage, link, document))) {
     throw new ApiError(404, 'The results of this batch are gone: their files were deleted or have expired.', {
       code: 'results_gone',
     });
   }
   reply.type('application/json');
-  return Readable.from(textOf(storage, id, { place, first, limit: query.limit }), { objectMode: false });
+  return Readable.from(textOf(storage, link, { document, limit: query.limit }), { objectMode: false });
 }
+
+const totalOf = ({ validated }: Link): number => validated?.total ?? 0;
 
 function readCursor(text: string | undefined, total: number): number {
   if (text === undefined) return 0;
@@ -49,38 +51,30 @@ function readCursor(text: string | undefined, total: number): number {
   throw invalidValue('after', text, "a 'cursor' of an earlier answer");
 }
 
-/** The page that a document lies in, when it is sealed. */
-async function pageWith(
-  storage: Storage,
-  batch: string,
-  pages: readonly PagePlan[],
-  document: number,
-): Promise<SealedPage | null> {
+/** Whether the page that a document lies in is sealed. */
+async function isSealed(storage: Storage, { id, validated }: Link, document: number): Promise<boolean> {
+  const pages = validated?.pages ?? [];
   const page = pageOfDocument(pages, document);
-  return page === null ? null : await sealedPage(storage, batch, pages, page);
+  return page !== null && (await sealedPage(storage, id, pages, page)) !== null;
 }
 
 async function* textOf(
   storage: Storage,
-  batch: string,
-  { place, first, limit: most }: { place: Place; first: SealedPage | null; limit: number },
+  link: Link,
+  { document: from, limit: most }: { readonly document: number; readonly limit: number },
 ): AsyncGenerator<Uint8Array | string> {
-  const { validated, final } = place;
-  const { pages, total } = validated ?? { pages: [], total: 0 };
-  let { document } = place;
-  let page = first;
+  let document = from;
   let sent = 0;
   yield '{"object":"list","data":[';
-  for (; page !== null && sent < most; page = await pageWith(storage, batch, pages, document)) {
-    for await (const line of linesOf(storage, page)) {
-      if (line.document < document) continue;
-      if (sent === most) break;
-      if (sent > 0) yield ',';
-      yield line.bytes;
-      sent += 1;
-      document = line.document + 1;
-    }
+  for await (const { line } of joinedLines(storage, link, from)) {
+    if (line === null) break;
+    if (sent > 0) yield ',';
+    yield line.bytes;
+    sent += 1;
+    document += 1;
+    if (sent === most) break;
   }
-  const complete = final !== null && document >= total;
-  yield `],"cursor":"${cursorOf(document)}","has_more":${page !== null},"complete":${complete}}`;
+  const hasMore = await isSealed(storage, link, document);
+  const complete = document >= totalOf(link) && isWhole(link);
+  yield `],"cursor":"${cursorOf(document)}","has_more":${hasMore},"complete":${complete}}`;
 }

@@ -1,12 +1,15 @@
-import { LIMITS, LineSplitter, NO_ARRAY, noJsonReason } from '@spillway/core';
+import { LineSplitter, NO_ARRAY, noJsonReason } from '@spillway/core';
 import { foreignEncoding, HEAD_BYTES } from './encoding.ts';
+
+/** Many uploads may be under way at once, and each holds its first line as long as that does not end. */
+const MAX_LOOKED_AT_BYTES = 1024 * 1024;
 
 /**
  * Looks at the first bytes of an upload, and at its first line that is not blank, while the bytes pass. A file that
  * is no JSON there is refused at once, and told why; whatever else is wrong with it, the batch reports with line numbers.
  */
 export class FirstLine {
-  readonly #splitter = new LineSplitter(LIMITS.lineBytes);
+  readonly #splitter = new LineSplitter(MAX_LOOKED_AT_BYTES);
   /** The first bytes, until there are enough to know the encoding: no line of them is judged before that. */
   #head: Buffer | null = Buffer.alloc(0);
   #isSeen = false;

@@ -3,6 +3,7 @@ import {
   ENDPOINT_URLS,
   LIMITS,
   MAX_USD_KEY,
+  ON_BAD_LINES_KEY,
   OWN_LABELS,
   RETRY_OF_KEY,
   SAMPLE_OF_KEY,
@@ -45,9 +46,10 @@ export const metadata = z
     anyOf: ownLabels.map((required) => ({ required, maxProperties: LIMITS.metadataKeys + required.length })),
     description:
       `Labels of the client's own, and settings of a batch: ${MAX_USD_KEY} is what it may cost in US dollars, ` +
-      `${SHADOW_KEY} ('true') runs every stage on every document. Other keys that begin with 'spillway.' are refused, but ` +
-      `for the service's own, which do not count towards the limit: ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch ` +
-      'that the requests were taken from.',
+      `${SHADOW_KEY} ('true') runs every stage on every document, ${ON_BAD_LINES_KEY} ('error_file') sends lines that ` +
+      `are no requests to the error file. Other keys that begin with 'spillway.' are refused, but for the service's ` +
+      `own, which do not count towards the limit: ${RETRY_OF_KEY} and ${SAMPLE_OF_KEY} name the batch that the ` +
+      'requests were taken from.',
   });
 
 /** When a file goes by itself. */
@@ -86,4 +88,7 @@ const emptyAsNone = (value: unknown): unknown => (value === '' ? undefined : val
 
 export const purpose = z.preprocess(emptyAsNone, z.string().optional());
 export const after = z.preprocess(emptyAsNone, z.string().optional());
+export const withRetries = z.preprocess(emptyAsNone, z.enum(['retries']).optional()).meta({
+  description: 'A request that failed, and succeeded in a retry of the batch or in a retry of that, has this line.',
+});
 export const order = z.preprocess(emptyAsNone, z.enum(['asc', 'desc']).optional());

@@ -34,7 +34,7 @@ export type SequentialWait = {
 };
 
 /** Longer than any line that a document of an allowed size leads to. */
-const RESULT_LINE_BYTES = 64 * LIMITS.lineBytes;
+const RESULT_LINE_BYTES = LIMITS.lineBytesMax;
 
 /** Reads the lines of an output or error file one after the other. */
 export async function* readOutcomes(path: string): AsyncGenerator<Outcome> {
@@ -54,6 +54,7 @@ export function readOutcome(text: string): Outcome {
   const line = readResultLine(text);
   if (line === null) throw new Error(`a result file holds a line that is none: ${cutText(text, 200)}`);
   const { custom_id: customId, response, cascade } = line;
+  if (customId === null) throw new Error(`the demo's input holds a bad line: ${text.slice(0, 200)}`);
   const drafter = cascade?.stages.find(({ role }) => role === 'drafter');
   const expert = cascade?.stages.find(({ role }) => role === 'expert');
   const sequentialMs = cascade?.wait_ms.sequential ?? null;

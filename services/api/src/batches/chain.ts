@@ -1,0 +1,47 @@
+import { LIMITS, retryIdOf, type Validated } from '@spillway/core';
+import type { Records } from '@spillway/storage';
+
+/** A batch, and the retry of what failed in it. */
+export type Link = {
+  readonly id: string;
+  /** Null while the batch is not validated, or when it was refused. */
+  readonly validated: Validated | null;
+  readonly hasEnded: boolean;
+  readonly retry: Retry | null;
+};
+
+/** The batch that holds what failed in another one. */
+type Retry = {
+  readonly link: Link;
+  /** How many of its documents come before those of each page of the other. */
+  readonly before: readonly number[];
+};
+
+/** A batch by itself. */
+export async function linkOf(records: Records, id: string): Promise<Link> {
+  // Read first: a final record that stands then has all pages before it.
+  const final = await records.final(id);
+  return { id, validated: await records.validated(id), hasEnded: final !== null, retry: null };
+}
+
+/** A batch with its retry, that one's retry and so on. The ids are derived, so nobody keeps a list of them. */
+export async function chainOf(records: Records, tenant: string, id: string): Promise<Link> {
+  const links = [await linkOf(records, id)];
+  const taken: (readonly number[])[] = [];
+  for (let next = retryIdOf(tenant, id); links.length <= LIMITS.retryDepth; next = retryIdOf(tenant, next)) {
+    const manifest = await records.manifest(next);
+    if (manifest?.retry === undefined) break;
+    taken.push(manifest.retry.taken);
+    links.push(await linkOf(records, next));
+  }
+  return links.reduceRight((link, own, at) => ({ ...own, retry: { link, before: sumsBefore(taken[at] ?? []) } }));
+}
+
+/** What the numbers before each one come to. */
+function sumsBefore(numbers: readonly number[]): number[] {
+  let sum = 0;
+  return numbers.map((number) => (sum += number) - number);
+}
+
+/** Whether nothing of a batch and its retries changes any more. */
+export const isWhole = ({ hasEnded, retry }: Link): boolean => hasEnded && (retry === null || isWhole(retry.link));

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import {
+  fileIdOf,
+  isBadLine,
+  isBlankLine,
+  KEYS,
+  LineSplitter,
+  retryFileId,
+  type FinalRecord,
+  type Line,
+  type Manifest,
+  type Validated,
+} from '@spillway/core';
+import type { Records, Storage } from '@spillway/storage';
+import { conflict } from '../errors.ts';
+import { beginFile, placeFile } from '../files/place.ts';
+import type { Tenants } from '../tenants.ts';
+import { linesOf, sealedPage } from './pages.ts';
+
+/** An ended batch whose failed requests are sent again. */
+export type RetrySource = { readonly manifest: Manifest; readonly final: FinalRecord; readonly validated: Validated };
+
+/** How many documents of each page of a batch failed and may be sent again: bad lines would only be bad again. */
+export async function countFailed(storage: Storage, source: RetrySource): Promise<number[]> {
+  const taken: number[] = [];
+  for (const page of source.validated.pages.keys()) taken.push((await failedIn(storage, source, page)).size);
+  return taken;
+}
+
+/**
+ * Copies the request lines of the failed documents, byte by byte, into a new file; its id. What is copied never changes,
+ * so whoever comes second, at once or after a crash, adopts what stands.
+ */
+export async function storeFailed(
+  { storage, records, tenants }: { readonly storage: Storage; readonly records: Records; readonly tenants: Tenants },
+  retry: string,
+  source: RetrySource,
+): Promise<string> {
+  const { manifest } = source;
+  const derived = retryFileId(retry);
+  if ((await records.standingFile(derived, Date.now())) !== null) return derived;
+  // A create that was given up long ago left a file that was deleted or has expired since.
+  const id = (await records.file(derived)) === null ? derived : fileIdOf(randomBytes(16));
+  if ((await storage.size(KEYS.fileBytes(manifest.inputFileId))) === null) throw inputGone(manifest);
+  const unfinished = await beginFile({ storage, tenants }, manifest.tenant, id);
+  const bytes = await uploadOnce(storage, KEYS.fileBytes(id), failedLines(storage, source));
+  await placeFile(storage, unfinished, { name: `${manifest.id}_retry.jsonl`, bytes, expiresAfterSeconds: null });
+  return id;
+}
+
+/** Uploads bytes that others may upload under the same key, at the same time or before: they are the same ones. */
+async function uploadOnce(storage: Storage, key: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+  const standing = await storage.size(key);
+  if (standing !== null) return standing;
+  try {
+    return await storage.upload(key, source);
+  } catch (error) {
+    const others = await storage.size(key);
+    if (others === null) throw error;
+    return others;
+  }
+}
+
+const inputGone = (manifest: Manifest): Error =>
+  conflict(`The input file '${manifest.inputFileId}' of this batch is gone.`, 'input_gone');
+
+async function* failedLines(storage: Storage, source: RetrySource): AsyncGenerator<Uint8Array> {
+  const { manifest, validated } = source;
+  for (const [page, { first, offset, bytes }] of validated.pages.entries()) {
+    const failed = await failedIn(storage, source, page);
+    if (failed.size === 0) continue;
+    const input = await storage.read(KEYS.fileBytes(manifest.inputFileId), { start: offset, end: offset + bytes });
+    if (input === null) throw inputGone(manifest);
+    const splitter = new LineSplitter(bytes);
+    let document = first;
+    const wanted = function* (lines: Iterable<Line>): Generator<Uint8Array> {
+      for (const line of lines) {
+        if (isBlankLine(line.bytes)) continue;
+        if (failed.has(document)) yield Buffer.concat([line.bytes, NEWLINE]);
+        document += 1;
+      }
+    };
+    yield* wanted(splitter.push(input));
+    yield* wanted(splitter.end());
+  }
+}
+
+const NEWLINE = Buffer.from('\n');
+
+/** The documents of a page, by their indices in the batch, that failed and may be sent again. */
+async function failedIn(
+  storage: Storage,
+  { manifest, final, validated }: RetrySource,
+  page: number,
+): Promise<ReadonlySet<number>> {
+  const failed = new Set<number>();
+  const errorBytes = final.pages[page]?.[1] ?? 0;
+  if (errorBytes === 0) return failed;
+  const sealed = await sealedPage(storage, manifest.id, validated.pages, page);
+  if (sealed === null) throw conflict('The results of this batch are gone.', 'results_gone');
+  const errorsOnly = { ...sealed, output: { ...sealed.output, end: sealed.output.start } };
+  for await (const { document } of linesOf(storage, errorsOnly)) {
+    if (!isBadLine(validated.badLines ?? null, document)) failed.add(document);
+  }
+  return failed;
+}

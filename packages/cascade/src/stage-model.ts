@@ -2,10 +2,12 @@ import {
   applySettings,
   decideFault,
   ENDPOINTS,
+  firstWords,
   isUnderstood,
   mergeSettings,
   NO_SETTINGS,
   NO_USAGE,
+  serverWords,
   tierName,
   traceparentOf,
   type Answer,
@@ -38,7 +40,13 @@ export type Held = Hold & Span & { readonly why: AttemptError };
 
 /** What came of one attempt at a document. */
 export type Asked =
-  | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
+  | ({
+      readonly kind: 'answered';
+      readonly completion: Completion;
+      readonly answer: Answer;
+      /** What the server said when it refused log-probs; null: it did not. */
+      readonly refusal: string | null;
+    } & Span)
   /** The model called the request itself wrong (a 4xx). */
   | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
   /** Every attempt was used up; with the last answer when there was one over HTTP. */
@@ -227,9 +235,9 @@ export class StageModel implements AsyncDisposable {
     const { startedAtMs, endedAtMs } = attempt;
     this.#measure(attempt, attempt.kind === 'failed' ? errorOf(attempt.fault).type : null);
     if (attempt.kind === 'completed') {
-      const { status, requestId, body, completion } = attempt;
+      const { status, requestId, body, completion, refusal = null } = attempt;
       const answer = { status, requestId, body, usage: completion.usage };
-      return { kind: 'answered', completion, answer, startedAtMs, endedAtMs };
+      return { kind: 'answered', completion, answer, refusal, startedAtMs, endedAtMs };
     }
     const usedAttempts = job.usedAttempts + 1;
     const decision = decideFault(attempt.fault, {
@@ -258,10 +266,21 @@ function answerOf(fault: Fault): Answer | null {
   return { status: fault.status, requestId: fault.requestId, body: fault.body, usage: NO_USAGE };
 }
 
-/** A fault in short; what the server said in an answer that is none may be content, so it stays out. */
+/** A fault in short; what the server said may be content, so it stands beside and not in the message. */
 function errorOf(fault: Fault): AttemptError {
+  const said = saidBy(fault);
+  return { ...shortOf(fault), ...(said === null ? {} : { said }) };
+}
+
+function shortOf(fault: Fault): AttemptError {
   if (fault.kind === 'http') return { type: String(fault.status), message: `status ${fault.status}` };
   return { type: fault.kind, message: fault.kind === 'garbled' ? 'an answer that is no completion' : fault.message };
+}
+
+/** What a server said in a call that failed; null: nothing that could be read. */
+function saidBy(fault: Fault): string | null {
+  if (fault.kind === 'http') return serverWords(fault.body);
+  return fault.kind === 'garbled' ? firstWords(fault.message) : null;
 }
 
 function noAnswerOf(fault: Fault): NoAnswer {

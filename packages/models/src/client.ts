@@ -1,4 +1,4 @@
-import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson } from '@spillway/core';
+import { deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson, serverWords } from '@spillway/core';
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
 import { OpenAI } from 'openai';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
@@ -18,7 +18,13 @@ export type ModelOptions = {
   readonly onNotice?: (notice: ModelNotice) => void;
 };
 
-export type ModelNotice = { readonly kind: 'logprobs_refused'; readonly model: string; readonly status: number };
+export type ModelNotice = {
+  readonly kind: 'logprobs_refused';
+  readonly model: string;
+  readonly status: number;
+  /** What the server said; null: nothing. */
+  readonly said: string | null;
+};
 
 export type ModelCall = {
   readonly endpoint: EndpointUrl;
@@ -46,6 +52,8 @@ export type Attempt =
       /** As the server said it, without log-probs that the client's own request did not ask for. */
       readonly body: JsonObject;
       readonly requestId: string | null;
+      /** What the server said when it refused the log-probs that were asked for; absent: it did not, or said nothing. */
+      readonly refusal?: string;
       readonly status: 200;
     } & CallTimes)
   | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
@@ -81,9 +89,13 @@ type Answer =
       readonly completion: Completion;
       readonly body: JsonObject;
       readonly requestId: string | null;
+      readonly refusal?: string;
     }
   | { readonly kind: 'failed'; readonly fault: Fault }
   | { readonly kind: 'aborted'; readonly reason: unknown };
+
+const withRefusal = (answer: Answer, refusal: string | null): Answer =>
+  answer.kind === 'completed' && refusal !== null ? { ...answer, refusal } : answer;
 
 class OpenAiModel implements ModelClient {
   readonly #options: ModelOptions;
@@ -91,6 +103,7 @@ class OpenAiModel implements ModelClient {
   readonly #sdk: Sdk;
   readonly #redact: Redact;
   #refusedUntilMs = 0;
+  #refusal: string | null = null;
   #hasGivenLogprobs = false;
   #hasNotedRefusal = false;
 
@@ -134,20 +147,24 @@ class OpenAiModel implements ModelClient {
     const wanted = call.logprobs && performance.now() >= this.#refusedUntilMs;
     const first = await this.#ask(call, { wanted, top: call.topLogprobs ?? 0 }, deadlineMs);
     if (first.kind === 'completed' && first.completion.tokens !== null) this.#hasGivenLogprobs = true;
+    if (call.logprobs && !wanted) return withRefusal(first, this.#refusal);
     if (!wanted || ENDPOINTS[call.endpoint].wantsLogprobs(call.body)) return first;
     if (first.kind !== 'failed' || !refusesLogprobs(first.fault)) return first;
     const second = await this.#ask(call, { wanted: false, top: 0 }, deadlineMs);
-    if (second.kind === 'completed' && first.fault.kind === 'http') this.#remember(first.fault.status);
-    return second;
+    if (second.kind !== 'completed' || first.fault.kind !== 'http') return second;
+    const said = serverWords(first.fault.body);
+    this.#remember(first.fault.status, said);
+    return withRefusal(second, said);
   }
 
   /** That one request fails because of its log-probs says nothing about a server that has given them before. */
-  #remember(status: number): void {
+  #remember(status: number, said: string | null): void {
     if (this.#hasGivenLogprobs) return;
+    this.#refusal = said;
     this.#refusedUntilMs = performance.now() + REFUSAL_MS;
     if (this.#hasNotedRefusal) return;
     this.#hasNotedRefusal = true;
-    this.#options.onNotice?.({ kind: 'logprobs_refused', model: this.#options.model, status });
+    this.#options.onNotice?.({ kind: 'logprobs_refused', model: this.#options.model, status, said });
   }
 
   async #ask(call: ModelCall, asked: AskedLogprobs, deadlineMs: number): Promise<Answer> {

@@ -1,4 +1,4 @@
-import { writeTimes, type DocumentJob, type Result } from '@spillway/core';
+import { LIMITS, writeTimes, type DocumentJob, type Result } from '@spillway/core';
 import type { RedisStore } from './store.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
@@ -6,7 +6,7 @@ import { Script } from './script.ts';
 /** What became of a result. RECOVERING: keep it and settle it again. */
 export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('settle');
+const script = new Script('settle', 'said');
 
 /** Which document a result is of. */
 export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
@@ -15,6 +15,7 @@ export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
 export async function settle(redis: RedisStore, where: DocumentPlace, result: Result): Promise<Settled> {
   const { keys, client } = redis;
   const counts = Object.entries(result.counts).flatMap(([name, count = 0]) => (count === 0 ? [] : [name, count]));
+  const said = Object.entries(result.said ?? {});
   return (await script.run(
     client,
     [
@@ -33,6 +34,9 @@ export async function settle(redis: RedisStore, where: DocumentPlace, result: Re
       pageMember(where.batch, where.page),
       keys.wake,
       writeTimes(result),
+      LIMITS.saidTexts,
+      said.length,
+      ...said.flat(),
       ...counts,
     ],
   )) as Settled;

@@ -1,5 +1,7 @@
 import {
   addCounts,
+  addSaid,
+  errorCounter,
   MAX_USD_REACHED,
   unfinishedLine,
   type EndingRecord,
@@ -89,7 +91,7 @@ export async function sealUnfinished(
     await markSealed(redis, batch, stored);
     return stored;
   }
-  const { lines: settled, counts: settledCounts, waits } = await readPage(redis, batch, page);
+  const { lines: settled, counts: settledCounts, said: settledSaid, waits } = await readPage(redis, batch, page);
   const documents = await readDocuments(storage, plan, at);
   const unfinished = documents
     .keys()
@@ -97,17 +99,19 @@ export async function sealUnfinished(
     .toArray();
   const drafts =
     ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
-  let counts = settledCounts;
+  const error = unfinishedError(ending);
+  let counts = addCounts(settledCounts, { [errorCounter(error.code)]: unfinished.length - drafts.size });
+  let said = settledSaid;
   for (const result of drafts.values()) {
     counts = addCounts(counts, result.counts);
+    said = addSaid(said, result.said ?? {});
     waits.add(result);
   }
-  const error = unfinishedError(ending);
   const lines = documents.map(
     ({ customId }, place): PageLine =>
       settled.get(place) ?? drafts.get(place)?.line ?? unfinishedLine(batch, at.first + place, customId, error),
   );
-  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, waits });
+  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits });
   await markSealed(redis, batch, footer);
   for (const tier of plan.tiers) await queues.drop(tier, jobIds(batch, at.first, unfinished));
   return footer;

@@ -112,6 +112,7 @@ describe('create', () => {
         total_tokens: 0,
       },
       metadata,
+      spillway: { escalations: [], failures: [], warnings: [], waiting: [] },
     });
     const manifest = (await readRecord(api.storage, KEYS.manifest(id), RECORDS.manifest)) as Manifest;
     assert.deepEqual(Object.keys(manifest.cascades), ['invoices', 'letters']);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { readConfiguration, resultLine } from '@spillway/core';
 import { parseKeys } from '../../services/api/src/keys/file.ts';
+import { batchAccount } from '../../services/api/src/schemas/account.ts';
 import { batchReport } from '../../services/api/src/schemas/report.ts';
 import { readCompose, ROOT } from '../support/compose.ts';
 import {
@@ -55,6 +56,8 @@ test('YAML is a configuration that the services take', () => {
 test('JSON is an example of what the code writes', () => {
   const line: unknown = JSON.parse(blockBelow('docs/api.md', 'The result line', 'json'));
   assert.deepEqual(resultLine.parse(line), line);
+  const account: unknown = JSON.parse(blockBelow('docs/api.md', 'The batch object', 'json'));
+  assert.deepEqual(batchAccount.parse(account), account);
   const report: unknown = JSON.parse(blockBelow('docs/api.md', 'The report', 'json'));
   assert.deepEqual(batchReport.parse(report), report);
   const scaling = JSON.parse(blockBelow('docs/operations.md', 'The scaling signal', 'json')) as object;
@@ -62,7 +65,7 @@ test('JSON is an example of what the code writes', () => {
     /export type Scaling = \{([\s\S]*?)\n\};/.exec(readText('packages/core/src/cascade/scaling.ts'))?.[1] ?? '';
   const keys = [...type.matchAll(/^ {2}readonly (\w+):/gm)].map(([, key = '']) => key);
   assert.deepEqual(Object.keys(scaling), keys);
-  assert.equal(blocksIn('json').length, 4, 'each example has a test');
+  assert.equal(blocksIn('json').length, 5, 'each example has a test');
 });
 
 test('the keys of a result line are explained, all of them', () => {

@@ -103,25 +103,27 @@ test('no more calls at a time than there are connections', async (t) => {
 });
 
 test('a server that refuses log-probs is asked without, remembered, and noted once', async (t) => {
+  const said = 'You are not allowed to request logprobs from this model';
   const { server, ask, notices } = await setUp(t, {
     answer: ({ body }) =>
       body['logprobs'] === true
         ? {
             kind: 'status',
             status: 403,
-            body: { error: { message: 'You are not allowed to request logprobs from this model', param: null } },
+            body: { error: { message: said, param: null } },
           }
         : { kind: 'completion' },
   });
   for (const prompt of ['a', 'b', 'c']) {
-    const { completion } = completed(await ask(prompt));
+    const { completion, refusal } = completed(await ask(prompt));
     assert.deepEqual(scored(completion), {
       kind: 'no_evidence',
       reason: 'no_logprobs',
     });
+    assert.equal(refusal, said, 'each answer says why it has none');
   }
   assert.equal(server.received, 4);
-  assert.deepEqual(notices, [{ kind: 'logprobs_refused', model: 'small-model', status: 403 }]);
+  assert.deepEqual(notices, [{ kind: 'logprobs_refused', model: 'small-model', status: 403, said }]);
 });
 
 test('a server that refuses alternatives is asked for log-probs without, remembered, and noted once', async (t) => {

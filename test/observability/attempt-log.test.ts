@@ -62,6 +62,7 @@ test('one line per attempt: which document, stage and attempt, how long it took,
     assert.deepEqual(part(line, 'level', 'batch', 'cascade'), ['info', id, 'test']);
     const [tier, role, stage] = part(line, 'tier', 'role', 'stage');
     assert.deepEqual([tier, role], stage === 1 ? ['drafter.small', 'drafter'] : ['expert.large', 'expert']);
+    assert.equal(line['calibrated'], stage === 1 ? false : null);
     const { request, answer } = line['bytes'] as { readonly request: number; readonly answer: number };
     assert.ok(request > PROMPT.length && answer >= 0, JSON.stringify(line));
   }

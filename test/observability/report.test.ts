@@ -55,6 +55,8 @@ test('the report accounts for every document, during the run, after a wipe and a
   const none = { accepted: 0, escalated: 0, skipped: 0, answered: 0, failed: 0 };
   assert.deepEqual(drafter?.documents, { ...none, accepted: 450, escalated: 150 });
   assert.deepEqual(expert?.documents, { ...none, answered: 150 });
+  assert.deepEqual(drafter?.reasons, [{ reason: 'low_confidence', count: 150, said: null }]);
+  assert.deepEqual([expert?.reasons, report.failures], [[], []]);
   const lines = await system.lines(batch.output_file_id);
   checkAgainst(report, lines);
 });

@@ -20,7 +20,13 @@ export type Held = Hold & Span & { readonly why: AttemptError };
 
 /** What came of one attempt at a document. */
 export type Asked =
-  | ({ readonly kind: 'answered'; readonly completion: Completion; readonly answer: Answer } & Span)
+  | ({
+      readonly kind: 'answered';
+      readonly completion: Completion;
+      readonly answer: Answer;
+      /** What the server said when it refused log-probs; null: it did not. */
+      readonly refusal: string | null;
+    } & Span)
   /** The model called the request itself wrong (a 4xx). */
   | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
   /** Every attempt was used up, or the server has refused the document for good; with its answer over HTTP, if any. */

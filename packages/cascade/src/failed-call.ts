@@ -1,4 +1,12 @@
-import { NO_USAGE, type Answer, type AttemptError, type Fault, type NoAnswer } from '@spillway/core';
+import {
+  firstWords,
+  NO_USAGE,
+  serverWords,
+  type Answer,
+  type AttemptError,
+  type Fault,
+  type NoAnswer,
+} from '@spillway/core';
 
 /** The answer over HTTP that a failed call has; null: it has none. */
 export function answerOf(fault: Fault): Answer | null {
@@ -6,10 +14,21 @@ export function answerOf(fault: Fault): Answer | null {
   return { status: fault.status, requestId: fault.requestId, body: fault.body, usage: NO_USAGE };
 }
 
-/** A fault in short; what the server said in an answer that is none may be content, so it stays out. */
+/** A fault in short; what the server said may be content, so it stands beside and not in the message. */
 export function errorOf(fault: Fault): AttemptError {
+  const said = saidBy(fault);
+  return { ...shortOf(fault), ...(said === null ? {} : { said }) };
+}
+
+function shortOf(fault: Fault): AttemptError {
   if (fault.kind === 'http') return { type: String(fault.status), message: `status ${fault.status}` };
   return { type: fault.kind, message: fault.kind === 'garbled' ? 'an answer that is no completion' : fault.message };
+}
+
+/** What a server said in a call that failed; null: nothing that could be read. */
+function saidBy(fault: Fault): string | null {
+  if (fault.kind === 'http') return serverWords(fault.body);
+  return fault.kind === 'garbled' ? firstWords(fault.message) : null;
 }
 
 /** What a document gets whose last call has no answer over HTTP. */

@@ -201,9 +201,9 @@ export class StageModel implements AsyncDisposable {
     const { startedAtMs, endedAtMs } = attempt;
     this.#measure(attempt, attempt.kind === 'failed' ? errorOf(attempt.fault).type : null);
     if (attempt.kind === 'completed') {
-      const { status, requestId, body, completion } = attempt;
+      const { status, requestId, body, completion, refusal = null } = attempt;
       const answer = { status, requestId, body, usage: completion.usage };
-      return { kind: 'answered', completion, answer, startedAtMs, endedAtMs };
+      return { kind: 'answered', completion, answer, refusal, startedAtMs, endedAtMs };
     }
     const { fault } = attempt;
     const decision = decideFault(fault, {

@@ -2,6 +2,7 @@ import {
   attemptsWith,
   draftToHandOff,
   evidenceOf,
+  firstWords,
   judge,
   leastSure,
   route,
@@ -125,6 +126,7 @@ function failedDraft({ job, rules }: CascadeDocument, asked: Exclude<Concluded, 
     fields: null,
     evidence: null,
     reason: asked.kind === 'rejected' ? 'drafter_rejected' : 'draft_failed',
+    said: asked.why.said ?? asked.why.message,
     attempts: attemptsWith(job, asked, asked.why),
     handedOffAtMs: null,
   };
@@ -152,8 +154,11 @@ async function judgeDraft(
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
     return { kind: 'settle', ending: { kind: 'accepted', draft } };
   }
+  const said = unjudgedWords({ asked, gathered, decision });
   const draft: Draft = {
     ...drafted,
+    ...(said === null ? {} : { said }),
+    ...(asked.refusal === null ? {} : { refusal: asked.refusal }),
     confidence: decision.confidence,
     reason: decision.reason,
     evidence: shadow ? evidenceOf(gathered.evidence) : null,
@@ -162,15 +167,21 @@ async function judgeDraft(
   return { kind: 'escalate', job: withDraft(document.job, draft) };
 }
 
+type Judged = { readonly asked: Judging['asked']; readonly gathered: Gathered; readonly decision: Decision };
+
+/** What the server said of a draft that could not be judged: its refusal, or the answer that is none. Null: it could. */
+function unjudgedWords({ asked, gathered, decision }: Judged): string | null {
+  if (decision.kind === 'accept' || decision.confidence !== null) return null;
+  const { completion, assessment = null } = gathered.evidence;
+  if (decision.reason === 'no_assessment' || decision.reason === 'no_samples') {
+    const failed = gathered.extra.find(({ error }) => error !== null)?.error ?? null;
+    return firstWords(assessment?.text ?? failed?.said ?? failed?.message);
+  }
+  return asked.refusal ?? firstWords(completion.refusal ?? completion.text);
+}
+
 /** A draft as it is written down, accepted or not. Its times run to the end of the last call for it. */
-function draftOf(
-  { job, rules }: CascadeDocument,
-  {
-    asked,
-    gathered,
-    decision,
-  }: { readonly asked: Judging['asked']; readonly gathered: Gathered; readonly decision: Decision },
-) {
+function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision }: Judged) {
   const { model, ask } = stageOf(rules, job.stage);
   const { answer, extra } = gathered;
   const endedAtMs = Math.max(asked.endedAtMs, ...extra.map((call) => call.endedAtMs));

@@ -40,6 +40,13 @@ export const LIMITS = {
   inFlightBytesPerWay: 64 * 1024 * 1024,
   /** Documents waiting for one drafter tier: some thousand small ones, enough for seconds of work between two enqueues. */
   waitingBytesPerTier: 8 * 1024 * 1024,
+  /** What a model server says is kept as far as it serves to recognise it, in whole characters. */
+  saidCharacters: 300,
+  /** Of a batch, one for each reason of escalation and failure: in Redis, and in every footer. */
+  saidTexts: 24,
+  /** So many drafts of a batch say whether a stage's drafts can be judged at all; fewer say it of a batch that has no more. */
+  firstDrafts: 50,
+  firstDraftsMin: 10,
   /** BullMQ's highest priority number. */
   queuePriority: 2 ** 21 - 1,
   /** Enqueueing stops and creating is refused before Redis itself refuses to write. */

@@ -23,6 +23,8 @@ export type ModelNotice = {
   readonly kind: `${RefusedPart}_refused`;
   readonly model: string;
   readonly status: number;
+  /** What the server said; null: nothing. */
+  readonly said: string | null;
 };
 
 /** A notice in words for the log: what follows from it. */
@@ -58,6 +60,8 @@ export type Attempt =
       /** As the server said it, without log-probs that the client's own request did not ask for. */
       readonly body: JsonObject;
       readonly requestId: string | null;
+      /** What the server said when it refused the log-probs that were asked for; absent: it did not, or said nothing. */
+      readonly refusal?: string;
       readonly status: 200;
     } & CallTimes)
   | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
@@ -95,6 +99,7 @@ type Answer =
       readonly completion: Completion;
       readonly body: JsonObject;
       readonly requestId: string | null;
+      readonly refusal?: string;
     }
   | { readonly kind: 'failed'; readonly fault: Fault }
   | { readonly kind: 'aborted'; readonly reason: unknown };
@@ -111,8 +116,8 @@ class OpenAiModel implements ModelClient {
   constructor(options: ModelOptions) {
     this.#options = options;
     this.#redact = redactor(options.apiKey);
-    this.#refusals = new LogprobRefusals((part, status) =>
-      options.onNotice?.({ kind: `${part}_refused`, model: options.model, status }),
+    this.#refusals = new LogprobRefusals(({ part, status, said }) =>
+      options.onNotice?.({ kind: `${part}_refused`, model: options.model, status, said }),
     );
     this.#transport = openTransport({ ...options, origin: new URL(options.baseURL).origin });
     this.#sdk = new Sdk({
@@ -175,6 +180,8 @@ class OpenAiModel implements ModelClient {
         this.#refusals.noteGiven(answer.completion);
         this.#opensThoughts ||= answer.completion.thought === 'opened';
         if (less !== null) this.#refusals.remember(less);
+        const refusal = call.logprobs && !asked.wanted ? (less?.said ?? this.#refusals.said) : null;
+        return refusal === null ? answer : { ...answer, refusal };
       }
       less = answer.kind === 'failed' ? lessAsked(answer.fault, asked, call) : null;
       if (less === null) return answer;

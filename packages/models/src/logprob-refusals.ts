@@ -1,4 +1,4 @@
-import { ENDPOINTS } from '@spillway/core';
+import { ENDPOINTS, serverWords } from '@spillway/core';
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, JsonObject } from '@spillway/core';
 import { refusesAlternatives, refusesLogprobs } from './fault.ts';
 
@@ -9,19 +9,26 @@ export type RefusedPart = 'logprobs' | 'alternatives';
 type Called = { readonly endpoint: EndpointUrl; readonly body: JsonObject };
 
 /** A request for less, after a refusal. */
-export type LessAsked = { readonly asked: AskedLogprobs; readonly part: RefusedPart; readonly status: number };
+export type LessAsked = {
+  readonly asked: AskedLogprobs;
+  readonly part: RefusedPart;
+  readonly status: number;
+  /** What the server said; null: nothing. */
+  readonly said: string | null;
+};
 
 /** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
 const REFUSAL_MS = 600_000;
 
 /** What a model's server refuses of log-probs: remembered for a while, and told once. */
 export class LogprobRefusals {
-  readonly #onRefusal: (part: RefusedPart, status: number) => void;
+  readonly #onRefusal: (less: LessAsked) => void;
   readonly #untilMs: Record<RefusedPart, number> = { logprobs: 0, alternatives: 0 };
   readonly #given = new Set<RefusedPart>();
   readonly #told = new Set<RefusedPart>();
+  #said: string | null = null;
 
-  constructor(onRefusal: (part: RefusedPart, status: number) => void) {
+  constructor(onRefusal: (less: LessAsked) => void) {
     this.#onRefusal = onRefusal;
   }
 
@@ -31,6 +38,11 @@ export class LogprobRefusals {
     return { wanted: wanted && !isRefused('logprobs'), top: isRefused('alternatives') ? 0 : Math.max(1, top) };
   }
 
+  /** What the server said when it refused log-probs; null: it did not, or said nothing. */
+  get said(): string | null {
+    return this.#said;
+  }
+
   /** That one request fails because of its log-probs says nothing about a server that has given them before. */
   noteGiven({ tokens }: Completion): void {
     if (tokens !== null) this.#given.add('logprobs');
@@ -38,12 +50,14 @@ export class LogprobRefusals {
   }
 
   /** To be called when a request for less went well: only then was it the log-probs that were refused. */
-  remember({ part, status }: LessAsked): void {
+  remember(less: LessAsked): void {
+    const { part, said } = less;
     if (this.#given.has(part)) return;
+    if (part === 'logprobs') this.#said = said;
     this.#untilMs[part] = performance.now() + REFUSAL_MS;
     if (this.#told.has(part)) return;
     this.#told.add(part);
-    this.#onRefusal(part, status);
+    this.#onRefusal(less);
   }
 }
 
@@ -52,10 +66,11 @@ export function lessAsked(fault: Fault, asked: AskedLogprobs, { endpoint, body }
   if (fault.kind !== 'http' || !asked.wanted) return null;
   const { request, wantsLogprobs } = ENDPOINTS[endpoint];
   const { status } = fault;
+  const said = serverWords(fault.body);
   const fewer = { wanted: true, top: 0 };
   const isLess = (): boolean => JSON.stringify(request(body, '', fewer)) !== JSON.stringify(request(body, '', asked));
-  if (refusesAlternatives(fault) && isLess()) return { asked: fewer, part: 'alternatives', status };
+  if (refusesAlternatives(fault) && isLess()) return { asked: fewer, part: 'alternatives', status, said };
   // What the client itself asked for, and is refused, is the client's.
   if (!refusesLogprobs(fault) || wantsLogprobs(body)) return null;
-  return { asked: { wanted: false, top: 0 }, part: 'logprobs', status };
+  return { asked: { wanted: false, top: 0 }, part: 'logprobs', status, said };
 }

@@ -13,6 +13,7 @@ import { pageMember } from './keys.ts';
 import { pagesInFlight } from './pages.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
+import { saidIn, warningsIn } from './words.ts';
 
 const admitScript = new Script('admit');
 const restoreScript = new Script('restore');
@@ -172,6 +173,8 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
     pages: number('pages'),
     sealedPages: number('sealedPages'),
     counts: countsIn(hash),
+    said: saidIn(hash),
+    warnings: warningsIn(hash),
     inProgressAtMs: time('inProgressAtMs'),
     closedAtMs: time('closedAtMs'),
   };

@@ -20,6 +20,7 @@ export {
   type RedisOptions,
   type RedisStore,
 } from './store.ts';
-export { Heartbeat, HEARTBEAT_MS, heldReason, readTier, type TierState } from './tier.ts';
+export { Heartbeat, HEARTBEAT_MS, heldReason, readTier, readWaiting, type TierState } from './tier.ts';
 export { takeTrace } from './traces.ts';
+export { keepSaid } from './words.ts';
 export { untilRecovered } from './until-recovered.ts';

@@ -1,9 +1,21 @@
-import { jobIdOf, readTimes, Waits, type Counts, type PageFooter, type PageLine, type PagePlan } from '@spillway/core';
+import {
+  jobIdOf,
+  readCounts,
+  readTimes,
+  Waits,
+  writeCounts,
+  type Counts,
+  type PageFooter,
+  type PageLine,
+  type PagePlan,
+  type Said,
+} from '@spillway/core';
 import { countsIn } from './counts.ts';
 import { pageMember, parsePageMember } from './keys.ts';
 import { Script } from './script.ts';
 import { decodeResult } from './settle.ts';
 import type { RedisStore } from './store.ts';
+import { readSaid } from './words.ts';
 
 const enqueueScript = new Script('enqueue_page');
 const advanceScript = new Script('advance');
@@ -50,10 +62,11 @@ export async function pagesInFlight(redis: RedisStore): Promise<{ batch: string;
   return Object.entries(all).map(([member, bytes]) => ({ ...parsePageMember(member), bytes: Number(bytes) }));
 }
 
-/** The results of a page so far, by place, the sums of their counts, and their waits. */
+/** The results of a page so far, by place, the sums of their counts, what the servers said first of those, their waits. */
 export type PageResults = {
   readonly lines: ReadonlyMap<number, PageLine>;
   readonly counts: Counts;
+  readonly said: Said;
   readonly waits: Waits;
 };
 
@@ -63,7 +76,9 @@ export async function readPage(redis: RedisStore, batch: string, page: number): 
   for (const [name, value] of Object.entries(hash)) {
     if (!name.startsWith('#')) lines.set(Number(name), decodeResult(value));
   }
-  return { lines, counts: countsIn(hash, '#'), waits: await readWaits(redis, batch, page) };
+  const counts = countsIn(hash, '#');
+  const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons));
+  return { lines, counts, said, waits: await readWaits(redis, batch, page) };
 }
 
 /** The waits of the results that an open page has so far. */
@@ -83,7 +98,7 @@ export async function markSealed(
   footer: PageFooter,
 ): Promise<'SEALED' | 'ALREADY' | 'GONE'> {
   const { keys, client } = redis;
-  const sums = Object.entries(footer.counts).flat();
+  const sums = Object.entries(readCounts(footer.counts, footer.reasons)).flat();
   const answer = await sealScript.run(
     client,
     [

@@ -1,4 +1,4 @@
-import { writeTimes, type DocumentJob, type Result, type UnaskedResult } from '@spillway/core';
+import { LIMITS, writeTimes, type DocumentJob, type Result, type UnaskedResult } from '@spillway/core';
 import type { RedisStore } from './store.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
@@ -6,7 +6,7 @@ import { Script } from './script.ts';
 /** What became of a result. RECOVERING: keep it and settle it again. */
 export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('settle');
+const script = new Script('settle', 'said');
 
 /** Which document a result is of. */
 export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
@@ -19,6 +19,7 @@ export async function settle(
 ): Promise<Settled> {
   const { keys, client } = redis;
   const counts = Object.entries(result.counts).flatMap(([name, count = 0]) => (count === 0 ? [] : [name, count]));
+  const said = Object.entries(result.said ?? {});
   return (await script.run(
     client,
     [
@@ -37,6 +38,9 @@ export async function settle(
       pageMember(where.batch, where.page),
       keys.wake,
       'times' in result ? writeTimes(result) : '',
+      LIMITS.saidTexts,
+      said.length,
+      ...said.flat(),
       ...counts,
     ],
   )) as Settled;

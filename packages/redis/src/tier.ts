@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { WaitingTier } from '@spillway/core';
 import type { RedisStore } from './store.ts';
 import { redisNowMs } from './store.ts';
 import { readBreaker } from './breaker.ts';
@@ -52,10 +53,15 @@ export class Heartbeat {
 }
 
 /** Why nobody works in a tier though it may have work: its breaker is not closed, or all its workers pause; else null. */
-export async function heldReason(redis: RedisStore, tier: string): Promise<string | null> {
-  const [breaker, state] = await Promise.all([readBreaker(redis, tier), readTier(redis, tier)]);
-  return breaker.reason ?? state.paused;
+export async function readWaiting(redis: RedisStore, tier: string): Promise<WaitingTier | null> {
+  const [breaker, { paused }] = await Promise.all([readBreaker(redis, tier), readTier(redis, tier)]);
+  if (breaker.state !== 'closed') return { tier, state: breaker.state, reason: breaker.reason ?? '' };
+  return paused === null ? null : { tier, state: 'paused', reason: paused };
 }
+
+/** The reason alone. */
+export const heldReason = async (redis: RedisStore, tier: string): Promise<string | null> =>
+  (await readWaiting(redis, tier))?.reason ?? null;
 
 /** The workers of a tier by their last heartbeats; those that fell silent are forgotten. */
 export async function readTier(redis: RedisStore, tier: string): Promise<TierState> {

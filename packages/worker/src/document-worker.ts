@@ -99,7 +99,10 @@ export class DocumentWorker {
       const saved = await untilRecovered(() => save(document.job), stopping);
       if (saved === 'STOPPED') return { kind: 'put_back' };
     }
-    const handed = await untilRecovered(prepareHandOff(this.#redis, this.#queues, document), stopping);
+    const handOff = prepareHandOff(this.#redis, this.#queues, document, (warning) =>
+      this.#telemetry.unjudged(document.job.batch, warning),
+    );
+    const handed = await untilRecovered(handOff, stopping);
     if (handed === 'CLOSED') return KEPT;
     return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
   }

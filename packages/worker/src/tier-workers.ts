@@ -1,6 +1,6 @@
 import type { StageModel } from '@spillway/cascade';
 import { tierLabels, type Outcome } from '@spillway/core';
-import { Heartbeat, HEARTBEAT_MS, listenForClosed, type Queues, type RedisStore } from '@spillway/redis';
+import { Heartbeat, HEARTBEAT_MS, listenForClosed, readBreaker, type Queues, type RedisStore } from '@spillway/redis';
 import { MAX_PROBE_MS, repeat, within, type Health, type Life, type Reading } from '@spillway/runtime';
 import type { DocumentWorker } from './document-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
@@ -72,12 +72,19 @@ export class TierWorkers implements AsyncDisposable {
       for (const { worker } of this.#served) worker.abandon(batch, outcome === 'expired' ? 'expired' : 'cancelled');
     };
     this.#listening = await listenForClosed(this.#redis, abandon, this.#life.signal);
+    await Promise.all(this.#served.map(({ tier }) => this.#reportWaiting(tier)));
     for (const { worker } of this.#served) worker.start();
     this.#beating = repeat(() => this.#beat(), {
       idleMs: HEARTBEAT_MS,
       signal: this.#silence.signal,
       onError: (error) => this.#life.log.debug({ err: error }, 'a heartbeat was not written'),
     });
+  }
+
+  /** A worker that starts while its tier's breaker is not closed would else wait without a line. */
+  async #reportWaiting(tier: string): Promise<void> {
+    const { state, reason } = await readBreaker(this.#redis, tier);
+    if (state !== 'closed') this.#life.log.warn({ tier, state, reason }, 'this worker waits for its model server');
   }
 
   /** Tells autoscalers of the workers of this process; never busy. */

@@ -74,13 +74,13 @@ export class Ender {
   /** Takes a closed batch one step on; true when there is more to do at once. */
   async #finish(batch: LiveBatch): Promise<boolean> {
     const { storage, records, finisher } = this.#options;
-    const { id } = batch;
+    const { id, warnings } = batch;
     const plan = await records.plan(id);
     const ending = await this.#endingOf(batch);
     if (plan === null) {
       const manifest = await records.manifest(id);
       if (manifest === null) throw new Error(`${id} has no manifest`);
-      await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers: [] });
+      await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers: [], warnings });
       return true;
     }
     if (ending.outcome === 'completed') {
@@ -92,7 +92,7 @@ export class Ender {
       return footer;
     });
     const { manifest } = plan;
-    await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers });
+    await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers, warnings });
     this.#sealed.delete(id);
     return true;
   }

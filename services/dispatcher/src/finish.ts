@@ -1,17 +1,22 @@
 import {
   addCounts,
+  addSaid,
   batchSpans,
   KEYS,
   NO_COUNTS,
+  readCounts,
   RECORD_VERSION,
   RECORDS,
   resultFileId,
   Waits,
+  writeCounts,
   type EndingRecord,
   type FinalRecord,
   type LineError,
   type Manifest,
   type PageFooter,
+  type Said,
+  type Warning,
 } from '@spillway/core';
 import { close, dropPage, forget, pagesInFlight, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log, Telemetry } from '@spillway/runtime';
@@ -37,6 +42,8 @@ export type FinishedBatch = {
   readonly plan: BatchPlan | null;
   readonly ending: EndingRecord;
   readonly footers: readonly PageFooter[];
+  /** What was told of it while it was in work. */
+  readonly warnings: readonly Warning[];
 };
 
 /** Writes the records that end a batch. Whoever comes second adopts what the first one wrote. */
@@ -64,7 +71,7 @@ export class Finisher {
     const closed = await close(redis, id, ending.outcome);
     log.info({ batch: id, errors: errors.length, answer: closed.kind }, 'refused');
     if (closed.kind !== 'CLOSED' && closed.kind !== 'ALREADY') return;
-    await this.finish({ manifest, plan: null, ending, footers: [] });
+    await this.finish({ manifest, plan: null, ending, footers: [], warnings: [] });
   }
 
   /** Writes the result files' records and the final record, then lets Redis forget the batch. */
@@ -85,7 +92,10 @@ export class Finisher {
     log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');
   }
 
-  async #finalRecord({ manifest, plan, ending, footers }: FinishedBatch, endedAtMs: number): Promise<FinalRecord> {
+  async #finalRecord(
+    { manifest, plan, ending, footers, warnings }: FinishedBatch,
+    endedAtMs: number,
+  ): Promise<FinalRecord> {
     const waits = new Waits();
     for (const footer of footers) waits.merge(Waits.read(footer.waits));
     const bytes = (part: 'outputBytes' | 'errorBytes'): number => footers.reduce((sum, page) => sum + page[part], 0);
@@ -94,7 +104,11 @@ export class Finisher {
       outcome: ending.outcome,
       total: plan?.total ?? 0,
       model: plan?.model ?? null,
-      counts: footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS),
+      ...writeCounts(
+        footers.reduce((sum, { counts, reasons }) => addCounts(sum, readCounts(counts, reasons)), NO_COUNTS),
+      ),
+      said: footers.reduce<Said>((all, { said = {} }) => addSaid(all, said), {}),
+      warnings: [...warnings],
       waits: waits.write(),
       inProgressAtMs: plan?.validatedAtMs ?? null,
       closedAtMs: ending.endedAtMs,

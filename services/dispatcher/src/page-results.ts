@@ -13,6 +13,7 @@ import {
   type PageLine,
   type PagePlan,
   type Result,
+  type Said,
   type Waits,
 } from '@spillway/core';
 import { jobIds, type Queues } from '@spillway/redis';
@@ -23,6 +24,8 @@ import type { BatchPlan, Storage } from '@spillway/storage';
 export type PageContent = {
   readonly lines: readonly PageLine[];
   readonly counts: Counts;
+  /** What the servers said first, by those of the counters that say why. */
+  readonly said: Said;
   readonly waits: Waits;
 };
 
@@ -31,10 +34,10 @@ export async function writeOrAdoptPage(
   { storage, meters }: { readonly storage: Storage; readonly meters: Meters },
   batch: string,
   page: number,
-  { lines, counts, waits }: PageContent,
+  { lines, counts, said, waits }: PageContent,
 ): Promise<PageFooter> {
   const key = KEYS.page(batch, page);
-  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), waits: waits.write() });
+  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), said, waits: waits.write() });
   if ((await storage.create(key, written.bytes)) === 'created') {
     meters.count('cascade.pages.sealed', 1);
     return written.footer;

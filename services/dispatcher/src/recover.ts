@@ -1,9 +1,10 @@
-import { addCounts, NO_COUNTS, KEYS } from '@spillway/core';
+import { addCounts, addSaid, KEYS, NO_COUNTS, readCounts, type Said } from '@spillway/core';
 import {
   beginRecovery,
   finishRecovery,
   forget,
   isRecovering,
+  keepSaid,
   leaveOut,
   liveBatches,
   markSealed,
@@ -129,8 +130,13 @@ async function restorePages(
   const { id } = plan.manifest;
   const footers = (await readFooters(storage, id, plan.pages.keys())).filter((footer) => footer !== null);
   await mapConcurrent(footers, MAX_MARKS, (footer) => markSealed(redis, id, footer));
-  const sums = footers.reduce((sum, footer) => addCounts(sum, footer.counts), NO_COUNTS);
-  await recount(redis, recovery, id, { pages: footers.length, sums });
+  const sums = footers.reduce((sum, { counts, reasons }) => addCounts(sum, readCounts(counts, reasons)), NO_COUNTS);
+  if ((await recount(redis, recovery, id, { pages: footers.length, sums })) === 'STALE') return;
+  await keepSaid(
+    redis,
+    id,
+    footers.reduce<Said>((all, { said = {} }) => addSaid(all, said), {}),
+  );
 }
 
 /**

@@ -1,6 +1,8 @@
 import {
   addCounts,
+  addSaid,
   badLineResult,
+  errorCounter,
   MAX_USD_REACHED,
   unfinishedLine,
   type EndingRecord,
@@ -90,7 +92,7 @@ export async function sealUnfinished(
     await markSealed(redis, batch, stored);
     return stored;
   }
-  const { lines: settled, counts: settledCounts, waits } = await readPage(redis, batch, page);
+  const { lines: settled, counts: settledCounts, said: settledSaid, waits } = await readPage(redis, batch, page);
   const documents = await readDocuments(storage, plan, at);
   const unfinished = documents
     .keys()
@@ -98,22 +100,27 @@ export async function sealUnfinished(
     .toArray();
   const drafts =
     ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
+  const error = unfinishedError(ending);
   let counts = settledCounts;
+  let said = settledSaid;
   for (const result of drafts.values()) {
     counts = addCounts(counts, result.counts);
+    said = addSaid(said, result.said ?? {});
     waits.add(result);
   }
-  const error = unfinishedError(ending);
   const lines = documents.map((document, place): PageLine => {
     const line = settled.get(place) ?? drafts.get(place)?.line;
     if (line !== undefined) return line;
-    if (document.kind === 'request') return unfinishedLine(batch, at.first + place, document.request.customId, error);
+    if (document.kind === 'request') {
+      counts = addCounts(counts, { [errorCounter(error.code)]: 1 });
+      return unfinishedLine(batch, at.first + place, document.request.customId, error);
+    }
     // A bad line says the same whenever its batch ends.
     const bad = badLineResult(batch, at.first + place, document);
     counts = addCounts(counts, bad.counts);
     return bad.line;
   });
-  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, waits });
+  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits });
   await markSealed(redis, batch, footer);
   for (const tier of plan.tiers) await queues.drop(tier, jobIds(batch, at.first, unfinished));
   return footer;

@@ -1,4 +1,4 @@
-import { roleOf, stagesOf, stageTier, type Answer, type Attempt, type CascadeDocument } from '@spillway/core';
+import { roleOf, stageOf, stagesOf, stageTier, type Answer, type Attempt, type CascadeDocument } from '@spillway/core';
 import type { StageOutcome } from '../stage.ts';
 
 /** An attempt as one line of the log says it: which document, by whom, how long it took, what was decided and why. */
@@ -19,6 +19,8 @@ export type AttemptLine = {
   readonly decision: Decided['decision'];
   readonly reason: string | null;
   readonly confidence: number | null;
+  /** Whether a confidence comes from a calibration; null: the stage is the last one and judges nothing. */
+  readonly calibrated: boolean | null;
   /** Of the request and of the answer. */
   readonly bytes: { readonly request: number; readonly answer: number };
 };
@@ -83,6 +85,7 @@ export function attemptLine(document: CascadeDocument, outcome: StageOutcome, is
   const { decision, reason, confidence, answer, attempt, isFailure } = decided(document, outcome);
   if (!isChosen && !isFailure) return null;
   const { job, rules } = document;
+  const { judge } = stageOf(rules, job.stage);
   return {
     batch: job.batch,
     document: job.customId,
@@ -97,6 +100,7 @@ export function attemptLine(document: CascadeDocument, outcome: StageOutcome, is
     decision,
     reason,
     confidence,
+    calibrated: judge === null ? null : judge.confidence.calibration !== null,
     bytes: { request: bytesOf(job.body), answer: bytesOf(answer?.body) },
   };
 }

@@ -3,6 +3,7 @@ import {
   keptAtMost,
   keptKind,
   roleOf,
+  showWarning,
   stageCounter,
   stagesOf,
   stageTier,
@@ -13,6 +14,7 @@ import {
   type KeptKind,
   type NamedModel,
   type Result,
+  type Warning,
 } from '@spillway/core';
 import type { Life } from '@spillway/runtime';
 import type { StageOutcome } from '../stage.ts';
@@ -67,6 +69,12 @@ export class DocumentTelemetry {
     const isChosen = Math.random() < this.#options.loggedShare;
     const line = attemptLine(document, outcome, isChosen);
     if (line !== null) log.info(line, 'attempt');
+  }
+
+  /** None of a batch's first drafts of a tier could be judged: told once, by the process that gets this. */
+  unjudged(batch: string, warning: Warning): void {
+    const { message, code: _, ...fields } = showWarning(warning);
+    this.#life.log.warn({ batch, ...fields, detail: message }, 'none of the first drafts could be judged');
   }
 
   /** A result was recorded; nobody else will tell of it. */

@@ -8,14 +8,17 @@ import {
   batchUsage,
   COUNTERS,
   countsRecord,
+  errorCounter,
   isCounter,
   NO_COUNTS,
   NO_USAGE,
   readCounts,
+  reasonCounter,
   STAGE_COUNTERS,
   stageCounter,
   stageCounts,
   totalOf,
+  writeCounts,
   type Counts,
 } from './counts.ts';
 
@@ -50,8 +53,36 @@ test('counts are written whole and of known names; what was never counted is 0',
   }
 });
 
+test('counters that say why: of any reason and code, but of no name that a server chooses', () => {
+  assert.equal(reasonCounter('invoices', 0, 'no_label'), 'invoices/1/reason:no_label');
+  for (const [what, name] of [
+    [404, 'error/404'],
+    ['batch_expired', 'error/batch_expired'],
+    [200, 'error/other'],
+    [999, 'error/other'],
+    ['Any Code', 'error/other'],
+    ['x'.repeat(41), 'error/other'],
+  ] as const) {
+    assert.equal(errorCounter(what), name);
+    assert.ok(isCounter(name));
+  }
+  for (const wrong of ['error/', 'error/A', 'a/1/reason:', 'a/x/reason:b', 'a/1/error/400']) {
+    assert.equal(isCounter(wrong), false, wrong);
+  }
+});
+
+test('records have counters that say why in a place of their own, which the version before passes over', () => {
+  const own: Counts = { ...NO_COUNTS, completed: 3, 'a/1/escalated': 2, 'a/1/reason:no_label': 2, 'error/400': 1 };
+  const { counts: plain, reasons } = writeCounts(own);
+  assert.deepEqual(plain, { ...NO_COUNTS, completed: 3, 'a/1/escalated': 2 });
+  assert.deepEqual(reasons, { 'a/1/reason:no_label': 2, 'error/400': 1 });
+  assert.deepEqual(readCounts(plain, reasons), own);
+  assert.deepEqual(readCounts(plain), { ...NO_COUNTS, completed: 3, 'a/1/escalated': 2 }, 'what it wrote itself');
+});
+
 const counter = fc.oneof(
   fc.constantFrom(...COUNTERS),
+  fc.constantFrom(errorCounter(400), errorCounter('server_error'), reasonCounter('a', 0, 'truncated')),
   fc
     .tuple(fc.constantFrom('a', 'ab', 'b'), fc.nat(2), fc.constantFrom(...STAGE_COUNTERS))
     .map(([cascade, stage, name]) => stageCounter(cascade, stage, name)),
@@ -66,7 +97,8 @@ test('sums in any order agree, and those of all stages are those of each', () =>
       const stages = ['a', 'ab', 'b'].flatMap((cascade) => [0, 1, 2].map((stage) => stageCounts(sum, cascade, stage)));
       const together = addStageCounts(stages);
       for (const name of STAGE_COUNTERS) assert.equal(totalOf(sum, name), together[name], name);
-      assert.deepEqual(readCounts(countsRecord.parse(JSON.parse(JSON.stringify(sum)))), sum);
+      const { counts: plain, reasons } = JSON.parse(JSON.stringify(writeCounts(sum))) as ReturnType<typeof writeCounts>;
+      assert.deepEqual(readCounts(countsRecord.parse(plain), countsRecord.parse(reasons)), sum);
     }),
   );
 });

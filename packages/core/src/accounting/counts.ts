@@ -39,29 +39,73 @@ export type StageCounter = (typeof STAGE_COUNTERS)[number];
 /** A stage's counter: `invoices/1/nanoUsd`. No cascade's name holds a slash. */
 type StageCounterName = `${string}/${number}/${StageCounter}`;
 
-/** Sums of counters; those of stages that no document passed are absent. */
-export type Counts = Readonly<Record<Counter, number>> & Readonly<Record<StageCounterName, number>>;
+/** Drafts of a stage that went on to the next one, by reason: `invoices/1/reason:no_label`. */
+type ReasonCounterName = `${string}/${number}/reason:${string}`;
+
+/** Lines of the error file by HTTP status or code: `error/400`, `error/batch_expired`. */
+type ErrorCounterName = `error/${string}`;
+
+/** Sums of counters; those of stages that no document passed, and of what never happened, are absent. */
+export type Counts = Readonly<Record<Counter, number>> &
+  Readonly<Record<StageCounterName | ReasonCounterName | ErrorCounterName, number>>;
 
 const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
+
+/** Whatever a version to come calls its reasons and codes. */
+const REASON_COUNTER = /^(?:[^/]+\/\d+\/reason:|error\/)[a-z0-9_]{1,40}$/;
 
 /** The name of a stage's counter; stages count from 0 here, from 1 in the name. */
 export const stageCounter = (cascade: string, stage: number, counter: StageCounter): StageCounterName =>
   `${cascade}/${stage + 1}/${counter}`;
 
+/** The name of the counter of a reason for which drafts of a stage, from 0, went on. */
+export const reasonCounter = (cascade: string, stage: number, reason: string): ReasonCounterName =>
+  `${cascade}/${stage + 1}/reason:${reason}`;
+
+/**
+ * The name of the counter of lines of the error file that hold this HTTP status or code. Neither is the client's or the
+ * server's to choose at will: what is no status of an error, and no code as ours are, is counted as `other`.
+ */
+export function errorCounter(what: number | string): ErrorCounterName {
+  const isKnown = typeof what === 'number' ? what >= 300 && what <= 599 : /^[a-z_]{1,40}$/.test(what);
+  return `error/${isKnown ? what : 'other'}`;
+}
+
+/** Whether a counter says why, which records of the version before have no place for. */
+const isReasonCounter = (name: string): boolean => REASON_COUNTER.test(name);
+
 /** Whether a name is that of a counter. */
-export const isCounter = (name: string): name is Counter | StageCounterName =>
-  (COUNTERS as readonly string[]).includes(name) || STAGE_COUNTER.test(name);
+export const isCounter = (name: string): name is keyof Counts =>
+  (COUNTERS as readonly string[]).includes(name) || STAGE_COUNTER.test(name) || isReasonCounter(name);
 
 export const NO_USAGE: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
 export const NO_COUNTS: Counts = Object.fromEntries(COUNTERS.map((name) => [name, 0])) as Counts;
 
 /** Counts as they are written down. */
-export const countsRecord = z.record(z.string().refine(isCounter, 'expected the name of a counter'), z.int().min(0));
+export const countsRecord = z.record(
+  z.string().refine((name): boolean => isCounter(name), 'expected the name of a counter'),
+  z.int().min(0),
+);
 type CountsRecord = z.output<typeof countsRecord>;
 
-/** Counts as a record has them; a counter that it does not name is 0. */
-export const readCounts = (written: CountsRecord): Counts => ({ ...NO_COUNTS, ...written });
+/**
+ * Counts as a record has them; a counter that it does not name is 0. Those by reason stand beside the others, as the
+ * version before takes a record with counters that it does not know for damaged; it wrote none of them.
+ */
+export const readCounts = (written: CountsRecord, reasons: CountsRecord = {}): Counts => ({
+  ...NO_COUNTS,
+  ...written,
+  ...reasons,
+});
+
+/** Counts as a record takes them. */
+export function writeCounts(counts: Counts): { readonly counts: CountsRecord; readonly reasons: CountsRecord } {
+  const { true: reasons = [], false: others = [] } = Object.groupBy(Object.entries(counts), ([name]) =>
+    isReasonCounter(name) ? 'true' : 'false',
+  );
+  return { counts: Object.fromEntries(others), reasons: Object.fromEntries(reasons) };
+}
 
 /** Sums stay whole numbers that a record can hold, however absurd what is added. */
 export function addCounts(left: Counts, right: Partial<Counts>): Counts {

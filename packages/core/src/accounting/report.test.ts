@@ -12,11 +12,14 @@ import { Waits } from './waits.ts';
 
 /** The stages of a cascade as a report takes them. */
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
-  rules.stages.map(({ model, ask }, stage) => ({ cascade, stage, model, ask, role: roleOf(rules, stage) }));
+  rules.stages.map(({ model, ask, judge }, stage) => {
+    const calibrated = judge === null ? null : judge.confidence.calibration !== null;
+    return { cascade, stage, model, ask, role: roleOf(rules, stage), calibrated };
+  });
 
 const STAGES: readonly ReportedStage[] = [
-  { cascade: 'a', stage: 0, model: 'small', role: 'drafter', ask: 'answer' },
-  { cascade: 'a', stage: 1, model: 'large', role: 'expert', ask: 'answer' },
+  { cascade: 'a', stage: 0, model: 'small', role: 'drafter', ask: 'answer', calibrated: true },
+  { cascade: 'a', stage: 1, model: 'large', role: 'expert', ask: 'answer', calibrated: null },
 ];
 
 /** Ten documents, three of them escalated: a draft takes 10 ms, the expert 40 ms. */
@@ -44,6 +47,9 @@ function account(): Account {
     allExpertNanoUsd: 10_000_000,
     'a/1/accepted': 7,
     'a/1/escalated': 3,
+    'a/1/reason:low_confidence': 1,
+    'a/1/reason:no_label': 2,
+    'error/400': 1,
     'a/1/inputTokens': 50,
     'a/1/nanoUsd': 1_000_000,
     'a/1/wastedNanoUsd': 300_000,
@@ -53,7 +59,8 @@ function account(): Account {
     'a/2/failed': 1,
     'a/2/nanoUsd': 3_000_000,
   };
-  return { total: 12, stages: STAGES, counts, waits };
+  const said = { 'a/1/reason:no_label': 'Well, maybe', 'error/400': 'too long' };
+  return { total: 12, stages: STAGES, counts, said, waits };
 }
 
 test('a report says what was, what it cost, and what one model alone would have cost', () => {
@@ -92,6 +99,11 @@ test('a report says what was, what it cost, and what one model alone would have 
     model: 'small',
     role: 'drafter',
     ask: 'answer',
+    calibrated: true,
+    reasons: [
+      { reason: 'no_label', count: 2, said: 'Well, maybe' },
+      { reason: 'low_confidence', count: 1, said: null },
+    ],
     documents: { accepted: 7, escalated: 3, skipped: 0, answered: 0, failed: 0 },
     inference_seconds: 0.1,
     input_tokens: 50,
@@ -104,11 +116,29 @@ test('a report says what was, what it cost, and what one model alone would have 
   assert.deepEqual([report.latency_ms.accepted.mean, report.latency_ms.escalated.mean], [15, 60]);
 });
 
+test('a report says why drafts went on and what failed, with what the servers said first', () => {
+  const { stages, failures } = reportOf(account());
+  assert.deepEqual(
+    stages.map(({ calibrated, reasons }) => [calibrated, reasons]),
+    [
+      [
+        true,
+        [
+          { reason: 'no_label', count: 2, said: 'Well, maybe' },
+          { reason: 'low_confidence', count: 1, said: null },
+        ],
+      ],
+      [null, []],
+    ],
+  );
+  assert.deepEqual(failures, [{ status: 400, code: null, count: 1, said: 'too long' }]);
+});
+
 test('a cascade that does not pay is told so; what is not known is null', () => {
   const { counts, ...rest } = account();
   const much = reportOf({ ...rest, counts: { ...counts, accepted: 1, escalated: 9 } });
   assert.deepEqual(much.break_even.time, { escalated_share: 0.75, pays: false });
-  const none = reportOf({ total: 0, stages: STAGES, counts: NO_COUNTS, waits: new Waits() });
+  const none = reportOf({ total: 0, stages: STAGES, counts: NO_COUNTS, said: {}, waits: new Waits() });
   assert.equal(none.escalated_share, null);
   assert.equal(none.sequential_wait.share_of_time, null);
   assert.deepEqual(none.break_even.time, { escalated_share: null, pays: null });
@@ -126,7 +156,8 @@ test('three stages: each with its own, and no break-even, which only two have', 
   const { counts, ...times } = resultOf({ job: at3, rules }, answeredAt(1_000, 1_600));
   const waits = new Waits();
   waits.add(times);
-  const report = reportOf({ total: 1, stages: stagesOf('c', rules), counts: addCounts(NO_COUNTS, counts), waits });
+  const sums = { counts: addCounts(NO_COUNTS, counts), said: {} };
+  const report = reportOf({ total: 1, stages: stagesOf('c', rules), ...sums, waits });
   assert.deepEqual(
     report.stages.map(({ model, stage, usd, inference_seconds: seconds }) => [model, stage, usd, seconds]),
     [
@@ -161,7 +192,7 @@ test('whatever the documents of cascades of any length do, a report’s sums agr
         counts = addCounts(counts, result.counts);
         for (const one of stagesOf(cascade, own.rules)) stages.set(`${cascade}/${one.stage}`, one);
       }
-      const report = reportOf({ total: 100, stages: [...stages.values()], counts, waits });
+      const report = reportOf({ total: 100, stages: [...stages.values()], counts, said: {}, waits });
       const { accepted, escalated, unfinished } = report.documents;
       assert.equal(unfinished, 100 - documents.length);
       assert.ok(accepted <= documents.length && escalated <= documents.length);
@@ -171,6 +202,11 @@ test('whatever the documents of cascades of any length do, a report’s sums agr
       assert.ok(report.wasted.usd <= money + 1e-9);
       assert.equal(report.latency_ms.accepted.count + report.latency_ms.escalated.count, documents.length);
       assert.equal(report.latency_ms.escalated.count, escalated, 'escalated is one thing in counts and waits');
+      for (const { documents: own, reasons, calibrated } of report.stages) {
+        assert.equal(sum(reasons.map(({ count }) => count)), own.escalated + own.skipped, 'each went on for a reason');
+        assert.notEqual(calibrated, true);
+      }
+      assert.equal(sum(report.failures.map(({ count }) => count)), report.documents.failed);
       const ends = sum(report.stages.map(({ documents: own }) => own.accepted + own.answered));
       assert.ok(ends <= documents.length);
       // Every stage of the map is one that its own rules know.

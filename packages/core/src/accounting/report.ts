@@ -1,6 +1,7 @@
 import type { AskKind } from '../cascade/ask.ts';
 import type { Role } from '../cascade/tier.ts';
 import { addStageCounts, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
+import { failuresOf, reasonsOf, type CountedReason, type Said } from './reasons.ts';
 import { Sketch } from './sketch.ts';
 import type { Waits } from './waits.ts';
 
@@ -11,6 +12,8 @@ export type ReportedStage = {
   readonly model: string;
   readonly role: Role;
   readonly ask: AskKind;
+  /** Whether its confidence comes from a calibration; null: it is the last one and judges nothing. */
+  readonly calibrated: boolean | null;
 };
 
 /** What a report is made of: the stages that the documents can pass, and the sums and waits of the settled ones. */
@@ -18,6 +21,7 @@ export type Account = {
   readonly total: number;
   readonly stages: readonly ReportedStage[];
   readonly counts: Counts;
+  readonly said: Said;
   readonly waits: Waits;
 };
 
@@ -45,17 +49,22 @@ const spreadOf = (sketch: Sketch): Spread => ({
 });
 
 /** A stage with its own sums. */
-type StageAccount = ReportedStage & { readonly counts: StageCounts; readonly waits: Waits };
+type StageAccount = ReportedStage & {
+  readonly counts: StageCounts;
+  readonly reasons: readonly CountedReason[];
+  readonly waits: Waits;
+};
 
 /**
  * What the stages of a batch did, what it cost, what the sequential wait cost, and what each model alone would have:
  * computed from sums and sketches, so that no document is kept for it.
  */
-export function reportOf({ total, stages, counts, waits }: Account) {
+export function reportOf({ total, stages, counts, said, waits }: Account) {
   const { completed, failed, accepted, escalated } = counts;
   const own = stages.map((stage): StageAccount => ({
     ...stage,
     counts: stageCounts(counts, stage.cascade, stage.stage),
+    reasons: reasonsOf(counts, said, stage.cascade, stage.stage),
     waits,
   }));
   const sequential = waits.of('sequential');
@@ -67,6 +76,7 @@ export function reportOf({ total, stages, counts, waits }: Account) {
     documents: { total, completed, failed, accepted, escalated, unfinished: total - settled },
     escalated_share: ratio(escalated, settled),
     stages: own.map(stageReport),
+    failures: failuresOf(counts, said),
     latency_ms: { accepted: spreadOf(waits.of('acceptedTotal')), escalated: spreadOf(waits.of('escalatedTotal')) },
     sequential_wait: {
       ms: spreadOf(sequential),
@@ -98,7 +108,7 @@ function merged(stages: readonly StageAccount[], measure: Parameters<Waits['ofSt
   return all;
 }
 
-function stageReport({ cascade, stage, model, role, ask, counts, waits }: StageAccount) {
+function stageReport({ cascade, stage, model, role, ask, calibrated, counts, reasons, waits }: StageAccount) {
   const call = waits.ofStage(cascade, stage, 'call');
   const { accepted, escalated, skipped, answered, failed } = counts;
   return {
@@ -107,7 +117,9 @@ function stageReport({ cascade, stage, model, role, ask, counts, waits }: StageA
     model,
     role,
     ask,
+    calibrated,
     documents: { accepted, escalated, skipped, answered, failed },
+    reasons,
     queue_wait_ms: spreadOf(waits.ofStage(cascade, stage, 'queue')),
     inference_ms: spreadOf(call),
     inference_seconds: thousandth(call.sum / 1000),

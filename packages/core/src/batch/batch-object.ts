@@ -1,7 +1,9 @@
 import { batchUsage, NO_COUNTS, readCounts, type Counts } from '../accounting/counts.ts';
+import { failuresOf, reasonsOf, type Said } from '../accounting/reasons.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
 import type { FileRecord, FinalRecord, Manifest } from './records.ts';
 import type { LineError } from '../document/request.ts';
+import { showWarning, type Warning } from './warning.ts';
 
 /** A file as the API shows it. */
 export type FileObject = ReturnType<typeof fileObject>;
@@ -34,8 +36,18 @@ export type Progress = {
   readonly pages: number;
   readonly sealedPages: number;
   readonly counts: Counts;
+  readonly said: Said;
+  readonly warnings: readonly Warning[];
   readonly inProgressAtMs: number | null;
   readonly closedAtMs: number | null;
+};
+
+/** A tier in which nobody works on a batch's documents now, and why. */
+export type WaitingTier = {
+  readonly tier: string;
+  /** `paused`: its breaker is closed, but each of its workers waits for a model server of its own. */
+  readonly state: 'held' | 'open' | 'half_open' | 'paused';
+  readonly reason: string;
 };
 
 type Shown = {
@@ -43,6 +55,9 @@ type Shown = {
   total: number;
   model: string | null;
   counts: Counts;
+  said: Said;
+  warnings: readonly Warning[];
+  waiting: readonly WaitingTier[];
   errors: readonly LineError[];
   inProgressAtMs: number | null;
   closedAtMs: number | null;
@@ -77,17 +92,39 @@ function batchObject(manifest: Manifest, shown: Shown) {
     request_counts: { total: shown.total, completed: shown.counts.completed, failed: shown.counts.failed },
     usage: batchUsage(shown.counts),
     metadata: manifest.metadata,
+    spillway: accountOf(manifest, shown),
   };
 }
 
-/** A batch in work; `progress` is null while Redis does not know it (again) yet. */
-export function liveBatch(manifest: Manifest, progress: Progress | null) {
+/** What OpenAI's object has no place for: why documents were escalated, why they failed, and what they wait for. */
+function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting }: Shown) {
+  const stages = Object.entries(cascades).flatMap(([cascade, { stages: all }]) =>
+    all.map(({ model }, stage) => ({
+      cascade,
+      stage: stage + 1,
+      model,
+      reasons: reasonsOf(counts, said, cascade, stage),
+    })),
+  );
+  return {
+    escalations: stages.filter(({ reasons }) => reasons.length > 0),
+    failures: failuresOf(counts, said),
+    warnings: warnings.map(showWarning),
+    waiting,
+  };
+}
+
+/** A batch in work, and the tiers that it waits for; `progress` is null while Redis does not know it (again) yet. */
+export function liveBatch(manifest: Manifest, progress: Progress | null, waiting: readonly WaitingTier[] = []) {
   const validated = progress !== null && progress.inProgressAtMs !== null;
   return batchObject(manifest, {
     status: progress === null ? 'validating' : shownStatus(progress.phase, progress.outcome, validated),
     total: progress?.total ?? 0,
     model: progress?.model ?? null,
     counts: progress?.counts ?? NO_COUNTS,
+    said: progress?.said ?? {},
+    warnings: progress?.warnings ?? [],
+    waiting,
     errors: [],
     inProgressAtMs: progress?.inProgressAtMs ?? null,
     closedAtMs: progress?.closedAtMs ?? null,
@@ -99,5 +136,7 @@ export function liveBatch(manifest: Manifest, progress: Progress | null) {
 
 /** A batch that has ended. */
 export function endedBatch(manifest: Manifest, final: FinalRecord) {
-  return batchObject(manifest, { ...final, counts: readCounts(final.counts), status: final.outcome });
+  const { counts, reasons, said = {}, warnings = [] } = final;
+  const sums = readCounts(counts, reasons);
+  return batchObject(manifest, { ...final, counts: sums, said, warnings, waiting: [], status: final.outcome });
 }

@@ -42,6 +42,14 @@ export function resultLineId(batch: string, document: number): string {
   return `batch_req_${digest('line', batch, String(document)).slice(0, 24)}`;
 }
 
+/**
+ * `req_…`, the request id of an answer whose server gave it none: a client reads a text there. Whoever writes the line
+ * again writes the same one.
+ */
+export function requestIdOf(batch: string, document: number): string {
+  return `req_${digest('request', batch, String(document)).slice(0, 24)}`;
+}
+
 /** The id of a document's job in its queue. */
 export function jobIdOf(batch: string, document: number): string {
   return `${batch}-${document}`;

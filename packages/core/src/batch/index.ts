@@ -9,5 +9,6 @@ export * from './page.ts';
 export * from './page-plan.ts';
 export * from './records.ts';
 export * from './status.ts';
+export * from './warning.ts';
 export * from './webhook.ts';
 export * from './window.ts';

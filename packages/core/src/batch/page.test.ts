@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { addCounts, NO_COUNTS, STAGE_COUNTERS, stageCounter, type Counts } from '../accounting/counts.ts';
+import { addCounts, NO_COUNTS, readCounts, STAGE_COUNTERS, stageCounter, type Counts } from '../accounting/counts.ts';
 import { nanoUsd } from '../accounting/price.ts';
 import { Waits } from '../accounting/waits.ts';
 import { readUsage } from '../endpoints/completion.ts';
@@ -121,4 +121,19 @@ test('a page of the first version is none', () => {
     const text = `${JSON.stringify(old)}\n`;
     assert.equal(readFooter(Buffer.from(`${text}${String(text.length).padStart(10, '0')} ${mark}\n`)), null, mark);
   }
+});
+
+test('a footer says why in a place of its own: the version before reads the rest, and what it wrote is read', () => {
+  const counts: Counts = { ...countsOf(5), 'invoices/1/reason:no_label': 3, 'error/400': 2 };
+  const said = { 'error/400': 'too long' };
+  const { bytes, footer } = writePage(3, [{ part: 'output', text: '{}' }], { counts, waits, said });
+  assert.deepEqual(readFooter(bytes), footer);
+  assert.deepEqual(readCounts(footer.counts, footer.reasons), counts);
+  assert.deepEqual(footer.said, said);
+  const known = [...Object.keys(NO_COUNTS), stageCounter('invoices', 0, 'nanoUsd')];
+  assert.deepEqual(Object.keys(footer.counts).toSorted(), known.toSorted(), 'nothing that it takes for damage');
+  const { reasons: _reasons, said: _said, ...older } = footer;
+  const tail = `${JSON.stringify(older)}\n`;
+  const page = Buffer.from(`${tail}${String(tail.length).padStart(10, '0')} spillway-p2\n`);
+  assert.deepEqual(readFooter(page), older);
 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { countsRecord, type Counts } from '../accounting/counts.ts';
+import { countsRecord, writeCounts, type Counts } from '../accounting/counts.ts';
+import type { Said } from '../accounting/reasons.ts';
 import { waitsRecord, type WaitsRecord } from '../accounting/waits.ts';
 
 const footer = z.object({
@@ -11,6 +12,9 @@ const footer = z.object({
   outputBytes: z.int(),
   errorBytes: z.int(),
   counts: countsRecord,
+  /** Its counts by reason, and what the servers said first of those. The version before wrote neither, and reads neither. */
+  reasons: countsRecord.optional(),
+  said: z.record(z.string(), z.string()).optional(),
   /** The waits of the documents that came to an end in a stage. */
   waits: waitsRecord.default({}),
   /** SHA-256 of everything before the footer. */
@@ -31,7 +35,7 @@ const TRAILER_BYTES = trailer(0).length;
 export function writePage(
   page: number,
   lines: readonly PageLine[],
-  { counts: sums, waits }: { readonly counts: Counts; readonly waits: WaitsRecord },
+  { counts, waits, said = {} }: { readonly counts: Counts; readonly waits: WaitsRecord; readonly said?: Said },
 ): { bytes: Buffer; footer: PageFooter } {
   const part = (name: PageLine['part']): Buffer =>
     Buffer.from(lines.flatMap((line) => (line.part === name ? [line.text, '\n'] : [])).join(''));
@@ -44,7 +48,8 @@ export function writePage(
     documents: lines.length,
     outputBytes: output.length,
     errorBytes: errors.length,
-    counts: sums,
+    ...writeCounts(counts),
+    said,
     waits,
     sha256: createHash('sha256').update(content).digest('hex'),
   };

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { NO_COUNTS, STAGE_COUNTERS, stageCounter } from '../accounting/counts.ts';
 import { Waits } from '../accounting/waits.ts';
+import { endedBatch } from './batch-object.ts';
 import {
   cascadeRulesRecord,
   KEYS,
@@ -181,8 +182,18 @@ test('rules of the first version, with two tiers instead of stages, are no rules
 });
 
 test('what an older record of this version leaves out is as if nothing had been there', () => {
-  const { waits: _waits, ...rest } = written('final', final) as Record<string, unknown>;
+  const whole = { ...final, reasons: { 'error/400': 1 }, said: { 'error/400': 'no' }, warnings: [] };
+  assert.deepEqual(RECORDS.final.parse(written('final', whole)), whole);
+  const {
+    waits: _waits,
+    reasons: _reasons,
+    said: _said,
+    warnings: _,
+    ...rest
+  } = written('final', whole) as Record<string, unknown>;
   assert.deepEqual(RECORDS.final.parse(rest).waits, {});
+  const { spillway } = endedBatch(manifest, RECORDS.final.parse(rest));
+  assert.deepEqual([spillway.failures, spillway.warnings], [[], []]);
   const { errors: _errors, ...bare } = written('ending', ending) as Record<string, unknown>;
   assert.deepEqual(RECORDS.ending.parse(bare).errors, []);
 });

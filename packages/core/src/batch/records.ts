@@ -9,6 +9,7 @@ import { ENDPOINT_URLS } from '../endpoints/index.ts';
 import { badLinesRecord } from './bad-lines.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
+import { warningRecord } from './warning.ts';
 
 /** Names of everything in storage. */
 export const KEYS = {
@@ -141,6 +142,10 @@ export const RECORDS = {
     total: z.int(),
     model: z.string().nullable(),
     counts: countsRecord,
+    /** As in the footers: absent in what the version before wrote. */
+    reasons: countsRecord.optional(),
+    said: z.record(z.string(), z.string()).optional(),
+    warnings: z.array(warningRecord).optional(),
     waits: waitsRecord.default({}),
     inProgressAtMs: z.int().nullable(),
     /** When finalizing or cancelling began. */

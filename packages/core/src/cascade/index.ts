@@ -7,5 +7,6 @@ export * from './fitness.ts';
 export * from './route.ts';
 export * from './rules.ts';
 export * from './scaling.ts';
+export * from './server-words.ts';
 export * from './settings.ts';
 export * from './tier.ts';

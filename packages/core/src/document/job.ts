@@ -41,6 +41,10 @@ export type Draft = StageDraft & {
   readonly reason: EscalationReason;
   /** What every signal says, in a shadow run; else null. */
   readonly evidence: DraftEvidence | null;
+  /** What the server said of it where it could not be judged, redacted and cut; absent: nothing, or it was judged. */
+  readonly said?: string;
+  /** What the server said when it refused log-probs: of an error, which is no content; absent: it did not. */
+  readonly refusal?: string;
   /** When the next stage's job was made; null: it is only to be handed off. */
   readonly handedOffAtMs: number | null;
 };

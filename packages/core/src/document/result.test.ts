@@ -145,6 +145,7 @@ test('an escalated document: the waits add up to the sequential wait', () => {
     escalated: 1,
     allExpertNanoUsd: 1_200_000,
     'invoices/1/escalated': 1,
+    'invoices/1/reason:low_confidence': 1,
     'invoices/1/inputTokens': 100,
     'invoices/1/outputTokens': 10,
     'invoices/1/nanoUsd': 120_000,
@@ -252,6 +253,7 @@ test('a draft taken at the deadline says so', () => {
     completed: 1,
     escalated: 1,
     'invoices/1/escalated': 1,
+    'invoices/1/reason:low_confidence': 1,
     'invoices/1/inputTokens': 100,
     'invoices/1/outputTokens': 10,
     'invoices/1/nanoUsd': 120_000,
@@ -541,8 +543,52 @@ test('the counts of every document: one end, whole numbers, every token and no m
 test('a bad line is a line of the error file that says what is wrong and where, and counts as failed', () => {
   const error = { code: 'invalid_url', message: 'm', param: 'url', line: 3 };
   const bad = badLineResult('batch_1', 2, { kind: 'bad', customId: null, error });
-  assert.deepEqual([bad.line.part, bad.counts], ['error', { failed: 1 }]);
+  assert.deepEqual([bad.line.part, bad.counts], ['error', { failed: 1, 'error/invalid_url': 1 }]);
   const read = readResultLine(bad.line.text);
   assert.deepEqual([read?.custom_id, read?.response, read?.error], [null, null, error]);
   assert.equal(read?.id, readResultLine(unfinishedLine('batch_1', 2, 'a', { code: 'x', message: 'y' }).text)?.id);
+});
+
+test('why documents go on and why they fail is counted, with what the servers said of it', () => {
+  const mute = { ...FAILURE, type: 'timeout', message: 'no answer within 5 ms' };
+  const unjudged = draftOf({ reason: 'no_label', said: 'Well, maybe' });
+  const { said: _, ...older } = draftOf({ model: 'medium', reason: 'no_logprobs', said: '' });
+  const at3 = escalated(three, [unjudged, older]);
+  const refused = answerOf({ status: 404, body: { error: { message: 'no model' } }, requestId: null });
+  const rejected = resultOf(at3, {
+    ...answeredAt(2_000, 2_100, refused),
+    why: { ...FAILURE, said: 'no model' },
+  } as Ending);
+  const whys = (result: Result) =>
+    Object.entries(result.counts).filter(([name]) => name.startsWith('error/') || name.includes(':'));
+  assert.deepEqual(whys(rejected), [
+    ['error/404', 1],
+    ['invoices/1/reason:no_label', 1],
+    ['invoices/2/reason:no_logprobs', 1],
+  ]);
+  assert.deepEqual(rejected.said, { 'invoices/1/reason:no_label': 'Well, maybe', 'error/404': 'no model' });
+  const error = { code: 'request_timeout', message: 'no answer' };
+  const failed = resultOf(at3, { kind: 'failed', error, why: mute, startedAtMs: 1, endedAtMs: 2 });
+  assert.equal(failed.counts['error/request_timeout'], 1);
+  assert.equal(failed.said?.['error/request_timeout'], mute.message, 'a server that says nothing');
+  const skipped = skipUnfit({ job, rules: rulesOf({ limits: [{ contextTokens: 0 }] }) }, 5);
+  const answered = resultOf({ job: skipped, rules }, answeredAt(2_000, 2_100, answer));
+  assert.deepEqual(whys(answered), [['invoices/1/reason:too_long', 1]]);
+  assert.deepEqual(answered.said, {});
+});
+
+test('a request id is the server’s, else one of ours that is the same whoever writes the line', () => {
+  const idOf = (requestId: string | null, document: number, status = 200): string | undefined => {
+    const given = answerOf({ status, requestId });
+    const ending = answeredAt(2_000, 2_100, given);
+    return lineOf(resultOf({ job: { ...job, document, stage: 1 }, rules }, ending)).response?.request_id;
+  };
+  assert.equal(idOf('chatcmpl-7', 1), 'chatcmpl-7');
+  for (const none of [null, '']) {
+    for (const status of [200, 400]) {
+      assert.match(idOf(none, 1, status) ?? '', /^req_[0-9a-f]{24}$/);
+      assert.equal(idOf(none, 1, status), idOf(none, 1));
+      assert.notEqual(idOf(none, 1, status), idOf(none, 2));
+    }
+  }
 });

@@ -1,13 +1,22 @@
-import { NO_USAGE, stageCounter, type Counter, type Counts, type StageCounter } from '../accounting/counts.ts';
+import {
+  errorCounter,
+  NO_USAGE,
+  reasonCounter,
+  stageCounter,
+  type Counter,
+  type Counts,
+  type StageCounter,
+} from '../accounting/counts.ts';
 import { nanoUsd } from '../accounting/price.ts';
-import { resultLineId } from '../batch/ids.ts';
+import type { Said } from '../accounting/reasons.ts';
+import { requestIdOf, resultLineId } from '../batch/ids.ts';
 import type { PageLine } from '../batch/page.ts';
 import { stageOf } from '../cascade/rules.ts';
 import { jsonLine } from '../text/json-line.ts';
 import { annotationOf } from './annotation.ts';
 import { writtenId } from './custom-id.ts';
 import { isEscalated, passageOf, stagesBeyond, stagesOf, type Ending, type StageRecord } from './ending.ts';
-import type { Answer, CascadeDocument, NoAnswer } from './job.ts';
+import type { Answer, CascadeDocument, DocumentJob, NoAnswer } from './job.ts';
 import type { BadLine } from './request.ts';
 import type { ResultLine } from './result-line.ts';
 import { timesOf, type DocumentTimes } from './times.ts';
@@ -16,17 +25,19 @@ import { timesOf, type DocumentTimes } from './times.ts';
 export type Result = {
   readonly line: PageLine;
   readonly counts: Partial<Counts>;
+  /** What the servers said of it, for those of its counters that say why; absent: nothing. */
+  readonly said?: Said;
   readonly cascade: string;
   readonly times: DocumentTimes;
 };
 
 /** The result of what no stage was asked about: it has no times. */
-export type UnaskedResult = Pick<Result, 'line' | 'counts'>;
+export type UnaskedResult = Pick<Result, 'line' | 'counts' | 'said'>;
 
-const responseOf = (answer: Answer): ResultLine['response'] => ({
-  status_code: answer.status,
-  request_id: answer.requestId ?? '',
-  body: answer.body,
+const responseOf = ({ batch, document }: DocumentJob, { status, requestId, body }: Answer): ResultLine['response'] => ({
+  status_code: status,
+  request_id: requestId === null || requestId === '' ? requestIdOf(batch, document) : requestId,
+  body,
 });
 
 /** The result of a document that came to its end in a stage, or whose draft is delivered at the deadline. */
@@ -40,13 +51,16 @@ export function resultOf(document: CascadeDocument, ending: Ending): Result {
     id: resultLineId(job.batch, job.document),
     // A job of an earlier version has the id as the client sent it.
     custom_id: writtenId(job.customId),
-    response: answer === null ? null : responseOf(answer),
+    response: answer === null ? null : responseOf(job, answer),
     error: ending.kind === 'failed' ? { code: ending.error.code, message: ending.error.message } : null,
     ...(rules.annotate ? { cascade: annotationOf(document, stages, times) } : {}),
   };
+  const all = [...stages, ...stagesBeyond(document, ending)];
+  const failure = isCompleted ? null : failureOf(ending);
   return {
     line: { part: isCompleted ? 'output' : 'error', text: jsonLine(line) },
-    counts: countsOf(document, { stages, beyond: stagesBeyond(document, ending), isCompleted }),
+    counts: countsOf(document, { stages, all, failure }),
+    said: saidIn(job, all, failure),
     cascade: job.cascade,
     times,
   };
@@ -63,28 +77,63 @@ export function unfinishedLine(batch: string, document: number, customId: string
 /** The result of a bad line of the input that goes to the error file. */
 export function badLineResult(batch: string, document: number, { customId, error }: BadLine): UnaskedResult {
   const line: ResultLine = { id: resultLineId(batch, document), custom_id: customId, response: null, error };
-  return { line: { part: 'error', text: jsonLine(line) }, counts: { failed: 1 } };
+  return { line: { part: 'error', text: jsonLine(line) }, counts: { failed: 1, [errorCounter(error.code)]: 1 } };
+}
+
+/** What a line of the error file holds, as it is counted, and what the server said. */
+type Failure = { readonly counter: ReturnType<typeof errorCounter>; readonly said: string | null };
+
+/** Of an ending whose line goes to the error file. Where the server said nothing, how its call broke is as telling. */
+function failureOf(ending: Ending): Failure | null {
+  if (ending.kind === 'failed') {
+    const { error, why } = ending;
+    return { counter: errorCounter(error.code), said: why.said ?? why.message };
+  }
+  if (ending.kind !== 'answered') return null;
+  const { answer, why } = ending;
+  return { counter: errorCounter(answer.status), said: why?.said ?? why?.message ?? null };
+}
+
+/** Each stage's reason to go on, from 0. */
+const reasonOf = ({ draft }: StageRecord) => (draft !== null && 'reason' in draft ? draft.reason : null);
+
+/** What the servers said of a document, by the counters that it adds to. */
+function saidIn({ cascade }: DocumentJob, stages: readonly StageRecord[], failure: Failure | null): Said {
+  const said: Record<string, string> = {};
+  for (const [stage, record] of stages.entries()) {
+    const { draft } = record;
+    const reason = reasonOf(record);
+    if (reason !== null && draft !== null && 'said' in draft && draft.said !== undefined) {
+      said[reasonCounter(cascade, stage, reason)] = draft.said;
+    }
+  }
+  if (failure !== null && failure.said !== null) said[failure.counter] = failure.said;
+  return said;
 }
 
 type Counted = {
   readonly stages: readonly StageRecord[];
-  /** Those that drafted after the one that delivered. */
-  readonly beyond: readonly StageRecord[];
-  readonly isCompleted: boolean;
+  /** With those that drafted after the one that delivered. */
+  readonly all: readonly StageRecord[];
+  /** Null: its line goes to the output file. */
+  readonly failure: Failure | null;
 };
 
 /** What a document adds to the counters of its page and its batch; counters that it leaves as they are are absent. */
-function countsOf({ job, rules }: CascadeDocument, { stages, beyond, isCompleted }: Counted): Partial<Counts> {
+function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Counted): Partial<Counts> {
   const counts: Record<string, number> = {};
   const add = (name: Counter, by = 1): void => {
     if (by !== 0) counts[name] = by;
   };
   const last = stages.at(-1);
-  add(isCompleted ? 'completed' : 'failed');
+  add(failure === null ? 'completed' : 'failed');
+  if (failure !== null) counts[failure.counter] = 1;
   if (last?.outcome === 'accepted') add('accepted');
   if (isEscalated(stages)) add('escalated');
   add('allExpertNanoUsd', allExpertNanoUsd({ job, rules }, stages));
-  for (const [stage, record] of [...stages, ...beyond].entries()) {
+  for (const [stage, record] of all.entries()) {
+    const reason = reasonOf(record);
+    if (reason !== null) counts[reasonCounter(job.cascade, stage, reason)] = 1;
     const own = stageCountsOf(record, stage === stages.length - 1, stageOf(rules, stage).price);
     for (const [name, by] of Object.entries(own)) {
       if (by !== 0) counts[stageCounter(job.cascade, stage, name as StageCounter)] = by;

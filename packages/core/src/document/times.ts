@@ -1,7 +1,15 @@
 import { z } from 'zod';
 
-/** Why an attempt failed: `type` is a status or a short name, as OpenTelemetry's `error.type`. Neither holds content. */
-export type AttemptError = { readonly type: string; readonly message: string };
+/**
+ * Why an attempt failed: `type` is a status or a short name, as OpenTelemetry's `error.type`; neither it nor the message
+ * holds content.
+ */
+export type AttemptError = {
+  readonly type: string;
+  readonly message: string;
+  /** What the server said, redacted and cut. It may quote the request: it goes to the batch's owner, and into no line. */
+  readonly said?: string;
+};
 
 /** A call beside the draft's own, by which it is judged. Unix milliseconds. */
 export type ExtraCall = {

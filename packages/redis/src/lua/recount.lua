@@ -1,5 +1,6 @@
 -- Sets the counters of a batch to what its pages say, while this recovery is the one going on: what stands in storage,
--- and what its open pages have counted. Counters of stages that no page names go.
+-- and what its open pages have counted. Counters (the names with a slash, but for texts and what was told) that no page
+-- names go.
 -- KEYS: recovery, batch, open page, ...   ARGV: token, sealed pages, counter, sum of the footers, ...
 -- Returns: RECOUNTED | STALE
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'STALE' end
@@ -11,7 +12,7 @@ for page = 3, #KEYS do
   for counter, count in pairs(counters_of(KEYS[page])) do sums[counter] = (sums[counter] or 0) + count end
 end
 for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
-  if string.find(field, '/', 1, true) and not sums[field] then redis.call('HDEL', KEYS[2], field) end
+  if string.find(field, '^[^:]+/') and not sums[field] then redis.call('HDEL', KEYS[2], field) end
 end
 for counter, sum in pairs(sums) do redis.call('HSET', KEYS[2], counter, string.format('%.0f', sum)) end
 return 'RECOUNTED'

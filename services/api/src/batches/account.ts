@@ -1,4 +1,14 @@
-import { addCounts, NO_COUNTS, readCounts, Waits, type Account, type Counts, type Manifest } from '@spillway/core';
+import {
+  addCounts,
+  addSaid,
+  NO_COUNTS,
+  readCounts,
+  Waits,
+  type Account,
+  type Counts,
+  type Manifest,
+  type Said,
+} from '@spillway/core';
 import { pagesInFlight, readWaits, sealedPages } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import { Lru, readFooterOf, type Records, type Storage } from '@spillway/storage';
@@ -10,7 +20,7 @@ const SUM_BYTES = 64 * 1024;
 const MAX_CONCURRENT_READS = 16;
 
 /** The footers of a batch's sealed pages, as far as they were read. They never change, so each is read once. */
-type Sums = { readonly pages: Set<number>; counts: Counts; readonly waits: Waits };
+type Sums = { readonly pages: Set<number>; counts: Counts; said: Said; readonly waits: Waits };
 
 /** How far a batch is, what it has cost and how long its documents waited. */
 export type BatchAccount = Omit<Account, 'stages'>;
@@ -31,17 +41,19 @@ export class Accounts {
     const { records } = this.#sources;
     const final = await records.final(id);
     if (final !== null) {
-      return { total: final.total, counts: readCounts(final.counts), waits: Waits.read(final.waits) };
+      const { total, counts, reasons, said = {}, waits } = final;
+      return { total, counts: readCounts(counts, reasons), said, waits: Waits.read(waits) };
     }
     const validated = await records.validated(id);
     const pages = validated?.pages.length ?? 0;
     const live = await readLive(this.#sources, id);
     if (live.kind === 'live') {
-      return { total: live.state.total, counts: live.state.counts, waits: await this.#waitsInWork(id, pages) };
+      const { total, counts, said } = live.state;
+      return { total, counts, said, waits: await this.#waitsInWork(id, pages) };
     }
     const all = Array.from({ length: pages }, (_, page) => page);
-    const { counts, waits } = await this.#sealed(id, all);
-    return { total: validated?.total ?? 0, counts, waits: copyOf(waits) };
+    const { counts, said, waits } = await this.#sealed(id, all);
+    return { total: validated?.total ?? 0, counts, said, waits: copyOf(waits) };
   }
 
   /** The waits of a batch in work, from its open pages and its sealed ones. */
@@ -60,7 +72,8 @@ export class Accounts {
 
   /** The sums over those of these pages that stand in storage. */
   async #sealed(batch: string, pages: readonly number[]): Promise<Sums> {
-    const sums = this.#sums.get(batch) ?? { pages: new Set<number>(), counts: NO_COUNTS, waits: new Waits() };
+    const none: Sums = { pages: new Set<number>(), counts: NO_COUNTS, said: {}, waits: new Waits() };
+    const sums = this.#sums.get(batch) ?? none;
     this.#sums.set(batch, sums);
     const unread = pages.filter((page) => !sums.pages.has(page));
     // Summed up as they come: the footers of a large batch together would take tens of megabytes.
@@ -69,7 +82,8 @@ export class Accounts {
       // Another request may have read the same page meanwhile.
       if (footer === null || sums.pages.has(page)) return;
       sums.pages.add(page);
-      sums.counts = addCounts(sums.counts, readCounts(footer.counts));
+      sums.counts = addCounts(sums.counts, readCounts(footer.counts, footer.reasons));
+      sums.said = addSaid(sums.said, footer.said ?? {});
       sums.waits.merge(Waits.read(footer.waits));
     });
     return sums;

@@ -6,13 +6,21 @@ import { describeBatch, type BatchSources } from './show.ts';
 export async function showReport(sources: BatchSources, tenant: string, id: string) {
   const { records, accounts } = sources;
   const manifest = await ownBatch(records, tenant, id);
-  const { status, model } = await describeBatch(sources, manifest);
+  const { status, model, spillway } = await describeBatch(sources, manifest);
   const account = await accounts.read(manifest);
   // Which cascades the documents name is known from the validation on.
   const { cascades = {} } = (await records.plan(id)) ?? {};
   const stages = Object.entries(cascades).flatMap(([name, rules]) => stagesOf(name, rules));
-  return { object: 'batch.report' as const, id, status, model, ...reportOf({ ...account, stages }) };
+  const { warnings, waiting } = spillway;
+  return { object: 'batch.report' as const, id, status, model, warnings, waiting, ...reportOf({ ...account, stages }) };
 }
 
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
-  rules.stages.map(({ model, ask }, stage) => ({ cascade, stage, model, role: roleOf(rules, stage), ask }));
+  rules.stages.map(({ model, ask, judge }, stage) => ({
+    cascade,
+    stage,
+    model,
+    role: roleOf(rules, stage),
+    ask,
+    calibrated: judge === null ? null : judge.confidence.calibration !== null,
+  }));

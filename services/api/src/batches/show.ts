@@ -3,6 +3,7 @@ import type { Records } from '@spillway/storage';
 import { ownBatch } from '../ownership.ts';
 import type { Accounts } from './account.ts';
 import { readLive, type LoggedRedis } from './live.ts';
+import { WaitingTiers } from './waiting-tiers.ts';
 
 /** What a batch is described from. */
 export type BatchSources = LoggedRedis & { readonly records: Records; readonly accounts: Accounts };
@@ -11,10 +12,16 @@ export async function showBatch(sources: BatchSources, tenant: string, id: strin
   return describeBatch(sources, await ownBatch(sources.records, tenant, id));
 }
 
-/** A batch as it stands: by Redis while it is in work, else by storage. */
-export async function describeBatch(sources: BatchSources, manifest: Manifest): Promise<BatchObject> {
+/** A batch as it stands: by Redis while it is in work, else by storage. Of a list all share one reading of `tiers`. */
+export async function describeBatch(
+  sources: BatchSources,
+  manifest: Manifest,
+  tiers = new WaitingTiers(sources),
+): Promise<BatchObject> {
   const live = await readLive(sources, manifest.id);
-  if (live.kind === 'live' && live.state.phase !== 'closed') return liveBatch(manifest, live.state);
+  if (live.kind === 'live' && live.state.phase !== 'closed') {
+    return liveBatch(manifest, live.state, live.state.phase === 'open' ? await tiers.of(manifest.id) : []);
+  }
   // Redis drops an ended batch a moment after its final record was written; whoever saw that record must not see less.
   const final = await sources.records.final(manifest.id);
   if (final !== null) return endedBatch(manifest, final);
@@ -26,7 +33,7 @@ export async function describeBatch(sources: BatchSources, manifest: Manifest): 
 async function storedProgress({ records, accounts }: BatchSources, manifest: Manifest): Promise<Progress> {
   const { id } = manifest;
   const [validated, ending] = await Promise.all([records.validated(id), records.ending(id)]);
-  const { counts } = await accounts.read(manifest);
+  const { counts, said } = await accounts.read(manifest);
   return {
     phase: ending !== null ? 'closed' : validated !== null ? 'open' : 'validating',
     outcome: ending?.outcome ?? null,
@@ -36,6 +43,8 @@ async function storedProgress({ records, accounts }: BatchSources, manifest: Man
     pages: validated?.pages.length ?? 0,
     sealedPages: 0,
     counts,
+    said,
+    warnings: [],
     inProgressAtMs: validated?.validatedAtMs ?? null,
     closedAtMs: ending?.endedAtMs ?? null,
   };

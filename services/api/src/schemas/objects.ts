@@ -1,5 +1,6 @@
 import { resultLine } from '@spillway/core';
 import { z } from 'zod';
+import { batchAccount } from './account.ts';
 import { endpoint, metadata } from './parts.ts';
 
 /** Unix seconds. */
@@ -72,6 +73,7 @@ export const batchObject = z
     request_counts: z.strictObject({ total: count, completed: count, failed: count }),
     usage,
     metadata: metadata.nullable(),
+    spillway: batchAccount,
   })
   .meta({ id: 'Batch', description: 'A batch. Fields that are not set yet are null, never absent.' });
 

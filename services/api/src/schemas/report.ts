@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { countedFailures, countedReasons, namedStage, waiting, warnings } from './account.ts';
 import { batchObject } from './objects.ts';
 
 const count = z.int();
@@ -8,21 +9,20 @@ const spread = z.strictObject({ count, mean: ms, p50: ms, p95: ms, p99: ms }).me
   description: 'Milliseconds; quantiles are right within one percent. Null where there are none.',
 });
 
-/** How a list of a report names its stages. */
-const named = {
-  cascade: z.string(),
-  stage: z.int().min(1).meta({ description: 'From 1.' }),
-};
-
 const stage = z
   .strictObject({
-    ...named,
+    ...namedStage,
     model: z.string().meta({ description: 'By its name in the configuration.' }),
     role: z.enum(['drafter', 'expert']),
     ask: z.string().meta({ description: 'How the model is asked.' }),
+    calibrated: z
+      .boolean()
+      .nullable()
+      .meta({ description: 'Whether its confidence comes from a calibration; null for the last stage.' }),
     documents: z
       .strictObject({ accepted: count, escalated: count, skipped: count, answered: count, failed: count })
       .meta({ description: 'What became of the documents that reached the stage; skipped ones were not asked about.' }),
+    reasons: countedReasons,
     queue_wait_ms: spread,
     inference_ms: spread,
     inference_seconds: z.number(),
@@ -43,6 +43,8 @@ export const batchReport = z
     id: z.string(),
     status: batchObject.shape.status,
     model: z.string().nullable(),
+    warnings,
+    waiting,
     documents: z.strictObject({
       total: count,
       completed: count,
@@ -55,6 +57,7 @@ export const batchReport = z
     stages: z
       .array(stage)
       .meta({ description: 'The stages of the cascades that the documents name; known from the validation on.' }),
+    failures: countedFailures,
     latency_ms: z.strictObject({ accepted: spread, escalated: spread }).meta({
       description: 'From enqueueing to the answer, queues included.',
     }),
@@ -63,7 +66,7 @@ export const batchReport = z
         ms: spread,
         share_of_time: z.number().nullable(),
         mean_parts_ms: z
-          .array(z.strictObject({ ...named, queue: ms, call: ms, hand_off: ms }))
+          .array(z.strictObject({ ...namedStage, queue: ms, call: ms, hand_off: ms }))
           .meta({ description: 'What each stage has of it: waiting in its queue, its call, the hand-off after it.' }),
       })
       .meta({

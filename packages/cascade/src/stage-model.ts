@@ -25,6 +25,7 @@ import {
   askIsolated,
   openModel,
   type Attempt,
+  type KnownRefusals,
   type ModelClient,
   type ModelNotice,
   type OnEvent,
@@ -147,6 +148,11 @@ export class StageModel implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Spares the server what a check saw it refuse. */
+  know(refused: KnownRefusals): void {
+    this.#client.know(refused);
   }
 
   /** Asks for the answer to a document. */

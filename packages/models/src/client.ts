@@ -51,8 +51,13 @@ export type Attempt =
   | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
   | { readonly kind: 'aborted'; readonly reason: unknown };
 
+/** What a check of the model saw its server refuse. */
+export type KnownRefusals = { readonly logprobs: boolean; readonly alternatives: boolean };
+
 export type ModelClient = AsyncDisposable & {
   complete(call: ModelCall): Promise<Attempt>;
+  /** Spares the server what it refuses, for as long as a refusal counts; whoever checked has told of it. */
+  know(refused: KnownRefusals): void;
 };
 
 /** A refusal may have been about one request only, or about a model since replaced: so it is asked again. */
@@ -91,6 +96,7 @@ class OpenAiModel implements ModelClient {
   readonly #sdk: Sdk;
   readonly #redact: Redact;
   #refusedUntilMs = 0;
+  #alternativesRefusedUntilMs = 0;
   #hasGivenLogprobs = false;
   #hasNotedRefusal = false;
 
@@ -125,6 +131,14 @@ class OpenAiModel implements ModelClient {
     return answer.kind === 'completed' ? { ...answer, status: 200, ...times } : { ...answer, ...times };
   }
 
+  know({ logprobs, alternatives }: KnownRefusals): void {
+    const untilMs = performance.now() + REFUSAL_MS;
+    if (alternatives) this.#alternativesRefusedUntilMs = untilMs;
+    if (!logprobs) return;
+    this.#refusedUntilMs = untilMs;
+    this.#hasNotedRefusal = true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
   }
@@ -132,7 +146,8 @@ class OpenAiModel implements ModelClient {
   /** Asks with log-probs; a server that refuses them is asked again without. */
   async #answer(call: ModelCall, deadlineMs: number): Promise<Answer> {
     const wanted = call.logprobs && performance.now() >= this.#refusedUntilMs;
-    const first = await this.#ask(call, { wanted, top: call.topLogprobs ?? 0 }, deadlineMs);
+    const top = performance.now() >= this.#alternativesRefusedUntilMs ? (call.topLogprobs ?? 0) : 0;
+    const first = await this.#ask(call, { wanted, top }, deadlineMs);
     if (first.kind === 'completed' && first.completion.tokens !== null) this.#hasGivenLogprobs = true;
     if (!wanted || ENDPOINTS[call.endpoint].wantsLogprobs(call.body)) return first;
     if (first.kind !== 'failed' || !refusesLogprobs(first.fault)) return first;

@@ -3,6 +3,8 @@ export * from './backoff.ts';
 export * from './concurrency.ts';
 export * from './failure.ts';
 export * from './fitness.ts';
+export * from './model-check.ts';
+export * from './model-findings.ts';
 export * from './route.ts';
 export * from './rules.ts';
 export * from './scaling.ts';

@@ -11,6 +11,8 @@ export type TierDuty = {
   readonly concurrency: number;
   readonly sidecar: boolean;
   readonly documents: DocumentWorker;
+  /** Resolves when enough is known of the model's server to take documents; never later than after a moment. */
+  readonly checked: Promise<void>;
 };
 
 export type TierWorkersOptions = {
@@ -64,17 +66,22 @@ export class TierWorkers implements AsyncDisposable {
     );
   }
 
+  /** Each tier begins by itself; resolves when all have. */
   async start(): Promise<void> {
     const abandon = (batch: string, outcome: Outcome): void => {
       for (const { worker } of this.#served) worker.abandon(batch, outcome === 'expired' ? 'expired' : 'cancelled');
     };
     this.#listening = await listenForClosed(this.#redis, abandon, this.#life.signal);
-    for (const { worker } of this.#served) worker.start();
     this.#beating = repeat(() => this.#beat(), {
       idleMs: HEARTBEAT_MS,
       signal: this.#silence.signal,
       onError: (error) => this.#life.log.debug({ err: error }, 'a heartbeat was not written'),
     });
+    const starts = this.#served.map(async ({ worker, checked }) => {
+      await checked;
+      worker.start();
+    });
+    await Promise.all(starts);
   }
 
   /** Tells autoscalers of the workers of this process; never busy. */

@@ -83,7 +83,7 @@ test('what drafts cannot be judged without is said before documents are taken, a
 test('a server that is not up is waited for, which is said once, and once that it is there', async () => {
   const { start, ended, said, written } = checking([absent('unreachable: a'), absent('timeout: b'), answered(FIT)]);
   await start();
-  assert.deepEqual(said(), [['warn', 'waiting for the model server', 'unreachable: a']]);
+  assert.deepEqual(said(), [['info', 'waiting for the model server', 'unreachable: a']]);
   await ended;
   await aMoment();
   assert.deepEqual(said().slice(1), [
@@ -91,6 +91,16 @@ test('a server that is not up is waited for, which is said once, and once that i
     ['info', 'the model was checked'],
   ]);
   assert.equal(written.length, 4);
+});
+
+test('a server that is not up for long is a warning, once', async (t) => {
+  const now = performance.now();
+  const clock = t.mock.method(performance, 'now', () => now);
+  const { start, ended, said } = checking([absent('a'), absent('b')], { stopsAfter: 2 });
+  await start();
+  clock.mock.mockImplementation(() => now + 5_001);
+  await ended;
+  assert.deepEqual(said().at(-1), ['warn', 'waiting for the model server', 'b']);
 });
 
 test('what somebody must mend is said loudly, once; documents are taken, as the circuit breaker keeps them', async () => {

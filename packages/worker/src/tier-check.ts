@@ -24,6 +24,9 @@ export type CheckedTier = {
 /** For so long the first documents wait for the answer to one small call, as a server may be busy; then they go. */
 const MAX_WAIT_MS = 5_000;
 
+/** A server that is started together with its worker is up by then, if it is a quick one. */
+const MAX_START_MS = 5_000;
+
 /** A server that is not up yet is asked again soon, one that somebody must mend less often. */
 const ABSENT = { firstMs: 500, maxMs: 5_000 };
 const WRONG = { firstMs: 1_000, maxMs: 60_000 };
@@ -34,7 +37,8 @@ export class TierCheck {
   readonly #tier: CheckedTier;
   readonly #begun = Promise.withResolvers<void>();
   /** What was said of a model that cannot be asked, so that it is said once. */
-  #said: string | null = null;
+  readonly #said = new Set<string>();
+  readonly #sinceMs = performance.now();
 
   constructor(life: Pick<Life, 'log' | 'signal' | 'defer'>, tier: CheckedTier) {
     this.#life = life;
@@ -84,22 +88,24 @@ export class TierCheck {
   #use(found: ModelFindings): void {
     const { tier, signals, model } = this.#tier;
     const { log } = this.#life;
-    if (this.#said !== null) log.info({ tier }, 'the model server is there');
+    if (this.#said.size > 0) log.info({ tier }, 'the model server is there');
     const { refused } = found;
     model.know({ logprobs: refused.includes('logprobs'), alternatives: refused.includes('top_logprobs') });
     const lack = lackOf(found, signals);
     if (lack !== null) log.warn({ tier, reason: lack }, 'every document will escalate');
   }
 
-  /** Once for a server that is not up, and once for each thing that somebody must mend. */
+  /** Once for a server that is not up, louder when it takes long, and once for each thing that somebody must mend. */
   #complain({ kind, found }: Exclude<BegunCheck, { kind: 'answered' }>): void {
     const { tier } = this.#tier;
-    const said = kind === 'absent' ? kind : (found.problem ?? kind);
-    if (said === this.#said) return;
-    this.#said = said;
+    const { log } = this.#life;
+    const isLong = performance.now() - this.#sinceMs > MAX_START_MS;
+    const said = kind === 'wrong' ? (found.problem ?? kind) : isLong ? 'absent for long' : 'absent';
+    if (this.#said.has(said)) return;
+    this.#said.add(said);
     const fields = { tier, reason: found.problem };
-    if (kind === 'absent') this.#life.log.warn(fields, 'waiting for the model server');
-    else this.#life.log.error(fields, 'the model cannot be asked');
+    if (kind === 'wrong') log.error(fields, 'the model cannot be asked');
+    else log[isLong ? 'warn' : 'info'](fields, 'waiting for the model server');
   }
 
   /** What is shown is worth no failure. */

@@ -4,8 +4,8 @@ import { openRedis, Queues, takeTrace, writeFindings, type RedisStore } from '@s
 import { serveHealth, type Life, type ServedModel } from '@spillway/runtime';
 import type { WorkerConfig } from './config.ts';
 import { DocumentWorker } from './document-worker.ts';
-import { TierCheck } from './tier-check.ts';
 import { RulesCache } from './rules-cache.ts';
+import { TierCheck } from './tier-check.ts';
 import { TierWorkers, type TierDuty } from './tier-workers.ts';
 
 /** Runs a process that serves every model of a role, or those that SPILLWAY_MODELS names. */

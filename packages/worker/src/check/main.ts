@@ -1,5 +1,5 @@
 import { SetupError } from '@spillway/runtime';
-import { checkModels, readCheckConfig } from './checked-models.ts';
+import { checkModels, readCheckConfig } from './check-models.ts';
 import { tableOf } from './table.ts';
 
 const USAGE = 'npm run check:models [-- --json]';

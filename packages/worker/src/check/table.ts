@@ -1,10 +1,10 @@
 import type { ModelFindings } from '@spillway/core';
-import type { CheckedModel } from './checked-models.ts';
+import type { CheckReport } from './check-models.ts';
 
 const word = (value: boolean | string | null): string =>
   value === null ? '?' : value === true ? 'yes' : value === false ? 'no' : value.replaceAll('_', ' ');
 
-type Column = { readonly title: string; readonly of: (checked: CheckedModel) => string };
+type Column = { readonly title: string; readonly of: (checked: CheckReport) => string };
 
 const ofFindings = (title: string, read: (found: ModelFindings) => boolean | string | null): Column => ({
   title,
@@ -27,7 +27,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** What checks found, as a table for people: a line for each model, and below it why one will not do. */
-export function tableOf(models: readonly CheckedModel[]): string[] {
+export function tableOf(models: readonly CheckReport[]): string[] {
   const rows = [COLUMNS.map(({ title }) => title), ...models.map((one) => COLUMNS.map(({ of }) => of(one)))];
   const widths = COLUMNS.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
   const [head = '', ...lines] = rows.map((row) =>
@@ -39,7 +39,7 @@ export function tableOf(models: readonly CheckedModel[]): string[] {
   return [head, ...lines.flatMap((line, at) => [line, ...remarksOf(models[at])])];
 }
 
-function remarksOf(checked: CheckedModel | undefined): string[] {
+function remarksOf(checked: CheckReport | undefined): string[] {
   if (checked === undefined) return [];
   const { reason, found } = checked;
   const refused = found.refused.length === 0 ? [] : [`  it refuses ${found.refused.join(', ')}`];

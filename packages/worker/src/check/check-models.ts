@@ -1,11 +1,19 @@
 import { openModelCheck } from '@spillway/cascade';
-import { isFit, lackOf, modelsOfRole, ROLES, signalsOf, type Configuration, type ModelFindings } from '@spillway/core';
-import type { Role } from '@spillway/core';
+import {
+  isFit,
+  lackOf,
+  modelsOfRole,
+  ROLES,
+  signalsOf,
+  type Configuration,
+  type ModelFindings,
+  type Role,
+} from '@spillway/core';
 import { EnvReader, loadConfiguration, NO_CONFIGURATION, type Env, type ServedModel } from '@spillway/runtime';
 import { withKeys } from '../config.ts';
 
 /** A model in a role, and what its check found. */
-export type CheckedModel = {
+export type CheckReport = {
   readonly name: string;
   readonly role: Role;
   /** It can be asked, and what must be judged can be judged. */
@@ -32,16 +40,13 @@ export function readCheckConfig(env: Env): CheckConfig {
 }
 
 /** Checks every model that a cascade asks, in each role that it has. */
-export async function checkModels(
-  { configuration, models }: CheckConfig,
-  signal: AbortSignal,
-): Promise<CheckedModel[]> {
+export async function checkModels({ configuration, models }: CheckConfig, signal: AbortSignal): Promise<CheckReport[]> {
   const checks = ROLES.flatMap((role) => {
     const names = modelsOfRole(Object.values(configuration.cascades), role);
     return models.filter(({ name }) => names.includes(name)).map((served) => ({ role, served }));
   });
   const checked = await Promise.all(
-    checks.map(async ({ role, served }): Promise<CheckedModel[]> => {
+    checks.map(async ({ role, served }): Promise<CheckReport[]> => {
       await using check = openModelCheck(served, { role, configuration });
       const begun = await check.begin(signal);
       const found = begun?.kind === 'answered' ? await check.complete(begun, signal) : (begun?.found ?? null);

@@ -3,6 +3,8 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { NOTHING_FOUND } from '@spillway/core';
+import { writeFindings } from '@spillway/redis';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startTestApi, type TestApi } from './api-under-test.ts';
@@ -80,6 +82,39 @@ test('the models are the cascades', async () => {
       code: 'model_not_found',
     });
   }
+});
+
+test('what the checks of the models found is shown per stage, and null where nothing is known', async () => {
+  await using own = await startTestApi({ redisUrl: redis.url });
+  const serversOf = (model: object): unknown => (model as { spillway: { servers: unknown } }).spillway.servers;
+  const unknown = { checked_at: null, found: null };
+  const [small, large] = [
+    { name: 'small', role: 'drafter' },
+    { name: 'large', role: 'expert' },
+  ];
+  assert.deepEqual(serversOf(await own.client().models.retrieve('invoices')), [
+    { ...small, ...unknown },
+    { ...large, ...unknown },
+  ]);
+  const found = { ...NOTHING_FOUND, reachable: true, known: true, ms: 12, log_probs: true, refused: ['max_tokens'] };
+  await writeFindings(own.store, 'drafter.small', { atMs: 1_700_000_123_456, found });
+  // In no form that is known here, as another version may write it.
+  await own.store.client.set(own.store.keys.check('expert.large'), '{"atMs":1,"found":{"v":9}}');
+  const shown = [
+    { ...small, checked_at: 1_700_000_123, found },
+    { ...large, ...unknown },
+  ];
+  assert.deepEqual(serversOf(await own.client().models.retrieve('invoices')), shown);
+  const { data } = await own.client().models.list();
+  assert.deepEqual(data.map(serversOf), [shown, shown]);
+});
+
+test('the models are shown while Redis is away, too', async () => {
+  const other = await startRedis();
+  await using own = await startTestApi({ redisUrl: other.url });
+  await other.kill();
+  assert.equal((await own.client().models.list()).data.length, 2);
+  await other.stop();
 });
 
 test('a cascade of three stages is shown with all of them, and with the price of cached tokens', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { KEYS, RECORD_VERSION } from '@spillway/core';
+import { KEYS, NOTHING_FOUND, RECORD_VERSION } from '@spillway/core';
+import { writeFindings } from '@spillway/redis';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startTestApi, type TestApi } from './api-under-test.ts';
@@ -117,6 +118,7 @@ test('every route answers as its description says, in success and in failure', a
   await check('POST', '/v1/batches/{id}/cancel', 200, { path: `/v1/batches/${batch.id}/cancel` });
 
   await check('GET', '/v1/models', 200);
+  await writeFindings(api.store, 'drafter.small', { atMs: 1, found: { ...NOTHING_FOUND, scoring: 'echo' } });
   await check('GET', '/v1/models/{id}', 200, { path: '/v1/models/invoices' });
   await check('GET', '/v1/models/{id}', 404, { path: '/v1/models/x' });
   for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses']) {

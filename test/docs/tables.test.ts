@@ -6,6 +6,7 @@ import {
   classOf,
   decideFault,
   ESCALATION_REASONS,
+  modelFindings,
   NEXT_STATUS,
   readConfiguration,
   settingsShape,
@@ -303,6 +304,11 @@ test('what packages may import is what the linter allows', () => {
     readdirSync(join(ROOT, root)).map((name) => `${root}/${name}`),
   );
   assert.deepEqual(sorted(Object.keys(Object.fromEntries(documented))), sorted(packages));
+});
+
+test('what a check finds is explained, all of it', () => {
+  const rows = tableOf(sectionOf('docs/operations.md', 'The check of every model'), 'key');
+  assert.deepEqual(namesOfFirst(rows), Object.keys(modelFindings.shape));
 });
 
 test('the options of the terminal are those that it takes', () => {

@@ -243,3 +243,21 @@ test('without a key there is no authorization, whatever the environment says', a
     'user-agent',
   ]);
 });
+
+test('what a check saw refused is not sent, and is not told again; what the client itself asks for is', async (t) => {
+  const { server, client, ask, notices } = await setUp(t);
+  client.know({ logprobs: false, alternatives: true });
+  completed(await ask('a', { topLogprobs: 5 }));
+  client.know({ logprobs: true, alternatives: true });
+  completed(await ask('b', { topLogprobs: 5 }));
+  completed(await ask('c', {}, { logprobs: true, top_logprobs: 2 }));
+  assert.deepEqual(
+    server.requests.map(({ body }) => [body['logprobs'], body['top_logprobs']]),
+    [
+      [true, undefined],
+      [undefined, undefined],
+      [true, 2],
+    ],
+  );
+  assert.deepEqual(notices, []);
+});

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { openModelCheck } from '@spillway/cascade';
 import OpenAI from 'openai';
 import { demoDocuments, isCorrect } from '../../services/playground/src/documents/index.ts';
+import { configurationOf } from '../api/api-under-test.ts';
 import type { Playground } from '../support/playground.ts';
 import { startPlayground } from '../support/playground.ts';
 
@@ -350,6 +352,37 @@ test('while the models load, the server says when to come back; a signal then en
   assert.equal(early.status, 503);
   assert.equal(early.headers.get('retry-after'), '1');
   assert.equal(await loading.stop('SIGINT'), 0);
+});
+
+test('both models pass the check that workers make at their start, with all that it asks for', async () => {
+  const configuration = configurationOf(`
+models:
+  small: { base_url: "${base}", model: spillway-drafter }
+  large: { base_url: "${base}", model: spillway-expert }
+cascades:
+  test: { drafter: small, expert: large, accept_at: 0.5 }
+`);
+  for (const [name, spec] of Object.entries(configuration.models)) {
+    const role = name === 'small' ? 'drafter' : 'expert';
+    await using check = openModelCheck({ name, spec, apiKey: null }, { role, configuration });
+    const { signal } = new AbortController();
+    const begun = await check.begin(signal);
+    assert.equal(begun?.kind, 'answered');
+    const found = await check.complete(begun, signal);
+    assert.deepEqual(found && { ...found, ms: null }, {
+      reachable: true,
+      known: true,
+      ms: null,
+      log_probs: true,
+      alternatives: true,
+      streamed_log_probs: true,
+      scoring: 'prompt_logprobs',
+      continuation: 'new_text',
+      json_mode: true,
+      refused: [],
+      problem: null,
+    });
+  }
 });
 
 test('SIGTERM ends the process with code 0', async () => {

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -29,6 +29,11 @@ type Asked = { url: string; body: JsonObject; prompt: string; response: ServerRe
 export type ModelServerOptions = {
   /** What to answer; without it the directives in the prompt decide (see model-script.ts). */
   readonly answer?: (request: ModelRequest) => Scripted | Promise<Scripted>;
+  /**
+   * What to answer the calls of a worker's check, which are counted apart and use up no script; without it they are
+   * answered well.
+   */
+  readonly check?: (request: Omit<ModelRequest, 'attempt'>) => Scripted | Promise<Scripted>;
   /** `drafter` or `expert`: directives may begin with it, such as `[[expert status 400]]`. */
   readonly role?: string;
   readonly latencyMs?: number;
@@ -40,12 +45,15 @@ export type ModelServerOptions = {
 /** A real HTTP server that speaks the OpenAI protocol and behaves as it is told. */
 export class ModelServer implements AsyncDisposable {
   readonly requests: ModelRequest[] = [];
+  /** Calls of checks, not among the `requests`. */
+  readonly checks: Omit<ModelRequest, 'attempt'>[] = [];
   received = 0;
   inFlight = 0;
   peakInFlight = 0;
   readonly #options: ModelServerOptions;
   readonly #attempts = new Map<string, number>();
   readonly #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+  readonly #checked = new EventEmitter();
   #releases = 0;
   #held: (() => void)[] = [];
   #server: Server;
@@ -103,6 +111,11 @@ export class ModelServer implements AsyncDisposable {
     await promise;
   }
 
+  /** Resolves when so many calls of checks have come. */
+  async waitForChecks(count: number): Promise<void> {
+    while (this.checks.length < count) await once(this.#checked, 'check');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     this.release();
@@ -118,6 +131,7 @@ export class ModelServer implements AsyncDisposable {
     if (request.method !== 'POST' || !isModelUrl(request.url)) {
       return sendJson(response, 404, { error: { message: `no route ${request.url}`, code: 404 } }, {});
     }
+    if (request.headers['user-agent'] === 'spillway-check') return await this.#answerCheck(request, response);
     this.inFlight += 1;
     this.peakInFlight = Math.max(this.peakInFlight, this.inFlight);
     response.once('close', () => {
@@ -134,6 +148,16 @@ export class ModelServer implements AsyncDisposable {
     const scripted = await (this.#options.answer?.(asked) ??
       scriptOf({ prompt, attempt: asked.attempt, role: this.#options.role ?? '' }));
     await this.#play(scripted, { url: request.url, body, prompt, response, releases });
+  }
+
+  async #answerCheck(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = (await readBody(request)) ?? {};
+    const asked = { body, headers: request.headers, port: request.socket.remotePort };
+    this.checks.push(asked);
+    this.#checked.emit('check');
+    const scripted = (await this.#options.check?.(asked)) ?? { kind: 'completion' };
+    const { url = '' } = request;
+    await this.#play(scripted, { url, body, prompt: promptOf(body), response, releases: this.#releases });
   }
 
   async #play(scripted: Scripted, asked: Asked): Promise<void> {

@@ -1,3 +1,4 @@
+export { openModelCheck, type ModelCheck } from './model-check.ts';
 export { runStage, type StageOutcome } from './stage.ts';
 export type { AttemptOptions } from './asked.ts';
 export { noticeMessage, type OnEvent } from '@spillway/models';

@@ -20,7 +20,14 @@ import {
   type RequestSettings,
   type Role,
 } from '@spillway/core';
-import { askIsolated, openModel, type Attempt, type ModelClient, type ModelNotice } from '@spillway/models';
+import {
+  askIsolated,
+  openModel,
+  type Attempt,
+  type KnownRefusals,
+  type ModelClient,
+  type ModelNotice,
+} from '@spillway/models';
 import type { ServedModel, StopReason } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span } from './asked.ts';
 import { answerOf, errorOf, noAnswerOf } from './failed-call.ts';
@@ -94,6 +101,11 @@ export class StageModel implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Spares the server what a check saw it refuse. */
+  know(refused: KnownRefusals): void {
+    this.#client.know(refused);
   }
 
   /** Whether there is a server at all: why there is none; null: there is one, as far as it can be seen. */

@@ -67,10 +67,15 @@ export type Attempt =
   | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
   | { readonly kind: 'aborted'; readonly reason: unknown };
 
+/** What a check of the model saw its server refuse. */
+export type KnownRefusals = { readonly logprobs: boolean; readonly alternatives: boolean };
+
 export type ModelClient = AsyncDisposable & {
   complete(call: ModelCall): Promise<Attempt>;
   /** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */
   look(signal: AbortSignal): Promise<Fault | null>;
+  /** Spares the server what it refuses, for as long as a refusal counts; whoever checked has told of it. */
+  know(refused: KnownRefusals): void;
 };
 
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
@@ -145,6 +150,10 @@ class OpenAiModel implements ModelClient {
     if (isLate) return { kind: 'aborted', reason: 'this process stood still' };
     const times = { startedAtMs, endedAtMs: startedAtMs + tookMs };
     return answer.kind === 'completed' ? { ...answer, status: 200, ...times } : { ...answer, ...times };
+  }
+
+  know(refused: KnownRefusals): void {
+    this.#refusals.know(refused);
   }
 
   async look(signal: AbortSignal): Promise<Fault | null> {

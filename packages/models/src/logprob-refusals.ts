@@ -43,6 +43,15 @@ export class LogprobRefusals {
     return this.#said;
   }
 
+  /** What a check of the model saw its server refuse; whoever checked has told of it. */
+  know(refused: Readonly<Record<RefusedPart, boolean>>): void {
+    for (const part of ['logprobs', 'alternatives'] as const) {
+      if (!refused[part]) continue;
+      this.#untilMs[part] = performance.now() + REFUSAL_MS;
+      this.#told.add(part);
+    }
+  }
+
   /** That one request fails because of its log-probs says nothing about a server that has given them before. */
   noteGiven({ tokens }: Completion): void {
     if (tokens !== null) this.#given.add('logprobs');

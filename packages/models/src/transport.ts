@@ -58,6 +58,8 @@ export function openTransport(options: {
   readonly apiKey: string | null;
   readonly connections: number;
   readonly timeoutMs: number;
+  /** Who calls, where it is not about documents. */
+  readonly userAgent?: string;
 }): Transport {
   const pool = new Pool(options.origin, {
     /** One more than the tier uses at a time, so that a question for health never waits behind documents. */
@@ -69,7 +71,10 @@ export function openTransport(options: {
     keepAliveTimeout: KEEP_ALIVE_MS,
     connect: { timeout: Math.max(1, Math.min(CONNECT_TIMEOUT_MS, options.timeoutMs / 2)) },
   });
-  const fixed = options.apiKey === null ? {} : { authorization: `Bearer ${options.apiKey}` };
+  const fixed = {
+    ...(options.apiKey === null ? {} : { authorization: `Bearer ${options.apiKey}` }),
+    'user-agent': options.userAgent ?? 'spillway',
+  };
   return {
     fetch: (input, init = {}) => {
       const { promise, resolve, reject } = Promise.withResolvers<Response>();
@@ -80,7 +85,7 @@ export function openTransport(options: {
         {
           path: url.pathname + url.search,
           method: init.method === 'GET' ? 'GET' : 'POST',
-          headers: { ...pickHeaders(init.headers), ...fixed, 'user-agent': 'spillway' },
+          headers: { ...pickHeaders(init.headers), ...fixed },
           body: typeof init.body === 'string' ? strictJsonText(init.body) : null,
         },
         exchange,

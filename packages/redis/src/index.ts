@@ -8,6 +8,7 @@ export * from './handoff.ts';
 export * from './jobs.ts';
 export * from './lease.ts';
 export { listenForClosed, listenForWork } from './listen.ts';
+export { readFindings, writeFindings } from './findings.ts';
 export * from './pages.ts';
 export { Queues } from './queues.ts';
 export { settle, type DocumentPlace, type Settled } from './settle.ts';

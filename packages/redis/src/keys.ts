@@ -74,6 +74,10 @@ export class Keys {
   breaker(tier: string): string {
     return `${this.prefix}:breaker:${tier}`;
   }
+  /** What the last check of a tier's model found, as JSON. */
+  check(tier: string): string {
+    return `${this.prefix}:check:${tier}`;
+  }
   /** BullMQ's own key of a queue, without its last part. */
   queue(tier: string): string {
     return `${this.prefix}:${tier}`;

@@ -23,6 +23,8 @@ export type WorkerConfig = {
   readonly drainMs: number;
   /** The share of attempts that are logged, besides those that failed. */
   readonly loggedShare: number;
+  /** Whether each model is checked at start. */
+  readonly checksModels: boolean;
 };
 
 /** Reads the environment of a worker of one role; throws one SetupError with all its problems. */
@@ -40,6 +42,7 @@ export function readWorkerConfig(env: Env, role: Role): WorkerConfig {
     lockMs: reader.integer('SPILLWAY_LOCK_MS', { fallback: 30_000, min: 500, max: 3_600_000 }),
     drainMs: drainMs(reader),
     loggedShare: loggedShare(reader),
+    checksModels: reader.oneOf('SPILLWAY_CHECK_MODELS', ['on', 'off'], 'on') === 'on',
   };
   reader.check();
   return config;
@@ -56,10 +59,17 @@ function servedModels(reader: EnvReader, configuration: Configuration, role: Rol
       );
     }
   }
-  return names
-    .filter((name) => chosen === null || chosen.includes(name))
-    .flatMap((name) => {
-      const spec = configuration.models[name];
-      return spec === undefined ? [] : [{ name, spec, apiKey: apiKeyOf(reader, name, spec) }];
-    });
+  return withKeys(
+    reader,
+    configuration,
+    names.filter((name) => chosen === null || chosen.includes(name)),
+  );
+}
+
+/** Models by their names in the configuration, with their keys. */
+export function withKeys(reader: EnvReader, configuration: Configuration, names: readonly string[]): ServedModel[] {
+  return names.flatMap((name) => {
+    const spec = configuration.models[name];
+    return spec === undefined ? [] : [{ name, spec, apiKey: apiKeyOf(reader, name, spec) }];
+  });
 }

@@ -1,10 +1,18 @@
-import { callMeter, DocumentTelemetry, noticeMessage, openStageModel } from '@spillway/cascade';
-import { tierName, type Role } from '@spillway/core';
-import { openRedis, Queues, takeTrace } from '@spillway/redis';
-import { serveHealth, type Life } from '@spillway/runtime';
+import {
+  callMeter,
+  DocumentTelemetry,
+  noticeMessage,
+  openModelCheck,
+  openStageModel,
+  type StageModel,
+} from '@spillway/cascade';
+import { signalsOf, tierName, type DatedFindings, type Role } from '@spillway/core';
+import { openRedis, Queues, takeTrace, writeFindings, type RedisStore } from '@spillway/redis';
+import { serveHealth, type Life, type ServedModel } from '@spillway/runtime';
 import type { WorkerConfig } from './config.ts';
 import { DocumentWorker } from './document-worker.ts';
 import { RulesCache } from './rules-cache.ts';
+import { TierCheck } from './tier-check.ts';
 import { TierWorkers, type TierDuty } from './tier-workers.ts';
 
 /** Runs a process that serves every model of a role, or those that SPILLWAY_MODELS names. */
@@ -30,14 +38,29 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
     life.defer(() => model[Symbol.asyncDispose]());
     const { concurrency, sidecar } = served.spec;
     const documents = new DocumentWorker(model, { redis, queues, telemetry });
-    return { tier: tierName(role, served.name), concurrency, sidecar, documents, model };
+    const tier = tierName(role, served.name);
+    const checked = config.checksModels ? startCheck(served, { role, tier, model, redis }, config, life) : undefined;
+    return { tier, concurrency, sidecar, documents, model, checked: checked ?? Promise.resolve() };
   });
   const workers = new TierWorkers({ redis, queues, rules: new RulesCache(redis) }, duties, config, life);
-  await workers.start();
   life.allow(config.drainMs);
   life.defer(() => workers[Symbol.asyncDispose]());
+  await workers.start();
   const healthPort = await openHealth(workers, config, life);
   life.ready({ models: config.models.map(({ name }) => name), healthPort });
+}
+
+/** Starts the check of a model; resolves when its first document may be taken. */
+async function startCheck(
+  served: ServedModel,
+  { role, tier, model, redis }: { role: Role; tier: string; model: StageModel; redis: RedisStore },
+  { configuration }: WorkerConfig,
+  life: Life,
+): Promise<void> {
+  const signals = role === 'drafter' ? signalsOf(configuration.cascades, served.name) : [];
+  const check = openModelCheck(served, { role, configuration });
+  const write = (findings: DatedFindings): Promise<void> => writeFindings(redis, tier, findings);
+  await new TierCheck(life, { tier, signals, check, model, write }).start();
 }
 
 /** Probes and metrics on a port of their own; null: the operator wants none. */

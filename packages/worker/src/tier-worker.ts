@@ -90,8 +90,9 @@ export class TierWorker {
     this.#worker.on('error', (error) => life.log.debug({ err: error, tier }, 'queue'));
   }
 
-  /** Starts to take jobs. */
+  /** Starts to take jobs, unless it was told to stop before that. */
   start(): void {
+    if (this.#draining) return;
     // A loop that broke takes nothing any more: better a new process.
     this.#worker.run().catch((error: unknown) => this.#options.life.fail(error));
     void watchSilence(

@@ -13,6 +13,8 @@ export type TierDuty = {
   readonly sidecar: boolean;
   readonly documents: DocumentWorker;
   readonly model: StageModel;
+  /** Resolves when enough is known of the model's server to take documents; never later than after a moment. */
+  readonly checked: Promise<void>;
 };
 
 export type TierWorkersOptions = {
@@ -67,18 +69,23 @@ export class TierWorkers implements AsyncDisposable {
     );
   }
 
+  /** Each tier begins by itself; resolves when all have. */
   async start(): Promise<void> {
     const abandon = (batch: string, outcome: Outcome): void => {
       for (const { worker } of this.#served) worker.abandon(batch, outcome === 'expired' ? 'expired' : 'cancelled');
     };
     this.#listening = await listenForClosed(this.#redis, abandon, this.#life.signal);
     await Promise.all(this.#served.map(({ tier }) => this.#reportWaiting(tier)));
-    for (const { worker } of this.#served) worker.start();
     this.#beating = repeat(() => this.#beat(), {
       idleMs: HEARTBEAT_MS,
       signal: this.#silence.signal,
       onError: (error) => this.#life.log.debug({ err: error }, 'a heartbeat was not written'),
     });
+    const starts = this.#served.map(async ({ worker, checked }) => {
+      await checked;
+      worker.start();
+    });
+    await Promise.all(starts);
   }
 
   /** A worker that starts while its tier's breaker is not closed would else wait without a line. */

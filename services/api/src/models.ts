@@ -1,34 +1,67 @@
-import { roleOf, snapshotRules, stageKey, type Configuration, type Price } from '@spillway/core';
-import type { Calibrations } from '@spillway/runtime';
+import {
+  roleOf,
+  snapshotRules,
+  stageKey,
+  stageTier,
+  type CascadeRules,
+  type Configuration,
+  type DatedFindings,
+  type Price,
+} from '@spillway/core';
+import { readFindings, type RedisStore } from '@spillway/redis';
+import { within, type Calibrations } from '@spillway/runtime';
 import { noSuchModel } from './errors.ts';
 
 /** What the models of a configuration are shown from. */
 export type Catalogue = {
   readonly configuration: Configuration;
   readonly calibrations: Calibrations;
+  /** Holds what the checks of the models found. */
+  readonly redis: RedisStore;
   /** Shown as the time a model was made. */
   readonly configuredAtMs: number;
 };
 
+/** The catalogue is shown without Redis, too; only what checks found is not known then. */
+const MAX_FINDINGS_MS = 500;
+
 /** The cascades, as the models that a client may name. */
-export function listModels(catalogue: Catalogue) {
+export async function listModels(catalogue: Catalogue) {
+  const rules = rulesOf(catalogue);
+  const findings = await findingsOf(catalogue, Object.values(rules));
   return {
     object: 'list' as const,
-    data: Object.keys(catalogue.configuration.cascades).map((name) => modelObject(catalogue, name)),
+    data: Object.entries(rules).map(([name, own]) => modelObject(catalogue, { id: name, rules: own, findings })),
   };
 }
 
-export function showModel(catalogue: Catalogue, name: string) {
-  const { cascades } = catalogue.configuration;
-  if (Object.hasOwn(cascades, name)) return modelObject(catalogue, name);
-  throw noSuchModel(name, Object.keys(cascades));
+export async function showModel(catalogue: Catalogue, name: string) {
+  const all = rulesOf(catalogue);
+  const rules = Object.hasOwn(all, name) ? all[name] : undefined;
+  if (rules !== undefined) {
+    return modelObject(catalogue, { id: name, rules, findings: await findingsOf(catalogue, [rules]) });
+  }
+  throw noSuchModel(name, Object.keys(all));
 }
 
-/** A cascade as a model; beside OpenAI's keys, what it is made of. */
-function modelObject({ configuration, calibrations, configuredAtMs }: Catalogue, id: string) {
+const rulesOf = ({ configuration, calibrations }: Catalogue): Record<string, CascadeRules> =>
+  snapshotRules(configuration, calibrations.current(), false);
+
+const tiersOf = (rules: CascadeRules): string[] => rules.stages.map((_, stage) => stageTier(rules, stage));
+
+type Findings = ReadonlyMap<string, DatedFindings>;
+
+async function findingsOf({ redis }: Catalogue, cascades: readonly CascadeRules[]): Promise<Findings> {
+  const tiers = [...new Set(cascades.flatMap(tiersOf))];
+  return await within(MAX_FINDINGS_MS, readFindings(redis, tiers)).catch(() => new Map());
+}
+
+/** A cascade as a model; beside OpenAI's keys, what it is made of, and what its model servers can do. */
+function modelObject(
+  { configuration, calibrations, configuredAtMs }: Catalogue,
+  { id, rules, findings }: { readonly id: string; readonly rules: CascadeRules; readonly findings: Findings },
+) {
   const current = calibrations.current();
-  const rules = snapshotRules(configuration, current, false)[id];
-  if (rules === undefined) throw new Error(`no cascade ${id}`);
   const stages = rules.stages.map(({ model, ask, judge, price }, stage) => ({
     name: model,
     model: configuration.models[model]?.model ?? model,
@@ -39,12 +72,22 @@ function modelObject({ configuration, calibrations, configuredAtMs }: Catalogue,
     calibration: current.get(stageKey(id, stage))?.calibration.method ?? null,
     accept_at: judge?.acceptAt ?? null,
   }));
+  const servers = rules.stages.map(({ model }, stage) => {
+    const last = findings.get(stageTier(rules, stage));
+    return {
+      name: model,
+      role: roleOf(rules, stage),
+      checked_at: last === undefined ? null : Math.floor(last.atMs / 1000),
+      found: last?.found ?? null,
+    };
+  });
   return {
     id,
     object: 'model' as const,
     created: Math.floor(configuredAtMs / 1000),
     owned_by: 'spillway' as const,
     cascade: { stages },
+    spillway: { servers },
   };
 }
 

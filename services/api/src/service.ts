@@ -55,7 +55,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const routes = [
     ...fileRoutes({ storage, records, tenants, log, limits }),
     ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }),
-    ...modelRoutes({ configuration, calibrations, configuredAtMs }),
+    ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),
   ];
   const { uploadIdleMs } = limits;

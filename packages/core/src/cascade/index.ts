@@ -4,6 +4,8 @@ export * from './breaker.ts';
 export * from './concurrency.ts';
 export * from './failure/index.ts';
 export * from './fitness.ts';
+export * from './model-check.ts';
+export * from './model-findings.ts';
 export * from './route.ts';
 export * from './rules.ts';
 export * from './scaling.ts';

@@ -1,4 +1,4 @@
-import { resultLine } from '@spillway/core';
+import { modelFindings, resultLine } from '@spillway/core';
 import { z } from 'zod';
 import { batchAccount } from './account.ts';
 import { endpoint, metadata } from './parts.ts';
@@ -109,6 +109,15 @@ const stage = z
   })
   .meta({ id: 'ModelStage', description: 'One step of a cascade.' });
 
+const server = z
+  .strictObject({
+    name: stage.shape.name,
+    role: stage.shape.role,
+    checked_at: time.nullable().meta({ description: 'When a worker checked it last; null: nothing is known yet.' }),
+    found: modelFindings.nullable(),
+  })
+  .meta({ id: 'ModelServer', description: "What a stage's model server was found to be able to do." });
+
 export const modelObject = z
   .strictObject({
     id: z.string(),
@@ -116,6 +125,7 @@ export const modelObject = z
     created: time,
     owned_by: z.literal('spillway'),
     cascade: z.strictObject({ stages: z.array(stage) }),
+    spillway: z.strictObject({ servers: z.array(server) }),
   })
   .meta({ id: 'Model', description: 'A cascade that requests may name as their model: its stages, in order.' });
 

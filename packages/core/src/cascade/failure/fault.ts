@@ -64,18 +64,30 @@ export function classOf(fault: Fault): FaultClass {
   return isRefusal && !PASSING.has(status) ? 'request' : 'trouble';
 }
 
+/** What the operator has set wrong, or left undone. */
+export type OperatorFault = 'money' | 'key' | 'model' | 'address';
+
+/** Which fault of the operator's it is. */
+export function operatorFault(fault: Fault): OperatorFault {
+  if (fault.kind !== 'http') return 'address';
+  const { status, body } = fault;
+  const error = errorObject(body);
+  if (status === 402 || isAboutMoney(error)) return 'money';
+  if ([401, 403, 407].includes(status) || /api_?key/i.test(codeOf(error))) return 'key';
+  return isAboutModel(error) ? 'model' : 'address';
+}
+
+const OPERATOR_REASONS: Readonly<Record<OperatorFault, readonly [string, string]>> = {
+  money: ['the account at the model server is used up', 'pay, or set another api_key_env'],
+  key: ['the model server does not take the API key', 'look at api_key_env'],
+  model: ['the model server does not know the model', 'look at model'],
+  address: ['the model server has no such address', 'look at base_url, which mostly ends in /v1'],
+};
+
 /** What the operator can do about a fault of theirs. */
 export function operatorReason(fault: Fault): string {
-  const status = fault.kind === 'http' ? fault.status : 0;
-  const error = fault.kind === 'http' ? errorObject(fault.body) : {};
-  if (status === 402 || isAboutMoney(error)) {
-    return `the account at the model server is used up (${status}): pay, or set another api_key_env`;
-  }
-  if ([401, 403, 407].includes(status) || /api_?key/i.test(codeOf(error))) {
-    return `the model server does not take the API key (${status}): look at api_key_env`;
-  }
-  if (isAboutModel(error)) return `the model server does not know the model (${status}): look at model`;
-  return `the model server has no such address (${status}): look at base_url, which mostly ends in /v1`;
+  const [what, todo] = OPERATOR_REASONS[operatorFault(fault)];
+  return `${what} (${fault.kind === 'http' ? fault.status : fault.kind}): ${todo}`;
 }
 
 /** The object that says what is wrong, in the shape of OpenAI or in one of the flat ones. */

@@ -203,7 +203,7 @@ test('the codes of error lines are those that stages and endings write', () => {
     ...codesOf('services/dispatcher/src/seal.ts'),
     'max_usd_reached',
   ];
-  const ofStages = [...readText('packages/cascade/src/stage-model.ts').matchAll(/'(request_timeout|server_error)'/g)];
+  const ofStages = [...readText('packages/cascade/src/failed-call.ts').matchAll(/'(request_timeout|server_error)'/g)];
   assert.deepEqual(sorted(named), sorted([...written, ...ofStages.map(([, code = '']) => code)]));
 });
 

@@ -11,7 +11,7 @@ import {
   operatorReason,
   tierName,
   traceparentOf,
-  troubleReason,
+  faultReason,
   type Configuration,
   type DocumentJob,
   type EndpointUrl,
@@ -111,7 +111,7 @@ export class StageModel implements AsyncDisposable {
   /** Whether there is a server at all: why there is none; null: there is one, as far as it can be seen. */
   async look(signal: AbortSignal): Promise<string | null> {
     const fault = await this.#client.look(signal);
-    return fault === null ? null : troubleReason(fault);
+    return fault === null ? null : faultReason(fault);
   }
 
   /**
@@ -129,7 +129,7 @@ export class StageModel implements AsyncDisposable {
     if (attempt.kind === 'aborted') return 'stopped';
     if (attempt.kind === 'completed' || isUnderstood(attempt.fault)) return null;
     const isOperators = classOf(attempt.fault) === 'operator';
-    const reason = isOperators ? operatorReason(attempt.fault) : troubleReason(attempt.fault);
+    const reason = isOperators ? operatorReason(attempt.fault) : faultReason(attempt.fault);
     return { cause: isOperators ? 'operator' : 'down', reason };
   }
 

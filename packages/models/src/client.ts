@@ -4,6 +4,7 @@ import { OpenAI } from 'openai';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
 import { faultInside, faultOf, HttpError, redactor, type Redact } from './fault.ts';
 import { lessAsked, LogprobRefusals, type LessAsked, type RefusedPart } from './logprob-refusals.ts';
+import { lookForServer } from './look.ts';
 import { openTransport, type TransportInit } from './transport.ts';
 
 export type ModelOptions = {
@@ -81,9 +82,6 @@ export type ModelClient = AsyncDisposable & {
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
 const LATE_MS = 1_000;
 
-/** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
-const LOOK_MS = 2_000;
-
 /** Timers above this fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -157,23 +155,7 @@ class OpenAiModel implements ModelClient {
   }
 
   async look(signal: AbortSignal): Promise<Fault | null> {
-    const { baseURL, apiKey } = this.#options;
-    // A connection that is there says nothing: a server that goes away keeps it.
-    await using transport = openTransport({
-      origin: new URL(baseURL).origin,
-      apiKey,
-      connections: 1,
-      timeoutMs: LOOK_MS,
-    });
-    try {
-      const own = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
-      const response = await transport.fetch(`${baseURL.replace(/\/$/, '')}/models`, { method: 'GET', signal: own });
-      if (response.status < 502) return null;
-      return { kind: 'http', status: response.status, body: null, retryAfterMs: null, requestId: null };
-    } catch (error) {
-      const fault = faultOf(error, { redact: this.#redact, timeoutMs: LOOK_MS });
-      return fault?.kind === 'unreachable' || fault?.kind === 'reset' ? fault : null;
-    }
+    return await lookForServer(this.#options, this.#redact, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -141,7 +141,7 @@ export class BreakerControl {
       const unproven = { ...job.unproven, probed: true as const };
       return { kind: 'later', afterMs: Math.max(waitMs, afterMs), job: { ...job, unproven } };
     }
-    if (this.#options.sidecar && cause === 'trouble') {
+    if (this.#options.sidecar && cause === 'ambiguous') {
       const gone = await this.#options.look(call.abort.signal);
       if (gone !== null) await this.#pause.begin('down', { reason: gone, retryAfterMs: null }, call.startedAtMs);
       if (gone !== null) return { kind: 'put_back', job };

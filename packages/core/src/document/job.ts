@@ -60,7 +60,7 @@ export type Refused = { readonly times: number; readonly atMs: number };
  * while; then it shows what came of others.
  */
 export type Unproven = {
-  readonly cause: 'trouble' | 'operator';
+  readonly cause: 'ambiguous' | 'operator';
   /** What the document gets if it was its own fault and its last attempt. */
   readonly answer: Answer | null;
   readonly error: NoAnswer;
@@ -159,8 +159,8 @@ export const withDraft = (job: DocumentJob, draft: Draft): DocumentJob => ({ ...
 /** The draft of the present stage, where no model need be asked any more; else null. */
 export const draftToHandOff = (job: DocumentJob): Draft | null => job.drafts[job.stage] ?? null;
 
-/** What a job says of the trouble that its present stage's server had with it: none. */
-const UNTROUBLED = { refused: undefined, unproven: undefined, breaks: undefined } as const;
+/** What a job says of the faults that its present stage's server had with it: none. */
+const NO_FAULTS = { refused: undefined, unproven: undefined, breaks: undefined } as const;
 
 /**
  * The job of the next stage that can take the document: its present stage's draft is written down. Stages whose model
@@ -168,7 +168,7 @@ const UNTROUBLED = { refused: undefined, unproven: undefined, breaks: undefined 
  */
 export function nextStageJob({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
   const drafts = job.drafts.map((draft, stage) => (stage === job.stage ? { ...draft, handedOffAtMs: nowMs } : draft));
-  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], ...UNTROUBLED };
+  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], ...NO_FAULTS };
   return skipUnfit({ job: { ...begun, waitingSinceMs: nowMs }, rules }, nowMs);
 }
 

@@ -16,7 +16,7 @@ import {
   withSuspect,
 } from './index.ts';
 
-const unproven = (failedAtMs: number, cause: Unproven['cause'] = 'trouble'): Unproven => ({
+const unproven = (failedAtMs: number, cause: Unproven['cause'] = 'ambiguous'): Unproven => ({
   cause,
   answer: null,
   error: { code: 'server_error', message: 'status 500' },
@@ -84,7 +84,7 @@ test('a failure of its own uses an attempt; the last one, and a refusal, is its 
     { sinceMs: 0, startedAtMs: 990, endedAtMs: 1_000, error: { type: '500', message: 'status 500' } },
   ]);
   assert.deepEqual([one.waitingSinceMs, one.unproven], [1_000, undefined]);
-  const isLastWord = (usedAttempts: number, maxAttempts: number, cause: Unproven['cause'] = 'trouble'): boolean => {
+  const isLastWord = (usedAttempts: number, maxAttempts: number, cause: Unproven['cause'] = 'ambiguous'): boolean => {
     const failed = { ...job(1_000), usedAttempts, unproven: unproven(1_000, cause) };
     return charged(failed, maxAttempts) === failed;
   };

@@ -58,8 +58,8 @@ export const isSuspicious = (job: DocumentJob): boolean =>
 
 /** The job of a document that is to probe its server: that it failed when everybody did says nothing. */
 export function probing(job: DocumentJob): DocumentJob {
-  const { unproven: _, ...untroubled } = job;
-  return untroubled;
+  const { unproven: _, ...cleared } = job;
+  return cleared;
 }
 
 /**

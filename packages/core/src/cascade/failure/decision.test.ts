@@ -41,12 +41,12 @@ test('whose fault it is, by what servers and gateways say', () => {
     [http(529), 'unavailable'],
     [{ kind: 'unreachable', message: 'connect ECONNREFUSED' }, 'down'],
     ...[408, 409, 424, 425, 499, 500, 501, 502, 504, 520, 521, 522, 523, 524, 599].map(
-      (status) => [http(status), 'trouble'] as const,
+      (status) => [http(status), 'ambiguous'] as const,
     ),
-    [{ kind: 'reset', message: 'ECONNRESET' }, 'trouble'],
-    [{ kind: 'timeout', message: 'no answer' }, 'trouble'],
-    [{ kind: 'garbled', status: 200, message: 'no completion' }, 'trouble'],
-    [{ kind: 'garbled', status: null, message: 'not HTTP' }, 'trouble'],
+    [{ kind: 'reset', message: 'ECONNRESET' }, 'ambiguous'],
+    [{ kind: 'timeout', message: 'no answer' }, 'ambiguous'],
+    [{ kind: 'garbled', status: 200, message: 'no completion' }, 'ambiguous'],
+    [{ kind: 'garbled', status: null, message: 'not HTTP' }, 'ambiguous'],
   ];
   for (const [fault, expected] of cases) assert.equal(classOf(fault), expected, JSON.stringify(fault));
 });
@@ -68,8 +68,8 @@ test('what is said to wait is heeded, up to an hour', () => {
   }
   const long = decideFault(http(429, null, 1e12), fresh);
   assert.ok(long.kind === 'hold' && long.retryAfterMs === 3_600_000);
-  const trouble = decideFault(http(500, null, 60_000), fresh);
-  assert.ok(trouble.kind === 'unproven' && trouble.afterMs === 60_000);
+  const asked = decideFault(http(500, null, 60_000), fresh);
+  assert.ok(asked.kind === 'unproven' && asked.afterMs === 60_000);
 });
 
 test('the pause before the next attempt doubles, is bounded, and the jitter takes off up to a half', () => {

@@ -20,7 +20,7 @@ export type FaultDecision =
   /** Whose fault it is shows what comes of others: the document's, and an attempt is used; or its server's. */
   | {
       readonly kind: 'unproven';
-      readonly cause: 'trouble' | 'operator';
+      readonly cause: 'ambiguous' | 'operator';
       readonly reason: string;
       readonly afterMs: number;
     }
@@ -48,7 +48,7 @@ const MAX_REFUSALS = 20;
  * | `request` | final, rejected |
  * | `limited`, `unavailable` | hold, until the document was refused too often |
  * | `down` | hold |
- * | `trouble`, `operator` | unproven |
+ * | `ambiguous`, `operator` | unproven |
  */
 export function decideFault(
   fault: Fault,
@@ -61,20 +61,20 @@ export function decideFault(
     case 'request':
       return { kind: 'final', rejected: true };
     case 'down':
-      return { kind: 'hold', retryAfterMs: null, reason: troubleReason(fault), server: 'down' };
+      return { kind: 'hold', retryAfterMs: null, reason: faultReason(fault), server: 'down' };
     case 'limited':
     case 'unavailable':
       if (refusals >= MAX_REFUSALS) return { kind: 'final', rejected: false };
-      return { kind: 'hold', retryAfterMs: told, reason: troubleReason(fault), server: cause };
+      return { kind: 'hold', retryAfterMs: told, reason: faultReason(fault), server: cause };
     case 'operator':
       return { kind: 'unproven', cause, reason: operatorReason(fault), afterMs };
-    case 'trouble':
-      return { kind: 'unproven', cause, reason: troubleReason(fault), afterMs };
+    case 'ambiguous':
+      return { kind: 'unproven', cause, reason: faultReason(fault), afterMs };
   }
 }
 
 /** A fault as a breaker gives it for its reason. */
-export function troubleReason(fault: Fault): string {
+export function faultReason(fault: Fault): string {
   if (fault.kind === 'garbled') return 'the model server answers with what is no completion';
   if (fault.kind !== 'http') return fault.message;
   if (fault.status === 429) return 'the model server limits the rate (429)';

@@ -28,7 +28,7 @@ export type FaultClass =
   /** There is no server: nothing of the request reached it. */
   | 'down'
   /** The document's if others are answered meanwhile; else the server is down. */
-  | 'trouble'
+  | 'ambiguous'
   /** The operator's, as key, account, model or address are wrong; the document's if others are answered meanwhile. */
   | 'operator';
 
@@ -51,7 +51,7 @@ const REQUEST_WORDS = /\b(previous[_ ]response|response with id|file|image|conve
 /** Whose fault a failed call is, by its status and its body. */
 export function classOf(fault: Fault): FaultClass {
   if (fault.kind === 'unreachable') return 'down';
-  if (fault.kind !== 'http') return 'trouble';
+  if (fault.kind !== 'http') return 'ambiguous';
   const { status, body } = fault;
   const error = errorObject(body);
   const isRefusal = status >= 400 && status < 500;
@@ -61,7 +61,7 @@ export function classOf(fault: Fault): FaultClass {
   if (status === 404 && isAboutRequest(error)) return 'request';
   // A redirect is not followed: the address is an older one.
   if (OPERATOR.has(status) || (status >= 300 && status < 400)) return 'operator';
-  return isRefusal && !PASSING.has(status) ? 'request' : 'trouble';
+  return isRefusal && !PASSING.has(status) ? 'request' : 'ambiguous';
 }
 
 /** What the operator has set wrong, or left undone. */

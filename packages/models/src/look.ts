@@ -1,0 +1,28 @@
+import type { Fault } from '@spillway/core';
+import { faultOf, type Redact } from './fault.ts';
+import { openTransport } from './transport.ts';
+
+/** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
+const LOOK_MS = 2_000;
+
+/** From this status on, those of gateways whose server is gone. */
+const MIN_GONE_STATUS = 502;
+
+/** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */
+export async function lookForServer(
+  { baseURL, apiKey }: { readonly baseURL: string; readonly apiKey: string | null },
+  redact: Redact,
+  signal: AbortSignal,
+): Promise<Fault | null> {
+  const { origin } = new URL(baseURL);
+  // A connection that is there says nothing: a server that goes away keeps it.
+  await using transport = openTransport({ origin, apiKey, connections: 1, timeoutMs: LOOK_MS });
+  try {
+    const own = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+    const { status } = await transport.fetch(`${baseURL.replace(/\/$/, '')}/models`, { method: 'GET', signal: own });
+    return status < MIN_GONE_STATUS ? null : { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
+  } catch (error) {
+    const fault = faultOf(error, { redact, timeoutMs: LOOK_MS });
+    return fault?.kind === 'unreachable' || fault?.kind === 'reset' ? fault : null;
+  }
+}

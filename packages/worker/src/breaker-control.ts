@@ -38,6 +38,8 @@ type ServerVerdict = {
   readonly askedMs: number | null;
   readonly begunMs: number;
   readonly silentSinceMs: number;
+  /** What the server said of key, account, model or address; absent: nothing that is for the log. */
+  readonly said?: string | undefined;
 };
 
 export type BreakerControlOptions = {
@@ -135,7 +137,9 @@ export class BreakerControl {
       if (!isRefusedForItself(this.#refusal(untouched, call))) return this.#refuse(untouched, call, 0);
     }
     const begunMs = call.startedAtMs;
-    const verdict = { cause: cause === 'operator' ? cause : 'down', reason, askedMs: null, begunMs } as const;
+    // What a server says of anything else may quote the request.
+    const said = cause === 'operator' ? job.unproven.why.said : undefined;
+    const verdict = { cause: cause === 'operator' ? cause : 'down', reason, askedMs: null, begunMs, said } as const;
     if (call.probeUntilMs !== null && !call.isAnswered) {
       const waitMs = await this.#open({ ...verdict, silentSinceMs: begunMs });
       const unproven = { ...job.unproven, probed: true as const };
@@ -252,12 +256,12 @@ export class BreakerControl {
   }
 
   async #open(verdict: ServerVerdict): Promise<number> {
-    const { begunMs, silentSinceMs, ...said } = verdict;
+    const { begunMs, silentSinceMs, said: _, ...opens } = verdict;
     const [begunAtMs, sinceMs] = [this.#clock.earliest(begunMs), this.#clock.earliest(silentSinceMs)];
-    const opening = { ...said, begunAtMs, sinceMs };
+    const opening = { ...opens, begunAtMs, sinceMs };
     const { kind, waitMs, openings, cause } = await openBreaker(this.#redis, this.#options.tier, opening);
     // Another worker was answered just now: only this document waits.
-    if (kind === 'answered' && said.askedMs !== null) return said.askedMs;
+    if (kind === 'answered' && opens.askedMs !== null) return opens.askedMs;
     if (kind === 'opened') this.#report.opening(verdict, { waitMs, openings });
     if (cause === 'down') this.#giveUpSilent();
     if (waitMs > 0) await this.#pause.waitForBreaker(waitMs);

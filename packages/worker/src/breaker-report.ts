@@ -19,7 +19,11 @@ export class BreakerReport {
 
   /** Logs the first opening in a row; the metric counts them all. Null: only this worker waits. */
   opening(
-    { cause, reason }: { readonly cause: BreakerCause; readonly reason: string },
+    {
+      cause,
+      reason,
+      said,
+    }: { readonly cause: BreakerCause; readonly reason: string; readonly said?: string | undefined },
     opening: { readonly waitMs: number; readonly openings: number } | null,
   ): void {
     const { log, telemetry } = this.#life;
@@ -28,7 +32,7 @@ export class BreakerReport {
     const fields = { tier, reason, limit: this.#limit() };
     if (opening === null) return log.warn(fields, 'this worker waits for its model server');
     if (opening.openings > 1) return;
-    const shown = { ...fields, waitMs: opening.waitMs };
+    const shown = { ...fields, waitMs: opening.waitMs, said };
     if (cause === 'operator') {
       log.error(shown, 'the circuit breaker is open until somebody mends this: its documents wait, nothing fails');
     } else if (cause === 'down') log.warn(shown, 'the circuit breaker is open');

@@ -34,7 +34,7 @@ export class BreakerReport {
     if (opening.openings > 1) return;
     const shown = { ...fields, waitMs: opening.waitMs, said };
     if (cause === 'operator') {
-      log.error(shown, 'the circuit breaker is open until somebody mends this: its documents wait, nothing fails');
+      log.error(shown, 'the circuit breaker is open until somebody mends this');
     } else if (cause === 'down') log.warn(shown, 'the circuit breaker is open');
     else log.info(shown, 'the model server asked to be left alone for a while');
   }
@@ -43,7 +43,7 @@ export class BreakerReport {
   rejections(how: 'completed' | 'rejected'): void {
     this.#rejections = how === 'completed' ? 0 : this.#rejections + 1;
     if (this.#rejections !== MANY_REJECTIONS) return;
-    const fields = { tier: this.#tier, rejected: MANY_REJECTIONS };
-    this.#life.log.error(fields, 'the model server calls every request wrong: look at request, rename and drop');
+    const fields = { tier: this.#tier, rejected: MANY_REJECTIONS, lookAt: ['request', 'rename', 'drop'] };
+    this.#life.log.error(fields, 'the model server calls every request wrong');
   }
 }

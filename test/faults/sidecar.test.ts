@@ -70,7 +70,7 @@ test('a call that fails when the pause is long over brings no other pause: its s
       if (JSON.stringify(body).includes('slow')) {
         begun.resolve();
         await held.promise;
-        return limits(3_600);
+        return limits(5);
       }
       await begun.promise;
       return limits(1);
@@ -85,6 +85,13 @@ test('a call that fails when the pause is long over brings no other pause: its s
   const batch = await system.submit(['[[drafter unsure]] slow', '[[drafter unsure]] quick']);
   await system.settled(batch.id, (now) => now.request_counts?.completed === 1);
   held.resolve();
+  const others = await system.submit(['[[drafter unsure]] other']);
+  await wholeResults(system, await system.settled(others.id), docIds(1));
+  assert.equal(
+    (await system.client.batches.retrieve(batch.id)).status,
+    'in_progress',
+    'the slow one waits as it was told',
+  );
   const { errors } = await wholeResults(system, await system.settled(batch.id), docIds(2));
   assert.deepEqual(errors, []);
 });

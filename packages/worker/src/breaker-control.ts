@@ -1,6 +1,7 @@
 import {
   afterRefusal,
   areAllSuspects,
+  forgiven,
   holdBackoffMs,
   isRefusedForItself,
   NO_SUSPECTS,
@@ -15,6 +16,7 @@ import { closeBreaker, leaveProbe, openBreaker, type RedisClock, type RedisStore
 import type { Life } from '@spillway/runtime';
 import { BreakerReport } from './breaker-report.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
+import { LastAnswers } from './last-answers.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
 import type { WorkerPause } from './worker-pause.ts';
 
@@ -40,6 +42,8 @@ type ServerVerdict = {
   readonly silentSinceMs: number;
   /** What the server said of key, account, model or address; absent: nothing that is for the log. */
   readonly said?: string | undefined;
+  /** It was seen that there is no server. */
+  readonly isGone?: boolean;
 };
 
 export type BreakerControlOptions = {
@@ -53,19 +57,11 @@ export type BreakerControlOptions = {
 
 type Unproven = Extract<StageOutcome, { kind: 'unproven' }>;
 
-/** An answer: to which call, and when, on the clock that never goes back and in Unix milliseconds. */
-type LastAnswer = { readonly to: RunningCall | null; readonly atMs: number; readonly unixMs: number };
-
-const NO_ANSWER: LastAnswer = { to: null, atMs: Number.NEGATIVE_INFINITY, unixMs: 0 };
-
 /** Where somebody was answered so lately, a server that asks to wait means one document only. */
 const LATELY_MS = 1_000;
 
 /** A server that goes down may still answer the calls that it has; after so long it does not. */
 const GIVE_UP_MS = 2_000;
-
-/** The tier is told of answers no more often than this. */
-const TELL_MS = 100;
 
 /** What a worker makes of what its model server says of itself: it opens and closes the breaker, and lowers its limit. */
 export class BreakerControl {
@@ -76,13 +72,8 @@ export class BreakerControl {
   readonly #clock: RedisClock;
   readonly #options: BreakerControlOptions;
   #giveUp: NodeJS.Timeout | null = null;
-  #isStopped = false;
-  /** The last answer, and the last one to another call than that. */
-  #lastAnswer = NO_ANSWER;
-  #answerBefore = NO_ANSWER;
-  /** When the latest of the answered calls began. */
-  #workedAtMs = Number.NEGATIVE_INFINITY;
-  #toldAtMs = Number.NEGATIVE_INFINITY;
+  readonly #stopped = new AbortController();
+  readonly #answers: LastAnswers;
   #suspects: Suspects = NO_SUSPECTS;
   readonly #report: BreakerReport;
 
@@ -92,24 +83,20 @@ export class BreakerControl {
     this.#pause = pause;
     this.#calls = calls;
     this.#clock = clock;
+    this.#answers = new LastAnswers(clock);
     this.#options = options;
     this.#report = new BreakerReport(options.tier, options.life, () => limit.value);
   }
 
   /** The last answer, if the tier is to be told of it now; else null. */
   answerToTell(): Taking['answered'] {
-    const { atMs } = this.#lastAnswer;
-    if (atMs <= this.#toldAtMs || performance.now() - this.#toldAtMs < TELL_MS) return null;
-    this.#toldAtMs = performance.now();
-    return { atMs: this.#clock.earliest(atMs), begunAtMs: this.#clock.earliest(this.#workedAtMs) };
+    return this.#answers.toTell();
   }
 
   /** The server answered a call, or said what is wrong with its request: an open breaker closes. */
   answered(call: RunningCall, how: 'completed' | 'rejected'): void {
     call.isAnswered = true;
-    if (this.#lastAnswer.to !== call) this.#answerBefore = this.#lastAnswer;
-    this.#lastAnswer = { to: call, atMs: performance.now(), unixMs: Date.now() };
-    this.#workedAtMs = Math.max(this.#workedAtMs, call.startedAtMs);
+    this.#answers.note(call, call.startedAtMs);
     if (how === 'completed') this.#limit.answered(call.startedAtMs);
     this.#report.rejections(how);
     this.#works(call.probeUntilMs !== null);
@@ -117,9 +104,7 @@ export class BreakerControl {
 
   /** It answered something small that was asked in a document's place. */
   answeredControl({ startedAtMs }: RunningCall): void {
-    this.#answerBefore = this.#lastAnswer;
-    this.#workedAtMs = Math.max(this.#workedAtMs, startedAtMs);
-    this.#lastAnswer = { to: null, atMs: performance.now(), unixMs: Date.now() };
+    this.#answers.note(null, startedAtMs);
     this.#works(true);
   }
 
@@ -132,7 +117,7 @@ export class BreakerControl {
   async failed({ job, ...failure }: Unproven, call: RunningCall): Promise<Held> {
     const { cause, reason, afterMs, isTimeout } = failure;
     // Too many at a time, not this one: like a refusal.
-    if (isTimeout && this.#limit.timedOut(call.startedAtMs) && this.#answerToOthers(call).atMs > call.startedAtMs) {
+    if (isTimeout && this.#limit.timedOut(call.startedAtMs) && this.#answers.toOthers(call).atMs > call.startedAtMs) {
       const { unproven: _, ...untouched } = job;
       if (!isRefusedForItself(this.#refusal(untouched, call))) return this.#refuse(untouched, call, 0);
     }
@@ -147,15 +132,20 @@ export class BreakerControl {
     }
     if (this.#options.sidecar && cause === 'ambiguous') {
       const gone = await this.#options.look(call.abort.signal);
-      if (gone !== null) await this.#pause.begin('down', { reason: gone, retryAfterMs: null }, call.startedAtMs);
-      if (gone !== null) return { kind: 'put_back', job };
+      // Another worker's server says nothing of this one's, so it is settled here.
+      if (gone !== null) {
+        await this.#stop({ cause: 'down', reason: gone, askedMs: null, begunMs, silentSinceMs: begunMs, isGone: true });
+        return { kind: 'put_back', job: forgiven(job) };
+      }
     }
     this.#suspects = withSuspect(this.#suspects, call.id, performance.now());
     const { sinceMs } = this.#suspects;
-    if (!areAllSuspects(this.#suspects, this.#calls.begunBefore(sinceMs) - 1)) return { kind: 'later', afterMs, job };
+    if (!areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(sinceMs, call)))
+      return { kind: 'later', afterMs, job };
     this.#suspects = NO_SUSPECTS;
     const waitMs = await this.#stop({ ...verdict, silentSinceMs: sinceMs });
-    return waitMs > 0 ? { kind: 'put_back', job } : { kind: 'later', afterMs, job };
+    if (waitMs === 0) return { kind: 'later', afterMs, job };
+    return { kind: 'put_back', job: this.#options.sidecar ? forgiven(job) : job };
   }
 
   /** The server is not there, asks to wait, or takes no more. */
@@ -163,7 +153,8 @@ export class BreakerControl {
     const { server, reason, retryAfterMs: askedMs } = hold;
     const begunMs = call.startedAtMs;
     if (server === 'down') {
-      const waitMs = await this.#stop({ cause: 'down', reason, askedMs: null, begunMs, silentSinceMs: begunMs });
+      const verdict = { cause: 'down', reason, askedMs: null, begunMs, silentSinceMs: begunMs, isGone: true } as const;
+      const waitMs = await this.#stop(verdict);
       return waitMs > 0 ? { kind: 'put_back', job } : this.#refuse(job, call, 0);
     }
     if (isRefusedForItself(this.#refusal(job, call))) {
@@ -173,13 +164,13 @@ export class BreakerControl {
     return this.#refuse(job, call, await this.#easeOff(hold, call));
   }
 
-  /** Nothing that is asked is answered, not even something small; the ms that the breaker stays open. */
-  async heldControl(verdict: Pick<ServerVerdict, 'cause' | 'reason'>, begunMs: number): Promise<number> {
+  /** Nothing that is asked is answered, not even something small, or there is no server; for how long it waits, in ms. */
+  async heldControl(verdict: Pick<ServerVerdict, 'cause' | 'reason' | 'isGone'>, begunMs: number): Promise<number> {
     return await this.#stop({ ...verdict, askedMs: null, begunMs, silentSinceMs: begunMs });
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#stopped.abort();
     if (this.#giveUp !== null) clearTimeout(this.#giveUp);
   }
 
@@ -188,24 +179,25 @@ export class BreakerControl {
     const { startedAtMs, probeUntilMs } = call;
     const begunMs = startedAtMs;
     const isLowered = probeUntilMs === null && this.#limit.lower(startedAtMs);
-    const isAnswering = this.#answerToOthers(call).atMs > Math.min(startedAtMs, performance.now() - LATELY_MS);
+    const latelyMs = performance.now() - LATELY_MS;
+    const sinceMs = askedMs === null ? Math.min(startedAtMs, latelyMs) : latelyMs;
+    const isAnswering = this.#answers.toOthers(call).atMs > sinceMs;
     if (isAnswering) {
       if (!isLowered && askedMs === null && probeUntilMs === null) await this.#ease(reason, startedAtMs);
       if (probeUntilMs !== null) await this.leave(call);
       return askedMs ?? 0;
     }
     if (askedMs !== null) {
-      const silentSinceMs = performance.now() - LATELY_MS;
-      return await this.#stop({ cause: 'asked', reason, askedMs, begunMs, silentSinceMs });
+      return await this.#stop({ cause: 'asked', reason, askedMs, begunMs, silentSinceMs: latelyMs });
     }
     if (server === 'unavailable') {
       const verdict = { cause: 'down', reason, askedMs, begunMs } as const;
       if (probeUntilMs !== null) return await this.#open({ ...verdict, silentSinceMs: begunMs });
       this.#suspects = withSuspect(this.#suspects, call.id, performance.now());
-      const { sinceMs } = this.#suspects;
-      if (!areAllSuspects(this.#suspects, this.#calls.begunBefore(sinceMs) - 1)) return 0;
+      const { sinceMs: silentSinceMs } = this.#suspects;
+      if (!areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(silentSinceMs, call))) return 0;
       this.#suspects = NO_SUSPECTS;
-      return await this.#stop({ ...verdict, silentSinceMs: sinceMs });
+      return await this.#stop({ ...verdict, silentSinceMs });
     }
     // It works, and a call that was the only one says nothing of how many it takes.
     if (probeUntilMs !== null) await this.#close();
@@ -219,7 +211,7 @@ export class BreakerControl {
   }
 
   #refusal(job: DocumentJob, call: RunningCall): NonNullable<DocumentJob['refused']> {
-    return afterRefusal(job.refused, this.#answerToOthers(call).unixMs, Date.now());
+    return afterRefusal(job.refused, this.#answers.toOthers(call).unixMs, Date.now());
   }
 
   /** Not the next one in line: others may be taken where this one is not. */
@@ -227,11 +219,6 @@ export class BreakerControl {
     const refused = this.#refusal(job, call);
     const afterMs = waitMs + holdBackoffMs(refused.times, Math.random());
     return { kind: 'later', afterMs, job: { ...job, refused } };
-  }
-
-  /** The last answer to another call. */
-  #answerToOthers(call: RunningCall): LastAnswer {
-    return this.#lastAnswer.to === call ? this.#answerBefore : this.#lastAnswer;
   }
 
   /** The server answers: nobody is suspected, and an open breaker closes. */
@@ -251,32 +238,36 @@ export class BreakerControl {
     const { reason, cause, askedMs, begunMs } = verdict;
     const pauseMs = await this.#pause.begin(why, { reason, retryAfterMs: askedMs }, begunMs);
     if (pauseMs > 0) this.#report.opening(verdict, null);
-    if (cause === 'down') this.#giveUpSilent();
+    if (cause === 'down') this.#giveUpSilent(verdict.isGone === true);
     return Math.max(pauseMs, this.#pause.isPaused ? 1 : 0);
   }
 
   async #open(verdict: ServerVerdict): Promise<number> {
-    const { begunMs, silentSinceMs, said: _, ...opens } = verdict;
+    const { begunMs, silentSinceMs, said: _, isGone = false, ...opens } = verdict;
     const [begunAtMs, sinceMs] = [this.#clock.earliest(begunMs), this.#clock.earliest(silentSinceMs)];
     const opening = { ...opens, begunAtMs, sinceMs };
     const { kind, waitMs, openings, cause } = await openBreaker(this.#redis, this.#options.tier, opening);
     // Another worker was answered just now: only this document waits.
     if (kind === 'answered' && opens.askedMs !== null) return opens.askedMs;
     if (kind === 'opened') this.#report.opening(verdict, { waitMs, openings });
-    if (cause === 'down') this.#giveUpSilent();
+    if (cause === 'down') this.#giveUpSilent(isGone);
     if (waitMs > 0) await this.#pause.waitForBreaker(waitMs);
     return waitMs;
   }
 
-  /** Calls that a server has which went down are never answered, as far as it keeps their connections open. */
-  #giveUpSilent(): void {
-    if (this.#giveUp !== null || this.#isStopped) return;
+  /** Calls that a server has which went away are never answered, as far as it keeps their connections open. */
+  #giveUpSilent(isGone: boolean): void {
+    if (this.#giveUp !== null || this.#stopped.signal.aborted) return;
     const downAtMs = performance.now();
+    const giveUp = async (): Promise<void> => {
+      const isThere = !isGone && (await this.#options.look(this.#stopped.signal)) === null;
+      const { to, atMs } = this.#answers.last;
+      const isAlive = to !== null && to.startedAtMs < downAtMs && atMs > downAtMs;
+      if (!isThere && !isAlive) this.#calls.giveUp('server_down', ({ startedAtMs }) => startedAtMs < downAtMs);
+    };
     this.#giveUp = setTimeout(() => {
       this.#giveUp = null;
-      const { to, atMs } = this.#lastAnswer;
-      const isAlive = to !== null && to.startedAtMs < downAtMs && atMs > downAtMs;
-      if (!isAlive) this.#calls.giveUp('server_down', ({ startedAtMs }) => startedAtMs < downAtMs);
+      void giveUp();
     }, GIVE_UP_MS);
   }
 

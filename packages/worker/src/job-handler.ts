@@ -156,14 +156,17 @@ export class JobHandler {
     const blame = data.unproven === undefined ? null : blameFor(data.unproven, data.breaks ?? 0, started);
     if (blame === 'server') job.data = forgiven(data);
     if (blame === 'document') job.data = charged(data, this.#options.maxAttempts);
+    const judged = job.data as DocumentJob;
+    // Its last word: its model is not asked any more.
+    if (blame === 'document' && judged.unproven !== undefined) return null;
     if (call.probeUntilMs !== null) {
-      if (blame === 'document') return null;
-      if (!isSuspicious(job.data as DocumentJob)) {
-        job.data = probing(job.data as DocumentJob);
+      if (!isSuspicious(judged)) {
+        job.data = probing(judged);
         return null;
       }
     } else if (blame !== 'unknown') return null;
-    else if (calls.size > 1) return later(UNKNOWN_MS);
+    // Not all at the same moment, or each would wait for the others.
+    else if (calls.size > 1) return later(UNKNOWN_MS * (0.5 + Math.random()));
     const failure = await this.#options.askControl(data.endpoint, call.abort.signal);
     if (failure === null) {
       // What failed while the breaker was open says nothing of the document.

@@ -55,12 +55,11 @@ export class RunningCalls {
     this.#empty = Promise.withResolvers();
   }
 
-  /** How many began before a time. */
-  begunBefore(ms: number): number {
-    return this.#calls
-      .values()
-      .filter(({ startedAtMs }) => startedAtMs < ms)
-      .toArray().length;
+  /** How many others than this one began before a time. */
+  othersBegunBefore(ms: number, { id }: RunningCall): number {
+    let others = 0;
+    for (const call of this.#calls.values()) if (call.startedAtMs < ms && call.id !== id) others += 1;
+    return others;
   }
 
   /** Gives up those that fit, with the reason that tells what becomes of their documents. */

@@ -101,7 +101,7 @@ export class TierWorker {
         slowestMs: () => this.#limit.slowestMs,
         look: (signal) => this.#model.look(signal),
         onGone: async (reason, lookedAtMs) => {
-          await this.#breaker.heldControl({ cause: 'down', reason }, lookedAtMs);
+          await this.#breaker.heldControl({ cause: 'down', reason, isGone: true }, lookedAtMs);
         },
         isAnswering: async (signal) => (await this.#model.askControl(this.#calls.endpoint, signal)) === null,
         onLost: (askedAtMs) =>

@@ -47,7 +47,7 @@ const DRAFTERS: Readonly<
     answer: () => ({ kind: 'completion', text: `Well, it depends. ${'😀'.repeat(400)}` }),
     confidence: '{ signal: label, answers: [yes, no] }',
     reason: 'no_label',
-    said: `Well, it depends. ${'😀'.repeat(300 - 'Well, it depends. '.length - 1)}…`,
+    said: `Well, it depends. ${'😀'.repeat((300 - 'Well, it depends. '.length) / 2)}…`,
   },
   hums: {
     answer: ({ body }) =>

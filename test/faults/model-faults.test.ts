@@ -103,6 +103,7 @@ test('an error in a 200 is what it says it is', async (t) => {
     [{ error: { type: 'rate_limit_error', message: 'slow down' } }, 'hold'],
     [{ error: 'Too many requests' }, 'hold'],
     [{ error: { type: 'overloaded_error' } }, 'hold'],
+    [{ choices: [{ message: { content: 'so far' }, error: { code: 429, message: 'slow down' } }] }, 'hold'],
     [{ error: { code: '502', message: 'Provider disconnected' } }, 'unproven'],
     [{ error: { code: 'insufficient_quota' } }, 'unproven'],
     [{ error: { code: 400, message: 'too long' } }, 'final'],

@@ -1,4 +1,4 @@
-import { cutText, deeperThan, isJsonObject, LIMITS, type Fault, type JsonObject } from '@spillway/core';
+import { cutText, deeperThan, isJsonObject, LIMITS, type Fault, type Json, type JsonObject } from '@spillway/core';
 import { APIError } from 'openai';
 import { TransportError } from './transport.ts';
 
@@ -61,11 +61,19 @@ function refuses(fault: Fault, name: RegExp): boolean {
 }
 
 /** What a server, or more often a router before it, says under `error` in an answer with a 200; null: no status fits. */
-export function faultInside(body: unknown, redact: Redact): Fault | null {
-  const error = isJsonObject(body) ? body['error'] : null;
+export function faultInside(body: unknown, headers: Headers, redact: Redact): Fault | null {
+  const error = errorInside(body);
   const said = isJsonObject(error) ? error : { message: typeof error === 'string' ? error : '' };
   const status = statusInside(said);
-  return status === null ? null : httpFault(new HttpError(status, body, new Headers()), redact);
+  // What looks like an answer beside it is none.
+  return status === null ? null : httpFault(new HttpError(status, { error }, headers), redact);
+}
+
+function errorInside(body: unknown): Json {
+  if (!isJsonObject(body)) return null;
+  const { error = null, choices } = body;
+  const [first] = Array.isArray(choices) ? (choices as readonly Json[]) : [];
+  return error ?? (isJsonObject(first) ? (first['error'] ?? null) : null);
 }
 
 function statusInside({ code, status, type, message }: JsonObject): number | null {

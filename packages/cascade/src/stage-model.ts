@@ -1,5 +1,6 @@
 import {
   applySettings,
+  boundedRetryAfterMs,
   classOf,
   CONTROL_FIELDS,
   CONTROL_REQUESTS,
@@ -12,6 +13,7 @@ import {
   tierName,
   traceparentOf,
   faultReason,
+  type BreakerCause,
   type Configuration,
   type DocumentJob,
   type EndpointUrl,
@@ -33,7 +35,12 @@ import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, 
 import { answerOf, errorOf, noAnswerOf } from './failed-call.ts';
 
 /** Why not even something small is answered. */
-export type ControlFailure = { readonly cause: 'down' | 'operator'; readonly reason: string };
+export type ControlFailure = {
+  readonly cause: BreakerCause;
+  readonly reason: string;
+  /** For how long the server asks to be left alone; null: it does not. */
+  readonly askedMs: number | null;
+};
 
 /** It may wait behind long ones. */
 const MAX_CONTROL_MS = 60_000;
@@ -128,9 +135,10 @@ export class StageModel implements AsyncDisposable {
     });
     if (attempt.kind === 'aborted') return 'stopped';
     if (attempt.kind === 'completed' || isUnderstood(attempt.fault)) return null;
-    const isOperators = classOf(attempt.fault) === 'operator';
-    const reason = isOperators ? operatorReason(attempt.fault) : faultReason(attempt.fault);
-    return { cause: isOperators ? 'operator' : 'down', reason };
+    const { fault } = attempt;
+    if (classOf(fault) === 'operator') return { cause: 'operator', reason: operatorReason(fault), askedMs: null };
+    const askedMs = fault.kind === 'http' ? boundedRetryAfterMs(fault.retryAfterMs) : null;
+    return { cause: askedMs === null ? 'down' : 'asked', reason: faultReason(fault), askedMs };
   }
 
   /** Asks for the answer to a document. */

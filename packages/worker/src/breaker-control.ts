@@ -8,10 +8,11 @@ import {
   withSuspect,
   type BreakerCause,
   type DocumentJob,
+  type EndpointUrl,
   type Hold,
   type Suspects,
 } from '@spillway/core';
-import type { StageOutcome } from '@spillway/cascade';
+import type { ControlFailure, StageOutcome } from '@spillway/cascade';
 import { closeBreaker, leaveProbe, openBreaker, type RedisClock, type RedisStore, type Taking } from '@spillway/redis';
 import type { Life } from '@spillway/runtime';
 import { BreakerReport } from './breaker-report.ts';
@@ -46,6 +47,9 @@ type ServerVerdict = {
   readonly isGone?: boolean;
 };
 
+/** Asks a model something small, in place of a document; null: it was answered. */
+export type AskControl = (endpoint: EndpointUrl, signal: AbortSignal) => Promise<ControlFailure | 'stopped' | null>;
+
 export type BreakerControlOptions = {
   readonly tier: string;
   /** The model server is this worker's own: while it is down only this worker waits. */
@@ -53,12 +57,16 @@ export type BreakerControlOptions = {
   readonly life: Life;
   /** Why there is no server any more; null: there is one. */
   readonly look: (signal: AbortSignal) => Promise<string | null>;
+  readonly askControl: AskControl;
 };
 
 type Unproven = Extract<StageOutcome, { kind: 'unproven' }>;
 
 /** Where somebody was answered so lately, a server that asks to wait means one document only. */
 const LATELY_MS = 1_000;
+
+/** For so long something small is waited for where nobody else is answered. */
+const PATIENCE_MS = 2_000;
 
 /** A server that goes down may still answer the calls that it has; after so long it does not. */
 const GIVE_UP_MS = 2_000;
@@ -73,6 +81,8 @@ export class BreakerControl {
   readonly #options: BreakerControlOptions;
   #giveUp: NodeJS.Timeout | null = null;
   readonly #stopped = new AbortController();
+  /** Something small is asked, to see whether the server answers anybody. */
+  #isAsking = false;
   readonly #answers: LastAnswers;
   #suspects: Suspects = NO_SUSPECTS;
   readonly #report: BreakerReport;
@@ -125,11 +135,6 @@ export class BreakerControl {
     // What a server says of anything else may quote the request.
     const said = cause === 'operator' ? job.unproven.why.said : undefined;
     const verdict = { cause: cause === 'operator' ? cause : 'down', reason, askedMs: null, begunMs, said } as const;
-    if (call.probeUntilMs !== null && !call.isAnswered) {
-      const waitMs = await this.#open({ ...verdict, silentSinceMs: begunMs });
-      const unproven = { ...job.unproven, probed: true as const };
-      return { kind: 'later', afterMs: Math.max(waitMs, afterMs), job: { ...job, unproven } };
-    }
     if (this.#options.sidecar && cause === 'ambiguous') {
       const gone = await this.#options.look(call.abort.signal);
       // Another worker's server says nothing of this one's, so it is settled here.
@@ -140,10 +145,8 @@ export class BreakerControl {
     }
     this.#suspects = withSuspect(this.#suspects, call.id, performance.now());
     const { sinceMs } = this.#suspects;
-    if (!areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(sinceMs, call)))
-      return { kind: 'later', afterMs, job };
-    this.#suspects = NO_SUSPECTS;
-    const waitMs = await this.#stop({ ...verdict, silentSinceMs: sinceMs });
+    const silence = await this.#areAllFailing(call, verdict);
+    const waitMs = silence === null ? 0 : await this.#stop({ ...verdict, ...silence, silentSinceMs: sinceMs });
     if (waitMs === 0) return { kind: 'later', afterMs, job };
     return { kind: 'put_back', job: this.#options.sidecar ? forgiven(job) : job };
   }
@@ -158,15 +161,15 @@ export class BreakerControl {
       return waitMs > 0 ? { kind: 'put_back', job } : this.#refuse(job, call, 0);
     }
     if (isRefusedForItself(this.#refusal(job, call))) {
-      await this.leave(call);
       return this.#refuse(job, call, askedMs ?? 0);
     }
     return this.#refuse(job, call, await this.#easeOff(hold, call));
   }
 
   /** Nothing that is asked is answered, not even something small, or there is no server; for how long it waits, in ms. */
-  async heldControl(verdict: Pick<ServerVerdict, 'cause' | 'reason' | 'isGone'>, begunMs: number): Promise<number> {
-    return await this.#stop({ ...verdict, askedMs: null, begunMs, silentSinceMs: begunMs });
+  async heldControl(verdict: ControlFailure & Pick<ServerVerdict, 'isGone'>, begunMs: number): Promise<number> {
+    const silentSinceMs = verdict.cause === 'asked' ? performance.now() - LATELY_MS : begunMs;
+    return await this.#stop({ ...verdict, begunMs, silentSinceMs });
   }
 
   stop(): void {
@@ -176,33 +179,43 @@ export class BreakerControl {
 
   /** Asks less of a server that takes no more, or nothing for a while; for how long it wants to be left alone, in ms. */
   async #easeOff({ server, reason, retryAfterMs: askedMs }: Hold, call: RunningCall): Promise<number> {
-    const { startedAtMs, probeUntilMs } = call;
+    const { startedAtMs } = call;
     const begunMs = startedAtMs;
-    const isLowered = probeUntilMs === null && this.#limit.lower(startedAtMs);
+    const isLowered = this.#limit.lower(startedAtMs);
     const latelyMs = performance.now() - LATELY_MS;
     const sinceMs = askedMs === null ? Math.min(startedAtMs, latelyMs) : latelyMs;
     const isAnswering = this.#answers.toOthers(call).atMs > sinceMs;
     if (isAnswering) {
-      if (!isLowered && askedMs === null && probeUntilMs === null) await this.#ease(reason, startedAtMs);
-      if (probeUntilMs !== null) await this.leave(call);
+      if (!isLowered && askedMs === null) await this.#ease(reason, startedAtMs);
       return askedMs ?? 0;
     }
     if (askedMs !== null) {
       return await this.#stop({ cause: 'asked', reason, askedMs, begunMs, silentSinceMs: latelyMs });
     }
     if (server === 'unavailable') {
-      const verdict = { cause: 'down', reason, askedMs, begunMs } as const;
-      if (probeUntilMs !== null) return await this.#open({ ...verdict, silentSinceMs: begunMs });
+      const verdict = { cause: 'down', reason, askedMs } as const;
       this.#suspects = withSuspect(this.#suspects, call.id, performance.now());
       const { sinceMs: silentSinceMs } = this.#suspects;
-      if (!areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(silentSinceMs, call))) return 0;
-      this.#suspects = NO_SUSPECTS;
-      return await this.#stop({ ...verdict, silentSinceMs });
+      const failure = await this.#areAllFailing(call, verdict);
+      return failure === null ? 0 : await this.#stop({ ...failure, begunMs, silentSinceMs });
     }
-    // It works, and a call that was the only one says nothing of how many it takes.
-    if (probeUntilMs !== null) await this.#close();
-    else if (!isLowered) await this.#ease(reason, startedAtMs);
+    if (!isLowered) await this.#ease(reason, startedAtMs);
     return 0;
+  }
+
+  /** Why not even something small is answered where all who ask are suspects; null: they are not, or it was answered. */
+  async #areAllFailing(call: RunningCall, silent: ControlFailure): Promise<ControlFailure | null> {
+    const { sinceMs } = this.#suspects;
+    if (this.#isAsking || !areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(sinceMs, call))) return null;
+    this.#isAsking = true;
+    const begunMs = performance.now();
+    const patience = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    const failure = await this.#options.askControl(call.endpoint, patience).finally(() => (this.#isAsking = false));
+    this.#suspects = NO_SUSPECTS;
+    if (failure !== null) return failure === 'stopped' ? silent : failure;
+    this.#answers.note(null, begunMs);
+    this.#works(false);
+    return null;
   }
 
   /** One call at a time is too much already. */

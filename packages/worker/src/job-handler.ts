@@ -1,20 +1,16 @@
-import type { ControlFailure } from '@spillway/cascade';
 import {
   blameFor,
   charged,
   draftToHandOff,
   forgiven,
   isAskedAlone,
-  isSuspicious,
   JOB_VERSION,
-  probing,
   type DocumentJob,
-  type EndpointUrl,
 } from '@spillway/core';
 import { leaveAlone, startJob, writeJob, type RedisClock, type RedisStore, type Started } from '@spillway/redis';
 import type { StopReason } from '@spillway/runtime';
 import type { Job } from 'bullmq';
-import type { BreakerControl } from './breaker-control.ts';
+import type { AskControl, BreakerControl } from './breaker-control.ts';
 import type { DocumentWorker, Verdict } from './document-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
@@ -32,8 +28,7 @@ export type JobHandlerOptions = {
   /** How long a call may take, and how many a document has. */
   readonly callMs: number;
   readonly maxAttempts: number;
-  /** Asks something small in a document's place; null: it was answered. */
-  readonly askControl: (endpoint: EndpointUrl, signal: AbortSignal) => Promise<ControlFailure | 'stopped' | null>;
+  readonly askControl: AskControl;
   /** No more jobs are begun. */
   readonly isDraining: () => boolean;
   /** Aborted when the process must end now. */
@@ -146,8 +141,9 @@ export class JobHandler {
   }
 
   /**
-   * Finds out whose fault the document's last failure was, if that is open. What is to be done instead of asking about
-   * the document; null: it is asked about.
+   * Finds out whether the server answers again, and whose fault the document's last failure was, where that is open: by
+   * something small that is asked first, so that no document's own fault is taken for its server's. What is to be done
+   * instead of asking about the document; null: it is asked about.
    */
   async #settleBlame({ job, started }: Taken, call: RunningCall): Promise<Disposition | null> {
     const { breaker, calls } = this.#parts;
@@ -159,19 +155,14 @@ export class JobHandler {
     const judged = job.data as DocumentJob;
     // Its last word: its model is not asked any more.
     if (blame === 'document' && judged.unproven !== undefined) return null;
-    if (call.probeUntilMs !== null) {
-      if (!isSuspicious(judged)) {
-        job.data = probing(judged);
-        return null;
-      }
-    } else if (blame !== 'unknown') return null;
+    const isProbe = call.probeUntilMs !== null;
+    if (!isProbe && blame !== 'unknown') return null;
     // Not all at the same moment, or each would wait for the others.
-    else if (calls.size > 1) return later(UNKNOWN_MS * (0.5 + Math.random()));
+    if (!isProbe && calls.size > 1) return later(UNKNOWN_MS * (0.5 + Math.random()));
     const failure = await this.#options.askControl(data.endpoint, call.abort.signal);
     if (failure === null) {
       // What failed while the breaker was open says nothing of the document.
-      const isShared = call.probeUntilMs !== null;
-      if (blame === 'unknown') job.data = isShared ? forgiven(data) : charged(data, this.#options.maxAttempts);
+      if (blame === 'unknown') job.data = isProbe ? forgiven(data) : charged(data, this.#options.maxAttempts);
       call.isAnswered = true;
       breaker.answeredControl(call);
       return null;

@@ -2,7 +2,7 @@ import type { StageModel } from '@spillway/cascade';
 import { connectRedis, RedisClock, type RedisStore } from '@spillway/redis';
 import { pause, within, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
-import { BreakerControl } from './breaker-control.ts';
+import { BreakerControl, type AskControl } from './breaker-control.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { DocumentWorker } from './document-worker.ts';
 import { JobHandler } from './job-handler.ts';
@@ -68,7 +68,12 @@ export class TierWorker {
     const limit = new ConcurrencyLimit(this.#worker, { max: options.concurrency, timeoutMs: model.timeoutMs });
     const ownPause = new WorkerPause(this.#worker);
     const look = (signal: AbortSignal): Promise<string | null> => model.look(signal);
-    const breaker = new BreakerControl(redis, { limit, pause: ownPause, calls, clock }, { ...options, look });
+    const askControl: AskControl = (endpoint, signal) => model.askControl(endpoint, signal);
+    const breaker = new BreakerControl(
+      redis,
+      { limit, pause: ownPause, calls, clock },
+      { ...options, look, askControl },
+    );
     this.#limit = limit;
     this.#pause = ownPause;
     this.#breaker = breaker;
@@ -78,7 +83,7 @@ export class TierWorker {
         tier,
         callMs: model.timeoutMs,
         maxAttempts: model.maxAttempts,
-        askControl: (endpoint, signal) => model.askControl(endpoint, signal),
+        askControl,
         isDraining: () => this.#draining,
         stopping: this.#stop.signal,
         onDone: (seconds) => this.#measure(seconds),
@@ -101,7 +106,7 @@ export class TierWorker {
         slowestMs: () => this.#limit.slowestMs,
         look: (signal) => this.#model.look(signal),
         onGone: async (reason, lookedAtMs) => {
-          await this.#breaker.heldControl({ cause: 'down', reason, isGone: true }, lookedAtMs);
+          await this.#breaker.heldControl({ cause: 'down', reason, askedMs: null, isGone: true }, lookedAtMs);
         },
         isAnswering: async (signal) => (await this.#model.askControl(this.#calls.endpoint, signal)) === null,
         onLost: (askedAtMs) =>

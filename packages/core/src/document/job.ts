@@ -70,8 +70,6 @@ export type Unproven = {
   readonly endedAtMs: number;
   /** When it failed, by Redis' clock. */
   readonly failedAtMs: number;
-  /** It was to show whether a server that was down answers again. */
-  readonly probed?: true;
 };
 
 /** A document on its way through the stages: the data of its job, in whichever queue. */

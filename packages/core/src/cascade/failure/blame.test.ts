@@ -10,9 +10,7 @@ import {
   forgiven,
   isAskedAlone,
   isRefusedForItself,
-  isSuspicious,
   NO_SUSPECTS,
-  probing,
   withSuspect,
 } from './index.ts';
 
@@ -94,15 +92,6 @@ test('a failure of its own uses an attempt; the last one, and a refusal, is its 
   );
   assert.ok(isLastWord(0, 4, 'operator'));
   assert.ok(isLastWord(0, 1));
-});
-
-test('a document that failed with everybody may probe once; one that failed by itself does not', () => {
-  const failed = job(1_000);
-  assert.equal(isSuspicious(failed), false);
-  assert.equal(probing(failed).unproven, undefined);
-  assert.equal(isSuspicious({ ...failed, unproven: { ...unproven(1), probed: true } }), true);
-  assert.equal(isSuspicious(charged(failed, 4)), true);
-  assert.equal(isSuspicious(forgiven(forgiven(failed))), true);
 });
 
 test('several documents that fail in a row are everybody once nobody else may yet be answered, many in any case', () => {

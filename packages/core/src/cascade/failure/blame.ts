@@ -42,7 +42,8 @@ export function blameFor(
 
 /** The job after its server's failure: no attempt is used, but it is remembered that the document was there. */
 export function forgiven(job: DocumentJob): DocumentJob {
-  return { ...probing(job), breaks: (job.breaks ?? 0) + 1 };
+  const { unproven: _, ...cleared } = job;
+  return { ...cleared, breaks: (job.breaks ?? 0) + 1 };
 }
 
 /**
@@ -51,16 +52,6 @@ export function forgiven(job: DocumentJob): DocumentJob {
  */
 export const isAskedAlone = ({ breaks = 0, unproven }: Pick<DocumentJob, 'breaks' | 'unproven'>): boolean =>
   breaks + (unproven === undefined ? 0 : 1) >= MAX_SHARED_BREAKS;
-
-/** A document that has failed by itself says nothing of its server when it fails again: something else probes. */
-export const isSuspicious = (job: DocumentJob): boolean =>
-  job.unproven?.probed === true || job.usedAttempts > 0 || isAskedAlone(job);
-
-/** The job of a document that is to probe its server: that it failed when everybody did says nothing. */
-export function probing(job: DocumentJob): DocumentJob {
-  const { unproven: _, ...cleared } = job;
-  return cleared;
-}
 
 /**
  * The job after a failure that was the document's own: an attempt is used. A refusal, and the last attempt, is its last

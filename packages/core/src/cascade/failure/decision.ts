@@ -92,7 +92,8 @@ export const holdBackoffMs = (failures: number, jitter: number): number => backo
 /** Whether a fault shows that the server works: it understood the request and called it wrong. */
 export const isUnderstood = (fault: Fault): boolean => classOf(fault) === 'request';
 
-function boundedRetryAfterMs(retryAfterMs: number | null): number | null {
+/** For how long a server may ask to be left alone. */
+export function boundedRetryAfterMs(retryAfterMs: number | null): number | null {
   if (retryAfterMs === null || !(retryAfterMs >= 0)) return null;
   return Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
 }

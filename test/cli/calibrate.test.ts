@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { calibrationArtefact, readCalibration, resultLine, seededRandom } from '@spillway/core';
+import { calibrationArtefact, readCalibration, resultLine, seededRandom, serverDigest } from '@spillway/core';
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
 import { install } from '../support/packages.ts';
 import { System } from '../support/system.ts';
@@ -90,6 +90,9 @@ test('by agreement with the expert on a sample: an artefact that the service tak
   const text = await readFile(join(directory, 'test.json'), 'utf8');
   const artefact = calibrationArtefact.parse(JSON.parse(text));
   assert.deepEqual([artefact.cascade, artefact.model, artefact.labels], ['test', 'small', 400]);
+  const server = serverDigest(system.drafterModel.baseURL);
+  assert.deepEqual(artefact.made_with, { server, formats: ['text'] });
+  assert.ok(stdout.includes(`made with the model server ${server}; response_format: text\n`), stdout);
   assert.ok(artefact.measured.ece < 0.08 && (artefact.measured.auroc ?? 0) > 0.6, JSON.stringify(artefact.measured));
   const other = ['--batch', id, '--sample', '300', '--signal', 'head'];
   await writeFile(join(directory, 'test.calibration.json'), text);
@@ -151,10 +154,12 @@ test('a later stage is calibrated on the documents that the first one escalates'
     stage: 2,
     ask: 'answer',
     model: 'medium-8b',
+    server: serverDigest(medium.baseURL),
     signal: { name: 'sum_logprob' },
   } as const;
   const read = readCalibration(text, use);
   assert.equal(read.kind, 'valid');
+  assert.deepEqual(read.warnings, []);
   assert.deepEqual([read.artefact.labels, read.artefact.accept_before], [reached, [0.7]]);
 
   // The batch itself tells of the same documents: those that came to the second stage.

@@ -3,7 +3,16 @@ import { test } from 'node:test';
 import { rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { calibrationArtefact } from '../calibration/index.ts';
 import { readConfiguration, type Configuration } from '../config.ts';
-import { isLastStage, modelsOfRole, roleOf, snapshotRules, stageKey, stageOf, stageTier } from './rules.ts';
+import {
+  isLastStage,
+  modelSpecOf,
+  modelsOfRole,
+  roleOf,
+  snapshotRules,
+  stageKey,
+  stageOf,
+  stageTier,
+} from './rules.ts';
 
 function configured(): Configuration {
   const read = readConfiguration(`
@@ -96,4 +105,9 @@ test('a snapshot holds what decides about documents, with the calibration of eac
     stages.map(({ judge }) => judge?.acceptAt ?? null),
     [0.95, 0.8, null],
   );
+});
+
+test('a model is found by its name, and a name that nothing has is a mistake', () => {
+  assert.equal(modelSpecOf(configured(), 'medium').model, 'm');
+  assert.throws(() => modelSpecOf(configured(), 'huge'), RangeError);
 });

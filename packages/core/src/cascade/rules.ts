@@ -38,6 +38,13 @@ export function stageOf(rules: CascadeRules, stage: number): StageRules {
   return found;
 }
 
+/** A model by its name; a configuration that lacks it is a mistake of the caller. */
+export function modelSpecOf({ models }: Pick<Configuration, 'models'>, name: string): ModelSpec {
+  const found = models[name];
+  if (found === undefined) throw new RangeError(`a configuration has no model ${name}`);
+  return found;
+}
+
 export const isLastStage = (rules: CascadeRules, stage: number): boolean => stage >= rules.stages.length - 1;
 
 export const roleOf = (rules: CascadeRules, stage: number): Role => (isLastStage(rules, stage) ? 'expert' : 'drafter');

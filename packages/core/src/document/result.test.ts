@@ -104,6 +104,7 @@ test('an accepted draft: output line, counts, money', () => {
     model: 'small',
     role: 'drafter',
     escalated: false,
+    response_format: 'text',
     certificate: null,
     trace_id: null,
     stages: [
@@ -307,6 +308,21 @@ test('a cascade that does not annotate has lines as OpenAI has them', () => {
   assert.deepEqual(keys(resultOf(escalated(plain, [draft]), { kind: 'deadline_draft', stage: 0 })), openai);
 });
 
+test('a line says what its answer was asked to be', () => {
+  const json = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: {} } } };
+  const inResponses = { text: { format: { type: 'json_object' } } };
+  const said = (given: Partial<typeof job>) =>
+    cascadeOf(resultOf(escalated(rules, [draft], { ...job, ...given }), answeredAt(2_000, 2_500))).response_format;
+  assert.equal(said({}), 'text');
+  assert.equal(said({ body: json }), 'json_schema');
+  assert.equal(said({ endpoint: '/v1/responses', body: inResponses }), 'json_object');
+  const line = JSON.parse(resultOf({ job, rules }, { kind: 'accepted', draft: accepted }).line.text) as {
+    cascade: Record<string, unknown>;
+  };
+  delete line.cascade['response_format'];
+  assert.ok(readResultLine(JSON.stringify(line)) !== null, 'as an older Spillway wrote it');
+});
+
 test('three stages: accepted in the second', () => {
   const [draft2] = [acceptedDraftOf({ model: 'medium', attempts: mediumDraft.attempts })];
   const result = resultOf(escalated(three, [lowDraft]), { kind: 'accepted', draft: draft2 });
@@ -316,6 +332,7 @@ test('three stages: accepted in the second', () => {
     model: 'medium',
     role: 'drafter',
     escalated: true,
+    response_format: 'text',
     certificate: null,
     trace_id: null,
     stages: [
@@ -346,6 +363,7 @@ test('three stages: answered in the last, in a document whose trace is kept', ()
     model: 'large',
     role: 'expert',
     escalated: true,
+    response_format: 'text',
     certificate: null,
     trace_id: new TraceIds(job).root.traceId,
     stages: [

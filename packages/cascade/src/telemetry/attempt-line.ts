@@ -1,4 +1,14 @@
-import { roleOf, stageOf, stagesOf, stageTier, type Answer, type Attempt, type CascadeDocument } from '@spillway/core';
+import {
+  formatKindOf,
+  isCalibrated,
+  roleOf,
+  stageOf,
+  stagesOf,
+  stageTier,
+  type Answer,
+  type Attempt,
+  type CascadeDocument,
+} from '@spillway/core';
 import type { StageOutcome } from '../stage.ts';
 
 /** An attempt as one line of the log says it: which document, by whom, how long it took, what was decided and why. */
@@ -19,7 +29,7 @@ export type AttemptLine = {
   readonly decision: Decided['decision'];
   readonly reason: string | null;
   readonly confidence: number | null;
-  /** Whether a confidence comes from a calibration; null: the stage is the last one and judges nothing. */
+  /** Whether a confidence comes from a calibration of such answers; null: the stage is the last and judges nothing. */
   readonly calibrated: boolean | null;
   /** Of the request and of the answer. */
   readonly bytes: { readonly request: number; readonly answer: number };
@@ -100,7 +110,7 @@ export function attemptLine(document: CascadeDocument, outcome: StageOutcome, is
     decision,
     reason,
     confidence,
-    calibrated: judge === null ? null : judge.confidence.calibration !== null,
+    calibrated: judge === null ? null : isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
     bytes: { request: bytesOf(job.body), answer: bytesOf(answer?.body) },
   };
 }

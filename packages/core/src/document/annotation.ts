@@ -1,4 +1,4 @@
-import { roleOf, stageOf } from '../cascade/rules.ts';
+import { isCalibrated, roleOf, stageOf } from '../cascade/rules.ts';
 import { calibrated } from '../calibration/method.ts';
 import { ENDPOINTS, formatKindOf } from '../endpoints/index.ts';
 import { cutText } from '../text/cut.ts';
@@ -55,7 +55,7 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
     signal: judge?.confidence.signal.name ?? null,
     score: draft?.score ?? null,
     confidence: draft?.confidence ?? null,
-    calibrated: judge !== null && judge.confidence.calibration !== null,
+    calibrated: judge !== null && isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
     accept_at: judge?.acceptAt ?? null,
     attempts: attempts.length,
     usage: {

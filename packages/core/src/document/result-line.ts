@@ -15,7 +15,10 @@ const stage = z
     signal: z.string().nullable(),
     score: z.number().nullable(),
     confidence: z.number().nullable(),
-    calibrated: z.boolean(),
+    calibrated: z.boolean().meta({
+      description:
+        'Whether the confidence comes from a calibration that was made with answers of this response format.',
+    }),
     accept_at: z.number().nullable(),
     attempts: count,
     usage: z.strictObject({ input_tokens: count, cached_tokens: count, output_tokens: count }),

@@ -16,6 +16,7 @@ import {
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { countsRecord, isCounter, totalOf, type Counts } from '../accounting/counts.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
+import type { FormatKind } from '../endpoints/index.ts';
 import { TraceIds } from '../trace/ids.ts';
 import { writtenId } from './custom-id.ts';
 import { deadlineStage, isEscalated, stagesBeyond, stagesOf, type Ending } from './ending.ts';
@@ -308,14 +309,26 @@ test('a cascade that does not annotate has lines as OpenAI has them', () => {
   assert.deepEqual(keys(resultOf(escalated(plain, [draft]), { kind: 'deadline_draft', stage: 0 })), openai);
 });
 
-test('a line says what its answer was asked to be', () => {
+test('a line says what its answer was asked to be, and is calibrated by a calibration of such answers only', () => {
   const json = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: {} } } };
   const inResponses = { text: { format: { type: 'json_object' } } };
-  const said = (given: Partial<typeof job>) =>
-    cascadeOf(resultOf(escalated(rules, [draft], { ...job, ...given }), answeredAt(2_000, 2_500))).response_format;
-  assert.equal(said({}), 'text');
-  assert.equal(said({ body: json }), 'json_schema');
-  assert.equal(said({ endpoint: '/v1/responses', body: inResponses }), 'json_object');
+  const [first, last] = rules.stages;
+  assert.ok(first?.judge != null && last !== undefined);
+  const { judge } = first;
+  const calibration = { method: 'platt', a: 1, b: 0 } as const;
+  const confidence = { ...judge.confidence, calibration };
+  const said = (given: Partial<typeof job>, formats?: readonly FormatKind[]) => {
+    const stage = { ...first, judge: { ...judge, confidence, ...(formats === undefined ? {} : { formats }) } };
+    const own = { ...rules, stages: [stage, last] };
+    const cascade = cascadeOf(resultOf(escalated(own, [draft], { ...job, ...given }), answeredAt(2_000, 2_500)));
+    return [cascade.response_format, ...cascade.stages.map((one) => one.calibrated)];
+  };
+  assert.deepEqual(said({}, ['text']), ['text', true, false]);
+  assert.deepEqual(said({ body: json }, ['text']), ['json_schema', false, false]);
+  assert.deepEqual(said({ body: json }, ['json_schema', 'text']), ['json_schema', true, false]);
+  assert.deepEqual(said({ body: json }), ['json_schema', true, false], 'a calibration that does not say');
+  const responses = { endpoint: '/v1/responses', body: inResponses } as const;
+  assert.deepEqual(said(responses, ['json_schema']), ['json_object', false, false]);
   const line = JSON.parse(resultOf({ job, rules }, { kind: 'accepted', draft: accepted }).line.text) as {
     cascade: Record<string, unknown>;
   };

@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { NOTHING_FOUND } from '@spillway/core';
+import { NOTHING_FOUND, serverDigest } from '@spillway/core';
 import { writeFindings } from '@spillway/redis';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -52,6 +52,7 @@ test('the models are the cascades', async () => {
       {
         name: 'small',
         model: 's',
+        server: serverDigest('http://127.0.0.1:9/v1'),
         role: 'drafter',
         ask: 'answer',
         price: { input: 0.05, cached_input: 0.05, output: 0.2 },
@@ -62,6 +63,7 @@ test('the models are the cascades', async () => {
       {
         name: 'large',
         model: 'l',
+        server: serverDigest('http://127.0.0.1:9/v1'),
         role: 'expert',
         ask: 'answer',
         price: null,

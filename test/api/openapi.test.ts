@@ -219,6 +219,7 @@ test('a result line is described by the schema that it is written by', () => {
     model: 'small',
     role: 'drafter',
     escalated: false,
+    response_format: 'json_schema',
     certificate: null,
     trace_id: null,
     stages: [stage],
@@ -227,6 +228,9 @@ test('a result line is described by the schema that it is written by', () => {
   const response = { status_code: 200, request_id: 'r', body: {} };
   const line = { id: 'batch_req_1', custom_id: 'a', response, error: null, cascade };
   assert.equal(problemsOf(ResultLine, line), null);
+  const { response_format: __, ...older } = cascade;
+  assert.equal(problemsOf(ResultLine, { ...line, cascade: older }), null, 'as an older Spillway wrote it');
+  assert.notEqual(problemsOf(ResultLine, { ...line, cascade: { ...cascade, response_format: 'xml' } }), null);
   const { cascade: _, ...strict } = line;
   assert.equal(problemsOf(ResultLine, strict), null, 'a line without its annotation');
   assert.notEqual(problemsOf(ResultLine, { ...line, cascade: { ...cascade, stage: 0 } }), null);

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { calibrationArtefact, readCalibration, resultLine, seededRandom } from '@spillway/core';
+import { calibrationArtefact, readCalibration, resultLine, seededRandom, serverDigest } from '@spillway/core';
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
 import { install } from '../support/packages.ts';
-import { System } from '../support/system.ts';
+import { System, until } from '../support/system.ts';
 
 const script = fileURLToPath(new URL('../../packages/cli/src/calibrate/main.ts', import.meta.url));
 const run = promisify(execFile);
@@ -61,7 +61,8 @@ const pair = {
   drafter: {
     answer: (request: ModelRequest): Scripted => {
       const { p, right } = drawnFor(promptOf(request));
-      return say(right ? 'yes' : 'no', p);
+      const word = right ? 'yes' : 'no';
+      return say(request.body['response_format'] === undefined ? word : JSON.stringify(word), p);
     },
   },
   expert: { answer: (): Scripted => ({ kind: 'completion', text: 'yes' }) },
@@ -90,6 +91,9 @@ test('by agreement with the expert on a sample: an artefact that the service tak
   const text = await readFile(join(directory, 'test.json'), 'utf8');
   const artefact = calibrationArtefact.parse(JSON.parse(text));
   assert.deepEqual([artefact.cascade, artefact.model, artefact.labels], ['test', 'small', 400]);
+  const server = serverDigest(system.drafterModel.baseURL);
+  assert.deepEqual(artefact.made_with, { server, formats: ['text'] });
+  assert.ok(stdout.includes(`made with the model server ${server}; response_format: text\n`), stdout);
   assert.ok(artefact.measured.ece < 0.08 && (artefact.measured.auroc ?? 0) > 0.6, JSON.stringify(artefact.measured));
   const other = ['--batch', id, '--sample', '300', '--signal', 'head'];
   await writeFile(join(directory, 'test.calibration.json'), text);
@@ -123,6 +127,22 @@ test('by agreement with the expert on a sample: an artefact that the service tak
   assert.ok(confidences.size > 40, `${confidences.size} confidences`);
   assert.ok(decided.some(({ role }) => role === 'drafter') && decided.some(({ escalated }) => escalated));
   assert.ok(decided.every(({ stages }) => stages[0]?.calibrated === true));
+
+  // Answers of another kind than it was made with are judged by it all the same, and that is told.
+  const body = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'string' } } } };
+  const json = await system.submit(prompts.slice(0, 20), { body });
+  const ended = await system.settled(json.id);
+  for (const line of await system.lines(ended.output_file_id)) {
+    const { response_format: format, stages } = resultLine.parse(line).cascade ?? assert.fail();
+    assert.deepEqual([format, stages[0]?.calibrated, typeof stages[0]?.confidence], ['json_schema', false, 'number']);
+  }
+  const told = () =>
+    system.services
+      .flatMap((service) => service.lines)
+      .filter(({ msg }) => /calibration (was made|may not)/.test(String(msg)))
+      .map((line) => [line['batch'], line['stage'], line['response_format'], line['made_with']]);
+  await until(() => Promise.resolve(told().length > 0));
+  assert.deepEqual(told(), [[json.id, 1, 'json_schema', ['text']]]);
 });
 
 test('a later stage is calibrated on the documents that the first one escalates', async () => {
@@ -151,10 +171,12 @@ test('a later stage is calibrated on the documents that the first one escalates'
     stage: 2,
     ask: 'answer',
     model: 'medium-8b',
+    server: serverDigest(medium.baseURL),
     signal: { name: 'sum_logprob' },
   } as const;
   const read = readCalibration(text, use);
   assert.equal(read.kind, 'valid');
+  assert.deepEqual(read.warnings, []);
   assert.deepEqual([read.artefact.labels, read.artefact.accept_before], [reached, [0.7]]);
 
   // The batch itself tells of the same documents: those that came to the second stage.

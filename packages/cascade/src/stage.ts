@@ -1,5 +1,6 @@
 import {
   attemptsWith,
+  charged,
   draftToHandOff,
   evidenceOf,
   firstWords,
@@ -33,7 +34,12 @@ export type StageOutcome =
    * The call failed, and whose fault that was shows what comes of others: the job has it written down, to be asked about
    * again after a while. The driver finds out; a job that comes here with it has it for its last word.
    */
-  | ({ readonly kind: 'unproven'; readonly job: DocumentJob & { readonly unproven: Unproven } } & Failed)
+  | ({
+      readonly kind: 'unproven';
+      readonly job: DocumentJob & { readonly unproven: Unproven };
+      /** If it is the document's own, it is its last word. */
+      readonly isLast: boolean;
+    } & Failed)
   /** Not the document's fault: the tier waits, slows down, or the document does. No attempt was used. */
   | ({ readonly kind: 'hold' } & Held)
   /** Given up, as the process stops or the batch ends. */
@@ -62,7 +68,7 @@ export async function runStage(
     case 'stopped':
       return asked;
     case 'unproven':
-      return unprovenOutcome(job, asked);
+      return unprovenOutcome(model, job, asked);
     case 'rejected':
     case 'exhausted':
       return conclude(document, asked);
@@ -73,10 +79,16 @@ export async function runStage(
 }
 
 /** A failure as the document carries it along; the driver knows the clock that all workers share. */
-function unprovenOutcome(job: DocumentJob, asked: Extract<Asked, { kind: 'unproven' }>): StageOutcome {
+function unprovenOutcome(
+  { maxAttempts }: StageModel,
+  job: DocumentJob,
+  asked: Extract<Asked, { kind: 'unproven' }>,
+): StageOutcome {
   const { cause, reason, afterMs, isTimeout, answer, error, why, startedAtMs, endedAtMs } = asked;
   const unproven = { cause, answer, error, why, startedAtMs, endedAtMs, failedAtMs: endedAtMs };
-  return { kind: 'unproven', cause, reason, afterMs, isTimeout, job: { ...job, unproven } };
+  const carrying = { ...job, unproven };
+  const isLast = charged(carrying, maxAttempts) === carrying;
+  return { kind: 'unproven', cause, reason, afterMs, isTimeout, isLast, job: carrying };
 }
 
 type Concluded = Extract<Asked, { kind: 'answered' | 'rejected' | 'exhausted' }>;
@@ -145,7 +157,7 @@ async function judgeDraft(
 ): Promise<StageOutcome> {
   const { confidence, acceptAt } = rule;
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
-  if (gathered.kind === 'unproven') return unprovenOutcome(document.job, gathered);
+  if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
   const { shadow } = document.rules;
   const decision = route(judge(gathered.evidence, confidence), { acceptAt, shadow });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { calibrationArtefact, readConfiguration, type CalibrationArtefact } from '@spillway/core';
+import { calibrationArtefact, readConfiguration, serverDigest, type CalibrationArtefact } from '@spillway/core';
 import { Calibrations } from './calibrations.ts';
 import { EnvReader } from './env.ts';
 import { openLog } from './log.ts';
@@ -32,22 +32,31 @@ const artefact = (of: Partial<CalibrationArtefact>): string =>
     }),
   );
 
-/** What is read of a configuration beside these files, and its problems. */
-function load(cascades: unknown, files: Readonly<Record<string, string>>) {
+type Files = Readonly<Record<string, string>>;
+
+/** What is read of a configuration beside these files, some of which `changed` since; its problems, and what is logged. */
+function load(cascades: unknown, files: Files, changed: Files = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'spillway-calibrations-'));
+  const write = (all: Files): void => {
+    for (const [name, text] of Object.entries(all)) writeFileSync(join(directory, name), text);
+  };
+  const lines: Record<string, unknown>[] = [];
+  const to = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
   try {
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+    write(files);
     const read = readConfiguration(JSON.stringify({ models: MODELS, cascades }));
     if (read.kind === 'invalid') throw new Error(JSON.stringify(read.problems));
     const reader = new EnvReader({ SPILLWAY_CONFIG: join(directory, 'spillway.yaml') });
-    const calibrations = Calibrations.load(reader, read.configuration, openLog('test', 'silent'));
+    const calibrations = Calibrations.load(reader, read.configuration, openLog('test', 'info', to));
     let problems = '';
     try {
       reader.check();
     } catch (error) {
       problems = (error as Error).message.replaceAll(`${directory}/`, '');
     }
-    return { calibrations: calibrations.current(), problems };
+    write(changed);
+    calibrations.current();
+    return { calibrations: calibrations.current(), problems, lines };
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -99,4 +108,31 @@ test('the place is that of the form that was written', () => {
   assert.deepEqual([...good.calibrations.keys()], ['short/1']);
   const long = { two: { stages: [{ model: 'small', ...rule('two.json') }, { model: 'large' }] } };
   assert.match(load(long, {}).problems, /two\.json: cannot be read .* \(cascades\.two\.stages\.0\.confidence\.calibr/);
+});
+
+test('a calibration that was made with another model server is used, and that is told once per load of its file', () => {
+  const server = serverDigest('http://127.0.0.1:1/v1');
+  const other = serverDigest('http://127.0.0.1:2/v1');
+  const made = (by: string, labels: number) => artefact({ labels, made_with: { server: by, formats: ['text'] } });
+  const second = artefact({ stage: 2, model: 'medium-4b', accept_before: [0.9] });
+  const good = load(LONG, { 'first.json': made(server, 100), 'second.json': second });
+  assert.deepEqual([good.problems, good.lines], ['', []], 'the same server, and a calibration that does not say');
+
+  const moved = load(LONG, { 'first.json': made(other, 100), 'second.json': second });
+  assert.equal(moved.problems, '');
+  assert.equal(moved.calibrations.get('long/1')?.labels, 100);
+  const warned = ({ lines }: typeof moved) =>
+    lines.map(({ level, cascade, stage, detail, msg }) => [level, cascade, stage, detail, msg]);
+  const detail =
+    `made with the model server ${other}, and ${server} is configured now, which may give other log-probs: ` +
+    'calibrate again';
+  const warning = ['warn', 'long', 1, detail, 'a calibration may not hold here'];
+  assert.deepEqual(warned(moved), [warning]);
+  assert.ok(!JSON.stringify(moved.lines).includes('127.0.0.1'));
+
+  const files = { 'first.json': made(server, 100), 'second.json': second };
+  const changed = load(LONG, files, { 'first.json': made(other, 1_000) });
+  assert.equal(changed.calibrations.get('long/1')?.labels, 1_000);
+  const used = ['info', 'long', 1, undefined, 'a calibration changed and is used from now on'];
+  assert.deepEqual(warned(changed), [warning, used]);
 });

@@ -1,7 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
+  modelSpecOf,
   readCalibration,
+  serverDigest,
   stageKey,
   type CalibrationArtefact,
   type CalibrationUse,
@@ -64,7 +66,7 @@ export class Calibrations {
     return this.#read;
   }
 
-  /** What is wrong with a file; nothing: its calibration is the one in use. */
+  /** What is wrong with a file; nothing: its calibration is the one in use, and what may be wrong with it is told. */
   #load({ key, path, use }: Source): readonly string[] {
     this.#seen.set(key, versionOf(path));
     let text: string;
@@ -76,6 +78,10 @@ export class Calibrations {
     const read = readCalibration(text, use);
     if (read.kind === 'invalid') return read.problems;
     this.#read.set(key, read.artefact);
+    if (read.warnings.length > 0) {
+      const detail = read.warnings.join('; ');
+      this.#log.warn({ cascade: use.cascade, stage: use.stage, path, detail }, 'a calibration may not hold here');
+    }
     return [];
   }
 }
@@ -87,13 +93,13 @@ function sourcesOf(reader: EnvReader, configuration: Configuration): Source[] {
     stages.flatMap(({ model: name, ask, judge }, index): Source[] => {
       if (judge === null || judge.confidence.calibration === null) return [];
       const { signal, calibration } = judge.confidence;
-      const model = configuration.models[name]?.model ?? name;
+      const { model, base_url: baseUrl } = modelSpecOf(configuration, name);
       return [
         {
           key: stageKey(cascade, index),
           named: `cascades.${cascade}${form === 'short' ? '' : `.stages.${index}`}.confidence.calibration`,
           path: resolve(base, calibration),
-          use: { cascade, stage: index + 1, ask, model, signal },
+          use: { cascade, stage: index + 1, ask, model, server: serverDigest(baseUrl), signal },
         },
       ];
     }),

@@ -66,7 +66,7 @@ type Unproven = Extract<StageOutcome, { kind: 'unproven' }>;
 const LATELY_MS = 1_000;
 
 /** For so long something small is waited for where nobody else is answered. */
-const PATIENCE_MS = 2_000;
+const MAX_SILENT_MS = 2_000;
 
 /** A server that goes down may still answer the calls that it has; after so long it does not. */
 const GIVE_UP_MS = 2_000;
@@ -209,8 +209,8 @@ export class BreakerControl {
     if (this.#isAsking || !areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(sinceMs, call))) return null;
     this.#isAsking = true;
     const begunMs = performance.now();
-    const patience = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const failure = await this.#options.askControl(call.endpoint, patience).finally(() => (this.#isAsking = false));
+    const until = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(MAX_SILENT_MS)]);
+    const failure = await this.#options.askControl(call.endpoint, until).finally(() => (this.#isAsking = false));
     this.#suspects = NO_SUSPECTS;
     if (failure !== null) return failure === 'stopped' ? silent : failure;
     this.#answers.note(null, begunMs);

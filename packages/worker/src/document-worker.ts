@@ -70,7 +70,10 @@ export class DocumentWorker {
   async work(document: CascadeDocument, attempt: WorkerAttempt): Promise<Verdict> {
     const outcome = await runStage(this.#model, document, attempt);
     const isDrafted = draftToHandOff(document.job) !== null;
-    if (!isDrafted) this.#telemetry.attempted(document, outcome);
+    if (!isDrafted) {
+      this.#telemetry.attempted(document, outcome);
+      this.#telemetry.judged(document, outcome);
+    }
     switch (outcome.kind) {
       case 'hold':
       case 'unproven':

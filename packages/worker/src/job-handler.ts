@@ -119,7 +119,7 @@ export class JobHandler {
       id: job.id ?? '',
       batch: data.batch,
       endpoint: data.endpoint,
-      isPatient: isAlone,
+      mayTakeLong: isAlone,
       abort: new AbortController(),
       probeUntilMs: started.state === 'PROBE' ? started.ms : null,
       startedAtMs: performance.now(),

@@ -8,7 +8,7 @@ export type RunningCall = {
   readonly batch: string;
   readonly endpoint: EndpointUrl;
   /** It was given up before, so that its answer may be one that takes very long. */
-  readonly isPatient: boolean;
+  readonly mayTakeLong: boolean;
   /** Until when it probes a server whose breaker is open; null: the breaker was closed. */
   readonly probeUntilMs: number | null;
   readonly startedAtMs: number;

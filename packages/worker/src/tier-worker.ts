@@ -110,7 +110,7 @@ export class TierWorker {
         },
         isAnswering: async (signal) => (await this.#model.askControl(this.#calls.endpoint, signal)) === null,
         onLost: (askedAtMs) =>
-          this.#calls.giveUp('server_down', (call) => call.startedAtMs < askedAtMs && !call.isPatient),
+          this.#calls.giveUp('server_down', (call) => call.startedAtMs < askedAtMs && !call.mayTakeLong),
         onError: (error) => this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a look failed'),
       },
       this.#stop.signal,

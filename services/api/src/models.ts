@@ -1,5 +1,7 @@
 import {
+  modelSpecOf,
   roleOf,
+  serverDigest,
   snapshotRules,
   stageKey,
   stageTier,
@@ -62,16 +64,20 @@ function modelObject(
   { id, rules, findings }: { readonly id: string; readonly rules: CascadeRules; readonly findings: Findings },
 ) {
   const current = calibrations.current();
-  const stages = rules.stages.map(({ model, ask, judge, price }, stage) => ({
-    name: model,
-    model: configuration.models[model]?.model ?? model,
-    role: roleOf(rules, stage),
-    ask,
-    price: price === null ? null : priceObject(price),
-    signal: judge?.confidence.signal ?? null,
-    calibration: current.get(stageKey(id, stage))?.calibration.method ?? null,
-    accept_at: judge?.acceptAt ?? null,
-  }));
+  const stages = rules.stages.map(({ model, ask, judge, price }, stage) => {
+    const spec = modelSpecOf(configuration, model);
+    return {
+      name: model,
+      model: spec.model,
+      server: serverDigest(spec.base_url),
+      role: roleOf(rules, stage),
+      ask,
+      price: price === null ? null : priceObject(price),
+      signal: judge?.confidence.signal ?? null,
+      calibration: current.get(stageKey(id, stage))?.calibration.method ?? null,
+      accept_at: judge?.acceptAt ?? null,
+    };
+  });
   const servers = rules.stages.map(({ model }, stage) => {
     const last = findings.get(stageTier(rules, stage));
     return {

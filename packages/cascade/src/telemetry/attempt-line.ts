@@ -1,4 +1,14 @@
-import { roleOf, stageOf, stagesOf, stageTier, type Answer, type Attempt, type CascadeDocument } from '@spillway/core';
+import {
+  formatKindOf,
+  isCalibrated,
+  roleOf,
+  stageOf,
+  stagesOf,
+  stageTier,
+  type Answer,
+  type Attempt,
+  type CascadeDocument,
+} from '@spillway/core';
 import type { StageOutcome } from '../stage.ts';
 
 /** An attempt as one line of the log says it: which document, by whom, how long it took, what was decided and why. */
@@ -19,7 +29,7 @@ export type AttemptLine = {
   readonly decision: Decided['decision'];
   readonly reason: string | null;
   readonly confidence: number | null;
-  /** Whether a confidence comes from a calibration; null: the stage is the last one and judges nothing. */
+  /** Whether a confidence comes from a calibration of such answers; null: the stage is the last and judges nothing. */
   readonly calibrated: boolean | null;
   /** Of the request and of the answer. */
   readonly bytes: { readonly request: number; readonly answer: number };
@@ -80,8 +90,12 @@ function statusOf(type: string | undefined): number | string | null {
 const whole = (ms: number): number => Math.max(0, Math.round(ms));
 const bytesOf = (value: unknown): number => (value == null ? 0 : Buffer.byteLength(JSON.stringify(value)));
 
-/** The line of an attempt; null: it is not among those that are logged (`isChosen`), and did not fail. */
+/**
+ * The line of an attempt; null: it is not among those that are logged (`isChosen`), and did not fail. A last attempt whose
+ * failure is not proven yet is told of when it is.
+ */
 export function attemptLine(document: CascadeDocument, outcome: StageOutcome, isChosen: boolean): AttemptLine | null {
+  if (outcome.kind === 'unproven' && outcome.isLast) return null;
   const { decision, reason, confidence, answer, attempt, isFailure } = decided(document, outcome);
   if (!isChosen && !isFailure) return null;
   const { job, rules } = document;
@@ -100,7 +114,7 @@ export function attemptLine(document: CascadeDocument, outcome: StageOutcome, is
     decision,
     reason,
     confidence,
-    calibrated: judge === null ? null : judge.confidence.calibration !== null,
+    calibrated: judge === null ? null : isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
     bytes: { request: bytesOf(job.body), answer: bytesOf(answer?.body) },
   };
 }

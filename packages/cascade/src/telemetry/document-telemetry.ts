@@ -1,15 +1,19 @@
 import {
   documentSpans,
+  formatKindOf,
+  isCalibrated,
   keptAtMost,
   keptKind,
   roleOf,
   showWarning,
   stageCounter,
+  stageOf,
   stagesOf,
   stageTier,
   tierLabels,
   type CascadeDocument,
   type Configuration,
+  type Draft,
   type Ending,
   type KeptKind,
   type NamedModel,
@@ -35,8 +39,8 @@ export type DocumentTelemetryOptions = {
   readonly takeTrace: (batch: string, kind: KeptKind, max: number) => Promise<boolean>;
 };
 
-/** Batches whose traces are spent are forgotten now and then, so that a process that runs for months stays small. */
-const MAX_SPENT = 10_000;
+/** What is known of batches is forgotten now and then, so that a process that runs for months stays small. */
+const MAX_REMEMBERED = 10_000;
 
 /** Tells log, metrics and traces of documents. Never fails and never waits: work goes on whatever becomes of it. */
 export class DocumentTelemetry {
@@ -45,6 +49,8 @@ export class DocumentTelemetry {
   readonly #models: ReadonlyMap<string, NamedModel>;
   /** Batches and kinds whose traces are spent. */
   readonly #spent = new Set<string>();
+  /** Batches and stages of which it was told that their calibration was made with other answers. */
+  readonly #told = new Set<string>();
 
   constructor(life: Pick<Life, 'log' | 'telemetry'>, options: DocumentTelemetryOptions) {
     this.#life = life;
@@ -69,6 +75,26 @@ export class DocumentTelemetry {
     const isChosen = Math.random() < this.#options.loggedShare;
     const line = attemptLine(document, outcome, isChosen);
     if (line !== null) log.info(line, 'attempt');
+  }
+
+  /**
+   * A draft of a batch was judged. Where its calibration was made with other kinds of answers its line says that the
+   * confidence is not calibrated, and the log does once for a batch and a stage.
+   */
+  judged({ job, rules }: CascadeDocument, outcome: StageOutcome): void {
+    const { judge } = stageOf(rules, job.stage);
+    const kind = formatKindOf(job.endpoint, job.body);
+    if (judge === null || judge.confidence.calibration === null || isCalibrated(judge, kind)) return;
+    if ((draftIn(outcome)?.confidence ?? null) === null) return;
+    const { batch, cascade, stage } = job;
+    const name = `${batch} ${cascade} ${stage}`;
+    if (this.#told.has(name)) return;
+    remember(this.#told, name);
+    const tier = stageTier(rules, stage);
+    this.#life.log.warn(
+      { batch, cascade, stage: stage + 1, tier, response_format: kind, made_with: judge.formats },
+      'the calibration was made with other response formats',
+    );
   }
 
   /** None of a batch's first drafts of a tier could be judged: told once, by the process that gets this. */
@@ -148,8 +174,18 @@ export class DocumentTelemetry {
     const name = `${batch} ${kind}`;
     if (max === 0 || this.#spent.has(name)) return false;
     if (await this.#options.takeTrace(batch, kind, max)) return true;
-    if (this.#spent.size >= MAX_SPENT) this.#spent.clear();
-    this.#spent.add(name);
+    remember(this.#spent, name);
     return false;
   }
+}
+
+function remember(names: Set<string>, name: string): void {
+  if (names.size >= MAX_REMEMBERED) names.clear();
+  names.add(name);
+}
+
+/** The draft that came of an attempt; null: none did. */
+function draftIn(outcome: StageOutcome): Pick<Draft, 'confidence'> | null {
+  if (outcome.kind === 'escalate') return outcome.job.drafts[outcome.job.stage] ?? null;
+  return outcome.kind === 'settle' && outcome.ending.kind === 'accepted' ? outcome.ending.draft : null;
 }

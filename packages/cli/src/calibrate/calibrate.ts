@@ -27,6 +27,7 @@ import { readBatch, runSample } from './sample.ts';
 const stageObject = z.object({
   name: z.string(),
   model: z.string(),
+  server: z.string(),
   ask: calibrationArtefact.shape.ask,
   price: price.nullable(),
   signal: signalSpec.nullable(),
@@ -54,7 +55,8 @@ export async function calibrate(
   const calibrated = await readStage(api, cascade, options.stage);
   const { stage, own, expert } = calibrated;
   const signal = options.signal ?? own;
-  const use = { cascade, stage: options.stage, ask: stage.ask, model: stage.model, signal };
+  const { server } = stage;
+  const use = { cascade, stage: options.stage, ask: stage.ask, model: stage.model, server, signal };
   const path = options.out ?? `${cascade}.${options.stage === 1 ? '' : `${stage.name}.`}calibration.json`;
   // Before the sample is paid for.
   refuseOverwriting(path, options.out !== null, use);
@@ -72,6 +74,7 @@ export async function calibrate(
     ask: stage.ask,
     accept_before: [...(drafts[0]?.acceptBefore ?? [])],
     drafter: stage.model,
+    server,
     expert: expert.model,
     signal,
     basis: labels === null ? "agreement with the expert's answer" : `as ${options.labels} says`,
@@ -195,7 +198,8 @@ function labelled(
     const expertRight = hasAnswer ? sameAnswer(document.expert, label.answer) : true;
     const isExpertAssumed = label !== undefined && !hasAnswer;
     const judged = { right, expertRight, isExpertAssumed };
-    return [{ score: score ?? null, features: document.features, ...judged, ...costOf(document, calibrated) }];
+    const { features, format } = document;
+    return [{ score: score ?? null, features, format, ...judged, ...costOf(document, calibrated) }];
   });
   if (found.length === 0) throw new UserError('no labelled document has a draft that could be compared');
   return found;

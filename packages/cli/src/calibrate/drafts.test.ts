@@ -42,6 +42,7 @@ function draftIn(stages: readonly StageAnnotation[], stage: number, status = 200
     model: last.model,
     role: last.role,
     escalated: stages.length > 1,
+    response_format: 'json_schema',
     certificate: null,
     trace_id: null,
     stages: [...stages],
@@ -66,6 +67,7 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
   assert.deepEqual(found, {
     customId: 'a',
     model: 'small',
+    format: 'json_schema',
     draft: 'draft of small',
     expert: 'answer of large',
     score: Math.log(0.4),

@@ -2,6 +2,7 @@ import {
   answerText,
   route,
   type CascadeAnnotation,
+  type FormatKind,
   type PricedTokens,
   type ResultLine,
   type SignalSpec,
@@ -15,6 +16,8 @@ export type DraftedDocument = {
   readonly customId: string;
   /** The stage's model, by its name in the configuration. */
   readonly model: string;
+  /** What the request asks its answer to be; null: an older Spillway wrote the line, which does not say. */
+  readonly format: FormatKind | null;
   /** What was drafted; null: nothing that can be compared. */
   readonly draft: string | null;
   /** What the expert said; null: it was not asked, or failed. */
@@ -82,6 +85,7 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
   return {
     customId,
     model: own.model,
+    format: cascade.response_format ?? null,
     draft: cascade.stage === stage ? answer : (own.draft?.text ?? null),
     expert: expert === undefined ? null : answer,
     score: own.score,

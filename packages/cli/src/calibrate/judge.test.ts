@@ -17,6 +17,7 @@ function drafts(count: number, more: Partial<LabelledDraft> & { readonly tells?:
     return {
       score: Math.log(p),
       features: null,
+      format: 'text',
       right,
       expertRight: true,
       isExpertAssumed: false,
@@ -70,6 +71,7 @@ test('the page holds everything, escapes what it shows, and needs nothing from o
     accept_before: [0.95],
     drafter: 'small',
     expert: 'large',
+    server: 'a1b2c3d4e5f6',
     signal: SUM,
     basis: 'agreement',
   };
@@ -78,8 +80,12 @@ test('the page holds everything, escapes what it shows, and needs nothing from o
   assert.equal(artefact?.measured.ece, report.judgement.after.ece);
   assert.deepEqual([artefact?.v, artefact?.stage, artefact?.ask, artefact?.accept_before], [2, 2, 'answer', [0.95]]);
   assert.ok(calibrationArtefact.safeParse(artefact).success);
+  assert.deepEqual(artefact?.made_with, { server: 'a1b2c3d4e5f6', formats: ['text'] });
+  assert.deepEqual(report.made_with, artefact.made_with);
+  assert.ok(!('server' in report));
   const page = reportPage(report);
   assert.match(page, /<\/b>, stage 2<\/h1>/);
+  assert.match(page, /Made with the model server <code>a1b2c3d4e5f6<\/code>; response_format: text\./);
   assert.ok(!page.includes('<script') && !/(src|href)=/.test(page) && page.includes('&#60;script&#62;'));
   assert.equal(page.match(/<svg/g)?.length, 3);
   assert.ok(!page.includes('NaN') && !page.includes('undefined'));
@@ -88,4 +94,40 @@ test('the page holds everything, escapes what it shows, and needs nothing from o
   const nothing = makeReport(subject, drafts(20), options);
   assert.equal(nothing.artefact, null);
   assert.match(reportPage(nothing.report), /It cannot be judged/);
+});
+
+test('a calibration says what the answers were asked to be that it learnt from, and nothing where a line does not', () => {
+  const subject = {
+    cascade: 'a',
+    batch: 'batch_1',
+    stage: 1,
+    ask: 'answer',
+    accept_before: [],
+    drafter: 'small',
+    expert: 'large',
+    server: 'a1b2c3d4e5f6',
+    signal: SUM,
+    basis: 'agreement',
+  } as const;
+  const made = (...more: readonly LabelledDraft[]) => {
+    const { report, artefact } = makeReport({ ...subject, accept_before: [] }, [...drafts(100), ...more], {
+      method: 'platt',
+      wish: null,
+      now: new Date(0),
+    });
+    assert.deepEqual(artefact?.made_with, report.made_with);
+    assert.ok(calibrationArtefact.safeParse(artefact).success);
+    return { formats: report.made_with.formats, page: reportPage(report) };
+  };
+  const json = drafts(3, { format: 'json_schema' });
+  assert.deepEqual(made(...json, ...drafts(1, { format: 'json_object' })).formats, [
+    'json_object',
+    'json_schema',
+    'text',
+  ]);
+  const unknown = made(...drafts(1, { format: null }));
+  assert.equal(unknown.formats, null);
+  assert.match(unknown.page, /an older Spillway wrote the lines/);
+  const without = { format: 'json_schema', score: null } as const;
+  assert.deepEqual(made(...drafts(3, without)).formats, ['text'], 'of drafts without evidence nothing is learnt');
 });

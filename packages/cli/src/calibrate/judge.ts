@@ -16,6 +16,7 @@ import {
   type CalibrationMethod,
   type DeferralPoint,
   type FittedMethod,
+  type FormatKind,
   type JudgedDocument,
   type SignalSpec,
 } from '@spillway/core';
@@ -24,6 +25,8 @@ import {
 export type LabelledDraft = {
   readonly score: number | null;
   readonly features: readonly number[] | null;
+  /** What the answer was asked to be; null: its line does not say. */
+  readonly format: FormatKind | null;
   readonly right: boolean;
   readonly expertRight: boolean;
   /** Nobody can say whether the expert is right: it is taken to be. */
@@ -104,9 +107,13 @@ function confidenceIn(signal: SignalSpec, calibration: CalibrationMethod | null,
   return score === null ? 0 : (calibrated({ signal, calibration }, score) ?? 0);
 }
 
+/** Whether a draft has what a signal goes by; without it nothing is learnt from it. */
+export const hasEvidence = ({ name }: SignalSpec, { score, features }: LabelledDraft): boolean =>
+  (name === 'head' ? features : score) !== null;
+
 /** Why nothing can be said; null: something can. */
 function refusal(signal: SignalSpec, drafts: readonly LabelledDraft[]): string | null {
-  const known = drafts.filter(({ score, features }) => (signal.name === 'head' ? features : score) !== null);
+  const known = drafts.filter((draft) => hasEvidence(signal, draft));
   if (known.length === 0)
     return `no draft has evidence for the signal ${signal.name}: does the drafter's server give log-probs?`;
   if (known.length < MIN_LABELS)
@@ -149,7 +156,7 @@ export function judgeDrafts(
       total: drafts.length,
       right: drafts.filter((draft) => draft.right).length,
       expert_assumed: drafts.filter((draft) => draft.isExpertAssumed).length,
-      no_evidence: drafts.filter(({ score, features }) => (signal.name === 'head' ? features : score) === null).length,
+      no_evidence: drafts.filter((draft) => !hasEvidence(signal, draft)).length,
     },
     drafter_accuracy: share((draft) => draft.right),
     expert_accuracy: share((draft) => draft.expertRight),

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { ApiClient, UserError } from '../client.ts';
 import { calibrate } from './calibrate.ts';
 import { readOptions } from './options.ts';
-import { reportPage } from './page.ts';
+import { formatsText, reportPage } from './page.ts';
 
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -16,6 +16,7 @@ try {
   const { verdict, after, gain } = report.judgement;
   tell(`${verdict.kind.replaceAll('_', ' ')}: ${verdict.why}`);
   if (gain.value !== null) tell(`gain ${gain.value.toFixed(3)}, ECE ${after.ece.toFixed(3)} on unseen drafts`);
+  tell(`made with the model server ${report.made_with.server}; ${formatsText(report)}`);
   const { chosen } = report;
   tell(
     chosen === null

@@ -17,6 +17,7 @@ export function reportPage(report: CalibrationReport): string {
 <style>${STYLE}</style>
 <h1>Calibration of <b>${escapeHtml(cascade)}</b>, stage ${stage}</h1>
 <p>${escapeHtml(drafter)} drafts, ${escapeHtml(expert)} is the expert; signal <code>${escapeHtml(JSON.stringify(signal))}</code>, calibrated by ${escapeHtml(method ?? 'nothing')}; right means ${escapeHtml(basis)}.</p>
+<p>Made with the model server <code>${escapeHtml(report.made_with.server)}</code>; ${escapeHtml(formatsText(report))}.</p>
 <p class="verdict ${verdict.kind}"><b>${VERDICTS[verdict.kind]}</b>: ${escapeHtml(verdict.why)}.</p>
 ${figures(judgement)}
 <h2>Thresholds</h2>
@@ -25,6 +26,13 @@ ${table(judgement)}
 <p>Shares, accuracies and money are of drafts that the calibration had not seen (five folds). Made ${escapeHtml(report.created_at)} from ${judgement.labels.total} labels.</p>
 </html>
 `;
+}
+
+/** What the answers were asked to be, as words. */
+export function formatsText({ made_with: { formats } }: CalibrationReport): string {
+  if (formats === null)
+    return 'an older Spillway wrote the lines, which do not say which response_format was asked for';
+  return `response_format: ${formats.join(', ') || 'none'}`;
 }
 
 const VERDICTS = {

@@ -146,13 +146,16 @@ test('the plan of a page is five numbers where it is written', () => {
 });
 
 test('rules are read back whole, and a signal or a way to ask that nobody knows is refused', () => {
-  const judgedBy = (confidence: object) => {
+  const judgedBy = (confidence: object, more: object = {}) => {
     const [first, ...others] = rules.stages;
-    return { ...rules, stages: [{ ...first, judge: { confidence, acceptAt: 0.9 } }, ...others] };
+    return { ...rules, stages: [{ ...first, judge: { confidence, acceptAt: 0.9, ...more } }, ...others] };
   };
   const signal = { name: 'margin', over: 'min' };
   const calibrated = judgedBy({ signal, calibration: { method: 'platt', a: 1, b: 0 } });
-  assert.deepEqual(cascadeRulesRecord.parse({ a: calibrated })['a'], calibrated);
+  assert.deepEqual(cascadeRulesRecord.parse({ a: calibrated })['a'], calibrated, 'as the version before wrote them');
+  const formats = { formats: ['json_schema', 'text'] };
+  const said = judgedBy({ signal, calibration: { method: 'platt', a: 1, b: 0 } }, formats);
+  assert.deepEqual(cascadeRulesRecord.parse({ a: said })['a'], said);
   for (const wrong of [
     { signal: { name: 'guess' }, calibration: null },
     { signal, calibration: { method: 'guess' } },

@@ -5,7 +5,7 @@ import { waitsRecord } from '../accounting/waits.ts';
 import { ASK_KINDS } from '../cascade/ask.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { signalSpec } from '../confidence/index.ts';
-import { ENDPOINT_URLS } from '../endpoints/index.ts';
+import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
 import { badLinesRecord } from './bad-lines.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
@@ -47,6 +47,8 @@ const stageRules = z.object({
     .object({
       confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
       acceptAt: z.number(),
+      /** Absent in what the version before wrote. */
+      formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
     })
     .nullable(),
   limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),

@@ -1,8 +1,17 @@
 import { z } from 'zod';
 import { ASK_KINDS } from '../cascade/ask.ts';
 import { sameSignal, signalSpec, type SignalSpec } from '../confidence/spec.ts';
+import { FORMAT_KINDS } from '../endpoints/index.ts';
 import { isJsonObject } from '../text/json.ts';
 import { calibrationMethod } from './method.ts';
+
+/** What the drafts of a calibration were made with; the same model says other log-probs elsewhere, or of other answers. */
+const madeWith = z.strictObject({
+  /** The stage's model server, as `serverDigest` names it. */
+  server: z.string(),
+  /** The kinds of answer that the drafts were asked for, sorted; null: the lines did not say. */
+  formats: z.array(z.enum(FORMAT_KINDS)).min(1).nullable(),
+});
 
 /** What `npm run calibrate` writes: a calibration, what it is of, and how good it was on drafts that it had not seen. */
 export const calibrationArtefact = z.strictObject({
@@ -16,6 +25,8 @@ export const calibrationArtefact = z.strictObject({
   accept_before: z.array(z.number()),
   /** The stage's model as its server knows it. */
   model: z.string(),
+  /** Absent: it was made before this was written down. */
+  made_with: madeWith.optional(),
   signal: signalSpec,
   calibration: calibrationMethod,
   labels: z.int().min(0),
@@ -33,15 +44,20 @@ export type CalibrationUse = {
   readonly stage: number;
   readonly ask: CalibrationArtefact['ask'];
   readonly model: string;
+  /** The stage's model server as it is configured now, as `serverDigest` names it. */
+  readonly server: string;
   readonly signal: SignalSpec;
 };
 
-/** Reads a calibration for a use; every problem is told: a file that is none, or one that was made for something else. */
+/**
+ * Reads a calibration for a use; every problem is told: a file that is none, or one that was made for something else. A
+ * valid one has warnings where nobody can say whether it still holds.
+ */
 export function readCalibration(
   text: string,
   use: CalibrationUse,
 ):
-  | { readonly kind: 'valid'; readonly artefact: CalibrationArtefact }
+  | { readonly kind: 'valid'; readonly artefact: CalibrationArtefact; readonly warnings: readonly string[] }
   | { readonly kind: 'invalid'; readonly problems: readonly string[] } {
   let value: unknown;
   try {
@@ -59,7 +75,7 @@ export function readCalibration(
       problems: read.error.issues.map(({ path, message }) => `${path.join('.') || '(top level)'}: ${message}`),
     };
   }
-  const { cascade, stage, ask, model, signal, calibration } = read.data;
+  const { cascade, stage, ask, model, signal, calibration, made_with: made } = read.data;
   const problems = [
     ...(cascade === use.cascade ? [] : [`made for the cascade ${cascade}, not for ${use.cascade}`]),
     ...(stage === use.stage ? [] : [`made for the stage ${stage}, not for ${use.stage}`]),
@@ -72,5 +88,13 @@ export function readCalibration(
       ? []
       : ['the signal head and the method head go together']),
   ];
-  return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'valid', artefact: read.data };
+  if (problems.length > 0) return { kind: 'invalid', problems };
+  const warnings =
+    made === undefined || made.server === use.server
+      ? []
+      : [
+          `made with the model server ${made.server}, and ${use.server} is configured now, which may give other ` +
+            'log-probs: calibrate again',
+        ];
+  return { kind: 'valid', artefact: read.data, warnings };
 }

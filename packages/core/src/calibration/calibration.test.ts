@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FEATURES, headFeatures, type SignalSpec } from '../confidence/index.ts';
-import { readCalibration, type CalibrationUse } from './artefact.ts';
+import { readCalibration, type CalibrationArtefact, type CalibrationUse } from './artefact.ts';
 import { bestCalibration, fitCalibration, fitHead, FITTED, headScore } from './fit.ts';
 import { isotonicPoints, poolAdjacent } from './isotonic.ts';
 import { fitLogistic } from './logistic.ts';
@@ -21,6 +21,7 @@ import {
   type JudgedDocument,
 } from './measures.ts';
 import { calibrated, sigmoid, transformed, type CalibrationMethod } from './method.ts';
+import { serverDigest } from './server.ts';
 
 const MEAN: SignalSpec = { name: 'mean_logprob' };
 const MARGIN: SignalSpec = { name: 'margin', over: 'min' };
@@ -252,8 +253,16 @@ const artefact = {
   measured: { ece: 0.02, brier: 0.1, auroc: 0.9 },
 };
 
+const use: CalibrationUse = {
+  cascade: 'invoices',
+  stage: 1,
+  ask: 'answer',
+  model: 'qwen3-4b',
+  server: serverDigest('http://drafter:8000/v1'),
+  signal: MARGIN,
+};
+
 test('a calibration made for something else, or damaged, is refused with its reason', () => {
-  const use: CalibrationUse = { cascade: 'invoices', stage: 1, ask: 'answer', model: 'qwen3-4b', signal: MARGIN };
   const read = (value: unknown, wanted: CalibrationUse = use) =>
     readCalibration(typeof value === 'string' ? value : JSON.stringify(value), wanted);
   assert.equal(read(artefact).kind, 'valid');
@@ -273,4 +282,46 @@ test('a calibration made for something else, or damaged, is refused with its rea
   assert.match(problems({ ...artefact, calibration: head }), /go together/);
   const falling = { method: 'isotonic', curve: { scores: [0, 1], values: [0.9, 0.1] } };
   assert.match(problems({ ...artefact, calibration: falling }), /rise/);
+});
+
+test('a model server is known by where its address leads, and nothing else of it shows', () => {
+  const own = serverDigest('https://models.example/v1');
+  assert.match(own, /^[0-9a-f]{12}$/);
+  for (const same of [
+    'https://models.example/v1/',
+    'https://MODELS.example:443/v1',
+    'https://user:secret@models.example/v1',
+    'https://models.example/v1?key=secret#there',
+  ]) {
+    assert.equal(serverDigest(same), own, same);
+  }
+  for (const other of [
+    'http://models.example/v1',
+    'https://models.example:8443/v1',
+    'https://models.example/small/v1',
+  ]) {
+    assert.notEqual(serverDigest(other), own, other);
+  }
+});
+
+test('another model server than a calibration was made with is told, and refuses nothing', () => {
+  const warningsOf = (madeWith?: unknown): readonly string[] => {
+    const read = readCalibration(JSON.stringify({ ...artefact, made_with: madeWith }), use);
+    assert.ok(read.kind === 'valid', JSON.stringify(read));
+    assert.deepEqual(read.artefact.made_with, madeWith);
+    return read.warnings;
+  };
+  const formats: NonNullable<CalibrationArtefact['made_with']>['formats'] = ['json_schema', 'text'];
+  assert.deepEqual(warningsOf(), [], 'it was made before this was written down');
+  assert.deepEqual(warningsOf({ server: use.server, formats }), []);
+  assert.deepEqual(warningsOf({ server: use.server, formats: null }), []);
+  const other = serverDigest('http://drafter:8001/v1');
+  const [warning = '', ...more] = warningsOf({ server: other, formats });
+  assert.deepEqual(more, []);
+  assert.ok(warning.startsWith(`made with the model server ${other}, and ${use.server} is configured now`), warning);
+  assert.match(warning, /: calibrate again$/);
+  for (const wrong of [{ server: other }, { server: other, formats: [] }, { server: other, formats: ['xml'] }]) {
+    const text = JSON.stringify({ ...artefact, made_with: wrong });
+    assert.equal(readCalibration(text, use).kind, 'invalid', text);
+  }
 });

@@ -3,4 +3,5 @@ export * from './fit.ts';
 export type { ScoredLabel } from './isotonic.ts';
 export type { LabelledRow } from './logistic.ts';
 export * from './measures.ts';
+export { serverDigest } from './server.ts';
 export { calibrated, calibrationMethod, type CalibrationMethod } from './method.ts';

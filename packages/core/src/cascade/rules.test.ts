@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
-import { calibrationArtefact } from '../calibration/index.ts';
+import { cascadeRulesRecord } from '../batch/records.ts';
+import { calibrationArtefact, type CalibrationArtefact } from '../calibration/index.ts';
 import { readConfiguration, type Configuration } from '../config.ts';
-import { isLastStage, modelsOfRole, roleOf, snapshotRules, stageKey, stageOf, stageTier } from './rules.ts';
+import {
+  isCalibrated,
+  isLastStage,
+  modelSpecOf,
+  modelsOfRole,
+  roleOf,
+  snapshotRules,
+  stageKey,
+  stageOf,
+  stageTier,
+} from './rules.ts';
 
 function configured(): Configuration {
   const read = readConfiguration(`
@@ -96,4 +107,26 @@ test('a snapshot holds what decides about documents, with the calibration of eac
     stages.map(({ judge }) => judge?.acceptAt ?? null),
     [0.95, 0.8, null],
   );
+  const formatsOf = (made_with: CalibrationArtefact['made_with']) => {
+    const own = snapshotRules(configured(), new Map([['contracts/2', { ...artefact, made_with }]]), false);
+    return cascadeRulesRecord.parse(own)['contracts']?.stages[1]?.judge?.formats;
+  };
+  assert.deepEqual(formatsOf({ server: 'a1b2c3d4e5f6', formats: ['json_object'] }), ['json_object']);
+  assert.deepEqual(formatsOf({ server: 'a1b2c3d4e5f6', formats: null }), undefined);
+  assert.deepEqual(formatsOf(undefined), undefined);
+});
+
+test('a confidence is calibrated by a calibration of answers of its kind, or by one that does not say', () => {
+  const signal = { name: 'sum_logprob' } as const;
+  const rule = { confidence: { signal, calibration: { method: 'platt', a: 1, b: 0 } }, acceptAt: 0.9 } as const;
+  assert.equal(isCalibrated(rule, 'json_schema'), true);
+  assert.equal(isCalibrated({ ...rule, formats: ['json_schema'] }, 'json_schema'), true);
+  assert.equal(isCalibrated({ ...rule, formats: ['json_object', 'text'] }, 'json_schema'), false);
+  const none = { ...rule, confidence: { signal, calibration: null } };
+  assert.equal(isCalibrated(none, 'text'), false);
+});
+
+test('a model is found by its name, and a name that nothing has is a mistake', () => {
+  assert.equal(modelSpecOf(configured(), 'medium').model, 'm');
+  assert.throws(() => modelSpecOf(configured(), 'huge'), RangeError);
 });

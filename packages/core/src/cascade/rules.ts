@@ -2,12 +2,18 @@ import type { Price } from '../accounting/price.ts';
 import type { CalibrationArtefact } from '../calibration/index.ts';
 import type { ConfidenceRule } from '../confidence/index.ts';
 import type { CascadeSpec, Configuration, ModelSpec, OnDeadline, StageSpec } from '../config.ts';
+import type { FormatKind } from '../endpoints/index.ts';
 import type { AskKind } from './ask.ts';
 import type { ModelLimits } from './fitness.ts';
 import { tierName, type Role } from './tier.ts';
 
 /** How a draft is judged, and from which confidence on it is final. */
-export type JudgeRule = { readonly confidence: ConfidenceRule; readonly acceptAt: number };
+export type JudgeRule = {
+  readonly confidence: ConfidenceRule;
+  readonly acceptAt: number;
+  /** The kinds of answer that its calibration was made with; absent: it has none, or one that does not say. */
+  readonly formats?: readonly FormatKind[] | undefined;
+};
 
 /** One step of a cascade. */
 export type StageRules = {
@@ -35,6 +41,17 @@ export type CascadeRules = {
 export function stageOf(rules: CascadeRules, stage: number): StageRules {
   const found = rules.stages[stage];
   if (found === undefined) throw new RangeError(`a cascade of ${rules.stages.length} stages has none at ${stage}`);
+  return found;
+}
+
+/** Whether the confidence in an answer of this kind comes from a calibration that was made with such answers. */
+export const isCalibrated = ({ confidence, formats }: JudgeRule, kind: FormatKind): boolean =>
+  confidence.calibration !== null && (formats?.includes(kind) ?? true);
+
+/** A model by its name; a configuration that lacks it is a mistake of the caller. */
+export function modelSpecOf({ models }: Pick<Configuration, 'models'>, name: string): ModelSpec {
+  const found = models[name];
+  if (found === undefined) throw new RangeError(`a configuration has no model ${name}`);
   return found;
 }
 
@@ -75,6 +92,7 @@ function stageRules(
   spec: ModelSpec | undefined,
   calibration: CalibrationArtefact | undefined,
 ): StageRules {
+  const formats = calibration?.made_with?.formats ?? null;
   return {
     model,
     ask,
@@ -84,6 +102,7 @@ function stageRules(
         : {
             confidence: { signal: judge.confidence.signal, calibration: calibration?.calibration ?? null },
             acceptAt: judge.acceptAt,
+            ...(formats === null ? {} : { formats }),
           },
     limits: {
       contextTokens: spec?.context_tokens ?? null,

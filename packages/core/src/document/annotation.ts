@@ -1,6 +1,6 @@
-import { roleOf, stageOf } from '../cascade/rules.ts';
+import { isCalibrated, roleOf, stageOf } from '../cascade/rules.ts';
 import { calibrated } from '../calibration/method.ts';
-import { ENDPOINTS } from '../endpoints/index.ts';
+import { ENDPOINTS, formatKindOf } from '../endpoints/index.ts';
 import { cutText } from '../text/cut.ts';
 import { TraceIds } from '../trace/ids.ts';
 import { isEscalated, type StageRecord } from './ending.ts';
@@ -27,6 +27,7 @@ export function annotationOf(
     model: stageOf(rules, last).model,
     role: roleOf(rules, last),
     escalated: isEscalated(stages),
+    response_format: formatKindOf(job.endpoint, job.body),
     certificate: null,
     trace_id: job.sampled ? new TraceIds(job).root.traceId : null,
     stages: stages.map((record, stage) => stageAnnotation(document, { record, stage, times: times.stages[stage] })),
@@ -54,7 +55,7 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
     signal: judge?.confidence.signal.name ?? null,
     score: draft?.score ?? null,
     confidence: draft?.confidence ?? null,
-    calibrated: judge !== null && judge.confidence.calibration !== null,
+    calibrated: judge !== null && isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
     accept_at: judge?.acceptAt ?? null,
     attempts: attempts.length,
     usage: {

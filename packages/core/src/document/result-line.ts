@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ASK_KINDS } from '../cascade/ask.ts';
+import { FORMAT_KINDS } from '../endpoints/index.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0).nullable();
@@ -14,7 +15,10 @@ const stage = z
     signal: z.string().nullable(),
     score: z.number().nullable(),
     confidence: z.number().nullable(),
-    calibrated: z.boolean(),
+    calibrated: z.boolean().meta({
+      description:
+        'Whether the confidence comes from a calibration that was made with answers of this response format.',
+    }),
     accept_at: z.number().nullable(),
     attempts: count,
     usage: z.strictObject({ input_tokens: count, cached_tokens: count, output_tokens: count }),
@@ -47,6 +51,10 @@ export const cascadeAnnotation = z
     model: z.string(),
     role: z.enum(['drafter', 'expert']),
     escalated: z.boolean().meta({ description: "Whether the first stage's draft was not final." }),
+    response_format: z
+      .enum(FORMAT_KINDS)
+      .optional()
+      .meta({ description: 'What the request asks its answer to be; absent in lines that an older Spillway wrote.' }),
     certificate: z.null(),
     trace_id: z.string().nullable(),
     stages: z.array(stage),

@@ -16,6 +16,7 @@ import {
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { countsRecord, isCounter, totalOf, type Counts } from '../accounting/counts.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
+import type { FormatKind } from '../endpoints/index.ts';
 import { TraceIds } from '../trace/ids.ts';
 import { writtenId } from './custom-id.ts';
 import { deadlineStage, isEscalated, stagesBeyond, stagesOf, type Ending } from './ending.ts';
@@ -104,6 +105,7 @@ test('an accepted draft: output line, counts, money', () => {
     model: 'small',
     role: 'drafter',
     escalated: false,
+    response_format: 'text',
     certificate: null,
     trace_id: null,
     stages: [
@@ -307,6 +309,33 @@ test('a cascade that does not annotate has lines as OpenAI has them', () => {
   assert.deepEqual(keys(resultOf(escalated(plain, [draft]), { kind: 'deadline_draft', stage: 0 })), openai);
 });
 
+test('a line says what its answer was asked to be, and is calibrated by a calibration of such answers only', () => {
+  const json = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: {} } } };
+  const inResponses = { text: { format: { type: 'json_object' } } };
+  const [first, last] = rules.stages;
+  assert.ok(first?.judge != null && last !== undefined);
+  const { judge } = first;
+  const calibration = { method: 'platt', a: 1, b: 0 } as const;
+  const confidence = { ...judge.confidence, calibration };
+  const said = (given: Partial<typeof job>, formats?: readonly FormatKind[]) => {
+    const stage = { ...first, judge: { ...judge, confidence, ...(formats === undefined ? {} : { formats }) } };
+    const own = { ...rules, stages: [stage, last] };
+    const cascade = cascadeOf(resultOf(escalated(own, [draft], { ...job, ...given }), answeredAt(2_000, 2_500)));
+    return [cascade.response_format, ...cascade.stages.map((one) => one.calibrated)];
+  };
+  assert.deepEqual(said({}, ['text']), ['text', true, false]);
+  assert.deepEqual(said({ body: json }, ['text']), ['json_schema', false, false]);
+  assert.deepEqual(said({ body: json }, ['json_schema', 'text']), ['json_schema', true, false]);
+  assert.deepEqual(said({ body: json }), ['json_schema', true, false], 'a calibration that does not say');
+  const responses = { endpoint: '/v1/responses', body: inResponses } as const;
+  assert.deepEqual(said(responses, ['json_schema']), ['json_object', false, false]);
+  const line = JSON.parse(resultOf({ job, rules }, { kind: 'accepted', draft: accepted }).line.text) as {
+    cascade: Record<string, unknown>;
+  };
+  delete line.cascade['response_format'];
+  assert.ok(readResultLine(JSON.stringify(line)) !== null, 'as an older Spillway wrote it');
+});
+
 test('three stages: accepted in the second', () => {
   const [draft2] = [acceptedDraftOf({ model: 'medium', attempts: mediumDraft.attempts })];
   const result = resultOf(escalated(three, [lowDraft]), { kind: 'accepted', draft: draft2 });
@@ -316,6 +345,7 @@ test('three stages: accepted in the second', () => {
     model: 'medium',
     role: 'drafter',
     escalated: true,
+    response_format: 'text',
     certificate: null,
     trace_id: null,
     stages: [
@@ -346,6 +376,7 @@ test('three stages: answered in the last, in a document whose trace is kept', ()
     model: 'large',
     role: 'expert',
     escalated: true,
+    response_format: 'text',
     certificate: null,
     trace_id: new TraceIds(job).root.traceId,
     stages: [

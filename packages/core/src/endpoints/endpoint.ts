@@ -11,9 +11,14 @@ export type BodyProblem = { readonly code: string; readonly message: string; rea
  */
 export type AskedLogprobs = { readonly wanted: boolean; readonly top: number };
 
+/** What an answer may be asked to be. A server that is held to JSON by a mask says other log-probs of the same answer. */
+export const FORMAT_KINDS = ['text', 'json_object', 'json_schema'] as const;
+
+export type FormatKind = (typeof FORMAT_KINDS)[number];
+
 /** JSON that the answer's text is asked to be. */
 export type AskedFormat = {
-  readonly type: 'json_object' | 'json_schema';
+  readonly type: Exclude<FormatKind, 'text'>;
   readonly schema: Json | undefined;
 };
 

@@ -1,10 +1,12 @@
 import { chat } from './chat.ts';
 import { completions } from './completions.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { JsonObject } from '../text/json.ts';
+import type { Endpoint, FormatKind } from './endpoint.ts';
 import { responses } from './responses.ts';
 
 export * from './completion.ts';
-export type { AskedFormat, AskedLogprobs, BodyProblem, Endpoint } from './endpoint.ts';
+export type { AskedFormat, AskedLogprobs, BodyProblem, Endpoint, FormatKind } from './endpoint.ts';
+export { FORMAT_KINDS } from './endpoint.ts';
 export { ThoughtWatch } from './thought-watch.ts';
 export type { EndpointStream, StreamCollector, StreamEvent } from './stream.ts';
 
@@ -18,6 +20,10 @@ export const ENDPOINTS = {
 export type EndpointUrl = keyof typeof ENDPOINTS;
 
 export const ENDPOINT_URLS = Object.keys(ENDPOINTS) as [EndpointUrl, ...EndpointUrl[]];
+
+/** The kind of answer that a client's request asks for, by its `response_format` or what its endpoint has for it. */
+export const formatKindOf = (endpoint: EndpointUrl, body: JsonObject): FormatKind =>
+  ENDPOINTS[endpoint].format(body)?.type ?? 'text';
 
 /** The text of an answer of any endpoint; null when it has none. */
 export function answerText(body: unknown): string | null {

@@ -89,6 +89,9 @@ const stage = z
   .strictObject({
     name: z.string().meta({ description: 'The model by its name in the configuration.' }),
     model: z.string().meta({ description: 'The model as its server knows it.' }),
+    server: z
+      .string()
+      .meta({ description: 'Its model server: 12 hex digits of its address, by which calibrations name it.' }),
     role: z
       .enum(['drafter', 'expert'])
       .meta({ description: 'The last stage is the expert, all before it are drafters.' }),

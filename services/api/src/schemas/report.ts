@@ -18,7 +18,11 @@ const stage = z
     calibrated: z
       .boolean()
       .nullable()
-      .meta({ description: 'Whether its confidence comes from a calibration; null for the last stage.' }),
+      .meta({
+        description:
+          'Whether it has a calibration; null for the last stage. The line of a document that asks for a response ' +
+          'format that the calibration was not made with says `calibrated: false` all the same.',
+      }),
     documents: z
       .strictObject({ accepted: count, escalated: count, skipped: count, answered: count, failed: count })
       .meta({ description: 'What became of the documents that reached the stage; skipped ones were not asked about.' }),

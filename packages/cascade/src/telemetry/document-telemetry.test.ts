@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withDraft, type CascadeDocument, type Draft, type FormatKind, type JsonObject } from '@spillway/core';
+import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
+import { acceptedDraftOf, draftOf, failedDraftOf, jobOf, rulesOf } from '../../../../test/support/jobs.ts';
+import { attemptLine } from './attempt-line.ts';
+import { DocumentTelemetry } from './document-telemetry.ts';
+
+const JSON_BODY: JsonObject = { response_format: { type: 'json_object' } };
+const TOLD = 'the calibration was made with other response formats';
+
+/** A document of a cascade whose first stage has a calibration that was made with answers of these kinds. */
+function documentOf(batch: string, body: JsonObject, formats?: readonly FormatKind[]): CascadeDocument {
+  const rules = rulesOf();
+  const [first, last] = rules.stages;
+  assert.ok(first?.judge != null && last !== undefined);
+  const confidence = { ...first.judge.confidence, calibration: { method: 'platt', a: 1, b: 0 } } as const;
+  const judge = { ...first.judge, confidence, ...(formats === undefined ? {} : { formats }) };
+  return { job: jobOf({ batch, body }), rules: { ...rules, stages: [{ ...first, judge }, last] } };
+}
+
+const escalated = ({ job }: CascadeDocument, draft: Draft = draftOf()) =>
+  ({ kind: 'escalate', job: withDraft(job, draft) }) as const;
+const accepted = () => ({ kind: 'settle', ending: { kind: 'accepted', draft: acceptedDraftOf() } }) as const;
+
+test('a calibration of other answers is told once for a batch and a stage, and never where all is well', async () => {
+  const lines: Record<string, unknown>[] = [];
+  const log = openLog('test', 'warn', { write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[number]) });
+  await using telemetry = await openTelemetry(new EnvReader({}), log);
+  const documents = new DocumentTelemetry(
+    { log, telemetry },
+    { configuration: { models: {} }, loggedShare: 0, takeTrace: () => Promise.resolve(false) },
+  );
+  const told = () =>
+    lines.map(({ batch, cascade, stage, tier, ...line }) => [batch, cascade, stage, tier, line['msg']]);
+  for (const well of [
+    documentOf('a', {}, ['text']),
+    documentOf('a', JSON_BODY, ['json_object', 'text']),
+    documentOf('a', JSON_BODY),
+    { job: jobOf({ batch: 'a', body: JSON_BODY }), rules: rulesOf() },
+    { ...documentOf('a', JSON_BODY, ['text']), job: jobOf({ batch: 'a', body: JSON_BODY, stage: 1 }) },
+  ]) {
+    documents.judged(well, accepted());
+    documents.judged(well, escalated(well));
+  }
+  const other = documentOf('a', JSON_BODY, ['text']);
+  documents.judged(other, escalated(other, failedDraftOf()));
+  documents.judged(other, { kind: 'stopped', reason: 'shutdown' });
+  assert.deepEqual(told(), [], 'what was not judged is not told of');
+
+  for (let times = 0; times < 3; times += 1) {
+    documents.judged(other, accepted());
+    documents.judged(other, escalated(other));
+  }
+  const warning = ['a', 'test', 1, 'drafter.small', TOLD];
+  assert.deepEqual(told(), [warning]);
+  assert.deepEqual([lines[0]?.['response_format'], lines[0]?.['made_with']], ['json_object', ['text']]);
+  const next = documentOf('b', JSON_BODY, ['text']);
+  documents.judged(next, escalated(next));
+  assert.deepEqual(told(), [warning, ['b', ...warning.slice(1)]]);
+});
+
+test("an attempt's line says whether the confidence is calibrated for such an answer", () => {
+  const said = (document: CascadeDocument) => attemptLine(document, escalated(document), true)?.calibrated;
+  assert.equal(said(documentOf('a', JSON_BODY, ['text'])), false);
+  assert.equal(said(documentOf('a', JSON_BODY, ['json_object'])), true);
+  assert.equal(said(documentOf('a', JSON_BODY)), true);
+  assert.equal(said(documentOf('a', {}, ['text'])), true);
+});

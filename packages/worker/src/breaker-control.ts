@@ -280,7 +280,7 @@ export class BreakerControl {
     };
     this.#giveUp = setTimeout(() => {
       this.#giveUp = null;
-      void giveUp();
+      giveUp().catch((error: unknown) => this.#options.life.log.debug({ err: error }, 'a look for the server failed'));
     }, GIVE_UP_MS);
   }
 

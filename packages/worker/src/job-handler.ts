@@ -167,9 +167,11 @@ export class JobHandler {
       breaker.answeredControl(call);
       return null;
     }
-    if (failure === 'stopped') await breaker.leave(call);
-    else await breaker.heldControl(failure, call.startedAtMs);
-    return PUT_BACK;
+    const waitMs = failure === 'stopped' ? 0 : await breaker.heldControl(failure, call.startedAtMs);
+    if (waitMs > 0) return PUT_BACK;
+    // Others are answered and this worker is not, or it stops: not at once again.
+    await breaker.leave(call);
+    return failure === 'stopped' ? PUT_BACK : later(UNKNOWN_MS * (1 + Math.random()));
   }
 
   async #work(taken: Taken, call: RunningCall): Promise<Disposition> {

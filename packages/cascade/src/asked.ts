@@ -41,6 +41,8 @@ export type Asked =
       readonly kind: 'unproven';
       readonly cause: Unproven['cause'];
       readonly isTimeout: boolean;
+      /** It was broken off, as all calls are that a server has when it goes down. */
+      readonly isBrokenOff: boolean;
       readonly reason: string;
       readonly afterMs: number;
       readonly answer: Answer | null;

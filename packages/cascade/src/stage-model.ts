@@ -3,9 +3,10 @@ import {
   boundedRetryAfterMs,
   classOf,
   CONTROL_FIELDS,
-  CONTROL_REQUESTS,
+  controlRequest,
   decideFault,
   ENDPOINTS,
+  isBrokenOff,
   isUnderstood,
   mergeSettings,
   NO_SETTINGS,
@@ -41,6 +42,9 @@ export type ControlFailure = {
   /** For how long the server asks to be left alone; null: it does not. */
   readonly askedMs: number | null;
 };
+
+/** What is asked in a document's place; `like` is given where the document's account may be used up. */
+export type ControlQuestion = { readonly endpoint: EndpointUrl; readonly like?: JsonObject };
 
 /** It may wait behind long ones. */
 const MAX_CONTROL_MS = 60_000;
@@ -123,12 +127,17 @@ export class StageModel implements AsyncDisposable {
 
   /**
    * Asks something small that every model can answer, to tell a document's fault from its server's where nobody else is
-   * asked about. Null: it was answered, or the request was understood; else whose fault it is that it was not.
+   * asked about. Null: it was answered, or the request was understood; else whose fault it is that it was not. `full`: the
+   * server takes no more now, and says so.
    */
-  async askControl(endpoint: EndpointUrl, signal: AbortSignal): Promise<ControlFailure | 'stopped' | null> {
+  async askControl(
+    { endpoint, like }: ControlQuestion,
+    signal: AbortSignal,
+  ): Promise<ControlFailure | 'stopped' | 'full' | null> {
+    const request = controlRequest(endpoint, Date.now().toString(36), like ?? null);
     const attempt = await this.#client.complete({
       endpoint,
-      body: applySettings(CONTROL_REQUESTS[endpoint], endpoint, this.#ownSettings, CONTROL_FIELDS),
+      body: applySettings(request, endpoint, this.#ownSettings, CONTROL_FIELDS),
       logprobs: false,
       timeoutMs: Math.min(this.#modelOptions.timeoutMs, MAX_CONTROL_MS),
       signal,
@@ -136,8 +145,10 @@ export class StageModel implements AsyncDisposable {
     if (attempt.kind === 'aborted') return 'stopped';
     if (attempt.kind === 'completed' || isUnderstood(attempt.fault)) return null;
     const { fault } = attempt;
-    if (classOf(fault) === 'operator') return { cause: 'operator', reason: operatorReason(fault), askedMs: null };
+    const cause = classOf(fault);
+    if (cause === 'operator') return { cause: 'operator', reason: operatorReason(fault), askedMs: null };
     const askedMs = fault.kind === 'http' ? boundedRetryAfterMs(fault.retryAfterMs) : null;
+    if (cause === 'limited' && askedMs === null) return 'full';
     return { cause: askedMs === null ? 'down' : 'asked', reason: faultReason(fault), askedMs };
   }
 
@@ -198,6 +209,9 @@ export class StageModel implements AsyncDisposable {
     };
     const attempt =
       stalls >= MAX_SHARED_STALLS ? await askIsolated(this.#modelOptions, call) : await this.#client.complete(call);
+    // Its batch's time is over, which says nothing of the server.
+    const isOver = attempt.kind === 'failed' && attempt.fault.kind === 'timeout' && leftMs < this.timeoutMs;
+    if (isOver) return null;
     if (attempt.kind === 'completed') onAnswered?.('completed');
     if (attempt.kind === 'failed' && isUnderstood(attempt.fault)) onAnswered?.('rejected');
     return this.role === 'expert' ? withoutUnclosed(attempt) : attempt;
@@ -236,7 +250,8 @@ export class StageModel implements AsyncDisposable {
     const answer = answerOf(fault);
     const error = noAnswerOf(fault);
     if (decision.kind === 'unproven') {
-      return { ...decision, isTimeout: fault.kind === 'timeout', answer, error, why, startedAtMs, endedAtMs };
+      const kinds = { isTimeout: fault.kind === 'timeout', isBrokenOff: isBrokenOff(fault) };
+      return { ...decision, ...kinds, answer, error, why, startedAtMs, endedAtMs };
     }
     if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
     return { kind: 'exhausted', answer, error, why, startedAtMs, endedAtMs };
@@ -252,5 +267,6 @@ function withoutUnclosed(attempt: Attempt): Attempt {
 }
 
 function stopReason(reason: unknown): StopReason {
-  return reason === 'cancelled' || reason === 'expired' || reason === 'server_down' ? reason : 'shutdown';
+  const known = (['cancelled', 'expired', 'server_down', 'call_lost'] as const).find((one) => one === reason);
+  return known ?? 'shutdown';
 }

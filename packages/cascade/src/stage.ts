@@ -45,7 +45,7 @@ export type StageOutcome =
   /** Given up, as the process stops or the batch ends. */
   | { readonly kind: 'stopped'; readonly reason: StopReason };
 
-type Failed = Pick<Extract<Asked, { kind: 'unproven' }>, 'cause' | 'reason' | 'afterMs' | 'isTimeout'>;
+type Failed = Pick<Extract<Asked, { kind: 'unproven' }>, 'cause' | 'reason' | 'afterMs' | 'isTimeout' | 'isBrokenOff'>;
 
 /**
  * ★ The one place where a document is answered: ask its stage's model, gather what the draft is judged by, judge it,
@@ -84,11 +84,11 @@ function unprovenOutcome(
   job: DocumentJob,
   asked: Extract<Asked, { kind: 'unproven' }>,
 ): StageOutcome {
-  const { cause, reason, afterMs, isTimeout, answer, error, why, startedAtMs, endedAtMs } = asked;
-  const unproven = { cause, answer, error, why, startedAtMs, endedAtMs, failedAtMs: endedAtMs };
+  const { cause, reason, afterMs, isTimeout, isBrokenOff, answer, error, why, startedAtMs, endedAtMs } = asked;
+  const unproven = { stage: job.stage, cause, answer, error, why, startedAtMs, endedAtMs, failedAtMs: endedAtMs };
   const carrying = { ...job, unproven };
   const isLast = charged(carrying, maxAttempts) === carrying;
-  return { kind: 'unproven', cause, reason, afterMs, isTimeout, isLast, job: carrying };
+  return { kind: 'unproven', cause, reason, afterMs, isTimeout, isBrokenOff, isLast, job: carrying };
 }
 
 type Concluded = Extract<Asked, { kind: 'answered' | 'rejected' | 'exhausted' }>;

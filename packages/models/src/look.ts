@@ -5,8 +5,8 @@ import { openTransport } from './transport.ts';
 /** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
 const LOOK_MS = 2_000;
 
-/** From this status on, those of gateways whose server is gone. */
-const MIN_GONE_STATUS = 502;
+/** What gateways say whose server is gone; 503 and 529 may be about this moment only. */
+const GONE: ReadonlySet<number> = new Set([502, 504, 520, 521, 522, 523, 524]);
 
 /** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */
 export async function lookForServer(
@@ -20,7 +20,7 @@ export async function lookForServer(
   try {
     const own = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
     const { status } = await transport.fetch(`${baseURL.replace(/\/$/, '')}/models`, { method: 'GET', signal: own });
-    return status < MIN_GONE_STATUS ? null : { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
+    return !GONE.has(status) ? null : { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
   } catch (error) {
     const fault = faultOf(error, { redact, timeoutMs: LOOK_MS });
     return fault?.kind === 'unreachable' || fault?.kind === 'reset' ? fault : null;

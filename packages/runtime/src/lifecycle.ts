@@ -3,7 +3,7 @@ import { openLog, type Log } from './log.ts';
 import { openTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 
 /** Why a process or a call was told to stop; carried as `AbortSignal.reason`. */
-export type StopReason = 'shutdown' | 'cancelled' | 'expired' | 'server_down';
+export type StopReason = 'shutdown' | 'cancelled' | 'expired' | 'server_down' | 'call_lost';
 
 /** What a service gets from its process. */
 export type Life = {

@@ -1,24 +1,23 @@
 import {
+  afterBreak,
   afterRefusal,
-  areAllSuspects,
-  forgiven,
+  charged,
+  cleared,
   holdBackoffMs,
   isRefusedForItself,
-  NO_SUSPECTS,
-  withSuspect,
   type BreakerCause,
   type DocumentJob,
-  type EndpointUrl,
   type Hold,
-  type Suspects,
 } from '@spillway/core';
 import type { ControlFailure, StageOutcome } from '@spillway/cascade';
 import { closeBreaker, leaveProbe, openBreaker, type RedisClock, type RedisStore, type Taking } from '@spillway/redis';
 import type { Life } from '@spillway/runtime';
 import { BreakerReport } from './breaker-report.ts';
+import { BrokenCalls } from './broken-calls.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import { LastAnswers } from './last-answers.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
+import { Suspicion, type AskControl } from './suspicion.ts';
 import type { WorkerPause } from './worker-pause.ts';
 
 /** What becomes of a document whose call failed: next in line again, or later; either way as changed. */
@@ -47,9 +46,6 @@ type ServerVerdict = {
   readonly isGone?: boolean;
 };
 
-/** Asks a model something small, in place of a document; null: it was answered. */
-export type AskControl = (endpoint: EndpointUrl, signal: AbortSignal) => Promise<ControlFailure | 'stopped' | null>;
-
 export type BreakerControlOptions = {
   readonly tier: string;
   /** The model server is this worker's own: while it is down only this worker waits. */
@@ -58,15 +54,14 @@ export type BreakerControlOptions = {
   /** Why there is no server any more; null: there is one. */
   readonly look: (signal: AbortSignal) => Promise<string | null>;
   readonly askControl: AskControl;
+  /** How many attempts a document has. */
+  readonly maxAttempts: number;
 };
 
 type Unproven = Extract<StageOutcome, { kind: 'unproven' }>;
 
 /** Where somebody was answered so lately, a server that asks to wait means one document only. */
 const LATELY_MS = 1_000;
-
-/** For so long something small is waited for where nobody else is answered. */
-const MAX_SILENT_MS = 2_000;
 
 /** A server that goes down may still answer the calls that it has; after so long it does not. */
 const GIVE_UP_MS = 2_000;
@@ -81,11 +76,10 @@ export class BreakerControl {
   readonly #options: BreakerControlOptions;
   #giveUp: NodeJS.Timeout | null = null;
   readonly #stopped = new AbortController();
-  /** Something small is asked, to see whether the server answers anybody. */
-  #isAsking = false;
   readonly #answers: LastAnswers;
-  #suspects: Suspects = NO_SUSPECTS;
+  readonly #suspicion: Suspicion;
   readonly #report: BreakerReport;
+  readonly #broken = new BrokenCalls();
 
   constructor(redis: RedisStore, { limit, pause, calls, clock }: BreakerParts, options: BreakerControlOptions) {
     this.#redis = redis;
@@ -96,6 +90,13 @@ export class BreakerControl {
     this.#answers = new LastAnswers(clock);
     this.#options = options;
     this.#report = new BreakerReport(options.tier, options.life, () => limit.value);
+    const onAnswered = (begunMs: number): void => {
+      this.#answers.note(null, begunMs);
+      this.#works(false);
+    };
+    const { askControl } = options;
+    const stopped = this.#stopped.signal;
+    this.#suspicion = new Suspicion({ askControl, calls, limit, report: this.#report, stopped, onAnswered });
   }
 
   /** The last answer, if the tier is to be told of it now; else null. */
@@ -113,9 +114,12 @@ export class BreakerControl {
   }
 
   /** It answered something small that was asked in a document's place. */
-  answeredControl({ startedAtMs }: RunningCall): void {
-    this.#answers.note(null, startedAtMs);
-    this.#works(true);
+  async answeredControl(call: RunningCall): Promise<void> {
+    call.isAnswered = true;
+    this.#answers.note(null, call.startedAtMs);
+    this.#suspicion.clear();
+    this.#pause.answered();
+    if (call.probeUntilMs !== null) await this.#close();
   }
 
   /** A call that was to probe the server was given up, or not made at all: another one may. */
@@ -125,7 +129,7 @@ export class BreakerControl {
 
   /** A call failed, and whose fault that was is not known: its document carries it along, until others show it. */
   async failed({ job, ...failure }: Unproven, call: RunningCall): Promise<Held> {
-    const { cause, reason, afterMs, isTimeout } = failure;
+    const { cause, reason, afterMs, isTimeout, isBrokenOff } = failure;
     // Too many at a time, not this one: like a refusal.
     if (isTimeout && this.#limit.timedOut(call.startedAtMs) && this.#answers.toOthers(call).atMs > call.startedAtMs) {
       const { unproven: _, ...untouched } = job;
@@ -135,20 +139,37 @@ export class BreakerControl {
     // What a server says of anything else may quote the request.
     const said = cause === 'operator' ? job.unproven.why.said : undefined;
     const verdict = { cause: cause === 'operator' ? cause : 'down', reason, askedMs: null, begunMs, said } as const;
-    if (this.#options.sidecar && cause === 'ambiguous') {
-      const gone = await this.#options.look(call.abort.signal);
-      // Another worker's server says nothing of this one's, so it is settled here.
-      if (gone !== null) {
-        await this.#stop({ cause: 'down', reason: gone, askedMs: null, begunMs, silentSinceMs: begunMs, isGone: true });
-        return { kind: 'put_back', job: forgiven(job) };
-      }
+    if (this.#options.sidecar) return await this.#settleOwn({ job, afterMs, verdict }, call);
+    const isTogether = isBrokenOff && (await this.#broken.isShared(this.#stopped.signal));
+    // A probe that is no control call: it is one of a server that does not answer those.
+    if (call.probeUntilMs !== null && !call.isAnswered) {
+      const probedMs = await this.#open({ ...verdict, silentSinceMs: begunMs });
+      return { kind: 'later', afterMs: Math.max(probedMs, afterMs), job: cleared(job) };
     }
-    this.#suspects = withSuspect(this.#suspects, call.id, performance.now());
-    const { sinceMs } = this.#suspects;
-    const silence = await this.#areAllFailing(call, verdict);
-    const waitMs = silence === null ? 0 : await this.#stop({ ...verdict, ...silence, silentSinceMs: sinceMs });
-    if (waitMs === 0) return { kind: 'later', afterMs, job };
-    return { kind: 'put_back', job: this.#options.sidecar ? forgiven(job) : job };
+    const silence = await this.#suspicion.confirm(call, verdict, job);
+    const waitMs = silence === null ? 0 : await this.#stop({ ...verdict, ...silence });
+    const kept = isTogether ? afterBreak(job, this.#options.maxAttempts) : job;
+    return waitMs > 0 ? { kind: 'put_back', job: kept } : { kind: 'later', afterMs, job: kept };
+  }
+
+  /** Whose fault it is at a server of this worker's own, which what others were answered says nothing of. */
+  async #settleOwn(
+    { job, afterMs, verdict }: { job: DocumentJob; afterMs: number; verdict: ControlFailure & { begunMs: number } },
+    call: RunningCall,
+  ): Promise<Held> {
+    const { maxAttempts, askControl, look } = this.#options;
+    const begunMs = performance.now();
+    const failure = await askControl({ endpoint: call.endpoint, like: job.body }, call.abort.signal);
+    if (failure === null) {
+      this.#answers.note(null, begunMs);
+      return { kind: 'later', afterMs, job: charged(job, maxAttempts) };
+    }
+    const isGone = (await look(call.abort.signal)) !== null;
+    if (failure !== 'full') {
+      const why = failure === 'stopped' ? verdict : failure;
+      await this.#stop({ ...why, begunMs: verdict.begunMs, silentSinceMs: verdict.begunMs, isGone });
+    }
+    return { kind: 'later', afterMs, job: isGone ? afterBreak(job, maxAttempts) : cleared(job) };
   }
 
   /** The server is not there, asks to wait, or takes no more. */
@@ -156,8 +177,10 @@ export class BreakerControl {
     const { server, reason, retryAfterMs: askedMs } = hold;
     const begunMs = call.startedAtMs;
     if (server === 'down') {
-      const verdict = { cause: 'down', reason, askedMs: null, begunMs, silentSinceMs: begunMs, isGone: true } as const;
-      const waitMs = await this.#stop(verdict);
+      // One connection that could not be made is not yet a server that is gone.
+      const isGone = (await this.#options.look(call.abort.signal)) !== null;
+      const silentSinceMs = Math.min(begunMs, performance.now() - LATELY_MS);
+      const waitMs = await this.#stop({ cause: 'down', reason, askedMs: null, begunMs, silentSinceMs, isGone });
       return waitMs > 0 ? { kind: 'put_back', job } : this.#refuse(job, call, 0);
     }
     if (isRefusedForItself(this.#refusal(job, call))) {
@@ -168,7 +191,7 @@ export class BreakerControl {
 
   /** Nothing that is asked is answered, not even something small, or there is no server; for how long it waits, in ms. */
   async heldControl(verdict: ControlFailure & Pick<ServerVerdict, 'isGone'>, begunMs: number): Promise<number> {
-    const silentSinceMs = verdict.cause === 'asked' ? performance.now() - LATELY_MS : begunMs;
+    const silentSinceMs = Math.min(begunMs, performance.now() - LATELY_MS);
     return await this.#stop({ ...verdict, begunMs, silentSinceMs });
   }
 
@@ -186,7 +209,7 @@ export class BreakerControl {
     const sinceMs = askedMs === null ? Math.min(startedAtMs, latelyMs) : latelyMs;
     const isAnswering = this.#answers.toOthers(call).atMs > sinceMs;
     if (isAnswering) {
-      if (!isLowered && askedMs === null) await this.#ease(reason, startedAtMs);
+      if (!isLowered && askedMs === null) await this.#pause.begin('full', { reason, retryAfterMs: null }, startedAtMs);
       return askedMs ?? 0;
     }
     if (askedMs !== null) {
@@ -194,33 +217,11 @@ export class BreakerControl {
     }
     if (server === 'unavailable') {
       const verdict = { cause: 'down', reason, askedMs } as const;
-      this.#suspects = withSuspect(this.#suspects, call.id, performance.now());
-      const { sinceMs: silentSinceMs } = this.#suspects;
-      const failure = await this.#areAllFailing(call, verdict);
-      return failure === null ? 0 : await this.#stop({ ...failure, begunMs, silentSinceMs });
+      const silence = await this.#suspicion.confirm(call, verdict, null);
+      return silence === null ? 0 : await this.#stop({ ...silence, begunMs });
     }
-    if (!isLowered) await this.#ease(reason, startedAtMs);
+    if (!isLowered) await this.#pause.begin('full', { reason, retryAfterMs: null }, startedAtMs);
     return 0;
-  }
-
-  /** Why not even something small is answered where all who ask are suspects; null: they are not, or it was answered. */
-  async #areAllFailing(call: RunningCall, silent: ControlFailure): Promise<ControlFailure | null> {
-    const { sinceMs } = this.#suspects;
-    if (this.#isAsking || !areAllSuspects(this.#suspects, this.#calls.othersBegunBefore(sinceMs, call))) return null;
-    this.#isAsking = true;
-    const begunMs = performance.now();
-    const until = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(MAX_SILENT_MS)]);
-    const failure = await this.#options.askControl(call.endpoint, until).finally(() => (this.#isAsking = false));
-    this.#suspects = NO_SUSPECTS;
-    if (failure !== null) return failure === 'stopped' ? silent : failure;
-    this.#answers.note(null, begunMs);
-    this.#works(false);
-    return null;
-  }
-
-  /** One call at a time is too much already. */
-  async #ease(reason: string, startedAtMs: number): Promise<void> {
-    await this.#pause.begin('full', { reason, retryAfterMs: null }, startedAtMs);
   }
 
   #refusal(job: DocumentJob, call: RunningCall): NonNullable<DocumentJob['refused']> {
@@ -236,7 +237,7 @@ export class BreakerControl {
 
   /** The server answers: nobody is suspected, and an open breaker closes. */
   #works(isProbe: boolean): void {
-    this.#suspects = NO_SUSPECTS;
+    this.#suspicion.clear();
     this.#pause.answered();
     if (!isProbe && !this.#pause.isAtBreaker) return;
     this.#close().catch((error: unknown) =>
@@ -251,7 +252,7 @@ export class BreakerControl {
     const { reason, cause, askedMs, begunMs } = verdict;
     const pauseMs = await this.#pause.begin(why, { reason, retryAfterMs: askedMs }, begunMs);
     if (pauseMs > 0) this.#report.opening(verdict, null);
-    if (cause === 'down') this.#giveUpSilent(verdict.isGone === true);
+    if (cause === 'down' && this.#pause.isPaused) this.#giveUpSilent(verdict.isGone === true);
     return Math.max(pauseMs, this.#pause.isPaused ? 1 : 0);
   }
 
@@ -261,7 +262,11 @@ export class BreakerControl {
     const opening = { ...opens, begunAtMs, sinceMs };
     const { kind, waitMs, openings, cause } = await openBreaker(this.#redis, this.#options.tier, opening);
     // Another worker was answered just now: only this document waits.
-    if (kind === 'answered' && opens.askedMs !== null) return opens.askedMs;
+    if ((kind === 'answered' || kind === 'past') && opens.askedMs !== null) return opens.askedMs;
+    // Others are answered and this worker is not: only it waits.
+    if (kind === 'answered' && opens.cause === 'down') {
+      return await this.#pause.begin('down', { reason: opens.reason, retryAfterMs: null }, begunMs);
+    }
     if (kind === 'opened') this.#report.opening(verdict, { waitMs, openings });
     if (cause === 'down') this.#giveUpSilent(isGone);
     if (waitMs > 0) await this.#pause.waitForBreaker(waitMs);

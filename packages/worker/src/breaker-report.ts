@@ -4,6 +4,9 @@ import type { Life } from '@spillway/runtime';
 /** So many requests in a row that the server calls wrong, and none that it answers, are no document's fault. */
 const MANY_REJECTIONS = 20;
 
+/** Fewer may all be guilty. */
+const MANY_FAILURES = 8;
+
 /** What a worker tells of its tier's breaker, in the log and in the metrics. */
 export class BreakerReport {
   readonly #tier: string;
@@ -37,6 +40,12 @@ export class BreakerReport {
       log.error(shown, 'the circuit breaker is open until somebody mends this');
     } else if (cause === 'down') log.warn(shown, 'the circuit breaker is open');
     else log.info(shown, 'the model server asked to be left alone for a while');
+  }
+
+  /** Many documents fail in a row, and something small is answered: they pay for it, and somebody has to know. */
+  onlyControlAnswered(documents: number, reason: string): void {
+    if (documents < MANY_FAILURES) return;
+    this.#life.log.error({ tier: this.#tier, documents, reason }, 'the model server answers nothing but control calls');
   }
 
   /** A server that calls every request wrong says so of a setting, not of documents, whose rule applies all the same. */

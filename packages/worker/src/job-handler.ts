@@ -1,19 +1,22 @@
 import {
+  afterBreak,
   blameFor,
   charged,
+  cleared,
   draftToHandOff,
-  forgiven,
   isAskedAlone,
   JOB_VERSION,
   type DocumentJob,
+  type Unproven,
 } from '@spillway/core';
 import { leaveAlone, startJob, writeJob, type RedisClock, type RedisStore, type Started } from '@spillway/redis';
 import type { StopReason } from '@spillway/runtime';
 import type { Job } from 'bullmq';
-import type { AskControl, BreakerControl } from './breaker-control.ts';
+import type { BreakerControl } from './breaker-control.ts';
 import type { DocumentWorker, Verdict } from './document-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
+import type { AskControl } from './suspicion.ts';
 import type { WorkerPause } from './worker-pause.ts';
 
 /** What is done with a job that was taken up. */
@@ -66,6 +69,9 @@ const ALONE_MS = 500;
 /** Others are asked about meanwhile, and what comes of them shows whose fault a failure was. */
 const UNKNOWN_MS = 500;
 
+/** After so many that were not answered a document probes, in case that only something small is not answered. */
+const MAX_REFUSED_CONTROLS = 3;
+
 /** A job as a worker has taken it up. */
 type Taken = { readonly job: Job; readonly token: string; readonly started: Started };
 
@@ -73,6 +79,8 @@ type Taken = { readonly job: Job; readonly token: string; readonly started: Star
 export class JobHandler {
   readonly #parts: JobHandlerParts;
   readonly #options: JobHandlerOptions;
+  /** Calls in a row that probed a server with something small and were not answered. */
+  #refusedControls = 0;
 
   constructor(parts: JobHandlerParts, options: JobHandlerOptions) {
     this.#parts = parts;
@@ -119,59 +127,78 @@ export class JobHandler {
       id: job.id ?? '',
       batch: data.batch,
       endpoint: data.endpoint,
-      mayTakeLong: isAlone,
+      mayTakeLong: data.mayTakeLong === true,
       abort: new AbortController(),
       probeUntilMs: started.state === 'PROBE' ? started.ms : null,
       startedAtMs: performance.now(),
       isAnswered: false,
     };
-    // Taken up while the process was told to stop, or while it pauses: somebody else's.
-    if (this.#options.isDraining() || (call.probeUntilMs === null && pause.isPaused)) {
-      await breaker.leave(call);
-      return PUT_BACK;
-    }
-    calls.begin(call);
     try {
+      // Taken up while the process was told to stop, or while it pauses: somebody else's.
+      if (this.#options.isDraining() || (call.probeUntilMs === null && pause.isPaused)) return PUT_BACK;
+      calls.begin(call);
       const instead = await this.#settleBlame(taken, call);
       return instead ?? (await this.#work(taken, call));
     } finally {
       calls.end(call);
+      await breaker.leave(call);
       if (isAlone) await leaveAlone(this.#parts.redis, this.#options.tier, call.id);
     }
   }
 
   /**
-   * Finds out whether the server answers again, and whose fault the document's last failure was, where that is open: by
+   * Finds out whose fault the document's last failure was, and whether the server answers again, where that is open: by
    * something small that is asked first, so that no document's own fault is taken for its server's. What is to be done
    * instead of asking about the document; null: it is asked about.
    */
   async #settleBlame({ job, started }: Taken, call: RunningCall): Promise<Disposition | null> {
-    const { breaker, calls } = this.#parts;
+    const { maxAttempts } = this.#options;
     const data = job.data as DocumentJob;
     if (draftToHandOff(data) !== null) return null;
-    const blame = data.unproven === undefined ? null : blameFor(data.unproven, data.breaks ?? 0, started);
-    if (blame === 'server') job.data = forgiven(data);
-    if (blame === 'document') job.data = charged(data, this.#options.maxAttempts);
+    if (data.unproven !== undefined && data.unproven.stage !== data.stage) job.data = cleared(data);
     const judged = job.data as DocumentJob;
+    const blame = judged.unproven === undefined ? null : blameFor(judged.unproven, started);
+    if (blame === 'server') job.data = afterBreak(judged, maxAttempts);
+    if (blame === 'document') job.data = charged(judged, maxAttempts);
     // Its last word: its model is not asked any more.
-    if (blame === 'document' && judged.unproven !== undefined) return null;
+    if (blame !== 'unknown' && (job.data as DocumentJob).unproven !== undefined) return null;
+    if (call.probeUntilMs === null && blame !== 'unknown') return null;
+    return await this.#askControl(job, blame, call);
+  }
+
+  /** Asks something small in the document's place; null: it was answered, and the document may be asked about. */
+  async #askControl(
+    job: Job,
+    blame: 'unknown' | 'server' | 'document' | null,
+    call: RunningCall,
+  ): Promise<Disposition | null> {
+    const { breaker, calls } = this.#parts;
+    const { maxAttempts } = this.#options;
+    const data = job.data as DocumentJob;
     const isProbe = call.probeUntilMs !== null;
-    if (!isProbe && blame !== 'unknown') return null;
     // Not all at the same moment, or each would wait for the others.
     if (!isProbe && calls.size > 1) return later(UNKNOWN_MS * (0.5 + Math.random()));
-    const failure = await this.#options.askControl(data.endpoint, call.abort.signal);
-    if (failure === null) {
-      // What failed while the breaker was open says nothing of the document.
-      if (blame === 'unknown') job.data = isProbe ? forgiven(data) : charged(data, this.#options.maxAttempts);
-      call.isAnswered = true;
-      breaker.answeredControl(call);
+    // A server that cannot answer this may yet answer documents: now and then one of them probes.
+    if (isProbe && this.#refusedControls >= MAX_REFUSED_CONTROLS && blame === null) {
+      this.#refusedControls = 0;
       return null;
     }
-    const waitMs = failure === 'stopped' ? 0 : await breaker.heldControl(failure, call.startedAtMs);
-    if (waitMs > 0) return PUT_BACK;
-    // Others are answered and this worker is not, or it stops: not at once again.
-    await breaker.leave(call);
-    return failure === 'stopped' ? PUT_BACK : later(UNKNOWN_MS * (1 + Math.random()));
+    const isMoney = data.unproven?.cause === 'operator';
+    const question = { endpoint: data.endpoint, ...(isMoney ? { like: data.body } : {}) };
+    const failure = await this.#options.askControl(question, call.abort.signal);
+    if (failure === null) {
+      this.#refusedControls = 0;
+      // What failed while the breaker was open says nothing of the document.
+      if (blame === 'unknown') job.data = isProbe ? afterBreak(data, maxAttempts) : charged(data, maxAttempts);
+      await breaker.answeredControl(call);
+      call.startedAtMs = performance.now();
+      return null;
+    }
+    if (failure === 'stopped') return PUT_BACK;
+    this.#refusedControls += 1;
+    const waitMs = failure === 'full' ? 0 : await breaker.heldControl(failure, call.startedAtMs);
+    // Others are answered and this worker is not: not at once again.
+    return waitMs > 0 ? PUT_BACK : later(UNKNOWN_MS * (1 + Math.random()));
   }
 
   async #work(taken: Taken, call: RunningCall): Promise<Disposition> {
@@ -180,7 +207,6 @@ export class JobHandler {
     const data = job.data as DocumentJob;
     const rules = await cache.of(data);
     if (rules === null) {
-      await breaker.leave(call);
       return later(RECOVERING_MS);
     }
     const verdict = await documents.work(
@@ -202,7 +228,6 @@ export class JobHandler {
     switch (verdict.kind) {
       case 'done':
         this.#options.onDone((performance.now() - call.startedAtMs) / 1_000);
-        await breaker.leave(call);
         return DONE;
       case 'unproven':
       case 'hold': {
@@ -216,15 +241,21 @@ export class JobHandler {
       }
       // What used no attempt says nothing of the server.
       case 'later':
-        await breaker.leave(call);
         return later(verdict.afterMs);
       case 'put_back':
-        await breaker.leave(call);
-        if (call.abort.signal.reason === ('server_down' satisfies StopReason)) {
-          await this.#write(taken, forgiven(taken.job.data as DocumentJob));
-        }
+        await this.#markGivenUp(taken, call.abort.signal.reason as StopReason);
         return PUT_BACK;
     }
+  }
+
+  /** Writes down that a call was given up, as far as it was because of the server. */
+  async #markGivenUp(taken: Taken, reason: StopReason): Promise<void> {
+    const data = taken.job.data as DocumentJob;
+    if (reason === 'server_down') {
+      const unproven = isAskedAlone(data) ? wentAway(data, this.#parts.clock) : data.unproven;
+      await this.#write(taken, afterBreak({ ...data, unproven }, this.#options.maxAttempts));
+    }
+    if (reason === 'call_lost') await this.#write(taken, { ...data, mayTakeLong: true });
   }
 
   /** Writes a job as changed, unless it went to somebody else meanwhile. */
@@ -233,6 +264,16 @@ export class JobHandler {
     if (written === 'SAVED') job.data = changed;
     return written;
   }
+}
+
+/** The failure of a document that was asked alone when its server went away, again. */
+function wentAway({ stage }: DocumentJob, clock: RedisClock): Unproven {
+  const message = 'the model server went away during the call';
+  const now = Date.now();
+  const failedAtMs = clock.latest(performance.now());
+  const why = { type: 'reset', message };
+  const error = { code: 'server_error', message };
+  return { stage, cause: 'ambiguous', answer: null, error, why, startedAtMs: now, endedAtMs: now, failedAtMs };
 }
 
 /** A failure by Redis' clock, which all workers share: it happened now. */

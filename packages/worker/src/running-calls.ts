@@ -11,7 +11,8 @@ export type RunningCall = {
   readonly mayTakeLong: boolean;
   /** Until when it probes a server whose breaker is open; null: the breaker was closed. */
   readonly probeUntilMs: number | null;
-  readonly startedAtMs: number;
+  /** Anew once something small was answered in its document's place. */
+  startedAtMs: number;
   readonly abort: AbortController;
   /** The server showed that it works. */
   isAnswered: boolean;
@@ -19,7 +20,7 @@ export type RunningCall = {
 
 /** The calls of a worker that are under way. */
 export class RunningCalls {
-  readonly #calls = new Map<string, RunningCall>();
+  readonly #calls = new Set<RunningCall>();
   #empty = Promise.withResolvers<void>();
   #changedAtMs = performance.now();
 
@@ -44,26 +45,26 @@ export class RunningCalls {
 
   begin(call: RunningCall): void {
     this.#changedAtMs = performance.now();
-    this.#calls.set(call.id, call);
+    this.#calls.add(call);
   }
 
-  end({ id }: RunningCall): void {
+  end(call: RunningCall): void {
     this.#changedAtMs = performance.now();
-    this.#calls.delete(id);
+    this.#calls.delete(call);
     if (this.#calls.size > 0) return;
     this.#empty.resolve();
     this.#empty = Promise.withResolvers();
   }
 
   /** How many others than this one began before a time. */
-  othersBegunBefore(ms: number, { id }: RunningCall): number {
+  othersBegunBefore(ms: number, one: RunningCall): number {
     let others = 0;
-    for (const call of this.#calls.values()) if (call.startedAtMs < ms && call.id !== id) others += 1;
+    for (const call of this.#calls) if (call.startedAtMs < ms && call !== one) others += 1;
     return others;
   }
 
   /** Gives up those that fit, with the reason that tells what becomes of their documents. */
   giveUp(reason: StopReason, fits: (call: RunningCall) => boolean): void {
-    for (const call of this.#calls.values()) if (fits(call)) call.abort.abort(reason);
+    for (const call of this.#calls) if (fits(call)) call.abort.abort(reason);
   }
 }

@@ -2,13 +2,14 @@ import type { StageModel } from '@spillway/cascade';
 import { connectRedis, RedisClock, type RedisStore } from '@spillway/redis';
 import { pause, within, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
-import { BreakerControl, type AskControl } from './breaker-control.ts';
+import { BreakerControl } from './breaker-control.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { DocumentWorker } from './document-worker.ts';
 import { JobHandler } from './job-handler.ts';
 import type { RulesCache } from './rules-cache.ts';
 import { RunningCalls } from './running-calls.ts';
 import { watchSilence } from './silence-watch.ts';
+import type { AskControl } from './suspicion.ts';
 import { WorkerPause } from './worker-pause.ts';
 
 export type TierWorkerOptions = {
@@ -68,11 +69,11 @@ export class TierWorker {
     const limit = new ConcurrencyLimit(this.#worker, { max: options.concurrency, timeoutMs: model.timeoutMs });
     const ownPause = new WorkerPause(this.#worker);
     const look = (signal: AbortSignal): Promise<string | null> => model.look(signal);
-    const askControl: AskControl = (endpoint, signal) => model.askControl(endpoint, signal);
+    const askControl: AskControl = (question, signal) => model.askControl(question, signal);
     const breaker = new BreakerControl(
       redis,
       { limit, pause: ownPause, calls, clock },
-      { ...options, look, askControl },
+      { ...options, look, askControl, maxAttempts: model.maxAttempts },
     );
     this.#limit = limit;
     this.#pause = ownPause;
@@ -108,9 +109,10 @@ export class TierWorker {
         onGone: async (reason, lookedAtMs) => {
           await this.#breaker.heldControl({ cause: 'down', reason, askedMs: null, isGone: true }, lookedAtMs);
         },
-        isAnswering: async (signal) => (await this.#model.askControl(this.#calls.endpoint, signal)) === null,
+        isAnswering: async (signal) =>
+          (await this.#model.askControl({ endpoint: this.#calls.endpoint }, signal)) === null,
         onLost: (askedAtMs) =>
-          this.#calls.giveUp('server_down', (call) => call.startedAtMs < askedAtMs && !call.mayTakeLong),
+          this.#calls.giveUp('call_lost', (call) => call.startedAtMs < askedAtMs && !call.mayTakeLong),
         onError: (error) => this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a look failed'),
       },
       this.#stop.signal,

@@ -41,6 +41,7 @@ test('the next stage begins with nothing used, and knows when the draft was hand
     refused: undefined,
     unproven: undefined,
     breaks: undefined,
+    mayTakeLong: undefined,
     waitingSinceMs: 500,
   });
   assert.equal(draftToHandOff(next), null);

@@ -60,6 +60,8 @@ export type Refused = { readonly times: number; readonly atMs: number };
  * while; then it shows what came of others.
  */
 export type Unproven = {
+  /** The stage whose call it was, from 0: a process of before hands it on to the next one. */
+  readonly stage: number;
   readonly cause: 'ambiguous' | 'operator';
   /** What the document gets if it was its own fault and its last attempt. */
   readonly answer: Answer | null;
@@ -104,6 +106,8 @@ export type DocumentJob = {
   readonly unproven?: Unproven | undefined;
   /** How often it was under way when its server broke down; absent: never. */
   readonly breaks?: number | undefined;
+  /** Its call was given up once, as its answer seemed to be lost; so it may be one that takes very long. */
+  readonly mayTakeLong?: boolean | undefined;
   /** The drafts of the stages before, and the present one's once it is only to be handed off. */
   readonly drafts: readonly Draft[];
 };
@@ -158,7 +162,7 @@ export const withDraft = (job: DocumentJob, draft: Draft): DocumentJob => ({ ...
 export const draftToHandOff = (job: DocumentJob): Draft | null => job.drafts[job.stage] ?? null;
 
 /** What a job says of the faults that its present stage's server had with it: none. */
-const NO_FAULTS = { refused: undefined, unproven: undefined, breaks: undefined } as const;
+const NO_FAULTS = { refused: undefined, unproven: undefined, breaks: undefined, mayTakeLong: undefined } as const;
 
 /**
  * The job of the next stage that can take the document: its present stage's draft is written down. Stages whose model

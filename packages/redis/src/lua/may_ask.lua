@@ -5,7 +5,7 @@ local function may_ask(breaker, now, args)
   if args[7] ~= '' then
     known[5] = math.max(tonumber(known[5] or 0), tonumber(args[10]))
     redis.call('HSET', breaker, 'answeredAt', args[7], 'workedAt', known[5])
-    redis.call('PEXPIRE', breaker, args[6])
+    if not known[1] then redis.call('PEXPIRE', breaker, args[6]) end
   end
   local function answer(state, ms)
     return { state, ms, now, tonumber(known[4] or 0), tonumber(known[5] or 0) }

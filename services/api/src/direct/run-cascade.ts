@@ -43,13 +43,17 @@ export async function runCascade(
       case 'escalate':
         document = { rules, job: nextStageJob({ rules, job: outcome.job }, Date.now()) };
         break;
-      case 'unproven':
+      case 'unproven': {
         if (isBegun) throw brokenOff();
-        // Key, account, model or address are wrong: neither another attempt nor another stage would mend that.
-        if (outcome.cause === 'operator') throw cannotAnswer(DEFAULT_RETRY_AFTER_MS);
-        await delay(outcome.afterMs, undefined, { signal }).catch(() => undefined);
+        const isLastWord = outcome.isLast;
+        // Nobody else is asked about here: something small shows whether the server answers at all.
+        if (isLastWord && (await model.askControl({ endpoint: job.endpoint, like: job.body }, signal)) !== null) {
+          throw cannotAnswer(DEFAULT_RETRY_AFTER_MS);
+        }
+        if (!isLastWord) await delay(outcome.afterMs, undefined, { signal }).catch(() => undefined);
         document = { rules, job: charged(outcome.job, model.maxAttempts) };
         break;
+      }
       case 'hold': {
         if (isBegun) throw brokenOff();
         throw cannotAnswer(outcome.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);

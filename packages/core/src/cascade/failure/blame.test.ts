@@ -3,11 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { newJob, type DocumentJob, type Refused, type Unproven } from '../../document/job.ts';
 import {
+  afterBreak,
   afterRefusal,
   areAllSuspects,
   blameFor,
   charged,
-  forgiven,
   isAskedAlone,
   isRefusedForItself,
   NO_SUSPECTS,
@@ -15,6 +15,7 @@ import {
 } from './index.ts';
 
 const unproven = (failedAtMs: number, cause: Unproven['cause'] = 'ambiguous'): Unproven => ({
+  stage: 0,
   cause,
   answer: null,
   error: { code: 'server_error', message: 'status 500' },
@@ -56,23 +57,26 @@ test('only refusals with an answer to somebody else in between count against a d
 test('a failure is the server’s if the breaker was open since, the document’s if others were answered, else unknown', () => {
   const facts = { nowMs: 2_000, closedAtMs: 0, workedAtMs: 0 };
   const failed = { failedAtMs: 1_000 };
-  assert.equal(blameFor(failed, 0, facts), 'unknown');
-  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_000 }), 'unknown', 'it began before the failure');
-  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_001 }), 'document');
-  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_500, closedAtMs: 1_400 }), 'server');
-  assert.equal(blameFor(failed, 0, { ...facts, workedAtMs: 1_500, closedAtMs: 900 }), 'document');
+  assert.equal(blameFor(failed, facts), 'unknown');
+  assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_000 }), 'unknown', 'it began before the failure');
+  assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_001 }), 'document');
+  assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_500, closedAtMs: 1_400 }), 'server');
+  assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_500, closedAtMs: 900 }), 'document');
+  assert.equal(blameFor(failed, { ...facts, workedAtMs: 9_000, closedAtMs: 9_000 }), 'unknown', 'another clock');
 });
 
 test('who is there each time that a server breaks down is asked alone from the second time on, and pays from the third', () => {
-  const facts = { nowMs: 2_000, closedAtMs: 1_500, workedAtMs: 1_500 };
   let now = job(1_000);
   for (const breaks of [1, 2]) {
-    assert.equal(blameFor(unproven(1_000), now.breaks ?? 0, facts), 'server');
-    now = forgiven({ ...now, unproven: unproven(1_000) });
+    now = afterBreak({ ...now, unproven: unproven(1_000) }, 4);
     assert.deepEqual([now.breaks, now.unproven, now.usedAttempts], [breaks, undefined, 0]);
     assert.equal(isAskedAlone(now), breaks === 2);
   }
-  assert.equal(blameFor(unproven(1_000), now.breaks ?? 0, facts), 'document');
+  for (const used of [1, 2, 3]) {
+    now = afterBreak({ ...now, unproven: unproven(1_000) }, 4);
+    assert.deepEqual([now.breaks, now.unproven, now.usedAttempts], [2, undefined, used]);
+  }
+  assert.equal(afterBreak({ ...now, unproven: unproven(1_000) }, 4).unproven?.failedAtMs, 1_000, 'its last word');
 });
 
 test('a failure of its own uses an attempt; the last one, and a refusal, is its last word', () => {

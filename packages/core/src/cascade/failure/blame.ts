@@ -27,23 +27,33 @@ export const isRefusedForItself = ({ times }: Refused): boolean => times > MAX_S
 /**
  * Whose fault an unproven failure was, by what happened since:
  *
- * - the breaker was open: its server's, for everybody failed. Who was there too often when that happened broke it.
+ * - the breaker was open: its server's, for everybody failed.
  * - the breaker stayed closed and others were answered whose calls began after it: the document's.
  * - neither: unknown.
  */
 export function blameFor(
   { failedAtMs }: Pick<Unproven, 'failedAtMs'>,
-  breaks: number,
-  { closedAtMs, workedAtMs }: TierFacts,
+  { nowMs, closedAtMs, workedAtMs }: TierFacts,
 ): 'document' | 'server' | 'unknown' {
-  if (closedAtMs > failedAtMs) return breaks >= MAX_SHARED_BREAKS ? 'document' : 'server';
-  return workedAtMs > failedAtMs ? 'document' : 'unknown';
+  // After a failover the clock may be another one: what lies ahead proves nothing.
+  const isSince = (ms: number): boolean => ms > failedAtMs && ms <= nowMs;
+  if (isSince(closedAtMs)) return 'server';
+  return isSince(workedAtMs) ? 'document' : 'unknown';
 }
 
-/** The job after its server's failure: no attempt is used, but it is remembered that the document was there. */
-export function forgiven(job: DocumentJob): DocumentJob {
-  const { unproven: _, ...cleared } = job;
-  return { ...cleared, breaks: (job.breaks ?? 0) + 1 };
+/** The job without its failure, which is another server's, or of another stage. */
+export function cleared(job: DocumentJob): DocumentJob {
+  const { unproven: _, ...rest } = job;
+  return rest;
+}
+
+/**
+ * The job after its server broke down: no attempt is used, but it is remembered that the document was there. Where it was
+ * there too often it is taken to have done it, and pays.
+ */
+export function afterBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
+  const breaks = job.breaks ?? 0;
+  return breaks >= MAX_SHARED_BREAKS ? charged(job, maxAttempts) : { ...cleared(job), breaks: breaks + 1 };
 }
 
 /**

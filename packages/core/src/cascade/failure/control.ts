@@ -1,15 +1,28 @@
 import type { EndpointUrl } from '../../endpoints/index.ts';
 import type { JsonObject } from '../../text/json.ts';
 
-const WORDS = 'Say hello.';
+/** What a request may say of how long its answer may be. */
+export const CONTROL_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 
-/** Something small that every model can answer, by the endpoint of the documents that failed. */
-export const CONTROL_REQUESTS: Readonly<Record<EndpointUrl, JsonObject>> = {
-  '/v1/chat/completions': { messages: [{ role: 'user', content: WORDS }], max_tokens: 1 },
-  '/v1/completions': { prompt: WORDS, max_tokens: 1 },
-  // Its servers take no lower bound.
-  '/v1/responses': { input: WORDS, max_output_tokens: 16 },
-};
+/**
+ * Something small that every model can answer, by the endpoint of the documents that failed. `mark` is another one each
+ * time, so that no cache before the server answers in its place. `like` is a document whose account may be used up: some
+ * routers refuse by how long an answer may become, so it may become as long as the document's.
+ */
+export function controlRequest(endpoint: EndpointUrl, mark: string, like: JsonObject | null): JsonObject {
+  const words = `Say hello. (${mark})`;
+  const limits =
+    like === null ? null : Object.entries(like).filter(([key]) => CONTROL_FIELDS.some((one) => one === key));
+  switch (endpoint) {
+    case '/v1/chat/completions':
+      return { messages: [{ role: 'user', content: words }], ...limited(limits, { max_tokens: 1 }) };
+    case '/v1/completions':
+      return { prompt: words, ...limited(limits, { max_tokens: 1 }) };
+    case '/v1/responses':
+      // Its servers take no lower bound.
+      return { input: words, ...limited(limits, { max_output_tokens: 16 }) };
+  }
+}
 
-/** What a model's settings may rename, and not override. */
-export const CONTROL_FIELDS = ['max_tokens', 'max_output_tokens'] as const;
+const limited = (given: readonly (readonly [string, JsonObject[string]])[] | null, least: JsonObject): JsonObject =>
+  given === null ? least : Object.fromEntries(given);

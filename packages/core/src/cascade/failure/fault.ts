@@ -64,6 +64,13 @@ export function classOf(fault: Fault): FaultClass {
   return isRefusal && !PASSING.has(status) ? 'request' : 'ambiguous';
 }
 
+/** What gateways say whose server's connection broke. */
+const BROKEN: ReadonlySet<number> = new Set([502, 504, 520, 521, 522, 523, 524]);
+
+/** Whether a call was broken off, as all are that a server has when it goes down. */
+export const isBrokenOff = (fault: Fault): boolean =>
+  fault.kind === 'reset' || (fault.kind === 'http' && BROKEN.has(fault.status));
+
 /** What the operator has set wrong, or left undone. */
 export type OperatorFault = 'money' | 'key' | 'model' | 'address';
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { startModelServer, type ModelRequest, type ModelServer, type Scripted } from '../support/model-server.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
@@ -232,4 +234,40 @@ test('one document alone: its server’s trouble costs it nothing, its own fault
   const second = await wholeResults(system, await system.settled(guilty.id), docIds(1));
   assert.equal(second.errors[0]?.response?.status_code, 500);
   assert.equal(second.errors[0]?.cascade?.stages[1]?.attempts, 2);
+});
+
+test('a document that kills its server, with nobody beside it, pays like any other', async () => {
+  let server: ModelServer | null = null;
+  let crashes = 0;
+  const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
+    if (!JSON.stringify(body).includes('poison')) return { kind: 'completion' };
+    crashes += 1;
+    await server?.stop();
+    await elapsed(400);
+    await server?.restart();
+    return { kind: 'completion' };
+  };
+  await using expert = await startModelServer({ answer });
+  server = expert;
+  await using system = await System.start({ models: { large: { base_url: expert.baseURL, max_attempts: 2 } } });
+  const { id } = await system.submit(['[[drafter unsure]] poison']);
+  const { errors } = await wholeResults(system, await system.settled(id, undefined, 60_000), docIds(1));
+  assert.equal(errors[0]?.cascade?.stages[1]?.attempts, 2);
+  assert.ok(crashes <= 6, `${crashes} crashes`);
+});
+
+test('a worker that cannot reach the server waits by itself, and shuts the tier for nobody', async () => {
+  const COUNT = 300;
+  await using drafter = await startModelServer({ role: 'drafter', latencyMs: 30 });
+  await using system = await System.start({ models: { small: { base_url: drafter.baseURL, concurrency: 4 } } });
+  const path = join(system.directory, 'spillway.yaml');
+  const elsewhere = join(system.directory, 'elsewhere.yaml');
+  await writeFile(elsewhere, (await readFile(path, 'utf8')).replace(drafter.baseURL, 'http://127.0.0.1:9/v1'));
+  const { id } = await system.submit(many(COUNT));
+  await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) > 20);
+  await system.run('drafter', { SPILLWAY_CONFIG: elsewhere });
+  const startedAtMs = performance.now();
+  const { output, errors } = await wholeResults(system, await system.settled(id, undefined, 30_000), docIds(COUNT));
+  assert.deepEqual([errors, escalated(output), spent(output)], [[], 0, 0]);
+  assert.ok(performance.now() - startedAtMs < 15_000, 'alone it takes two seconds');
 });

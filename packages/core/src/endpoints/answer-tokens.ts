@@ -55,13 +55,24 @@ export function answerTokens(
       const found = inRaw ?? findAnswer(find, pieces, text, tokens, known);
       if (found === null) continue;
       // White space that nothing stands before was written with the answer.
-      const first = pieces.slice(0, found.first).every(({ length }) => length === 0) ? 0 : found.first;
+      const isFirst = pieces.slice(0, found.first).every(({ length }) => length === 0);
+      const first = isFirst ? 0 : withBeginnings(tokens, found.first);
       return { first, end: found.end, tokens: tokens.slice(first, found.end).map(readBy(reading)) };
     }
   }
   const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtEnd);
   return isUnreadable && isCountOf(tokens, options.count) ? { first: 0, end: tokens.length, tokens } : null;
 }
+
+/** A character that comes whole with a token began with the empty ones before it. */
+function withBeginnings(tokens: readonly TokenLogprob[], first: number): number {
+  let begin = first;
+  while (begin > 0 && isEmpty(tokens[begin - 1])) begin -= 1;
+  return begin;
+}
+
+const isEmpty = (token: TokenLogprob | undefined): boolean =>
+  token?.token === '' && (token.bytes === null || token.bytes.length === 0);
 
 type Place = { readonly first: number; readonly end: number };
 

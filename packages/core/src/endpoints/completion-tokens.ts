@@ -17,32 +17,31 @@ const ROUNDING = 1e-3;
 
 const NO_TOP: readonly TopLogprob[] = [];
 
-/** The tokens of a list of log-probs, and where in it each one stands. */
-export type ListedTokens = { readonly tokens: readonly TokenLogprob[]; readonly places: readonly number[] };
+/** The tokens of a list of log-probs, each at its place in it. */
+export type ListedTokens = { readonly tokens: readonly TokenLogprob[] };
 
 /**
  * Reads both shapes of log-probs: `content: [{token, bytes, logprob, top_logprobs}]` and the older parallel arrays
- * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. A token
- * without characters is an end mark (llama.cpp counts it) and is left out.
+ * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. Tokens without
+ * characters behind all others are end marks (llama.cpp counts its own) and are left out; before others they are a part
+ * of a character that is not whole yet, as vLLM writes it, and as unsure as any.
  */
 export function readTokens(logprobs: Json | undefined): ListedTokens | null {
   if (!isJsonObject(logprobs)) return null;
   const entries = contentEntries(logprobs) ?? parallelEntries(logprobs);
   if (entries === null) return null;
   const tokens: TokenLogprob[] = [];
-  const places: number[] = [];
   let readable = 0;
-  for (const [place, entry] of entries.entries()) {
+  const end = entries.findLastIndex((entry) => !isJsonObject(entry) || entry['token'] !== '' || hasBytes(entry)) + 1;
+  for (const entry of entries.slice(0, end)) {
     const token = isJsonObject(entry) ? entry['token'] : undefined;
     if (!isJsonObject(entry) || typeof token !== 'string') return null;
     const bytes = readBytes(entry['bytes']);
-    if (token === '' && (bytes === null || bytes.length === 0)) continue;
     const logprob = readLogprob(entry['logprob']);
     if (logprob !== null) readable += 1;
     tokens.push({ token, bytes, logprob: logprob ?? FLOOR, top: readTop(entry['top_logprobs']) });
-    places.push(place);
   }
-  return readable === 0 ? null : { tokens, places };
+  return readable === 0 ? null : { tokens };
 }
 
 /** Log-probs of either shape with only some of their entries. */
@@ -55,6 +54,8 @@ export function sliceLogprobs(logprobs: JsonObject, first: number, end: number):
     ]),
   );
 }
+
+const hasBytes = (entry: JsonObject): boolean => (readBytes(entry['bytes']) ?? []).length > 0;
 
 function contentEntries(logprobs: JsonObject): readonly Json[] | null {
   const content = logprobs['content'];

@@ -142,6 +142,25 @@ test("llama.cpp's empty end token is not scored", () => {
   assert.equal(tokensOf(bodyOf('yes', [{ token: '', bytes: [] }])), null);
 });
 
+test('tokens without characters before others begin a character, and are scored with it', () => {
+  // vLLM says a character with its last token; nothing but its log-probs says how sure the others were.
+  const entriesOf = (...all: readonly (readonly [string, number])[]) =>
+    all.map(([token, logprob]) => ({ token, logprob, bytes: [...Buffer.from(token)] }));
+  const emoji = [
+    ['', -3],
+    ['', -2],
+    ['😀', -0.01],
+  ] as const;
+  const ended = [...emoji, ['', -0.1]] as const;
+  assert.deepEqual(logprobsOf(bodyOf('Hi 😀', entriesOf(['Hi', -1], [' ', -1], ...ended))), [-1, -1, -3, -2, -0.01]);
+  assert.deepEqual(logprobsOf(bodyOf('😀', entriesOf(...ended))), [-3, -2, -0.01]);
+  const thought = entriesOf(['<think>', -1], ['hm', -1], ['</think>', -1], ['\n\n', -1], ...ended);
+  assert.deepEqual(logprobsOf(bodyOf('😀', thought)), [-3, -2, -0.01]);
+  assert.deepEqual(logprobsOf(bodyOf('<think>hm</think>\n\n😀', thought)), [-3, -2, -0.01]);
+  const marked = entriesOf(['Hi', -1], ...emoji, ['<|im_end|>', -1], ['', -9]);
+  assert.deepEqual(logprobsOf(bodyOf('Hi😀', marked)), [-1, -3, -2, -0.01]);
+});
+
 test('end marks and reasoning are not scored', () => {
   const marks = ['yes', ' sir', '<|im_end|>'].map((token) => ({ token }));
   assert.deepEqual(tokensOf(bodyOf('yes sir', marks)), ['yes', ' sir']);

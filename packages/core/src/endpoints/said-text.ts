@@ -100,8 +100,8 @@ function cutLogprobs(part: Part, alignment: AlignmentOptions): Json | undefined 
   if (!isJsonObject(logprobs)) return logprobs;
   const listed = readTokens(logprobs);
   const found = listed === null ? null : answerTokens(listed.tokens, writtenOf(part), alignment);
-  if (listed === null || found === null || found.end <= found.first) return null;
-  return sliceLogprobs(logprobs, listed.places[found.first] ?? 0, (listed.places[found.end - 1] ?? 0) + 1);
+  if (found === null || found.end <= found.first) return null;
+  return sliceLogprobs(logprobs, found.first, found.end);
 }
 
 const writtenOf = ({ said, from, to }: Part) => ({ raw: said.text, from, to });

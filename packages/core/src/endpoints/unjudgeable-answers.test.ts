@@ -245,6 +245,16 @@ test('the reasons that mean whole, as servers write them', () => {
     assert.equal(judged('/v1/chat/completions', { finish }), null, finish);
 });
 
+test('a reason that is no text counts by its type, and is otherwise none that means whole', () => {
+  const ofReason = (given: Json) => judged('/v1/chat/completions', { choice: { finish_reason: given } });
+  for (const given of [{ type: 'length', length: 9 }, {}, [], 7, false]) {
+    assert.equal(ofReason(given), 'truncated', JSON.stringify(given));
+  }
+  assert.equal(ofReason({ type: 'stop', matched: 7 }), -1.3);
+  assert.equal(ofReason({ type: 'abort' }), null);
+  assert.equal(ofReason(''), -1.3);
+});
+
 test('what a server says of thoughts by itself is left where it is', () => {
   const message = { role: 'assistant', content: 'four', reasoning_content: 'two and two' };
   const body = { choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' }] };

@@ -23,8 +23,11 @@ export type AnswerTokens = {
   readonly tokens: readonly TokenLogprob[];
 };
 
-/** llama.cpp counts the end token; others count what they cut at a stop string. */
+/** llama.cpp counts the end token; others count what they cut at a stop string, too. */
 const COUNT_TOLERANCE = 2;
+
+/** Of an answer with fewer tokens than this no more than its end token may be counted and not listed. */
+const MIN_TOLERANT_TOKENS = 20;
 
 /** More places than this that look like the answer but do not begin with a token are not looked at. */
 const MAX_CANDIDATES = 1000;
@@ -223,5 +226,7 @@ function isPartOf(tokens: readonly TokenLogprob[], text: string, readings: reado
 }
 
 function isCountOf(tokens: readonly TokenLogprob[], count: number | null): boolean {
-  return count !== null && Math.abs(tokens.length - count) <= COUNT_TOLERANCE && tokens.length * 2 >= count;
+  if (count === null) return false;
+  const lacking = count < MIN_TOLERANT_TOKENS ? 1 : COUNT_TOLERANCE;
+  return tokens.length <= count + COUNT_TOLERANCE && tokens.length >= count - lacking;
 }

@@ -197,8 +197,16 @@ test('tokens that cannot be laid over the text count all if they are as many as 
     ...bodyOf('yes sir', entries),
     usage: { completion_tokens, ...more },
   });
-  for (const count of [2, 3, 4]) assert.equal(tokensOf(counted(count))?.length, 2, `${count}`);
-  for (const count of [0, 5, 40]) {
+  for (const count of [2, 3]) assert.equal(tokensOf(counted(count))?.length, 2, `${count}`);
+  const many = {
+    ...bodyOf(
+      'yes sir',
+      Array.from({ length: 18 }, (_, at) => ({ token: `token_id:${at}` })),
+    ),
+  };
+  assert.equal(tokensOf({ ...many, usage: { completion_tokens: 20 } })?.length, 18, 'a stop string is counted, too');
+  assert.equal(tokensOf({ ...many, usage: { completion_tokens: 21 } }), null);
+  for (const count of [0, 4, 5, 40]) {
     assert.equal(tokensOf(counted(count)), null, `${count}`);
     assert.equal(read(counted(count)).isPartial, true);
   }

@@ -1,6 +1,7 @@
 import type { TokenLogprob } from './completion-tokens.ts';
 import { readingsOf, type TokenReading } from './token-reading.ts';
 import { findWithHalves } from './token-halves.ts';
+import { HARMONY_FINAL } from './thought.ts';
 
 /** A text that a model wrote, and which part of it is the answer; the rest is a thought. */
 export type Written = { readonly raw: string; readonly from: number; readonly to: number };
@@ -11,6 +12,8 @@ export type AlignmentOptions = {
   readonly reasoned: boolean;
   /** How many tokens the server says that the answer has; null: it does not say. */
   readonly count: number | null;
+  /** How many more its thoughts have, as far as the server says. */
+  readonly thoughts: number;
   /** Where generation stops: servers list the tokens of what they stopped at, too. */
   readonly stops: readonly string[];
 };
@@ -63,7 +66,7 @@ export function answerTokens(
       return { first, end: found.end, tokens: tokens.slice(first, found.end).map(readBy(reading)) };
     }
   }
-  const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtEnd);
+  const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtMark);
   return isUnreadable && isCountOf(tokens, options.count) ? { first: 0, end: tokens.length, tokens } : null;
 }
 
@@ -96,23 +99,41 @@ function findInRaw(pieces: readonly Buffer[], { raw, from, to }: Written): Place
   return { first: pieceAt(starts, begin), end: pieceAt(starts, begin + length - 1) + 1 };
 }
 
-/** What a thought says of the answer is not the answer: behind that no more than marks and a stop string may come. */
+/**
+ * What a thought says of the answer is not the answer: a thought that begins among the tokens must end before it, and
+ * behind it no more than marks and a stop string may come.
+ */
 function findAnswer(
   find: Find,
   pieces: readonly Buffer[],
   text: string,
   tokens: readonly TokenLogprob[],
-  { reasoned, stops }: AlignmentOptions,
+  { reasoned, count, thoughts, stops }: AlignmentOptions,
 ): Place | null {
-  const lastThought = tokens.findLastIndex(isThoughtEnd);
+  const lastThought = tokens.findLastIndex(isThoughtMark);
   const hasThoughts = reasoned || lastThought !== -1;
   const most = stops.length === 0 ? 0 : MAX_STOP_TAIL_BYTES + Math.max(...stops.map((stop) => stop.length));
   const tails = tailsOf(pieces, tokens);
-  return find(
-    pieces,
-    unspaced(Buffer.from(text)),
-    ({ end }) => !hasThoughts || (end > lastThought && (tails[end] ?? 0) <= most),
-  );
+  const open = openThoughts(tokens);
+  // Without a mark between them a list of the thought alone looks like one of both.
+  const isMarked = lastThought !== -1 || HARMONY_FINAL.test(tokens.map(({ token }) => token).join(''));
+  const mayLack = reasoned && !isMarked && count !== null && tokens.length < count + thoughts - 1;
+  return find(pieces, unspaced(Buffer.from(text)), ({ first, end }) => {
+    if (!hasThoughts) return true;
+    if (open[first] === true || (mayLack && tails[0] !== tails[first])) return false;
+    return end > lastThought && (tails[end] ?? 0) <= most;
+  });
+}
+
+/** Whether a thought has begun and not ended before each token. */
+function openThoughts(tokens: readonly TokenLogprob[]): boolean[] {
+  let isOpen = false;
+  return tokens.map(({ token }) => {
+    const isOpenBefore = isOpen;
+    const mark = [...token.matchAll(THOUGHT_MARKS)].at(-1)?.[0];
+    if (mark !== undefined) isOpen = !mark.includes('/');
+    return isOpenBefore;
+  });
 }
 
 /** How many bytes there are from each piece on, but for marks. */
@@ -202,7 +223,9 @@ function readBy({ bytesOf, isOwn }: TokenReading): (token: TokenLogprob) => Toke
   });
 }
 
-const isThoughtEnd = ({ token }: TokenLogprob): boolean => /<\/?think|\[\/THINK\]|◁\/think▷/.test(token);
+const THOUGHT_MARKS = /<\/?(?:seed:)?think|\[\/?THINK\]|◁\/?think▷/g;
+
+const isThoughtMark = ({ token }: TokenLogprob): boolean => token.search(THOUGHT_MARKS) !== -1;
 
 /** End marks and their like, which are in no text. */
 const isMark = (token: string): boolean => /^\s*(?:<[^<>]*>|\[[A-Z_/]+\]|)\s*$/.test(token);

@@ -113,6 +113,7 @@ function alignmentOf({ request, reasoned, usage }: SaidOptions, texts: number): 
   return {
     reasoned,
     count: texts === 1 && usage.outputTokens > 0 ? usage.outputTokens - usage.reasoningTokens : null,
+    thoughts: usage.reasoningTokens,
     stops: stops.filter((one: Json) => typeof one === 'string'),
   };
 }

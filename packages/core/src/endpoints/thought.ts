@@ -38,8 +38,8 @@ const PLAIN_MARKS: readonly Marks[] = [
 const HARMONY_MARKS = ['<|channel|>', '<|start|>'] as const;
 
 /** The header of harmony's last channel, such as `<|channel|>final <|constrain|>json<|message|>`. */
-const FINAL = /<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>/;
-const FINAL_BEHIND_THOUGHT = new RegExp(`<\\|end\\|>\\s*<\\|start\\|>\\s*assistant\\s*${FINAL.source}`);
+export const HARMONY_FINAL = /<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>/;
+const FINAL_BEHIND_THOUGHT = new RegExp(`<\\|end\\|>\\s*<\\|start\\|>\\s*assistant\\s*${HARMONY_FINAL.source}`);
 const MESSAGE_END = /<\|(?:return|end|start|call|channel)\|>/;
 const HARMONY_MARK = /<\|(?:start|end|return|call|constrain|channel|message)\|>/g;
 const HARMONY_HEADER = /(?:<\|start\|>\s*assistant\s*)?<\|channel\|>[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>/g;
@@ -200,7 +200,7 @@ function isJson(text: string): boolean {
 }
 
 function splitHarmony(text: string): ThoughtSplit {
-  const final = FINAL.exec(text);
+  const final = HARMONY_FINAL.exec(text);
   const before = text.slice(0, final?.index ?? text.length).replaceAll(/<\|start\|>\s*assistant\s*$/g, '');
   const thoughts = before.replaceAll(HARMONY_HEADER, '\n').replaceAll(HARMONY_MARK, '\n').trim();
   if (final === null) return { kind: 'unclosed', thought: thoughts };

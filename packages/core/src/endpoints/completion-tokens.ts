@@ -44,15 +44,25 @@ export function readTokens(logprobs: Json | undefined): ListedTokens | null {
   return readable === 0 ? null : { tokens };
 }
 
-/** Log-probs of either shape with only some of their entries. */
-export function sliceLogprobs(logprobs: JsonObject, first: number, end: number): JsonObject {
+/** Which entries of some log-probs are kept, and how many characters were cut off the text that they are of. */
+type Slice = { readonly first: number; readonly end: number; readonly cut: number };
+
+/** Log-probs of either shape with only some of their entries; the older one says where in the text each token is. */
+export function sliceLogprobs(logprobs: JsonObject, { first, end, cut }: Slice): JsonObject {
   const length = (contentEntries(logprobs) ?? parallelEntries(logprobs) ?? []).length;
   return Object.fromEntries(
-    Object.entries(logprobs).map(([key, list]): [string, Json] => [
-      key,
-      Array.isArray(list) && list.length === length ? list.slice(first, end) : list,
-    ]),
+    Object.entries(logprobs).map(([key, list]): [string, Json] => {
+      if (!Array.isArray(list) || list.length !== length) return [key, list];
+      const kept = list.slice(first, end) as readonly Json[];
+      return [key, key === 'text_offset' ? offsetsOf(kept, list[0], cut) : kept];
+    }),
   );
+}
+
+/** A token that begins in what was cut off is where the text begins now: servers count from its prompt's end or from 0. */
+function offsetsOf(offsets: readonly Json[], start: Json | undefined, cut: number): readonly Json[] {
+  const least = typeof start === 'number' ? start : 0;
+  return offsets.map((offset) => (typeof offset === 'number' ? Math.max(least, offset - cut) : offset));
 }
 
 const hasBytes = (entry: JsonObject): boolean => (readBytes(entry['bytes']) ?? []).length > 0;

@@ -101,7 +101,9 @@ function cutLogprobs(part: Part, alignment: AlignmentOptions): Json | undefined 
   const listed = readTokens(logprobs);
   const found = listed === null ? null : answerTokens(listed.tokens, writtenOf(part), alignment);
   if (found === null || found.end <= found.first) return null;
-  return sliceLogprobs(logprobs, found.first, found.end);
+  // Servers count characters, of which a string here has two for some.
+  const cut = Array.from(part.said.text.slice(0, part.from)).length;
+  return sliceLogprobs(logprobs, { first: found.first, end: found.end, cut });
 }
 
 const writtenOf = ({ said, from, to }: Part) => ({ raw: said.text, from, to });

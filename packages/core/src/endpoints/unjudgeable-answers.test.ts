@@ -264,6 +264,20 @@ test('what a server says of thoughts by itself is left where it is', () => {
   assert.deepEqual(chat.answer(both, { include_reasoning: true }, { wanted: true, top: 1 }), body);
 });
 
+test('tokens of the older shape are where they are in what is left of the text', () => {
+  const texts = ['<think>', 'so 😀', '</think>', ' 4', ' or', ' 5'];
+  for (const start of [0, 100]) {
+    const at = texts.map((_, nth) => start + Array.from(texts.slice(0, nth).join('')).length);
+    const logprobs = { tokens: texts, token_logprobs: texts.map(() => -1), text_offset: at };
+    const body = { choices: [{ index: 0, text: texts.join(''), logprobs, finish_reason: 'stop' }] };
+    const { choices } = ENDPOINTS['/v1/completions'].answer(body, { logprobs: 1 }, { wanted: true, top: 1 });
+    const [choice] = choices as readonly { text: string; logprobs: JsonObject }[];
+    assert.equal(choice?.text, '4 or 5');
+    assert.deepEqual(choice.logprobs['tokens'], [' 4', ' or', ' 5']);
+    assert.deepEqual(choice.logprobs['text_offset'], [start, start + 1, start + 4]);
+  }
+});
+
 test('a text in parts loses what was thought in them, and keeps the others', () => {
   const parts = [
     { type: 'text', text: '<think>hm' },

@@ -27,8 +27,9 @@ test('the reasons of a stage are its own, the most frequent first', () => {
   assert.deepEqual(reasonsOf(counts, {}, 'a', 1), []);
 });
 
-test('failures go by status or code', () => {
-  assert.deepEqual(failuresOf(counts, { 'error/503': 'busy' }), [
+test('failures go by status or code, whatever a cascade is named', () => {
+  const named: Counts = { ...counts, 'error/1/accepted': 3, 'error/1/reason:refused': 2 };
+  assert.deepEqual(failuresOf(named, { 'error/503': 'busy' }), [
     { status: 503, code: null, count: 7, said: 'busy' },
     { status: null, code: 'server_error', count: 7, said: null },
     { status: 400, code: null, count: 1, said: null },

@@ -29,11 +29,13 @@ function countedBelow(counts: Counts, said: Said, prefix: string): Counted[] {
 export const reasonsOf = (counts: Counts, said: Said, cascade: string, stage: number): CountedReason[] =>
   countedBelow(counts, said, reasonCounter(cascade, stage, '')).map(({ name, ...own }) => ({ reason: name, ...own }));
 
-/** What the lines of the error file hold. */
+/** What the lines of the error file hold. Names with a further slash are of the stages of a cascade named `error`. */
 export const failuresOf = (counts: Counts, said: Said): CountedFailure[] =>
-  countedBelow(counts, said, ERRORS).map(({ name, ...own }) =>
-    /^\d+$/.test(name) ? { status: Number(name), code: null, ...own } : { status: null, code: name, ...own },
-  );
+  countedBelow(counts, said, ERRORS)
+    .filter(({ name }) => !name.includes('/'))
+    .map(({ name, ...own }) =>
+      /^\d+$/.test(name) ? { status: Number(name), code: null, ...own } : { status: null, code: name, ...own },
+    );
 
 const ERRORS = errorCounter('other').slice(0, -'other'.length);
 

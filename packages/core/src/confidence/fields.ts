@@ -47,13 +47,17 @@ function overlapping(
   const fields = values.slice(0, MAX_FIELDS).map(({ path }) => ({ path, tokens: [] as TokenLogprob[] }));
   let at = 0;
   let first = 0;
+  /** Tokens without characters are the beginning of the one that comes next. */
+  let begun = 0;
   for (const [index, piece] of pieces.entries()) {
+    if (piece.length === 0) continue;
     const end = at + piece.length;
-    const token = tokens[index];
+    const own = tokens.slice(begun, index + 1);
+    begun = index + 1;
     while ((values[first]?.to ?? Number.POSITIVE_INFINITY) <= at) first += 1;
     for (let value = first; (values[value]?.from ?? Number.POSITIVE_INFINITY) < end; value += 1) {
       // The fields beyond the bound count with the last one.
-      if (token !== undefined) fields[Math.min(value, fields.length - 1)]?.tokens.push(token);
+      fields[Math.min(value, fields.length - 1)]?.tokens.push(...own);
     }
     at = end;
   }

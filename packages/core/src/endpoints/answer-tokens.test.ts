@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { answerTokens, type AlignmentOptions } from './answer-tokens.ts';
 import type { TokenLogprob } from './completion-tokens.ts';
 
-const OPTIONS: AlignmentOptions = { reasoned: false, count: null, stops: [] };
+const OPTIONS: AlignmentOptions = { reasoned: false, count: null, thoughts: 0, stops: [] };
 
 const tokenOf = (token: string, at: number, bytes: readonly number[] | null = null): TokenLogprob => ({
   token,
@@ -100,6 +100,25 @@ test('what a thought says of an answer whose tokens are missing is not the answe
   assert.deepEqual(placesIn('42', list(...thought, '42', '</s>'), { reasoned: true }), [5]);
   const stopped = list('hm', '42', '\n', 'END', ' of');
   assert.deepEqual(placesIn('42', stopped, { reasoned: true, stops: ['END'] }), [1]);
+});
+
+test('the end of a thought is not its answer, where the thought does not end or its answer is not listed', () => {
+  for (const open of ['<think>', '<seed:think>', '[THINK]', '◁think▷']) {
+    for (const reasoned of [true, false]) {
+      assert.equal(placesIn('4', list(open, 'so', ' 4'), { reasoned, count: 5 }), null, open);
+      const close = open === '<seed:think>' ? '</seed:think>' : `${open[0]}/${open.slice(1)}`;
+      assert.deepEqual(placesIn('4', list(open, 'so', ' 4', close, '4'), { reasoned, count: 5 }), [4], open);
+      assert.deepEqual(placesIn('4', list(`${open}\n${close}`, '4'), { reasoned, count: 2 }), [1], open);
+    }
+  }
+  const [both, alone] = [list('so', ' 4', '\n', '4'), list('so', ' 4')];
+  assert.deepEqual(placesIn('4', both, { reasoned: true, count: 5 }), [3], 'the end mark is counted');
+  assert.deepEqual(placesIn('4', both, { reasoned: true, count: 2, thoughts: 3 }), [3]);
+  assert.equal(placesIn('4', alone, { reasoned: true, count: 4 }), null);
+  assert.equal(placesIn('4', alone, { reasoned: true, count: 2, thoughts: 3 }), null);
+  assert.equal(placesIn('4', alone, { count: 4 }, 'so 4 </think>'), null, 'nor where the thought is in the text');
+  assert.deepEqual(placesIn('4', list('4', '<|im_end|>'), { reasoned: true, count: 40 }), [0], 'the answer alone');
+  assert.deepEqual(placesIn('a <think> b', list('a', ' <think>', ' b', '</s>'), { count: 4 }), [0, 1, 2]);
 });
 
 test('an answer may begin within a token that ends its thought', () => {

@@ -1,6 +1,7 @@
 import type { TokenLogprob } from './completion-tokens.ts';
 import { readingsOf, type TokenReading } from './token-reading.ts';
 import { findWithHalves } from './token-halves.ts';
+import { HARMONY_FINAL } from './thought.ts';
 
 /** A text that a model wrote, and which part of it is the answer; the rest is a thought. */
 export type Written = { readonly raw: string; readonly from: number; readonly to: number };
@@ -11,6 +12,8 @@ export type AlignmentOptions = {
   readonly reasoned: boolean;
   /** How many tokens the server says that the answer has; null: it does not say. */
   readonly count: number | null;
+  /** How many more its thoughts have, as far as the server says. */
+  readonly thoughts: number;
   /** Where generation stops: servers list the tokens of what they stopped at, too. */
   readonly stops: readonly string[];
 };
@@ -23,8 +26,11 @@ export type AnswerTokens = {
   readonly tokens: readonly TokenLogprob[];
 };
 
-/** llama.cpp counts the end token; others count what they cut at a stop string. */
+/** llama.cpp counts the end token; others count what they cut at a stop string, too. */
 const COUNT_TOLERANCE = 2;
+
+/** Of an answer with fewer tokens than this no more than its end token may be counted and not listed. */
+const MIN_TOLERANT_TOKENS = 20;
 
 /** More places than this that look like the answer but do not begin with a token are not looked at. */
 const MAX_CANDIDATES = 1000;
@@ -55,13 +61,24 @@ export function answerTokens(
       const found = inRaw ?? findAnswer(find, pieces, text, tokens, known);
       if (found === null) continue;
       // White space that nothing stands before was written with the answer.
-      const first = pieces.slice(0, found.first).every(({ length }) => length === 0) ? 0 : found.first;
+      const isFirst = pieces.slice(0, found.first).every(({ length }) => length === 0);
+      const first = isFirst ? 0 : withBeginnings(tokens, found.first);
       return { first, end: found.end, tokens: tokens.slice(first, found.end).map(readBy(reading)) };
     }
   }
-  const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtEnd);
+  const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtMark);
   return isUnreadable && isCountOf(tokens, options.count) ? { first: 0, end: tokens.length, tokens } : null;
 }
+
+/** A character that comes whole with a token began with the empty ones before it. */
+function withBeginnings(tokens: readonly TokenLogprob[], first: number): number {
+  let begin = first;
+  while (begin > 0 && isEmpty(tokens[begin - 1])) begin -= 1;
+  return begin;
+}
+
+const isEmpty = (token: TokenLogprob | undefined): boolean =>
+  token?.token === '' && (token.bytes === null || token.bytes.length === 0);
 
 type Place = { readonly first: number; readonly end: number };
 
@@ -82,23 +99,41 @@ function findInRaw(pieces: readonly Buffer[], { raw, from, to }: Written): Place
   return { first: pieceAt(starts, begin), end: pieceAt(starts, begin + length - 1) + 1 };
 }
 
-/** What a thought says of the answer is not the answer: behind that no more than marks and a stop string may come. */
+/**
+ * What a thought says of the answer is not the answer: a thought that begins among the tokens must end before it, and
+ * behind it no more than marks and a stop string may come.
+ */
 function findAnswer(
   find: Find,
   pieces: readonly Buffer[],
   text: string,
   tokens: readonly TokenLogprob[],
-  { reasoned, stops }: AlignmentOptions,
+  { reasoned, count, thoughts, stops }: AlignmentOptions,
 ): Place | null {
-  const lastThought = tokens.findLastIndex(isThoughtEnd);
+  const lastThought = tokens.findLastIndex(isThoughtMark);
   const hasThoughts = reasoned || lastThought !== -1;
   const most = stops.length === 0 ? 0 : MAX_STOP_TAIL_BYTES + Math.max(...stops.map((stop) => stop.length));
   const tails = tailsOf(pieces, tokens);
-  return find(
-    pieces,
-    unspaced(Buffer.from(text)),
-    ({ end }) => !hasThoughts || (end > lastThought && (tails[end] ?? 0) <= most),
-  );
+  const open = openThoughts(tokens);
+  // Without a mark between them a list of the thought alone looks like one of both.
+  const isMarked = lastThought !== -1 || HARMONY_FINAL.test(tokens.map(({ token }) => token).join(''));
+  const mayLack = reasoned && !isMarked && count !== null && tokens.length < count + thoughts - 1;
+  return find(pieces, unspaced(Buffer.from(text)), ({ first, end }) => {
+    if (!hasThoughts) return true;
+    if (open[first] === true || (mayLack && tails[0] !== tails[first])) return false;
+    return end > lastThought && (tails[end] ?? 0) <= most;
+  });
+}
+
+/** Whether a thought has begun and not ended before each token. */
+function openThoughts(tokens: readonly TokenLogprob[]): boolean[] {
+  let isOpen = false;
+  return tokens.map(({ token }) => {
+    const isOpenBefore = isOpen;
+    const mark = [...token.matchAll(THOUGHT_MARKS)].at(-1)?.[0];
+    if (mark !== undefined) isOpen = !mark.includes('/');
+    return isOpenBefore;
+  });
 }
 
 /** How many bytes there are from each piece on, but for marks. */
@@ -188,7 +223,9 @@ function readBy({ bytesOf, isOwn }: TokenReading): (token: TokenLogprob) => Toke
   });
 }
 
-const isThoughtEnd = ({ token }: TokenLogprob): boolean => /<\/?think|\[\/THINK\]|◁\/think▷/.test(token);
+const THOUGHT_MARKS = /<\/?(?:seed:)?think|\[\/?THINK\]|◁\/?think▷/g;
+
+const isThoughtMark = ({ token }: TokenLogprob): boolean => token.search(THOUGHT_MARKS) !== -1;
 
 /** End marks and their like, which are in no text. */
 const isMark = (token: string): boolean => /^\s*(?:<[^<>]*>|\[[A-Z_/]+\]|)\s*$/.test(token);
@@ -212,5 +249,7 @@ function isPartOf(tokens: readonly TokenLogprob[], text: string, readings: reado
 }
 
 function isCountOf(tokens: readonly TokenLogprob[], count: number | null): boolean {
-  return count !== null && Math.abs(tokens.length - count) <= COUNT_TOLERANCE && tokens.length * 2 >= count;
+  if (count === null) return false;
+  const lacking = count < MIN_TOLERANT_TOKENS ? 1 : COUNT_TOLERANCE;
+  return tokens.length <= count + COUNT_TOLERANCE && tokens.length >= count - lacking;
 }

@@ -17,44 +17,55 @@ const ROUNDING = 1e-3;
 
 const NO_TOP: readonly TopLogprob[] = [];
 
-/** The tokens of a list of log-probs, and where in it each one stands. */
-export type ListedTokens = { readonly tokens: readonly TokenLogprob[]; readonly places: readonly number[] };
+/** The tokens of a list of log-probs, each at its place in it. */
+export type ListedTokens = { readonly tokens: readonly TokenLogprob[] };
 
 /**
  * Reads both shapes of log-probs: `content: [{token, bytes, logprob, top_logprobs}]` and the older parallel arrays
- * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. A token
- * without characters is an end mark (llama.cpp counts it) and is left out.
+ * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. Tokens without
+ * characters behind all others are end marks (llama.cpp counts its own) and are left out; before others they are a part
+ * of a character that is not whole yet, as vLLM writes it, and as unsure as any.
  */
 export function readTokens(logprobs: Json | undefined): ListedTokens | null {
   if (!isJsonObject(logprobs)) return null;
   const entries = contentEntries(logprobs) ?? parallelEntries(logprobs);
   if (entries === null) return null;
   const tokens: TokenLogprob[] = [];
-  const places: number[] = [];
   let readable = 0;
-  for (const [place, entry] of entries.entries()) {
+  const end = entries.findLastIndex((entry) => !isJsonObject(entry) || entry['token'] !== '' || hasBytes(entry)) + 1;
+  for (const entry of entries.slice(0, end)) {
     const token = isJsonObject(entry) ? entry['token'] : undefined;
     if (!isJsonObject(entry) || typeof token !== 'string') return null;
     const bytes = readBytes(entry['bytes']);
-    if (token === '' && (bytes === null || bytes.length === 0)) continue;
     const logprob = readLogprob(entry['logprob']);
     if (logprob !== null) readable += 1;
     tokens.push({ token, bytes, logprob: logprob ?? FLOOR, top: readTop(entry['top_logprobs']) });
-    places.push(place);
   }
-  return readable === 0 ? null : { tokens, places };
+  return readable === 0 ? null : { tokens };
 }
 
-/** Log-probs of either shape with only some of their entries. */
-export function sliceLogprobs(logprobs: JsonObject, first: number, end: number): JsonObject {
+/** Which entries of some log-probs are kept, and how many characters were cut off the text that they are of. */
+type Slice = { readonly first: number; readonly end: number; readonly cut: number };
+
+/** Log-probs of either shape with only some of their entries; the older one says where in the text each token is. */
+export function sliceLogprobs(logprobs: JsonObject, { first, end, cut }: Slice): JsonObject {
   const length = (contentEntries(logprobs) ?? parallelEntries(logprobs) ?? []).length;
   return Object.fromEntries(
-    Object.entries(logprobs).map(([key, list]): [string, Json] => [
-      key,
-      Array.isArray(list) && list.length === length ? list.slice(first, end) : list,
-    ]),
+    Object.entries(logprobs).map(([key, list]): [string, Json] => {
+      if (!Array.isArray(list) || list.length !== length) return [key, list];
+      const kept = list.slice(first, end) as readonly Json[];
+      return [key, key === 'text_offset' ? offsetsOf(kept, list[0], cut) : kept];
+    }),
   );
 }
+
+/** A token that begins in what was cut off is where the text begins now: servers count from its prompt's end or from 0. */
+function offsetsOf(offsets: readonly Json[], start: Json | undefined, cut: number): readonly Json[] {
+  const least = typeof start === 'number' ? start : 0;
+  return offsets.map((offset) => (typeof offset === 'number' ? Math.max(least, offset - cut) : offset));
+}
+
+const hasBytes = (entry: JsonObject): boolean => (readBytes(entry['bytes']) ?? []).length > 0;
 
 function contentEntries(logprobs: JsonObject): readonly Json[] | null {
   const content = logprobs['content'];

@@ -142,6 +142,25 @@ test("llama.cpp's empty end token is not scored", () => {
   assert.equal(tokensOf(bodyOf('yes', [{ token: '', bytes: [] }])), null);
 });
 
+test('tokens without characters before others begin a character, and are scored with it', () => {
+  // vLLM says a character with its last token; nothing but its log-probs says how sure the others were.
+  const entriesOf = (...all: readonly (readonly [string, number])[]) =>
+    all.map(([token, logprob]) => ({ token, logprob, bytes: [...Buffer.from(token)] }));
+  const emoji = [
+    ['', -3],
+    ['', -2],
+    ['😀', -0.01],
+  ] as const;
+  const ended = [...emoji, ['', -0.1]] as const;
+  assert.deepEqual(logprobsOf(bodyOf('Hi 😀', entriesOf(['Hi', -1], [' ', -1], ...ended))), [-1, -1, -3, -2, -0.01]);
+  assert.deepEqual(logprobsOf(bodyOf('😀', entriesOf(...ended))), [-3, -2, -0.01]);
+  const thought = entriesOf(['<think>', -1], ['hm', -1], ['</think>', -1], ['\n\n', -1], ...ended);
+  assert.deepEqual(logprobsOf(bodyOf('😀', thought)), [-3, -2, -0.01]);
+  assert.deepEqual(logprobsOf(bodyOf('<think>hm</think>\n\n😀', thought)), [-3, -2, -0.01]);
+  const marked = entriesOf(['Hi', -1], ...emoji, ['<|im_end|>', -1], ['', -9]);
+  assert.deepEqual(logprobsOf(bodyOf('Hi😀', marked)), [-1, -3, -2, -0.01]);
+});
+
 test('end marks and reasoning are not scored', () => {
   const marks = ['yes', ' sir', '<|im_end|>'].map((token) => ({ token }));
   assert.deepEqual(tokensOf(bodyOf('yes sir', marks)), ['yes', ' sir']);
@@ -178,8 +197,16 @@ test('tokens that cannot be laid over the text count all if they are as many as 
     ...bodyOf('yes sir', entries),
     usage: { completion_tokens, ...more },
   });
-  for (const count of [2, 3, 4]) assert.equal(tokensOf(counted(count))?.length, 2, `${count}`);
-  for (const count of [0, 5, 40]) {
+  for (const count of [2, 3]) assert.equal(tokensOf(counted(count))?.length, 2, `${count}`);
+  const many = {
+    ...bodyOf(
+      'yes sir',
+      Array.from({ length: 18 }, (_, at) => ({ token: `token_id:${at}` })),
+    ),
+  };
+  assert.equal(tokensOf({ ...many, usage: { completion_tokens: 20 } })?.length, 18, 'a stop string is counted, too');
+  assert.equal(tokensOf({ ...many, usage: { completion_tokens: 21 } }), null);
+  for (const count of [0, 4, 5, 40]) {
     assert.equal(tokensOf(counted(count)), null, `${count}`);
     assert.equal(read(counted(count)).isPartial, true);
   }

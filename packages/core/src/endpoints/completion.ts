@@ -32,7 +32,7 @@ export function readChoice(body: unknown, request: JsonObject = {}, echoed = '')
   if (!Array.isArray(choices)) return null;
   const choice: Json | undefined = choices[0];
   if (!isJsonObject(choice) || choices.some((one: Json) => isJsonObject(one) && saysError(one))) return null;
-  const reason = textOf(choice['finish_reason']);
+  const reason = reasonOf(choice['finish_reason']);
   if (reason !== null && BROKEN_OFF.has(reason.toLowerCase())) return null;
   const message = messageOf(choice);
   if (message === null) return null;
@@ -154,6 +154,13 @@ export function contentText(content: Json | undefined): string | null {
     isJsonObject(part) && typeof part['text'] === 'string' ? [part['text']] : [],
   );
   return parts.length === 0 ? null : parts.join('');
+}
+
+/** Why an answer ended, also in SGLang's own shape: `{"type": "length"}`. What is neither is no reason to take it as whole. */
+function reasonOf(given: Json | undefined): string | null {
+  if (given === undefined || given === null || given === '') return null;
+  const said = isJsonObject(given) ? (textOf(given['type']) ?? given) : given;
+  return typeof said === 'string' ? said : JSON.stringify(said);
 }
 
 function callsTool(message: JsonObject, finishReason: string | null): boolean {

@@ -100,8 +100,10 @@ function cutLogprobs(part: Part, alignment: AlignmentOptions): Json | undefined 
   if (!isJsonObject(logprobs)) return logprobs;
   const listed = readTokens(logprobs);
   const found = listed === null ? null : answerTokens(listed.tokens, writtenOf(part), alignment);
-  if (listed === null || found === null || found.end <= found.first) return null;
-  return sliceLogprobs(logprobs, listed.places[found.first] ?? 0, (listed.places[found.end - 1] ?? 0) + 1);
+  if (found === null || found.end <= found.first) return null;
+  // Servers count characters, of which a string here has two for some.
+  const cut = Array.from(part.said.text.slice(0, part.from)).length;
+  return sliceLogprobs(logprobs, { first: found.first, end: found.end, cut });
 }
 
 const writtenOf = ({ said, from, to }: Part) => ({ raw: said.text, from, to });
@@ -113,6 +115,7 @@ function alignmentOf({ request, reasoned, usage }: SaidOptions, texts: number): 
   return {
     reasoned,
     count: texts === 1 && usage.outputTokens > 0 ? usage.outputTokens - usage.reasoningTokens : null,
+    thoughts: usage.reasoningTokens,
     stops: stops.filter((one: Json) => typeof one === 'string'),
   };
 }

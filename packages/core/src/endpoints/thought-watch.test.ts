@@ -50,6 +50,8 @@ test('of a text that begins with a thought no event is shown, however it is cut'
     '<|channel|>analysis<|message|>',
     '<|start|>assistant',
     '[THINK]',
+    'analysis',
+    'commentary',
   );
   fc.assert(
     fc.property(url, begin, fc.string(), sizes, (endpoint, open, rest, some) => {

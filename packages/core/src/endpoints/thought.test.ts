@@ -69,6 +69,72 @@ test('a text that speaks of such marks is whole', () => {
   for (const text of texts) assert.equal(answerIn(text), text, text);
 });
 
+test('the end of a thought is spoken of in quotes and in code, and where the request speaks of it', () => {
+  const texts = [
+    'Do:\n\n    re.sub(r".*</think>", "", s)\n\ndone',
+    'Do:\n\n\tstrip(</think>)\n\ndone',
+    'Do re.sub(r".*</think>", "", s) and be done.',
+    "Do re.sub(r'.*</think>', '', s) and be done.",
+    "Don't end with 'a b </think>' or so.",
+    'Call `split(</think>, 1)` on it.',
+    'Write:\n```xml\n<think>\nso\n</think>\n```\nand </think> there.',
+  ];
+  for (const text of texts) {
+    const request = text.includes('and </think>') ? { prompt: 'How are </think> tags written?' } : {};
+    assert.equal(answerIn(text, request), text);
+  }
+  const text = 'Split the text at </think> and keep the rest.';
+  for (const prompt of ['What does <think> do?', 'Where does </think> go?']) {
+    assert.equal(answerIn(text, { messages: [{ role: 'user', content: prompt }] }), text);
+  }
+  // Answers of before have thoughts in them where the client leaves them there.
+  const history = [{ role: 'assistant', content: '<think>so</think>3' }];
+  assert.equal(answerIn('so 4</think>4', { messages: [...history, { role: 'user', content: 'and 2 + 2?' }] }), '4');
+  const asked = { messages: [{ role: 'system', content: 'Think between <think> and </think>.' }] };
+  assert.equal(answerIn('so 4\n</think>\n\n4', asked), '4', 'as a template writes it');
+});
+
+test('a thought that the prompt began may speak of marks, and another may come behind it', () => {
+  const texts = [
+    'I was told to write <think> first. So.\n</think>\n\nfour',
+    'I end this with </think> later. So.\n</think>\n\nfour',
+    'It is "</think>" that ends it. So. </think>four',
+    'a\n<think>\nb\n</think>\nc </think>four',
+    'so\n</think>\n<think>again</think>four',
+    'so</think><think>again</think>\n<thinking>and again</thinking>four',
+    "It's the user's turn</think>four",
+  ];
+  for (const text of texts) assert.equal(answerIn(text), 'four', text);
+  const split = splitThought('so\n</think>\n<think>again</think>four', {});
+  assert.ok(split.kind === 'split');
+  assert.deepEqual([split.opened, split.thought], [true, 'so\n\nagain']);
+  assert.equal(answerIn('so</think><think>again'), null);
+  assert.equal(answerIn('Here:\n<think>\nso\n</think>\n\nfour'), 'Here:\n<think>\nso\n</think>\n\nfour');
+});
+
+test('a thought in a channel without marks that never comes to its end is no answer, a word like it is', () => {
+  const thoughts = [
+    'analysisWe need to add.',
+    "analysisLet's see: 2",
+    'analysisUser asks for 4',
+    'analysisThe PDF says 4',
+    'commentaryI call f',
+    'analysisSo, two and',
+  ];
+  for (const text of thoughts) assert.equal(answerIn(text), null, text);
+  for (const text of ['analysisResult = 4', 'analysisResult is 4', 'analysisThenable', 'analysis', 'analysis: 4']) {
+    assert.equal(answerIn(text), text);
+  }
+});
+
+test('many marks cost little', () => {
+  for (const part of ['"</think>"', '<think> ', '```', '<think>"</think>"']) {
+    const startedAtMs = performance.now();
+    splitThought(`a${part.repeat(100_000)}`, {});
+    assert.ok(performance.now() - startedAtMs < 2_000, part);
+  }
+});
+
 test('a tag that the request itself asks for is of the answer', () => {
   const text = '<reasoning>two and two</reasoning><answer>four</answer>';
   assert.equal(answerIn(text), '<answer>four</answer>');
@@ -134,6 +200,9 @@ test('of a text that begins with a thought no beginning looks like an answer', (
     }),
   );
   assert.equal(beginsThought('analysis', {}), 'yes');
+  assert.equal(beginsThought('analysisthe', {}), 'yes');
+  for (const begin of ['a', 'anal', 'commen']) assert.equal(beginsThought(begin, {}), 'maybe');
+  assert.equal(beginsThought('analyze', {}), 'no');
   assert.equal(beginsThought(' \n', {}), 'maybe');
 });
 

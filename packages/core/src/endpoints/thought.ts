@@ -1,4 +1,4 @@
-import type { JsonObject } from '../text/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 
 /**
  * What of a text is the answer, where a server leaves what its model thinks in it.
@@ -38,15 +38,25 @@ const PLAIN_MARKS: readonly Marks[] = [
 const HARMONY_MARKS = ['<|channel|>', '<|start|>'] as const;
 
 /** The header of harmony's last channel, such as `<|channel|>final <|constrain|>json<|message|>`. */
-const FINAL = /<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>/;
-const FINAL_BEHIND_THOUGHT = new RegExp(`<\\|end\\|>\\s*<\\|start\\|>\\s*assistant\\s*${FINAL.source}`);
+export const HARMONY_FINAL = /<\|channel\|>\s*final\b[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>/;
+const FINAL_BEHIND_THOUGHT = new RegExp(`<\\|end\\|>\\s*<\\|start\\|>\\s*assistant\\s*${HARMONY_FINAL.source}`);
 const MESSAGE_END = /<\|(?:return|end|start|call|channel)\|>/;
 const HARMONY_MARK = /<\|(?:start|end|return|call|constrain|channel|message)\|>/g;
 const HARMONY_HEADER = /(?:<\|start\|>\s*assistant\s*)?<\|channel\|>[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>/g;
 
-/** Harmony by a server that drops its marks and keeps the words between them. */
+/** Harmony by a server that drops its marks and keeps the words between them; no other word begins with these. */
+const BARE_CHANNELS = ['analysis', 'commentary'] as const;
 const BARE_HARMONY = /^(?:analysis|commentary)[\s\S]*?assistantfinal/;
-const BARE_HARMONY_BEGIN = /^(?:analysis|commentary)(?![a-z-])/;
+const BARE_HARMONY_BEGIN = /^(?:analysis|commentary)/;
+/** Such a name and the beginning of a sentence; `analysisResult = 4` is an answer. */
+const BARE_THOUGHT =
+  /^(?:analysis|commentary)(?:(?:We|The|This|That|They|There|You|It|I|Let|So|Okay|Now|First|Need)(?:['’][a-z]+)?,?|User (?:asks|wants|says|gives|provides)) ["'\w]/;
+
+/** More ends of thoughts than this are not looked at in a text that begins with none. */
+const MAX_ENDS = 100;
+
+/** How much of a long line is looked at for quotes. */
+const MAX_LINE_LENGTH = 2000;
 
 const NONE: ThoughtSplit = { kind: 'none' };
 
@@ -56,13 +66,13 @@ export function splitThought(text: string, request: JsonObject): ThoughtSplit {
   if (HARMONY_MARKS.some((mark) => text.startsWith(mark, start))) return splitHarmony(text);
   const marks = marksAt(text, start, request);
   if (marks !== null) return splitMarked(text, start, request);
-  return splitOpened(text) ?? splitBareHarmony(text, start) ?? NONE;
+  return splitOpened(text, request) ?? splitBareHarmony(text, start) ?? NONE;
 }
 
 /** Whether a text whose beginning is known begins with a thought; `maybe`: more of it must be seen. */
 export function beginsThought(begin: string, request: JsonObject): 'yes' | 'no' | 'maybe' {
   const text = begin.slice(blanksOf(begin, 0));
-  const marks = [...HARMONY_MARKS, ...TEMPLATE_MARKS.map(({ open }) => open), ...PLAIN_MARKS.map(({ open }) => open)];
+  const marks = [...HARMONY_MARKS, ...BARE_CHANNELS, ...[...TEMPLATE_MARKS, ...PLAIN_MARKS].map(({ open }) => open)];
   if (HARMONY_MARKS.some((mark) => text.startsWith(mark)) || marksAt(text, 0, request) !== null) return 'yes';
   if (BARE_HARMONY_BEGIN.test(text)) return 'yes';
   const isBegun = marks.some((mark) => mark.startsWith(text));
@@ -83,9 +93,9 @@ function marksAt(text: string, at: number, request: JsonObject): Marks | null {
   return plain === undefined || JSON.stringify(request).includes(plain.open) ? null : plain;
 }
 
-/** One thought after the other, as some models have several. */
-function splitMarked(text: string, start: number, request: JsonObject): ThoughtSplit {
-  const thoughts: string[] = [];
+/** One thought after the other, as some models have several; `opened` is one that ended before them. */
+function splitMarked(text: string, start: number, request: JsonObject, opened: string | null = null): ThoughtSplit {
+  const thoughts: string[] = opened === null ? [] : [opened];
   let from = start;
   for (let marks = marksAt(text, from, request); marks !== null; marks = marksAt(text, from, request)) {
     const begin = from + marks.open.length;
@@ -94,27 +104,93 @@ function splitMarked(text: string, start: number, request: JsonObject): ThoughtS
     if (end === -1) return { kind: 'unclosed', thought: joined(thoughts) };
     from = blanksOf(text, end + marks.close.length);
   }
-  return { kind: 'split', from, to: text.length, thought: joined(thoughts), opened: false };
+  return { kind: 'split', from, to: text.length, thought: joined(thoughts), opened: opened !== null };
 }
 
 /** A thought that the prompt began: its end stands in the text without a beginning, and is not merely spoken of. */
-function splitOpened(text: string): ThoughtSplit | null {
+function splitOpened(text: string, request: JsonObject): ThoughtSplit | null {
   const harmony = FINAL_BEHIND_THOUGHT.exec(text);
   if (harmony !== null)
     return { ...finalOf(text, harmony), thought: text.slice(0, harmony.index).trim(), opened: true };
-  for (const { open, close } of TEMPLATE_MARKS) {
-    const end = text.indexOf(close);
-    if (end === -1 || text.lastIndexOf(open, end) !== -1 || isSpokenOf(text, end, close)) continue;
-    const from = blanksOf(text, end + close.length);
-    return { kind: 'split', from, to: text.length, thought: text.slice(0, end).trim(), opened: true };
+  for (const marks of TEMPLATE_MARKS) {
+    const end = openedEnd(text, marks, request);
+    if (end === null) continue;
+    return splitMarked(text, blanksOf(text, end + marks.close.length), request, text.slice(0, end).trim());
   }
   return null;
 }
 
-/** Whether a mark stands in quotes, in code, or in a JSON text. */
+/**
+ * Where a thought ends that the prompt began. Best is an end as chat templates write it; where the request speaks of such
+ * marks, its answer may, too, and no other one counts.
+ */
+function openedEnd(text: string, marks: Marks, request: JsonObject): number | null {
+  if (!text.includes(marks.close) || isJson(text)) return null;
+  const ends = endsOf(text, marks);
+  const written = ends.find((end) => isAlone(text, end, marks.close));
+  if (written !== undefined) return written;
+  const [first] = ends;
+  return first === undefined || speaksOf(request, marks) ? null : first;
+}
+
+/**
+ * Ends without a beginning. What a line begins with is a beginning; what stands in the middle of one may be spoken of, and
+ * is where an end comes alone.
+ */
+function endsOf(text: string, { open, close }: Marks): number[] {
+  const ends: number[] = [];
+  const begun: boolean[] = [];
+  const marks = new RegExp([open, close, FENCE].map((mark) => RegExp.escape(mark)).join('|'), 'g');
+  let [isCode, seen] = [false, 0];
+  for (const { 0: mark, index: at } of text.matchAll(marks)) {
+    if (mark === FENCE) isCode = !isCode;
+    if (mark === open) begun.push(lineBefore(text, at).trim() === '');
+    if (mark !== close) continue;
+    const isBegun = begun.pop();
+    const isSpoken = isCode || isSpokenOf(text, at, close);
+    if (!isSpoken && (isBegun === undefined || (!isBegun && isAlone(text, at, close)))) ends.push(at);
+    seen += 1;
+    if (seen === MAX_ENDS) break;
+  }
+  return ends;
+}
+/** Whether a mark stands in quotes or in code that is set in. */
 function isSpokenOf(text: string, at: number, mark: string): boolean {
   const isQuoted = /["'`“‘«]/.test(text[at - 1] ?? '') && /["'`”’»]/.test(text[at + mark.length] ?? '');
-  if (isQuoted || text.slice(0, at).split('```').length % 2 === 0) return true;
+  if (isQuoted) return true;
+  const [before, behind] = [lineBefore(text, at), lineBehind(text, at + mark.length)];
+  if (/^(?: {4}|\t)/.test(before)) return true;
+  return QUOTES.some((quote) => countOf(before, quote) % 2 === 1 && countOf(behind, quote) % 2 === 1);
+}
+
+const FENCE = '```';
+
+/** What begins or ends a quote; an apostrophe does not, but behind the letter of a literal such as `r'…'`. */
+const QUOTES = [/"/g, /`/g, /(?<!\w)'|'(?!\w)|(?<=\b[rbfu])'/g] as const;
+
+const countOf = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+
+function lineBefore(text: string, at: number): string {
+  const before = text.slice(Math.max(0, at - MAX_LINE_LENGTH), at);
+  return before.slice(before.lastIndexOf('\n') + 1);
+}
+
+const lineBehind = (text: string, at: number): string => text.slice(at, at + MAX_LINE_LENGTH).split('\n', 1)[0] ?? '';
+
+/** Whether a mark has a line to itself, and an empty one behind it. */
+const isAlone = (text: string, at: number, mark: string): boolean =>
+  lineBefore(text, at).trim() === '' &&
+  /^[^\S\n]*\n\s*\n/.test(text.slice(at + mark.length, at + mark.length + MAX_LINE_LENGTH));
+
+/** Whether a request has such marks in what its client wrote: what was answered before says nothing of what is asked. */
+function speaksOf(request: JsonObject, { open }: Marks): boolean {
+  const asked = JSON.stringify(request, (_key, value: Json) =>
+    isJsonObject(value) && value['role'] === 'assistant' ? null : value,
+  );
+  return asked.includes(open.slice(1));
+}
+
+function isJson(text: string): boolean {
   try {
     JSON.parse(text);
     return true;
@@ -124,7 +200,7 @@ function isSpokenOf(text: string, at: number, mark: string): boolean {
 }
 
 function splitHarmony(text: string): ThoughtSplit {
-  const final = FINAL.exec(text);
+  const final = HARMONY_FINAL.exec(text);
   const before = text.slice(0, final?.index ?? text.length).replaceAll(/<\|start\|>\s*assistant\s*$/g, '');
   const thoughts = before.replaceAll(HARMONY_HEADER, '\n').replaceAll(HARMONY_MARK, '\n').trim();
   if (final === null) return { kind: 'unclosed', thought: thoughts };
@@ -140,11 +216,16 @@ function finalOf(text: string, header: RegExpExecArray): { kind: 'split'; from: 
 }
 
 function splitBareHarmony(text: string, start: number): ThoughtSplit | null {
-  const found = BARE_HARMONY.exec(text.slice(start));
-  if (found === null) return null;
-  const end = start + found[0].length;
-  const thought = found[0].replace(/^(?:analysis|commentary)/, '').replace(/assistantfinal$/, '');
-  return { kind: 'split', from: blanksOf(text, end), to: text.length, thought: thought.trim(), opened: false };
+  const said = text.slice(start);
+  const found = BARE_HARMONY.exec(said);
+  const thoughtIn = (all: string): string =>
+    all
+      .replace(BARE_HARMONY_BEGIN, '')
+      .replace(/assistantfinal$/, '')
+      .trim();
+  if (found === null) return BARE_THOUGHT.test(said) ? { kind: 'unclosed', thought: thoughtIn(said) } : null;
+  const from = blanksOf(text, start + found[0].length);
+  return { kind: 'split', from, to: text.length, thought: thoughtIn(found[0]), opened: false };
 }
 
 const joined = (thoughts: readonly string[]): string => thoughts.filter((one) => one !== '').join('\n\n');

@@ -245,6 +245,16 @@ test('the reasons that mean whole, as servers write them', () => {
     assert.equal(judged('/v1/chat/completions', { finish }), null, finish);
 });
 
+test('a reason that is no text counts by its type, and is otherwise none that means whole', () => {
+  const ofReason = (given: Json) => judged('/v1/chat/completions', { choice: { finish_reason: given } });
+  for (const given of [{ type: 'length', length: 9 }, {}, [], 7, false]) {
+    assert.equal(ofReason(given), 'truncated', JSON.stringify(given));
+  }
+  assert.equal(ofReason({ type: 'stop', matched: 7 }), -1.3);
+  assert.equal(ofReason({ type: 'abort' }), null);
+  assert.equal(ofReason(''), -1.3);
+});
+
 test('what a server says of thoughts by itself is left where it is', () => {
   const message = { role: 'assistant', content: 'four', reasoning_content: 'two and two' };
   const body = { choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' }] };
@@ -252,6 +262,20 @@ test('what a server says of thoughts by itself is left where it is', () => {
   assert.deepEqual(chat.answer(body, {}, { wanted: true, top: 1 }), body);
   const both = { choices: [{ ...body.choices[0], message: { ...message, content: '<think>hm</think>four' } }] };
   assert.deepEqual(chat.answer(both, { include_reasoning: true }, { wanted: true, top: 1 }), body);
+});
+
+test('tokens of the older shape are where they are in what is left of the text', () => {
+  const texts = ['<think>', 'so 😀', '</think>', ' 4', ' or', ' 5'];
+  for (const start of [0, 100]) {
+    const at = texts.map((_, nth) => start + Array.from(texts.slice(0, nth).join('')).length);
+    const logprobs = { tokens: texts, token_logprobs: texts.map(() => -1), text_offset: at };
+    const body = { choices: [{ index: 0, text: texts.join(''), logprobs, finish_reason: 'stop' }] };
+    const { choices } = ENDPOINTS['/v1/completions'].answer(body, { logprobs: 1 }, { wanted: true, top: 1 });
+    const [choice] = choices as readonly { text: string; logprobs: JsonObject }[];
+    assert.equal(choice?.text, '4 or 5');
+    assert.deepEqual(choice.logprobs['tokens'], [' 4', ' or', ' 5']);
+    assert.deepEqual(choice.logprobs['text_offset'], [start, start + 1, start + 4]);
+  }
 });
 
 test('a text in parts loses what was thought in them, and keeps the others', () => {

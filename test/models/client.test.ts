@@ -144,7 +144,8 @@ test('a server that refuses alternatives is asked for log-probs without, remembe
       [true, undefined],
     ],
   );
-  assert.deepEqual(notices, [{ kind: 'alternatives_refused', model: 'small-model', status: 422 }]);
+  const said = '{"detail":[{"loc":["body","top_logprobs"],"msg":"Extra inputs"}]}';
+  assert.deepEqual(notices, [{ kind: 'alternatives_refused', model: 'small-model', status: 422, said }]);
   const own = failed(await ask('c', {}, { logprobs: true, top_logprobs: 2 }));
   assert.equal(own.kind, 'http', "a refusal of the client's own alternatives is the client's");
 });
@@ -246,10 +247,10 @@ test('without a key there is no authorization, whatever the environment says', a
 
 test('what a check saw refused is not sent, and is not told again; what the client itself asks for is', async (t) => {
   const { server, client, ask, notices } = await setUp(t);
-  client.know({ logprobs: false, alternatives: true });
-  completed(await ask('a', { topLogprobs: 5 }));
-  client.know({ logprobs: true, alternatives: true });
-  completed(await ask('b', { topLogprobs: 5 }));
+  client.know({ logprobs: false, alternatives: true, said: 'no alternatives' });
+  assert.equal(completed(await ask('a', { topLogprobs: 5 })).refusal, undefined);
+  client.know({ logprobs: true, alternatives: true, said: 'no logprobs' });
+  assert.equal(completed(await ask('b', { topLogprobs: 5 })).refusal, 'no logprobs');
   completed(await ask('c', {}, { logprobs: true, top_logprobs: 2 }));
   assert.deepEqual(
     server.requests.map(({ body }) => [body['logprobs'], body['top_logprobs']]),

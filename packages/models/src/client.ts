@@ -69,7 +69,10 @@ export type Attempt =
   | { readonly kind: 'aborted'; readonly reason: unknown };
 
 /** What a check of the model saw its server refuse. */
-export type KnownRefusals = { readonly logprobs: boolean; readonly alternatives: boolean };
+export type KnownRefusals = Readonly<Record<RefusedPart, boolean>> & {
+  /** What the server said to it last; null: nothing. */
+  readonly said: string | null;
+};
 
 export type ModelClient = AsyncDisposable & {
   complete(call: ModelCall): Promise<Attempt>;

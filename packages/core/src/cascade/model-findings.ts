@@ -29,6 +29,10 @@ export const modelFindings = z
       .array(z.string())
       .readonly()
       .meta({ description: 'Fields that the server answers with an error, such as `logprobs` or `max_tokens`.' }),
+    said: z
+      .string()
+      .optional()
+      .meta({ description: 'What the server said when it refused log-probs or alternatives.' }),
     problem: z.string().nullable().meta({ description: 'Why the model cannot be asked; null: it can.' }),
   })
   .meta({ id: 'ModelFindings', description: 'What the check of a model found; null where it is not known.' });
@@ -74,14 +78,17 @@ const needAlternatives = (signals: readonly SignalName[]): SignalName[] =>
  * nothing, or it is not known.
  */
 export function lackOf(found: ModelFindings, signals: readonly SignalName[]): string | null {
+  const said = found.said === undefined ? '' : ` (${found.said})`;
+  const isRefused = (field: string): boolean => found.refused.includes(field);
   const lacking = (what: string, needing: readonly SignalName[]): string =>
     `the server ${what}: without them ${needing.join(', ')} cannot judge a draft`;
   const [byLogprobs, byAlternatives] = [needLogprobs(signals), needAlternatives(signals)];
   if (found.log_probs === false && byLogprobs.length > 0) {
-    return lacking(found.refused.includes('logprobs') ? 'refuses log-probs' : 'gives no log-probs', byLogprobs);
+    return lacking(isRefused('logprobs') ? `refuses log-probs${said}` : 'gives no log-probs', byLogprobs);
   }
   if (found.alternatives === false && byAlternatives.length > 0) {
-    return lacking('gives no alternatives (top_logprobs)', byAlternatives);
+    const lack = isRefused('top_logprobs') ? `refuses alternatives${said}` : 'gives no alternatives (top_logprobs)';
+    return lacking(lack, byAlternatives);
   }
   return null;
 }

@@ -1,6 +1,6 @@
 import { cutText, deeperThan, isJsonObject, LIMITS, type Fault, type Json, type JsonObject } from '@spillway/core';
 import { APIError } from 'openai';
-import { TransportError } from './transport.ts';
+import { TransportError } from './transport-error.ts';
 
 /** An error page is for people to recognise; a JSON error is kept whole up to what the transport reads of it. */
 const MAX_ERROR_CHARACTERS = 4_096;

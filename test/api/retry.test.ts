@@ -198,6 +198,17 @@ test('what cannot be retried is refused: nothing failed, bad lines only, an inpu
   });
 });
 
+test('an over-long line of blanks is a document, a bad one: what stands behind it is sent again as it was', async () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((id) => requestLine('a', id, { model: 'invoices' }));
+  const text = [a, ' '.repeat(2_000), b, c, ''].join('\n');
+  const file = await client().files.create({ file: new File([text], 'a.jsonl'), purpose: 'batch' });
+  const order = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const { id } = await client().batches.create(order);
+  await end(id, { fates: ['answered', 'bad', 'failed', 'answered'] });
+  const { input_file_id: input } = await retry(id);
+  assert.equal(await (await client().files.content(input)).text(), `${b}\n`);
+});
+
 test('a chain of retries is not endless', async () => {
   let id = await create(1);
   for (let depth = 1; depth <= 32; depth += 1) {

@@ -61,7 +61,7 @@ async function uploadOnce(storage: Storage, key: string, source: AsyncIterable<U
   }
 }
 
-const inputGone = (manifest: Manifest): Error =>
+export const inputGone = (manifest: Manifest): Error =>
   conflict(`The input file '${manifest.inputFileId}' of this batch is gone.`, 'input_gone');
 
 async function* failedLines(storage: Storage, source: RetrySource): AsyncGenerator<Uint8Array> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { scoreDraft, type Completion, type JsonObject } from '@spillway/core';
+import { LIMITS, scoreDraft, type Completion, type JsonObject } from '@spillway/core';
 import { always, choiceOf, completed, decide, failed, KEY, openAt, setUp } from '../support/model-client.ts';
 import type { Scripted } from '../support/model-server.ts';
 
@@ -224,6 +224,28 @@ test('what the prompt makes of a draft has its reason', async (t) => {
       reason,
     });
   }
+});
+
+test('what a server says is nested no deeper than strict readers take when it stands in a result line', async (t) => {
+  const nested = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+  let levels = 0;
+  let status = 200;
+  const { ask } = await setUp(t, {
+    answer: () => ({
+      kind: 'raw',
+      status,
+      body: `{"choices":[{"message":{"content":"a","extra":${nested(levels)}},"finish_reason":"stop"}]}`,
+    }),
+  });
+  levels = LIMITS.answerDepth - 4;
+  completed(await ask('a'));
+  levels += 1;
+  assert.equal(failed(await ask('a')).kind, 'garbled');
+  status = 400;
+  const fault = failed(await ask('a'));
+  assert.ok(fault.kind === 'http' && fault.body === 'an error that is nested too deep');
+  // A page of results is four levels around the body, and the strictest readers stop before 128.
+  assert.ok(LIMITS.answerDepth + 4 < 128);
 });
 
 test('without a key there is no authorization, whatever the environment says', async (t) => {

@@ -109,6 +109,25 @@ test('what the checks of the models found is shown per stage, and null where not
   assert.deepEqual(serversOf(await own.client().models.retrieve('invoices')), shown);
   const { data } = await own.client().models.list();
   assert.deepEqual(data.map(serversOf), [shown, shown]);
+  const reasons = [
+    [{ reachable: false, known: null }, 'not_reachable'],
+    [{ reachable: true, known: false }, 'model_unknown'],
+    [{ reachable: true, known: null }, 'refused'],
+  ] as const;
+  for (const [seen, problem] of reasons) {
+    const whole = {
+      ...found,
+      ...seen,
+      said: 'not at 10.0.0.5',
+      problem: 'no "a", but secret-b: see models.a.base_url',
+    };
+    await writeFindings(own.store, 'drafter.small', { atMs: 1_700_000_123_456, found: whole });
+    assert.deepEqual(
+      serversOf(await own.client().models.retrieve('invoices')),
+      [{ ...small, checked_at: 1_700_000_123, found: { ...found, ...seen, problem } }, shown[1]],
+      'addresses, keys of the configuration and other models are not for tenants',
+    );
+  }
 });
 
 test('the models are shown while Redis is away, too', async () => {

@@ -118,7 +118,10 @@ test('every route answers as its description says, in success and in failure', a
   await check('POST', '/v1/batches/{id}/cancel', 200, { path: `/v1/batches/${batch.id}/cancel` });
 
   await check('GET', '/v1/models', 200);
-  await writeFindings(api.store, 'drafter.small', { atMs: 1, found: { ...NOTHING_FOUND, scoring: 'echo' } });
+  await writeFindings(api.store, 'drafter.small', {
+    atMs: 1,
+    found: { ...NOTHING_FOUND, scoring: 'echo', said: 'no', problem: 'down' },
+  });
   await check('GET', '/v1/models/{id}', 200, { path: '/v1/models/invoices' });
   await check('GET', '/v1/models/{id}', 404, { path: '/v1/models/x' });
   for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses']) {

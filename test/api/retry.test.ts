@@ -105,6 +105,14 @@ async function end(batch: string, { fates, pageDocuments = 256, hasEnded = true 
   });
 }
 
+/** Ends a batch that came to nothing: it was refused, or cancelled before it was validated. */
+async function refuse(batch: string): Promise<void> {
+  await api.store.client.del(api.store.keys.batch(batch));
+  const times = { inProgressAtMs: null, closedAtMs: 2, endedAtMs: 3 };
+  const nothing = { total: 0, model: null, counts: NO_COUNTS, pages: [], outputFileId: null, errorFileId: null };
+  await put(KEYS.final(batch), { outcome: 'failed', ...nothing, ...times, errors: [] });
+}
+
 /** A batch of so many lines; some are blank. */
 async function create(documents: number): Promise<string> {
   const lines = Array.from({ length: documents }, (_, at) => requestLine('a', `doc-${at}`, { model: 'invoices' }));
@@ -196,6 +204,44 @@ test('what cannot be retried is refused: nothing failed, bad lines only, an inpu
     assert.equal(error.code, 'input_gone');
     return true;
   });
+});
+
+test('an over-long line of blanks is a document, a bad one: what stands behind it is sent again as it was', async () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((id) => requestLine('a', id, { model: 'invoices' }));
+  const text = [a, ' '.repeat(2_000), b, c, ''].join('\n');
+  const file = await client().files.create({ file: new File([text], 'a.jsonl'), purpose: 'batch' });
+  const order = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const { id } = await client().batches.create(order);
+  await end(id, { fates: ['answered', 'bad', 'failed', 'answered'] });
+  const { input_file_id: input } = await retry(id);
+  assert.equal(await (await client().files.content(input)).text(), `${b}\n`);
+});
+
+test('a retry that came to nothing is gone on with: all of its requests are sent again, and joined', async () => {
+  const root = await create(4);
+  await end(root, { fates: ['failed', 'answered', 'bad', 'failed'], pageDocuments: 2 });
+  const first = await retry(root);
+  await assert.rejects(retry(first.id), /with status 'validating'/);
+  await refuse(first.id);
+  const second = await retry(first.id);
+  assert.equal(second.input_file_id, first.input_file_id);
+  assert.equal((await retry(root)).id, first.id);
+  await refuse(second.id);
+  // A file that was deleted is made again of what failed first.
+  await client().files.delete(first.input_file_id);
+  const third = await retry(second.id);
+  assert.notEqual(third.input_file_id, first.input_file_id);
+  const input = await (await client().files.content(third.input_file_id)).text();
+  assert.deepEqual(input.match(/doc-\d/g), ['doc-0', 'doc-3']);
+  const idsOf = async (): Promise<string[]> => (await results(root, { with: 'retries' })).data.map(({ id }) => id);
+  const own = [0, 1, 2, 3].map((document) => resultLineId(root, document));
+  assert.deepEqual(await idsOf(), own);
+  await end(third.id, { fates: ['failed', 'answered'] });
+  assert.deepEqual(await idsOf(), [...own.slice(0, 3), resultLineId(third.id, 1)]);
+  const fourth = await retry(third.id);
+  await end(fourth.id, { fates: ['answered'] });
+  assert.deepEqual(await idsOf(), [resultLineId(fourth.id, 0), ...own.slice(1, 3), resultLineId(third.id, 1)]);
+  assert.deepEqual((await results(first.id, { with: 'retries' })).data, []);
 });
 
 test('a chain of retries is not endless', async () => {

@@ -46,7 +46,8 @@ async function check(
 ): Promise<CheckedInput> {
   const manifest = await storeInput(storage, id, input, TO_ERROR_FILE);
   const checked = new InputCheck(storage, manifest, { ...LIMITS, lineBytes });
-  for (let at = 0; at < input.length; at += chunkBytes) await checked.read(input.subarray(at, at + chunkBytes));
+  for (let at = 0; at < input.length; at += chunkBytes)
+    await Array.fromAsync(checked.read(input.subarray(at, at + chunkBytes)));
   return await checked.finish();
 }
 
@@ -171,7 +172,7 @@ test('what the file as a whole is guilty of fails the batch: too many lines, non
     const bytes = Buffer.from(input as string);
     const manifest = await storeInput(storage, newId(), bytes, TO_ERROR_FILE);
     const checked = new InputCheck(storage, manifest, { ...LIMITS, lines });
-    await checked.read(bytes);
+    await Array.fromAsync(checked.read(bytes));
     return (await checked.finish()).errors.map(({ code, line }) => [code, line]);
   };
   assert.deepEqual(await codes('{}\n{}\n{}\n', 2), [['too_many_tasks', null]]);

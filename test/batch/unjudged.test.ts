@@ -99,8 +99,11 @@ function reasonsIn(lines: readonly ResultLine[]): Record<string, number> {
 
 test('a drafter of which nothing can be judged is told of once, while the batch runs, with what its server said', async () => {
   const answered = Promise.withResolvers<Scripted>();
+  const refusing = DRAFTERS['refuses'] ?? assert.fail();
   await using drafter = await startModelServer({
     answer: (request) => DRAFTERS[request.body['model'] as string]?.answer(request) ?? { kind: 'completion' },
+    check: (request) =>
+      request.body['model'] === 'refuses' ? refusing.answer({ ...request, attempt: 1 }) : { kind: 'completion' },
   });
   await using system = await System.start(optionsFor(drafter.baseURL, { answer: () => answered.promise }));
   await system.run('drafter');
@@ -151,8 +154,8 @@ test('a drafter of which nothing can be judged is told of once, while the batch 
   assert.deepEqual(summed.toSorted(), expected.toSorted(), 'once each, by two drafters');
   const text = JSON.stringify(all);
   for (const content of [KEY, 'it depends', 'document 7']) assert.ok(!text.includes(content), content);
-  const notices = all.filter(({ kind }) => kind === 'logprobs_refused');
-  assert.ok(notices.length > 0 && notices.every(({ said }) => said === DRAFTERS['refuses']?.said));
+  const checked = all.filter(({ msg, tier }) => msg === 'every document will escalate' && tier === 'drafter.refuses');
+  assert.ok(checked.length > 0 && checked.every(({ reason }) => String(reason).includes(`(${refusing.said})`)));
 });
 
 test('what fails is counted as the error file has it, and a tier that waits is shown', async () => {

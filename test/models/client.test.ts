@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { scoreDraft, type Completion, type JsonObject } from '@spillway/core';
+import { LIMITS, scoreDraft, type Completion, type JsonObject } from '@spillway/core';
 import { always, choiceOf, completed, decide, failed, KEY, openAt, setUp } from '../support/model-client.ts';
 import type { Scripted } from '../support/model-server.ts';
 
@@ -144,7 +144,8 @@ test('a server that refuses alternatives is asked for log-probs without, remembe
       [true, undefined],
     ],
   );
-  assert.deepEqual(notices, [{ kind: 'alternatives_refused', model: 'small-model', status: 422 }]);
+  const said = '{"detail":[{"loc":["body","top_logprobs"],"msg":"Extra inputs"}]}';
+  assert.deepEqual(notices, [{ kind: 'alternatives_refused', model: 'small-model', status: 422, said }]);
   const own = failed(await ask('c', {}, { logprobs: true, top_logprobs: 2 }));
   assert.equal(own.kind, 'http', "a refusal of the client's own alternatives is the client's");
 });
@@ -225,6 +226,28 @@ test('what the prompt makes of a draft has its reason', async (t) => {
   }
 });
 
+test('what a server says is nested no deeper than strict readers take when it stands in a result line', async (t) => {
+  const nested = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+  let levels = 0;
+  let status = 200;
+  const { ask } = await setUp(t, {
+    answer: () => ({
+      kind: 'raw',
+      status,
+      body: `{"choices":[{"message":{"content":"a","extra":${nested(levels)}},"finish_reason":"stop"}]}`,
+    }),
+  });
+  levels = LIMITS.answerDepth - 4;
+  completed(await ask('a'));
+  levels += 1;
+  assert.equal(failed(await ask('a')).kind, 'garbled');
+  status = 400;
+  const fault = failed(await ask('a'));
+  assert.ok(fault.kind === 'http' && fault.body === 'an error that is nested too deep');
+  // A page of results is four levels around the body, and the strictest readers stop before 128.
+  assert.ok(LIMITS.answerDepth + 4 < 128);
+});
+
 test('without a key there is no authorization, whatever the environment says', async (t) => {
   const names = ['OPENAI_API_KEY', 'OPENAI_ORG_ID', 'OPENAI_CUSTOM_HEADERS'] as const;
   for (const name of names)
@@ -246,10 +269,10 @@ test('without a key there is no authorization, whatever the environment says', a
 
 test('what a check saw refused is not sent, and is not told again; what the client itself asks for is', async (t) => {
   const { server, client, ask, notices } = await setUp(t);
-  client.know({ logprobs: false, alternatives: true });
-  completed(await ask('a', { topLogprobs: 5 }));
-  client.know({ logprobs: true, alternatives: true });
-  completed(await ask('b', { topLogprobs: 5 }));
+  client.know({ logprobs: false, alternatives: true, said: 'no alternatives' });
+  assert.equal(completed(await ask('a', { topLogprobs: 5 })).refusal, undefined);
+  client.know({ logprobs: true, alternatives: true, said: 'no logprobs' });
+  assert.equal(completed(await ask('b', { topLogprobs: 5 })).refusal, 'no logprobs');
   completed(await ask('c', {}, { logprobs: true, top_logprobs: 2 }));
   assert.deepEqual(
     server.requests.map(({ body }) => [body['logprobs'], body['top_logprobs']]),

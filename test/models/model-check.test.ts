@@ -83,6 +83,7 @@ test('a refusal of log-probs is found, whatever else the server can', async (t) 
   );
   const { found } = await check(t, server.baseURL);
   assert.deepEqual([found?.known, found?.log_probs, found?.refused], [true, false, ['logprobs', 'top_logprobs']]);
+  assert.equal(found?.said, "'logprobs' is not supported by this model");
 });
 
 test('a server that is down, or silent, or is not asked any more', async (t) => {

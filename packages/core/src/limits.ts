@@ -10,6 +10,8 @@ export const LIMITS = {
   uploadBytes: 1024 ** 3,
   /** JSON that is parsed and written again by recursion must not exhaust the stack. */
   jsonDepth: 128,
+  /** A result line and a page of results are levels around an answer, and serde_json and jq stop before 128 in all. */
+  answerDepth: 120,
   customIdCharacters: 512,
   /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
   cascadeStages: 8,

@@ -96,7 +96,7 @@ export class AnswerStream {
     // The body's end is waited for all the same, so that the connection can be used again.
     if (this.#isOver) return true;
     const data = parseJson(text);
-    if (!isJsonObject(data) || isError(event, data) || deeperThan(data, LIMITS.jsonDepth)) {
+    if (!isJsonObject(data) || isError(event, data) || deeperThan(data, LIMITS.answerDepth)) {
       this.#refused = text;
       return false;
     }

@@ -69,7 +69,10 @@ export type Attempt =
   | { readonly kind: 'aborted'; readonly reason: unknown };
 
 /** What a check of the model saw its server refuse. */
-export type KnownRefusals = { readonly logprobs: boolean; readonly alternatives: boolean };
+export type KnownRefusals = Readonly<Record<RefusedPart, boolean>> & {
+  /** What the server said to it last; null: nothing. */
+  readonly said: string | null;
+};
 
 export type ModelClient = AsyncDisposable & {
   complete(call: ModelCall): Promise<Attempt>;
@@ -249,7 +252,7 @@ class OpenAiModel implements ModelClient {
     const { includesThought } = call;
     const client = includesThought === undefined ? call.body : { ...call.body, include_reasoning: includesThought };
     const body = said === null || completion === null ? null : endpoint.answer(said, client, asked);
-    if (body === null || completion === null || deeperThan(body, LIMITS.jsonDepth)) {
+    if (body === null || completion === null || deeperThan(body, LIMITS.answerDepth)) {
       const inside = faultInside(said ?? parseJson(text()), response.headers, this.#redact);
       if (inside !== null) return { kind: 'failed', fault: inside };
       const begin = JSON.stringify(cutText(this.#redact(text()), 200));

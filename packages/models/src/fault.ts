@@ -1,6 +1,6 @@
 import { cutText, deeperThan, isJsonObject, LIMITS, type Fault, type Json, type JsonObject } from '@spillway/core';
 import { APIError } from 'openai';
-import { TransportError } from './transport.ts';
+import { TransportError } from './transport-error.ts';
 
 /** An error page is for people to recognise; a JSON error is kept whole up to what the transport reads of it. */
 const MAX_ERROR_CHARACTERS = 4_096;
@@ -93,7 +93,7 @@ const STATUS_WORDS: readonly (readonly [RegExp, number])[] = [
 function httpFault(error: HttpError, redact: Redact): Fault {
   const { status, headers } = error;
   /** Redacted before it is cut, so that no half of a key is left. */
-  const body = redact(deeperThan(error.body, LIMITS.jsonDepth) ? 'an error that is nested too deep' : error.body);
+  const body = redact(deeperThan(error.body, LIMITS.answerDepth) ? 'an error that is nested too deep' : error.body);
   return {
     kind: 'http',
     status: status ?? 502,

@@ -44,7 +44,8 @@ export class LogprobRefusals {
   }
 
   /** What a check of the model saw its server refuse; whoever checked has told of it. */
-  know(refused: Readonly<Record<RefusedPart, boolean>>): void {
+  know(refused: Readonly<Record<RefusedPart, boolean>> & { readonly said: string | null }): void {
+    if (refused.logprobs) this.#said = refused.said;
     for (const part of ['logprobs', 'alternatives'] as const) {
       if (!refused[part]) continue;
       this.#untilMs[part] = performance.now() + REFUSAL_MS;

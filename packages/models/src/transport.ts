@@ -1,21 +1,7 @@
 import { strictJsonText } from '@spillway/core';
 import { Pool, type Dispatcher } from 'undici';
 import { BodyDecoder, decodingOf } from './body-decoder.ts';
-
-/** Where a call broke: before a byte of it was sent, after that, or in an answer that cannot be one. */
-export type Break = 'unsent' | 'sent' | 'garbled' | 'closed';
-
-export class TransportError extends Error {
-  readonly at: Break;
-  readonly status: number | null;
-
-  constructor(at: Break, message: string, options: { readonly status?: number | null; readonly cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.name = 'TransportError';
-    this.at = at;
-    this.status = options.status ?? null;
-  }
-}
+import { breakOf, TransportError } from './transport-error.ts';
 
 /** Takes a piece of a good answer's body as it comes; false: the rest is not read. */
 type OnChunk = (chunk: Uint8Array) => boolean | Promise<boolean>;
@@ -246,17 +232,6 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#reject(error);
     this.#controller?.abort(error instanceof Error ? error : new Error('the call failed', { cause: error }));
   }
-}
-
-function breakOf(error: Error, sent: boolean, status: number | null): TransportError {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const message = error.message === '' ? code : error.message;
-  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
-    return new TransportError('closed', 'the model client is closed', { cause: error });
-  }
-  /** Bytes came and were not HTTP; the parser's errors have a code only now and then. */
-  const garbled = error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW';
-  return new TransportError(garbled ? 'garbled' : sent ? 'sent' : 'unsent', message, { status, cause: error });
 }
 
 /**

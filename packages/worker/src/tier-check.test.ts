@@ -68,16 +68,16 @@ test('one line says all that was found, and it is written', async () => {
   const { level: _level, time: _time, service: _service, pid: _pid, msg: _msg, ...fields } = lines[0] ?? {};
   assert.deepEqual(fields, { tier: 'drafter.small', ...FIT, scoring: 'no' });
   assert.deepEqual(written.at(-1)?.found, { ...FIT, scoring: 'no' });
-  assert.deepEqual(known, [{ logprobs: false, alternatives: false }]);
+  assert.deepEqual(known, [{ logprobs: false, alternatives: false, said: null }]);
 });
 
 test('what drafts cannot be judged without is said before documents are taken, and what is refused is not sent', async () => {
-  const found = { ...FIT, log_probs: false, refused: ['logprobs', 'top_logprobs'] };
+  const found = { ...FIT, log_probs: false, refused: ['logprobs', 'top_logprobs'], said: 'no logprobs here' };
   const { start, said, known } = checking([answered(found)]);
   await start();
-  const reason = 'the server refuses log-probs: without them sum_logprob cannot judge a draft';
+  const reason = 'the server refuses log-probs (no logprobs here): without them sum_logprob cannot judge a draft';
   assert.deepEqual(said()[0], ['warn', 'every document will escalate', reason]);
-  assert.deepEqual(known, [{ logprobs: true, alternatives: true }]);
+  assert.deepEqual(known, [{ logprobs: true, alternatives: true, said: 'no logprobs here' }]);
 });
 
 test('a server that is not up is waited for, which is said once, and once that it is there', async () => {

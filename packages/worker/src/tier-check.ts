@@ -89,8 +89,8 @@ export class TierCheck {
     const { tier, signals, model } = this.#tier;
     const { log } = this.#life;
     if (this.#said.size > 0) log.info({ tier }, 'the model server is there');
-    const { refused } = found;
-    model.know({ logprobs: refused.includes('logprobs'), alternatives: refused.includes('top_logprobs') });
+    const { refused, said = null } = found;
+    model.know({ logprobs: refused.includes('logprobs'), alternatives: refused.includes('top_logprobs'), said });
     const lack = lackOf(found, signals);
     if (lack !== null) log.warn({ tier, reason: lack }, 'every document will escalate');
   }

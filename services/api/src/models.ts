@@ -8,6 +8,7 @@ import {
   type CascadeRules,
   type Configuration,
   type DatedFindings,
+  type ModelFindings,
   type Price,
 } from '@spillway/core';
 import { readFindings, type RedisStore } from '@spillway/redis';
@@ -84,7 +85,7 @@ function modelObject(
       name: model,
       role: roleOf(rules, stage),
       checked_at: last === undefined ? null : Math.floor(last.atMs / 1000),
-      found: last?.found ?? null,
+      found: last === undefined ? null : shownFindings(last.found),
     };
   });
   return {
@@ -95,6 +96,21 @@ function modelObject(
     cascade: { stages },
     spillway: { servers },
   };
+}
+
+/**
+ * What a check found, as tenants see it: the whole reason is the operator's, as it may name addresses, configuration keys
+ * and other models of the server, and so may the server's own words.
+ */
+function shownFindings(found: ModelFindings) {
+  const { said: _said, problem, ...shown } = found;
+  const { reachable, known } = shown;
+  const word = !reachable
+    ? ('not_reachable' as const)
+    : known === false
+      ? ('model_unknown' as const)
+      : ('refused' as const);
+  return { ...shown, problem: problem === null ? null : word };
 }
 
 /** A price with what cached input tokens cost, which is as much as others where nothing else is configured. */

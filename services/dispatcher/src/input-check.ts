@@ -73,11 +73,17 @@ export class InputCheck {
     return this.#splitter.heldBytes;
   }
 
-  /** Checks the lines that end in a chunk; how many bytes of earlier lines were read again for it. */
-  async read(chunk: Uint8Array): Promise<number> {
-    const before = this.#earlier.readBytes;
-    for (const line of this.#splitter.push(chunk)) await this.#line(line);
-    return this.#earlier.readBytes - before;
+  /**
+   * Checks the lines that end in a chunk. Yields how many bytes of earlier lines were read again for one of them, so that
+   * a chunk of duplicates, each of which may cost a reading, need not be checked in one go.
+   */
+  async *read(chunk: Uint8Array): AsyncGenerator<number, void> {
+    for (const line of this.#splitter.push(chunk)) {
+      const before = this.#earlier.readBytes;
+      await this.#line(line);
+      const again = this.#earlier.readBytes - before;
+      if (again > 0) yield again;
+    }
   }
 
   async finish(): Promise<CheckedInput> {

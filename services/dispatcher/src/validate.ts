@@ -99,9 +99,8 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   if (input === null) return await finisher.refuse(manifest, [UNKNOWN_FILE]);
   const check = new InputCheck(storage, manifest, limits);
   let unreported = 0;
-  for await (const chunk of input) {
-    unreported += chunk.length + (await check.read(chunk));
-    if (check.isOver) break;
+  for await (const bytes of readAll(check, input)) {
+    unreported += bytes;
     // A slice ends where hardly anything of a line is held, so that of all open validations one holds a large line.
     if (unreported < SLICE_BYTES || check.heldBytes > SLICE_BYTES) continue;
     yield unreported;
@@ -118,6 +117,15 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     ...(badLines === null ? {} : { badLines }),
   });
   await openValidated(options, id);
+}
+
+/** Checks an input as far as it matters; yields the bytes that were read, of it and of its earlier lines again. */
+async function* readAll(check: InputCheck, input: AsyncIterable<Uint8Array>): AsyncGenerator<number, void> {
+  for await (const chunk of input) {
+    yield* check.read(chunk);
+    if (check.isOver) return;
+    yield chunk.length;
+  }
 }
 
 const UNKNOWN_FILE: LineError = {

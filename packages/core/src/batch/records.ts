@@ -117,7 +117,7 @@ export const RECORDS = {
         of: z.string(),
         /** How many retries lead here, this one included. */
         depth: z.int(),
-        /** How many documents were taken of each page of that batch, in order. */
+        /** How many documents were taken of each page of that batch, or of the last before it that was validated, in order. */
         taken: z.array(z.int()),
       })
       .optional(),

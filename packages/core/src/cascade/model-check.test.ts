@@ -159,6 +159,9 @@ test("OpenAI's newer models: a refusal that names a field is asked again without
     return good(chat(isJsonObject(body['response_format']) ? '{"' : '', null));
   });
   assert.deepEqual(found.refused, ['max_tokens', 'logprobs', 'top_logprobs']);
+  const said = 'You are not allowed to request logprobs from this model';
+  assert.equal(found.said, said);
+  assert.match(lackOf(found, ['sum_logprob']) ?? '', new RegExp(`refuses log-probs \\(${said}\\): without them`));
   assert.deepEqual([found.log_probs, found.alternatives, found.streamed_log_probs], [false, false, null]);
   assert.deepEqual([found.scoring, found.continuation, found.json_mode], ['no', 'no', true]);
   assert.ok(asked.every((body) => !('max_tokens' in body && 'max_completion_tokens' in body)));
@@ -177,6 +180,7 @@ test('a refusal of alternatives leaves the log-probs, and one of the scores leav
     return good(chat('Hello', body['logprobs'] === true ? 0 : null), body['stream'] === true);
   });
   assert.deepEqual([found.refused, found.log_probs, found.alternatives], [['top_logprobs'], true, false]);
+  assert.match(lackOf(found, ['margin']) ?? '', /refuses alternatives \(Requested sample .*\): without them margin/);
   assert.deepEqual([found.continuation, found.scoring, found.json_mode], ['new_text', 'no', false]);
 });
 

@@ -4,6 +4,7 @@ import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { isAbsent, isModelUnknown, problemOf, wordsOf, type Refused } from './check-problem.ts';
 import type { Fault } from './failure/fault.ts';
 import { NOTHING_FOUND, type ModelFindings } from './model-findings.ts';
+import { serverWords } from './server-words.ts';
 
 /** What a check asks a model server. */
 export type CheckQuestion =
@@ -65,14 +66,16 @@ const ECHOED = 'The sky is blue, the grass is green, and the snow is';
  */
 export function* beginCheck(checked: CheckedModel): CheckSteps<BegunCheck> {
   let manner = PLAIN;
+  let said: string | null = null;
   // Each further manner gives something up, so there are few.
   for (;;) {
     const answer = yield call(manner, { ...saying('Say hello.', manner), ...limitOf(manner), ...logprobsOf(manner) });
     const isAnswered = answer.kind === 'answered' && isCompletion(answer.body, manner);
-    if (isAnswered) return { kind: 'answered', manner, found: foundIn(answer, manner) };
+    if (isAnswered) return { kind: 'answered', manner, found: foundIn(answer, manner, said) };
     const fault = answer.kind === 'failed' ? answer.fault : NO_COMPLETION;
     if (isAbsent(fault)) return { kind: 'absent', found: { ...NOTHING_FOUND, problem: problemOf(fault, null) } };
     let next = otherManner(manner, fault);
+    if (next !== null && next.limit === manner.limit) said = fault.kind === 'http' ? serverWords(fault.body) : null;
     if (next === null) {
       const list = yield { kind: 'models' };
       const listed = list.kind === 'answered' ? idsOf(list.body) : null;
@@ -177,7 +180,12 @@ function wrong(fault: Fault, refused: Refused): ModelFindings {
   return { ...NOTHING_FOUND, reachable: true, known, problem: problemOf(fault, refused) };
 }
 
-function foundIn({ body, ms }: Extract<CheckAnswer, { kind: 'answered' }>, manner: Manner): ModelFindings {
+/** What an answer shows; `said` came with the last refusal of what log-probs are asked for with. */
+function foundIn(
+  { body, ms }: Extract<CheckAnswer, { kind: 'answered' }>,
+  manner: Manner,
+  said: string | null,
+): ModelFindings {
   const refused = [
     ...(manner.limit === 'max_tokens' ? [] : ['max_tokens']),
     ...(manner.logprobs ? [] : ['logprobs']),
@@ -195,6 +203,7 @@ function foundIn({ body, ms }: Extract<CheckAnswer, { kind: 'answered' }>, manne
     log_probs: given(tokens !== null),
     alternatives: given(hasTop),
     refused,
+    ...(said === null ? {} : { said }),
   };
 }
 

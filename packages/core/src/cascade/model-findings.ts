@@ -11,27 +11,26 @@ const scoring = z.enum(['prompt_logprobs', 'echo', 'no']);
 const continuation = z.enum(['new_text', 'whole_text', 'no']);
 
 /**
- * What the check of a model found, as it stands in Redis and is shown by the API and in the terminal; null: not known.
+ * What the check of a model found, as it stands in Redis and is shown in the terminal; null: not known.
  * Keys may be added, and are then optional: processes of two versions write and read it side by side.
  */
-export const modelFindings = z
-  .object({
-    reachable: z.boolean().meta({ description: 'The server answers, whatever it says.' }),
-    known: yesOrNo.meta({ description: 'It knows the model by its configured name.' }),
-    ms: z.int().min(0).nullable().meta({ description: 'Milliseconds of a call of a few tokens.' }),
-    log_probs: yesOrNo,
-    alternatives: yesOrNo.meta({ description: 'Likely other tokens beside each one (`top_logprobs`).' }),
-    streamed_log_probs: yesOrNo,
-    scoring: scoring.nullable().meta({ description: 'How a given answer is scored.' }),
-    continuation: continuation.nullable().meta({ description: 'What comes back when a given answer is continued.' }),
-    json_mode: yesOrNo.meta({ description: '`response_format: {"type": "json_object"}` is kept to.' }),
-    refused: z
-      .array(z.string())
-      .readonly()
-      .meta({ description: 'Fields that the server answers with an error, such as `logprobs` or `max_tokens`.' }),
-    problem: z.string().nullable().meta({ description: 'Why the model cannot be asked; null: it can.' }),
-  })
-  .meta({ id: 'ModelFindings', description: 'What the check of a model found; null where it is not known.' });
+export const modelFindings = z.object({
+  reachable: z.boolean().meta({ description: 'The server answers, whatever it says.' }),
+  known: yesOrNo.meta({ description: 'It knows the model by its configured name.' }),
+  ms: z.int().min(0).nullable().meta({ description: 'Milliseconds of a call of a few tokens.' }),
+  log_probs: yesOrNo,
+  alternatives: yesOrNo.meta({ description: 'Likely other tokens beside each one (`top_logprobs`).' }),
+  streamed_log_probs: yesOrNo,
+  scoring: scoring.nullable().meta({ description: 'How a given answer is scored.' }),
+  continuation: continuation.nullable().meta({ description: 'What comes back when a given answer is continued.' }),
+  json_mode: yesOrNo.meta({ description: '`response_format: {"type": "json_object"}` is kept to.' }),
+  refused: z
+    .array(z.string())
+    .readonly()
+    .meta({ description: 'Fields that the server answers with an error, such as `logprobs` or `max_tokens`.' }),
+  said: z.string().optional().meta({ description: 'What the server said when it refused log-probs or alternatives.' }),
+  problem: z.string().nullable().meta({ description: 'Why the model cannot be asked; null: it can.' }),
+});
 
 export type ModelFindings = z.output<typeof modelFindings>;
 
@@ -74,14 +73,17 @@ const needAlternatives = (signals: readonly SignalName[]): SignalName[] =>
  * nothing, or it is not known.
  */
 export function lackOf(found: ModelFindings, signals: readonly SignalName[]): string | null {
+  const said = found.said === undefined ? '' : ` (${found.said})`;
+  const isRefused = (field: string): boolean => found.refused.includes(field);
   const lacking = (what: string, needing: readonly SignalName[]): string =>
     `the server ${what}: without them ${needing.join(', ')} cannot judge a draft`;
   const [byLogprobs, byAlternatives] = [needLogprobs(signals), needAlternatives(signals)];
   if (found.log_probs === false && byLogprobs.length > 0) {
-    return lacking(found.refused.includes('logprobs') ? 'refuses log-probs' : 'gives no log-probs', byLogprobs);
+    return lacking(isRefused('logprobs') ? `refuses log-probs${said}` : 'gives no log-probs', byLogprobs);
   }
   if (found.alternatives === false && byAlternatives.length > 0) {
-    return lacking('gives no alternatives (top_logprobs)', byAlternatives);
+    const lack = isRefused('top_logprobs') ? `refuses alternatives${said}` : 'gives no alternatives (top_logprobs)';
+    return lacking(lack, byAlternatives);
   }
   return null;
 }

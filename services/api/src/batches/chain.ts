@@ -31,6 +31,11 @@ export async function chainOf(records: Records, tenant: string, id: string): Pro
   for (let next = retryIdOf(tenant, id); links.length <= LIMITS.retryDepth; next = retryIdOf(tenant, next)) {
     const manifest = await records.manifest(next);
     if (manifest?.retry === undefined) break;
+    // A retry that came to nothing has no lines: the one after it took the same documents.
+    if (links.length > 1 && links.at(-1)?.validated === null) {
+      links.pop();
+      taken.pop();
+    }
     taken.push(manifest.retry.taken);
     links.push(await linkOf(records, next));
   }

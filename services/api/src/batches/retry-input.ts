@@ -61,7 +61,7 @@ async function uploadOnce(storage: Storage, key: string, source: AsyncIterable<U
   }
 }
 
-const inputGone = (manifest: Manifest): Error =>
+export const inputGone = (manifest: Manifest): Error =>
   conflict(`The input file '${manifest.inputFileId}' of this batch is gone.`, 'input_gone');
 
 async function* failedLines(storage: Storage, source: RetrySource): AsyncGenerator<Uint8Array> {
@@ -71,17 +71,23 @@ async function* failedLines(storage: Storage, source: RetrySource): AsyncGenerat
     if (failed.size === 0) continue;
     const input = await storage.read(KEYS.fileBytes(manifest.inputFileId), { start: offset, end: offset + bytes });
     if (input === null) throw inputGone(manifest);
-    const splitter = new LineSplitter(bytes);
+    // By the limit of the validation, as a line that is too long for it is a document, also one of blanks.
+    const splitter = new LineSplitter(validated.badLines?.lineBytes ?? bytes);
     let document = first;
+    let copied = 0;
     const wanted = function* (lines: Iterable<Line>): Generator<Uint8Array> {
       for (const line of lines) {
-        if (isBlankLine(line.bytes)) continue;
-        if (failed.has(document)) yield Buffer.concat([line.bytes, NEWLINE]);
+        if (!line.tooLong && isBlankLine(line.bytes)) continue;
+        if (failed.has(document)) {
+          yield Buffer.concat([line.bytes, NEWLINE]);
+          copied += 1;
+        }
         document += 1;
       }
     };
     yield* wanted(splitter.push(input));
     yield* wanted(splitter.end());
+    if (copied !== failed.size) throw new Error(`page ${page} of ${manifest.id} has other lines than when it was read`);
   }
 }
 

@@ -6,7 +6,7 @@ import { ownBatch } from '../ownership.ts';
 import { completionWindow } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 import { placeBatch, type BatchPlaces } from './place.ts';
-import { countFailed, storeFailed, type RetrySource } from './retry-input.ts';
+import { countFailed, inputGone, storeFailed } from './retry-input.ts';
 import { describeBatch } from './show.ts';
 
 const fields = z.object({
@@ -38,12 +38,11 @@ export async function retryBatch(
   const derivedId = retryIdOf(caller.tenant, id);
   const standing = await records.manifest(derivedId);
   if (standing !== null) return describeBatch(places, standing);
-  const ended = await endedBatch(places, manifest);
+  const failed = await failedOf(places, manifest);
   const depth = (manifest.retry?.depth ?? 0) + 1;
   if (depth > LIMITS.retryDepth)
     throw conflict(`The batch '${id}' is the last of ${LIMITS.retryDepth} retries in a row.`);
-  const taken = await countFailed(places.storage, ended);
-  if (taken.every((documents) => documents === 0)) {
+  if (failed.taken.every((documents) => documents === 0)) {
     throw conflict(
       `The batch '${id}' has no failed requests that can be sent again: its error file holds bad lines only.`,
     );
@@ -57,23 +56,41 @@ export async function retryBatch(
     outputExpiresAfterSeconds,
   };
   const input = async (retry: string) => ({
-    fileId: await storeFailed(places, retry, ended),
-    retry: { of: id, depth, taken },
+    fileId: await failed.store(retry),
+    retry: { of: id, depth, taken: failed.taken },
   });
   return placeBatch(places, caller, { order, input, derivedId, requestDigest: digest('retry', id) });
 }
 
-/** A batch that has ended with failed requests; refuses any other. */
-async function endedBatch(places: BatchPlaces, manifest: Manifest): Promise<RetrySource> {
-  const { records } = places;
-  const { id } = manifest;
+/** The failed requests of an ended batch. */
+type Failed = {
+  /** How many there are in each page; of a retry that came to nothing, of the batch that it was of. */
+  readonly taken: number[];
+  /** Has a file hold them for the batch of an id; the file's own id. */
+  readonly store: (retry: string) => Promise<string>;
+};
+
+/** What failed in a batch that has ended; refuses any other. All of a retry that was never validated has failed. */
+async function failedOf(places: BatchPlaces, manifest: Manifest): Promise<Failed> {
+  const { storage, records } = places;
+  const { id, inputFileId, retry } = manifest;
   const [final, validated] = await Promise.all([records.final(id), records.validated(id)]);
   if (final === null) {
     const { status } = await describeBatch(places, manifest);
     throw conflict(`Cannot retry a batch with status '${status}'.`);
   }
+  if (validated === null && retry !== undefined) {
+    const store = async (derived: string): Promise<string> => {
+      if ((await records.standingFile(inputFileId, Date.now())) !== null) return inputFileId;
+      const before = await records.manifest(retry.of);
+      if (before === null) throw inputGone(manifest);
+      return (await failedOf(places, before)).store(derived);
+    };
+    return { taken: retry.taken, store };
+  }
   if (validated === null || !final.pages.some(([, errorBytes]) => errorBytes > 0)) {
     throw conflict(`The batch '${id}' has no failed requests.`);
   }
-  return { manifest, final, validated };
+  const source = { manifest, final, validated };
+  return { taken: await countFailed(storage, source), store: (derived) => storeFailed(places, derived, source) };
 }

@@ -112,12 +112,23 @@ const stage = z
   })
   .meta({ id: 'ModelStage', description: 'One step of a cascade.' });
 
+/** The operator sees all of it, in the log and in the terminal. */
+const shownFindings = modelFindings
+  .omit({ said: true })
+  .extend({
+    problem: z
+      .enum(['not_reachable', 'model_unknown', 'refused'])
+      .nullable()
+      .meta({ description: 'Why the model cannot be asked; null: it can.' }),
+  })
+  .meta({ id: 'ModelFindings', description: 'What the check of a model found; null where it is not known.' });
+
 const server = z
   .strictObject({
     name: stage.shape.name,
     role: stage.shape.role,
     checked_at: time.nullable().meta({ description: 'When a worker checked it last; null: nothing is known yet.' }),
-    found: modelFindings.nullable(),
+    found: shownFindings.nullable(),
   })
   .meta({ id: 'ModelServer', description: "What a stage's model server was found to be able to do." });
 

@@ -71,9 +71,11 @@ export function faultInside(body: unknown, headers: Headers, redact: Redact): Fa
 
 function errorInside(body: unknown): Json {
   if (!isJsonObject(body)) return null;
-  const { error = null, choices } = body;
+  const { error = null, choices, response, object, type } = body;
   const [first] = Array.isArray(choices) ? (choices as readonly Json[]) : [];
-  return error ?? (isJsonObject(first) ? (first['error'] ?? null) : null);
+  const inner = [first, response].map((one) => (isJsonObject(one) ? (one['error'] ?? null) : null));
+  const itself = object === 'error' || type === 'error' ? body : null;
+  return error ?? inner.find((one) => one !== null) ?? itself;
 }
 
 function statusInside({ code, status, type, message }: JsonObject): number | null {

@@ -163,7 +163,7 @@ test('an error in mid-stream is no completion, is no event, and is kept in words
   ];
   let next = 0;
   const { server, ask } = await setUp(t, {
-    answer: () => ({ kind: 'pieces', pieces: [chunk({ content: 'a' }), errors[next++] ?? ''], last: 'hang' }),
+    answer: () => ({ kind: 'pieces', pieces: [chunk({ content: 'b' }), errors[next++] ?? ''], last: 'hang' }),
   });
   for (const error of errors) {
     const { call, events } = streamed(CHAT, 'a');

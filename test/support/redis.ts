@@ -7,6 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { findRedisBinary } from '../../services/playground/src/local/redis-binary.ts';
+import { installing, missing } from './packages.ts';
+
+/** Under one of these a server may be there already. */
+const SERVERS = ['redis-server', 'valkey-server', 'redis-check-rdb', 'valkey-check-rdb'];
 
 /** A real Redis of a test's own: append-only file, no eviction, its own port and directory. */
 export type RedisServer = AsyncDisposable & {
@@ -22,7 +26,9 @@ export type RedisServer = AsyncDisposable & {
 
 export async function startRedis(options: { maxmemory?: string } = {}): Promise<RedisServer> {
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
-  const binary = await findRedisBinary({ env: process.env, tell, signal: new AbortController().signal });
+  const find = () => findRedisBinary({ env: process.env, tell, signal: new AbortController().signal });
+  const isThere = (await missing(SERVERS)).length < SERVERS.length;
+  const binary = isThere ? await find() : await installing(find);
   const directory = await mkdtemp(join(tmpdir(), 'spillway-redis-'));
   const port = await freePort();
   const launch = () => {

@@ -32,7 +32,10 @@ test('a drafter without log-probs is told before its first document is paid for,
   const drafter = await starting;
   const told = await drafter.waitFor(({ msg }) => msg === 'every document will escalate');
   assert.equal(told['tier'], 'drafter.small');
-  assert.match(String(told['reason']), /refuses log-probs: without them sum_logprob cannot judge/);
+  assert.match(
+    String(told['reason']),
+    /refuses log-probs \('logprobs' is not supported by this model\): without them sum_logprob cannot judge/,
+  );
   const { output } = await wholeResults(system, await system.settled(batch.id), docIds(20));
   assert.equal(output.length, 20);
   assert.equal(system.drafterModel.received, 20, 'no document was refused first');

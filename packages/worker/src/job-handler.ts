@@ -68,6 +68,7 @@ const ALONE_MS = 500;
 
 /** Others are asked about meanwhile, and what comes of them shows whose fault a failure was. */
 const UNKNOWN_MS = 500;
+const MAX_UNKNOWN_MS = 1_500;
 
 /** After so many that were not answered a document probes, in case that only something small is not answered. */
 const MAX_REFUSED_CONTROLS = 3;
@@ -172,12 +173,13 @@ export class JobHandler {
     blame: 'unknown' | 'server' | 'document' | null,
     call: RunningCall,
   ): Promise<Disposition | null> {
-    const { breaker, calls } = this.#parts;
+    const { breaker, calls, clock } = this.#parts;
     const { maxAttempts } = this.#options;
     const data = job.data as DocumentJob;
     const isProbe = call.probeUntilMs !== null;
-    // Not all at the same moment, or each would wait for the others.
-    if (!isProbe && calls.size > 1) return later(UNKNOWN_MS * (0.5 + Math.random()));
+    // Others may show it for nothing, but their answers may take long. Not all at the same moment: each would wait for all.
+    const unknownMs = clock.earliest(performance.now()) - (data.unproven?.failedAtMs ?? 0);
+    if (!isProbe && calls.size > 1 && unknownMs < MAX_UNKNOWN_MS) return later(UNKNOWN_MS * (0.5 + Math.random()));
     // A server that cannot answer this may yet answer documents: now and then one of them probes.
     if (isProbe && this.#refusedControls >= MAX_REFUSED_CONTROLS && blame === null) {
       this.#refusedControls = 0;

@@ -79,6 +79,12 @@ test('every query of the dashboard and the alerts names metrics and labels that 
   const prompts = ['a', '[[drafter unsure]] b', '[[drafter unsure]] [[expert 500]] c', '[[status 503 1 x1]] d'];
   const { id } = await system.submit([...prompts, '[[status 500 x1]] e']);
   await system.settled(id);
+  // A breaker opens where there is no server.
+  await system.expertModel.stop();
+  const waiting = await system.submit(['[[drafter unsure]] g']);
+  await until(async () => shownMetrics((await scrape(system)).join('\n')).has('cascade_breaker_openings_total'));
+  await system.expertModel.restart();
+  await system.settled(waiting.id);
   // A batch in trouble, and one in work so that its tiers are shown.
   const hurt = `batch_${'0'.repeat(32)}`;
   await system.redis.client.sadd('{test}:batches', hurt);

@@ -1,3 +1,5 @@
+import { parseJson } from '../text/json.ts';
+
 /**
  * Why a text is not one line of JSON, where that can be seen: the mistakes that people make with these files. A
  * sentence; null for any other.
@@ -5,8 +7,8 @@
 export function noJsonReason(text: string): string | null {
   if (text.includes('\0')) return NO_WIDE_TEXT;
   const line = text.trim();
-  if (line.endsWith(',') && isJson(line.slice(0, -1))) return 'A JSON line must not end with a comma.';
-  if (line.startsWith(',') && isJson(line.slice(1))) return 'A JSON line must not begin with a comma.';
+  if (line.endsWith(',') && parseJson(line.slice(0, -1)) !== undefined) return 'A JSON line must not end with a comma.';
+  if (line.startsWith(',') && parseJson(line.slice(1)) !== undefined) return 'A JSON line must not begin with a comma.';
   if (line.startsWith('[')) return NO_ARRAY;
   if (TABLE_ROW.test(line)) return 'It looks like CSV: each line must be one request, a JSON object.';
   return null;
@@ -21,12 +23,3 @@ export const NO_WIDE_TEXT = 'It holds NUL bytes, as text in UTF-16 or UTF-32 doe
 /** What is said of the requests of a file in one array, on many lines or on one. */
 export const NO_ARRAY =
   'It is a JSON array: each line must be one request, a JSON object, with no brackets around them.';
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}

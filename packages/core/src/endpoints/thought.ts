@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { isJsonObject, parseJson, type Json, type JsonObject } from '../text/json.ts';
 
 /**
  * What of a text is the answer, where a server leaves what its model thinks in it.
@@ -125,7 +125,7 @@ function splitOpened(text: string, request: JsonObject): ThoughtSplit | null {
  * marks, its answer may, too, and no other one counts.
  */
 function openedEnd(text: string, marks: Marks, request: JsonObject): number | null {
-  if (!text.includes(marks.close) || isJson(text)) return null;
+  if (!text.includes(marks.close) || parseJson(text) !== undefined) return null;
   const ends = endsOf(text, marks);
   const written = ends.find((end) => isAlone(text, end, marks.close));
   if (written !== undefined) return written;
@@ -188,15 +188,6 @@ function speaksOf(request: JsonObject, { open }: Marks): boolean {
     isJsonObject(value) && value['role'] === 'assistant' ? null : value,
   );
   return asked.includes(open.slice(1));
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function splitHarmony(text: string): ThoughtSplit {

@@ -5,7 +5,7 @@ import { openTransport } from './transport.ts';
 /** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
 const LOOK_MS = 2_000;
 
-/** What gateways say whose server is gone; 503 and 529 may be about this moment only. */
+/** What proxies say whose server is gone; 503 and 529 may be about this moment only. */
 const GONE: ReadonlySet<number> = new Set([502, 504, 520, 521, 522, 523, 524]);
 
 /** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */

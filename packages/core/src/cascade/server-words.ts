@@ -23,7 +23,7 @@ export function firstWords(text: string | null | undefined): string | null {
   return line === '' ? null : cutText(line, LIMITS.saidCharacters, '…');
 }
 
-/** Where servers put it: OpenAI's `error.message`, and what FastAPI, llama.cpp and gateways make of it. */
+/** Where servers put it: OpenAI's `error.message`, and what FastAPI, llama.cpp and proxies make of it. */
 function messageIn(body: unknown): string | null {
   if (!isJsonObject(body)) return null;
   const { error, message, detail } = body;

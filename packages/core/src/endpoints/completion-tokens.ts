@@ -24,7 +24,7 @@ export type ListedTokens = { readonly tokens: readonly TokenLogprob[] };
  * Reads both shapes of log-probs: `content: [{token, bytes, logprob, top_logprobs}]` and the older parallel arrays
  * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. Tokens without
  * characters behind all others are end marks (llama.cpp counts its own) and are left out; before others they are a part
- * of a character that is not whole yet, as vLLM writes it, and as unsure as any.
+ * of a character that is not whole yet, as vLLM writes it, and no surer than any other.
  */
 export function readTokens(logprobs: Json | undefined): ListedTokens | null {
   if (!isJsonObject(logprobs)) return null;

@@ -15,7 +15,7 @@ const said = (message: string, rest: object = {}): object => ({ error: { message
 
 const fresh = { usedAttempts: 1, refusals: 0, jitter: 1 };
 
-test('whose fault it is, by what servers and gateways say', () => {
+test('whose fault it is, by what servers and proxies say', () => {
   const cases: readonly (readonly [Fault, ReturnType<typeof classOf>])[] = [
     [http(400, said('context length exceeded')), 'request'],
     [http(413, '<html>413 Request Entity Too Large</html>'), 'request'],

@@ -64,7 +64,7 @@ export function classOf(fault: Fault): FaultClass {
   return isRefusal && !PASSING.has(status) ? 'request' : 'ambiguous';
 }
 
-/** What gateways say whose server's connection broke. */
+/** What proxies say whose server's connection broke. */
 const BROKEN: ReadonlySet<number> = new Set([502, 504, 520, 521, 522, 523, 524]);
 
 /** Whether a call was broken off, as all are that a server has when it goes down. */

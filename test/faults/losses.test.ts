@@ -95,19 +95,26 @@ test('Redis taken back in time, as after a restart that lost its last seconds', 
   await wholeResults(system, batch, docIds(DOCUMENTS));
 });
 
+type Dumped = { readonly key: string; readonly value: Buffer; readonly ttlMs: number };
+
 /**
  * Every key as Redis writes it itself, one after the other while work goes on, so that they do not even fit together; the
  * epoch in it is the old process's, as it would be on disk.
  */
-async function dumpAll(system: System): Promise<[string, Buffer][]> {
-  const keys = await system.redis.client.keys('*');
-  const dumped = await Promise.all(keys.map(async (key) => [key, await system.redis.client.dumpBuffer(key)] as const));
-  return dumped.flatMap(([key, value]) => (value === null ? [] : [[key, value]]));
+async function dumpAll({ redis: { client } }: System): Promise<Dumped[]> {
+  const keys = await client.keys('*');
+  const dumped = await Promise.all(
+    keys.map(async (key) => {
+      const [value, ttlMs] = await Promise.all([client.dumpBuffer(key), client.pttl(key)]);
+      return value === null ? [] : [{ key, value, ttlMs: Math.max(0, ttlMs) }];
+    }),
+  );
+  return dumped.flat();
 }
 
-async function restoreAll(system: System, dumped: readonly [string, Buffer][]): Promise<void> {
+async function restoreAll(system: System, dumped: readonly Dumped[]): Promise<void> {
   const writes = system.redis.client.multi();
-  for (const [key, value] of dumped) writes.restore(key, 0, value, 'REPLACE');
+  for (const { key, value, ttlMs } of dumped) writes.restore(key, ttlMs, value, 'REPLACE');
   await writes.exec();
 }
 

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { LIMITS, nextStageJob, withDraft } from '@spillway/core';
-import { enqueuePage, prepareHandOff, pagesInFlight, Queues, untilRecovered, type RedisStore } from '@spillway/redis';
+import {
+  enqueuePage,
+  lostDocuments,
+  prepareHandOff,
+  pagesInFlight,
+  Queues,
+  untilRecovered,
+  type RedisStore,
+} from '@spillway/redis';
 import { answerOf, draftOf, jobOf, rulesOf, threeStageRules } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
@@ -156,4 +164,27 @@ test('what is written waits for Redis, ends when the process must, and throws wh
     throw new Error('Connection is closed.');
   };
   assert.equal(await untilRecovered(away, AbortSignal.timeout(200)), 'STOPPED');
+});
+
+test('a job that is in no state of its queue is lost: its document can be enqueued again', async () => {
+  await using store = await storeOn(redis, 'no-state');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  const queue = keys.queue(QUEUE);
+  await add(queues, 'a', 0, 7);
+  const move = async (document: number, write: (id: string) => Promise<unknown>): Promise<void> => {
+    await client.zrem(`${queue}:prioritized`, `a-${document}`);
+    await write(`a-${document}`);
+  };
+  await move(1, (id) => client.zadd(`${queue}:delayed`, 1, id));
+  await move(2, (id) => client.lpush(`${queue}:active`, id));
+  await move(3, (id) => client.lpush(`${queue}:wait`, id));
+  await move(4, (id) => client.set(`${queue}:${id}:lock`, 'of a worker that is gone'));
+  await move(5, (id) => client.del(`${queue}:${id}`));
+  await client.hset(keys.page('a', 0), 6, 'o{}');
+  const where = { first: 0, enqueuedDocuments: 7, tiers: [QUEUE, 'expert.large'] };
+  assert.deepEqual(await lostDocuments(store, 'a', 0, where), [4, 5]);
+  await add(queues, 'a', 4, 1);
+  assert.ok((await waiting(store)).includes('a-4'));
+  assert.deepEqual(await lostDocuments(store, 'a', 0, where), [5]);
 });

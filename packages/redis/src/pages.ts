@@ -121,7 +121,7 @@ export async function sealedPages(redis: RedisStore, batch: string, pages: numbe
   return Array.from({ length: pages }, (_, page) => page).filter(isSet);
 }
 
-/** Places of enqueued documents of a page that have neither a result nor a job: what a sweep enqueues again. */
+/** Places of enqueued documents of a page that have neither a result nor a job in any state: what a sweep enqueues again. */
 export async function lostDocuments(
   redis: RedisStore,
   batch: string,

@@ -95,6 +95,9 @@ test('Redis taken back in time, as after a restart that lost its last seconds', 
   await wholeResults(system, batch, docIds(DOCUMENTS));
 });
 
+/** What Redis says of the time to live of a key that is not there. */
+const NO_KEY = -2;
+
 type Dumped = { readonly key: string; readonly value: Buffer; readonly ttlMs: number };
 
 /**
@@ -106,7 +109,7 @@ async function dumpAll({ redis: { client } }: System): Promise<Dumped[]> {
   const dumped = await Promise.all(
     keys.map(async (key) => {
       const [value, ttlMs] = await Promise.all([client.dumpBuffer(key), client.pttl(key)]);
-      return value === null ? [] : [{ key, value, ttlMs: Math.max(0, ttlMs) }];
+      return value === null || ttlMs === NO_KEY ? [] : [{ key, value, ttlMs: Math.max(0, ttlMs) }];
     }),
   );
   return dumped.flat();

@@ -165,21 +165,29 @@ test('a server restarted behind a gateway and one terminated with its calls in f
   assert.equal(spent(output), 0);
 });
 
-test('a document that kills its server pays for it alone', async () => {
-  const COUNT = 60;
-  let server: ModelServer | null = null;
+/** A server that a document with the word `poison` kills, with all calls under way; it is there again after `awayMs`. */
+async function startCrashing({
+  latencyMs,
+  awayMs,
+}: Record<'latencyMs' | 'awayMs', number>): Promise<{ server: ModelServer; crashes: () => number }> {
   let crashes = 0;
   const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
-    await elapsed(20);
+    await elapsed(latencyMs);
     if (!JSON.stringify(body).includes('poison')) return { kind: 'completion' };
     crashes += 1;
-    await server?.stop();
-    await elapsed(300);
-    await server?.restart();
+    await server.stop();
+    await elapsed(awayMs);
+    await server.restart();
     return { kind: 'completion' };
   };
-  await using expert = await startModelServer({ answer });
-  server = expert;
+  const server = await startModelServer({ answer });
+  return { server, crashes: () => crashes };
+}
+
+test('a document that kills its server pays for it alone', async () => {
+  const COUNT = 60;
+  const crashing = await startCrashing({ latencyMs: 20, awayMs: 300 });
+  await using expert = crashing.server;
   await using system = await System.start({ models: { large: { base_url: expert.baseURL, concurrency: 8 } } });
   const prompts = escalating(COUNT);
   prompts[10] = '[[drafter unsure]] poison';
@@ -191,7 +199,7 @@ test('a document that kills its server pays for it alone', async () => {
   );
   assert.equal(spent(output), 0, 'a neighbour was charged');
   assert.equal(errors[0]?.cascade?.stages[1]?.attempts, 4);
-  assert.ok(crashes <= 7, `${crashes} crashes`);
+  assert.ok(crashing.crashes() <= 7, `${crashing.crashes()} crashes`);
 });
 
 test('a server of one slot that queues without end: the calls that time out are asked again, and nobody fails', async () => {
@@ -237,23 +245,13 @@ test('one document alone: its server’s trouble costs it nothing, its own fault
 });
 
 test('a document that kills its server, with nobody beside it, pays like any other', async () => {
-  let server: ModelServer | null = null;
-  let crashes = 0;
-  const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
-    if (!JSON.stringify(body).includes('poison')) return { kind: 'completion' };
-    crashes += 1;
-    await server?.stop();
-    await elapsed(400);
-    await server?.restart();
-    return { kind: 'completion' };
-  };
-  await using expert = await startModelServer({ answer });
-  server = expert;
+  const crashing = await startCrashing({ latencyMs: 0, awayMs: 400 });
+  await using expert = crashing.server;
   await using system = await System.start({ models: { large: { base_url: expert.baseURL, max_attempts: 2 } } });
   const { id } = await system.submit(['[[drafter unsure]] poison']);
   const { errors } = await wholeResults(system, await system.settled(id, undefined, 60_000), docIds(1));
   assert.equal(errors[0]?.cascade?.stages[1]?.attempts, 2);
-  assert.ok(crashes <= 6, `${crashes} crashes`);
+  assert.ok(crashing.crashes() <= 6, `${crashing.crashes()} crashes`);
 });
 
 test('a worker that cannot reach the server waits by itself, and shuts the tier for nobody', async () => {

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { isJsonObject, type JsonObject } from '@spillway/core';
+import { isJsonObject, parseJson, type JsonObject } from '@spillway/core';
 import { completionBody, scriptOf, type Scripted } from './model-script.ts';
 import { isModelUrl, promptOf } from './model-shapes.ts';
 import { eventsOf } from './model-stream.ts';
@@ -229,18 +229,12 @@ function readBody(request: IncomingMessage): Promise<JsonObject | null> {
   const { promise, resolve } = Promise.withResolvers<JsonObject | null>();
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.once('end', () => resolve(parseObject(Buffer.concat(chunks).toString('utf8'))));
+  request.once('end', () => {
+    const body = parseJson(Buffer.concat(chunks).toString('utf8'));
+    resolve(isJsonObject(body) ? body : null);
+  });
   request.once('error', () => resolve(null));
   return promise;
-}
-
-function parseObject(text: string): JsonObject | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown, headers: Record<string, string>): void {

@@ -1,12 +1,9 @@
-import type { Fault } from '@spillway/core';
+import { isBrokenOff, type Fault } from '@spillway/core';
 import { faultOf, type Redact } from './fault.ts';
 import { openTransport } from './transport.ts';
 
 /** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
 const LOOK_MS = 2_000;
-
-/** What proxies say whose server is gone; 503 and 529 may be about this moment only. */
-const GONE: ReadonlySet<number> = new Set([502, 504, 520, 521, 522, 523, 524]);
 
 /** Whether there is a server, without asking its model anything: the fault that says that there is none; else null. */
 export async function lookForServer(
@@ -20,7 +17,9 @@ export async function lookForServer(
   try {
     const own = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
     const { status } = await transport.fetch(`${baseURL.replace(/\/$/, '')}/models`, { method: 'GET', signal: own });
-    return !GONE.has(status) ? null : { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
+    const fault: Fault = { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
+    // 503 and 529 may be about this moment only.
+    return isBrokenOff(fault) ? fault : null;
   } catch (error) {
     const fault = faultOf(error, { redact, timeoutMs: LOOK_MS });
     return fault?.kind === 'unreachable' || fault?.kind === 'reset' ? fault : null;

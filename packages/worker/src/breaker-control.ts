@@ -92,7 +92,7 @@ export class BreakerControl {
     this.#report = new BreakerReport(options.tier, options.life, () => limit.value);
     const onAnswered = (begunMs: number): void => {
       this.#answers.note(null, begunMs);
-      this.#works(false);
+      this.#seenWorking(false);
     };
     const { askControl } = options;
     const stopped = this.#stopped.signal;
@@ -110,16 +110,14 @@ export class BreakerControl {
     this.#answers.note(call, call.startedAtMs);
     if (how === 'completed') this.#limit.answered(call.startedAtMs);
     this.#report.rejections(how);
-    this.#works(call.probeUntilMs !== null);
+    this.#seenWorking(call.probeUntilMs !== null);
   }
 
   /** It answered something small that was asked in a document's place. */
   async answeredControl(call: RunningCall): Promise<void> {
     call.isAnswered = true;
     this.#answers.note(null, call.startedAtMs);
-    this.#suspicion.clear();
-    this.#pause.answered();
-    if (call.probeUntilMs !== null) await this.#close();
+    await this.#works(call.probeUntilMs !== null);
   }
 
   /** A call that was to probe the server was given up, or not made at all: another one may. */
@@ -132,7 +130,7 @@ export class BreakerControl {
     const { cause, reason, afterMs, isTimeout, isBrokenOff } = failure;
     // Too many at a time, not this one: like a refusal.
     if (isTimeout && this.#limit.timedOut(call.startedAtMs) && this.#answers.toOthers(call).atMs > call.startedAtMs) {
-      const { unproven: _, ...untouched } = job;
+      const untouched = cleared(job);
       if (!isRefusedForItself(this.#refusal(untouched, call))) return this.#refuse(untouched, call, 0);
     }
     const begunMs = call.startedAtMs;
@@ -154,7 +152,7 @@ export class BreakerControl {
 
   /** Whose fault it is at a server of this worker's own, which what others were answered says nothing of. */
   async #settleOwn(
-    { job, afterMs, verdict }: { job: DocumentJob; afterMs: number; verdict: ControlFailure & { begunMs: number } },
+    { job, afterMs, verdict }: { job: DocumentJob; afterMs: number; verdict: Omit<ServerVerdict, 'silentSinceMs'> },
     call: RunningCall,
   ): Promise<Held> {
     const { maxAttempts, askControl, look } = this.#options;
@@ -166,8 +164,8 @@ export class BreakerControl {
     }
     const isGone = (await look(call.abort.signal)) !== null;
     if (failure !== 'full') {
-      const why = failure === 'stopped' ? verdict : failure;
-      await this.#stop({ ...why, begunMs: verdict.begunMs, silentSinceMs: verdict.begunMs, isGone });
+      const why = failure === 'stopped' ? verdict : { ...verdict, ...failure };
+      await this.#stop({ ...why, silentSinceMs: verdict.begunMs, isGone });
     }
     return { kind: 'later', afterMs, job: isGone ? afterBreak(job, maxAttempts) : cleared(job) };
   }
@@ -202,25 +200,19 @@ export class BreakerControl {
 
   /** Asks less of a server that takes no more, or nothing for a while; for how long it wants to be left alone, in ms. */
   async #easeOff({ server, reason, retryAfterMs: askedMs }: Hold, call: RunningCall): Promise<number> {
-    const { startedAtMs } = call;
-    const begunMs = startedAtMs;
-    const isLowered = this.#limit.lower(startedAtMs);
+    const { startedAtMs: begunMs } = call;
+    const isLowered = this.#limit.lower(begunMs);
     const latelyMs = performance.now() - LATELY_MS;
-    const sinceMs = askedMs === null ? Math.min(startedAtMs, latelyMs) : latelyMs;
-    const isAnswering = this.#answers.toOthers(call).atMs > sinceMs;
-    if (isAnswering) {
-      if (!isLowered && askedMs === null) await this.#pause.begin('full', { reason, retryAfterMs: null }, startedAtMs);
-      return askedMs ?? 0;
-    }
+    const isAnswering = this.#answers.toOthers(call).atMs > (askedMs === null ? Math.min(begunMs, latelyMs) : latelyMs);
     if (askedMs !== null) {
+      if (isAnswering) return askedMs;
       return await this.#stop({ cause: 'asked', reason, askedMs, begunMs, silentSinceMs: latelyMs });
     }
-    if (server === 'unavailable') {
-      const verdict = { cause: 'down', reason, askedMs } as const;
-      const silence = await this.#suspicion.confirm(call, verdict, null);
+    if (server === 'unavailable' && !isAnswering) {
+      const silence = await this.#suspicion.confirm(call, { cause: 'down', reason, askedMs }, null);
       return silence === null ? 0 : await this.#stop({ ...silence, begunMs });
     }
-    if (!isLowered) await this.#pause.begin('full', { reason, retryAfterMs: null }, startedAtMs);
+    if (!isLowered) await this.#pause.begin('full', { reason, retryAfterMs: null }, begunMs);
     return 0;
   }
 
@@ -236,11 +228,15 @@ export class BreakerControl {
   }
 
   /** The server answers: nobody is suspected, and an open breaker closes. */
-  #works(isProbe: boolean): void {
+  async #works(isProbe: boolean): Promise<void> {
     this.#suspicion.clear();
     this.#pause.answered();
-    if (!isProbe && !this.#pause.isAtBreaker) return;
-    this.#close().catch((error: unknown) =>
+    if (isProbe || this.#pause.isAtBreaker) await this.#close();
+  }
+
+  /** The same, for whoever goes on without waiting for the breaker. */
+  #seenWorking(isProbe: boolean): void {
+    this.#works(isProbe).catch((error: unknown) =>
       this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'the circuit breaker was not closed'),
     );
   }

@@ -185,8 +185,8 @@ export class JobHandler {
       this.#refusedControls = 0;
       return null;
     }
-    const isMoney = data.unproven?.cause === 'operator';
-    const question = { endpoint: data.endpoint, ...(isMoney ? { like: data.body } : {}) };
+    const isOperators = data.unproven?.cause === 'operator';
+    const question = { endpoint: data.endpoint, ...(isOperators ? { like: data.body } : {}) };
     const failure = await this.#options.askControl(question, call.abort.signal);
     if (failure === null) {
       this.#refusedControls = 0;
@@ -208,9 +208,7 @@ export class JobHandler {
     const { job } = taken;
     const data = job.data as DocumentJob;
     const rules = await cache.of(data);
-    if (rules === null) {
-      return later(RECOVERING_MS);
-    }
+    if (rules === null) return later(RECOVERING_MS);
     const verdict = await documents.work(
       { job: data, rules },
       {

@@ -1,4 +1,5 @@
 import { readTokens } from '../endpoints/completion-tokens.ts';
+import { messagesOf } from '../endpoints/endpoint.ts';
 import { ENDPOINTS, type EndpointUrl } from '../endpoints/index.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { isAbsent, isModelUnknown, problemOf, wordsOf, type Refused } from './check-problem.ts';
@@ -138,10 +139,7 @@ function call({ endpoint }: Manner, body: JsonObject): CheckQuestion {
   return { kind: 'call', endpoint, body, own: ['max_tokens', 'max_completion_tokens'] };
 }
 
-const messagesOf = (text: string): readonly JsonObject[] => [{ role: 'user', content: text }];
-
-const saying = (text: string, { endpoint }: Manner): JsonObject =>
-  endpoint === '/v1/chat/completions' ? { messages: messagesOf(text) } : { prompt: text };
+const saying = (words: string, { endpoint }: Manner): JsonObject => ENDPOINTS[endpoint].saying(words);
 
 const limitOf = ({ limit }: Manner, tokens = FEW_TOKENS): JsonObject => ({ [limit]: tokens });
 

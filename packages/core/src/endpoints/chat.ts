@@ -2,7 +2,15 @@ import { chatStream } from './chat-stream.ts';
 import { choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
 import { chatChoice, wantsChatLogprobs } from './chat-choice.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
-import { exchangeOf, modelOf, required, streamProblem, type AskedFormat, type Endpoint } from './endpoint.ts';
+import {
+  exchangeOf,
+  messagesOf,
+  modelOf,
+  required,
+  streamProblem,
+  type AskedFormat,
+  type Endpoint,
+} from './endpoint.ts';
 import { topOf } from './logprobs.ts';
 
 /** `/v1/chat/completions`. */
@@ -17,6 +25,8 @@ export const chat: Endpoint = {
     if (!Array.isArray(messages) || messages.length === 0) return required('messages');
     return streamProblem('Chat Completions', body, options);
   },
+  saying: (words) => ({ messages: messagesOf(words) }),
+  limit: (tokens) => ({ max_tokens: tokens }),
   withSystem: (body, text) => {
     const messages = body['messages'];
     if (!Array.isArray(messages)) return body;
@@ -26,7 +36,7 @@ export const chat: Endpoint = {
     const messages = body['messages'];
     if (!Array.isArray(messages)) return null;
     const asked = [...(messages as Json[]), ...exchangeOf(answer, question)];
-    return { ...modelOf(body), messages: asked, max_tokens: maxTokens, temperature: 0 };
+    return { ...modelOf(body), messages: asked, ...chat.limit(maxTokens), temperature: 0 };
   },
   request: (body, model, asked) => {
     const { stream: _stream, stream_options: _options, ...kept } = body;

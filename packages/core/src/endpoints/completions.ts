@@ -17,6 +17,8 @@ export const completions: Endpoint = {
     if (typeof prompt !== 'string' && !(Array.isArray(prompt) && prompt.length > 0)) return required('prompt');
     return streamProblem('Completions', body, options);
   },
+  saying: (words) => ({ prompt: words }),
+  limit: (tokens) => ({ max_tokens: tokens }),
   withSystem: (body, text) => {
     const prompt = body['prompt'];
     if (typeof prompt === 'string') return { ...body, prompt: `${text}\n\n${prompt}` };
@@ -28,7 +30,7 @@ export const completions: Endpoint = {
     const prompt = body['prompt'];
     if (typeof prompt !== 'string') return null;
     const asked = `${prompt}${answer}\n\n${question}\n`;
-    return { ...modelOf(body), prompt: asked, max_tokens: maxTokens, temperature: 0 };
+    return { ...modelOf(body), prompt: asked, ...completions.limit(maxTokens), temperature: 0 };
   },
   request: (body, model, asked) => {
     const { stream: _stream, stream_options: _options, ...kept } = body;

@@ -38,6 +38,10 @@ export type Endpoint = {
    * request that is answered at once may, and its caller says that it `streams`.
    */
   readonly problem: (body: JsonObject, options?: { readonly streams: boolean }) => BodyProblem | null;
+  /** The fields of a body that says no more than these words. */
+  readonly saying: (words: string) => JsonObject;
+  /** The fields of a body that bound its answer to so many tokens, or to the fewest that servers take. */
+  readonly limit: (tokens: number) => JsonObject;
   /** A body with this text put before whatever else the model reads; unchanged where there is no place for it. */
   readonly withSystem: (body: JsonObject, text: string) => JsonObject;
   /**
@@ -87,6 +91,9 @@ export const streamProblem = (
 
 /** What of a body a further question keeps: the model that it goes to. */
 export const modelOf = (body: JsonObject): JsonObject => (body['model'] === undefined ? {} : { model: body['model'] });
+
+/** Words as the only message. */
+export const messagesOf = (words: string): readonly JsonObject[] => [{ role: 'user', content: words }];
 
 /** A further question as the messages behind those of a body. */
 export const exchangeOf = (answer: string, question: string): readonly JsonObject[] => [

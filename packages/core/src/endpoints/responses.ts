@@ -24,6 +24,8 @@ export const responses: Endpoint = {
     if (!has && !isJsonObject(body['prompt'])) return required('input');
     return streamProblem('Responses', body, options);
   },
+  saying: (words) => ({ input: words }),
+  limit: (tokens) => ({ max_output_tokens: Math.max(MIN_OUTPUT_TOKENS, tokens) }),
   withSystem: (body, text) => {
     const { instructions } = body;
     const has = typeof instructions === 'string' && instructions !== '';
@@ -36,7 +38,7 @@ export const responses: Endpoint = {
       ...modelOf(body),
       ...(instructions === undefined ? {} : { instructions }),
       input: [...given, ...exchangeOf(answer, question)],
-      max_output_tokens: Math.max(MIN_OUTPUT_TOKENS, maxTokens),
+      ...responses.limit(maxTokens),
       temperature: 0,
     };
   },

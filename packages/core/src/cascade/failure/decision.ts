@@ -7,10 +7,10 @@ export type Hold = {
   readonly retryAfterMs: number | null;
   readonly reason: string;
   /**
-   * `down`: there is no server. `operator`: key, account, model or address are wrong. `unavailable`: it says that it is
-   * not available (503). `limited`: it says that this was too much (429). The last two may be about this request only.
+   * `down`: there is no server. `unavailable`: it says that it is not available (503). `limited`: it says that this was
+   * too much (429). The last two may be about this request only.
    */
-  readonly server: 'down' | 'operator' | 'unavailable' | 'limited';
+  readonly server: 'down' | 'unavailable' | 'limited';
 };
 
 /** What a fault means for the document. */

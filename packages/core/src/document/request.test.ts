@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from '../limits.ts';
-import { LineSplitter } from '../text/lines.ts';
+import { LineSplitter, type Line } from '../text/lines.ts';
 import { MAX_SLICE_CPU_MS, measureSlices } from '../../../../test/support/slices.ts';
 import { runAtOnce } from '../text/slices.ts';
 import { duplicateId, isBlankLine, readRequestLine, type ReadRequest, type RequestRules } from './request.ts';

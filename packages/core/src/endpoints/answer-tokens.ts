@@ -243,7 +243,7 @@ const THOUGHT_MARKS = /<\/?(?:seed:)?think|\[\/?THINK\]|◁\/?think▷/g;
 const isThoughtMark = ({ token }: TokenLogprob): boolean => token.search(THOUGHT_MARKS) !== -1;
 
 /** End marks and their like, which are in no text. */
-const isMark = (token: string): boolean => /^\s*(?:<[^<>]*>|\[[A-Z_/]+\]|)\s*$/.test(token);
+const isMark = (token: string): boolean => /^(?:<[^<>]*>|\[[A-Z_/]+\]|)$/.test(token.trim());
 
 /** Whether most tokens are a text's own in some reading, so that those which lack are missing and not merely unreadable. */
 function* isPartOf(tokens: readonly TokenLogprob[], text: string, readings: readonly TokenReading[]): Sliced<boolean> {

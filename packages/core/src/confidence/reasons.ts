@@ -33,7 +33,7 @@ export const ESCALATION_REASONS = [
   {
     reason: 'too_large',
     meaning:
-      'The draft is larger than what is judged: JSON that is nested deeper than 128 levels or has more than 100,000 values, a text of more than a million characters, or more than 250,000 log-probs.',
+      'The draft has more levels (128), values (100,000), characters (a million) or log-probs (250,000) than are judged.',
   },
   { reason: 'empty_answer', meaning: 'The draft has no text.' },
   { reason: 'several_choices', meaning: 'More than one answer was asked for, and only one can be judged.' },

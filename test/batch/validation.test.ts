@@ -55,7 +55,7 @@ const WRONG: readonly Wrong[] = [
   [`{"a":"${'x'.repeat(50_000_000)}"}`, 'line_too_large', null],
   [Buffer.concat([Buffer.from('{"custom_id":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]), 'invalid_utf8', null],
   [withBody({ x: JSON.parse(`${'['.repeat(1_000)}${']'.repeat(1_000)}`) as unknown }), 'invalid_request', 'body'],
-  [`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'missing_required_parameter', 'custom_id'],
+  [`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'invalid_request', 'body'],
   ['\uFEFF{}', 'missing_required_parameter', 'custom_id'],
   [
     `${good('comma')},`,

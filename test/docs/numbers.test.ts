@@ -32,6 +32,7 @@ test('the limits are those of the code', () => {
     'labels of a batch, characters of a name, of a value': `${metadataKeys}, ${metadataKeyCharacters}, ${metadataValueCharacters}`,
     'characters of an `Idempotency-Key`': count(LIMITS.idempotencyKeyCharacters),
     'depth of a JSON body': count(LIMITS.jsonDepth),
+    'values of a JSON body': count(LIMITS.jsonValues),
     'completion window': `${time(LIMITS.completionWindowMinMs / 1000)} to ${time(LIMITS.completionWindowMaxMs / 1000)}`,
     'expiry of a file': `${time(LIMITS.fileExpiryMinSeconds)} to ${time(LIMITS.fileExpiryMaxSeconds)}`,
     'a direct answer': `${time(LIMITS.directAnswerMs / 1000)}, ${atOnce} at a time`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { ENDPOINT_URLS, ENDPOINTS, type EndpointUrl, type JsonObject } from '@spillway/core';
+import { ENDPOINT_URLS, ENDPOINTS, runAtOnce, type EndpointUrl, type JsonObject } from '@spillway/core';
 import { always, completed, decide, failed, KEY, openAt, setUp } from '../support/model-client.ts';
 import type { Scripted } from '../support/model-server.ts';
 
@@ -60,7 +60,7 @@ for (const endpoint of ENDPOINT_URLS) {
       assert.ok(events.length >= 2);
       const collector = ENDPOINTS[endpoint].stream.collect();
       for (const data of events) collector.push(data);
-      assert.equal(ENDPOINTS[endpoint].read(collector.body(), {})?.text, whole.completion.text);
+      assert.equal(runAtOnce(ENDPOINTS[endpoint].read(collector.body(), {}))?.text, whole.completion.text);
     }
     const [plain, asked] = server.requests;
     assert.deepEqual(asked?.body, { ...plain?.body, ...ENDPOINTS[endpoint].stream.fields });
@@ -75,7 +75,7 @@ for (const endpoint of ENDPOINT_URLS) {
     assert.equal(attempt.completion.tokens?.length, 1);
     const collector = ENDPOINTS[endpoint].stream.collect();
     for (const data of events) collector.push(data);
-    assert.equal(ENDPOINTS[endpoint].read(collector.body(), {})?.text, 'yes');
+    assert.equal(runAtOnce(ENDPOINTS[endpoint].read(collector.body(), {}))?.text, 'yes');
   });
 
   test(`${endpoint}: a stream that breaks off, or never comes, is a fault as without one`, async (t) => {

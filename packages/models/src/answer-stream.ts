@@ -1,14 +1,18 @@
 import {
-  deeperThan,
   isJsonObject,
-  LIMITS,
-  parseJson,
+  readingJson,
+  runAtOnce,
   saysError,
+  SLICE_CHARACTERS,
   type Json,
   type JsonObject,
+  type ReadJson,
   type StreamCollector,
   type ThoughtWatch,
 } from '@spillway/core';
+import { readJson } from '@spillway/runtime';
+import { ANSWER_LIMITS } from './answer-limits.ts';
+import { GrowingText } from './body-text.ts';
 import { EventReader, type ServerEvent } from './server-events.ts';
 
 /** What a streamed call has brought. */
@@ -41,8 +45,9 @@ export class AnswerStream {
   readonly #decoder = new TextDecoder();
   readonly #reader = new EventReader();
   #kind: 'unknown' | 'plain' | 'events' = 'unknown';
-  /** A plain answer, or the beginning of a stream. */
-  #text = '';
+  readonly #plain = new GrowingText();
+  /** The beginning of a stream, by which one sees what it is if it is none. */
+  #begin = '';
   #refused: string | null = null;
   #hasEvents = false;
   #isOver = false;
@@ -57,46 +62,71 @@ export class AnswerStream {
   /** Takes a piece of the body; false: the rest is of no use. A promise: the next piece is to come after it. */
   readonly push = (chunk: Uint8Array): boolean | Promise<boolean> => {
     const isWanted = this.#push(chunk);
+    if (typeof isWanted !== 'boolean') return isWanted.then((wanted) => this.#whenTaken(wanted));
+    return this.#whenTaken(isWanted);
+  };
+
+  #whenTaken(isWanted: boolean): boolean | Promise<boolean> {
     const taken = this.#isTaken;
     this.#isTaken = undefined;
     return isWanted && taken !== undefined ? taken.then(() => true) : isWanted;
-  };
+  }
 
-  #push(chunk: Uint8Array): boolean {
+  #push(chunk: Uint8Array): boolean | Promise<boolean> {
     const text = this.#decoder.decode(chunk, { stream: true });
-    if (this.#kind === 'events') return this.#read(text);
+    if (this.#kind === 'events') return this.#takeAll(this.#reader.push(text));
     // Blanks before the answer say nothing, and servers that keep a connection awake by them send many.
-    this.#text += this.#text === '' ? text.trimStart() : text;
-    if (this.#kind === 'plain' || this.#text === '') return true;
-    this.#kind = this.#text.startsWith('{') ? 'plain' : 'events';
-    return this.#kind === 'plain' || this.#read(this.#text);
+    const said = this.#kind === 'unknown' ? text.trimStart() : text;
+    if (said === '') return true;
+    if (this.#kind === 'unknown') this.#kind = said.startsWith('{') ? 'plain' : 'events';
+    if (this.#kind === 'plain') {
+      this.#plain.push(said);
+      return true;
+    }
+    this.#begin = said;
+    return this.#takeAll(this.#reader.push(said));
   }
 
   /** To be called once, when the body has ended. */
-  end(): StreamedAnswer {
-    if (this.#kind !== 'events') return { kind: 'plain', text: this.#text + this.#decoder.decode() };
-    // Half of an event is no event: its end is missing, as the answer's is.
-    for (const last of this.#reader.end()) if (isJsonObject(parseJson(last.data))) this.#take(last);
+  async end(): Promise<StreamedAnswer> {
+    if (this.#kind !== 'events') {
+      this.#plain.push(this.#decoder.decode());
+      return { kind: 'plain', text: this.#plain.take() };
+    }
+    for (const last of this.#reader.end()) {
+      const read = await readJson(last.data, ANSWER_LIMITS);
+      // Half of an event is no event: its end is missing, as the answer's is.
+      if (read.kind === 'json' && isJsonObject(read.value)) this.#take(last, read);
+    }
     if (this.#refused !== null) return { kind: 'refused', text: this.#refused };
     const body = this.#collector.body();
     if (body !== null) return { kind: 'whole', body };
-    return this.#hasEvents ? { kind: 'broken' } : { kind: 'refused', text: this.#text };
+    return this.#hasEvents ? { kind: 'broken' } : { kind: 'refused', text: this.#begin };
   }
 
-  #read(text: string): boolean {
-    for (const event of this.#reader.push(text)) if (!this.#take(event)) return false;
+  /** Takes one event after the other; a long one is read in slices, and the others wait for it. */
+  #takeAll(events: Iterator<ServerEvent, unknown, undefined>): boolean | Promise<boolean> {
+    for (let next = events.next(); next.done !== true; next = events.next()) {
+      const event = next.value;
+      if (event.data.length > SLICE_CHARACTERS) return this.#takeLong(event, events);
+      if (!this.#take(event, runAtOnce(readingJson(event.data, ANSWER_LIMITS)))) return false;
+    }
     return true;
   }
 
+  async #takeLong(event: ServerEvent, others: Iterator<ServerEvent, unknown, undefined>): Promise<boolean> {
+    return this.#take(event, await readJson(event.data, ANSWER_LIMITS)) && (await this.#takeAll(others));
+  }
+
   /** False: nothing that comes after it counts. */
-  #take({ event, data: text }: ServerEvent): boolean {
+  #take({ event, data: text }: ServerEvent, read: ReadJson): boolean {
     // A caller that stops at an event wants none of those that came in the same piece.
     if (this.#signal.aborted) return false;
     this.#isOver ||= text === END;
     // The body's end is waited for all the same, so that the connection can be used again.
     if (this.#isOver) return true;
-    const data = parseJson(text);
-    if (!isJsonObject(data) || isError(event, data) || deeperThan(data, LIMITS.answerDepth)) {
+    const data = read.kind === 'json' ? read.value : null;
+    if (!isJsonObject(data) || isError(event, data)) {
       this.#refused = text;
       return false;
     }

@@ -1,10 +1,13 @@
-import { cutText, deeperThan, ENDPOINTS, isJsonObject, LIMITS, parseJson, ThoughtWatch } from '@spillway/core';
-import type { AskedLogprobs, Completion, EndpointUrl, Fault, Json, JsonObject } from '@spillway/core';
+import { ENDPOINTS, isJsonObject, ThoughtWatch } from '@spillway/core';
+import type { AskedLogprobs, Completion, EndpointUrl, Fault, JsonObject, ReadJson } from '@spillway/core';
+import { readJson, runSliced, writeJson } from '@spillway/runtime';
 import { OpenAI } from 'openai';
+import { ANSWER_LIMITS } from './answer-limits.ts';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
-import { faultInside, faultOf, HttpError, redactor, type Redact } from './fault.ts';
+import { faultOf, HttpError, redactor, type Redact } from './fault.ts';
 import { lessAsked, LogprobRefusals, type LessAsked, type RefusedPart } from './logprob-refusals.ts';
 import { lookForServer } from './look.ts';
+import { noCompletion } from './no-completion.ts';
 import { openTransport, type TransportInit } from './transport.ts';
 
 export type ModelOptions = {
@@ -193,16 +196,20 @@ class OpenAiModel implements ModelClient {
     const timeout = Math.min(MAX_TIMER_MS, leftMs);
     const { path, request, stream } = ENDPOINTS[call.endpoint];
     const body = request(call.body, this.#options.model, asked);
-    const headers = call.traceparent === undefined ? {} : { traceparent: call.traceparent };
+    const headers = {
+      'content-type': 'application/json',
+      ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
+    };
     const answer = call.onEvent === undefined ? null : this.#streamOf(call, call.onEvent);
-    const options = answer === null ? { body } : { body: { ...body, ...stream.fields }, ...takenBy(answer) };
+    const written = await writeJson(answer === null ? body : { ...body, ...stream.fields });
+    const options = { body: written, ...(answer === null ? {} : takenBy(answer)) };
     try {
       const response = await withSignal(signal, (own) =>
         this.#sdk.post(path, { ...options, headers, signal: own, timeout }).asResponse(),
       );
-      if (answer !== null) return this.#readStream(answer, response, call, asked);
+      if (answer !== null) return await this.#readStream(answer, response, call, asked);
       const text = await response.text();
-      return this.#read({ value: parseJson(text), text: () => text }, response, call, asked);
+      return await this.#read({ read: await readJson(text, ANSWER_LIMITS), text: () => text }, response, call, asked);
     } catch (error) {
       if (signal.aborted) return { kind: 'aborted', reason: signal.reason };
       const fault = faultOf(error, { redact: this.#redact, timeoutMs: call.timeoutMs });
@@ -216,50 +223,49 @@ class OpenAiModel implements ModelClient {
     return new AnswerStream(stream.collect(), new ThoughtWatch(options), onEvent, signal);
   }
 
-  #readStream(stream: AnswerStream, response: Response, call: ModelCall, asked: AskedLogprobs): Answer {
-    const end = stream.end();
+  async #readStream(stream: AnswerStream, response: Response, call: ModelCall, asked: AskedLogprobs): Promise<Answer> {
+    const end = await stream.end();
     switch (end.kind) {
       case 'broken':
         return { kind: 'failed', fault: { kind: 'reset', message: 'the stream ended before the answer was whole' } };
       case 'refused':
-        return this.#read({ value: undefined, text: () => end.text }, response, call, asked);
+        return this.#noCompletion(await readJson(end.text, ANSWER_LIMITS), end.text, response);
       case 'whole': {
-        const answer = this.#read({ value: end.body, text: () => JSON.stringify(end.body) }, response, call, asked);
+        const read = { kind: 'json', value: end.body } as const;
+        const answer = await this.#read({ read, text: () => JSON.stringify(end.body) }, response, call, asked);
         if (isPlain(answer)) stream.release();
         return answer;
       }
       case 'plain': {
-        const value = parseJson(end.text);
-        const answer = this.#read({ value, text: () => end.text }, response, call, asked);
-        if (!isPlain(answer) || !isJsonObject(value)) return answer;
+        const read = await readJson(end.text, ANSWER_LIMITS);
+        const answer = await this.#read({ read, text: () => end.text }, response, call, asked);
+        if (!isPlain(answer) || read.kind !== 'json' || !isJsonObject(read.value)) return answer;
         const { events } = ENDPOINTS[call.endpoint].stream;
         // The answer is whole, and held anyway: nobody is waited for.
-        for (const { data } of events(value, WITH_USAGE)) void call.onEvent?.(data);
+        for (const { data } of events(read.value, WITH_USAGE)) void call.onEvent?.(data);
         return answer;
       }
     }
   }
 
-  #read(
-    { value, text }: { readonly value: Json | undefined; readonly text: () => string },
+  async #read(
+    { read, text }: { readonly read: ReadJson; readonly text: () => string },
     response: Response,
     call: ModelCall,
     asked: AskedLogprobs,
-  ): Answer {
-    const said = isJsonObject(value) ? value : null;
+  ): Promise<Answer> {
+    const said = read.kind === 'json' && isJsonObject(read.value) ? read.value : null;
     const endpoint = ENDPOINTS[call.endpoint];
-    const completion = endpoint.read(said, call.body);
+    const completion = await runSliced(endpoint.read(said, call.body));
+    if (said === null || completion === null) return this.#noCompletion(read, text(), response);
     const { includesThought } = call;
     const client = includesThought === undefined ? call.body : { ...call.body, include_reasoning: includesThought };
-    const body = said === null || completion === null ? null : endpoint.answer(said, client, asked);
-    if (body === null || completion === null || deeperThan(body, LIMITS.answerDepth)) {
-      const inside = faultInside(said ?? parseJson(text()), response.headers, this.#redact);
-      if (inside !== null) return { kind: 'failed', fault: inside };
-      const begin = JSON.stringify(cutText(this.#redact(text()), 200));
-      const message = `${response.status} with a body that is no completion: ${begin}`;
-      return { kind: 'failed', fault: { kind: 'garbled', status: response.status, message } };
-    }
+    const body = await runSliced(endpoint.answer(said, client, asked));
     return { kind: 'completed', completion, body, requestId: response.headers.get('x-request-id') };
+  }
+
+  #noCompletion(read: ReadJson, text: string, response: Response): Answer {
+    return { kind: 'failed', fault: noCompletion(read, text, { response, redact: this.#redact }) };
   }
 }
 

@@ -57,7 +57,7 @@ export const refusesAlternatives = (fault: Fault): boolean => refuses(fault, /to
 
 function refuses(fault: Fault, name: RegExp): boolean {
   if (fault.kind !== 'http' || ![400, 403, 422].includes(fault.status)) return false;
-  return name.test(typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body));
+  return name.test(typeof fault.body === 'string' ? fault.body : (JSON.stringify(fault.body) ?? ''));
 }
 
 /** What a server, or more often a router before it, says under `error` in an answer with a 200; null: no status fits. */

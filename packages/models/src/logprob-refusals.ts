@@ -78,9 +78,15 @@ export function lessAsked(fault: Fault, asked: AskedLogprobs, { endpoint, body }
   const { status } = fault;
   const said = serverWords(fault.body);
   const fewer = { wanted: true, top: 0 };
-  const isLess = (): boolean => JSON.stringify(request(body, '', fewer)) !== JSON.stringify(request(body, '', asked));
+  const isLess = (): boolean => differ(request(body, '', fewer), request(body, '', asked));
   if (refusesAlternatives(fault) && isLess()) return { asked: fewer, part: 'alternatives', status, said };
   // What the client itself asked for, and is refused, is the client's.
   if (!refusesLogprobs(fault) || wantsLogprobs(body)) return null;
   return { asked: { wanted: false, top: 0 }, part: 'logprobs', status, said };
 }
+
+/** Whether two requests that were made of one body differ: what both have from it is not looked into. */
+const differ = (left: JsonObject, right: JsonObject): boolean =>
+  [...Object.keys(left), ...Object.keys(right)].some(
+    (name) => left[name] !== right[name] && JSON.stringify(left[name]) !== JSON.stringify(right[name]),
+  );

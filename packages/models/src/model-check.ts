@@ -4,6 +4,7 @@ import {
   ENDPOINTS,
   isJsonObject,
   parseJson,
+  strictJson,
   type BegunCheck,
   type CheckAnswer,
   type CheckedModel,
@@ -12,6 +13,8 @@ import {
   type JsonObject,
   type ModelFindings,
 } from '@spillway/core';
+import { readJson } from '@spillway/runtime';
+import { ANSWER_LIMITS } from './answer-limits.ts';
 import { faultOf, HttpError, redactor, type Redact } from './fault.ts';
 import { EventReader } from './server-events.ts';
 import { openTransport, type Transport } from './transport.ts';
@@ -33,8 +36,14 @@ const MAX_LIST_MS = 5_000;
 /** A call of a few tokens, which may wait behind long ones. */
 const MAX_CALL_MS = 60_000;
 
+/** A stream of a few tokens, however much a server says with each. */
+const MAX_STREAMED = 256 * 1024;
+
 /** Far more than is shown of it, so that what is shown is cut between characters. */
 const MAX_SHOWN = 1_000;
+
+/** A key in it is found before it is cut. */
+const MAX_REDACTED = 65_536;
 
 /** A check of one model: a handful of small calls, one at a time. */
 export class ModelCheck implements AsyncDisposable {
@@ -86,7 +95,7 @@ export class ModelCheck implements AsyncDisposable {
       });
       const text = await response.text();
       if (!response.ok) throw new HttpError(response.status, parseJson(text) ?? text, response.headers);
-      return this.#read(question, text, { status: response.status, ms: performance.now() - startMs });
+      return await this.#read(question, text, { status: response.status, ms: performance.now() - startMs });
     } catch (error) {
       if (signal.aborted) return null;
       const fault = faultOf(error, { redact: this.#redact, timeoutMs });
@@ -100,25 +109,31 @@ export class ModelCheck implements AsyncDisposable {
   }
 
   #bodyOf(question: Extract<CheckQuestion, { kind: 'call' }>): string {
-    return JSON.stringify({ ...this.#options.prepare(question), model: this.#options.model });
+    return strictJson({ ...this.#options.prepare(question), model: this.#options.model });
   }
 
   /** Whether a server streams is seen by its answer's first character, as content types are not to be trusted. */
-  #read(question: CheckQuestion, text: string, { status, ms }: { status: number; ms: number }): CheckAnswer {
+  async #read(
+    question: CheckQuestion,
+    text: string,
+    { status, ms }: { status: number; ms: number },
+  ): Promise<CheckAnswer> {
     const isAsked = question.kind === 'call' && question.body['stream'] === true;
     const streamed = isAsked && !text.trimStart().startsWith('{');
-    const body = streamed ? collect(question, text) : parseJson(text);
+    const read = streamed ? null : await readJson(text, ANSWER_LIMITS);
+    const body = streamed ? collect(question, text) : read?.kind === 'json' ? read.value : null;
     // Some servers and routers say an error with a 200.
     if (isJsonObject(body) && (question.kind === 'models' || (body['error'] ?? null) === null)) {
       return { kind: 'answered', body, streamed, ms };
     }
-    const message = `${status} with a body that is no answer: ${this.#redact(text).slice(0, MAX_SHOWN)}`;
+    const message = `${status} with a body that is no answer: ${this.#redact(text.slice(0, MAX_REDACTED)).slice(0, MAX_SHOWN)}`;
     return { kind: 'failed', fault: { kind: 'garbled', status, message } };
   }
 }
 
 /** A streamed answer put together; null: it is not whole. */
 function collect({ endpoint }: Extract<CheckQuestion, { kind: 'call' }>, text: string): JsonObject | null {
+  if (text.length > MAX_STREAMED) return null;
   const collector = ENDPOINTS[endpoint].stream.collect();
   const reader = new EventReader();
   for (const { data } of [...reader.push(text), ...reader.end()]) {

@@ -1,3 +1,5 @@
+import { GrowingText } from './body-text.ts';
+
 /** One server-sent event. */
 export type ServerEvent = { readonly event: string | null; readonly data: string };
 
@@ -6,7 +8,7 @@ export type ServerEvent = { readonly event: string | null; readonly data: string
  * pieces. Comments, ids and reconnection times are passed over, and so are events without data.
  */
 export class EventReader {
-  #line = '';
+  readonly #line = new GrowingText();
   #event: string | null = null;
   #data: string[] = [];
   #isAfterReturn = false;
@@ -20,18 +22,16 @@ export class EventReader {
     const ends = /\r\n|\n|\r/g;
     ends.lastIndex = from;
     for (let end = ends.exec(text); end !== null; end = ends.exec(text)) {
-      const line = this.#line + text.slice(from, end.index);
-      this.#line = '';
+      this.#line.push(text.slice(from, end.index));
       from = ends.lastIndex;
-      yield* this.#take(line);
+      yield* this.#take(this.#line.take());
     }
-    this.#line += text.slice(from);
+    this.#line.push(text.slice(from));
   }
 
   /** An event that nothing ended; whether it is whole only its data can say. */
   *end(): Generator<ServerEvent> {
-    const line = this.#line;
-    this.#line = '';
+    const line = this.#line.take();
     if (line !== '') yield* this.#take(line);
     yield* this.#take('');
   }

@@ -1,6 +1,6 @@
-import { strictJsonText } from '@spillway/core';
 import { Pool, type Dispatcher } from 'undici';
 import { BodyDecoder, decodingOf } from './body-decoder.ts';
+import { BodyText } from './body-text.ts';
 import { breakOf, TransportError } from './transport-error.ts';
 
 /** Takes a piece of a good answer's body as it comes; false: the rest is not read. */
@@ -72,7 +72,7 @@ export function openTransport(options: {
           path: url.pathname + url.search,
           method: init.method === 'GET' ? 'GET' : 'POST',
           headers: { ...pickHeaders(init.headers), ...fixed },
-          body: typeof init.body === 'string' ? strictJsonText(init.body) : null,
+          body: typeof init.body === 'string' ? init.body : null,
         },
         exchange,
       );
@@ -100,7 +100,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: unknown) => void;
   readonly #onChunk: OnChunk | null;
-  readonly #chunks: Buffer[] = [];
+  readonly #text = new BodyText();
   /** Bytes as they came, and as they are once their codings are undone. */
   #received = 0;
   #length = 0;
@@ -162,7 +162,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #take(chunk: Buffer, source: Source): void {
     if (this.#ended !== null) return;
     const onChunk = this.#status < 300 ? this.#onChunk : null;
-    if (onChunk === null) this.#chunks.push(chunk);
+    if (onChunk === null) this.#text.push(chunk);
     this.#length += chunk.length;
     if (this.#status >= 300 && this.#length > MAX_ERROR_BYTES) {
       this.#isCut = true;
@@ -195,12 +195,19 @@ class Exchange implements Dispatcher.DispatchHandler {
     } catch (error) {
       return this.#fail(error);
     }
-    if (wanted === true || this.#ended !== null) return;
-    if (wanted !== false) {
-      source.pause();
-      void wanted.finally(() => source.resume());
-      return;
-    }
+    if (this.#ended !== null) return;
+    if (wanted === false) this.#stop();
+    if (typeof wanted === 'boolean') return;
+    source.pause();
+    void wanted.then(
+      (isWanted) => (isWanted ? source.resume() : this.#stop()),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  /** The rest of a stream is of no use. */
+  #stop(): void {
+    if (this.#ended !== null) return;
     this.#answer();
     this.#controller?.abort(new TransportError('sent', 'the rest of a stream is not read', {}));
   }
@@ -219,8 +226,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#ended = 'answered';
     this.#forget();
     this.#decoder?.destroy();
-    // Drops a byte order mark, as the SDK's fetch does, and of a cut text the half of a character at its end.
-    const text = new TextDecoder().decode(Buffer.concat(this.#chunks), { stream: this.#isCut });
+    const text = this.#text.end({ isCut: this.#isCut });
     this.#resolve(new WholeAnswer(this.#status, this.#headers, text) as unknown as Response);
   }
 

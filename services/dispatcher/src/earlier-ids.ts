@@ -1,4 +1,5 @@
 import { LineSplitter, readRequestLine, type RequestRules } from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 
 /** Bytes that are read at a time: what is a copy of another part of its file is found in few readings. */
@@ -31,25 +32,25 @@ export class EarlierIds {
 
   /** The id of the request whose line begins at an offset; null when there is none. */
   async at(offset: number): Promise<string | null> {
-    const known = this.#idIn(this.#window, offset);
+    const known = await this.#idIn(this.#window, offset);
     if (known !== undefined) return known;
     this.#window = await this.#read(offset, WINDOW_BYTES);
-    const near = this.#idIn(this.#window, offset);
+    const near = await this.#idIn(this.#window, offset);
     if (near !== undefined) return near;
     // Longer than a window, as few are: it is not kept.
     const whole = await this.#read(offset, this.#rules.lineBytes + LINE_SURPLUS_BYTES);
-    return this.#idIn({ ...whole, isLast: true }, offset) ?? null;
+    return (await this.#idIn({ ...whole, isLast: true }, offset)) ?? null;
   }
 
   /** Undefined: the line does not lie whole in the window. */
-  #idIn({ start, bytes, isLast }: Window, offset: number): string | null | undefined {
+  async #idIn({ start, bytes, isLast }: Window, offset: number): Promise<string | null | undefined> {
     if (offset < start || offset >= start + bytes.length) return undefined;
     // Only the file's first line may be numbered as the first: the splitter drops a byte order mark before that one.
     const splitter = new LineSplitter(this.#rules.lineBytes, { offset, number: offset === 0 ? 0 : 1 });
     const [first] = splitter.push(bytes.subarray(offset - start));
     const line = first ?? (isLast ? splitter.end().next().value : undefined);
     if (line === undefined) return undefined;
-    const read = readRequestLine(line, this.#rules);
+    const read = await runSliced(readRequestLine(line, this.#rules));
     return read.kind === 'request' ? read.request.customId : null;
   }
 

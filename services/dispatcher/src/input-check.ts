@@ -15,6 +15,7 @@ import {
   type PagePlan,
   type RequestRules,
 } from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 import { EarlierIds } from './earlier-ids.ts';
 
@@ -110,7 +111,7 @@ export class InputCheck {
 
   async #line(line: Line): Promise<void> {
     if (this.isOver) return;
-    const read = readRequestLine(line, this.#rules);
+    const read = await runSliced(readRequestLine(line, this.#rules));
     if (read.kind === 'blank') return;
     this.#total += 1;
     const error = read.kind === 'bad' ? read.error : await this.#duplicate(read.request.customId, line);

@@ -9,6 +9,7 @@ import {
   type PagePlan,
   type ReadRequest,
 } from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
 import type { BatchPlan, Storage } from '@spillway/storage';
 
 /** A document of a page: a request, or a bad line that goes to the error file. */
@@ -25,9 +26,9 @@ export async function readDocuments(storage: Storage, plan: BatchPlan, page: Pag
   const splitter = new LineSplitter(lineBytes, { offset: page.offset, number: page.lineBefore });
   const rules = { endpoint: manifest.endpoint, cascades: new Set(Object.keys(manifest.cascades)), lineBytes };
   const documents: PageDocument[] = [];
-  const take = (lines: Iterable<Line>): void => {
+  const take = async (lines: Iterable<Line>): Promise<void> => {
     for (const line of lines) {
-      const read = readRequestLine(line, rules);
+      const read = await runSliced(readRequestLine(line, rules));
       if (read.kind === 'blank') continue;
       const isBad = isBadLine(badLines, page.first + documents.length);
       if (read.kind === 'bad' && !isBad) {
@@ -36,8 +37,8 @@ export async function readDocuments(storage: Storage, plan: BatchPlan, page: Pag
       documents.push(isBad ? badLineOf(read, line) : read);
     }
   };
-  take(splitter.push(bytes));
-  take(splitter.end());
+  await take(splitter.push(bytes));
+  await take(splitter.end());
   if (documents.length !== page.documents) throw new Error(`The input of ${manifest.id} changed after validation`);
   return documents;
 }

@@ -1,7 +1,8 @@
-import { readTokens } from '../endpoints/completion-tokens.ts';
+import { readTokens, type TokenLogprob } from '../endpoints/completion-tokens.ts';
 import { messagesOf } from '../endpoints/endpoint.ts';
 import { ENDPOINTS, type EndpointUrl } from '../endpoints/index.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { runAtOnce } from '../text/slices.ts';
 import { isAbsent, isModelUnknown, problemOf, wordsOf, type Refused } from './check-problem.ts';
 import type { Fault } from './failure/fault.ts';
 import { NOTHING_FOUND, type ModelFindings } from './model-findings.ts';
@@ -151,7 +152,7 @@ function logprobsOf({ endpoint, logprobs, alternatives }: Manner): JsonObject {
 
 const NO_COMPLETION: Fault = { kind: 'garbled', status: 200, message: 'an answer that is no completion' };
 
-const isCompletion = (body: JsonObject, { endpoint }: Manner): boolean => ENDPOINTS[endpoint].read(body, {}) !== null;
+const isCompletion = (body: JsonObject, { endpoint }: Manner): boolean => ENDPOINTS[endpoint].facts(body, {}) !== null;
 
 /** How to ask again after a refusal that names what it is about; null: there is no other way. */
 function otherManner(manner: Manner, fault: Fault): Manner | null {
@@ -189,7 +190,7 @@ function foundIn(
     ...(manner.logprobs ? [] : ['logprobs']),
     ...(manner.alternatives ? [] : ['top_logprobs']),
   ];
-  const tokens = (manner.logprobs ? readTokens(choiceOf(body)?.['logprobs']) : null)?.tokens ?? null;
+  const tokens = manner.logprobs ? tokensOf(choiceOf(body)) : null;
   const hasText = textOf(body) !== '';
   const given = (has: boolean): boolean | null => (has ? true : manner.logprobs && !hasText ? null : false);
   const hasTop = tokens?.some(({ top }) => top.length > 0) === true;
@@ -216,7 +217,7 @@ function isGone(answer: CheckAnswer): boolean {
 }
 
 const isStreamed = (answer: CheckAnswer): boolean =>
-  answer.kind === 'answered' && answer.streamed && readTokens(choiceOf(answer.body)?.['logprobs']) !== null;
+  answer.kind === 'answered' && answer.streamed && tokensOf(choiceOf(answer.body)) !== null;
 
 /** Null: an answer of blanks, or of nothing, says nothing yet. */
 function isJsonMode(answer: CheckAnswer): boolean | null {
@@ -241,9 +242,14 @@ const countScores = (scores: Json | undefined): number =>
 
 function isEchoScored(body: JsonObject): boolean {
   const choice = choiceOf(body);
-  const logprobs = choice?.['logprobs'];
   const isEchoed = typeof choice?.['text'] === 'string' && choice['text'].trimStart().startsWith(ECHOED.slice(0, 10));
-  return isEchoed && (readTokens(logprobs)?.tokens.length ?? 0) > 2;
+  return isEchoed && (tokensOf(choice)?.length ?? 0) > 2;
+}
+
+/** The tokens of a choice, of which a check asks for a handful. */
+function tokensOf(choice: JsonObject | null): readonly TokenLogprob[] | null {
+  const listed = runAtOnce(readTokens(choice?.['logprobs']));
+  return listed.kind === 'listed' ? listed.tokens : null;
 }
 
 function choiceOf(body: JsonObject): JsonObject | null {

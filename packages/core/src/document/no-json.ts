@@ -1,18 +1,24 @@
-import { parseJson } from '../text/json.ts';
+import { LIMITS } from '../limits.ts';
+import { readingJson } from '../text/json-read.ts';
+import type { Sliced } from '../text/slices.ts';
 
 /**
  * Why a text is not one line of JSON, where that can be seen: the mistakes that people make with these files. A
  * sentence; null for any other.
  */
-export function noJsonReason(text: string): string | null {
+export function* noJsonReason(text: string): Sliced<string | null> {
   if (text.includes('\0')) return NO_WIDE_TEXT;
   const line = text.trim();
-  if (line.endsWith(',') && parseJson(line.slice(0, -1)) !== undefined) return 'A JSON line must not end with a comma.';
-  if (line.startsWith(',') && parseJson(line.slice(1)) !== undefined) return 'A JSON line must not begin with a comma.';
+  if (line.endsWith(',') && (yield* isJson(line.slice(0, -1)))) return 'A JSON line must not end with a comma.';
+  if (line.startsWith(',') && (yield* isJson(line.slice(1)))) return 'A JSON line must not begin with a comma.';
   if (line.startsWith('[')) return NO_ARRAY;
   if (TABLE_ROW.test(line)) return 'It looks like CSV: each line must be one request, a JSON object.';
   return null;
 }
+
+const isJson = function* (text: string): Sliced<boolean> {
+  return (yield* readingJson(text, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues })).kind === 'json';
+};
 
 /** Fields with something between them; what ends with a comma, or begins with a JSON name, is a piece of JSON. */
 const TABLE_ROW = /^(?!"[^"]*"\s*:)[^{}<,;\t]+[,;\t](?:.*[^,])?$/s;

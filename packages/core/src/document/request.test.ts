@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from '../limits.ts';
-import { LineSplitter } from '../text/lines.ts';
+import { LineSplitter, type Line } from '../text/lines.ts';
+import { MAX_SLICE_CPU_MS, measureSlices } from '../../../../test/support/slices.ts';
+import { runAtOnce } from '../text/slices.ts';
 import { duplicateId, isBlankLine, readRequestLine, type ReadRequest, type RequestRules } from './request.ts';
 
 const rules: RequestRules = {
@@ -15,7 +17,7 @@ function read(text: string | Uint8Array, own: RequestRules = rules): ReadRequest
   const splitter = new LineSplitter(LIMITS.lineBytes);
   const [line] = [...splitter.push(Buffer.from(text)), ...splitter.end()];
   assert.ok(line);
-  return readRequestLine(line, own);
+  return runAtOnce(readRequestLine(line, own));
 }
 
 const good = {
@@ -155,7 +157,7 @@ test('arbitrary bytes never throw', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 1, maxLength: 300 }), (bytes) => {
       const splitter = new LineSplitter(100);
-      for (const line of [...splitter.push(bytes), ...splitter.end()]) readRequestLine(line, rules);
+      for (const line of [...splitter.push(bytes), ...splitter.end()]) runAtOnce(readRequestLine(line, rules));
     }),
   );
   fc.assert(
@@ -213,7 +215,7 @@ test('a line is blank by the one rule, whoever asks', () => {
       ),
       (bytes) => {
         const line = { number: 2, offset: 0, bytes: Buffer.from(bytes), length: bytes.length, tooLong: false };
-        assert.equal(isBlankLine(line.bytes), readRequestLine(line, rules).kind === 'blank');
+        assert.equal(isBlankLine(line.bytes), runAtOnce(readRequestLine(line, rules)).kind === 'blank');
       },
     ),
   );
@@ -223,4 +225,21 @@ test('an id that is shown is short, and whole characters', () => {
   assert.equal(duplicateId('a', 3).message, "The custom_id 'a' was used by an earlier line.");
   const { message } = duplicateId(`${'x'.repeat(63)}😀 tail`, 3);
   assert.ok(message.isWellFormed() && message.length < 120, message);
+});
+
+test('a line of too many values, or nested too deep, is refused before it is parsed, in slices', () => {
+  const lineOf = (body: string): Line => {
+    const bytes = Buffer.from(`{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":${body}}`);
+    return { number: 1, offset: 0, bytes, length: bytes.length, tooLong: false };
+  };
+  for (const [body, words] of [
+    [`{"x":[${'{},'.repeat(3_300_000)}{}]}`, 'The request has more than 100000 values: scalars, objects and arrays.'],
+    [`{"x":${'['.repeat(5_000_000)}`, 'The body is nested deeper than 128 levels.'],
+  ] as const) {
+    const { result, longestCpuMs } = measureSlices(readRequestLine(lineOf(body), rules));
+    assert.ok(result.kind === 'bad' && result.error.message === words, JSON.stringify(result));
+    assert.ok(longestCpuMs < MAX_SLICE_CPU_MS, `${longestCpuMs} ms`);
+  }
+  const { longestCpuMs } = measureSlices(readRequestLine(lineOf(`{"x":"${'\\n'.repeat(8_000_000)}"}`), rules));
+  assert.ok(longestCpuMs < MAX_SLICE_CPU_MS, `${longestCpuMs} ms`);
 });

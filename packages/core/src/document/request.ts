@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { ENDPOINTS, type EndpointUrl } from '../endpoints/index.ts';
+import { readingJson } from '../text/json-read.ts';
 import { deeperThan, isJsonObject, type JsonObject } from '../text/json.ts';
+import type { Sliced } from '../text/slices.ts';
 import { LIMITS } from '../limits.ts';
 import { cutText } from '../text/cut.ts';
 import { listedNames } from '../text/list.ts';
@@ -38,7 +40,7 @@ export type RequestRules = {
 const blank = /^[\s\uFEFF]*$/;
 
 /** Reads one line of an input file. Never throws, whatever the bytes. */
-export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
+export function* readRequestLine(line: Line, rules: RequestRules): Sliced<ReadRequest> {
   let customId: string | null = null;
   const bad = (code: string, message: string, param: string | null = null): ReadRequest => ({
     kind: 'bad',
@@ -53,15 +55,17 @@ export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
   }
   const text = line.bytes.toString('utf8');
   if (line.bytes.length < 64 && blank.test(text)) return { kind: 'blank' };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
+  const read = yield* readingJson(text, LINE_LIMITS);
+  if (read.kind === 'beyond' && !text.trimStart().startsWith('[')) {
+    return bad('invalid_request', BEYOND[read.excess], 'body');
+  }
+  if (read.kind === 'no_json') {
     if (blank.test(text)) return { kind: 'blank' };
     const message = 'This line is not parseable as valid JSON.';
-    const reason = noJsonReason(text);
+    const reason = yield* noJsonReason(text);
     return bad('invalid_json_line', reason === null ? message : `${message} ${reason}`);
   }
+  const value = read.kind === 'json' ? read.value : [];
   if (!isJsonObject(value)) {
     return bad(
       'invalid_request',
@@ -77,6 +81,15 @@ export function readRequestLine(line: Line, rules: RequestRules): ReadRequest {
     request: { customId: writtenId(value['custom_id'] as string), cascade: body['model'] as string, body },
   };
 }
+
+/** A line is a level around its body. */
+const LINE_LIMITS = { depth: LIMITS.jsonDepth + 1, values: LIMITS.jsonValues };
+
+const TOO_DEEP = `The body is nested deeper than ${LIMITS.jsonDepth} levels.`;
+const BEYOND = {
+  too_deep: TOO_DEEP,
+  too_many_values: `The request has more than ${LIMITS.jsonValues} values: scalars, objects and arrays.`,
+} as const;
 
 /** Whether a line of an input file is blank. Such lines are counted as lines, and are no documents. */
 export function isBlankLine(bytes: Buffer): boolean {
@@ -137,7 +150,7 @@ function bodyProblem(body: JsonObject, rules: RequestRules): FieldProblem | null
   const problem = ENDPOINTS[rules.endpoint].problem(body);
   if (problem !== null) return problem;
   if (deeperThan(body, LIMITS.jsonDepth)) {
-    return field('invalid_request', 'body', `The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
+    return field('invalid_request', 'body', TOO_DEEP);
   }
   return null;
 }

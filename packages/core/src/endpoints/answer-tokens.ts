@@ -2,6 +2,7 @@ import type { TokenLogprob } from './completion-tokens.ts';
 import { readingsOf, type TokenReading } from './token-reading.ts';
 import { findWithHalves } from './token-halves.ts';
 import { HARMONY_FINAL } from './thought.ts';
+import { mapSliced, SLICE_ITEMS, type Sliced } from '../text/slices.ts';
 
 /** A text that a model wrote, and which part of it is the answer; the rest is a thought. */
 export type Written = { readonly raw: string; readonly from: number; readonly to: number };
@@ -35,6 +36,9 @@ const MIN_TOLERANT_TOKENS = 20;
 /** More places than this that look like the answer but do not begin with a token are not looked at. */
 const MAX_CANDIDATES = 1000;
 
+/** Nor are they once so many bytes have been compared: a text that repeats itself is like itself in many places. */
+const MAX_COMPARED_BYTES = 32 * 1024 * 1024;
+
 /** So far ahead a token is looked for in a text of which tokens are missing. */
 const MAX_GAP_BYTES = 4096;
 
@@ -44,11 +48,11 @@ const MAX_GAP_BYTES = 4096;
  * that reasons has them in its log-probs, and end marks behind it; a stop string may cut its last token. Only where the
  * tokens are written in a way that nobody can lay over the text does the server's own count decide.
  */
-export function answerTokens(
+export function* answerTokens(
   tokens: readonly TokenLogprob[],
   written: Written,
   options: AlignmentOptions,
-): AnswerTokens | null {
+): Sliced<AnswerTokens | null> {
   const text = written.raw.slice(written.from, written.to);
   const isWhole = text === written.raw;
   if (isWhole && tokens.map((one) => one.token).join('') === text) return { first: 0, end: tokens.length, tokens };
@@ -56,17 +60,19 @@ export function answerTokens(
   const known = { ...options, reasoned: options.reasoned || !isWhole };
   for (const find of [findBytes, findWithHalves]) {
     for (const reading of readings) {
-      const pieces = tokens.map((one) => unspaced(reading.bytesOf(one)));
-      const inRaw = isWhole || find !== findBytes ? null : findInRaw(pieces, written);
-      const found = inRaw ?? findAnswer(find, pieces, text, tokens, known);
+      yield;
+      const pieces = yield* mapSliced(tokens, (one) => unspaced(reading.bytesOf(one)));
+      yield;
+      const inRaw = isWhole || find !== findBytes ? null : yield* findInRaw(pieces, written);
+      const found = inRaw ?? (yield* findAnswer(find, pieces, text, tokens, known));
       if (found === null) continue;
       // White space that nothing stands before was written with the answer.
       const isFirst = pieces.slice(0, found.first).every(({ length }) => length === 0);
       const first = isFirst ? 0 : withBeginnings(tokens, found.first);
-      return { first, end: found.end, tokens: tokens.slice(first, found.end).map(readBy(reading)) };
+      return { first, end: found.end, tokens: yield* mapSliced(tokens.slice(first, found.end), readBy(reading)) };
     }
   }
-  const isUnreadable = !known.reasoned && !isPartOf(tokens, text, readings) && !tokens.some(isThoughtMark);
+  const isUnreadable = !known.reasoned && !tokens.some(isThoughtMark) && !(yield* isPartOf(tokens, text, readings));
   return isUnreadable && isCountOf(tokens, options.count) ? { first: 0, end: tokens.length, tokens } : null;
 }
 
@@ -83,14 +89,14 @@ const isEmpty = (token: TokenLogprob | undefined): boolean =>
 type Place = { readonly first: number; readonly end: number };
 
 /** Finds bytes among pieces, the last place first: it must begin and should end with a piece. */
-type Find = (pieces: readonly Buffer[], wanted: Buffer, accepts: (place: Place) => boolean) => Place | null;
+type Find = (pieces: readonly Buffer[], wanted: Buffer, accepts: (place: Place) => boolean) => Sliced<Place | null>;
 
 /** Where the bytes begin among all of them, and the pieces that hold them. */
 type Found = Place & { readonly at: number };
 
 /** The answer's own tokens where those of its thought are listed, too: whatever a token begins in. */
-function findInRaw(pieces: readonly Buffer[], { raw, from, to }: Written): Place | null {
-  const found = findBytes(pieces, unspaced(Buffer.from(raw)), () => true);
+function* findInRaw(pieces: readonly Buffer[], { raw, from, to }: Written): Sliced<Place | null> {
+  const found = yield* findBytes(pieces, unspaced(Buffer.from(raw)), () => true);
   if (found === null) return null;
   const starts = startsOf(pieces);
   const begin = found.at + unspaced(Buffer.from(raw.slice(0, from))).length;
@@ -103,22 +109,25 @@ function findInRaw(pieces: readonly Buffer[], { raw, from, to }: Written): Place
  * What a thought says of the answer is not the answer: a thought that begins among the tokens must end before it, and
  * behind it no more than marks and a stop string may come.
  */
-function findAnswer(
+function* findAnswer(
   find: Find,
   pieces: readonly Buffer[],
   text: string,
   tokens: readonly TokenLogprob[],
   { reasoned, count, thoughts, stops }: AlignmentOptions,
-): Place | null {
+): Sliced<Place | null> {
   const lastThought = tokens.findLastIndex(isThoughtMark);
   const hasThoughts = reasoned || lastThought !== -1;
   const most = stops.length === 0 ? 0 : MAX_STOP_TAIL_BYTES + Math.max(...stops.map((stop) => stop.length));
+  yield;
   const tails = tailsOf(pieces, tokens);
+  yield;
   const open = openThoughts(tokens);
+  yield;
   // Without a mark between them a list of the thought alone looks like one of both.
   const isMarked = lastThought !== -1 || HARMONY_FINAL.test(tokens.map(({ token }) => token).join(''));
   const mayLack = reasoned && !isMarked && count !== null && tokens.length < count + thoughts - 1;
-  return find(pieces, unspaced(Buffer.from(text)), ({ first, end }) => {
+  return yield* find(pieces, unspaced(Buffer.from(text)), ({ first, end }) => {
     if (!hasThoughts) return true;
     if (open[first] === true || (mayLack && tails[0] !== tails[first])) return false;
     return end > lastThought && (tails[end] ?? 0) <= most;
@@ -149,17 +158,21 @@ function tailsOf(pieces: readonly Buffer[], tokens: readonly TokenLogprob[]): nu
 /** The last token of what generation stopped at may go on. */
 const MAX_STOP_TAIL_BYTES = 16;
 
-function findBytes(pieces: readonly Buffer[], wanted: Buffer, accepts: (place: Place) => boolean): Found | null {
+function* findBytes(
+  pieces: readonly Buffer[],
+  wanted: Buffer,
+  accepts: (place: Place) => boolean,
+): Sliced<Found | null> {
   if (wanted.length === 0) return null;
   const all = Buffer.concat(pieces);
   const starts = startsOf(pieces);
   return (
-    lastPlace(all, wanted, { pieces, starts, accepts, endsWithPiece: true }) ??
-    lastPlace(all, wanted, { pieces, starts, accepts, endsWithPiece: false })
+    (yield* lastPlace(all, wanted, { pieces, starts, accepts, endsWithPiece: true })) ??
+    (yield* lastPlace(all, wanted, { pieces, starts, accepts, endsWithPiece: false }))
   );
 }
 
-function lastPlace(
+function* lastPlace(
   all: Buffer,
   wanted: Buffer,
   options: {
@@ -168,10 +181,12 @@ function lastPlace(
     readonly accepts: (place: Place) => boolean;
     readonly endsWithPiece: boolean;
   },
-): Found | null {
+): Sliced<Found | null> {
   const { pieces, starts, accepts, endsWithPiece } = options;
+  const most = Math.min(MAX_CANDIDATES, Math.ceil(MAX_COMPARED_BYTES / wanted.length));
   let at = all.lastIndexOf(wanted);
-  for (let tried = 0; at >= 0 && tried < MAX_CANDIDATES; tried += 1) {
+  for (let tried = 0; at >= 0 && tried < most; tried += 1) {
+    yield;
     const first = pieceAt(starts, at);
     const last = pieceAt(starts, at + wanted.length - 1);
     const ends = (starts[last] ?? 0) + (pieces[last]?.length ?? 0) === at + wanted.length;
@@ -228,14 +243,15 @@ const THOUGHT_MARKS = /<\/?(?:seed:)?think|\[\/?THINK\]|◁\/?think▷/g;
 const isThoughtMark = ({ token }: TokenLogprob): boolean => token.search(THOUGHT_MARKS) !== -1;
 
 /** End marks and their like, which are in no text. */
-const isMark = (token: string): boolean => /^\s*(?:<[^<>]*>|\[[A-Z_/]+\]|)\s*$/.test(token);
+const isMark = (token: string): boolean => /^(?:<[^<>]*>|\[[A-Z_/]+\]|)$/.test(token.trim());
 
 /** Whether most tokens are a text's own in some reading, so that those which lack are missing and not merely unreadable. */
-function isPartOf(tokens: readonly TokenLogprob[], text: string, readings: readonly TokenReading[]): boolean {
+function* isPartOf(tokens: readonly TokenLogprob[], text: string, readings: readonly TokenReading[]): Sliced<boolean> {
   const wanted = unspaced(Buffer.from(text));
-  return readings.some(({ bytesOf }) => {
+  for (const { bytesOf } of readings) {
     let [at, found, all] = [0, 0, 0];
-    for (const token of tokens) {
+    for (const [index, token] of tokens.entries()) {
+      if (index % SLICE_ITEMS === SLICE_ITEMS - 1) yield;
       const piece = unspaced(bytesOf(token));
       if (piece.length === 0 || isMark(token.token)) continue;
       all += 1;
@@ -244,8 +260,9 @@ function isPartOf(tokens: readonly TokenLogprob[], text: string, readings: reado
       found += 1;
       at += place + piece.length;
     }
-    return found * 2 >= all;
-  });
+    if (found * 2 >= all) return true;
+  }
+  return false;
 }
 
 function isCountOf(tokens: readonly TokenLogprob[], count: number | null): boolean {

@@ -36,15 +36,16 @@ const TEXTS: ReadonlySet<string> = new Set(['refusal', 'reasoning_content', 'rea
 function openChoice(): ChoicePieces {
   const rest = new Pieces();
   const message = new Pieces();
+  const content = new Content();
   const calls = new Calls();
+  let called: Pieces | null = null;
   let logprobs: Pieces | null = null;
   const pushDelta = (delta: JsonObject): void => {
     for (const [key, value] of Object.entries(delta)) {
-      if (key === 'content') message.set(key, contentOf(message.get(key), value));
+      if (key === 'content') content.push(value);
       else if (key === 'tool_calls' && Array.isArray(value)) calls.push(value);
-      else if (key === 'function_call' && isJsonObject(value)) {
-        message.set(key, callOf(message.get(key), value));
-      } else if (TEXTS.has(key)) message.append(key, value);
+      else if (key === 'function_call' && isJsonObject(value)) called = extendCall(called, value);
+      else if (TEXTS.has(key)) message.append(key, value);
       else message.extend(key, value);
     }
   };
@@ -58,10 +59,47 @@ function openChoice(): ChoicePieces {
     },
     choice: (index) => {
       if (!hasEnded(rest)) return null;
-      const whole = wholeMessage(message.object(), calls.list());
+      const spokenText = content.whole();
+      const spoken = {
+        ...message.object(),
+        ...(spokenText === undefined ? {} : { content: spokenText }),
+        ...(called === null ? {} : { function_call: called.object() }),
+      };
+      const whole = wholeMessage(spoken, calls.list());
       return { index, ...rest.object(), message: whole, ...(logprobs === null ? {} : { logprobs: logprobs.object() }) };
     },
   };
+}
+
+/** Text that comes in pieces, or a list of parts, which some servers have instead. */
+class Content {
+  /** What was said that is no text and no list. */
+  #other: Json | undefined;
+  #text = '';
+  #parts: Json[] | null = null;
+
+  push(piece: Json): void {
+    if (typeof piece === 'string') this.#pushText(piece);
+    else if (Array.isArray(piece)) this.#pushParts(piece);
+    else if (piece !== null || (this.#text === '' && this.#parts === null)) this.#other ??= piece;
+  }
+
+  #pushText(piece: string): void {
+    if (this.#parts === null) this.#text += piece;
+    else if (piece !== '') this.#parts.push({ type: 'text', text: piece });
+    this.#other ??= '';
+  }
+
+  #pushParts(pieces: readonly Json[]): void {
+    this.#parts ??= this.#text === '' ? [] : [{ type: 'text', text: this.#text }];
+    for (const piece of pieces) this.#parts.push(piece);
+  }
+
+  /** Undefined: nothing was said of it. */
+  whole(): Json | undefined {
+    if (this.#parts !== null) return [...this.#parts];
+    return this.#text === '' ? this.#other : this.#text;
+  }
 }
 
 /** Servers begin every message with an empty text; without a stream a call or a refusal has none. */
@@ -76,29 +114,22 @@ function wholeMessage(spoken: JsonObject, calls: readonly JsonObject[]): JsonObj
   };
 }
 
-/** Text, or a list of parts, which some servers have instead. */
-function contentOf(before: Json | undefined, piece: Json): Json {
-  if (piece === null || piece === '') return before ?? piece;
-  if (typeof piece === 'string' && typeof before === 'string') return before + piece;
-  if (typeof piece === 'string' && Array.isArray(before)) return [...before, { type: 'text', text: piece }];
-  if (!Array.isArray(piece) || before === undefined || before === null || before === '') return piece;
-  return [...(Array.isArray(before) ? before : [{ type: 'text', text: before }]), ...piece];
+/** Goes on with the function or the custom tool of a call: a name, and what it is called with, piece by piece. */
+function extendCall(call: Pieces | null, piece: JsonObject): Pieces {
+  const grown = call ?? new Pieces();
+  for (const [key, value] of Object.entries(piece)) {
+    if (key === 'arguments' || key === 'input') grown.append(key, value);
+    else grown.set(key, value);
+  }
+  return grown;
 }
 
-/** The function or the custom tool of a call: a name, and what it is called with, piece by piece. */
-function callOf(before: Json | undefined, piece: JsonObject): JsonObject {
-  const call = new Pieces();
-  for (const [key, value] of Object.entries(isJsonObject(before) ? before : {})) call.set(key, value);
-  for (const [key, value] of Object.entries(piece)) {
-    if (key === 'arguments' || key === 'input') call.append(key, value);
-    else call.set(key, value);
-  }
-  return call.object();
-}
+/** A tool call that comes in pieces: its own fields, and the function or custom tool that it calls. */
+type CallPieces = { readonly fields: Pieces; readonly called: Map<string, Pieces> };
 
 /** The tool calls of a message. */
 class Calls {
-  readonly #calls = new Map<number, Pieces>();
+  readonly #calls = new Map<number, CallPieces>();
   #last = 0;
 
   push(pieces: readonly Json[]): void {
@@ -106,12 +137,14 @@ class Calls {
       if (!isJsonObject(piece)) continue;
       const at = this.#indexOf(piece);
       this.#last = at;
-      const call = this.#calls.get(at) ?? new Pieces();
+      const call = this.#calls.get(at) ?? { fields: new Pieces(), called: new Map<string, Pieces>() };
       this.#calls.set(at, call);
       for (const [key, value] of Object.entries(piece)) {
         if (key === 'index') continue;
         const isCall = (key === 'function' || key === 'custom') && isJsonObject(value);
-        call.set(key, isCall ? callOf(call.get(key), value) : value);
+        if (isCall) call.called.set(key, extendCall(call.called.get(key) ?? null, value));
+        // What is called takes its place among the fields.
+        call.fields.set(key, isCall ? {} : value);
       }
     }
   }
@@ -123,7 +156,12 @@ class Calls {
   }
 
   list(): readonly JsonObject[] {
-    return [...this.#calls].toSorted(([left], [right]) => left - right).map(([, call]) => call.object());
+    return [...this.#calls]
+      .toSorted(([left], [right]) => left - right)
+      .map(([, { fields, called }]) => ({
+        ...fields.object(),
+        ...Object.fromEntries([...called].map(([key, pieces]) => [key, pieces.object()])),
+      }));
   }
 }
 

@@ -1,5 +1,5 @@
 import { chatStream } from './chat-stream.ts';
-import { choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
+import { choiceFacts, choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
 import { chatChoice, wantsChatLogprobs } from './chat-choice.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import {
@@ -44,18 +44,20 @@ export const chat: Endpoint = {
     const top = Math.max(asked.top, topOf(body));
     return { ...kept, model, logprobs: true, ...(top > 0 ? { top_logprobs: top } : {}) };
   },
-  answer: (answer, body, asked) => {
+  *answer(answer, body, asked) {
     const choices = answer['choices'];
     if (!Array.isArray(choices)) return answer;
     const options = thoughtOptions(answer, body);
     const isCut = topOf(body) < asked.top;
-    const shown = choices.map((choice: Json) => {
-      const left = choiceWithoutThought(choice, options);
-      return asked.wanted ? chatChoice(left, body, isCut) : left;
-    });
+    const shown: Json[] = [];
+    for (const choice of choices as readonly Json[]) {
+      const left = yield* choiceWithoutThought(choice, options);
+      shown.push(asked.wanted ? chatChoice(left, body, isCut) : left);
+    }
     return { ...answer, choices: shown };
   },
   wantsLogprobs: wantsChatLogprobs,
+  facts: choiceFacts,
   read: (answer, body) => readChoice(answer, body),
   text: (answer) => choiceText(answer, ''),
   format: (body) => responseFormat(body),

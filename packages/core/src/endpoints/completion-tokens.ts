@@ -1,4 +1,6 @@
+import { LIMITS } from '../limits.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { SLICE_ITEMS, type Sliced } from '../text/slices.ts';
 
 export type TopLogprob = { readonly token: string; readonly logprob: number };
 
@@ -17,31 +19,45 @@ const ROUNDING = 1e-3;
 
 const NO_TOP: readonly TopLogprob[] = [];
 
+/** More alternatives of a token than this count as not listed; nobody asks for as many. */
+const MAX_ALTERNATIVES = 256;
+
 /** The tokens of a list of log-probs, each at its place in it. */
-export type ListedTokens = { readonly tokens: readonly TokenLogprob[] };
+export type ListedTokens =
+  | { readonly kind: 'listed'; readonly tokens: readonly TokenLogprob[] }
+  /** There are none, or not one of them is a number. */
+  | { readonly kind: 'none' }
+  /** There are more, with their alternatives, than are looked at. */
+  | { readonly kind: 'too_many' };
+
+const NONE: ListedTokens = { kind: 'none' };
 
 /**
  * Reads both shapes of log-probs: `content: [{token, bytes, logprob, top_logprobs}]` and the older parallel arrays
- * `tokens`, `token_logprobs`, `top_logprobs`. Null when there are none, or not one of them is a number. Tokens without
+ * `tokens`, `token_logprobs`, `top_logprobs`. Tokens without
  * characters behind all others are end marks (llama.cpp counts its own) and are left out; before others they are a part
  * of a character that is not whole yet, as vLLM writes it, and no surer than any other.
  */
-export function readTokens(logprobs: Json | undefined): ListedTokens | null {
-  if (!isJsonObject(logprobs)) return null;
+export function* readTokens(logprobs: Json | undefined): Sliced<ListedTokens> {
+  if (!isJsonObject(logprobs)) return NONE;
   const entries = contentEntries(logprobs) ?? parallelEntries(logprobs);
-  if (entries === null) return null;
+  if (entries === null) return NONE;
   const tokens: TokenLogprob[] = [];
-  let readable = 0;
+  let [readable, listed] = [0, 0];
   const end = entries.findLastIndex((entry) => !isJsonObject(entry) || entry['token'] !== '' || hasBytes(entry)) + 1;
-  for (const entry of entries.slice(0, end)) {
+  for (const [at, entry] of entries.slice(0, end).entries()) {
+    if (at % SLICE_ITEMS === SLICE_ITEMS - 1) yield;
     const token = isJsonObject(entry) ? entry['token'] : undefined;
-    if (!isJsonObject(entry) || typeof token !== 'string') return null;
+    if (!isJsonObject(entry) || typeof token !== 'string') return NONE;
     const bytes = readBytes(entry['bytes']);
     const logprob = readLogprob(entry['logprob']);
     if (logprob !== null) readable += 1;
-    tokens.push({ token, bytes, logprob: logprob ?? FLOOR, top: readTop(entry['top_logprobs']) });
+    const top = readTop(entry['top_logprobs']);
+    listed += 1 + top.length;
+    if (listed > LIMITS.judgedLogprobs) return { kind: 'too_many' };
+    tokens.push({ token, bytes, logprob: logprob ?? FLOOR, top });
   }
-  return readable === 0 ? null : { tokens };
+  return readable === 0 ? NONE : { kind: 'listed', tokens };
 }
 
 /** Which entries of some log-probs are kept, and how many characters were cut off the text that they are of. */
@@ -102,7 +118,7 @@ function readTop(value: Json | undefined): readonly TopLogprob[] {
     : isJsonObject(value)
       ? Object.entries(value)
       : [];
-  return pairs.flatMap(([token, given]) => {
+  return pairs.slice(0, MAX_ALTERNATIVES).flatMap(([token, given]) => {
     const logprob = readLogprob(given);
     return typeof token === 'string' && logprob !== null ? [{ token, logprob }] : [];
   });

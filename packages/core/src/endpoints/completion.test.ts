@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runAtOnce } from '../text/slices.ts';
 import fc from 'fast-check';
 import { readChoice, type Completion } from './completion.ts';
 
@@ -20,7 +21,7 @@ function bodyOf(content: unknown, entries: readonly Entry[] | null, more: { mess
 }
 
 function read(body: unknown): Completion {
-  const completion = readChoice(body);
+  const completion = runAtOnce(readChoice(body));
   assert.ok(completion, 'is a completion');
   return completion;
 }
@@ -30,14 +31,14 @@ const logprobsOf = (body: unknown) => read(body).tokens?.map((one) => one.logpro
 
 test('a body without a choice that has a message is no completion', () => {
   const bodies = [null, 'text', 7, [], {}, { choices: null }, { choices: [] }, { choices: [null] }, { choices: [{}] }];
-  for (const body of bodies) assert.equal(readChoice(body), null);
-  assert.equal(readChoice({ error: { message: 'no' } }), null);
-  assert.equal(readChoice({ choices: [{ error: { code: 502 }, message: { content: 'half' } }] }), null);
+  for (const body of bodies) assert.equal(runAtOnce(readChoice(body)), null);
+  assert.equal(runAtOnce(readChoice({ error: { message: 'no' } })), null);
+  assert.equal(runAtOnce(readChoice({ choices: [{ error: { code: 502 }, message: { content: 'half' } }] })), null);
 });
 
 test('an answer that the server broke off is no completion', () => {
-  assert.equal(readChoice(bodyOf('half an', null, { finish: 'abort' })), null);
-  assert.equal(readChoice(bodyOf('half an', null, { finish: 'error' })), null);
+  assert.equal(runAtOnce(readChoice(bodyOf('half an', null, { finish: 'abort' }))), null);
+  assert.equal(runAtOnce(readChoice(bodyOf('half an', null, { finish: 'error' }))), null);
 });
 
 test('reads what a chat completion says', () => {
@@ -265,7 +266,7 @@ test('whatever comes is read or refused, never thrown at', () => {
   const body = fc.oneof(fc.anything(), fc.record({ choices: fc.array(choice), usage: fc.jsonValue() }));
   fc.assert(
     fc.property(body, (any) => {
-      const completion = readChoice(any);
+      const completion = runAtOnce(readChoice(any));
       for (const one of completion?.tokens ?? []) assert.ok(one.logprob <= 0 && one.logprob >= -9999);
       for (const count of Object.values(completion?.usage ?? {})) assert.ok(Number.isSafeInteger(count) && count >= 0);
     }),

@@ -1,12 +1,16 @@
 import { readUsage, type Usage } from './usage.ts';
 import { cutThought, readTexts, type ReadTexts, type SaidOptions, type SaidText } from './said-text.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import type { Sliced } from '../text/slices.ts';
 
 export type { TokenLogprob, TopLogprob } from './completion-tokens.ts';
 export { readUsage, type Usage } from './usage.ts';
 
 /** What a model answered, read once from whatever shape its server uses. */
-export type Completion = ReadTexts & {
+export type Completion = ReadTexts & CompletionFacts;
+
+/** What an answer says of itself, beside its texts. */
+export type CompletionFacts = {
   /** Why it ended; `length` also where the server does not say so and the request's limit is used up. */
   readonly finishReason: string | null;
   readonly refusal: string | null;
@@ -21,26 +25,18 @@ export type Completion = ReadTexts & {
 const BROKEN_OFF: ReadonlySet<string> = new Set(['abort', 'error']);
 
 /**
- * Reads the body of a 200 that has choices, as chat completions and the older completions do. Null means that it is
- * not a completion: no choices, no message, an error beside them, or an answer that the server itself calls broken off
- * (vLLM and SGLang say `abort` when they shut down, routers say `error`). What the server `echoed` of the prompt is no
- * part of the answer.
+ * What the body of a 200 that has choices says beside its texts, as chat completions and the older completions do. Null
+ * means that it is not a completion: no choices, no message, an error beside them, or an answer that the server itself
+ * calls broken off (vLLM and SGLang say `abort` when they shut down, routers say `error`).
  */
-export function readChoice(body: unknown, request: JsonObject = {}, echoed = ''): Completion | null {
-  if (!isJsonObject(body) || saysError(body)) return null;
-  const choices = body['choices'];
-  if (!Array.isArray(choices)) return null;
-  const choice: Json | undefined = choices[0];
-  if (!isJsonObject(choice) || choices.some((one: Json) => isJsonObject(one) && saysError(one))) return null;
-  const reason = reasonOf(choice['finish_reason']);
+export function choiceFacts(body: unknown, request: JsonObject = {}): CompletionFacts | null {
+  const message = firstMessage(body);
+  if (!isJsonObject(body) || message === null) return null;
+  const choices = body['choices'] as readonly Json[];
+  const reason = reasonOf((choices[0] as JsonObject)['finish_reason']);
   if (reason !== null && BROKEN_OFF.has(reason.toLowerCase())) return null;
-  const message = messageOf(choice);
-  if (message === null) return null;
-
   const usage = readUsage(body['usage']);
-  const said = saidOf(contentText(message['content']), choice, echoed);
   return {
-    ...readTexts(said, optionsOf(message, usage, request)),
     finishReason: reason ?? (isUsedUp(usage, request) ? 'length' : null),
     refusal: textOf(message['refusal']),
     toolCall: callsTool(message, reason),
@@ -49,6 +45,26 @@ export function readChoice(body: unknown, request: JsonObject = {}, echoed = '')
     id: textOf(body['id']),
     usage,
   };
+}
+
+/** Reads such a body whole. What the server `echoed` of the prompt is no part of the answer. */
+export function* readChoice(body: unknown, request: JsonObject = {}, echoed = ''): Sliced<Completion | null> {
+  const facts = choiceFacts(body, request);
+  const message = firstMessage(body);
+  if (facts === null || message === null) return null;
+  const [choice] = (body as { readonly choices: readonly JsonObject[] }).choices;
+  const said = saidOf(contentText(message['content']), choice ?? {}, echoed);
+  return { ...(yield* readTexts(said, optionsOf(message, facts.usage, request))), ...facts };
+}
+
+/** The message of a body's first choice, unless there is an error in it. */
+function firstMessage(body: unknown): JsonObject | null {
+  if (!isJsonObject(body) || saysError(body)) return null;
+  const choices = body['choices'];
+  if (!Array.isArray(choices)) return null;
+  const choice: Json | undefined = choices[0];
+  if (!isJsonObject(choice) || choices.some((one: Json) => isJsonObject(one) && saysError(one))) return null;
+  return messageOf(choice);
 }
 
 /** The text of an answer whose thoughts have been taken out, or never were in it. */
@@ -81,14 +97,14 @@ export function isUsedUp({ outputTokens }: Usage, request: JsonObject): boolean 
  * A choice without the thought that its text begins with. `isKept`: the thought goes where servers put it that take it
  * out themselves, unless there is one already.
  */
-export function choiceWithoutThought(
+export function* choiceWithoutThought(
   choice: Json,
   { request, usage, echoed = '', isKept }: ThoughtOptions & { readonly echoed?: string },
-): Json {
+): Sliced<Json> {
   const message = isJsonObject(choice) ? messageOf(choice) : null;
   if (!isJsonObject(choice) || message === null) return choice;
   const { content } = message;
-  const cut = cutThought(saidOf(contentText(content), choice, echoed), optionsOf(message, usage, request));
+  const cut = yield* cutThought(saidOf(contentText(content), choice, echoed), optionsOf(message, usage, request));
   const [left] = cut?.texts ?? [];
   if (cut === null || left === undefined) return choice;
   const isSaid = message['reasoning_content'] !== undefined && message['reasoning_content'] !== null;

@@ -1,7 +1,7 @@
 import { responseFormat } from './chat.ts';
 import { completionChoice, likelyOf, wantsCompletionLogprobs } from './completions-choice.ts';
 import { completionsStream } from './completions-stream.ts';
-import { choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
+import { choiceFacts, choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
 import type { Json, JsonObject } from '../text/json.ts';
 import { modelOf, required, streamProblem, type AskedLogprobs, type Endpoint } from './endpoint.ts';
 
@@ -36,18 +36,20 @@ export const completions: Endpoint = {
     const { stream: _stream, stream_options: _options, ...kept } = body;
     return asked.wanted ? { ...kept, model, logprobs: askedOf(body, asked) } : { ...kept, model };
   },
-  answer: (answer, body, asked) => {
+  *answer(answer, body, asked) {
     const choices = answer['choices'];
     if (!Array.isArray(choices)) return answer;
     const options = { ...thoughtOptions(answer, body), echoed: echoOf(body) };
     const isCut = likelyOf(body) < askedOf(body, asked);
-    const shown = choices.map((choice: Json) => {
-      const left = choiceWithoutThought(choice, options);
-      return asked.wanted ? completionChoice(left, body, isCut) : left;
-    });
+    const shown: Json[] = [];
+    for (const choice of choices as readonly Json[]) {
+      const left = yield* choiceWithoutThought(choice, options);
+      shown.push(asked.wanted ? completionChoice(left, body, isCut) : left);
+    }
     return { ...answer, choices: shown };
   },
   wantsLogprobs: wantsCompletionLogprobs,
+  facts: choiceFacts,
   read: (answer, body) => readChoice(answer, body, echoOf(body)),
   text: (answer, body) => choiceText(answer, echoOf(body)),
   format: (body) => responseFormat(body),

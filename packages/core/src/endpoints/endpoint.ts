@@ -1,4 +1,5 @@
-import type { Completion } from './completion.ts';
+import type { Sliced } from '../text/slices.ts';
+import type { Completion, CompletionFacts } from './completion.ts';
 import type { Json, JsonObject } from '../text/json.ts';
 import type { EndpointStream } from './stream.ts';
 
@@ -59,11 +60,13 @@ export type Endpoint = {
    * them out, and alternatives that only Spillway wanted are cut. A thought that a text begins with is taken out, too;
    * with `include_reasoning: true` it goes where servers put it that take it out themselves.
    */
-  readonly answer: (answer: JsonObject, body: JsonObject, asked: AskedLogprobs) => JsonObject;
+  readonly answer: (answer: JsonObject, body: JsonObject, asked: AskedLogprobs) => Sliced<JsonObject>;
   /** Whether the client's own request asks for log-probs; then a server's refusal of them is the client's. */
   readonly wantsLogprobs: (body: JsonObject) => boolean;
-  /** What the server said to a request; null: it is no completion. */
-  readonly read: (answer: unknown, body: JsonObject) => Completion | null;
+  /** What the server's answer to a request says of itself; null: it is no completion. */
+  readonly facts: (answer: unknown, body: JsonObject) => CompletionFacts | null;
+  /** The same with what it says as text, and the tokens of that. */
+  readonly read: (answer: unknown, body: JsonObject) => Sliced<Completion | null>;
   /** The text of an answer as it was shown to the client; null: it has none. */
   readonly text: (answer: unknown, body: JsonObject) => string | null;
   readonly format: (body: JsonObject) => AskedFormat | null;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { runAtOnce } from '../text/slices.ts';
 import { scoreDraft as score, type SignalSpec } from '../confidence/index.ts';
 import type { Completion } from './completion.ts';
 import type { JsonObject } from '../text/json.ts';
@@ -9,7 +10,7 @@ import { ENDPOINT_URLS, ENDPOINTS, type EndpointUrl } from './index.ts';
 type Asked = { readonly signal: SignalSpec['name']; readonly endpoint: EndpointUrl; readonly request: JsonObject };
 
 const scoreDraft = (completion: Completion, { signal, endpoint, request }: Asked) =>
-  score({ completion, endpoint, request }, { signal: { name: signal } as SignalSpec, calibration: null });
+  runAtOnce(score({ completion, endpoint, request }, { signal: { name: signal } as SignalSpec, calibration: null }));
 
 const LOGPROBS = 'message.output_text.logprobs';
 const { '/v1/completions': completions, '/v1/responses': responses } = ENDPOINTS;
@@ -48,20 +49,26 @@ const token = (text: string, logprob: number, top: readonly object[] = []) => ({
 const textPart = (text: string, logprobs: unknown) => ({ type: 'output_text', text, annotations: [], logprobs });
 
 test('the older completions: text, parallel log-probs, usage', () => {
-  const read = completions.read(
-    {
-      id: 'cmpl-1',
-      model: 'small',
-      choices: [
-        {
-          text: ' yes.',
-          finish_reason: 'stop',
-          logprobs: { tokens: [' yes', '.'], token_logprobs: [-0.5, '-0.25'], top_logprobs: [{ ' yes': -0.5 }, null] },
-        },
-      ],
-      usage: { prompt_tokens: 5, completion_tokens: 2 },
-    },
-    {},
+  const read = runAtOnce(
+    completions.read(
+      {
+        id: 'cmpl-1',
+        model: 'small',
+        choices: [
+          {
+            text: ' yes.',
+            finish_reason: 'stop',
+            logprobs: {
+              tokens: [' yes', '.'],
+              token_logprobs: [-0.5, '-0.25'],
+              top_logprobs: [{ ' yes': -0.5 }, null],
+            },
+          },
+        ],
+        usage: { prompt_tokens: 5, completion_tokens: 2 },
+      },
+      {},
+    ),
   );
   assert.equal(read?.text, ' yes.');
   assert.deepEqual(
@@ -83,7 +90,7 @@ test('a prompt that is echoed is not judged', () => {
     ],
   };
   const judge = (request: { prompt: string | readonly string[]; echo?: boolean }) => {
-    const read = completions.read(answer, request);
+    const read = runAtOnce(completions.read(answer, request));
     assert.ok(read);
     const scored = scoreDraft(read, { signal: 'min_logprob', endpoint: '/v1/completions', request });
     return scored.kind === 'scored' ? scored.score : scored.reason;
@@ -95,7 +102,7 @@ test('a prompt that is echoed is not judged', () => {
 
 test('a response: text, log-probs of every part, usage', () => {
   const parts = [textPart('yes', [token('yes', -0.5)]), textPart(' sir', [token(' sir', -0.25)])];
-  const read = responses.read(responseOf(parts), {});
+  const read = runAtOnce(responses.read(responseOf(parts), {}));
   assert.equal(read?.text, 'yes sir');
   assert.equal(read?.finishReason, 'stop');
   assert.deepEqual(
@@ -104,14 +111,14 @@ test('a response: text, log-probs of every part, usage', () => {
   );
   assert.deepEqual(read?.usage, { inputTokens: 12, cachedTokens: 4, outputTokens: 3, reasoningTokens: 1 });
   assert.equal(
-    responses.read(responseOf([textPart('yes', [token('yes', -0.5)]), textPart('no', [])]), {})?.tokens,
+    runAtOnce(responses.read(responseOf([textPart('yes', [token('yes', -0.5)]), textPart('no', [])]), {}))?.tokens,
     null,
   );
 });
 
 test('what a response says of itself becomes a reason, or no completion', () => {
   const judge = (body: object, request: Record<string, never> = {}) => {
-    const read = responses.read(body, request);
+    const read = runAtOnce(responses.read(body, request));
     if (read === null) return null;
     const scored = scoreDraft(read, { signal: 'mean_logprob', endpoint: '/v1/responses', request });
     return scored.kind === 'scored' ? scored.score : scored.reason;
@@ -143,10 +150,10 @@ test('log-probs are asked for in the words of the endpoint, and taken out again'
   assert.deepEqual(completions.request({ prompt: 'a', logprobs: 3 }, 'm', { wanted: true, top: 5 })['logprobs'], 5);
   const logprobs = { tokens: ['y'], token_logprobs: [-0.1], top_logprobs: [{ n: -3, y: -0.1 }] };
   const completion = { choices: [{ text: 'y', logprobs }] };
-  assert.deepEqual(completions.answer(completion, { prompt: 'a' }, wanted), {
+  assert.deepEqual(runAtOnce(completions.answer(completion, { prompt: 'a' }, wanted)), {
     choices: [{ text: 'y', logprobs: null }],
   });
-  assert.deepEqual(completions.answer(completion, { prompt: 'a', logprobs: 1 }, { wanted: true, top: 2 }), {
+  assert.deepEqual(runAtOnce(completions.answer(completion, { prompt: 'a', logprobs: 1 }, { wanted: true, top: 2 })), {
     choices: [{ text: 'y', logprobs: { ...logprobs, top_logprobs: [{ y: -0.1 }] } }],
   });
 
@@ -156,9 +163,9 @@ test('log-probs are asked for in the words of the endpoint, and taken out again'
   const response = responseOf([textPart('y', [token('y', -0.1, top)])]);
   const partOf = (body: object) =>
     (body as { output: { content?: { logprobs: unknown }[] }[] }).output.at(-1)?.content?.[0]?.logprobs;
-  assert.deepEqual(partOf(responses.answer(response as never, { input: 'a' }, wanted)), []);
+  assert.deepEqual(partOf(runAtOnce(responses.answer(response as never, { input: 'a' }, wanted))), []);
   const own = { input: 'a', include: [LOGPROBS], top_logprobs: 1 };
-  assert.deepEqual(partOf(responses.answer(response as never, own, { wanted: true, top: 2 })), [
+  assert.deepEqual(partOf(runAtOnce(responses.answer(response as never, own, { wanted: true, top: 2 }))), [
     token('y', -0.1, top.slice(0, 1)),
   ]);
 });
@@ -259,9 +266,9 @@ test('whatever JSON comes, nothing throws, and what is read can be scored', () =
       endpoint.withSystem(body, 'own');
       endpoint.followUp(body, 'yes', 'Sure?', 1);
       endpoint.request(body, 'm', { wanted: true, top: 2 });
-      const read = endpoint.read(answer, body);
+      const read = runAtOnce(endpoint.read(answer, body));
       if (read === null) return;
-      endpoint.answer(answer as never, body, { wanted: true, top: 2 });
+      runAtOnce(endpoint.answer(answer as never, body, { wanted: true, top: 2 }));
       const scored = scoreDraft(read, { signal: 'mean_logprob', endpoint: url, request: body });
       assert.ok(scored.kind === 'no_evidence' || scored.score <= 0);
     }),

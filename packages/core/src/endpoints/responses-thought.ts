@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import type { ThoughtOptions } from './completion.ts';
+import type { Sliced } from '../text/slices.ts';
 import { cutThought, type SaidText } from './said-text.ts';
 
 /** The parts of a message of a response; none of any other item. */
@@ -24,8 +25,11 @@ const saidOf = ({ text, logprobs }: JsonObject & { readonly text: string }): Sai
  * The output of a response without the thought that its text begins with; kept, it is an item of its own before the
  * message, as of servers that take it out themselves.
  */
-export function withoutThought(output: readonly Json[], { request, usage, isKept }: ThoughtOptions): readonly Json[] {
-  const cut = cutThought(outputTexts(output), { request, usage, reasoned: false });
+export function* withoutThought(
+  output: readonly Json[],
+  { request, usage, isKept }: ThoughtOptions,
+): Sliced<readonly Json[]> {
+  const cut = yield* cutThought(outputTexts(output), { request, usage, reasoned: false });
   if (cut === null) return output;
   const left = cut.texts.values();
   const shown = output.map((item): Json => {

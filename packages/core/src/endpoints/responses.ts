@@ -1,7 +1,16 @@
-import { isUsedUp, readUsage, saysError, textOf, thoughtOptions, type Completion } from './completion.ts';
+import {
+  isUsedUp,
+  readUsage,
+  saysError,
+  textOf,
+  thoughtOptions,
+  type Completion,
+  type CompletionFacts,
+} from './completion.ts';
 import { outputTexts, partsOf, withoutThought } from './responses-thought.ts';
 import { readTexts } from './said-text.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import type { Sliced } from '../text/slices.ts';
 import { exchangeOf, modelOf, required, streamProblem, type Endpoint } from './endpoint.ts';
 import { topOf } from './logprobs.ts';
 import { includeOf, LOGPROBS, responseItem, wantsResponseLogprobs } from './responses-item.ts';
@@ -49,15 +58,16 @@ export const responses: Endpoint = {
     const include = [...new Set([...includeOf(body), LOGPROBS])];
     return { ...kept, model, include, ...(top > 0 ? { top_logprobs: top } : {}) };
   },
-  answer: (answer, body, asked) => {
+  *answer(answer, body, asked) {
     const output = answer['output'];
     if (!Array.isArray(output)) return answer;
-    const left = withoutThought(output, thoughtOptions(answer, body));
+    const left = yield* withoutThought(output, thoughtOptions(answer, body));
     if (!asked.wanted) return { ...answer, output: left };
     const isCut = topOf(body) < asked.top;
     return { ...answer, output: left.map((item) => responseItem(item, body, isCut)) };
   },
   wantsLogprobs: wantsResponseLogprobs,
+  facts: responseFacts,
   read: readResponse,
   text: (answer) => joinedText(isJsonObject(answer) ? answer['output'] : undefined),
   format: (body) => {
@@ -84,14 +94,13 @@ const CALLS: ReadonlySet<Json | undefined> = new Set([
 /** What a response that is over says of itself; some servers say nothing. */
 const OVER: ReadonlySet<Json | undefined> = new Set([undefined, null, 'completed', 'incomplete']);
 
-/** Reads the body of a 200. One that failed, has an error beside it, or is not over, is no completion. */
-function readResponse(answer: unknown, request: JsonObject): Completion | null {
+/** What the body of a 200 says beside its texts. One that failed, has an error beside it, or is not over, is no completion. */
+function responseFacts(answer: unknown, request: JsonObject): CompletionFacts | null {
   if (!isJsonObject(answer) || !Array.isArray(answer['output']) || saysError(answer)) return null;
   if (!OVER.has(answer['status'])) return null;
-  const items = answer['output'].filter((item: Json) => isJsonObject(item)) as readonly JsonObject[];
+  const items = itemsOf(answer['output']);
   const usage = readUsage(answer['usage']);
   return {
-    ...readTexts(outputTexts(items), { request, reasoned: false, usage }),
     finishReason: finishOf(answer, items) ?? (isUsedUp(usage, request) ? 'length' : 'stop'),
     refusal: refusalOf(items),
     toolCall: items.some((item) => CALLS.has(item['type'])),
@@ -101,6 +110,15 @@ function readResponse(answer: unknown, request: JsonObject): Completion | null {
     usage,
   };
 }
+
+function* readResponse(answer: unknown, request: JsonObject): Sliced<Completion | null> {
+  const facts = responseFacts(answer, request);
+  if (facts === null) return null;
+  const items = itemsOf((answer as { readonly output: readonly Json[] }).output);
+  return { ...(yield* readTexts(outputTexts(items), { request, reasoned: false, usage: facts.usage })), ...facts };
+}
+
+const itemsOf = (output: readonly Json[]): readonly JsonObject[] => output.filter((item) => isJsonObject(item));
 
 function joinedText(output: Json | undefined): string | null {
   const texts = outputTexts(Array.isArray(output) ? (output as readonly Json[]) : []);

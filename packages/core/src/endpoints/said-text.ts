@@ -3,6 +3,7 @@ import { readTokens, sliceLogprobs, type TokenLogprob } from './completion-token
 import type { Usage } from './usage.ts';
 import { splitThought } from './thought.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import type { Sliced } from '../text/slices.ts';
 
 /** A text that a server said, with the log-probs that it gave of it; an answer may be made of several. */
 export type SaidText = { readonly text: string; readonly logprobs: Json | undefined };
@@ -24,6 +25,8 @@ export type ReadTexts = {
   readonly tokens: readonly TokenLogprob[] | null;
   /** The server gave log-probs, and they do not cover `text`. */
   readonly isPartial?: boolean;
+  /** The server gave more log-probs than are looked at. */
+  readonly isTooLarge?: boolean;
   /**
    * The server left a thought in the text: one that ends, one of which only the end is there, as the prompt began it, or
    * one that never ends, so that there is no answer.
@@ -59,51 +62,60 @@ function splitTexts(texts: readonly SaidText[], request: JsonObject): AnswerPart
 }
 
 /** What the texts of an answer say, without a thought, and its own tokens. */
-export function readTexts(texts: readonly SaidText[], options: SaidOptions): ReadTexts {
+export function* readTexts(texts: readonly SaidText[], options: SaidOptions): Sliced<ReadTexts> {
   const { parts, thought } = splitTexts(texts, options.request);
   const text = parts.map(({ said, from, to }) => said.text.slice(from, to)).join('');
   const alignment = alignmentOf(options, texts.length);
-  const found = parts
-    .filter(({ from, to }) => to > from)
-    .map((part) => {
-      const listed = readTokens(part.said.logprobs);
-      return listed === null ? 'none' : (answerTokens(listed.tokens, writtenOf(part), alignment)?.tokens ?? 'partial');
-    });
+  const found: (AnswerTokens['tokens'] | 'none' | 'partial' | 'too_many')[] = [];
+  for (const part of parts) {
+    if (part.to <= part.from) continue;
+    const listed = yield* readTokens(part.said.logprobs);
+    if (listed.kind !== 'listed') found.push(listed.kind);
+    else found.push((yield* answerTokens(listed.tokens, writtenOf(part), alignment))?.tokens ?? 'partial');
+  }
+  const isTooLarge = found.includes('too_many');
   const isMissing = found.length === 0 || found.includes('none');
   const isPartial = !isMissing && found.includes('partial');
   return {
     text: texts.length === 0 ? null : text,
-    tokens: isMissing || isPartial ? null : (found as readonly AnswerTokens['tokens'][]).flat(),
+    tokens: isMissing || isPartial || isTooLarge ? null : (found as readonly AnswerTokens['tokens'][]).flat(),
     ...(isPartial ? { isPartial } : {}),
+    ...(isTooLarge ? { isTooLarge } : {}),
     ...(thought === null ? {} : { thought: thought.kind }),
   };
 }
 
 /** The texts of an answer without the thought that they begin with, each with the log-probs of what is left of it. */
-export function cutThought(
+export function* cutThought(
   texts: readonly SaidText[],
   options: SaidOptions,
-): { readonly thought: string; readonly texts: readonly SaidText[] } | null {
+): Sliced<{ readonly thought: string; readonly texts: readonly SaidText[] } | null> {
   const { parts, thought } = splitTexts(texts, options.request);
   if (thought === null) return null;
   const alignment = alignmentOf(options, texts.length);
-  const cut = parts.map((part): SaidText => {
+  const cut: SaidText[] = [];
+  for (const part of parts) {
     const { said, from, to } = part;
-    return { text: said.text.slice(from, to), logprobs: cutLogprobs(part, alignment) };
-  });
+    cut.push({ text: said.text.slice(from, to), logprobs: yield* cutLogprobs(part, alignment) });
+  }
   return { thought: thought.text, texts: cut };
 }
 
 /** What is stripped goes with its log-probs; such as nobody can lay over the text go all. */
-function cutLogprobs(part: Part, alignment: AlignmentOptions): Json | undefined {
+function* cutLogprobs(part: Part, alignment: AlignmentOptions): Sliced<Json | undefined> {
   const { logprobs } = part.said;
   if (!isJsonObject(logprobs)) return logprobs;
-  const listed = readTokens(logprobs);
-  const found = listed === null ? null : answerTokens(listed.tokens, writtenOf(part), alignment);
+  const listed = yield* readTokens(logprobs);
+  const found = listed.kind === 'listed' ? yield* answerTokens(listed.tokens, writtenOf(part), alignment) : null;
   if (found === null || found.end <= found.first) return null;
-  // Servers count characters, of which a string here has two for some.
-  const cut = Array.from(part.said.text.slice(0, part.from)).length;
-  return sliceLogprobs(logprobs, { first: found.first, end: found.end, cut });
+  return sliceLogprobs(logprobs, { first: found.first, end: found.end, cut: charactersBefore(part) });
+}
+
+/** Servers count characters, of which a string here has two for some. */
+function charactersBefore({ said: { text }, from }: Part): number {
+  let count = 0;
+  for (let at = 0; at < from; at += (text.codePointAt(at) ?? 0) > 0xff_ff ? 2 : 1) count += 1;
+  return count;
 }
 
 const writtenOf = ({ said, from, to }: Part) => ({ raw: said.text, from, to });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runAtOnce } from '../text/slices.ts';
 import fc from 'fast-check';
 import type { JsonObject } from '../text/json.ts';
 import { ENDPOINT_URLS, ENDPOINTS, type EndpointUrl, type StreamEvent } from './index.ts';
@@ -202,7 +203,7 @@ for (const url of ENDPOINT_URLS) {
     fc.assert(
       fc.property(BODIES[url], fc.constantFrom(...requests), (body, request) => {
         const shown = dataOf(stream.events(body, COUNTED)).flatMap((data) => stream.show(data, request) ?? []);
-        const whole = ENDPOINTS[url].answer(body, request, { wanted: true, top: 20 });
+        const whole = runAtOnce(ENDPOINTS[url].answer(body, request, { wanted: true, top: 20 }));
         const isCounted = 'stream_options' in request || url === '/v1/responses';
         assert.deepEqual(collect(url, dataOf(shown)), isCounted ? whole : withoutUsage(whole));
       }),

@@ -23,6 +23,8 @@ export class ThoughtWatch {
   /** What each choice has said so far; null: its text is known to begin with an answer. */
   readonly #begun = new Map<number, string | null>();
   readonly #choices: number;
+  /** How many choices are known to begin with an answer. */
+  #known = 0;
   #state: 'undecided' | 'held' | 'passed' = 'undecided';
 
   constructor(options: WatchOptions) {
@@ -40,8 +42,7 @@ export class ThoughtWatch {
     // A server that says thoughts beside the text leaves none in it.
     if (isOther) return this.release();
     for (const { index, text } of texts) this.#hear(index, text);
-    const isKnown = [...this.#begun.values()].filter((text) => text === null).length >= this.#choices;
-    return this.#state === 'undecided' && isKnown ? this.release() : [];
+    return this.#state === 'undecided' && this.#known >= this.#choices ? this.release() : [];
   }
 
   /** All events that are held, for an answer that turned out to have no thought in it. */
@@ -53,10 +54,12 @@ export class ThoughtWatch {
   #hear(index: number, piece: string): void {
     const before = this.#begun.get(index) ?? '';
     if (this.#begun.get(index) === null || this.#state === 'held') return;
-    const text = before + piece;
+    // Blanks before it say nothing, and may come in any number of pieces.
+    const text = (before + piece).trimStart();
     const begins = this.#options.opensThoughts ? 'yes' : this.#begins(text);
     if (begins === 'yes') this.#state = 'held';
     this.#begun.set(index, begins === 'no' ? null : text);
+    if (begins === 'no') this.#known += 1;
   }
 
   /** Where JSON is asked for, any other text may be a thought that the prompt began. */

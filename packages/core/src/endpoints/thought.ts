@@ -1,4 +1,6 @@
-import { isJsonObject, parseJson, type Json, type JsonObject } from '../text/json.ts';
+import { readingJson } from '../text/json-read.ts';
+import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
+import { runAtOnce } from '../text/slices.ts';
 
 /**
  * What of a text is the answer, where a server leaves what its model thinks in it.
@@ -35,6 +37,9 @@ const PLAIN_MARKS: readonly Marks[] = [
   { open: '<reasoning>', close: '</reasoning>' },
 ];
 
+const ALL_MARKS = [...TEMPLATE_MARKS, ...PLAIN_MARKS];
+const MAX_MARK_LENGTH = Math.max(...ALL_MARKS.map(({ open }) => open.length));
+
 const HARMONY_MARKS = ['<|channel|>', '<|start|>'] as const;
 
 /** The header of harmony's last channel, such as `<|channel|>final <|constrain|>json<|message|>`. */
@@ -52,8 +57,9 @@ const BARE_HARMONY_BEGIN = /^(?:analysis|commentary)/;
 const BARE_THOUGHT =
   /^(?:analysis|commentary)(?:(?:We|The|This|That|They|There|You|It|I|Let|So|Okay|Now|First|Need)(?:['’][a-z]+)?,?|User (?:asks|wants|says|gives|provides)) ["'\w]/;
 
-/** More ends of thoughts than this are not looked at in a text that begins with none. */
+/** More ends of thoughts than this are not looked at in a text that begins with none, nor more marks of any kind. */
 const MAX_ENDS = 100;
+const MAX_MARKS = 10_000;
 
 /** How much of a long line is looked at for quotes. */
 const MAX_LINE_LENGTH = 2000;
@@ -72,7 +78,7 @@ export function splitThought(text: string, request: JsonObject): ThoughtSplit {
 /** Whether a text whose beginning is known begins with a thought; `maybe`: more of it must be seen. */
 export function beginsThought(begin: string, request: JsonObject): 'yes' | 'no' | 'maybe' {
   const text = begin.slice(blanksOf(begin, 0));
-  const marks = [...HARMONY_MARKS, ...BARE_CHANNELS, ...[...TEMPLATE_MARKS, ...PLAIN_MARKS].map(({ open }) => open)];
+  const marks = [...HARMONY_MARKS, ...BARE_CHANNELS, ...ALL_MARKS.map(({ open }) => open)];
   if (HARMONY_MARKS.some((mark) => text.startsWith(mark)) || marksAt(text, 0, request) !== null) return 'yes';
   if (BARE_HARMONY_BEGIN.test(text)) return 'yes';
   const isBegun = marks.some((mark) => mark.startsWith(text));
@@ -90,14 +96,24 @@ function marksAt(text: string, at: number, request: JsonObject): Marks | null {
   const template = TEMPLATE_MARKS.find(({ open }) => text.startsWith(open, at));
   if (template !== undefined) return template;
   const plain = PLAIN_MARKS.find(({ open }) => text.startsWith(open, at));
-  return plain === undefined || JSON.stringify(request).includes(plain.open) ? null : plain;
+  return plain === undefined || isMentioned(request, plain.open) ? null : plain;
 }
 
 /** One thought after the other, as some models have several; `opened` is one that ended before them. */
 function splitMarked(text: string, start: number, request: JsonObject, opened: string | null = null): ThoughtSplit {
   const thoughts: string[] = opened === null ? [] : [opened];
   let from = start;
-  for (let marks = marksAt(text, from, request); marks !== null; marks = marksAt(text, from, request)) {
+  // The request is long, perhaps, and looked at once for each kind of mark.
+  const known = new Map<string, Marks | null>();
+  const next = (at: number): Marks | null => {
+    const open = text.slice(at, at + MAX_MARK_LENGTH);
+    const kind = ALL_MARKS.find((one) => open.startsWith(one.open));
+    if (kind === undefined) return null;
+    const found = known.get(kind.open) ?? marksAt(text, at, request);
+    known.set(kind.open, found);
+    return found;
+  };
+  for (let marks = next(from); marks !== null; marks = next(from)) {
     const begin = from + marks.open.length;
     const end = text.indexOf(marks.close, begin);
     thoughts.push(text.slice(begin, end === -1 ? text.length : end).trim());
@@ -112,7 +128,10 @@ function splitOpened(text: string, request: JsonObject): ThoughtSplit | null {
   const harmony = FINAL_BEHIND_THOUGHT.exec(text);
   if (harmony !== null)
     return { ...finalOf(text, harmony), thought: text.slice(0, harmony.index).trim(), opened: true };
-  for (const marks of TEMPLATE_MARKS) {
+  // JSON that has such a mark in it is an answer.
+  const closed = TEMPLATE_MARKS.filter(({ close }) => text.includes(close));
+  if (closed.length === 0 || looksLikeJson(text)) return null;
+  for (const marks of closed) {
     const end = openedEnd(text, marks, request);
     if (end === null) continue;
     return splitMarked(text, blanksOf(text, end + marks.close.length), request, text.slice(0, end).trim());
@@ -120,12 +139,19 @@ function splitOpened(text: string, request: JsonObject): ThoughtSplit | null {
   return null;
 }
 
+/** Whether a text is JSON; of a long one its first character says so. */
+function looksLikeJson(text: string): boolean {
+  if (text.length > MAX_READ.characters) return /^\s*["[{]/.test(text);
+  return runAtOnce(readingJson(text, MAX_READ)).kind !== 'no_json';
+}
+
+const MAX_READ = { characters: 64 * 1024, depth: 128, values: 100_000 };
+
 /**
  * Where a thought ends that the prompt began. Best is an end as chat templates write it; where the request speaks of such
  * marks, its answer may, too, and no other one counts.
  */
 function openedEnd(text: string, marks: Marks, request: JsonObject): number | null {
-  if (!text.includes(marks.close) || parseJson(text) !== undefined) return null;
   const ends = endsOf(text, marks);
   const written = ends.find((end) => isAlone(text, end, marks.close));
   if (written !== undefined) return written;
@@ -141,8 +167,10 @@ function endsOf(text: string, { open, close }: Marks): number[] {
   const ends: number[] = [];
   const begun: boolean[] = [];
   const marks = new RegExp([open, close, FENCE].map((mark) => RegExp.escape(mark)).join('|'), 'g');
-  let [isCode, seen] = [false, 0];
+  let [isCode, seen, all] = [false, 0, 0];
   for (const { 0: mark, index: at } of text.matchAll(marks)) {
+    all += 1;
+    if (all > MAX_MARKS) break;
     if (mark === FENCE) isCode = !isCode;
     if (mark === open) begun.push(lineBefore(text, at).trim() === '');
     if (mark !== close) continue;
@@ -183,11 +211,26 @@ const isAlone = (text: string, at: number, mark: string): boolean =>
   /^[^\S\n]*\n\s*\n/.test(text.slice(at + mark.length, at + mark.length + MAX_LINE_LENGTH));
 
 /** Whether a request has such marks in what its client wrote: what was answered before says nothing of what is asked. */
-function speaksOf(request: JsonObject, { open }: Marks): boolean {
-  const asked = JSON.stringify(request, (_key, value: Json) =>
-    isJsonObject(value) && value['role'] === 'assistant' ? null : value,
-  );
-  return asked.includes(open.slice(1));
+const speaksOf = (request: JsonObject, { open }: Marks): boolean =>
+  isMentioned(request, open.slice(1), (value) => value['role'] === 'assistant');
+
+/** Whether a text stands in a name or a string somewhere in a request, but for what is passed over. */
+function isMentioned(
+  request: JsonObject,
+  text: string,
+  passesOver: (value: JsonObject) => boolean = () => false,
+): boolean {
+  const left: Json[] = [request];
+  for (let value = left.pop(); value !== undefined; value = left.pop()) {
+    if (typeof value === 'string' && value.includes(text)) return true;
+    if (Array.isArray(value)) for (const one of value as readonly Json[]) left.push(one);
+    if (!isJsonObject(value) || passesOver(value)) continue;
+    for (const [name, one] of Object.entries(value)) {
+      if (name.includes(text)) return true;
+      left.push(one);
+    }
+  }
+  return false;
 }
 
 function splitHarmony(text: string): ThoughtSplit {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runAtOnce } from '../text/slices.ts';
 import { scoreDraft, type EscalationReason } from '../confidence/index.ts';
 import type { Json, JsonObject } from '../text/json.ts';
 import { ENDPOINTS, ENDPOINT_URLS, type Completion, type EndpointUrl } from './index.ts';
@@ -93,20 +94,20 @@ const logprobsOf = ({ text = TEXT, logprobs }: Said): readonly Entry[] | null =>
   logprobs === undefined ? (text.match(/\s*\S+/g) ?? []).map((token) => entry(token)) : logprobs;
 
 const read = (url: EndpointUrl, said: Said, request: JsonObject = {}): Completion | null =>
-  ENDPOINTS[url].read(BODIES[url](said), request);
+  runAtOnce(ENDPOINTS[url].read(BODIES[url](said), request));
 
 /** The sum of the log-probs, the reason why there is none, or null for what is no answer. */
 function judged(url: EndpointUrl, said: Said, request: JsonObject = {}): number | EscalationReason | null {
   const completion = read(url, said, request);
   if (completion === null) return null;
   const rule = { signal: { name: 'sum_logprob' }, calibration: null } as const;
-  const scored = scoreDraft({ completion, endpoint: url, request }, rule);
+  const scored = runAtOnce(scoreDraft({ completion, endpoint: url, request }, rule));
   return scored.kind === 'scored' ? Number(scored.score.toFixed(6)) : scored.reason;
 }
 
 /** What a client is shown of an answer. */
 const shown = (url: EndpointUrl, said: Said, request: JsonObject = {}): JsonObject =>
-  ENDPOINTS[url].answer(BODIES[url](said), request, { wanted: true, top: 1 });
+  runAtOnce(ENDPOINTS[url].answer(BODIES[url](said), request, { wanted: true, top: 1 }));
 
 const THOUGHTS = [
   ['<think> let me see </think> ', ''],
@@ -221,7 +222,7 @@ for (const url of ENDPOINT_URLS) {
     assert.equal(judged(url, { text }), -0.9);
     assert.deepEqual(ENDPOINTS[url].text(shown(url, { text }), {}), text);
     const body = BODIES[url]({ text });
-    assert.deepEqual(ENDPOINTS[url].answer(body, {}, { wanted: false, top: 0 }), body);
+    assert.deepEqual(runAtOnce(ENDPOINTS[url].answer(body, {}, { wanted: false, top: 0 })), body);
   });
 }
 
@@ -259,9 +260,9 @@ test('what a server says of thoughts by itself is left where it is', () => {
   const message = { role: 'assistant', content: 'four', reasoning_content: 'two and two' };
   const body = { choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' }] };
   const { '/v1/chat/completions': chat } = ENDPOINTS;
-  assert.deepEqual(chat.answer(body, {}, { wanted: true, top: 1 }), body);
+  assert.deepEqual(runAtOnce(chat.answer(body, {}, { wanted: true, top: 1 })), body);
   const both = { choices: [{ ...body.choices[0], message: { ...message, content: '<think>hm</think>four' } }] };
-  assert.deepEqual(chat.answer(both, { include_reasoning: true }, { wanted: true, top: 1 }), body);
+  assert.deepEqual(runAtOnce(chat.answer(both, { include_reasoning: true }, { wanted: true, top: 1 })), body);
 });
 
 test('tokens of the older shape are where they are in what is left of the text', () => {
@@ -270,7 +271,7 @@ test('tokens of the older shape are where they are in what is left of the text',
     const at = texts.map((_, nth) => start + Array.from(texts.slice(0, nth).join('')).length);
     const logprobs = { tokens: texts, token_logprobs: texts.map(() => -1), text_offset: at };
     const body = { choices: [{ index: 0, text: texts.join(''), logprobs, finish_reason: 'stop' }] };
-    const { choices } = ENDPOINTS['/v1/completions'].answer(body, { logprobs: 1 }, { wanted: true, top: 1 });
+    const { choices } = runAtOnce(ENDPOINTS['/v1/completions'].answer(body, { logprobs: 1 }, { wanted: true, top: 1 }));
     const [choice] = choices as readonly { text: string; logprobs: JsonObject }[];
     assert.equal(choice?.text, '4 or 5');
     assert.deepEqual(choice.logprobs['tokens'], [' 4', ' or', ' 5']);
@@ -285,8 +286,8 @@ test('a text in parts loses what was thought in them, and keeps the others', () 
   ];
   const body = { choices: [{ index: 0, message: { content: parts }, finish_reason: 'stop' }] };
   const { '/v1/chat/completions': chat, '/v1/responses': responses } = ENDPOINTS;
-  assert.equal(chat.read(body, {})?.text, 'four');
-  assert.deepEqual(chat.answer(body, {}, { wanted: false, top: 0 })['choices'], [
+  assert.equal(runAtOnce(chat.read(body, {}))?.text, 'four');
+  assert.deepEqual(runAtOnce(chat.answer(body, {}, { wanted: false, top: 0 }))['choices'], [
     { index: 0, message: { content: [{ type: 'text', text: 'four' }] }, finish_reason: 'stop' },
   ]);
   const part = (text: string, ...tokens: string[]) => ({
@@ -303,11 +304,11 @@ test('a text in parts loses what was thought in them, and keeps the others', () 
     ],
   };
   assert.deepEqual(
-    responses.read(response, {})?.tokens?.map(({ token }) => token),
+    runAtOnce(responses.read(response, {}))?.tokens?.map(({ token }) => token),
     ['fo', 'ur'],
   );
   assert.deepEqual(
-    responses.answer(response, { include: [LOGPROBS], top_logprobs: 1 }, { wanted: true, top: 1 })['output'],
+    runAtOnce(responses.answer(response, { include: [LOGPROBS], top_logprobs: 1 }, { wanted: true, top: 1 }))['output'],
     [item('msg_1', part('fo', 'fo')), item('msg_2', part('ur', 'ur'))],
   );
 });

@@ -1,6 +1,6 @@
 import type { StageRecord } from '../document/ending.ts';
 import type { DocumentJob } from '../document/job.ts';
-import { ENDPOINTS, type Completion } from '../endpoints/index.ts';
+import { ENDPOINTS, type CompletionFacts } from '../endpoints/index.ts';
 import { strictJson } from '../text/json-line.ts';
 import type { JsonObject } from '../text/json.ts';
 import type { SpanAttributes } from './span.ts';
@@ -27,7 +27,7 @@ export function describeCall(
   const endpoint = ENDPOINTS[job.endpoint];
   const named = models(model);
   const given = isLast ? answer : null;
-  const completion = given === null ? null : endpoint.read(given.body, job.body);
+  const completion = given === null ? null : endpoint.facts(given.body, job.body);
   return {
     name: `${endpoint.operation} ${named?.model ?? model}`,
     attributes: {
@@ -50,7 +50,7 @@ export function describeCall(
   };
 }
 
-function describeCompletion({ id, model, finishReason, usage }: Completion): SpanAttributes {
+function describeCompletion({ id, model, finishReason, usage }: CompletionFacts): SpanAttributes {
   return {
     'gen_ai.response.id': id,
     'gen_ai.response.model': model,

@@ -1,4 +1,4 @@
-import { LineSplitter, NO_ARRAY, noJsonReason } from '@spillway/core';
+import { LIMITS, LineSplitter, NO_ARRAY, noJsonReason, readingJson, runAtOnce } from '@spillway/core';
 import { foreignEncoding, HEAD_BYTES } from './encoding.ts';
 
 /** Many uploads may be under way at once, and each holds its first line as long as that does not end. */
@@ -48,13 +48,15 @@ export class FirstLine {
   }
 }
 
+/** So little of a file may be parsed at once: more than that is left to the batch, which reads every line in slices. */
+const MAX_PARSED_CHARACTERS = 64 * 1024;
+const LINE_LIMITS = { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues };
+
 function lineReason(text: string): string | null {
-  try {
-    JSON.parse(text);
-    return null;
-  } catch {
-    if (text.startsWith('{'))
-      return noJsonReason(text) ?? 'Its first line is not a whole JSON object, as each line must be.';
-    return noJsonReason(text) ?? 'Its first line is not JSON.';
-  }
+  if (text.length > MAX_PARSED_CHARACTERS && text.startsWith('{')) return null;
+  const begin = text.slice(0, MAX_PARSED_CHARACTERS);
+  if (runAtOnce(readingJson(begin, LINE_LIMITS)).kind !== 'no_json') return null;
+  const reason = runAtOnce(noJsonReason(begin));
+  if (text.startsWith('{')) return reason ?? 'Its first line is not a whole JSON object, as each line must be.';
+  return reason ?? 'Its first line is not JSON.';
 }

@@ -68,7 +68,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   const config: ApiConfig = {
     host: '127.0.0.1',
     port: 0,
-    healthPort: null,
+    health: null,
     redisUrl,
     namespace,
     storageAddress: place.address,

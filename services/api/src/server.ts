@@ -15,7 +15,7 @@ import type { Route } from './route.ts';
 import { openApiOf } from './openapi.ts';
 import { serveInternal } from './internal.ts';
 import { serveMetrics } from './metrics.ts';
-import { refuseForeign } from './origin.ts';
+import { refuseForeign, refuseSeveralHosts } from './origin.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -65,6 +65,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log }));
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    refuseSeveralHosts(request);
     if (request.is404) throw unknownRoute(request);
   });
   app.setNotFoundHandler((request) => {

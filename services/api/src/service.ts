@@ -71,15 +71,13 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
 
 /** Probes and metrics without a key, on a port of their own; null: they are on the API's port only. */
 async function openHealth(
-  { host, healthPort }: ApiConfig,
+  { health: place }: ApiConfig,
   life: Life,
   { scaling, probe }: { readonly scaling: ScalingSignal; readonly probe: () => Promise<Health> },
 ): Promise<number | null> {
-  if (healthPort === null) return null;
+  if (place === null) return null;
   const probes = { live, ready: probe };
-  const health = await serveHealth({ host, port: healthPort }, probes, life.telemetry.meters, (path) =>
-    answerInternal(scaling, path),
-  );
+  const health = await serveHealth(place, probes, life.telemetry.meters, (path) => answerInternal(scaling, path));
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

@@ -1,6 +1,4 @@
 import { ENDPOINT_URLS, ENDPOINTS, LIMITS, type Endpoint } from '@spillway/core';
-import type { Log } from '@spillway/runtime';
-import type { Records, Storage } from '@spillway/storage';
 import { z } from 'zod';
 import { cancelBatch } from './batches/cancel.ts';
 import { createBatch } from './batches/create.ts';
@@ -20,6 +18,7 @@ import { showFile } from './files/show.ts';
 import { uploadBody, uploadFile, type UploadLimits } from './files/upload.ts';
 import { IGNORED_HEADER, ignoredKeys } from './ignored-keys.ts';
 import { listModels, showModel, type Catalogue } from './models.ts';
+import type { ByteSources } from './quota/stored-bytes.ts';
 import { jsonRoute, streamRoute, type Asked, type Route } from './route.ts';
 import {
   batchObject,
@@ -39,13 +38,7 @@ const NAMES_IGNORED = { [IGNORED_HEADER]: 'The keys of the body that are not kno
 const MAX_CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
 
 /** What the routes of files work with. */
-export type FileSources = {
-  readonly storage: Storage;
-  readonly records: Records;
-  readonly tenants: Tenants;
-  readonly log: Log;
-  readonly limits: UploadLimits;
-};
+export type FileSources = ByteSources & { readonly tenants: Tenants; readonly limits: UploadLimits };
 
 export function fileRoutes(sources: FileSources): readonly Route[] {
   return [

@@ -53,7 +53,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
   const probe = (): Promise<Health> => ready({ storage, redis, log });
   const routes = [
-    ...fileRoutes({ storage, records, tenants, log, limits }),
+    ...fileRoutes({ storage, records, redis, tenants, log, limits }),
     ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),

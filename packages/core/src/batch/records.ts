@@ -89,6 +89,8 @@ export const RECORDS = {
     filename: z.string(),
     purpose: z.enum(['batch', 'batch_output']),
     bytes: z.int(),
+    /** Of an upload, blank ones too. Absent in what the version before wrote. */
+    lines: z.int().optional(),
     createdAtMs: z.int(),
     expiresAtMs: z.int().nullable(),
     source: z.discriminatedUnion('kind', [

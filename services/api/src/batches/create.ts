@@ -1,6 +1,7 @@
 import { batchIdOfKey, LIMITS, type BatchObject } from '@spillway/core';
 import type { Caller } from '../auth.ts';
 import { badRequest } from '../errors.ts';
+import { documentsOf } from '../quota/documents.ts';
 import { storeRequests } from './inline.ts';
 import { digestOf, readOrder } from './order.ts';
 import { placeBatch, type BatchPlaces, type BatchSeed } from './place.ts';
@@ -17,8 +18,10 @@ export async function createBatch(
     fileId:
       'fileId' in input ? input.fileId : await storeRequests(places, input.requests, { id, caller, requestDigest }),
   });
+  const documents = async (): Promise<number> =>
+    'fileId' in input ? documentsOf(places.records, caller.tenant, input.fileId) : input.requests.length;
   const derivedId = idempotencyKey === null ? null : batchIdOfKey(caller.tenant, readKey(idempotencyKey));
-  return placeBatch(places, caller, { order, input: inputOf, derivedId, requestDigest });
+  return placeBatch(places, caller, { order, input: inputOf, documents, derivedId, requestDigest });
 }
 
 function readKey(idempotencyKey: string): string {

@@ -1,14 +1,13 @@
 import { inlineFileId, jsonLine, KEYS, LIMITS, writtenId } from '@spillway/core';
-import type { Records, Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
 import { ApiError } from '../errors.ts';
 import { beginFile, placeFile } from '../files/place.ts';
-import { freeBytes, overBytes } from '../quota.ts';
+import { StoredBytes, type ByteSources } from '../quota/stored-bytes.ts';
 import type { Tenants } from '../tenants.ts';
 
 /** Stores the requests that came with a create as an input file; its id. Sent again, they are found there already. */
 export async function storeRequests(
-  sources: { readonly storage: Storage; readonly records: Records; readonly tenants: Tenants },
+  sources: ByteSources & { readonly tenants: Tenants },
   requests: readonly object[],
   own: { readonly id: string; readonly caller: Caller; readonly requestDigest: string },
 ): Promise<string> {
@@ -19,12 +18,14 @@ export async function storeRequests(
     throw new ApiError(413, message, { param: 'requests', code: 'request_too_large' });
   }
   const name = `${own.id}_input.jsonl`;
-  const free = await freeBytes(sources, own.caller);
-  if (free !== null && bytes.length > free) throw overBytes(name);
   const id = inlineFileId(own.id, own.requestDigest);
+  await using stored = new StoredBytes(sources, own.caller, { id, name: () => name, mostBytes: bytes.length });
+  await stored.takeWhole(bytes.length);
   const unfinished = await beginFile(sources, own.caller.tenant, id);
   await storage.create(KEYS.fileBytes(id), bytes);
-  await placeFile(storage, unfinished, { name, bytes: bytes.length, expiresAfterSeconds: null });
+  const lines = requests.length;
+  await placeFile(storage, unfinished, { name, bytes: bytes.length, lines, expiresAfterSeconds: null });
+  stored.stands();
   return id;
 }
 

@@ -12,6 +12,8 @@ export const LIMITS = {
   jsonDepth: 128,
   /** A result line and a page of results are levels around an answer, and serde_json and jq stop before 128 in all. */
   answerDepth: 120,
+  /** Scalars, objects and arrays of a request or of an answer's text: what is looked at value by value takes milliseconds. */
+  jsonValues: 100_000,
   customIdCharacters: 512,
   /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
   cascadeStages: 8,

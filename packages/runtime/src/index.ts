@@ -9,6 +9,7 @@ export * from './lifecycle.ts';
 export * from './log.ts';
 export { mapConcurrent } from './map-concurrent.ts';
 export * from './pause.ts';
+export * from './slices.ts';
 export { METRICS_CONTENT_TYPE, Meters, type Reading } from './telemetry/meters.ts';
 export type { Sampling } from './telemetry/settings.ts';
 export type { Spans } from './telemetry/spans.ts';

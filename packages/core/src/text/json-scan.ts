@@ -1,0 +1,97 @@
+import { isJsonBlank, JSON_CODES } from './json-codes.ts';
+import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
+
+/** How deep objects and arrays may be nested in a text, and how many values it may have: scalars, objects and arrays. */
+export type JsonLimits = { readonly depth: number; readonly values: number };
+
+/** Which limit a text goes beyond. */
+export type JsonExcess = 'too_deep' | 'too_many_values';
+
+/** What is seen of a text without parsing it. */
+export type ScannedJson =
+  /** It may be JSON. `long` has the strings, objects and arrays that are longer than a slice: where each begins and ends. */
+  | { readonly kind: 'scanned'; readonly long: ReadonlyMap<number, number> }
+  /** Its brackets or quotes do not fit. */
+  | { readonly kind: 'no_json' }
+  | { readonly kind: 'beyond'; readonly excess: JsonExcess };
+
+const { quote: QUOTE, backslash: BACKSLASH, comma: COMMA } = JSON_CODES;
+const {
+  openObject: OPEN_OBJECT,
+  openArray: OPEN_ARRAY,
+  closeObject: CLOSE_OBJECT,
+  closeArray: CLOSE_ARRAY,
+} = JSON_CODES;
+
+/** An object or array that has not ended yet. */
+type Level = { readonly from: number; readonly isObject: boolean; isEmpty: boolean };
+
+/**
+ * Counts what a parser would make of a text before one is let at it: parsing 15 MB of `[{}]` takes seconds, seeing that
+ * it has too many values takes milliseconds. Without recursion, and no further than the limits go.
+ */
+export class JsonScan {
+  readonly #text: string;
+  readonly #limits: JsonLimits;
+  readonly #levels: Level[] = [];
+  readonly #long = new Map<number, number>();
+  #values = 1;
+
+  constructor(text: string, limits: JsonLimits) {
+    this.#text = text;
+    this.#limits = limits;
+  }
+
+  *run(): Sliced<ScannedJson> {
+    const text = this.#text;
+    let slice = SLICE_CHARACTERS;
+    /** Where the string began that has not ended yet; -1: there is none. */
+    let quote = -1;
+    for (let at = 0; at < text.length; at += 1) {
+      if (at >= slice) {
+        slice = at + SLICE_CHARACTERS;
+        yield;
+      }
+      const code = text.charCodeAt(at);
+      if (quote !== -1) {
+        if (code === BACKSLASH) at += 1;
+        else if (code === QUOTE) {
+          this.#note(quote, at + 1);
+          quote = -1;
+        }
+        continue;
+      }
+      if (isJsonBlank(code)) continue;
+      const found = this.#take(code, at);
+      if (found !== null) return found;
+      if (code === QUOTE) quote = at;
+    }
+    const isWhole = quote === -1 && this.#levels.length === 0;
+    return isWhole ? { kind: 'scanned', long: this.#long } : { kind: 'no_json' };
+  }
+
+  /** Takes a character that is no blank and in no string; what is known then, if it is the end. */
+  #take(code: number, at: number): ScannedJson | null {
+    const level = this.#levels.at(-1);
+    if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
+      if (level === undefined || level.isObject !== (code === CLOSE_OBJECT)) return { kind: 'no_json' };
+      this.#levels.pop();
+      this.#note(level.from, at + 1);
+      return null;
+    }
+    if (code === COMMA) this.#values += 1;
+    else if (level?.isEmpty === true) {
+      level.isEmpty = false;
+      this.#values += 1;
+    }
+    if (this.#values > this.#limits.values) return { kind: 'beyond', excess: 'too_many_values' };
+    if (code !== OPEN_OBJECT && code !== OPEN_ARRAY) return null;
+    if (this.#levels.length >= this.#limits.depth) return { kind: 'beyond', excess: 'too_deep' };
+    this.#levels.push({ from: at, isObject: code === OPEN_OBJECT, isEmpty: true });
+    return null;
+  }
+
+  #note(from: number, to: number): void {
+    if (to - from > SLICE_CHARACTERS) this.#long.set(from, to);
+  }
+}

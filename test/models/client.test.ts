@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { LIMITS, scoreDraft, type Completion, type JsonObject } from '@spillway/core';
+import { LIMITS, runAtOnce, scoreDraft, type Completion, type JsonObject } from '@spillway/core';
 import { always, choiceOf, completed, decide, failed, KEY, openAt, setUp } from '../support/model-client.ts';
 import type { Scripted } from '../support/model-server.ts';
 
 const scored = (completion: Completion, request: JsonObject = {}) =>
-  scoreDraft(
-    { completion, endpoint: '/v1/chat/completions', request },
-    { signal: { name: 'mean_logprob' }, calibration: null },
+  runAtOnce(
+    scoreDraft(
+      { completion, endpoint: '/v1/chat/completions', request },
+      { signal: { name: 'mean_logprob' }, calibration: null },
+    ),
   );
 
 test('a completion comes back as the server said it, without the log-probs that only Spillway asked for', async (t) => {

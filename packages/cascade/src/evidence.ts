@@ -14,6 +14,7 @@ import {
   type Evidence,
   type ExtraCall,
 } from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from './asked.ts';
 import type { StageModel } from './stage-model.ts';
 
@@ -45,7 +46,7 @@ export async function gatherEvidence(
   const nothing: Gathered = { kind: 'gathered', evidence, answer: asked.answer, extra: [] };
   const { signal } = confidence;
   if (SIGNALS[signal.name].needs === 'nothing') return nothing;
-  const scored = scoreDraft(evidence, confidence);
+  const scored = await runSliced(scoreDraft(evidence, confidence));
   const isLacking = scored.kind === 'no_evidence' && ['no_assessment', 'no_samples'].includes(scored.reason);
   if (!isLacking) return nothing;
   const requests = signal.name === 'agreement' ? sampleRequests(document, signal) : assessmentOf(document, evidence);
@@ -56,7 +57,7 @@ export async function gatherEvidence(
   );
   const interrupted = answers.find((one) => one.kind === 'hold' || one.kind === 'stopped' || one.kind === 'unproven');
   if (interrupted !== undefined) return interrupted;
-  if (signal.name === 'agreement') return withSamples({ asked, evidence }, answers);
+  if (signal.name === 'agreement') return await withSamples({ asked, evidence }, answers);
   const [first] = answers;
   const assessment = first?.kind === 'answered' ? first.completion : null;
   return { kind: 'gathered', evidence: { ...evidence, assessment }, ...withUsage(asked.answer, answers) };
@@ -84,17 +85,17 @@ function assessmentOf({ job }: CascadeDocument, { completion }: Evidence): Extra
 }
 
 /** The answer is what most samples say: the first of them that says it. */
-function withSamples(
+async function withSamples(
   { asked, evidence }: { readonly asked: Answered; readonly evidence: Evidence },
   answers: readonly ExtraAnswer[],
-): Gathered {
+): Promise<Gathered> {
   const samples = answers.filter((one) => one.kind === 'answered');
   const { answer, extra } = withUsage(asked.answer, answers);
   if (samples.length < answers.length) {
     return { kind: 'gathered', evidence: { ...evidence, samples: null }, answer, extra };
   }
   const all: Completion[] = [asked.completion, ...samples.map(({ completion }) => completion)];
-  const first = majorityOf(all.map(({ text }) => text));
+  const first = await runSliced(majorityOf(all.map(({ text }) => text)));
   const completion = all[first] ?? asked.completion;
   const others = all.filter((_, index) => index !== first);
   const body = samples[first - 1]?.body ?? answer.body;

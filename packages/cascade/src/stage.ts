@@ -18,7 +18,7 @@ import {
   type JudgeRule,
   type Unproven,
 } from '@spillway/core';
-import type { StopReason } from '@spillway/runtime';
+import { runSliced, type StopReason } from '@spillway/runtime';
 import { ASK } from './ask/index.ts';
 import type { Asked, AttemptOptions, Held } from './asked.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
@@ -160,7 +160,8 @@ async function judgeDraft(
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
   const { shadow } = document.rules;
-  const decision = route(judge(gathered.evidence, confidence), { acceptAt, shadow });
+  const judged = await runSliced(judge(gathered.evidence, confidence));
+  const decision = route(judged, { acceptAt, shadow });
   const drafted = draftOf(document, { asked, gathered, decision });
   if (decision.kind === 'accept') {
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
@@ -173,7 +174,7 @@ async function judgeDraft(
     ...(asked.refusal === null ? {} : { refusal: asked.refusal }),
     confidence: decision.confidence,
     reason: decision.reason,
-    evidence: shadow ? evidenceOf(gathered.evidence) : null,
+    evidence: shadow ? await runSliced(evidenceOf(gathered.evidence)) : null,
     handedOffAtMs: null,
   };
   return { kind: 'escalate', job: withDraft(document.job, draft) };

@@ -14,6 +14,10 @@ export const LIMITS = {
   answerDepth: 120,
   /** Scalars, objects and arrays of a request or of an answer's text: what is looked at value by value takes milliseconds. */
   jsonValues: 100_000,
+  /** A text of a million characters is a quarter of a million tokens: what is longer is delivered, and not judged. */
+  judgedCharacters: 1024 * 1024,
+  /** Log-probs of a draft that are looked at: its tokens and all their alternatives. Reading them takes 1 µs each. */
+  judgedLogprobs: 250_000,
   customIdCharacters: 512,
   /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
   cascadeStages: 8,

@@ -1,4 +1,12 @@
-import { headFeatures, scoreDraft, type Completion, type SignalSpec, type TokenLogprob } from '@spillway/core';
+import {
+  headFeatures,
+  runAtOnce,
+  scoreSeen,
+  seeDraft,
+  type Completion,
+  type SignalSpec,
+  type TokenLogprob,
+} from '@spillway/core';
 import {
   ANSWER_TOKENS,
   generateDocument,
@@ -59,13 +67,14 @@ export async function embeddedRows(split: Split, count: number): Promise<BenchRo
 
 function judged(completion: Completion, samples: readonly Completion[]): Pick<BenchRow, 'scores' | 'features'> {
   const evidence = { completion, endpoint: '/v1/chat/completions', request: {}, samples } as const;
+  const seen = runAtOnce(seeDraft(evidence));
   const score = (signal: SignalSpec): number | null => {
-    const scored = scoreDraft(evidence, { signal, calibration: null });
+    const scored = seen.kind === 'seen' ? scoreSeen(seen.draft, { signal, calibration: null }) : seen;
     return scored.kind === 'scored' ? scored.score : null;
   };
   const scores = Object.fromEntries(Object.entries(EMBEDDED_SIGNALS).map(([name, signal]) => [name, score(signal)]));
-  const isJudgeable = scores['mean_logprob'] !== null && completion.tokens !== null;
-  return { scores, features: isJudgeable ? headFeatures(completion.text ?? '', completion.tokens ?? []) : null };
+  if (seen.kind !== 'seen' || scores['mean_logprob'] === null) return { scores, features: null };
+  return { scores, features: headFeatures(seen.draft.fields, seen.draft.tokens) };
 }
 
 /** What a model says to each text, `choices` times. */

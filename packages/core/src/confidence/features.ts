@@ -1,5 +1,5 @@
 import type { TokenLogprob } from '../endpoints/completion.ts';
-import { entropies, logprobsOf, margins, mean, quantile, sum } from './statistics.ts';
+import { entropies, least, logprobsOf, margins, mean, quantile, sum } from './statistics.ts';
 
 const SHARES = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
 
@@ -27,17 +27,18 @@ const floor = (value: number): number => Math.max(-20, value);
  */
 export function featuresOf(tokens: readonly TokenLogprob[], leastField: number, entropy?: number): number[] {
   const logprobs = logprobsOf(tokens).map(floor);
+  const ordered = logprobs.toSorted((left, right) => left - right);
   const ahead = margins(tokens) ?? [];
   const unsure = entropy === undefined ? (entropies(tokens) ?? []) : [entropy];
   return [
-    ...SHARES.map((share) => quantile(logprobs, share)),
+    ...SHARES.map((share) => quantile(ordered, share)),
     Math.max(-100, sum(logprobs)),
     mean(logprobs),
     Math.log(tokens.length),
     ahead.length === 0 ? 0 : mean(ahead),
-    ahead.length === 0 ? 0 : Math.min(...ahead),
+    ahead.length === 0 ? 0 : least(ahead),
     unsure.length === 0 ? 0 : mean(unsure),
-    unsure.length === 0 ? 0 : Math.max(...unsure),
+    unsure.length === 0 ? 0 : -least(unsure.map((one) => -one)),
     floor(leastField),
   ];
 }

@@ -10,7 +10,7 @@ const COLON = 0x3a;
 const BLANKS = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /** Where the walker is in an object or an array. */
-type Level = { readonly isObject: boolean; key: string; index: number; expectsKey: boolean };
+type Level = { readonly isObject: boolean; readonly place: string; name: string; index: number; expectsKey: boolean };
 
 /**
  * Walks over the bytes of a JSON text, in one pass and without recursion, and lists its scalars. The text has been
@@ -19,18 +19,22 @@ type Level = { readonly isObject: boolean; key: string; index: number; expectsKe
 export function jsonValues(text: Uint8Array): JsonValue[] {
   const found: JsonValue[] = [];
   const levels: Level[] = [];
-  const path = (): string => levels.map(({ isObject, key, index }) => `/${isObject ? escapeKey(key) : index}`).join('');
+  // Each level knows its own place, so that a value costs the same however deep it is and however long the names are.
+  const path = (): string => {
+    const level = levels.at(-1);
+    return level === undefined ? '' : `${level.place}/${level.isObject ? level.name : level.index}`;
+  };
   for (let at = 0; at < text.length;) {
     const byte = text[at] ?? 0;
     const level = levels.at(-1);
     if (byte === QUOTE) {
       const end = endOfString(text, at);
-      if (level?.expectsKey === true) level.key = keyOf(text.subarray(at, end));
+      if (level?.expectsKey === true) level.name = escapeKey(keyOf(text.subarray(at, end)));
       // The quote that ends an empty string is all that says so.
       else found.push({ path: path(), from: at + 1, to: Math.max(at + 2, end - 1) });
       at = end;
     } else if (OPENING.has(byte)) {
-      levels.push({ isObject: byte === 0x7b, key: '', index: 0, expectsKey: byte === 0x7b });
+      levels.push({ isObject: byte === 0x7b, place: path(), name: '', index: 0, expectsKey: byte === 0x7b });
       at += 1;
     } else if (CLOSING.has(byte)) {
       levels.pop();

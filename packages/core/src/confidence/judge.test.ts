@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Completion, TokenLogprob } from '../endpoints/completion.ts';
 import { calibrated } from '../calibration/index.ts';
-import { ESCALATION_REASONS, scoreDraft, type SignalSpec } from './index.ts';
+import { runAtOnce } from '../text/slices.ts';
+import { ESCALATION_REASONS, scoreDraft, type ConfidenceRule, type Evidence, type SignalSpec } from './index.ts';
 import type { JsonObject } from '../text/json.ts';
 
 /** The signals over tokens that need neither alternatives nor a calibration. */
@@ -32,8 +33,11 @@ function draftOf(logprobs: readonly number[] | null, more: Partial<Completion> =
   };
 }
 
+const scoreNow = (evidence: Evidence, rule: ConfidenceRule) => runAtOnce(scoreDraft(evidence, rule));
+
 function judge(draft: Completion, request: JsonObject = {}, signal: SignalSpec = { name: 'mean_logprob' }) {
-  return scoreDraft({ completion: draft, endpoint: '/v1/chat/completions', request }, { signal, calibration: null });
+  const evidence = { completion: draft, endpoint: '/v1/chat/completions', request } as const;
+  return scoreNow(evidence, { signal, calibration: null });
 }
 
 /** The score, when there is one. */
@@ -81,7 +85,8 @@ test('what cannot be judged has a reason and no score', () => {
 test('an answer that had to be JSON and is not has no evidence', () => {
   const asked = { response_format: { type: 'json_object' } };
   const deep = `{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`;
-  for (const text of ['{"total": 10.', deep, '[1]', '"x"', '```json\n{}\n```', 'null']) {
+  assert.equal(reasonOf(draftOf([-0.1], { text: deep }), asked), 'too_large');
+  for (const text of ['{"total": 10.', '[1]', '"x"', '```json\n{}\n```', 'null']) {
     assert.equal(reasonOf(draftOf([-0.1], { text }), asked), 'invalid_json', text.slice(0, 20));
   }
   assert.equal(reasonOf(draftOf([-0.1], { text: ' {"total": 10.15}\n' }), asked), null);
@@ -291,13 +296,13 @@ test('label: all ways to write each answer count, among the answers that are all
 
 test('self-assessment: p(Y) among p(Y) and p(N), each in all its spellings', () => {
   const draft = draftOf([-0.1]);
-  const score = (assessment: Completion | null) => {
+  const assessed = (assessment: Completion | null) => {
     const evidence = { completion: draft, endpoint: '/v1/chat/completions', request: {}, assessment } as const;
-    const scored = scoreDraft(evidence, { signal: { name: 'self_assessment' }, calibration: null });
+    const scored = scoreNow(evidence, { signal: { name: 'self_assessment' }, calibration: null });
     return scored.kind === 'scored' ? scored.score : scored.reason;
   };
   near(
-    score(
+    assessed(
       answer([
         token([
           ['Y', 0.5],
@@ -309,15 +314,15 @@ test('self-assessment: p(Y) among p(Y) and p(N), each in all its spellings', () 
     ) as number,
     0.7 / 0.8,
   );
-  near(score(answer([token([['N', 0.9]])])) as number, 0.1);
-  near(score(answer([token([['Y', 0.75]])])) as number, 0.75);
-  assert.equal(score(answer([token([['Well', 0.9]])])), 'no_assessment');
-  assert.equal(score(null), 'no_assessment');
+  near(assessed(answer([token([['N', 0.9]])])) as number, 0.1);
+  near(assessed(answer([token([['Y', 0.75]])])) as number, 0.75);
+  assert.equal(assessed(answer([token([['Well', 0.9]])])), 'no_assessment');
+  assert.equal(assessed(null), 'no_assessment');
 });
 
 test('agreement: the share of all answers that say the same, JSON by its value', () => {
   const evidence = (text: string, others: readonly string[] | null) =>
-    scoreDraft(
+    scoreNow(
       {
         completion: draftOf(null, { text }),
         endpoint: '/v1/chat/completions',
@@ -403,7 +408,7 @@ test('whatever tokens come with whatever text: never a throw, and every confiden
           assessment,
           samples: [assessment],
         } as const;
-        const scored = scoreDraft(evidence, { signal, calibration: null });
+        const scored = scoreNow(evidence, { signal, calibration: null });
         if (scored.kind === 'no_evidence') return;
         assert.ok(Number.isFinite(scored.score));
         const confidence = calibrated({ signal, calibration: { method: 'platt', a: 1, b: 0 } }, scored.score);

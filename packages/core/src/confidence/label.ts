@@ -1,13 +1,6 @@
 import type { TokenLogprob } from '../endpoints/completion.ts';
+import { plainStart, plainText, withoutStop } from './plain-text.ts';
 import { noEvidence, wholeScore, type ScoredDraft } from './score.ts';
-
-/** How answers are compared: case, white space and what surrounds a word do not matter. */
-export const plainText = (text: string): string =>
-  text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replace(/\s+/g, ' ')
-    .replace(/^[\s"'`*.]+|[\s"'`*.]+$/g, '');
 
 /** The probability of the label that was answered, or why nobody can say it. */
 export function labelScore(text: string, tokens: readonly TokenLogprob[], answers: readonly string[]): ScoredDraft {
@@ -32,21 +25,20 @@ function labelProbability(text: string, tokens: readonly TokenLogprob[], answers
       const begun = plainStart(before + candidate);
       return labels.flatMap((label, index) => (fits(label, begun) ? [index] : []));
     };
-    if (possible(token.token).length === 1) return shareOf(answered, token, possible);
+    const fitting = possible(token.token).length;
+    if (fitting === 1) return shareOf(answered, token, possible);
     before += token.token;
+    const begun = plainStart(before);
+    // What begins none of them never will; of what says nothing yet only a point may be the beginning of a number.
+    if (fitting === 0 && begun.trim() !== '') return null;
+    if (begun === '') before = before.endsWith('.') ? '.' : '';
   }
   return null;
 }
 
-/** What is written so far of a label; what follows a label, such as a full stop, does not make it another one. */
-const plainStart = (text: string): string =>
-  text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replace(/^[\s"'`*.]+/, '');
-
+/** What follows a label, such as a full stop, does not make it another one. */
 const fits = (label: string, begun: string): boolean =>
-  begun.trim() !== '' && (label.startsWith(begun) || begun.replace(/[\s"'`*.,;:!]+$/, '') === label);
+  begun.trim() !== '' && (label.startsWith(begun) || withoutStop(begun) === label);
 
 function shareOf(answered: number, token: TokenLogprob, possible: (candidate: string) => number[]): number | null {
   const known = new Map(token.top.map((one) => [one.token, one.logprob]));

@@ -30,6 +30,11 @@ export const ESCALATION_REASONS = [
   { reason: 'content_filter', meaning: 'A content filter stopped the draft.' },
   { reason: 'refused', meaning: 'The drafter refused to answer.' },
   { reason: 'invalid_json', meaning: 'JSON was asked for and the draft is not JSON, or visibly misses its schema.' },
+  {
+    reason: 'too_large',
+    meaning:
+      'The draft is larger than what is judged: JSON that is nested deeper than 128 levels or has more than 100,000 values, a text of more than a million characters, or more than 250,000 log-probs.',
+  },
   { reason: 'empty_answer', meaning: 'The draft has no text.' },
   { reason: 'several_choices', meaning: 'More than one answer was asked for, and only one can be judged.' },
   { reason: 'draft_failed', meaning: 'The drafter failed every attempt that the document had.' },

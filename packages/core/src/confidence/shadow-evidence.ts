@@ -1,5 +1,6 @@
 import { headFeatures } from './head.ts';
-import { scoreDraft, type Evidence } from './judge.ts';
+import type { Sliced } from '../text/slices.ts';
+import { scoreSeen, seeDraft, type Evidence } from './judge.ts';
 import type { SignalSpec } from './spec.ts';
 
 /** The signals over tokens that are recorded in a shadow run, so that any of them can be calibrated. */
@@ -23,13 +24,18 @@ export type DraftEvidence = {
 /** As many digits as a score can need. */
 const shortened = (value: number): number => Number(value.toPrecision(8));
 
-export function evidenceOf(evidence: Evidence): DraftEvidence {
-  const score = (signal: SignalSpec): number | null => {
-    const scored = scoreDraft(evidence, { signal, calibration: null });
-    return scored.kind === 'scored' ? shortened(scored.score) : null;
-  };
-  const scores = Object.fromEntries(SHADOW_SIGNALS.map((signal) => [JSON.stringify(signal), score(signal)]));
-  const { text, tokens } = evidence.completion;
-  const isJudgeable = score({ name: 'sum_logprob' }) !== null && text !== null && tokens !== null;
-  return { scores, features: isJudgeable ? headFeatures(text, tokens).map(shortened) : null };
+export function* evidenceOf(evidence: Evidence): Sliced<DraftEvidence> {
+  const seen = yield* seeDraft(evidence);
+  const scores: Record<string, number | null> = {};
+  for (const signal of SHADOW_SIGNALS) {
+    yield;
+    const scored = seen.kind === 'seen' ? scoreSeen(seen.draft, { signal, calibration: null }) : seen;
+    scores[JSON.stringify(signal)] = scored.kind === 'scored' ? shortened(scored.score) : null;
+  }
+  yield;
+  if (seen.kind !== 'seen' || scores[BY_SUM] === null) return { scores, features: null };
+  return { scores, features: headFeatures(seen.draft.fields, seen.draft.tokens).map(shortened) };
 }
+
+/** What needs no more than log-probs says whether there are any. */
+const BY_SUM = JSON.stringify({ name: 'sum_logprob' });

@@ -1,19 +1,22 @@
 import { z } from 'zod';
 import type { Completion, TokenLogprob } from '../endpoints/completion.ts';
+import type { Field } from './fields.ts';
 import type { Head } from './head.ts';
 import { noEvidence, valueScore, type ScoredDraft } from './score.ts';
 
 /** What a signal looks at: a draft that may be judged, and what was asked for beside it. */
-type DraftView = {
-  /** Not blank. */
+export type DraftView = {
+  /** Not blank, and no longer than what is judged. */
   readonly text: string;
+  /** The fields of a JSON answer; null: it is none, or they cannot be told. */
+  readonly fields: readonly Field[] | null;
   readonly tokens: readonly TokenLogprob[];
   /** There are no tokens, as those that came do not cover the text. */
   readonly isPartial: boolean;
   /** What the drafter said when it was asked whether its draft is right; null: nothing readable, or it was not asked. */
   readonly assessment: Completion | null;
-  /** Further answers to the same request; null: they could not be had, or were not asked for. */
-  readonly samples: readonly Completion[] | null;
+  /** The share of all answers to the request that say what the draft says; null: there are no others. */
+  readonly agreement: number | null;
   /** The learnt head of the calibration; null: the calibration is none. */
   readonly head: Head | null;
 };
@@ -63,4 +66,4 @@ function areUncomputed(tokens: readonly TokenLogprob[]): boolean {
 
 /** Scores by the tokens of an answer, or of each value of a JSON answer; null: a token has no alternatives. */
 export const byValues = <Spec>(measure: (tokens: readonly TokenLogprob[], spec: Spec) => number | null) =>
-  byTokens<Spec>(({ text, tokens }, spec) => valueScore(text, tokens, (own) => measure(own, spec)));
+  byTokens<Spec>(({ fields, tokens }, spec) => valueScore(fields, tokens, (own) => measure(own, spec)));

@@ -4,20 +4,26 @@ import fc from 'fast-check';
 import { fitHead, headScore } from '../calibration/index.ts';
 import type { Completion } from '../endpoints/completion.ts';
 import {
-  evidenceOf,
+  evidenceOf as evidencing,
   FEATURES,
   headFeatures,
-  judge,
+  judge as judging,
   leastSure,
   sameSignal,
-  scoreDraft,
+  scoreDraft as scoring,
   SHADOW_SIGNALS,
   SIGNALS,
   signalSpec,
+  type ConfidenceRule,
   type Evidence,
   type SignalName,
   type SignalSpec,
 } from './index.ts';
+import { runAtOnce } from '../text/slices.ts';
+
+const evidenceOf = (evidence: Evidence) => runAtOnce(evidencing(evidence));
+const judge = (evidence: Evidence, rule: ConfidenceRule) => runAtOnce(judging(evidence, rule));
+const scoreDraft = (evidence: Evidence, rule: ConfidenceRule) => runAtOnce(scoring(evidence, rule));
 
 const NAMES = Object.keys(SIGNALS) as SignalName[];
 
@@ -77,14 +83,14 @@ test('what may not be judged has no score by any signal, and what lacks evidence
 
 test('the head scores by its weights, and by nothing without them', () => {
   const rows = Array.from({ length: 200 }, (_, at) => ({
-    x: headFeatures('aa', draftOf([-(at % 10) / 10 - 0.01]).completion.tokens ?? []),
+    x: headFeatures(null, draftOf([-(at % 10) / 10 - 0.01]).completion.tokens ?? []),
     right: at % 10 < 5,
   }));
   const calibration = fitHead(rows);
   const rule = { signal: { name: 'head' }, calibration } as const;
   const [sure, unsure] = [judge(draftOf([-0.1]), rule), judge(draftOf([-0.9]), rule)];
   assert.ok(sure.kind === 'scored' && unsure.kind === 'scored' && sure.confidence > unsure.confidence);
-  assert.equal(sure.score, headScore(calibration, headFeatures('aa', draftOf([-0.1]).completion.tokens ?? [])));
+  assert.equal(sure.score, headScore(calibration, headFeatures(null, draftOf([-0.1]).completion.tokens ?? [])));
   assert.deepEqual(judge(draftOf([-0.1]), { ...rule, calibration: null }), {
     kind: 'no_evidence',
     reason: 'no_logprobs',

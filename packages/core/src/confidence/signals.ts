@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { agreementOf } from './agreement.ts';
 import { assessedProbability } from './assessment.ts';
 import { headFeatures, headLogit } from './head.ts';
 import { labelScore } from './label.ts';
@@ -92,8 +91,7 @@ export const SIGNALS = {
     topLogprobs: 0,
     needs: 'samples',
     probability: itself,
-    score: ({ text, samples }) =>
-      samples === null ? noEvidence('no_samples') : wholeScore(agreementOf(text, samples)),
+    score: ({ agreement }) => (agreement === null ? noEvidence('no_samples') : wholeScore(agreement)),
   }),
   head: signal({
     spec: plainSpec('head'),
@@ -102,8 +100,8 @@ export const SIGNALS = {
     topLogprobs: 5,
     needs: 'nothing',
     probability: null,
-    score: byTokens(({ text, tokens, head }) =>
-      head === null ? noEvidence('no_logprobs') : wholeScore(headLogit(head, headFeatures(text, tokens))),
+    score: byTokens(({ fields, tokens, head }) =>
+      head === null ? noEvidence('no_logprobs') : wholeScore(headLogit(head, headFeatures(fields, tokens))),
     ),
   }),
 };

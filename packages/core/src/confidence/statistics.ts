@@ -4,6 +4,8 @@ import type { TokenLogprob } from '../endpoints/completion.ts';
 const LEAST = 1e-9;
 
 export const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+/** The least of at least one value; an argument each would be too many for a call. */
+export const least = (values: readonly number[]): number => values.reduce((low, one) => Math.min(low, one));
 export const mean = (values: readonly number[]): number => sum(values) / values.length;
 
 /** The value below which a share lies, interpolated between neighbours (Hyndman and Fan, type 7). At least one value. */
@@ -21,15 +23,21 @@ export const logprobsOf = (tokens: readonly TokenLogprob[]): number[] => tokens.
  * What is known of the probabilities at a token, greatest first: the alternatives and the chosen token, which may be
  * missing from them. Null when the server listed no alternatives.
  */
-function knownOf(token: TokenLogprob): number[] | null {
-  if (token.top.length === 0) return null;
-  const known = new Map(token.top.map((one) => [one.token, one.logprob]));
-  if (!known.has(token.token)) known.set(token.token, token.logprob);
-  const probabilities = [...known.values()].map((logprob) => Math.min(1, Math.exp(logprob)));
-  const listed = sum(probabilities);
+function knownOf({ token, logprob, top }: TokenLogprob): number[] | null {
+  if (top.length === 0) return null;
+  const known = new Map<string, number>();
+  for (const one of top) known.set(one.token, one.logprob);
+  if (!known.has(token)) known.set(token, logprob);
+  const probabilities: number[] = [];
+  let listed = 0;
+  for (const value of known.values()) {
+    const probability = Math.min(1, Math.exp(value));
+    probabilities.push(probability);
+    listed += probability;
+  }
   // Rounded numbers may add up to a little more than 1.
-  const scale = listed > 1 ? 1 / listed : 1;
-  return probabilities.map((value) => value * scale).toSorted((left, right) => right - left);
+  if (listed > 1) for (const [at, value] of probabilities.entries()) probabilities[at] = value / listed;
+  return probabilities.sort((left, right) => right - left);
 }
 
 /**

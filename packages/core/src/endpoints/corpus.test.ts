@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runAtOnce } from '../text/slices.ts';
 import { scoreDraft, type EscalationReason, type SignalSpec } from '../confidence/index.ts';
 import type { JsonObject } from '../text/json.ts';
 import { ENDPOINTS, type EndpointUrl } from './index.ts';
@@ -357,7 +358,7 @@ for (const shape of CORPUS) {
       return;
     }
     const judged = (signal: SignalSpec): number | EscalationReason => {
-      const scored = scoreDraft({ completion, endpoint, request }, { signal, calibration: null });
+      const scored = runAtOnce(scoreDraft({ completion, endpoint, request }, { signal, calibration: null }));
       return scored.kind === 'scored' ? scored.score : scored.reason;
     };
     const check = (found: number | EscalationReason, wanted: number | EscalationReason): void => {

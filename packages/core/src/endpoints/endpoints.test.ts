@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { runAtOnce } from '../text/slices.ts';
 import { scoreDraft as score, type SignalSpec } from '../confidence/index.ts';
 import type { Completion } from './completion.ts';
 import type { JsonObject } from '../text/json.ts';
@@ -9,7 +10,7 @@ import { ENDPOINT_URLS, ENDPOINTS, type EndpointUrl } from './index.ts';
 type Asked = { readonly signal: SignalSpec['name']; readonly endpoint: EndpointUrl; readonly request: JsonObject };
 
 const scoreDraft = (completion: Completion, { signal, endpoint, request }: Asked) =>
-  score({ completion, endpoint, request }, { signal: { name: signal } as SignalSpec, calibration: null });
+  runAtOnce(score({ completion, endpoint, request }, { signal: { name: signal } as SignalSpec, calibration: null }));
 
 const LOGPROBS = 'message.output_text.logprobs';
 const { '/v1/completions': completions, '/v1/responses': responses } = ENDPOINTS;

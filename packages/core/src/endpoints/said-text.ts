@@ -24,6 +24,8 @@ export type ReadTexts = {
   readonly tokens: readonly TokenLogprob[] | null;
   /** The server gave log-probs, and they do not cover `text`. */
   readonly isPartial?: boolean;
+  /** The server gave more log-probs than are looked at. */
+  readonly isTooLarge?: boolean;
   /**
    * The server left a thought in the text: one that ends, one of which only the end is there, as the prompt began it, or
    * one that never ends, so that there is no answer.

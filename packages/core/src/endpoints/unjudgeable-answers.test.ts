@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runAtOnce } from '../text/slices.ts';
 import { scoreDraft, type EscalationReason } from '../confidence/index.ts';
 import type { Json, JsonObject } from '../text/json.ts';
 import { ENDPOINTS, ENDPOINT_URLS, type Completion, type EndpointUrl } from './index.ts';
@@ -100,7 +101,7 @@ function judged(url: EndpointUrl, said: Said, request: JsonObject = {}): number 
   const completion = read(url, said, request);
   if (completion === null) return null;
   const rule = { signal: { name: 'sum_logprob' }, calibration: null } as const;
-  const scored = scoreDraft({ completion, endpoint: url, request }, rule);
+  const scored = runAtOnce(scoreDraft({ completion, endpoint: url, request }, rule));
   return scored.kind === 'scored' ? Number(scored.score.toFixed(6)) : scored.reason;
 }
 

@@ -12,6 +12,7 @@ import {
   thresholdFor,
   type JudgedDocument,
   type TokenLogprob,
+  runAtOnce,
 } from '@spillway/core';
 import type { Split } from '../documents/index.ts';
 import { ANSWER_TOKENS, generateDocument, isCorrect } from '../documents/index.ts';
@@ -90,7 +91,7 @@ function confidenceOf(text: string, tokens: readonly TokenLogprob[], finishReaso
   const said = { text, tokens, finishReason, refusal: null, toolCall: false, choices: 1, model: null, id: null };
   const completion = { ...said, usage: { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 } };
   const evidence = { completion, endpoint: '/v1/chat/completions', request: {} } as const;
-  const judged = judgeDraft(evidence, { signal: { name: 'sum_logprob' }, calibration: null });
+  const judged = runAtOnce(judgeDraft(evidence, { signal: { name: 'sum_logprob' }, calibration: null }));
   return judged.kind === 'scored' ? judged.confidence : 0;
 }
 

@@ -79,7 +79,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     namespace,
     storageAddress: shared?.storageAddress ?? place.address,
     keyFile: keys === undefined && shared === null ? null : keyFile,
-    limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, ...limits },
+    limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, bodyMs: 30_000, ...limits },
     drainMs: 25_000,
     configuration,
     calibrations: () => Calibrations.load(new EnvReader({}), configuration, log),

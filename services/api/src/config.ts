@@ -36,7 +36,7 @@ export type ApiConfig = {
   readonly storageAddress: string;
   /** Null: no keys, everything belongs to one tenant. */
   readonly keyFile: string | null;
-  readonly limits: UploadLimits;
+  readonly limits: UploadLimits & { readonly bodyMs: number };
   /** How long requests in work may still take when the process has to stop. */
   readonly drainMs: number;
   readonly configuration: Configuration;
@@ -73,6 +73,7 @@ export function readConfig(env: Env): ApiConfig {
     limits: {
       uploadBytes: reader.integer('SPILLWAY_MAX_UPLOAD_BYTES', { fallback: LIMITS.uploadBytes, min: 1, max: 2 ** 40 }),
       uploadIdleMs: LIMITS.uploadIdleMs,
+      bodyMs: LIMITS.bodyMs,
     },
     drainMs: drainMs(reader),
     models: configuration === null ? [] : callableModels(reader, configuration),

@@ -64,6 +64,13 @@ export function aboveMaximum(param: string, most: number, got: string): ApiError
   return badRequest(message, { param, code: 'integer_above_max_value' });
 }
 
+export function tooManyProperties(param: string, most: number, got: number): ApiError {
+  const message =
+    `Invalid '${param}': too many properties. Expected an object with at most ${most} properties, ` +
+    `but got an object with ${got} properties instead.`;
+  return badRequest(message, { param, code: 'object_above_max_properties' });
+}
+
 export function stringTooLong(param: string, most: number, got: number): ApiError {
   const message =
     `Invalid '${shown(param)}': string too long. ` +

@@ -49,7 +49,15 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   });
   life.defer(() => models[Symbol.asyncDispose]());
   const sampling = telemetry.spans?.settings.sampling;
-  const direct = new DirectAnswers({ configuration, calibrations, sampling, models, telemetry: documents, log });
+  const direct = new DirectAnswers({
+    configuration,
+    calibrations,
+    sampling,
+    models,
+    telemetry: documents,
+    log,
+    isShared: keys !== null,
+  });
   const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
   const probe = (): Promise<Health> => ready({ storage, redis, log });
   const routes = [
@@ -58,9 +66,19 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),
   ];
-  const { uploadIdleMs } = limits;
+  const { uploadIdleMs, bodyMs } = limits;
   const { meters } = telemetry;
-  const app = await buildServer({ routes, keys, scaling, ready: probe, meters, log, corsOrigins, uploadIdleMs });
+  const app = await buildServer({
+    routes,
+    keys,
+    scaling,
+    ready: probe,
+    meters,
+    log,
+    corsOrigins,
+    uploadIdleMs,
+    bodyMs,
+  });
   const healthPort = await openHealth(config, life, { scaling, probe });
   life.allow(config.drainMs);
   life.defer(() => drain(app, config.drainMs));

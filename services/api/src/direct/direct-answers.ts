@@ -33,7 +33,7 @@ export const directAnswer = z
   .looseObject({ cascade: cascadeAnnotation })
   .meta({ id: 'DirectAnswer', description: "The model's answer, and `cascade`: what was decided and why." });
 
-export type DirectAnswer = z.input<typeof directAnswer>;
+type DirectAnswer = z.input<typeof directAnswer>;
 
 /** Answers that are under way at once; this is for trying things out, batches are for work. */
 const MAX_AT_ONCE = 64;

@@ -30,8 +30,12 @@ export type TestKey = {
   readonly limits?: KeyLimits;
 };
 
+/** What several APIs share. */
+export type TestPlace = { readonly namespace: string; readonly storageAddress: string; readonly keyFile: string };
+
 export type TestApi = AsyncDisposable & {
   readonly url: string;
+  readonly place: TestPlace;
   readonly storage: Storage;
   readonly store: RedisStore;
   readonly keyFile: string;
@@ -52,28 +56,30 @@ type Options = {
   readonly limits?: Partial<ApiConfig['limits']>;
   readonly yaml?: string;
   readonly corsOrigins?: readonly string[];
+  /** Another one's, to run beside it. */
+  readonly place?: TestPlace;
 };
 
-/** The API in this process, over real HTTP, with a namespace and a directory of its own. */
+/** The API in this process, over real HTTP, with a namespace and a directory of its own unless it runs beside another. */
 export async function startTestApi(options: Options): Promise<TestApi> {
-  const { redisUrl, keys, limits, yaml = YAML, corsOrigins = [] } = options;
+  const { redisUrl, keys, limits, yaml = YAML, corsOrigins = [], place: shared = null } = options;
   const directory = await mkdtemp(join(tmpdir(), 'spillway-api-'));
   const place = storagePlace(join(directory, 'data'));
-  const keyFile = join(directory, 'keys.jsonl');
+  const keyFile = shared?.keyFile ?? join(directory, 'keys.jsonl');
   if (keys !== undefined) await writeFile(keyFile, keyLines(keys));
   const log = openLog('api', 'silent');
-  const namespace = randomUUID();
+  const namespace = shared?.namespace ?? randomUUID();
   const { life, started, stop } = lifeOf(log, await openTelemetry(new EnvReader({}), log));
   const configuration = configurationOf(yaml);
   const config: ApiConfig = {
     host: '127.0.0.1',
     port: 0,
-    healthPort: null,
+    health: null,
     redisUrl,
     namespace,
-    storageAddress: place.address,
-    keyFile: keys === undefined ? null : keyFile,
-    limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, ...limits },
+    storageAddress: shared?.storageAddress ?? place.address,
+    keyFile: keys === undefined && shared === null ? null : keyFile,
+    limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, bodyMs: 30_000, ...limits },
     drainMs: 25_000,
     configuration,
     calibrations: () => Calibrations.load(new EnvReader({}), configuration, log),
@@ -92,6 +98,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   await recover();
   return {
     url,
+    place: { namespace, storageAddress: config.storageAddress, keyFile },
     storage,
     store,
     keyFile,

@@ -332,3 +332,13 @@ test('without keys, a page that a browser shows cannot call what listens on its 
   }
   assert.equal((await send(`${api.url}/v1/batches`, { method: 'OPTIONS' })).status, 405);
 });
+
+test('two Host headers are a 400, whatever they say', async () => {
+  for (const hosts of ['Host: localhost\r\nHost: localhost', 'Host: localhost\r\nhost: evil.example']) {
+    for (const path of ['/v1/models', '/health/live', '/nope']) {
+      const answer = await talk(`GET ${path} HTTP/1.1\r\n${hosts}\r\nConnection: close\r\n\r\n`);
+      assert.match(answer, /^HTTP\/1\.1 400 /, hosts);
+      assert.match(answer, /several Host headers/);
+    }
+  }
+});

@@ -97,6 +97,10 @@ const CASES: Readonly<Record<string, Case>> = {
   SpillwayModelCallsFail: { fires: calls('0+3x60', '0+7x60'), quiet: calls('0+1x60', '0+9x60') },
   SpillwayBatchLate: { fires: { cascade_window_used: '0.9x60' }, quiet: { cascade_window_used: '0.7x60' } },
   SpillwayApiErrors: { fires: answers('0+5x60', '0+95x60'), quiet: answers('0+1x60', '0+99x60') },
+  SpillwayLoopStandsStill: {
+    fires: { 'nodejs_eventloop_delay_max{job="api",instance="1"}': '0.01x48 1.5 0.01x60' },
+    quiet: { 'nodejs_eventloop_delay_max{job="api",instance="1"}': '0.01x40 1.5 0.4x60' },
+  },
   SpillwaySpansDropped: {
     fires: { 'otel_sdk_processor_span_processed_total{error_type="queue_full"}': '0+1x60' },
     quiet: { otel_sdk_processor_span_processed_total: '0+1x60' },

@@ -41,6 +41,12 @@ export const LIMITS = {
   requestBodyBytes: 1024 * 1024,
   /** Held in memory while it is parsed; whoever has more uploads a file. */
   inlineRequestsBytes: 10 * 1024 * 1024,
+  /** As many as the hosted API takes in a file. */
+  inlineRequests: 50_000,
+  /** Of all of them together; a short chat request has a dozen, its own object included. */
+  inlineValues: 15 * 50_000,
+  /** A body that is no file: JSON of some megabytes at most. */
+  bodyMs: 30_000,
   idempotencyKeyCharacters: 255,
   /** Retries of retries; reading a batch with its retries opens the files of each. */
   retryDepth: 32,

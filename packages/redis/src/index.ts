@@ -22,6 +22,8 @@ export {
   type RedisStore,
 } from './store.ts';
 export { Heartbeat, HEARTBEAT_MS, heldReason, readTier, readWaiting, type TierState } from './tier.ts';
+export * from './tenant-bytes.ts';
+export * from './tenant-work.ts';
 export { takeTrace } from './traces.ts';
 export { keepSaid } from './words.ts';
 export { untilRecovered } from './until-recovered.ts';

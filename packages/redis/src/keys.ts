@@ -58,6 +58,14 @@ export class Keys {
   page(id: string, page: number): string {
     return `${this.prefix}:page:${id}:${page}`;
   }
+  /** Batches that a tenant has in work or is about to have: see tenant-work.ts. */
+  work(tenant: string): string {
+    return `${this.prefix}:work:${tenant}`;
+  }
+  /** Files that a tenant is storing → their bytes. */
+  storing(tenant: string): string {
+    return `${this.prefix}:storing:${tenant}`;
+  }
   /** How many traces of a batch are kept beside those that were drawn, by kind. */
   traces(id: string): string {
     return `${this.prefix}:traces:${id}`;

@@ -1,7 +1,8 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { strictJson } from '@spillway/core';
-import { SetupError } from './env.ts';
+import { SetupError, type EnvReader } from './env.ts';
+import { hasSeveralHosts, isNamedOnPurpose } from './host-name.ts';
 import { METRICS_CONTENT_TYPE, type Meters } from './telemetry/meters.ts';
 
 /** What a probe gets as its answer; `detail` says why not. */
@@ -9,6 +10,9 @@ export type Health = { readonly ok: boolean; readonly detail: string };
 
 /** A probe is asked every few seconds and must be answered sooner; what takes longer to be known is not known. */
 export const MAX_PROBE_MS = 2_000;
+
+/** A question here is a line and a few headers; its sender has this long. */
+const MAX_REQUEST_MS = 10_000;
 
 export type Probes = {
   /** Not ok: the process must be replaced. */
@@ -20,25 +24,42 @@ export type Probes = {
 /** What else a service answers without a key; null: there is no such path. */
 export type PlainAnswer = { readonly status: number; readonly body: unknown };
 
+/** Where probes and metrics are served, and the names by which they may be asked beside addresses and names of a cluster. */
+export type HealthPlace = { readonly host: string; readonly port: number; readonly names: readonly string[] };
+
+/** Reads where this process serves its probes and metrics; null: the operator wants none. */
+export function healthPlace(reader: EnvReader): HealthPlace | null {
+  const port = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
+  const names = (reader.list('SPILLWAY_HEALTH_HOSTS') ?? []).map((name) => name.toLowerCase());
+  const host = reader.text('HOST') ?? '127.0.0.1';
+  return port === -1 ? null : { host, port, names };
+}
+
 /** Serves `/health/live`, `/health/ready` and `/metrics` on a port of their own. */
 export async function serveHealth(
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, names }: HealthPlace,
   probes: Probes,
   meters: Meters,
   answer: (path: string) => Promise<PlainAnswer | null> = async () => null,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer((request, response) => {
-    if (request.url === '/metrics') return void sendMetrics(meters, response);
-    const probe = request.url === '/health/live' ? probes.live : request.url === '/health/ready' ? probes.ready : null;
-    if (probe === null) return void sendAnswer(answer(request.url ?? ''), response);
-    Promise.try(probe)
-      .catch((error: unknown): Health => ({ ok: false, detail: String(error) }))
-      .then((health) => {
-        response.writeHead(health.ok ? 200 : 503, { 'content-type': 'application/json' });
-        response.end(strictJson(health));
-      })
-      .catch(() => response.destroy());
-  });
+  const server = createServer(
+    { headersTimeout: MAX_REQUEST_MS, requestTimeout: MAX_REQUEST_MS },
+    (request, response) => {
+      const refusal = refusalOf(request, names);
+      if (refusal !== null) return void sendAnswer(Promise.resolve(refusal), response);
+      if (request.url === '/metrics') return void sendMetrics(meters, response);
+      const probe =
+        request.url === '/health/live' ? probes.live : request.url === '/health/ready' ? probes.ready : null;
+      if (probe === null) return void sendAnswer(answer(request.url ?? ''), response);
+      Promise.try(probe)
+        .catch((error: unknown): Health => ({ ok: false, detail: String(error) }))
+        .then((health) => {
+          response.writeHead(health.ok ? 200 : 503, { 'content-type': 'application/json' });
+          response.end(strictJson(health));
+        })
+        .catch(() => response.destroy());
+    },
+  );
   await listen(server, host, port, 'HEALTH_PORT');
   return {
     port: (server.address() as AddressInfo).port,
@@ -47,6 +68,15 @@ export async function serveHealth(
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** As nobody shows a key here, only whoever named this process on purpose is answered, and no page of a browser. */
+function refusalOf({ headers, rawHeaders }: IncomingMessage, names: readonly string[]): PlainAnswer | null {
+  if (hasSeveralHosts(rawHeaders)) return { status: 400, body: { error: 'several Host headers' } };
+  const isForeign = headers.host !== undefined && !isNamedOnPurpose(headers.host, names);
+  if (!isForeign && headers.origin === undefined) return null;
+  const error = 'asked by a name that is neither an address nor in SPILLWAY_HEALTH_HOSTS, or by a page of a browser';
+  return { status: 403, body: { error } };
 }
 
 async function sendAnswer(answer: Promise<PlainAnswer | null>, response: ServerResponse): Promise<void> {

@@ -4,6 +4,7 @@ export * from './deadline.ts';
 export * from './env.ts';
 export * from './health.ts';
 export * from './heap.ts';
+export * from './host-name.ts';
 export * from './lifecycle.ts';
 export * from './log.ts';
 export { mapConcurrent } from './map-concurrent.ts';

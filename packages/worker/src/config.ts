@@ -3,10 +3,12 @@ import {
   apiKeyOf,
   drainMs,
   EnvReader,
+  healthPlace,
   loadConfiguration,
   loggedShare,
   NO_CONFIGURATION,
   type Env,
+  type HealthPlace,
   type ServedModel,
 } from '@spillway/runtime';
 
@@ -16,8 +18,8 @@ export type WorkerConfig = {
   /** All of it; a worker meets the names of models that others serve. */
   readonly configuration: Configuration;
   readonly models: readonly ServedModel[];
-  readonly host: string;
-  readonly healthPort: number | null;
+  /** Of probes and metrics; null for none. */
+  readonly health: HealthPlace | null;
   /** How long a job stays with a worker that went silent. */
   readonly lockMs: number;
   readonly drainMs: number;
@@ -31,14 +33,12 @@ export type WorkerConfig = {
 export function readWorkerConfig(env: Env, role: Role): WorkerConfig {
   const reader = new EnvReader(env);
   const configuration = loadConfiguration(reader);
-  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
   const config: WorkerConfig = {
     redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
     namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
     configuration: configuration ?? NO_CONFIGURATION,
     models: configuration === null ? [] : servedModels(reader, configuration, role),
-    host: reader.text('HOST') ?? '127.0.0.1',
-    healthPort: healthPort === -1 ? null : healthPort,
+    health: healthPlace(reader),
     lockMs: reader.integer('SPILLWAY_LOCK_MS', { fallback: 30_000, min: 500, max: 3_600_000 }),
     drainMs: drainMs(reader),
     loggedShare: loggedShare(reader),

@@ -65,10 +65,9 @@ async function startCheck(
 
 /** Probes and metrics on a port of their own; null: the operator wants none. */
 async function openHealth(workers: TierWorkers, config: WorkerConfig, life: Life): Promise<number | null> {
-  if (config.healthPort === null) return null;
+  if (config.health === null) return null;
   const probes = { live: () => workers.live(), ready: () => workers.ready() };
-  const where = { host: config.host, port: config.healthPort };
-  const health = await serveHealth(where, probes, life.telemetry.meters);
+  const health = await serveHealth(config.health, probes, life.telemetry.meters);
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

@@ -5,11 +5,14 @@ import {
   drainMs,
   EnvReader,
   headerText,
+  healthPlace,
+  isLoopback,
   loadConfiguration,
   loggedShare,
   NO_CONFIGURATION,
   storageAddress,
   type Env,
+  type HealthPlace,
   type Log,
   type ServedModel,
 } from '@spillway/runtime';
@@ -27,13 +30,13 @@ export type ApiConfig = {
   readonly host: string;
   readonly port: number;
   /** Of probes and metrics without a key; null for none. */
-  readonly healthPort: number | null;
+  readonly health: HealthPlace | null;
   readonly redisUrl: string;
   readonly namespace: string;
   readonly storageAddress: string;
   /** Null: no keys, everything belongs to one tenant. */
   readonly keyFile: string | null;
-  readonly limits: UploadLimits;
+  readonly limits: UploadLimits & { readonly bodyMs: number };
   /** How long requests in work may still take when the process has to stop. */
   readonly drainMs: number;
   readonly configuration: Configuration;
@@ -59,11 +62,10 @@ export function readConfig(env: Env): ApiConfig {
     );
   }
   const configuration = loadConfiguration(reader);
-  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
   const config: ApiConfig = {
     host,
     port: reader.integer('PORT', { fallback: 8080, min: 0, max: 65_535 }),
-    healthPort: healthPort === -1 ? null : healthPort,
+    health: healthPlace(reader),
     redisUrl: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
     namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
     storageAddress: storageAddress(reader),
@@ -71,6 +73,7 @@ export function readConfig(env: Env): ApiConfig {
     limits: {
       uploadBytes: reader.integer('SPILLWAY_MAX_UPLOAD_BYTES', { fallback: LIMITS.uploadBytes, min: 1, max: 2 ** 40 }),
       uploadIdleMs: LIMITS.uploadIdleMs,
+      bodyMs: LIMITS.bodyMs,
     },
     drainMs: drainMs(reader),
     models: configuration === null ? [] : callableModels(reader, configuration),
@@ -91,11 +94,6 @@ export function readConfig(env: Env): ApiConfig {
 /** The key file that `npm run keys` edits. */
 export function keyFileOf(env: Env): string {
   return new EnvReader(env).text('SPILLWAY_API_KEYS') ?? DEFAULT_KEY_FILE;
-}
-
-/** Whether nobody but this machine reaches what listens on this host. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** The models with their keys, as far as this process has them: only direct answers need one. */

@@ -64,6 +64,13 @@ export function aboveMaximum(param: string, most: number, got: string): ApiError
   return badRequest(message, { param, code: 'integer_above_max_value' });
 }
 
+export function tooManyProperties(param: string, most: number, got: number): ApiError {
+  const message =
+    `Invalid '${param}': too many properties. Expected an object with at most ${most} properties, ` +
+    `but got an object with ${got} properties instead.`;
+  return badRequest(message, { param, code: 'object_above_max_properties' });
+}
+
 export function stringTooLong(param: string, most: number, got: number): ApiError {
   const message =
     `Invalid '${shown(param)}': string too long. ` +
@@ -90,6 +97,15 @@ export const unsupportedMediaType = (expected: string): ApiError =>
 /** 429: a limit of the caller's own. */
 export const tooMany = (message: string, retryAfterSeconds: number, code = 'rate_limit_exceeded'): ApiError =>
   new ApiError(429, message, { code, headers: { 'retry-after': String(Math.ceil(retryAfterSeconds)) } });
+
+/** Batches end and files go in minutes rather than in seconds. */
+const LIMIT_RETRY_SECONDS = 60;
+
+/** 429: what the key of a tenant allows. What never comes free is not worth sending again. */
+export function overTenantLimit(what: string, { comesFree = true }: { readonly comesFree?: boolean } = {}): ApiError {
+  const headers = { 'retry-after': String(LIMIT_RETRY_SECONDS), ...(comesFree ? {} : { 'x-should-retry': 'false' }) };
+  return new ApiError(429, `A limit of this tenant is reached: ${what}.`, { code: 'tenant_limit_reached', headers });
+}
 
 /** 503: nothing is wrong with the request; it may be sent again. */
 export const unavailable = (message: string, retryAfterSeconds = 1): ApiError =>

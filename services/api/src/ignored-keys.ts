@@ -16,10 +16,10 @@ const MORE = '...';
  */
 export function ignoredKeys(body: unknown, known: readonly string[]): string | null {
   if (!isJsonObject(body)) return null;
-  const names = Object.keys(body).filter((key) => !known.includes(key));
   const shown: string[] = [];
   let characters = MORE.length;
-  for (const name of names) {
+  for (const name of Object.keys(body)) {
+    if (known.includes(name)) continue;
     const encoded = encodedName(name);
     characters += encoded.length + 1;
     if (characters > MAX_HEADER_CHARACTERS) return [...shown, MORE].join(',');

@@ -1,6 +1,6 @@
+import { hasSeveralHosts, hostName, isLoopback } from '@spillway/runtime';
 import type { FastifyRequest } from 'fastify';
-import { isLoopback } from './config.ts';
-import { ApiError } from './errors.ts';
+import { ApiError, badRequest } from './errors.ts';
 
 /**
  * Without keys whoever reaches the API may do everything, and a browser on this machine reaches it for any page it
@@ -14,7 +14,9 @@ export function refuseForeign({ headers, host }: FastifyRequest, allowed: readon
   throw new ApiError(403, message, { code: 'foreign_origin' });
 }
 
-function isOwn(url: string): boolean {
-  const hostname = URL.canParse(url) ? new URL(url).hostname : '';
-  return isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'));
+/** Of two Host headers a proxy may have read the other one. */
+export function refuseSeveralHosts({ raw }: FastifyRequest): void {
+  if (hasSeveralHosts(raw.rawHeaders)) throw badRequest('The request has several Host headers.');
 }
+
+const isOwn = (url: string): boolean => isLoopback(hostName(url));

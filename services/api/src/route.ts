@@ -24,6 +24,8 @@ export type RouteSpec = {
   readonly body?: { readonly type: string; readonly schema: z.ZodType; readonly required?: false };
   /** Bytes that a body may have, where they are not the usual. */
   readonly bodyBytes?: number;
+  /** The handler gets the text of a JSON body, and reads it itself. */
+  readonly takesText?: true;
   readonly headers?: readonly string[];
   readonly output: { readonly type: string; readonly schema: z.ZodType };
   /** What the answer may be in place of `output`, by its content type. */

@@ -1,9 +1,9 @@
 import { ENDPOINT_URLS, ENDPOINTS, LIMITS, type Endpoint } from '@spillway/core';
-import type { Log } from '@spillway/runtime';
-import type { Records, Storage } from '@spillway/storage';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancelBatch } from './batches/cancel.ts';
 import { createBatch } from './batches/create.ts';
+import { readCreateBody, type CreateBody } from './batches/create-body.ts';
 import { batchesQuery, listBatches } from './batches/list.ts';
 import { ORDER_KEYS, orderBody } from './batches/order.ts';
 import type { BatchPlaces } from './batches/place.ts';
@@ -20,6 +20,7 @@ import { showFile } from './files/show.ts';
 import { uploadBody, uploadFile, type UploadLimits } from './files/upload.ts';
 import { IGNORED_HEADER, ignoredKeys } from './ignored-keys.ts';
 import { listModels, showModel, type Catalogue } from './models.ts';
+import type { ByteSources } from './quota/stored-bytes.ts';
 import { jsonRoute, streamRoute, type Asked, type Route } from './route.ts';
 import {
   batchObject,
@@ -39,13 +40,7 @@ const NAMES_IGNORED = { [IGNORED_HEADER]: 'The keys of the body that are not kno
 const MAX_CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
 
 /** What the routes of files work with. */
-export type FileSources = {
-  readonly storage: Storage;
-  readonly records: Records;
-  readonly tenants: Tenants;
-  readonly log: Log;
-  readonly limits: UploadLimits;
-};
+export type FileSources = ByteSources & { readonly tenants: Tenants; readonly limits: UploadLimits };
 
 export function fileRoutes(sources: FileSources): readonly Route[] {
   return [
@@ -104,10 +99,12 @@ export function batchRoutes(sources: BatchPlaces): readonly Route[] {
       headers: IDEMPOTENT,
       body: { type: 'application/json', schema: orderBody },
       bodyBytes: MAX_CREATE_BYTES,
+      takesText: true,
       output: batchObject,
       answerHeaders: NAMES_IGNORED,
-      errors: [409, 413, 415, 429],
-      answer: ({ caller, ...asked }) => createBatch(sources, caller, bodyOf(asked, ORDER_KEYS)),
+      errors: [408, 409, 413, 415, 429],
+      answer: async ({ caller, idempotencyKey, ...http }) =>
+        createBatch(sources, caller, { given: await createBodyOf(http), idempotencyKey }),
     }),
     jsonRoute({
       method: 'GET',
@@ -140,9 +137,9 @@ export function batchRoutes(sources: BatchPlaces): readonly Route[] {
       body: { type: 'application/json', schema: retryBody, required: false },
       output: batchObject,
       answerHeaders: NAMES_IGNORED,
-      errors: [409, 415, 429],
+      errors: [408, 409, 413, 415, 429],
       limitMs: null,
-      answer: ({ caller, id, ...asked }) => retryBatch(sources, caller, { id, body: bodyOf(asked, RETRY_KEYS).body }),
+      answer: ({ caller, id, ...http }) => retryBatch(sources, caller, { id, body: retryBodyOf(http) }),
     }),
     jsonRoute({
       method: 'GET',
@@ -190,10 +187,10 @@ export function directRoutes(direct: DirectAnswers): readonly Route[] {
       body: { type: 'application/json', schema: bodySchema(ENDPOINTS[url]) },
       output: { type: 'application/json', schema: directAnswer },
       also: [{ type: 'text/event-stream', schema: eventStream }],
-      errors: [404, 413, 415, 429, 502, 504],
-      answer: ({ request, reply }) => {
-        if (request.isMultipart()) throw unsupportedMediaType('application/json');
-        return direct.answer({ url, request, reply });
+      errors: [404, 408, 413, 415, 429, 502, 504],
+      answer: ({ caller, request, reply }) => {
+        refuseForms(request);
+        return direct.answer({ url, caller, request, reply });
       },
     }),
   );
@@ -219,13 +216,28 @@ function bodySchema({ name, inputField }: Endpoint): z.ZodType {
   });
 }
 
-/** The body of a request; its answer's header names the keys that are not known. */
-function bodyOf(
-  { request, reply, idempotencyKey }: Pick<Asked, 'request' | 'reply' | 'idempotencyKey'>,
-  known: readonly string[],
-) {
+/** A form has no body yet, as it is read when its files are. */
+function refuseForms(request: FastifyRequest): void {
   if (request.isMultipart()) throw unsupportedMediaType('application/json');
-  const ignored = ignoredKeys(request.body, known);
+}
+
+type Http = Pick<Asked, 'request' | 'reply'>;
+
+async function createBodyOf({ request, reply }: Http): Promise<CreateBody> {
+  refuseForms(request);
+  const given = await readCreateBody(request.body as string | undefined);
+  nameIgnored(reply, given.body, ORDER_KEYS);
+  return given;
+}
+
+function retryBodyOf({ request, reply }: Http): unknown {
+  refuseForms(request);
+  nameIgnored(reply, request.body, RETRY_KEYS);
+  return request.body;
+}
+
+/** Names the keys of a body that are not known in its answer's header. */
+function nameIgnored(reply: FastifyReply, body: unknown, known: readonly string[]): void {
+  const ignored = ignoredKeys(body, known);
   if (ignored !== null) reply.header(IGNORED_HEADER, ignored);
-  return { body: request.body, idempotencyKey };
 }

@@ -5,7 +5,7 @@ import { LIMITS, strictJson } from '@spillway/core';
 import type { Health, Log, Meters } from '@spillway/runtime';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { authenticate, type Caller } from './auth.ts';
-import { badRequest, unsupportedMediaType } from './errors.ts';
+import { HELD_BODY_BYTES, parseBodies } from './body.ts';
 import { live } from './health.ts';
 import { IGNORED_HEADER } from './ignored-keys.ts';
 import type { KeyRing } from './keys/ring.ts';
@@ -15,7 +15,9 @@ import type { Route } from './route.ts';
 import { openApiOf } from './openapi.ts';
 import { serveInternal } from './internal.ts';
 import { serveMetrics } from './metrics.ts';
-import { refuseForeign } from './origin.ts';
+import { refuseForeign, refuseSeveralHosts } from './origin.ts';
+import { TenantShares } from './tenant-shares.ts';
+import { watchAnswers } from './answer-watch.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -43,11 +45,13 @@ export type ServerParts = {
   /** Origins whose pages may call; `*` is any. */
   readonly corsOrigins: readonly string[];
   readonly uploadIdleMs: number;
+  /** A body that is no file comes within this. */
+  readonly bodyMs: number;
 };
 
 /** The API as a server that does not listen yet. */
 export async function buildServer(parts: ServerParts): Promise<FastifyInstance> {
-  const { routes, keys, scaling, ready, meters, log, corsOrigins, uploadIdleMs } = parts;
+  const { routes, keys, scaling, ready, meters, log, corsOrigins, uploadIdleMs, bodyMs } = parts;
   const app = Fastify({
     logger: false,
     trustProxy: false,
@@ -65,13 +69,15 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log }));
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    refuseSeveralHosts(request);
     if (request.is404) throw unknownRoute(request);
   });
   app.setNotFoundHandler((request) => {
     throw unknownRoute(request);
   });
   logRequests(app, log);
-  parseBodies(app);
+  parseBodies(app, { bodyMs, shares: new TenantShares(HELD_BODY_BYTES, { isShared: keys !== null }) });
+  watchAnswers(app, uploadIdleMs);
   await app.register(multipart);
   serveMetrics(app, meters, keys);
   serveInternal(app, scaling, keys);
@@ -114,12 +120,13 @@ function serve(
     if (keys === null) refuseForeign(request, corsOrigins);
     request.caller = await authenticate(keys, request.headers.authorization);
   });
-  for (const { method, url, limitMs, bodyBytes, answer } of routes) {
+  for (const { method, url, limitMs, bodyBytes, takesText, answer } of routes) {
     scope.route({
       method,
       url,
       ...(limitMs === null ? {} : { handlerTimeout: limitMs }),
       ...(bodyBytes === undefined ? {} : { bodyLimit: bodyBytes }),
+      config: takesText === undefined ? {} : { takesText },
       handler: async (request, reply) => answer({ request, reply, query: undefined, ...callOf(request) }),
     });
   }
@@ -139,27 +146,6 @@ function callOf({ caller, params, headers }: FastifyRequest) {
   const key = headers['idempotency-key'];
   const idempotencyKey = typeof key === 'string' && key !== '' ? key : null;
   return { caller, tenant: caller.tenant, id, idempotencyKey };
-}
-
-/** Bodies are JSON. An empty one is no body, whatever its content type: SDKs and curl send such ones to cancel. */
-function parseBodies(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'string' },
-    async (_request: FastifyRequest, text: string) => {
-      if (text === '') return undefined;
-      try {
-        return JSON.parse(text) as unknown;
-      } catch {
-        throw badRequest('The body could not be parsed as JSON.', { code: 'invalid_json' });
-      }
-    },
-  );
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => {
-    if (body.length > 0) throw unsupportedMediaType('application/json');
-    return undefined;
-  });
 }
 
 /** One log line for each request: changes and failures always, reads at `debug` only. */

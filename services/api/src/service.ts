@@ -49,18 +49,36 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   });
   life.defer(() => models[Symbol.asyncDispose]());
   const sampling = telemetry.spans?.settings.sampling;
-  const direct = new DirectAnswers({ configuration, calibrations, sampling, models, telemetry: documents, log });
+  const direct = new DirectAnswers({
+    configuration,
+    calibrations,
+    sampling,
+    models,
+    telemetry: documents,
+    log,
+    isShared: keys !== null,
+  });
   const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
   const probe = (): Promise<Health> => ready({ storage, redis, log });
   const routes = [
-    ...fileRoutes({ storage, records, tenants, log, limits }),
+    ...fileRoutes({ storage, records, redis, tenants, log, limits }),
     ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),
   ];
-  const { uploadIdleMs } = limits;
+  const { uploadIdleMs, bodyMs } = limits;
   const { meters } = telemetry;
-  const app = await buildServer({ routes, keys, scaling, ready: probe, meters, log, corsOrigins, uploadIdleMs });
+  const app = await buildServer({
+    routes,
+    keys,
+    scaling,
+    ready: probe,
+    meters,
+    log,
+    corsOrigins,
+    uploadIdleMs,
+    bodyMs,
+  });
   const healthPort = await openHealth(config, life, { scaling, probe });
   life.allow(config.drainMs);
   life.defer(() => drain(app, config.drainMs));
@@ -71,15 +89,13 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
 
 /** Probes and metrics without a key, on a port of their own; null: they are on the API's port only. */
 async function openHealth(
-  { host, healthPort }: ApiConfig,
+  { health: place }: ApiConfig,
   life: Life,
   { scaling, probe }: { readonly scaling: ScalingSignal; readonly probe: () => Promise<Health> },
 ): Promise<number | null> {
-  if (healthPort === null) return null;
+  if (place === null) return null;
   const probes = { live, ready: probe };
-  const health = await serveHealth({ host, port: healthPort }, probes, life.telemetry.meters, (path) =>
-    answerInternal(scaling, path),
-  );
+  const health = await serveHealth(place, probes, life.telemetry.meters, (path) => answerInternal(scaling, path));
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

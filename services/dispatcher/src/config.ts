@@ -1,5 +1,12 @@
 import { LIMITS } from '@spillway/core';
-import { EnvReader, loadConfiguration, storageAddress, type Env } from '@spillway/runtime';
+import {
+  EnvReader,
+  healthPlace,
+  loadConfiguration,
+  storageAddress,
+  type Env,
+  type HealthPlace,
+} from '@spillway/runtime';
 import type { InputLimits } from './input-check.ts';
 import type { Intervals } from './lead.ts';
 import { webhookTargets, type WebhookTarget } from './webhooks/target.ts';
@@ -8,8 +15,8 @@ export type DispatcherConfig = {
   readonly redis: string;
   readonly namespace: string;
   readonly storage: string;
-  readonly host: string;
-  readonly healthPort: number | null;
+  /** Of probes and metrics; null for none. */
+  readonly health: HealthPlace | null;
   readonly leaseMs: number;
   readonly webhooks: readonly WebhookTarget[];
   readonly limits: InputLimits;
@@ -19,15 +26,13 @@ export type DispatcherConfig = {
 /** Reads the dispatcher's environment; throws one SetupError with all its problems. */
 export function readConfig(env: Env): DispatcherConfig {
   const reader = new EnvReader(env);
-  const healthPort = reader.integer('HEALTH_PORT', { fallback: -1, min: 0, max: 65_535 });
   // Only its webhooks matter to a dispatcher: a batch's rules are in its manifest.
   const configuration = reader.text('SPILLWAY_CONFIG') === null ? null : loadConfiguration(reader);
   const config: DispatcherConfig = {
     redis: reader.text('REDIS_URL') ?? 'redis://127.0.0.1:6379',
     namespace: reader.text('SPILLWAY_NAMESPACE') ?? 'spillway',
     storage: storageAddress(reader),
-    host: reader.text('HOST') ?? '127.0.0.1',
-    healthPort: healthPort === -1 ? null : healthPort,
+    health: healthPlace(reader),
     leaseMs: reader.integer('SPILLWAY_LEASE_MS', { fallback: 10_000, min: 300, max: 600_000 }),
     webhooks: configuration === null ? [] : webhookTargets(reader, configuration),
     limits: {

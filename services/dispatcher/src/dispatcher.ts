@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { openRedis, Queues } from '@spillway/redis';
-import { serveHealth, type Life } from '@spillway/runtime';
+import { serveHealth, type HealthPlace, type Life } from '@spillway/runtime';
 import { openProvedStorage, Records } from '@spillway/storage';
 import type { DispatcherConfig } from './config.ts';
 import { showGauges } from './gauges.ts';
@@ -31,17 +31,17 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   showGauges({ redis, queues, records, meters }, leadership);
   // Shown from the start: what is first seen at 1 has not increased.
   meters.count('cascade.recoveries', 0);
-  const healthPort = config.healthPort === null ? null : await serve(config.host, config.healthPort, leadership, life);
+  const healthPort = config.health === null ? null : await serve(config.health, leadership, life);
   life.ready({ namespace: config.namespace, healthPort });
 }
 
 /** Serves the probes and the metrics; answers the port. A dispatcher that stands by is as ready as one that leads. */
-async function serve(host: string, port: number, leadership: Leadership, life: Life): Promise<number> {
+async function serve(place: HealthPlace, leadership: Leadership, life: Life): Promise<number> {
   const probes = {
     live: () => leadership.health(),
     ready: () => ({ ok: true, detail: leadership.health().detail }),
   };
-  const health = await serveHealth({ host, port }, probes, life.telemetry.meters);
+  const health = await serveHealth(place, probes, life.telemetry.meters);
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

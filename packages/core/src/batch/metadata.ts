@@ -61,5 +61,5 @@ export function unknownSetting(metadata: Readonly<Record<string, string>> | null
 }
 
 /** How many of a batch's labels are the client's own. */
-export const clientLabels = (metadata: Readonly<Record<string, string>>): number =>
+export const clientLabels = (metadata: object): number =>
   Object.keys(metadata).filter((key) => !OWN_LABELS.includes(key)).length;

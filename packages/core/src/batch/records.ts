@@ -6,6 +6,7 @@ import { ASK_KINDS } from '../cascade/ask.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
+import { isJsonObject } from '../text/json.ts';
 import { badLinesRecord } from './bad-lines.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
@@ -73,6 +74,11 @@ const lineError = z.object({
   line: z.number().nullable(),
 });
 
+/** A client's labels, whatever they are called: zod's own record passes over `__proto__`. */
+const labels = z.custom<Record<string, string>>(
+  (value) => isJsonObject(value) && Object.values(value).every((text) => typeof text === 'string'),
+);
+
 const outcome = z.enum(['completed', 'failed', 'expired', 'cancelled']);
 
 /** Raised when what is written changes; what another version wrote is not read as if it were this one's. */
@@ -89,6 +95,8 @@ export const RECORDS = {
     filename: z.string(),
     purpose: z.enum(['batch', 'batch_output']),
     bytes: z.int(),
+    /** Of an upload, blank ones too. Absent in what the version before wrote. */
+    lines: z.int().optional(),
     createdAtMs: z.int(),
     expiresAtMs: z.int().nullable(),
     source: z.discriminatedUnion('kind', [
@@ -104,7 +112,7 @@ export const RECORDS = {
     inputFileId: z.string(),
     endpoint: z.enum(ENDPOINT_URLS),
     completionWindow: z.string(),
-    metadata: z.record(z.string(), z.string()).nullable(),
+    metadata: labels.nullable(),
     outputExpiresAfterSeconds: z.int().nullable(),
     createdAtMs: z.int(),
     expiresAtMs: z.int(),

@@ -1,8 +1,27 @@
 import { createHash } from 'node:crypto';
+import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
 
 /** The first 32 hex digits of SHA-256 over the parts, separated so that no two lists of parts collide. */
 export function digest(...parts: readonly string[]): string {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** The same of two parts, the second of which is long and comes in pieces. */
+export function* digestingPieces(part: string, pieces: readonly string[]): Sliced<string> {
+  const bytes = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
+  const hash = createHash('sha256')
+    .update(`${Buffer.byteLength(part)}:`)
+    .update(part)
+    .update(`${bytes}:`);
+  let characters = 0;
+  for (const piece of pieces) {
+    hash.update(piece);
+    characters += piece.length;
+    if (characters < SLICE_CHARACTERS) continue;
+    characters = 0;
+    yield;
+  }
   return hash.digest('hex').slice(0, 32);
 }

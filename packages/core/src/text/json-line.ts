@@ -4,9 +4,11 @@
 const SEPARATORS: Readonly<Record<string, string>> = { '\u2028': '\\u2028', '\u2029': '\\u2029', '\u0085': '\\u0085' };
 
 /** JSON on one line, whoever reads it. */
-export function jsonLine(value: unknown): string {
-  return strictJson(value).replace(/[\u2028\u2029\u0085]/g, (found) => SEPARATORS[found] as string);
-}
+export const jsonLine = (value: unknown): string => lineOfJson(strictJson(value));
+
+/** JSON as it is written without breaks, on one line for every reader. */
+export const lineOfJson = (json: string): string =>
+  json.replace(/[\u2028\u2029\u0085]/g, (found) => SEPARATORS[found] as string);
 
 /** JSON that strict readers take, whatever text models and clients bring. All JSON that leaves is written by this. */
 export const strictJson = (value: unknown): string => strictJsonText(JSON.stringify(value));

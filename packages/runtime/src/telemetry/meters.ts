@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { AggregationType, MeterProvider, type ViewOptions } from '@opentelemetry/sdk-metrics';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
@@ -50,7 +51,11 @@ const GAUGES = {
   ],
   'process.memory.usage': ['By', 'Resident memory.'],
   'nodejs.eventloop.utilization': ['1', 'Share of time that the event loop is busy, since it was last asked.'],
+  'nodejs.eventloop.delay.max': ['s', 'The longest that the event loop stood still, since it was last asked.'],
 } as const;
+
+/** How often the event loop is looked at: what stands still for much longer shows, and looking costs nothing. */
+const DELAY_RESOLUTION_MS = 10;
 
 export type HistogramName = keyof typeof HISTOGRAMS;
 export type CounterName = keyof typeof COUNTERS;
@@ -67,6 +72,7 @@ export class Meters implements AsyncDisposable {
   readonly #meter: Meter;
   readonly #histograms = new Map<HistogramName, Histogram>();
   readonly #counters = new Map<CounterName, Counter>();
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
 
   constructor() {
     const views = Object.keys(HISTOGRAMS).map((name): ViewOptions => ({
@@ -82,6 +88,13 @@ export class Meters implements AsyncDisposable {
       const { utilization } = performance.eventLoopUtilization(now, last);
       last = now;
       return [[utilization, {}]];
+    });
+    this.#delay.enable();
+    this.gauge('nodejs.eventloop.delay.max', () => {
+      // What is measured is the time between two rings of a timer, which is its own period where nothing holds it up.
+      const longestMs = Math.max(0, this.#delay.max / 1e6 - DELAY_RESOLUTION_MS);
+      this.#delay.reset();
+      return [[longestMs / 1_000, {}]];
     });
   }
 
@@ -121,6 +134,7 @@ export class Meters implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#delay.disable();
     await this.provider.shutdown();
   }
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiError } from '../errors.ts';
-import { digestOf, readOrder } from './order.ts';
+import { digest, runAtOnce } from '@spillway/core';
+import { digestingOrder, readOrder } from './order.ts';
 
 const good = { input_file_id: 'file-1', endpoint: '/v1/chat/completions', completion_window: '24h' };
 
@@ -78,8 +79,26 @@ test('each bad field is named, with its code', () => {
 });
 
 test('an order has one digest, however its body is written', () => {
-  const digest = (body: object): string => digestOf(readOrder(body));
-  assert.equal(digest({ ...good, metadata: { a: '1', b: '2' } }), digest({ metadata: { b: '2', a: '1' }, ...good }));
-  assert.notEqual(digest(good), digest({ ...good, metadata: {} }));
-  assert.notEqual(digest(good), digest({ ...good, completion_window: '1d' }));
+  const digestOf = (body: object): string => runAtOnce(digestingOrder(readOrder(body), null));
+  assert.equal(
+    digestOf({ ...good, metadata: { a: '1', b: '2' } }),
+    digestOf({ metadata: { b: '2', a: '1' }, ...good }),
+  );
+  assert.notEqual(digestOf(good), digestOf({ ...good, metadata: {} }));
+  assert.notEqual(digestOf(good), digestOf({ ...good, completion_window: '1d' }));
+});
+
+test('the digest of an order with requests is that of the version before, which read them at once', () => {
+  const { input_file_id: _, ...rest } = good;
+  const requests = [{ custom_id: 'a', body: { x: [1, 'é\u2028'] } }, { custom_id: 'b' }];
+  const texts = requests.map((request) => JSON.stringify(request));
+  const order = readOrder({ ...rest, requests: [{}], metadata: { b: '2', a: '1' } });
+  const pairs = [
+    ['a', '1'],
+    ['b', '2'],
+  ];
+  assert.equal(
+    runAtOnce(digestingOrder(order, texts)),
+    digest('order', JSON.stringify([requests, rest.endpoint, '24h', pairs, null])),
+  );
 });

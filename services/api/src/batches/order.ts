@@ -2,21 +2,25 @@ import {
   BAD_LINES_TO,
   ON_BAD_LINES_KEY,
   SHADOW_KEY,
-  deeperThan,
+  clientLabels,
   digest,
+  digestingPieces,
   isJsonObject,
   LIMITS,
   MAX_USD_KEY,
   maxNanoUsd,
   onBadLines,
+  OWN_LABELS,
   runsShadow,
   unknownSetting,
   windowMs,
   type EndpointUrl,
+  type JsonObject,
+  type Sliced,
 } from '@spillway/core';
 import { z } from 'zod';
-import { badRequest, invalidValue, missingParameter, unknownKey } from '../errors.ts';
-import { completionWindow, endpoint, expiresAfter, metadata, text } from '../schemas/parts.ts';
+import { badRequest, invalidValue, missingParameter, tooManyProperties, unknownKey } from '../errors.ts';
+import { completionWindow, endpoint, expiresAfter, label, metadata, text } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 
 /** File ids are far shorter; an unknown one makes the batch fail. */
@@ -33,7 +37,9 @@ export const orderBody = z
       .array(z.looseObject({}))
       .min(1)
       .nullish()
-      .meta({ description: 'The request lines themselves, in place of input_file_id; 10 MiB at most.' }),
+      .meta({
+        description: `The request lines themselves, in place of input_file_id; 10 MiB and ${LIMITS.inlineRequests} lines at most.`,
+      }),
     endpoint,
     completion_window: completionWindow,
     metadata: metadata.nullish(),
@@ -53,7 +59,8 @@ export const ORDER_KEYS: readonly string[] = Object.keys(orderBody.shape);
 
 /** What a client asks of a batch. */
 export type BatchOrder = {
-  readonly input: { readonly fileId: string } | { readonly requests: readonly object[] };
+  /** Requests that came with it are read by themselves. */
+  readonly input: { readonly fileId: string } | 'requests';
   readonly endpoint: EndpointUrl;
   readonly completionWindow: string;
   readonly windowMs: number;
@@ -67,8 +74,11 @@ export function readOrder(body: unknown): BatchOrder {
   if (isJsonObject(body) && body['input_file_id'] == null && body['requests'] == null) {
     throw missingParameter('input_file_id');
   }
+  const labels = isJsonObject(body) ? body['metadata'] : null;
+  if (isJsonObject(labels)) refuseLabels(labels);
   const asked = read(orderBody, body);
-  const { metadata: given = null } = asked;
+  // As it came: what reads it passes over a label that is called `__proto__`.
+  const given = asked.metadata == null ? null : (labels as Record<string, string>);
   const unknown = unknownSetting(given);
   if (unknown !== null) throw unknownKey('metadata', unknown);
   if (given !== null && maxNanoUsd(given) === 'invalid') {
@@ -96,17 +106,26 @@ function inputOf({ input_file_id: fileId, requests }: z.output<typeof orderBody>
     if (requests == null) return { fileId };
     throw badRequest("Give either 'input_file_id' or 'requests', not both.", { param: 'requests' });
   }
-  for (const [index, request] of (requests ?? []).entries()) {
-    if (!deeperThan(request, LIMITS.jsonDepth)) continue;
-    throw badRequest(`The request is nested deeper than ${LIMITS.jsonDepth} levels.`, { param: `requests.${index}` });
-  }
-  return { requests: requests ?? [] };
+  return 'requests';
 }
 
-/** The same for equal orders only: the same Idempotency-Key must come with the same order. */
-export function digestOf(order: BatchOrder): string {
+/** Counts the labels before they are looked at one by one. */
+function refuseLabels(labels: JsonObject): void {
+  const { length } = Object.keys(labels);
+  const isOver = length > LIMITS.metadataKeys + OWN_LABELS.length || clientLabels(labels) > LIMITS.metadataKeys;
+  if (isOver) throw tooManyProperties('metadata', LIMITS.metadataKeys, length);
+  if (Object.hasOwn(labels, '__proto__')) read(label, labels['__proto__'], ['metadata', '__proto__']);
+}
+
+/**
+ * The digest of an order and the requests that came with it: the same for equal orders only, as the same Idempotency-Key
+ * must come with the same order.
+ */
+export function* digestingOrder(order: BatchOrder, requests: readonly string[] | null): Sliced<string> {
   const { input, endpoint: url, completionWindow: window, metadata: given, outputExpiresAfterSeconds } = order;
   const pairs = given === null ? null : Object.entries(given).toSorted(([left], [right]) => (left < right ? -1 : 1));
-  const asked = 'fileId' in input ? input.fileId : input.requests;
-  return digest('order', JSON.stringify([asked, url, window, pairs, outputExpiresAfterSeconds]));
+  const rest = [url, window, pairs, outputExpiresAfterSeconds];
+  if (input !== 'requests') return digest('order', JSON.stringify([input.fileId, ...rest]));
+  const list = (requests ?? []).map((request, index) => (index === 0 ? request : `,${request}`));
+  return yield* digestingPieces('order', ['[[', ...list, '],', JSON.stringify(rest).slice(1)]);
 }

@@ -17,7 +17,7 @@ import { within, type Calibrations } from '@spillway/runtime';
 import { createRecord, type Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
 import { conflict, unavailable } from '../errors.ts';
-import { refuseOverWork } from '../quota.ts';
+import { holdWork, type HeldWork } from '../quota/open-work.ts';
 import type { Tenants } from '../tenants.ts';
 import { askRedis, recovering, type LoggedRedis } from './live.ts';
 import type { BatchOrder } from './order.ts';
@@ -46,6 +46,8 @@ type BatchInput = { readonly fileId: string; readonly retry?: Manifest['retry'] 
 export type BatchSeed = {
   readonly order: Omit<BatchOrder, 'input'>;
   readonly input: (id: string) => Promise<BatchInput>;
+  /** How many documents there will be at most. */
+  readonly documents: () => Promise<number>;
   /** The id that whoever asks for the same batch derives; null: nobody else asks for this one. */
   readonly derivedId: string | null;
   readonly requestDigest: string;
@@ -62,7 +64,7 @@ export async function placeBatch(places: BatchPlaces, caller: Caller, seed: Batc
     if (standing !== null) return sameBatch(places, standing, requestDigest);
   }
   await refuseWithoutCapacity(places);
-  await refuseOverWork(places, caller);
+  await using work = await holdWork(places, caller, { id, documents: await seed.documents() });
 
   const { fileId: inputFileId, retry } = await seed.input(id);
   const own = { id, tenant, requestDigest, inputFileId, ...(retry === undefined ? {} : { retry }) };
@@ -70,11 +72,12 @@ export async function placeBatch(places: BatchPlaces, caller: Caller, seed: Batc
   const indexKey = KEYS.tenantBatch(tenant, manifest.createdAtMs, id);
   await tenants.note(tenant);
   await Promise.all([storage.create(KEYS.openMark(id), EMPTY), storage.create(indexKey, EMPTY)]);
+  work.made();
   const written = await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, manifest);
   if (written.kind === 'exists') return adopt(places, written.record, { indexKey, requestDigest });
   // The mark may have been left by an unfinished create of days ago, and garbage collection may have taken it away since.
   if (derivedId !== null) await storage.create(KEYS.openMark(id), EMPTY);
-  await announce(places, written.record);
+  await announce(places, written.record, work);
   return liveBatch(written.record, null);
 }
 
@@ -125,10 +128,11 @@ function sameBatch(sources: BatchSources, standing: Manifest, requestDigest: str
 }
 
 /** Takes the batch into work in Redis; when that fails, the dispatcher finds it by its open mark. */
-async function announce({ redis, log }: LoggedRedis, manifest: Manifest): Promise<void> {
+async function announce({ redis, log }: LoggedRedis, manifest: Manifest, work: HeldWork): Promise<void> {
   const { id, tenant, createdAtMs, expiresAtMs } = manifest;
   try {
     const answer = await within(MAX_ANNOUNCE_MS, admit(redis, id, { tenant, createdAtMs, expiresAtMs }));
+    await within(MAX_ANNOUNCE_MS, work.keep());
     if (answer === 'RECOVERING') log.info({ batch: id }, 'a new batch waits for the recovery');
   } catch (error) {
     log.warn({ err: error, batch: id }, 'a new batch waits for Redis');

@@ -11,9 +11,11 @@ import {
   type Manifest,
   type Validated,
 } from '@spillway/core';
-import type { Records, Storage } from '@spillway/storage';
+import type { Storage } from '@spillway/storage';
+import type { Caller } from '../auth.ts';
 import { conflict } from '../errors.ts';
 import { beginFile, placeFile } from '../files/place.ts';
+import { StoredBytes, type ByteSources } from '../quota/stored-bytes.ts';
 import type { Tenants } from '../tenants.ts';
 import { linesOf, sealedPage } from './pages.ts';
 
@@ -32,20 +34,40 @@ export async function countFailed(storage: Storage, source: RetrySource): Promis
  * so whoever comes second, at once or after a crash, adopts what stands.
  */
 export async function storeFailed(
-  { storage, records, tenants }: { readonly storage: Storage; readonly records: Records; readonly tenants: Tenants },
-  retry: string,
-  source: RetrySource,
+  sources: ByteSources & { readonly tenants: Tenants },
+  caller: Caller,
+  { retry, source, lines }: { readonly retry: string; readonly source: RetrySource; readonly lines: number },
 ): Promise<string> {
+  const { storage, records } = sources;
   const { manifest } = source;
   const derived = retryFileId(retry);
   if ((await records.standingFile(derived, Date.now())) !== null) return derived;
   // A create that was given up long ago left a file that was deleted or has expired since.
   const id = (await records.file(derived)) === null ? derived : fileIdOf(randomBytes(16));
   if ((await storage.size(KEYS.fileBytes(manifest.inputFileId))) === null) throw inputGone(manifest);
-  const unfinished = await beginFile({ storage, tenants }, manifest.tenant, id);
-  const bytes = await uploadOnce(storage, KEYS.fileBytes(id), failedLines(storage, source));
-  await placeFile(storage, unfinished, { name: `${manifest.id}_retry.jsonl`, bytes, expiresAfterSeconds: null });
+  const name = `${manifest.id}_retry.jsonl`;
+  await using stored = new StoredBytes(sources, caller, { id, name: () => name, mostBytes: Infinity });
+  const unfinished = await beginFile(sources, manifest.tenant, id);
+  // What is refused leaves its index key behind, as the bytes may be those of somebody who stores the same ones.
+  const copied = counted(failedLines(storage, source), (bytes) => stored.take(bytes));
+  const bytes = await uploadOnce(storage, KEYS.fileBytes(id), copied);
+  await stored.takeWhole(bytes);
+  await placeFile(storage, unfinished, { name, bytes, lines, expiresAfterSeconds: null });
+  stored.stands();
   return id;
+}
+
+/** The same bytes; `take` is told of each chunk, before it passes, how many there are by then. */
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  take: (bytes: number) => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.byteLength;
+    await take(bytes);
+    yield chunk;
+  }
 }
 
 /** Uploads bytes that others may upload under the same key, at the same time or before: they are the same ones. */

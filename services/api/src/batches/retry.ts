@@ -38,7 +38,7 @@ export async function retryBatch(
   const derivedId = retryIdOf(caller.tenant, id);
   const standing = await records.manifest(derivedId);
   if (standing !== null) return describeBatch(places, standing);
-  const failed = await failedOf(places, manifest);
+  const failed = await failedOf(places, manifest, caller);
   const depth = (manifest.retry?.depth ?? 0) + 1;
   if (depth > LIMITS.retryDepth)
     throw conflict(`The batch '${id}' is the last of ${LIMITS.retryDepth} retries in a row.`);
@@ -59,8 +59,11 @@ export async function retryBatch(
     fileId: await failed.store(retry),
     retry: { of: id, depth, taken: failed.taken },
   });
-  return placeBatch(places, caller, { order, input, derivedId, requestDigest: digest('retry', id) });
+  const documents = async (): Promise<number> => sumOf(failed.taken);
+  return placeBatch(places, caller, { order, input, documents, derivedId, requestDigest: digest('retry', id) });
 }
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 /** The failed requests of an ended batch. */
 type Failed = {
@@ -71,7 +74,7 @@ type Failed = {
 };
 
 /** What failed in a batch that has ended; refuses any other. All of a retry that was never validated has failed. */
-async function failedOf(places: BatchPlaces, manifest: Manifest): Promise<Failed> {
+async function failedOf(places: BatchPlaces, manifest: Manifest, caller: Caller): Promise<Failed> {
   const { storage, records } = places;
   const { id, inputFileId, retry } = manifest;
   const [final, validated] = await Promise.all([records.final(id), records.validated(id)]);
@@ -84,7 +87,7 @@ async function failedOf(places: BatchPlaces, manifest: Manifest): Promise<Failed
       if ((await records.standingFile(inputFileId, Date.now())) !== null) return inputFileId;
       const before = await records.manifest(retry.of);
       if (before === null) throw inputGone(manifest);
-      return (await failedOf(places, before)).store(derived);
+      return (await failedOf(places, before, caller)).store(derived);
     };
     return { taken: retry.taken, store };
   }
@@ -92,5 +95,8 @@ async function failedOf(places: BatchPlaces, manifest: Manifest): Promise<Failed
     throw conflict(`The batch '${id}' has no failed requests.`);
   }
   const source = { manifest, final, validated };
-  return { taken: await countFailed(storage, source), store: (derived) => storeFailed(places, derived, source) };
+  const taken = await countFailed(storage, source);
+  const store = (derived: string): Promise<string> =>
+    storeFailed(places, caller, { retry: derived, source, lines: sumOf(taken) });
+  return { taken, store };
 }

@@ -3,7 +3,8 @@ import type { DocumentTelemetry, OnEvent } from '@spillway/cascade';
 import {
   cascadeAnnotation,
   isJsonObject,
-  readResultLine,
+  LIMITS,
+  resultLine,
   resultOf,
   type CascadeAnnotation,
   type CascadeDocument,
@@ -11,12 +12,15 @@ import {
   type Ending,
   type EndpointUrl,
   type ErrorEnvelope,
+  type Json,
   type JsonObject,
 } from '@spillway/core';
-import type { Calibrations, Log, Sampling } from '@spillway/runtime';
+import { readJson, writeJson, type Calibrations, type Log, type Sampling } from '@spillway/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ApiError, shown, tooMany } from '../errors.ts';
+import type { Caller } from '../auth.ts';
+import { ApiError, shown, tooMany, unavailable } from '../errors.ts';
+import { TenantShares } from '../tenant-shares.ts';
 import { readDirectDocument } from './direct-document.ts';
 import type { DirectModels } from './direct-models.ts';
 import { EventQueue, streamText, type WholeAnswer } from './event-stream.ts';
@@ -29,10 +33,13 @@ export const directAnswer = z
   .looseObject({ cascade: cascadeAnnotation })
   .meta({ id: 'DirectAnswer', description: "The model's answer, and `cascade`: what was decided and why." });
 
-export type DirectAnswer = z.input<typeof directAnswer>;
+type DirectAnswer = z.input<typeof directAnswer>;
 
 /** Answers that are under way at once; this is for trying things out, batches are for work. */
 const MAX_AT_ONCE = 64;
+
+/** When it must be over in any case: the answer itself, and a minute to read it. */
+const MAX_MS = LIMITS.directAnswerMs + 60_000;
 
 /** The last one keeps nginx and its like from collecting the events before they pass them on. */
 const STREAM_HEADERS = {
@@ -48,47 +55,64 @@ export type DirectAnswersOptions = {
   readonly models: DirectModels;
   readonly telemetry: DocumentTelemetry;
   readonly log: Log;
+  /** Whether there are several tenants, of whom none may keep the others out. */
+  readonly isShared: boolean;
 };
 
-type Call = { readonly url: EndpointUrl; readonly request: FastifyRequest; readonly reply: FastifyReply };
+type Call = {
+  readonly url: EndpointUrl;
+  readonly caller: Caller;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+};
+
+/** An answer with its status. */
+type Concluded = { readonly status: number; readonly body: JsonObject; readonly cascade: CascadeAnnotation };
 
 type Finished = { readonly document: CascadeDocument; readonly ending: Ending };
 
 /** Answers one document through the cascade at once: the same stages and rules as in a batch, and no queue. */
 export class DirectAnswers {
   readonly #options: DirectAnswersOptions;
-  #underWay = 0;
+  readonly #underWay: TenantShares;
 
   constructor(options: DirectAnswersOptions) {
     this.#options = options;
+    this.#underWay = new TenantShares(MAX_AT_ONCE, options);
   }
 
   /** The answer, or a stream of events where the request asks for one. */
-  async answer({ url, request, reply }: Call): Promise<DirectAnswer | Readable> {
+  async answer({ url, caller, request, reply }: Call): Promise<string | Readable> {
     const document = readDirectDocument(url, request.body, this.#options);
-    if (this.#underWay >= MAX_AT_ONCE)
-      throw tooMany('Too many answers are under way at once. Try again in a moment.', 1);
+    const { tenant } = caller;
+    const short = this.#underWay.take(tenant, 1);
+    if (short === 'own') throw tooMany('Too many answers are under way at once. Try again in a moment.', 1);
+    if (short === 'all') throw unavailable('Too many answers are under way at once. Try again in a moment.');
     const gone = new AbortController();
     // Until the client has its answer, or is gone: what it does not read is held here all the while.
-    this.#underWay += 1;
+    const limit = setTimeout(() => reply.raw.destroy(), MAX_MS);
     const leave = (): void => {
-      this.#underWay -= 1;
+      clearTimeout(limit);
+      this.#underWay.giveBack(tenant, 1);
       gone.abort('cancelled');
     };
     if (reply.raw.destroyed) leave();
     else reply.raw.once('close', leave);
     if (document.job.body['stream'] === true) return await this.#stream(document, reply, gone.signal);
-    const { status, body, cascade } = this.#conclude(await this.#run(document, gone.signal, null));
-    reply.code(status);
-    return { ...body, cascade };
+    const { status, body, cascade } = await this.#conclude(await this.#run(document, gone.signal, null));
+    reply.code(status).type('application/json');
+    return await writeJson({ ...body, cascade: cascade as unknown as JsonObject } satisfies Record<
+      keyof DirectAnswer,
+      Json
+    >);
   }
 
   /** Waits for the first event, so that what fails before it is answered with its status. */
   async #stream(document: CascadeDocument, reply: FastifyReply, signal: AbortSignal): Promise<Readable> {
     const events = new EventQueue();
     const answer = this.#run(document, signal, (data) => events.push(data))
-      .then((finished): WholeAnswer => {
-        const { status, body, cascade } = this.#conclude(finished);
+      .then(async (finished): Promise<WholeAnswer> => {
+        const { status, body, cascade } = await this.#conclude(finished);
         if (status >= 300) throw refusalOf(status, body);
         return { body, cascade: cascade as unknown as JsonObject };
       })
@@ -108,14 +132,11 @@ export class DirectAnswers {
   }
 
   /** The answer with its status; throws what the client is told where the models have none. */
-  #conclude({ document, ending }: Finished): {
-    readonly status: number;
-    readonly body: JsonObject;
-    readonly cascade: CascadeAnnotation;
-  } {
+  async #conclude({ document, ending }: Finished): Promise<Concluded> {
     const result = resultOf(document, ending);
     this.#options.telemetry.settled({ document, ending, result });
-    const line = readResultLine(result.line.text);
+    const read = await readJson(result.line.text, { depth: LIMITS.jsonDepth, values: Infinity });
+    const line = read.kind === 'json' ? resultLine.safeParse(read.value).data : undefined;
     if (line?.cascade === undefined) throw new Error('a direct answer has no annotation');
     if (line.response === null) {
       const { code, message } = line.error ?? { code: 'server_error', message: 'The models failed.' };

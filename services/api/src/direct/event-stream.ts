@@ -1,11 +1,5 @@
-import {
-  ENDPOINTS,
-  strictJson,
-  type EndpointUrl,
-  type ErrorEnvelope,
-  type JsonObject,
-  type StreamEvent,
-} from '@spillway/core';
+import { ENDPOINTS, type EndpointUrl, type ErrorEnvelope, type JsonObject, type StreamEvent } from '@spillway/core';
+import { writeJson } from '@spillway/runtime';
 
 /** So many events may wait; whoever makes them is stopped until they are read, so that a slow reader costs little memory. */
 const MAX_WAITING = 1_024;
@@ -71,19 +65,19 @@ export async function* streamText(
   for await (const data of events) {
     const event = stream.show(data, request);
     if (event === null) continue;
-    if (held !== null) yield textOf(held);
+    if (held !== null) yield await textOf(held);
     held = event;
   }
   try {
     const { body, cascade } = await answer;
     const rest = held === null ? [...stream.events(body, request)] : [held];
     const last = rest.pop();
-    for (const event of rest) yield textOf(event);
-    if (last !== undefined) yield textOf({ ...last, data: stream.annotate(last.data, cascade) });
+    for (const event of rest) yield await textOf(event);
+    if (last !== undefined) yield await textOf({ ...last, data: stream.annotate(last.data, cascade) });
     if (stream.end !== null) yield `data: ${stream.end}\n\n`;
   } catch (error) {
-    if (held !== null) yield textOf(held);
-    yield textOf(stream.failed(onError(error), held?.data ?? null));
+    if (held !== null) yield await textOf(held);
+    yield await textOf(stream.failed(onError(error), held?.data ?? null));
   }
 }
 
@@ -95,5 +89,5 @@ export type StreamSource = {
   readonly onError: (error: unknown) => ErrorEnvelope;
 };
 
-const textOf = ({ event, data }: StreamEvent): string =>
-  `${event === null ? '' : `event: ${event}\n`}data: ${strictJson(data)}\n\n`;
+const textOf = async ({ event, data }: StreamEvent): Promise<string> =>
+  `${event === null ? '' : `event: ${event}\n`}data: ${await writeJson(data)}\n\n`;

@@ -1,8 +1,11 @@
 import { LIMITS, LineSplitter, NO_ARRAY, noJsonReason, readingJson, runAtOnce } from '@spillway/core';
 import { foreignEncoding, HEAD_BYTES } from './encoding.ts';
 
-/** Many uploads may be under way at once, and each holds its first line as long as that does not end. */
-const MAX_LOOKED_AT_BYTES = 1024 * 1024;
+/**
+ * Many uploads may be under way at once, and each holds its first line as long as that does not end; what is longer is not
+ * parsed here, as that would hold up all the others.
+ */
+const MAX_LOOKED_AT_BYTES = 256 * 1024;
 
 /**
  * Looks at the first bytes of an upload, and at its first line that is not blank, while the bytes pass. A file that

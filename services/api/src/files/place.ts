@@ -27,15 +27,21 @@ export async function abandonFile(storage: Storage, { tenant, createdAtMs, id }:
 export async function placeFile(
   storage: Storage,
   unfinished: UnfinishedFile,
-  about: { readonly name: string; readonly bytes: number; readonly expiresAfterSeconds: number | null },
+  about: {
+    readonly name: string;
+    readonly bytes: number;
+    readonly lines: number;
+    readonly expiresAfterSeconds: number | null;
+  },
 ): Promise<FileObject> {
-  const { name, bytes, expiresAfterSeconds } = about;
+  const { name, bytes, lines, expiresAfterSeconds } = about;
   const { record } = await createRecord(storage, KEYS.fileRecord(unfinished.id), RECORDS.file, {
     v: RECORD_VERSION,
     ...unfinished,
     filename: name,
     purpose: 'batch',
     bytes,
+    lines,
     expiresAtMs: unfinished.createdAtMs + (expiresAfterSeconds ?? LIMITS.fileExpiryMaxSeconds) * 1000,
     source: { kind: 'upload' },
   });

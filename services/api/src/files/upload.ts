@@ -1,15 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { fileIdOf, KEYS, type FileObject } from '@spillway/core';
-import type { Log } from '@spillway/runtime';
-import type { Records, Storage } from '@spillway/storage';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Caller } from '../auth.ts';
 import { ApiError, shown, unsupportedMediaType } from '../errors.ts';
-import { freeBytes, overBytes } from '../quota.ts';
+import { StoredBytes, type ByteSources } from '../quota/stored-bytes.ts';
 import { expiresAfter } from '../schemas/parts.ts';
 import type { Tenants } from '../tenants.ts';
 import { FirstLine } from './first-line.ts';
+import { LineCount } from './line-count.ts';
 import { completeForm, invalidFormat, readForm, type CompleteForm, type UploadForm } from './form.ts';
 import { abandonFile, beginFile, placeFile, type UnfinishedFile } from './place.ts';
 import { watchUpload } from './upload-watch.ts';
@@ -32,53 +31,56 @@ export type UploadLimits = {
   readonly uploadIdleMs: number;
 };
 
-type Sources = {
-  readonly storage: Storage;
-  readonly records: Records;
-  readonly tenants: Tenants;
-  readonly log: Log;
-  readonly limits: UploadLimits;
-};
+type Sources = ByteSources & { readonly tenants: Tenants; readonly limits: UploadLimits };
 
 /** Streams an upload to storage. The record is written last: until then there is no file. */
 export async function uploadFile(sources: Sources, caller: Caller, request: FastifyRequest): Promise<FileObject> {
   const { storage, limits, log } = sources;
   const { uploadBytes, uploadIdleMs } = limits;
   if (!request.isMultipart()) throw unsupportedMediaType('multipart/form-data');
-  if (Number(request.headers['content-length'] ?? 0) > uploadBytes + MAX_FORM_BYTES) throw tooLarge(uploadBytes, null);
-  const free = await freeBytes(sources, caller);
-  const unfinished = await beginFile(sources, caller.tenant, fileIdOf(randomBytes(16)));
+  const bodyBytes = Number(request.headers['content-length'] ?? Infinity);
+  if (bodyBytes !== Infinity && bodyBytes > uploadBytes + MAX_FORM_BYTES) throw tooLarge(uploadBytes, null);
+  const id = fileIdOf(randomBytes(16));
   let fileName: string | null = null;
+  await using taken = new StoredBytes(sources, caller, { id, name: () => fileName ?? '', mostBytes: bodyBytes });
+  const unfinished = await beginFile(sources, caller.tenant, id);
+  const lines = new LineCount();
   let stored: Promise<number> | null = null;
   using watch = watchUpload(request.raw, { idleMs: uploadIdleMs, fileName: () => fileName });
   const stalled = Promise.withResolvers<never>();
   watch.stalled.addEventListener('abort', () => stalled.reject(watch.stalled.reason));
   const read = readForm(request, (name, bytes) => {
     fileName = name;
-    const checked = checkedBytes(bytes, { name, most: uploadBytes, free });
+    const checked = checkedBytes(bytes, { name, most: uploadBytes, taken, lines });
     stored = storage.upload(KEYS.fileBytes(unfinished.id), checked, watch.stalled);
     return stored;
   });
   const form = Promise.race([read, stalled.promise]);
-  const received = receive({ storage, log }, { unfinished, form, stored: () => stored });
+  const received = receive({ storage, log }, { unfinished, form, taken, stored: () => stored });
   // The refusal of a stalled sender does not wait until its bytes are removed.
-  return await placeFile(storage, unfinished, await Promise.race([received, stalled.promise]));
+  const complete = await Promise.race([received, stalled.promise]);
+  const file = await placeFile(storage, unfinished, { ...complete, lines: lines.lines });
+  taken.stands();
+  return file;
 }
 
 type Upload = {
   readonly unfinished: UnfinishedFile;
   readonly form: Promise<UploadForm>;
+  readonly taken: StoredBytes;
   /** The storing of the file's bytes; null: it has not begun. */
   readonly stored: () => Promise<number> | null;
 };
 
 /** Waits for the form, and so for the file's bytes; when anything is refused, or the sender goes away, none stay. */
 async function receive(
-  { storage, log }: { readonly storage: Storage; readonly log: Log },
-  { unfinished, form, stored }: Upload,
+  { storage, log }: Pick<Sources, 'storage' | 'log'>,
+  { unfinished, form, taken, stored }: Upload,
 ): Promise<CompleteForm> {
   try {
-    return completeForm(await form);
+    const complete = completeForm(await form);
+    await taken.takeWhole(complete.bytes);
+    return complete;
   } catch (error) {
     const key = KEYS.fileBytes(unfinished.id);
     // What is still being stored would otherwise come after its removal.
@@ -90,19 +92,28 @@ async function receive(
   }
 }
 
+/** What the bytes of a file pass by. */
+type Passing = {
+  readonly name: string;
+  readonly most: number;
+  readonly taken: StoredBytes;
+  readonly lines: LineCount;
+};
+
 /** The bytes as they pass, or an error as soon as they are too many or no batch input. */
 async function* checkedBytes(
   bytes: AsyncIterable<Uint8Array>,
-  { name, most, free }: { readonly name: string; readonly most: number; readonly free: number | null },
+  { name, most, taken, lines }: Passing,
 ): AsyncGenerator<Uint8Array> {
   const firstLine = new FirstLine();
   let total = 0;
   for await (const chunk of bytes) {
     total += chunk.byteLength;
     if (total > most) throw tooLarge(most, name);
-    if (free !== null && total > free) throw overBytes(name);
+    await taken.take(total);
     const reason = firstLine.push(chunk);
     if (reason !== null) throw invalidFormat(name, reason);
+    lines.push(chunk);
     yield chunk;
   }
   const reason = firstLine.end();

@@ -19,7 +19,8 @@ export const text = (most: number) =>
     .string()
     .check((context) => {
       const { value } = context;
-      if (characters(value) <= most) return;
+      // A character is two units at most, so that of a long text none need be counted.
+      if (value.length <= 2 * most && characters(value) <= most) return;
       context.issues.push({ code: 'too_big', origin: 'string', maximum: most, inclusive: true, input: value });
     })
     .meta({ maxLength: most });
@@ -29,8 +30,11 @@ const ownLabels = Array.from({ length: 2 ** OWN_LABELS.length }, (_, choice) =>
   OWN_LABELS.filter((_label, at) => Math.floor(choice / 2 ** at) % 2 === 1),
 );
 
+/** What a label says. */
+export const label = text(LIMITS.metadataValueCharacters);
+
 export const metadata = z
-  .record(text(LIMITS.metadataKeyCharacters), text(LIMITS.metadataValueCharacters))
+  .record(text(LIMITS.metadataKeyCharacters), label)
   .check((context) => {
     const { value } = context;
     if (clientLabels(value) <= LIMITS.metadataKeys) return;

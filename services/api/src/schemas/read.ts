@@ -8,6 +8,7 @@ import {
   missingParameter,
   shown,
   stringTooLong,
+  tooManyProperties,
   type ApiError,
 } from '../errors.ts';
 
@@ -60,10 +61,7 @@ function tooBig(param: string, issue: z.core.$ZodIssueTooBig, input: unknown): A
     return badRequest(message, { param, code: 'array_above_max_length' });
   }
   if (typeof input === 'object' && input !== null) {
-    const message =
-      `Invalid '${param}': too many properties. Expected an object with at most ${most} properties, ` +
-      `but got an object with ${Object.keys(input).length} properties instead.`;
-    return badRequest(message, { param, code: 'object_above_max_properties' });
+    return tooManyProperties(param, most, Object.keys(input).length);
   }
   return aboveMaximum(param, most, shownNumber(input));
 }
@@ -93,5 +91,7 @@ const shownNumber = (input: unknown): string =>
 
 /** Characters as the hosted API counts them: one for each code point. */
 export function characters(text: string): number {
-  return Array.from(text).length;
+  let count = 0;
+  for (let at = 0; at < text.length; count += 1) at += (text.codePointAt(at) ?? 0) > 0xff_ff ? 2 : 1;
+  return count;
 }

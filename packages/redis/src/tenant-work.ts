@@ -1,0 +1,111 @@
+import type { Phase } from '@spillway/core';
+import { liveBatches } from './batches.ts';
+import { Script } from './script.ts';
+import type { RedisStore } from './store.ts';
+
+const reserveScript = new Script('reserve_work');
+const knowScript = new Script('know_work');
+const dropScript = new Script('drop_work');
+
+/**
+ * A batch that its creator is about to make counts for so long without being in work; its creator keeps saying so. Longer
+ * than a sweep takes to find a batch whose creator died behind the manifest.
+ */
+export const WORK_LEASE_MS = 60_000;
+
+/** What is known of a tenant is read anew this often, so that nothing that was missed is missed for ever. */
+const MAX_KNOWN_MS = 3_600_000;
+
+/** Batches whose tenants are asked for at a time. */
+const READ_AT_ONCE = 500;
+
+/** A batch among its tenant's work. */
+export type NotedBatch = {
+  readonly id: string;
+  /** Its turn: what came before it counts. Those that were found in work have 0. */
+  readonly place: number;
+  /** Until when it counts without being in work, by Redis' clock. */
+  readonly leaseEndsMs: number;
+  /** How many documents it has, as far as was known when it was noted. */
+  readonly documents: number;
+  /** As it stands in Redis. */
+  readonly noted: string;
+};
+
+export type WorkReserved =
+  | { readonly kind: 'RESERVED'; readonly place: number; readonly noted: string; readonly batches: number }
+  | { readonly kind: 'UNKNOWN' | 'RECOVERING' };
+
+/**
+ * Notes a batch among its tenant's work before it is made. UNKNOWN: what the tenant has in work must be told first
+ * (`knowWork`), as Redis never knew it, forgot it, or it is long ago.
+ */
+export async function reserveWork(
+  { client, keys }: RedisStore,
+  tenant: string,
+  batch: { readonly id: string; readonly token: string; readonly documents: number },
+): Promise<WorkReserved> {
+  const args = [batch.id, batch.token, batch.documents, WORK_LEASE_MS, MAX_KNOWN_MS];
+  const answer = await reserveScript.run(client, [keys.epoch, keys.work(tenant)], args);
+  const [kind, place, noted, batches] = answer as [WorkReserved['kind'], number, string, number];
+  return kind === 'RESERVED' ? { kind, place, noted, batches } : { kind };
+}
+
+/** Tells which batches a tenant has in work. */
+export async function knowWork(
+  { client, keys }: RedisStore,
+  tenant: string,
+  batches: readonly { readonly id: string; readonly documents: number }[],
+): Promise<'KNOWN' | 'RECOVERING'> {
+  const args = [MAX_KNOWN_MS, ...batches.flatMap(({ id, documents }) => [id, documents])];
+  return (await knowScript.run(client, [keys.epoch, keys.work(tenant)], args)) as 'KNOWN' | 'RECOVERING';
+}
+
+/** Strikes batches off their tenant's work, unless they were noted anew since they were read. */
+export async function dropWork(
+  { client, keys }: RedisStore,
+  tenant: string,
+  batches: readonly Pick<NotedBatch, 'id' | 'noted'>[],
+): Promise<void> {
+  if (batches.length === 0) return;
+  await dropScript.run(
+    client,
+    [keys.work(tenant)],
+    batches.flatMap(({ id, noted }) => [id, noted]),
+  );
+}
+
+/** All batches that are noted among a tenant's work. */
+export async function readWork({ client, keys }: RedisStore, tenant: string): Promise<NotedBatch[]> {
+  const hash = await client.hgetall(keys.work(tenant));
+  return Object.entries(hash)
+    .filter(([id]) => !id.startsWith('@'))
+    .map(([id, noted]) => {
+      const [place = 0, leaseEndsMs = 0, documents = 0] = noted.split(' ').map(Number);
+      return { id, place, leaseEndsMs, documents, noted };
+    });
+}
+
+/** Where a batch in work stands; `total` is null while it is not validated. */
+export type BatchProgress = { readonly phase: Phase; readonly total: number | null; readonly settled: number };
+
+/** Null: Redis knows no such batch. */
+export async function readProgress({ client, keys }: RedisStore, id: string): Promise<BatchProgress | null> {
+  const [phase, total, completed, failed] = await client.hmget(keys.batch(id), 'phase', 'total', 'completed', 'failed');
+  if (phase === null || phase === undefined) return null;
+  const settled = Number(completed ?? 0) + Number(failed ?? 0);
+  return { phase: phase as Phase, total: total === null || total === undefined ? null : Number(total), settled };
+}
+
+/** The ids of the batches in work that are a tenant's. It asks for all of them, in slices. */
+export async function batchesOf(redis: RedisStore, tenant: string): Promise<string[]> {
+  const { client, keys } = redis;
+  const own: string[] = [];
+  const ids = await liveBatches(redis);
+  for (let at = 0; at < ids.length; at += READ_AT_ONCE) {
+    const some = ids.slice(at, at + READ_AT_ONCE);
+    const tenants = await Promise.all(some.map((id) => client.hget(keys.batch(id), 'tenant')));
+    own.push(...some.filter((_, index) => tenants[index] === tenant));
+  }
+  return own;
+}

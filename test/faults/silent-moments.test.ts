@@ -9,7 +9,7 @@ const MAX_TAKEN_MS = { held: 15_000, dead: 25_000 } as const;
 
 const SILENT_MS = 3_000;
 
-type Moment = Pick<Silence, 'at' | 'of' | 'kind' | 'onlyReplies'> & { readonly wipes: boolean };
+type Moment = Pick<Silence, 'at' | 'of' | 'onlyReplies'> & { readonly kind: 'held' | 'dead'; readonly wipes: boolean };
 
 /** SPILLWAY_SILENCE=all: every one of the first commands of a worker's loop, in every way, `i/n` a part of them. */
 function moments(): Moment[] {
@@ -26,7 +26,7 @@ function moments(): Moment[] {
   );
   const of = (kind: Silence['of'], count: number) =>
     Array.from({ length: count }, (_, index) => ({ of: kind, at: index + 1 }));
-  const all = [...of('any', 24), ...of('other', 8), ...of('waiting', 3)].flatMap((where) =>
+  const all = [...of('any', 24), ...of('taking', 6), ...of('other', 6), ...of('waiting', 3)].flatMap((where) =>
     ways.map((way) => ({ ...where, ...way })),
   );
   return all.filter((_, index) => index % Number(parts) === Number(part) - 1);
@@ -70,4 +70,28 @@ test('connections that fall silent at any moment of a worker’s loop, with a wi
     }
   }
   assert.equal(drafter.child.exitCode, null);
+});
+
+test('a worker that hangs where nothing shows it but its queue, which does not move, connects anew', async () => {
+  await using system = await System.create({ models: { small: { concurrency: 2 } }, env: { HEALTH_PORT: '0' } });
+  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('expert')]);
+  await system.admitted();
+  await using tap = await RedisTap.start(system.redis);
+  const drafter = await system.run('drafter', { REDIS_URL: tap.url });
+  const first = await system.submit(['a']);
+  await system.settled(first.id);
+  // A reply that never ends: neither is the connection silent, nor does the command ever fail.
+  const drips = tap.fallSilent({ at: 1, of: 'taking', kind: 'drips', onlyReplies: true, ms: 1_000 });
+  const { id } = await system.submit(['b', 'c', '[[drafter unsure]] d']);
+  await drips;
+  const { errors } = await wholeResults(system, await system.settled(id, undefined, 40_000), docIds(3));
+  assert.deepEqual(errors, []);
+  const said = drafter.lines.filter(({ msg }) => msg?.endsWith('this worker connects anew'));
+  assert.deepEqual(
+    said.map(({ level, tier, times }) => [level, tier, times]),
+    [['warn', 'drafter.small', 1]],
+  );
+  const startedAtMs = performance.now();
+  assert.equal(await drafter.stop(), 0);
+  assert.ok(performance.now() - startedAtMs < 15_000);
 });

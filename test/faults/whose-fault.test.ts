@@ -165,35 +165,6 @@ test('a server restarted behind a gateway and one terminated with its calls in f
   assert.equal(spent(output), 0);
 });
 
-test('a document that kills its server pays for it alone', async () => {
-  const COUNT = 60;
-  let server: ModelServer | null = null;
-  let crashes = 0;
-  const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
-    await elapsed(20);
-    if (!JSON.stringify(body).includes('poison')) return { kind: 'completion' };
-    crashes += 1;
-    await server?.stop();
-    await elapsed(300);
-    await server?.restart();
-    return { kind: 'completion' };
-  };
-  await using expert = await startModelServer({ answer });
-  server = expert;
-  await using system = await System.start({ models: { large: { base_url: expert.baseURL, concurrency: 8 } } });
-  const prompts = escalating(COUNT);
-  prompts[10] = '[[drafter unsure]] poison';
-  const { id } = await system.submit(prompts);
-  const { output, errors } = await wholeResults(system, await system.settled(id, undefined, 60_000), docIds(COUNT));
-  assert.deepEqual(
-    errors.map(({ custom_id }) => custom_id),
-    ['doc-10'],
-  );
-  assert.equal(spent(output), 0, 'a neighbour was charged');
-  assert.equal(errors[0]?.cascade?.stages[1]?.attempts, 4);
-  assert.ok(crashes <= 7, `${crashes} crashes`);
-});
-
 test('a server of one slot that queues without end: the calls that time out are asked again, and nobody fails', async () => {
   const COUNT = 60;
   let free = Promise.resolve();

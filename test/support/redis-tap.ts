@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** Connections by what is asked on them: a worker waits for documents on one of its own. */
-export type ConnectionKind = 'waiting' | 'other';
+/** Connections by what is asked on them: a worker waits for documents on one of its own, and takes them on another. */
+export type ConnectionKind = 'waiting' | 'taking' | 'other';
 
 export type Silence = {
   /** It begins with the so many-th command of these connections from now on, the first being 1. */
@@ -10,15 +10,18 @@ export type Silence = {
   readonly of: ConnectionKind | 'any';
   /** Only what Redis says is lost; else what it is asked, too. */
   readonly onlyReplies: boolean;
-  /** `held`: what is said meanwhile comes late, as packets that are sent again; `dead`: never, on connections of before. */
-  readonly kind: 'held' | 'dead';
+  /**
+   * `held`: what is said meanwhile comes late, as packets that are sent again; `dead`: never, on connections of before;
+   * `drips`: a reply without end, a byte a second, in place of all that Redis says on connections of before.
+   */
+  readonly kind: 'held' | 'dead' | 'drips';
   readonly ms: number;
 };
 
 type Pair = { readonly client: Socket; readonly upstream: Socket; kind: ConnectionKind; silence: Silenced | null };
 
 /** What a silent connection did not pass on. */
-type Silenced = { readonly held: (() => void)[]; isOver: boolean };
+type Silenced = { readonly held: (() => void)[] };
 
 /** A TCP proxy before Redis that counts commands, and lets connections fall silent with one of them. */
 export class RedisTap implements AsyncDisposable {
@@ -61,7 +64,7 @@ export class RedisTap implements AsyncDisposable {
     const upstream = connect(this.#port, '127.0.0.1');
     const pair: Pair = { client, upstream, kind: 'other', silence: null };
     this.#pairs.add(pair);
-    if (this.#isSilent !== null && isOf(this.#isSilent, pair)) pair.silence = { held: [], isOver: false };
+    this.#joinSilence(pair);
     client
       .on('error', () => undefined)
       .once('close', () => {
@@ -79,8 +82,10 @@ export class RedisTap implements AsyncDisposable {
     upstream.on('end', () => this.#pass(pair, () => client.end(), true));
   }
 
-  #see(command: string, pair: Pair): void {
+  #see({ name: command, key }: Command, pair: Pair): void {
     if (command === 'bzpopmin') pair.kind = 'waiting';
+    if (key.endsWith(':wait')) pair.kind = 'taking';
+    this.#joinSilence(pair);
     const armed = this.#armed;
     if (armed === null || !(armed.silence.of === 'any' || armed.silence.of === pair.kind)) return;
     armed.left -= 1;
@@ -93,16 +98,23 @@ export class RedisTap implements AsyncDisposable {
   #begin(silence: Silence): void {
     this.#isSilent = silence;
     const silenced = [...this.#pairs].filter((pair) => isOf(silence, pair));
-    for (const pair of silenced) pair.silence = { held: [], isOver: false };
+    for (const pair of silenced) this.#joinSilence(pair);
     setTimeout(() => {
       this.#isSilent = null;
       // Those that were opened meanwhile were only late.
       for (const pair of this.#pairs) {
-        if (silence.kind === 'dead' && silenced.includes(pair)) continue;
+        if (silence.kind !== 'held' && silenced.includes(pair)) continue;
         for (const act of pair.silence?.held ?? []) act();
         pair.silence = null;
       }
     }, silence.ms);
+  }
+
+  /** A connection that is opened, or shows its kind, while such ones are silent. */
+  #joinSilence(pair: Pair): void {
+    if (this.#isSilent === null || pair.silence !== null || !isOf(this.#isSilent, pair)) return;
+    pair.silence = { held: [] };
+    if (this.#isSilent.kind === 'drips') drip(pair.client);
   }
 
   #pass({ silence }: Pair, act: () => void, isReply: boolean): void {
@@ -111,13 +123,22 @@ export class RedisTap implements AsyncDisposable {
   }
 }
 
+function drip(client: Socket): void {
+  client.write('$1000000\r\n');
+  const dripping = setInterval(() => client.write('x'), 1_000);
+  client.once('close', () => clearInterval(dripping));
+}
+
 const isOf = ({ of }: Silence, { kind }: Pair): boolean => of === 'any' || of === kind;
 
-/** Reads the names of commands from what a client sends. */
+/** A command's name, and what stands where a script has its first key. */
+type Command = { readonly name: string; readonly key: string };
+
+/** Reads commands from what a client sends. */
 class CommandReader {
   #rest = Buffer.alloc(0);
 
-  *push(chunk: Buffer): Generator<string> {
+  *push(chunk: Buffer): Generator<Command> {
     this.#rest = Buffer.concat([this.#rest, chunk]);
     for (;;) {
       const command = this.#next();
@@ -127,7 +148,7 @@ class CommandReader {
   }
 
   /** Takes one whole command off; null: there is none. */
-  #next(): string | null {
+  #next(): Command | null {
     const rest = this.#rest;
     let at = 0;
     const number = (): number | null => {
@@ -139,14 +160,15 @@ class CommandReader {
     };
     const parts = number();
     if (parts === null) return null;
-    let name = '';
+    const words: string[] = [];
     for (let part = 0; part < parts; part += 1) {
       const length = number();
       if (length === null || at + length + 2 > rest.length) return null;
-      if (part === 0) name = rest.toString('latin1', at, at + length).toLowerCase();
+      if (part < 4) words.push(rest.toString('latin1', at, at + length));
       at += length + 2;
     }
     this.#rest = rest.subarray(at);
-    return name;
+    const [name = '', , , key = ''] = words;
+    return { name: name.toLowerCase(), key };
   }
 }

@@ -125,7 +125,7 @@ test('storage that hangs, and a thread with it: the process ends all the same', 
     await once(child.stdout, 'data');
     const { signal, tookMs } = await endOf(child, 'SIGTERM');
     assert.equal(signal, 'SIGKILL');
-    assert.ok(tookMs < 5_000, `${tookMs} ms`);
+    assert.ok(tookMs < 10_000, `${tookMs} ms`);
   } finally {
     child.kill('SIGKILL');
     await rm(directory, { recursive: true });

@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Operations that threads of the process do, which Node waits for at its end. */
 const ON_THREADS = /^(FSReq|FileHandle|FILEHANDLE|GetAddrInfo|GetNameInfo)/;
 
-/** How long operations that are under way may still take; on a healthy file system they take milliseconds. */
-const MAX_OPERATIONS_MS = 500;
+/** How long operations that are under way may still take; on a healthy file system they take no second. */
+const MAX_OPERATIONS_MS = 3_000;
 
 const LOOK_MS = 20;
 

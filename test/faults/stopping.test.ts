@@ -117,7 +117,7 @@ await runService('hanging', process.env, async (life) => {
 test('storage that hangs, and a thread with it: the process ends all the same', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-hang-'));
   const pipe = join(directory, 'pipe');
-  execFileSync('mkfifo', [pipe]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', pipe]);
   const args = ['--input-type=module', '--eval', HANGING];
   const cwd = new URL('../..', import.meta.url);
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, PIPE: pipe }, stdio: 'pipe' });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { MAX_STOP_MS } from '@spillway/runtime';
 import { readConfiguration } from '@spillway/core';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
@@ -103,7 +104,8 @@ test('every container is without rights, and our services have longer to stop th
     // vLLM writes its caches where it likes.
     if (!profiles?.includes('gpu')) assert.equal(readOnly, true, name);
     // 25 s for calls in flight, and what a stop may take beside (MAX_STOP_MS of runtime/lifecycle).
-    if (targetOf(service(name)) === 'service') assert.ok(Number.parseInt(grace ?? '0', 10) > 25 + 60, name);
+    if (targetOf(service(name)) === 'service')
+      assert.ok(Number.parseInt(grace ?? '0', 10) > 25 + MAX_STOP_MS / 1_000, name);
   }
 });
 

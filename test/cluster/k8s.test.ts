@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { MAX_STOP_MS } from '@spillway/runtime';
 import { LIMITS, readConfiguration, type Configuration } from '@spillway/core';
 import { readWorkerConfig } from '@spillway/worker';
 import { parse } from 'yaml';
@@ -15,7 +16,7 @@ import { main, preStopSeconds, type Cluster } from '../support/workloads.ts';
 /** What a schema cannot see: whether the parts of each overlay fit each other, and the services. */
 
 /** What a stop may take beside calls in flight (MAX_STOP_MS of runtime/lifecycle), and what a probe adds. */
-const STOP_SECONDS = 60;
+const STOP_SECONDS = MAX_STOP_MS / 1_000;
 
 let directory: string;
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { startCrashingServer } from '../support/crashing-server.ts';
 import { startModelServer, type ModelRequest, type ModelServer, type Scripted } from '../support/model-server.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { System, until, type ResultLine } from '../support/system.ts';
@@ -165,43 +166,6 @@ test('a server restarted behind a gateway and one terminated with its calls in f
   assert.equal(spent(output), 0);
 });
 
-/** A server that a document with the word `poison` kills, with all calls under way; it is there again after `awayMs`. */
-async function startCrashing({
-  latencyMs,
-  awayMs,
-}: Record<'latencyMs' | 'awayMs', number>): Promise<{ server: ModelServer; crashes: () => number }> {
-  let crashes = 0;
-  const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
-    await elapsed(latencyMs);
-    if (!JSON.stringify(body).includes('poison')) return { kind: 'completion' };
-    crashes += 1;
-    await server.stop();
-    await elapsed(awayMs);
-    await server.restart();
-    return { kind: 'completion' };
-  };
-  const server = await startModelServer({ answer });
-  return { server, crashes: () => crashes };
-}
-
-test('a document that kills its server pays for it alone', async () => {
-  const COUNT = 60;
-  const crashing = await startCrashing({ latencyMs: 20, awayMs: 300 });
-  await using expert = crashing.server;
-  await using system = await System.start({ models: { large: { base_url: expert.baseURL, concurrency: 8 } } });
-  const prompts = escalating(COUNT);
-  prompts[10] = '[[drafter unsure]] poison';
-  const { id } = await system.submit(prompts);
-  const { output, errors } = await wholeResults(system, await system.settled(id, undefined, 60_000), docIds(COUNT));
-  assert.deepEqual(
-    errors.map(({ custom_id }) => custom_id),
-    ['doc-10'],
-  );
-  assert.equal(spent(output), 0, 'a neighbour was charged');
-  assert.equal(errors[0]?.cascade?.stages[1]?.attempts, 4);
-  assert.ok(crashing.crashes() <= 7, `${crashing.crashes()} crashes`);
-});
-
 test('a server of one slot that queues without end: the calls that time out are asked again, and nobody fails', async () => {
   const COUNT = 60;
   let free = Promise.resolve();
@@ -245,7 +209,7 @@ test('one document alone: its server’s trouble costs it nothing, its own fault
 });
 
 test('a document that kills its server, with nobody beside it, pays like any other', async () => {
-  const crashing = await startCrashing({ latencyMs: 0, awayMs: 400 });
+  const crashing = await startCrashingServer({ role: 'expert', awayMs: 400 });
   await using expert = crashing.server;
   await using system = await System.start({ models: { large: { base_url: expert.baseURL, max_attempts: 2 } } });
   const { id } = await system.submit(['[[drafter unsure]] poison']);

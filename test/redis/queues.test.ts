@@ -11,8 +11,10 @@ import {
   type RedisStore,
 } from '@spillway/redis';
 import { answerOf, draftOf, jobOf, rulesOf, threeStageRules } from '../support/jobs.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { until } from '../support/system.ts';
 
 let redis: RedisServer;
 
@@ -187,4 +189,23 @@ test('a job that is in no state of its queue is lost: its document can be enqueu
   await add(queues, 'a', 4, 1);
   assert.ok((await waiting(store)).includes('a-4'));
   assert.deepEqual(await lostDocuments(store, 'a', 0, where), [5]);
+});
+
+test('a queue that was first used while Redis was away just then is opened anew', async () => {
+  await using proxy = await startFaultProxy({ target: redis.url.replace('redis:', 'http:') });
+  await using store = await storeOn({ ...redis, url: `redis://127.0.0.1:${proxy.port}` }, 'reopened');
+  await using queues = new Queues(store);
+  await proxy.set({ kind: 'black_hole' });
+  const first = queues.depth(QUEUE);
+  await proxy.set({ kind: 'reset' });
+  await assert.rejects(first);
+  await proxy.set({ kind: 'pass' });
+  await until(
+    async () =>
+      await queues.depth(QUEUE).then(
+        ({ waiting: count }) => count === 0,
+        () => false,
+      ),
+    10_000,
+  );
 });

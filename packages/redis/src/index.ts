@@ -1,7 +1,7 @@
 export { shownAddress } from './address.ts';
 export * from './batches.ts';
 export * from './breaker.ts';
-export { connectRedis } from './client.ts';
+export { connectRedis, type RedisClient } from './client.ts';
 export { RedisClock } from './clock.ts';
 export * from './epoch.ts';
 export * from './handoff.ts';

@@ -38,8 +38,17 @@ export class Queues implements AsyncDisposable {
       // Its calls reject; the connection's own state is told where it was opened.
       queue.on('error', () => undefined);
       this.#open.set(name, queue);
+      this.#forgetUnopened(name, queue);
     }
     return queue;
+  }
+
+  /** BullMQ keeps it for good if opening failed, as Redis was away just then: whoever needs the queue next opens it anew. */
+  #forgetUnopened(name: string, queue: Queue): void {
+    queue.waitUntilReady().catch(() => {
+      if (this.#open.get(name) === queue) this.#open.delete(name);
+      queue.close().catch(() => undefined);
+    });
   }
 
   /** Takes consecutive start tags in a tier's queue for documents of one batch. */
@@ -70,6 +79,12 @@ export class Queues implements AsyncDisposable {
   async waiting(name: string): Promise<number> {
     const counts = await this.of(name).getJobCounts('prioritized', 'wait', 'delayed');
     return (counts['prioritized'] ?? 0) + (counts['wait'] ?? 0) + (counts['delayed'] ?? 0);
+  }
+
+  /** Whether a worker could take up a document of a queue now; not while somebody pauses all of it by BullMQ's own means. */
+  async hasClaimable(name: string): Promise<boolean> {
+    const [isPaused, { waiting }] = await Promise.all([this.of(name).isPaused(), this.depth(name)]);
+    return !isPaused && waiting > 0;
   }
 
   /** The documents of a queue as BullMQ counts them. */

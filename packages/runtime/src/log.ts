@@ -1,10 +1,14 @@
 import { strictJsonText } from '@spillway/core';
 import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino';
+import { LogOutput, type LogWriter } from './log-output.ts';
 
 export type Log = Logger;
 
-/** JSON lines on stdout; keys and bodies never belong in a field, the redaction is the second fence. */
-export function openLog(service: string, level: string, to?: DestinationStream): Log {
+/** A log that goes to a stream whose reader may be slow or gone; `flush` waits until its lines are written, at most so long. */
+export type OpenLog = { readonly log: Log; readonly flush: (limitMs: number) => Promise<void> };
+
+/** JSON lines; keys and bodies never belong in a field, the redaction is the second fence. */
+export function openLog(service: string, level: string, to: DestinationStream = process.stdout): Log {
   const options = {
     level,
     base: { service, pid: process.pid },
@@ -14,7 +18,16 @@ export function openLog(service: string, level: string, to?: DestinationStream):
     hooks: { streamWrite: strictJsonText },
     redact: { paths: ['apiKey', '*.apiKey', 'authorization', '*.authorization', 'headers'], remove: true },
   };
-  return to === undefined ? pino(options) : pino(options, to);
+  return pino(options, to);
+}
+
+/** The log of a process, which goes to its stdout. Lines that nobody reads are dropped, and told of by their number. */
+export function openProcessLog(service: string, level: string, to: LogWriter = process.stdout): OpenLog {
+  const output = new LogOutput(to, (lines) =>
+    log.warn({ lines }, 'lines of this log were dropped, as nobody read them'),
+  );
+  const log = openLog(service, level, output);
+  return { log, flush: (limitMs) => output.flush(limitMs) };
 }
 
 /** An error without what libraries hang on it: of Redis, the command with its password or document; of HTTP, headers. */

@@ -1,5 +1,5 @@
 import { isCrowded, limitAfterAnswer, loweredLimit } from '@spillway/core';
-import type { Worker } from 'bullmq';
+import type { QueueWorker } from './queue-worker.ts';
 
 /** So many answers say how long calls take lately. */
 const LATELY = 8;
@@ -9,7 +9,7 @@ const WARY_MS = 600_000;
 
 /** How many calls at a time a worker makes to its model server, adapted to what the server takes (AIMD). */
 export class ConcurrencyLimit {
-  readonly #worker: Worker;
+  readonly #worker: Pick<QueueWorker, 'concurrency'>;
   readonly #max: number;
   readonly #timeoutMs: number;
   #limit: number;
@@ -19,7 +19,10 @@ export class ConcurrencyLimit {
   #waryUntilMs = 0;
   #lately: readonly number[] = [];
 
-  constructor(worker: Worker, { max, timeoutMs }: { readonly max: number; readonly timeoutMs: number }) {
+  constructor(
+    worker: Pick<QueueWorker, 'concurrency'>,
+    { max, timeoutMs }: { readonly max: number; readonly timeoutMs: number },
+  ) {
     this.#worker = worker;
     this.#max = max;
     this.#timeoutMs = timeoutMs;

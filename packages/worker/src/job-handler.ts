@@ -7,9 +7,16 @@ import {
   isAskedAlone,
   JOB_VERSION,
   type DocumentJob,
-  type Unproven,
 } from '@spillway/core';
-import { leaveAlone, startJob, writeJob, type RedisClock, type RedisStore, type Started } from '@spillway/redis';
+import {
+  leaveAlone,
+  startJob,
+  untilRecovered,
+  writeJob,
+  type RedisClock,
+  type RedisStore,
+  type Started,
+} from '@spillway/redis';
 import type { StopReason } from '@spillway/runtime';
 import type { Job } from 'bullmq';
 import type { BreakerControl } from './breaker-control.ts';
@@ -17,6 +24,7 @@ import type { DocumentWorker, Verdict } from './document-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
 import type { AskControl } from './suspicion.ts';
+import { stamped, wentAway } from './unproven.ts';
 import type { WorkerPause } from './worker-pause.ts';
 
 /** What is done with a job that was taken up. */
@@ -120,7 +128,7 @@ export class JobHandler {
   }
 
   async #begin(taken: Taken): Promise<Disposition> {
-    const { breaker, pause, calls } = this.#parts;
+    const { pause, calls } = this.#parts;
     const { job, started } = taken;
     const data = job.data as DocumentJob;
     const isAlone = isAskedAlone(data);
@@ -142,9 +150,19 @@ export class JobHandler {
       return instead ?? (await this.#work(taken, call));
     } finally {
       calls.end(call);
-      await breaker.leave(call);
-      if (isAlone) await leaveAlone(this.#parts.redis, this.#options.tier, call.id);
+      await this.#leave(call, isAlone);
     }
+  }
+
+  /** Makes way for the next one that probes, or is asked alone; else that would be held up until this call's time is over. */
+  async #leave(call: RunningCall, isAlone: boolean): Promise<void> {
+    const { breaker, redis } = this.#parts;
+    const leave = async (): Promise<'LEFT'> => {
+      await breaker.leave(call);
+      if (isAlone) await leaveAlone(redis, this.#options.tier, call.id);
+      return 'LEFT';
+    };
+    await untilRecovered(leave, this.#options.stopping);
   }
 
   /**
@@ -264,20 +282,4 @@ export class JobHandler {
     if (written === 'SAVED') job.data = changed;
     return written;
   }
-}
-
-/** The failure of a document that was asked alone when its server went away, again. */
-function wentAway({ stage }: DocumentJob, clock: RedisClock): Unproven {
-  const message = 'the model server went away during the call';
-  const now = Date.now();
-  const failedAtMs = clock.latest(performance.now());
-  const why = { type: 'reset', message };
-  const error = { code: 'server_error', message };
-  return { stage, cause: 'ambiguous', answer: null, error, why, startedAtMs: now, endedAtMs: now, failedAtMs };
-}
-
-/** A failure by Redis' clock, which all workers share: it happened now. */
-function stamped(verdict: Extract<Verdict, { kind: 'unproven' }>, clock: RedisClock): typeof verdict {
-  const failedAtMs = clock.latest(performance.now());
-  return { ...verdict, job: { ...verdict.job, unproven: { ...verdict.job.unproven, failedAtMs } } };
 }

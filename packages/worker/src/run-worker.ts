@@ -13,6 +13,7 @@ import type { WorkerConfig } from './config.ts';
 import { DocumentWorker } from './document-worker.ts';
 import { RulesCache } from './rules-cache.ts';
 import { TierCheck } from './tier-check.ts';
+import { MAX_CLOSE_MS } from './tier-worker.ts';
 import { TierWorkers, type TierDuty } from './tier-workers.ts';
 
 /** Runs a process that serves every model of a role, or those that SPILLWAY_MODELS names. */
@@ -44,7 +45,7 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
   });
   const workers = new TierWorkers({ redis, queues, rules: new RulesCache(redis) }, duties, config, life);
   life.allow(config.drainMs);
-  life.defer(() => workers[Symbol.asyncDispose]());
+  life.defer(() => workers[Symbol.asyncDispose](), config.drainMs + 2 * MAX_CLOSE_MS);
   await workers.start();
   const healthPort = await openHealth(workers, config, life);
   life.ready({ models: config.models.map(({ name }) => name), healthPort });

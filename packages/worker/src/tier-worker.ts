@@ -1,11 +1,14 @@
 import type { StageModel } from '@spillway/cascade';
-import { connectRedis, RedisClock, type RedisStore } from '@spillway/redis';
-import { pause, within, type Life, type StopReason } from '@spillway/runtime';
-import { DelayedError, WaitingError, Worker, type Job } from 'bullmq';
+import { tierLabels } from '@spillway/core';
+import { RedisClock, type Queues, type RedisStore } from '@spillway/redis';
+import { pause, type Life, type StopReason } from '@spillway/runtime';
+import { DelayedError, WaitingError, type Job } from 'bullmq';
 import { BreakerControl } from './breaker-control.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { DocumentWorker } from './document-worker.ts';
 import { JobHandler } from './job-handler.ts';
+import { watchQueue } from './queue-watch.ts';
+import { QueueWorker } from './queue-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import { RunningCalls } from './running-calls.ts';
 import { watchSilence } from './silence-watch.ts';
@@ -23,13 +26,17 @@ export type TierWorkerOptions = {
 };
 
 export type TierWorkerParts = {
+  readonly queues: Pick<Queues, 'hasClaimable'>;
   readonly documents: DocumentWorker;
   readonly rules: RulesCache;
   readonly model: Pick<StageModel, 'timeoutMs' | 'maxAttempts' | 'look' | 'askControl'>;
 };
 
 /** Putting back what is in flight takes milliseconds; a Redis that is away is not waited for. */
-const MAX_CLOSE_MS = 5_000;
+export const MAX_CLOSE_MS = 5_000;
+
+/** So often in a row a worker that is stuck connects anew; then its process ends, for whoever starts another one. */
+const MAX_REPLACEMENTS = 2;
 
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
@@ -39,7 +46,8 @@ export class TierWorker {
   readonly #options: TierWorkerOptions;
   readonly #model: TierWorkerParts['model'];
   readonly #calls = new RunningCalls();
-  readonly #worker: Worker;
+  readonly #queue: QueueWorker;
+  readonly #queues: TierWorkerParts['queues'];
   readonly #limit: ConcurrencyLimit;
   readonly #pause: WorkerPause;
   readonly #breaker: BreakerControl;
@@ -48,26 +56,28 @@ export class TierWorker {
   #draining = false;
   /** What is still in flight is given up. */
   readonly #stop = new AbortController();
-  #takenUpAtMs = Date.now();
+  #takenUpAtMs = performance.now();
+  #taken = 0;
   #secondsPerDocument: number | null = null;
 
-  constructor(redis: RedisStore, options: TierWorkerOptions, { model, ...parts }: TierWorkerParts) {
+  constructor(redis: RedisStore, options: TierWorkerOptions, { model, queues, ...parts }: TierWorkerParts) {
     this.#options = options;
     this.#model = model;
-    const { tier, life, lockMs } = options;
-    this.#worker = new Worker(tier, (job: Job, token?: string) => this.#process(job, token ?? ''), {
-      connection: connectRedis(redis.address, 'wait'),
-      prefix: redis.keys.prefix,
-      concurrency: options.concurrency,
-      lockDuration: lockMs,
-      stalledInterval: Math.max(1_000, Math.floor(lockMs / 2)),
-      maxStalledCount: 1_000_000,
-      autorun: false,
+    this.#queues = queues;
+    const { tier, life } = options;
+    this.#queue = new QueueWorker(redis, {
+      ...options,
+      process: (job, token) => this.#process(job, token),
+      onFailed: (job, error) =>
+        life.log.warn({ err: error, tier, job: job?.id }, 'handling a job failed: it comes again'),
+      onError: (error) => life.log.debug({ err: error, tier }, 'queue'),
+      // A loop that broke takes nothing any more: better a new process.
+      onBroken: (error) => life.fail(error),
     });
     const calls = this.#calls;
     const clock = new RedisClock();
-    const limit = new ConcurrencyLimit(this.#worker, { max: options.concurrency, timeoutMs: model.timeoutMs });
-    const ownPause = new WorkerPause(this.#worker);
+    const limit = new ConcurrencyLimit(this.#queue, { max: options.concurrency, timeoutMs: model.timeoutMs });
+    const ownPause = new WorkerPause(this.#queue);
     const look = (signal: AbortSignal): Promise<string | null> => model.look(signal);
     const askControl: AskControl = (question, signal) => model.askControl(question, signal);
     const breaker = new BreakerControl(
@@ -90,17 +100,22 @@ export class TierWorker {
         onDone: (seconds) => this.#measure(seconds),
       },
     );
-    this.#worker.on('failed', (job, error) =>
-      life.log.warn({ err: error, tier, job: job?.id }, 'handling a job failed: it comes again'),
-    );
-    this.#worker.on('error', (error) => life.log.debug({ err: error, tier }, 'queue'));
   }
 
   /** Starts to take jobs, unless it was told to stop before that. */
   start(): void {
     if (this.#draining) return;
-    // A loop that broke takes nothing any more: better a new process.
-    this.#worker.run().catch((error: unknown) => this.#options.life.fail(error));
+    this.#queue.start();
+    void watchQueue(
+      {
+        isFree: () => this.isFree,
+        taken: () => this.#taken,
+        hasWork: () => this.#queues.hasClaimable(this.#options.tier),
+        onStuck: (times) => this.#unstick(times),
+        onError: (error) => this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a look failed'),
+      },
+      this.#stop.signal,
+    );
     void watchSilence(
       {
         calls: this.#calls,
@@ -123,7 +138,12 @@ export class TierWorker {
     return this.#calls.size;
   }
 
-  /** When a job was last taken up, in Unix milliseconds; long ago with work waiting means wedged. */
+  /** Whether it takes jobs, as far as it knows. */
+  get isFree(): boolean {
+    return !this.#draining && !this.#pause.isPaused && this.active < this.limit;
+  }
+
+  /** When a job was last taken up, on the clock that never goes back; long ago with work waiting means wedged. */
   get takenUpAtMs(): number {
     return this.#takenUpAtMs;
   }
@@ -150,7 +170,7 @@ export class TierWorker {
   async stop(drainMs: number): Promise<void> {
     this.#draining = true;
     this.#pause.stop();
-    await this.#worker.pause(true);
+    await this.#queue.pause();
     const limit = new AbortController();
     await Promise.race([this.#calls.empty, pause(drainMs, limit.signal)]);
     limit.abort();
@@ -158,14 +178,23 @@ export class TierWorker {
     this.#breaker.stop();
     this.#calls.giveUp('shutdown', () => true);
     // Without Redis it would wait for it. What could not be put back comes back when its lock is over.
-    await within(MAX_CLOSE_MS, this.#worker.close()).catch((error: unknown) =>
-      this.#options.life.log.debug({ err: error, tier: this.#options.tier }, 'a queue was left open'),
-    );
+    await this.#queue.close(MAX_CLOSE_MS);
+  }
+
+  /** Documents wait and none is taken up: by new connections, or, where that does not help, by a new process. */
+  #unstick(times: number): void {
+    const { tier, life } = this.#options;
+    if (times > MAX_REPLACEMENTS) return life.fail(new Error(`${tier}: documents wait and none is taken up`));
+    life.log.warn({ tier, times }, 'documents wait and none is taken up: this worker connects anew');
+    life.telemetry.meters.count('cascade.worker.replacements', 1, tierLabels(tier));
+    // Longer than the calls that it may still have.
+    this.#queue.replace(this.#model.timeoutMs + MAX_CLOSE_MS);
   }
 
   /** BullMQ's processor: what is to be done with a job that is not done is told to BullMQ by an error, here only. */
   async #process(job: Job, token: string): Promise<void> {
-    this.#takenUpAtMs = Date.now();
+    this.#takenUpAtMs = performance.now();
+    this.#taken += 1;
     const disposition = await this.#handler.handle(job, token);
     switch (disposition.kind) {
       case 'done':

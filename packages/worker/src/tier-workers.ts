@@ -25,6 +25,9 @@ export type TierWorkersOptions = {
 
 type Served = TierDuty & { readonly worker: TierWorker; readonly heartbeat: Heartbeat };
 
+/** A Redis that is away learns by silence that a worker has gone. */
+const MAX_GOODBYE_MS = 1_000;
+
 /** Work is waiting and nothing was taken up for so many times the lock, with calls to spare: the worker is wedged. */
 const WEDGED_LOCKS = 4;
 
@@ -52,7 +55,7 @@ export class TierWorkers implements AsyncDisposable {
     const { lockMs } = options;
     this.#served = duties.map((duty) => {
       const { tier, concurrency, sidecar, documents, model } = duty;
-      const parts = { documents, rules, model };
+      const parts = { documents, rules, model, queues };
       const worker = new TierWorker(redis, { tier, concurrency, sidecar, lockMs, life }, parts);
       return { ...duty, worker, heartbeat: new Heartbeat(redis, tier) };
     });
@@ -106,6 +109,12 @@ export class TierWorkers implements AsyncDisposable {
     return false;
   }
 
+  /** After the last heartbeat, which would take it back. */
+  async #sayGoodbye(): Promise<void> {
+    await this.#beating;
+    await Promise.all(this.#served.map(({ heartbeat }) => heartbeat.end()));
+  }
+
   /** Not ok without Redis, or while a model server of this process' own is down. */
   async ready(): Promise<Health> {
     const down = this.#served.flatMap(({ tier, worker }) => {
@@ -123,8 +132,8 @@ export class TierWorkers implements AsyncDisposable {
    */
   async live(): Promise<Health> {
     for (const { tier, worker } of this.#served) {
-      if (worker.active >= worker.limit || worker.pause.isPaused) continue;
-      if (Date.now() - worker.takenUpAtMs < WEDGED_LOCKS * this.#options.lockMs) continue;
+      if (!worker.isFree) continue;
+      if (performance.now() - worker.takenUpAtMs < WEDGED_LOCKS * this.#options.lockMs) continue;
       const depth = await within(MAX_PROBE_MS, this.#queues.depth(tier)).catch(() => null);
       if (depth !== null && depth.waiting > 0) {
         return { ok: false, detail: `${tier}: ${depth.waiting} wait and none is taken up` };
@@ -135,9 +144,8 @@ export class TierWorkers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#silence.abort();
-    await this.#beating;
-    await Promise.all(this.#served.map(({ heartbeat }) => heartbeat.end().catch(() => undefined)));
-    await Promise.all(this.#served.map(({ worker }) => worker.stop(this.#options.drainMs)));
+    const goodbye = within(MAX_GOODBYE_MS, this.#sayGoodbye()).catch(() => undefined);
+    await Promise.all([goodbye, ...this.#served.map(({ worker }) => worker.stop(this.#options.drainMs))]);
     await this.#listening?.[Symbol.asyncDispose]();
   }
 }

@@ -1,5 +1,5 @@
 import { holdBackoffMs } from '@spillway/core';
-import type { Worker } from 'bullmq';
+import type { QueueWorker } from './queue-worker.ts';
 
 /** Why a worker takes no jobs: its tier's breaker is open, or its server is down for it only, or takes nothing from it. */
 type Why = 'breaker' | 'down' | 'full';
@@ -12,7 +12,7 @@ const LOOK_SOON_MS = [250, 500, 1_000, 2_000] as const;
 
 /** Whether a worker takes jobs now. */
 export class WorkerPause {
-  readonly #worker: Worker;
+  readonly #worker: QueueWorker;
   #pause: Pause | null = null;
   /** On the clock that never goes back: when the last pause was over. */
   #overAtMs = 0;
@@ -21,7 +21,7 @@ export class WorkerPause {
   #looks = 0;
   #ended = false;
 
-  constructor(worker: Worker) {
+  constructor(worker: QueueWorker) {
     this.#worker = worker;
   }
 
@@ -79,8 +79,7 @@ export class WorkerPause {
     clearTimeout(this.#pause.timer);
     this.#pause = null;
     this.#overAtMs = performance.now();
-    // Where its loop ended meanwhile it begins another, whose breaking ends the process like that of the first.
-    if (!this.#ended) void this.#worker.resume();
+    if (!this.#ended) this.#worker.resume();
   }
 
   /** Takes no jobs any more. */
@@ -91,6 +90,6 @@ export class WorkerPause {
 
   async #begin(why: Why, reason: string, ms: number): Promise<void> {
     this.#pause = { why, reason, timer: setTimeout(() => this.end(), ms) };
-    await this.#worker.pause(true);
+    await this.#worker.pause();
   }
 }

@@ -15,6 +15,9 @@ import { ScalingSignal } from './scaling.ts';
 import { buildServer } from './server.ts';
 import { Tenants } from './tenants.ts';
 
+/** What closing takes beside the requests in work. */
+const MAX_CLOSE_MS = 2_000;
+
 /** How often a server that closes looks for connections that are in use no more. */
 const SWEEP_MS = 200;
 
@@ -81,7 +84,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   });
   const healthPort = await openHealth(config, life, { scaling, probe });
   life.allow(config.drainMs);
-  life.defer(() => drain(app, config.drainMs));
+  life.defer(() => drain(app, config.drainMs), config.drainMs + MAX_CLOSE_MS);
   const address = await listen(app, config);
   const port = Number(new URL(address).port);
   life.ready({ address, port, healthPort, tenants: keys === null ? 'one, without keys' : 'by key' });

@@ -9,6 +9,9 @@ import { Leadership } from './leadership.ts';
 import { StepFailures } from './step-failures.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 
+/** What is in work at the end may take so long: a page that is being written, for the most part. */
+const MAX_WORK_MS = 8_000;
+
 /** Runs a dispatcher: it leads while it holds the lease, else it stands by. */
 export async function runDispatcher(config: DispatcherConfig, life: Life): Promise<void> {
   const { telemetry, log, signal } = life;
@@ -27,7 +30,7 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const token = randomUUID();
   const leadership = new Leadership({ redis, token, leaseMs, log, lead: (until) => lead(options, token, until) });
   const work = leadership.run(signal);
-  life.defer(() => work);
+  life.defer(() => work, MAX_WORK_MS);
   showGauges({ redis, queues, records, meters }, leadership);
   // Shown from the start: what is first seen at 1 has not increased.
   meters.count('cascade.recoveries', 0);

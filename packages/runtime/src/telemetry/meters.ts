@@ -29,6 +29,10 @@ const COUNTERS = {
   ],
   'cascade.pages.sealed': ['{page}', 'Pages that went to storage.'],
   'cascade.batches.ended': ['{batch}', 'Batches that ended, by outcome.'],
+  'cascade.worker.replacements': [
+    '{replacement}',
+    'A worker took nothing up though documents waited, and connected to Redis anew.',
+  ],
   'cascade.recoveries': ['{recovery}', 'Redis was lost and put back from storage.'],
   'cascade.step.failures': ['{failure}', 'Steps that failed for a batch and are attempted again.'],
 } as const;

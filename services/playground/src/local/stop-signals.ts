@@ -1,10 +1,9 @@
+import { onStopSignals } from '@spillway/runtime';
+
 /** Why a program of ours was asked to stop. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
-
-/** npm passes a Ctrl-C on that the terminal has sent us already; a person needs longer between two. */
-const SAME_MS = 500;
 
 /**
  * Listens for the ways in which a person or a supervisor stops a program: the first asks, the second insists.
@@ -12,23 +11,11 @@ const SAME_MS = 500;
  */
 export function watchStopSignals(onSecond: () => void): { readonly signal: AbortSignal } & Disposable {
   const stop = new AbortController();
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  let firstAtMs = 0;
-  const onSignal = (name: NodeJS.Signals): void => {
-    if (!stop.signal.aborted) {
-      firstAtMs = performance.now();
-      stop.abort(new Interrupted(`stopped by ${name}`));
-    } else if (performance.now() - firstAtMs > SAME_MS) {
-      onSecond();
-    }
-  };
-  for (const name of names) process.on(name, onSignal);
-  return {
-    signal: stop.signal,
-    [Symbol.dispose]: () => {
-      for (const name of names) process.off(name, onSignal);
-    },
-  };
+  const watch = onStopSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], {
+    onFirst: (name) => stop.abort(new Interrupted(`stopped by ${name}`)),
+    onSecond,
+  });
+  return { signal: stop.signal, [Symbol.dispose]: () => watch[Symbol.dispose]() };
 }
 
 /** Waits for the work, or rejects with the signal's reason when that is aborted first. */

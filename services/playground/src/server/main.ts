@@ -1,9 +1,16 @@
+import { endProcessNow, exitCodeOf, MAX_STOP_MS, onStopSignals } from '@spillway/runtime';
 import { readConfig } from './config.ts';
 import { createLog } from './log.ts';
 import { runPlayground } from './playground.ts';
 
 const stop = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort(signal));
+onStopSignals(['SIGTERM', 'SIGINT'], {
+  onFirst: (name) => {
+    stop.abort(name);
+    setTimeout(() => endProcessNow(1), MAX_STOP_MS);
+  },
+  onSecond: (name) => endProcessNow(exitCodeOf(name)),
+});
 
 try {
   await runPlayground(readConfig(process.env), stop.signal);

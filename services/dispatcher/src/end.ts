@@ -80,7 +80,7 @@ export class Ender {
     if (plan === null) {
       const manifest = await records.manifest(id);
       if (manifest === null) throw new Error(`${id} has no manifest`);
-      await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers: [], warnings });
+      await finisher.finishUnvalidated(manifest, await finisher.recordEnding(id, ending));
       return true;
     }
     if (ending.outcome === 'completed') {

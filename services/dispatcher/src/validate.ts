@@ -1,5 +1,14 @@
-import { FairShare, isFileId, KEYS, RECORD_VERSION, RECORDS, type LineError, type Manifest } from '@spillway/core';
-import { open, redisNowMs, type RedisStore } from '@spillway/redis';
+import {
+  FairShare,
+  isFileId,
+  KEYS,
+  RECORD_VERSION,
+  RECORDS,
+  type EndingRecord,
+  type LineError,
+  type Manifest,
+} from '@spillway/core';
+import { close, open, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import { createRecord, type Records, type Storage } from '@spillway/storage';
 import { cleanUp, type Finisher } from './finish.ts';
@@ -94,6 +103,8 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   if (manifest === null) throw new Error(`${id} has no manifest`);
   // An API that was slow may admit a batch that the sweep found by its mark, and that has ended, long before.
   if (await records.hasEnded(id)) return await cleanUp({ redis, storage }, id, []);
+  const ending = await records.ending(id);
+  if (ending !== null && ending.outcome !== 'completed') return await closeAsRecorded(options, ending, id);
   if ((await records.plan(id)) !== null) return await openValidated(options, id);
   const input = await openInput(options, manifest);
   if (input === null) return await finisher.refuse(manifest, [UNKNOWN_FILE]);
@@ -145,10 +156,21 @@ async function openInput(
   return await storage.stream(KEYS.fileBytes(file.id));
 }
 
+/** A recovery that read storage just before the ending was written takes the batch for one to be validated. */
+async function closeAsRecorded(
+  { redis, log }: ValidatorOptions,
+  { outcome }: EndingRecord,
+  id: string,
+): Promise<void> {
+  const closed = await close(redis, id, outcome);
+  log.info({ batch: id, outcome, answer: closed.kind }, 'closed again: its ending was written before');
+}
+
 /** Opens a validated batch for enqueueing; the rules of its cascades go to Redis, where workers read them. */
 async function openValidated({ redis, records, log }: ValidatorOptions, id: string): Promise<void> {
   const plan = await records.plan(id);
-  if (plan === null) throw new Error(`${id} has no plan after its validation`);
+  // It was closed before its record could be written: whoever closed it ends it without documents.
+  if (plan === null) return log.info({ batch: id }, 'not opened: it ended before it was validated');
   const { total, pages, model, validatedAtMs, cascades, badLines } = plan;
   const facts = { total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
   const answer = await open(redis, id, facts, cascades);

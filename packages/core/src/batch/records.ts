@@ -131,6 +131,11 @@ export const RECORDS = {
     pages: z.array(pagePlanCodec),
     /** Where bad lines go to the error file: which ones are. Absent: there are none. */
     badLines: badLinesRecord.optional(),
+    /**
+     * The batch ended without being validated, and this record keeps it so: no other one can be written any more. Its
+     * ending stands before it. The version before reads a batch of no documents.
+     */
+    ruledOut: z.literal(true).optional(),
   }),
   ending: z.object({
     v,

@@ -6,6 +6,8 @@ import type { DispatcherConfig } from './config.ts';
 import { showGauges } from './gauges.ts';
 import { lead } from './lead.ts';
 import { Leadership } from './leadership.ts';
+import { LiveBatches } from './live-batches.ts';
+import { Outlines } from './outlines.ts';
 import { StepFailures } from './step-failures.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 
@@ -23,12 +25,17 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const records = new Records(storage);
   const failures = new StepFailures({ meters, log });
   const webhooks = new Webhooks({ targets: config.webhooks, storage, records, failures, log });
-  const options = { redis, queues, storage, records, failures, webhooks, limits, intervals, telemetry, log };
+  const live = new LiveBatches(redis);
+  const outlines = new Outlines(records);
+  const options = {
+    ...{ redis, queues, storage, records, failures, webhooks, live, outlines },
+    ...{ limits, intervals, telemetry, log },
+  };
   const token = randomUUID();
   const leadership = new Leadership({ redis, token, leaseMs, log, lead: (until) => lead(options, token, until) });
   const work = leadership.run(signal);
   life.defer(() => work);
-  showGauges({ redis, queues, records, meters }, leadership);
+  showGauges({ redis, queues, live, outlines, meters }, leadership);
   // Shown from the start: what is first seen at 1 has not increased.
   meters.count('cascade.recoveries', 0);
   const healthPort = config.healthPort === null ? null : await serve(config.host, config.healthPort, leadership, life);

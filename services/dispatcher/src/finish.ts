@@ -19,7 +19,7 @@ import {
   type Validated,
   type Warning,
 } from '@spillway/core';
-import { close, dropPage, forget, pagesInFlight, redisNowMs, type RedisStore } from '@spillway/redis';
+import { close, dropPages, forget, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log, Telemetry } from '@spillway/runtime';
 import { createRecord, type BatchPlan, type Storage } from '@spillway/storage';
 
@@ -112,7 +112,7 @@ export class Finisher {
       telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
       telemetry.spans?.emit(batchSpans(manifest, record));
     }
-    await cleanUp({ redis, storage }, id, plan?.tiers ?? []);
+    await cleanUp({ redis, storage }, id, plan);
     const { completed, failed } = record.counts;
     log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');
   }
@@ -172,15 +172,16 @@ export class Finisher {
   }
 }
 
-/** Drops what is left of an ended batch: its state and pages in Redis, its open mark. */
+/**
+ * Drops what is left of an ended batch: its state and pages in Redis, its open mark. Without a plan it has no pages; those
+ * that a lost Redis brought back are dropped by the sweep.
+ */
 export async function cleanUp(
   { redis, storage }: { readonly redis: RedisStore; readonly storage: Storage },
   batch: string,
-  tiers: readonly string[],
+  plan: Pick<BatchPlan, 'pages' | 'tiers'> | null,
 ): Promise<void> {
-  for (const inFlight of await pagesInFlight(redis)) {
-    if (inFlight.batch === batch) await dropPage(redis, batch, inFlight.page);
-  }
-  await forget(redis, batch, tiers);
+  await dropPages(redis, batch, plan?.pages.length ?? 0);
+  await forget(redis, batch, plan?.tiers ?? []);
   await storage.remove(KEYS.openMark(batch));
 }

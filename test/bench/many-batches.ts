@@ -99,7 +99,8 @@ async function measureBeside(batches: number): Promise<void> {
 
 function create(): Promise<System> {
   return System.create({
-    moreModels: '  idle: { base_url: "http://127.0.0.1:9", model: idle }\n  gone: { base_url: "http://127.0.0.1:9", model: gone }',
+    moreModels:
+      '  idle: { base_url: "http://127.0.0.1:9", model: idle }\n  gone: { base_url: "http://127.0.0.1:9", model: gone }',
     moreCascades: '  stuck: { drafter: idle, expert: gone, accept_at: 0.8 }',
     // As in production: the sweep is part of what many batches cost.
     env: { SPILLWAY_SWEEP_MS: '15000', SPILLWAY_POLL_MS: '100', SPILLWAY_RECOVERY_MS: '500' },

@@ -161,17 +161,29 @@ test('three stages: what waits bounds the first tier, what is in flight bounds e
     'nothing waits, and 20 of 64 MiB are in flight',
   );
   const largeLine = { ...plan, pages: [{ first: 0, documents: 1, offset: 0, bytes: 16 * MB, lineBefore: 0 }] };
-  assert.deepEqual((await Capacity.measure(parts)).lacking(...firstPage(largeLine)), [], 'nor is a line of twice the bound held');
+  assert.deepEqual(
+    (await Capacity.measure(parts)).lacking(...firstPage(largeLine)),
+    [],
+    'nor is a line of twice the bound held',
+  );
   const documents = Array.from({ length: 5 }, (_, index) => ({
     kind: 'request' as const,
     request: { customId: `doc-${index}`, cascade: 'contracts', body: { model: 'contracts' } },
   }));
   await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4] });
   const capacity = await Capacity.measure(parts);
-  assert.deepEqual(capacity.lacking(...firstPage(plan)), ['drafter.small'], 'a half of 20 MiB waits for the first stage');
+  assert.deepEqual(
+    capacity.lacking(...firstPage(plan)),
+    ['drafter.small'],
+    'a half of 20 MiB waits for the first stage',
+  );
   assert.deepEqual(capacity.lacking(...firstPage(largeLine)), ['drafter.small']);
   for (let page = 0; page < 45; page += 1) capacity.take(...firstPage(plan));
-  assert.deepEqual(capacity.lacking(...firstPage(plan)).toSorted(), ['drafter.medium', 'drafter.small', 'expert.large']);
+  assert.deepEqual(capacity.lacking(...firstPage(plan)).toSorted(), [
+    'drafter.medium',
+    'drafter.small',
+    'expert.large',
+  ]);
 });
 
 const DOCUMENTS = 600;

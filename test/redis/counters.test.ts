@@ -105,6 +105,9 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
     ),
   });
   assert.equal(await client.hexists(keys.batch('k'), stageCounter('old', 4, 'accepted')), 0);
-  assert.equal(await recount(store, { ...recovery, token: 'another' }, 'k', { pages: 0, sums: NO_COUNTS, open: [] }), 'STALE');
+  assert.equal(
+    await recount(store, { ...recovery, token: 'another' }, 'k', { pages: 0, sums: NO_COUNTS, open: [] }),
+    'STALE',
+  );
   assert.equal((await readBatch(store, 'k'))?.counts.completed, 6);
 });

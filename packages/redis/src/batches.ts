@@ -200,8 +200,16 @@ export function readSummaries(redis: RedisStore, ids: readonly string[]): Promis
 function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
   const [phase, outcome, tenant, ...numbers] = values;
   if (phase == null) return null;
-  const [createdAtMs = 0, expiresAtMs = 0, total = 0, enqueued = 0, pages = 0, sealedPages = 0, completed = 0, failed = 0] =
-    numbers.map((value) => Number(value ?? 0));
+  const [
+    createdAtMs = 0,
+    expiresAtMs = 0,
+    total = 0,
+    enqueued = 0,
+    pages = 0,
+    sealedPages = 0,
+    completed = 0,
+    failed = 0,
+  ] = numbers.map((value) => Number(value ?? 0));
   return {
     phase: phase as Phase,
     outcome: (outcome ?? null) as Outcome | null,

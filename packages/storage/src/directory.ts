@@ -14,7 +14,7 @@ import {
   type Root,
 } from './folder.ts';
 import { checkFolder, checkKey, checkRange, isSegment } from './key.ts';
-import { placeFile } from './placement.ts';
+import { hasRoom, linkObject, placeFile } from './placement.ts';
 import { proveCreateOnly } from './proof.ts';
 import { StorageError } from './storage-error.ts';
 import type { ByteRange, CreateOutcome, ListOptions, Storage } from './storage.ts';
@@ -51,6 +51,16 @@ class DirectoryStorage implements Storage {
   async create(key: string, bytes: Uint8Array): Promise<CreateOutcome> {
     checkKey(key);
     return placeFile(this.#root, key, (file) => this.#append(file, bytes));
+  }
+
+  async createLike(key: string, other: string): Promise<CreateOutcome | false> {
+    checkKey(key);
+    checkKey(other);
+    return linkObject(this.#root, key, other);
+  }
+
+  async hasRoom(): Promise<boolean> {
+    return hasRoom(this.#root);
   }
 
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {

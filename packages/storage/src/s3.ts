@@ -98,6 +98,16 @@ class S3Storage implements Storage {
     }
   }
 
+  async createLike(key: string, other: string): Promise<CreateOutcome | false> {
+    const bytes = await this.read(other);
+    return bytes === null ? false : this.create(key, bytes);
+  }
+
+  /** A bucket has no room of its own: one that is full says so of each write. */
+  async hasRoom(): Promise<boolean> {
+    return true;
+  }
+
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {
     return uploadParts(this.#client, this.#object(key), this.#shown, source, signal);
   }

@@ -14,6 +14,13 @@ export interface Storage extends AsyncDisposable {
   /** Creates a whole object under a key that has none. */
   create(key: string, bytes: Uint8Array): Promise<CreateOutcome>;
   /**
+   * Creates an object with the bytes of another one, under a key that has none. In a directory this takes no room: it can
+   * be done on a full disk. False: there is no such other object.
+   */
+  createLike(key: string, other: string): Promise<CreateOutcome | false>;
+  /** Whether something can be written now, as far as that is known without asking anybody: false on a full disk. */
+  hasRoom(): Promise<boolean>;
+  /**
    * Streams bytes of unknown length to a key that the caller made unique, and returns their number.
    * A source that throws, or the signal before the source's end, leaves nothing; that error or the
    * signal's reason is thrown.

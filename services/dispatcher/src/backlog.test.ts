@@ -5,7 +5,7 @@ import { Backlog } from './backlog.ts';
 const always = (): boolean => true;
 const idsOf = (taken: readonly { readonly id: string }[]): string[] => taken.map(({ id }) => id);
 
-test("tenants take turns, and those of each go in the order in which they came", () => {
+test('tenants take turns, and those of each go in the order in which they came', () => {
   const backlog = new Backlog();
   for (let at = 0; at < 1_000; at += 1) backlog.add(`a${at}`, 'a');
   backlog.add('b0', 'b');

@@ -38,11 +38,7 @@ export class Backlog {
    * Up to `most` of those that are ready, of each tenant at most `mostOf`. Each stays, behind the tenant's others, until it
    * is dropped.
    */
-  take(
-    most: number,
-    isReady: (id: string) => boolean,
-    mostOf: (tenant: string) => number = () => most,
-  ): Waiting[] {
+  take(most: number, isReady: (id: string) => boolean, mostOf: (tenant: string) => number = () => most): Waiting[] {
     const taken: Waiting[] = [];
     let queues = this.#byTenant
       .entries()

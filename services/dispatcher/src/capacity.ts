@@ -48,7 +48,8 @@ export class Capacity {
     const byBatch = Map.groupBy(inFlight, ({ batch }) => batch);
     await mapConcurrent(byBatch, MAX_READS, async ([batch, pages]) => {
       const outline = await runStep(failures, { batch, step: 'plan' }, () => outlines.of(batch));
-      if (outline !== null) for (const { page, bytes } of pages) capacity.#count(outline, outline.pages.at(page), bytes);
+      if (outline !== null)
+        for (const { page, bytes } of pages) capacity.#count(outline, outline.pages.at(page), bytes);
     });
     for (const [tier, use] of capacity.#tiers) {
       if (readTierName(tier).role !== 'drafter') continue;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { openRedis, Queues } from '@spillway/redis';
-import { serveHealth, type Life } from '@spillway/runtime';
-import { openProvedStorage, Records } from '@spillway/storage';
+import { serveHealth, type Health, type Life } from '@spillway/runtime';
+import { openProvedStorage, Records, RoomWatch } from '@spillway/storage';
 import type { DispatcherConfig } from './config.ts';
 import { showGauges } from './gauges.ts';
 import { lead } from './lead.ts';
@@ -18,6 +18,10 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const { limits, intervals, leaseMs } = config;
   const storage = await openProvedStorage(config.storage);
   life.defer(() => storage[Symbol.asyncDispose]());
+  const room = new RoomWatch({ storage, log });
+  await room.look();
+  const watching = room.watch(signal);
+  life.defer(() => watching);
   const redis = await openRedis({ address: config.redis, namespace: config.namespace, log });
   life.defer(() => redis[Symbol.asyncDispose]());
   const queues = new Queues(redis);
@@ -28,7 +32,7 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const live = new LiveBatches(redis);
   const outlines = new Outlines(records);
   const options = {
-    ...{ redis, queues, storage, records, failures, webhooks, live, outlines },
+    ...{ redis, queues, storage, room, records, failures, webhooks, live, outlines },
     ...{ limits, intervals, telemetry, log },
   };
   const token = randomUUID();
@@ -38,16 +42,22 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   showGauges({ redis, queues, live, outlines, meters }, leadership);
   // Shown from the start: what is first seen at 1 has not increased.
   meters.count('cascade.recoveries', 0);
-  const healthPort = config.healthPort === null ? null : await serve(config.host, config.healthPort, leadership, life);
+  const healthPort = await serve(config, { leadership, room }, life);
   life.ready({ namespace: config.namespace, healthPort });
 }
 
 /** Serves the probes and the metrics; answers the port. A dispatcher that stands by is as ready as one that leads. */
-async function serve(host: string, port: number, leadership: Leadership, life: Life): Promise<number> {
-  const probes = {
-    live: () => leadership.health(),
-    ready: () => ({ ok: true, detail: leadership.health().detail }),
+async function serve(
+  { host, healthPort: port }: DispatcherConfig,
+  { leadership, room }: { readonly leadership: Leadership; readonly room: RoomWatch },
+  life: Life,
+): Promise<number | null> {
+  if (port === null) return null;
+  const ready = (): Health => {
+    const { detail } = leadership.health();
+    return { ok: true, detail: room.isFull ? `${detail}, storage is full: nothing can be written` : detail };
   };
+  const probes = { live: () => leadership.health(), ready };
   const health = await serveHealth({ host, port }, probes, life.telemetry.meters);
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;

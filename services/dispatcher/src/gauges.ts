@@ -70,6 +70,7 @@ const notEnqueued = (batches: readonly LiveBatch[]): Reading => {
 
 const windowUsed = (batches: readonly LiveBatch[]): Reading => {
   const now = Date.now();
-  const shareOf = ({ createdAtMs, expiresAtMs }: LiveBatch): number => (now - createdAtMs) / (expiresAtMs - createdAtMs);
+  const shareOf = ({ createdAtMs, expiresAtMs }: LiveBatch): number =>
+    (now - createdAtMs) / (expiresAtMs - createdAtMs);
   return [[batches.reduce((most, batch) => Math.max(most, shareOf(batch)), 0), {}]];
 };

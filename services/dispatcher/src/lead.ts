@@ -1,6 +1,6 @@
 import { listenForWork, type Queues, type RedisStore, type WorkListener } from '@spillway/redis';
-import { pause, repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
-import type { Records, Storage } from '@spillway/storage';
+import { repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
+import type { Records, RoomWatch, Storage } from '@spillway/storage';
 import { Ender } from './end.ts';
 import { Enqueuer } from './enqueue.ts';
 import { Finisher } from './finish.ts';
@@ -14,6 +14,9 @@ import type { StepFailures } from './step-failures.ts';
 import { Sweep, type SweepOptions } from './sweep.ts';
 import { Validator } from './validate.ts';
 import type { Webhooks } from './webhooks/webhooks.ts';
+
+/** On a full disk garbage is collected again after this at the earliest, and at most a tenth of the time. */
+const GARBAGE_IF_FULL_MS = 1_000;
 
 /** How often each kind of work is looked for when nobody wakes the leader, in milliseconds. */
 export type Intervals = {
@@ -29,6 +32,7 @@ export type LeaderOptions = {
   readonly queues: Queues;
   readonly storage: Storage;
   readonly records: Records;
+  readonly room: RoomWatch;
   readonly failures: StepFailures;
   readonly webhooks: Webhooks;
   readonly live: LiveBatches;
@@ -41,7 +45,7 @@ export type LeaderOptions = {
 
 /** Does the leader's work until the signal is aborted. `token` names this process in a recovery. */
 export async function lead(given: LeaderOptions, token: string, signal: AbortSignal): Promise<void> {
-  const { redis, webhooks, live, outlines, intervals, telemetry, log } = given;
+  const { redis, room, webhooks, live, outlines, intervals, telemetry, log } = given;
   const { meters, spans } = telemetry;
   const options = { ...given, meters, sampling: spans?.settings.sampling ?? null, finisher: new Finisher(given) };
   const validator = new Validator(options);
@@ -61,6 +65,8 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
     if (isBusy) wake.call();
     return isBusy;
   };
+  /** Work that ends in storage: on a full disk it waits, and nothing fails. */
+  const writing = (work: () => Promise<boolean>) => waking(async () => !room.isFull && (await work()));
   const recover = async (): Promise<boolean> => {
     if (!(await recoverIfNeeded(options, token, signal))) return false;
     live.noteGap();
@@ -74,7 +80,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
     loop(
       'validate',
       intervals.pollMs,
-      waking(() => validator.validateSome()),
+      writing(() => validator.validateSome()),
     ),
     loop(
       'enqueue',
@@ -84,12 +90,12 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
     loop(
       'seal',
       intervals.pollMs,
-      waking(() => sealFullPages(options)),
+      writing(() => sealFullPages(options)),
     ),
     loop(
       'end',
       intervals.pollMs,
-      waking(() => ender.endSome()),
+      writing(() => ender.endSome()),
     ),
     loop('webhooks', intervals.pollMs, async () => {
       await webhooks.sendDue(signal);
@@ -128,15 +134,21 @@ async function sweepAgainAndAgain(
 }
 
 async function collectAgainAndAgain(
-  { storage, log, intervals }: Pick<LeaderOptions, 'storage' | 'log' | 'intervals'>,
+  { storage, room, log, intervals }: Pick<LeaderOptions, 'storage' | 'room' | 'log' | 'intervals'>,
   signal: AbortSignal,
 ): Promise<void> {
+  // Not at once: a dispatcher that has just come to lead has more pressing things to do. Nor without end on a full disk.
+  let [dueMs, dueIfFullMs] = [performance.now() + intervals.garbageMs, 0];
   const collect = async (): Promise<boolean> => {
-    // Not at once: a dispatcher that has just come to lead has more pressing things to do.
-    await pause(intervals.garbageMs, signal);
-    if (!signal.aborted) await collectGarbage({ storage, log, nowMs: Date.now(), signal });
+    const beganMs = performance.now();
+    const { isFull } = room;
+    if (beganMs < (isFull ? dueIfFullMs : dueMs)) return false;
+    await collectGarbage({ storage, log, nowMs: Date.now(), isFull, signal });
+    const endedMs = performance.now();
+    dueMs = endedMs + intervals.garbageMs;
+    dueIfFullMs = endedMs + Math.max(GARBAGE_IF_FULL_MS, (endedMs - beganMs) * 10);
     return false;
   };
   const onError = (error: unknown): void => log.warn({ err: error }, 'collecting garbage failed and is repeated');
-  await repeat(collect, { idleMs: 0, signal, onError });
+  await repeat(collect, { idleMs: Math.min(intervals.garbageMs, GARBAGE_IF_FULL_MS), signal, onError });
 }

@@ -34,7 +34,9 @@ class PageOutlines {
   at(page: number): PageOutline | undefined {
     const bytes = this.#bytes[page];
     const [first = 0, next = 0] = this.#firsts.subarray(page, page + 2);
-    return bytes === undefined ? undefined : { documents: next - first, bytes, costBytes: pageCost({ bytes, documents: next - first }) };
+    return bytes === undefined
+      ? undefined
+      : { documents: next - first, bytes, costBytes: pageCost({ bytes, documents: next - first }) };
   }
 
   /** The page of a document, by its index; null beyond the end. */

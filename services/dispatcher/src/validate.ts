@@ -107,9 +107,7 @@ export class Validator {
   #choose(): string | null {
     const all = [...this.#running];
     const isLargeRead = all.some(([, { isUnderWay, size }]) => isUnderWay && (size ?? 0) > SLICE_BYTES);
-    const ready = all.filter(
-      ([, { isUnderWay, size }]) => !isUnderWay && !(isLargeRead && (size ?? 0) > SLICE_BYTES),
-    );
+    const ready = all.filter(([, { isUnderWay, size }]) => !isUnderWay && !(isLargeRead && (size ?? 0) > SLICE_BYTES));
     const tenants = new Set(ready.map(([, { tenant }]) => tenant));
     const tenant = this.#tenants.next([...tenants].toSorted());
     return this.#batches.next(ready.filter(([, running]) => running.tenant === tenant).map(([id]) => id));
@@ -206,11 +204,7 @@ async function findInput({ redis, records }: ValidatorOptions, manifest: Manifes
 }
 
 /** A recovery that read storage just before the ending was written takes the batch for one to be validated. */
-async function closeAsRecorded(
-  { redis, log }: ValidatorOptions,
-  { outcome }: EndingRecord,
-  id: string,
-): Promise<void> {
+async function closeAsRecorded({ redis, log }: ValidatorOptions, { outcome }: EndingRecord, id: string): Promise<void> {
   const closed = await close(redis, id, outcome);
   log.info({ batch: id, outcome, answer: closed.kind }, 'closed again: its ending was written before');
 }

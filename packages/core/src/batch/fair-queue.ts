@@ -43,7 +43,7 @@ export class FairQueue {
 
   /** The flow that is next, and its start tag, to compare with other queues'; null when there is none. */
   next(): { readonly flow: string; readonly order: number; readonly tag: number } | null {
-    for (let entry = this.#top(this.#ahead); entry !== null && entry.tag <= this.#share.now; ) {
+    for (let entry = this.#top(this.#ahead); entry !== null && entry.tag <= this.#share.now;) {
       this.#ahead.pop();
       this.#present.push(entry);
       entry = this.#top(this.#ahead);

@@ -18,6 +18,8 @@ export const KEYS = {
   fileBytes: (id: string) => `files/${id}/bytes`,
   fileRecord: (id: string) => `files/${id}/record.json`,
   fileTombstone: (id: string) => `files/${id}/deleted.json`,
+  /** A tombstone that stands ready: where there is no room for another one a deleted file gets this one. */
+  spareTombstone: 'spare/deleted.json',
   manifest: (batch: string) => `batches/${batch}/manifest.json`,
   validated: (batch: string) => `batches/${batch}/validated.json`,
   ending: (batch: string) => `batches/${batch}/ending.json`,

@@ -1,0 +1,42 @@
+import { repeat, type Log } from '@spillway/runtime';
+import type { Storage } from './storage.ts';
+
+/** Looking costs a small file that is removed at once. */
+const LOOK_MS = 2_000;
+
+/** Whether storage has room, looked at again and again: one line of the log says when it has none, one when it has again. */
+export class RoomWatch {
+  readonly #storage: Storage;
+  readonly #log: Log;
+  #isFull = false;
+
+  constructor({ storage, log }: { readonly storage: Storage; readonly log: Log }) {
+    this.#storage = storage;
+    this.#log = log;
+  }
+
+  /** Nothing can be written; what stands is read, and deleting works. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  async watch(signal: AbortSignal): Promise<void> {
+    const look = async (): Promise<boolean> => {
+      await this.look();
+      return false;
+    };
+    // Whoever reads or writes meets what is wrong with storage otherwise, and says so.
+    await repeat(look, { idleMs: LOOK_MS, signal, onError: () => undefined });
+  }
+
+  async look(): Promise<void> {
+    const isFull = !(await this.#storage.hasRoom());
+    if (isFull && !this.#isFull) {
+      this.#log.error(
+        'storage is full: reads are served, nothing is written until there is room; delete files or enlarge it',
+      );
+    }
+    if (!isFull && this.#isFull) this.#log.info('storage has room again');
+    this.#isFull = isFull;
+  }
+}

@@ -136,8 +136,15 @@ function write(
   if (at === 0) {
     put(KEYS.fileBytes(file), input);
     const record: z.output<typeof RECORDS.file> = {
-      ...{ v: RECORD_VERSION, id: file, tenant: 'default', filename: 'a.jsonl', purpose: 'batch', bytes: input.length },
-      ...{ createdAtMs: BEGAN_MS, expiresAtMs: null, source: { kind: 'upload' } },
+      v: RECORD_VERSION,
+      id: file,
+      tenant: 'default',
+      filename: 'a.jsonl',
+      purpose: 'batch',
+      bytes: input.length,
+      createdAtMs: BEGAN_MS,
+      expiresAtMs: null,
+      source: { kind: 'upload' },
     };
     put(KEYS.fileRecord(file), JSON.stringify(record));
   }
@@ -147,8 +154,15 @@ function write(
     KEYS.manifest(id),
     JSON.stringify(
       z.encode(RECORDS.manifest, {
-        ...{ v: RECORD_VERSION, id, ...facts, inputFileId: file, endpoint: '/v1/chat/completions' },
-        ...{ completionWindow: '24h', metadata: null, outputExpiresAfterSeconds: null, requestDigest: '' },
+        v: RECORD_VERSION,
+        id,
+        ...facts,
+        inputFileId: file,
+        endpoint: '/v1/chat/completions',
+        completionWindow: '24h',
+        metadata: null,
+        outputExpiresAfterSeconds: null,
+        requestDigest: '',
         cascades: { [cascade]: rulesOf({ models }) },
       }),
     ),

@@ -127,14 +127,14 @@ export async function leaveOut(
   redis: RedisStore,
   recovery: Recovery,
   id: string,
-  open: readonly number[],
+  openPages: readonly number[],
 ): Promise<'LEFT_OUT' | 'STALE'> {
   const { keys, client } = redis;
-  const pages = open.flatMap((page) => [keys.page(id, page), keys.times(id, page)]);
+  const pages = openPages.flatMap((page) => [keys.page(id, page), keys.times(id, page)]);
   const answer = await leaveOutScript.run(
     client,
     [keys.recovery, keys.batches, keys.inFlight, keys.full, keys.batch(id), keys.sealed(id), keys.rules(id), ...pages],
-    [recovery.token, id, ...open.map((page) => pageMember(id, page))],
+    [recovery.token, id, ...openPages.map((page) => pageMember(id, page))],
   );
   return answer as 'LEFT_OUT' | 'STALE';
 }
@@ -187,8 +187,17 @@ export type BatchSummary = BatchFacts &
   Pick<Progress, 'phase' | 'outcome' | 'total' | 'enqueued' | 'pages' | 'sealedPages'> & { readonly settled: number };
 
 const SUMMARY = [
-  ...['phase', 'outcome', 'tenant', 'createdAtMs', 'expiresAtMs', 'total', 'enqueued', 'pages', 'sealedPages'],
-  ...['completed', 'failed'],
+  'phase',
+  'outcome',
+  'tenant',
+  'createdAtMs',
+  'expiresAtMs',
+  'total',
+  'enqueued',
+  'pages',
+  'sealedPages',
+  'completed',
+  'failed',
 ];
 
 /** How far some batches are; null where Redis does not know one. */
@@ -198,24 +207,20 @@ export function readSummaries(redis: RedisStore, ids: readonly string[]): Promis
 }
 
 function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
-  const [phase, outcome, tenant, ...numbers] = values;
+  const [phase, outcome = null, tenant, ...numbers] = values;
   if (phase == null) return null;
-  const [
-    createdAtMs = 0,
-    expiresAtMs = 0,
-    total = 0,
-    enqueued = 0,
-    pages = 0,
-    sealedPages = 0,
-    completed = 0,
-    failed = 0,
-  ] = numbers.map((value) => Number(value ?? 0));
+  const number = (at: number): number => Number(numbers[at] ?? 0);
   return {
     phase: phase as Phase,
-    outcome: (outcome ?? null) as Outcome | null,
+    outcome: outcome as Outcome | null,
     tenant: tenant ?? '',
-    ...{ createdAtMs, expiresAtMs, total, enqueued, pages, sealedPages },
-    settled: completed + failed,
+    createdAtMs: number(0),
+    expiresAtMs: number(1),
+    total: number(2),
+    enqueued: number(3),
+    pages: number(4),
+    sealedPages: number(5),
+    settled: number(6) + number(7),
   };
 }
 

@@ -45,11 +45,14 @@ export class Capacity {
     const inFlight = await pagesInFlight(redis);
     const inFlightBytes = inFlight.reduce((sum, { bytes }) => sum + bytes, 0);
     const capacity = new Capacity(!hasEnqueueMemory(await memoryUse(redis), inFlightBytes));
-    const byBatch = Map.groupBy(inFlight, ({ batch }) => batch);
-    await mapConcurrent(byBatch, MAX_READS, async ([batch, pages]) => {
+    const unknown = inFlight.filter(({ batch, page, bytes }) => {
+      const outline = outlines.known(batch);
+      if (outline !== undefined) capacity.#count(outline, outline.pages.at(page), bytes);
+      return outline === undefined;
+    });
+    await mapConcurrent(unknown, MAX_READS, async ({ batch, page, bytes }) => {
       const outline = await runStep(failures, { batch, step: 'plan' }, () => outlines.of(batch));
-      if (outline !== null)
-        for (const { page, bytes } of pages) capacity.#count(outline, outline.pages.at(page), bytes);
+      if (outline !== null) capacity.#count(outline, outline.pages.at(page), bytes);
     });
     for (const [tier, use] of capacity.#tiers) {
       if (readTierName(tier).role !== 'drafter') continue;

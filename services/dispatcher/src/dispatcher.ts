@@ -32,8 +32,19 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const live = new LiveBatches(redis);
   const outlines = new Outlines(records);
   const options = {
-    ...{ redis, queues, storage, room, records, failures, webhooks, live, outlines },
-    ...{ limits, intervals, telemetry, log },
+    redis,
+    queues,
+    storage,
+    room,
+    records,
+    failures,
+    webhooks,
+    live,
+    outlines,
+    limits,
+    intervals,
+    telemetry,
+    log,
   };
   const token = randomUUID();
   const leadership = new Leadership({ redis, token, leaseMs, log, lead: (until) => lead(options, token, until) });

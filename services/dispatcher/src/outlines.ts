@@ -33,7 +33,7 @@ class PageOutlines {
 
   at(page: number): PageOutline | undefined {
     const bytes = this.#bytes[page];
-    const [first = 0, next = 0] = this.#firsts.subarray(page, page + 2);
+    const [first, next] = [this.#firsts[page] ?? 0, this.#firsts[page + 1] ?? 0];
     return bytes === undefined
       ? undefined
       : { documents: next - first, bytes, costBytes: pageCost({ bytes, documents: next - first }) };
@@ -67,6 +67,11 @@ export class Outlines {
 
   constructor(records: Records) {
     this.#records = records;
+  }
+
+  /** The outline of a batch that was looked at before. */
+  known(batch: string): Outline | undefined {
+    return this.#known.get(batch);
   }
 
   /** The outline of a batch; null while it is not validated. */

@@ -71,8 +71,8 @@ export class Sweep {
     const lost = await mapConcurrent(open, MAX_CONCURRENT, async ({ id }) =>
       (await hasLostRules(redis, id)) ? id : null,
     );
-    const [batch] = lost.filter((id) => id !== null);
-    if (batch !== undefined) {
+    const batch = lost.find((id) => id !== null) ?? null;
+    if (batch !== null) {
       log.warn({ batch }, 'Redis lost the rules of a batch: recovering again');
       return await distrust(redis);
     }

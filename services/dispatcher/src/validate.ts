@@ -115,10 +115,10 @@ export class Validator {
 
   /** Begins validations of batches that wait for one. */
   #fill(): void {
-    const open = new Map<string, number>();
-    for (const { tenant } of this.#running.values()) open.set(tenant, (open.get(tenant) ?? 0) + 1);
+    const counts = new Map<string, number>();
+    for (const { tenant } of this.#running.values()) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
     const isReady = (id: string): boolean => !this.#options.failures.isWaiting({ batch: id, step: 'validate' });
-    const mostOf = (tenant: string): number => MAX_OPEN_PER_TENANT - (open.get(tenant) ?? 0);
+    const mostOf = (tenant: string): number => MAX_OPEN_PER_TENANT - (counts.get(tenant) ?? 0);
     for (const { id, tenant } of this.#backlog.take(MAX_OPEN - this.#running.size, isReady, mostOf)) {
       this.#backlog.drop(id);
       const slices = validate(this.#options, id);

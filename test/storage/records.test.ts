@@ -114,8 +114,8 @@ test('a batch whose validation is ruled out has no plan; the version before read
   const late: Validated = { v, validatedAtMs: 8, total: 3, cascades: ['a'], pages: [...pages] };
   const { record } = await createRecord(storage, KEYS.validated(id), RECORDS.validated, late);
   assert.equal(record.ruledOut, true, 'whoever validated it meanwhile is told');
-  const before = RECORDS.validated.omit({ ruledOut: true });
-  const { total, pages: none } = (await readRecord(storage, KEYS.validated(id), before)) ?? late;
+  const asBefore = RECORDS.validated.omit({ ruledOut: true });
+  const { total, pages: none } = (await readRecord(storage, KEYS.validated(id), asBefore)) ?? late;
   assert.deepEqual([total, none], [0, []]);
 });
 

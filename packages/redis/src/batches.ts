@@ -66,10 +66,17 @@ export async function open(
   return answer as 'OPENED' | 'CLOSED' | 'RECOVERING';
 }
 
-/** The rules of an open batch; null when Redis does not have them (any more). */
-export async function readRules(redis: RedisStore, id: string): Promise<BatchRules | null> {
+/** The rules of an open batch; null when Redis does not have them (any more). `known` are rules by the text that says them. */
+export async function readRules(
+  redis: RedisStore,
+  id: string,
+  known: Map<string, BatchRules> = new Map(),
+): Promise<BatchRules | null> {
   const text = await redis.client.get(redis.keys.rules(id));
-  return text === null ? null : cascadeRulesRecord.parse(JSON.parse(text));
+  if (text === null) return null;
+  const rules = known.get(text) ?? cascadeRulesRecord.parse(JSON.parse(text));
+  known.set(text, rules);
+  return rules;
 }
 
 /** Whether Redis lost the rules of a batch, and nothing but them: no worker can tell what is to be done with its documents. */

@@ -1,4 +1,4 @@
-// What many open batches cost: `npm run bench:batches -- [batches, ...]` (100,1000,10000 by default; 100000 takes minutes).
+// What many open batches cost: `npm run bench:batches -- [batches,...] [ended | beside]`: 100,1000,10000 and both by default.
 //
 // `ended`: so many batches of three documents are found at the start, validated, answered by instant model servers and
 // ended. `idle`: as many stay open, as nobody works in their tiers; the CPU that they take of the dispatcher and of Redis.
@@ -26,9 +26,11 @@ const INPUT = `file-${'0'.repeat(32)}`;
 const counts = (process.argv[2] ?? '100,1000,10000').split(',').map(Number);
 const idOf = (name: string): string => `batch_${createHash('sha256').update(name).digest('hex').slice(0, 32)}`;
 
+const only = process.argv[3] ?? '';
+
 for (const batches of counts) {
-  await measureEnded(batches);
-  await measureBeside(batches);
+  if (only !== 'beside') await measureEnded(batches);
+  if (only !== 'ended') await measureBeside(batches);
 }
 
 async function measureEnded(batches: number): Promise<void> {

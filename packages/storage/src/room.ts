@@ -32,9 +32,7 @@ export class RoomWatch {
   async look(): Promise<void> {
     const isFull = !(await this.#storage.hasRoom());
     if (isFull && !this.#isFull) {
-      this.#log.error(
-        'storage is full: reads are served, nothing is written until there is room; delete files or enlarge it',
-      );
+      this.#log.error('storage is full: nothing can be written until there is room');
     }
     if (!isFull && this.#isFull) this.#log.info('storage has room again');
     this.#isFull = isFull;

@@ -118,7 +118,9 @@ export class Ender {
 
   async #findCapped(): Promise<void> {
     const { failures, outlines } = this.#options;
-    await mapConcurrent(this.#unpriced.values().take(MAX_LOOKS).toArray(), MAX_CONCURRENT, async (id) => {
+    const isReady = (id: string): boolean => !failures.isWaiting({ batch: id, step: 'plan' });
+    const some = this.#unpriced.values().filter(isReady).take(MAX_LOOKS).toArray();
+    await mapConcurrent(some, MAX_CONCURRENT, async (id) => {
       const outline = await runStep(failures, { batch: id, step: 'plan' }, () => outlines.of(id));
       if (outline === null || !this.#unpriced.delete(id)) return;
       if (outline.isCapped) this.#capped.add(id);

@@ -78,11 +78,10 @@ export class Enqueuer {
   /** Puts batches into the queues of their tenants and ways. */
   async #sort(): Promise<void> {
     const { failures, outlines } = this.#options;
-    const some = this.#unsorted.entries().take(SORTED_PER_STEP).toArray();
+    const isReady = ([id]: readonly [string, LiveBatch]): boolean => !failures.isWaiting({ batch: id, step: 'plan' });
+    const some = this.#unsorted.entries().filter(isReady).take(SORTED_PER_STEP).toArray();
     await mapConcurrent(some, MAX_READS, async ([id, batch]) => {
-      const step = { batch: id, step: 'plan' };
-      if (failures.isWaiting(step)) return;
-      const outline = await runStep(failures, step, () => outlines.of(id));
+      const outline = await runStep(failures, { batch: id, step: 'plan' }, () => outlines.of(id));
       // It may have changed meanwhile, and then comes again.
       if (outline === null || this.#unsorted.get(id) !== batch) return;
       this.#unsorted.delete(id);

@@ -43,7 +43,7 @@ async function measureEnded(batches: number): Promise<void> {
   await Promise.all([system.run('drafter'), system.run('expert')]);
   const began = performance.now();
   const dispatcher = await system.run('dispatcher');
-  await system.admitted();
+  await dispatcher.waitFor(({ msg = '' }) => msg === 'recovered what Redis forgot from storage', MAX_MS);
   const recoveredS = (performance.now() - began) / 1000;
   await until(async () => (await system.redis.client.scard('{test}:batches')) === 0, MAX_MS);
   const seconds = (performance.now() - began) / 1000 - recoveredS;
@@ -67,7 +67,7 @@ async function measureBeside(batches: number): Promise<void> {
   await system.redis.client.flushall();
   const began = performance.now();
   const dispatcher = await system.run('dispatcher');
-  await system.admitted();
+  await dispatcher.waitFor(({ msg = '' }) => msg === 'recovered what Redis forgot from storage', MAX_MS);
   const recoveredS = (performance.now() - began) / 1000;
   const redisPid = Number(/process_id:(\d+)/.exec(await system.redis.client.info('server'))?.[1]);
   await quiet(dispatcher.child.pid);

@@ -3,7 +3,7 @@ import { link, open, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { directoryError, errnoOf, linkError } from './directory-error.ts';
-import { foldersOf, isAbsent, makeFolder, syncFolder, TEMPORARY_FOLDER, type Root } from './folder.ts';
+import { foldersOf, isAbsent, makeFolder, noteNoRoom, syncFolder, TEMPORARY_FOLDER, type Root } from './folder.ts';
 import { StorageError } from './storage-error.ts';
 import type { CreateOutcome } from './storage.ts';
 
@@ -12,6 +12,19 @@ const MAX_LINKS = 50;
 
 /** Fills a temporary file, makes it durable, and links it to its name, which fails for whoever comes second. */
 export async function placeFile(
+  root: Root,
+  key: string,
+  fill: (file: FileHandle) => Promise<void>,
+): Promise<CreateOutcome> {
+  try {
+    return await placeTemporary(root, key, fill);
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'full') await noteNoRoom(root);
+    throw error;
+  }
+}
+
+async function placeTemporary(
   root: Root,
   key: string,
   fill: (file: FileHandle) => Promise<void>,
@@ -57,34 +70,12 @@ export async function linkObject(root: Root, key: string, other: string): Promis
   }
 }
 
-/** As much as a small record takes. */
-const LEAST_ROOM = Buffer.alloc(4096);
-
-/** Whether there is room for a small record. */
-export async function hasRoom(root: Root): Promise<boolean> {
-  const temporary = join(root.path, TEMPORARY_FOLDER, randomUUID());
-  try {
-    const file = await openTemporary(root, temporary);
-    try {
-      await file.writeFile(LEAST_ROOM);
-    } finally {
-      await file.close().catch(() => undefined);
-    }
-    return true;
-  } catch (error) {
-    if (directoryError('write to', root.path, error).code === 'full') return false;
-    throw directoryError('write to', root.path, error);
-  } finally {
-    await unlink(temporary).catch(() => undefined);
-  }
-}
-
 async function isSameFile(file: FileHandle, path: string): Promise<boolean> {
   const [left, right] = [await file.stat({ bigint: true }), await stat(path, { bigint: true }).catch(() => null)];
   return right !== null && left.ino === right.ino && left.dev === right.dev;
 }
 
-async function openTemporary(root: Root, path: string): Promise<FileHandle> {
+export async function openTemporary(root: Root, path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx').catch(async (error: unknown) => {
       if (!(await isAbsent(root, error))) throw error;

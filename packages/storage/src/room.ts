@@ -1,5 +1,5 @@
 import { repeat, type Log } from '@spillway/runtime';
-import type { Storage } from './storage.ts';
+import type { Room, Storage } from './storage.ts';
 
 /** Looking costs a small file that is removed at once. */
 const LOOK_MS = 2_000;
@@ -8,7 +8,7 @@ const LOOK_MS = 2_000;
 export class RoomWatch {
   readonly #storage: Storage;
   readonly #log: Log;
-  #isFull = false;
+  #room: Room = 'enough';
 
   constructor({ storage, log }: { readonly storage: Storage; readonly log: Log }) {
     this.#storage = storage;
@@ -17,7 +17,12 @@ export class RoomWatch {
 
   /** Nothing can be written; what stands is read, and deleting works. */
   get isFull(): boolean {
-    return this.#isFull;
+    return this.#room === 'full';
+  }
+
+  /** It is full, or was for somebody's write within the last hour: whatever may be taken away is taken away soon. */
+  get isShort(): boolean {
+    return this.#room !== 'enough';
   }
 
   async watch(signal: AbortSignal): Promise<void> {
@@ -30,11 +35,10 @@ export class RoomWatch {
   }
 
   async look(): Promise<void> {
-    const isFull = !(await this.#storage.hasRoom());
-    if (isFull && !this.#isFull) {
-      this.#log.error('storage is full: nothing can be written until there is room');
-    }
-    if (!isFull && this.#isFull) this.#log.info('storage has room again');
-    this.#isFull = isFull;
+    const room = await this.#storage.room();
+    const wasFull = this.isFull;
+    this.#room = room;
+    if (this.isFull && !wasFull) this.#log.error('storage is full: nothing can be written until there is room');
+    if (!this.isFull && wasFull) this.#log.info('storage has room again');
   }
 }

@@ -17,7 +17,7 @@ import { proveCreateOnly } from './proof.ts';
 import { attemptsOf, isAbsent, s3Error, statusOf } from './s3-error.ts';
 import { openObject } from './s3-stream.ts';
 import { abandonUploads, uploadParts } from './s3-upload.ts';
-import type { ByteRange, CreateOutcome, ListOptions, Storage } from './storage.ts';
+import type { ByteRange, CreateOutcome, ListOptions, Room, Storage } from './storage.ts';
 
 export type S3Place = {
   bucket: string;
@@ -104,8 +104,8 @@ class S3Storage implements Storage {
   }
 
   /** A bucket has no room of its own: one that is full says so of each write. */
-  async hasRoom(): Promise<boolean> {
-    return true;
+  async room(): Promise<Room> {
+    return 'enough';
   }
 
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {

@@ -1,4 +1,4 @@
-import type { ByteRange, CreateOutcome, ListOptions, Storage } from './storage.ts';
+import type { ByteRange, CreateOutcome, ListOptions, Room, Storage } from './storage.ts';
 
 /** A storage that was too full at the start to be proved. It is read as any other; whatever is written waits for the proof. */
 export class UnprovedStorage implements Storage {
@@ -24,8 +24,8 @@ export class UnprovedStorage implements Storage {
     return this.#storage.createLike(key, other);
   }
 
-  hasRoom(): Promise<boolean> {
-    return this.#storage.hasRoom();
+  room(): Promise<Room> {
+    return this.#storage.room();
   }
 
   read(key: string, range?: ByteRange): Promise<Uint8Array | null> {

@@ -15,8 +15,8 @@ import { Sweep, type SweepOptions } from './sweep.ts';
 import { Validator } from './validate.ts';
 import type { Webhooks } from './webhooks/webhooks.ts';
 
-/** On a full disk garbage is collected again after this at the earliest, and at most a tenth of the time. */
-const GARBAGE_IF_FULL_MS = 1_000;
+/** Where storage is short of room garbage is collected again after this, and for at most a tenth of the time. */
+const GARBAGE_IF_SHORT_MS = 1_000;
 
 /** How often each kind of work is looked for when nobody wakes the leader, in milliseconds. */
 export type Intervals = {
@@ -137,18 +137,18 @@ async function collectAgainAndAgain(
   { storage, room, log, intervals }: Pick<LeaderOptions, 'storage' | 'room' | 'log' | 'intervals'>,
   signal: AbortSignal,
 ): Promise<void> {
-  // Not at once: a dispatcher that has just come to lead has more pressing things to do. Nor without end on a full disk.
-  let [dueMs, dueIfFullMs] = [performance.now() + intervals.garbageMs, 0];
+  // Not at once: a dispatcher that has just come to lead has more pressing things to do. Nor all the time where room is short.
+  let [dueMs, dueIfShortMs] = [performance.now() + intervals.garbageMs, 0];
   const collect = async (): Promise<boolean> => {
     const beganMs = performance.now();
-    const { isFull } = room;
-    if (beganMs < (isFull ? dueIfFullMs : dueMs)) return false;
-    await collectGarbage({ storage, log, nowMs: Date.now(), isFull, signal });
+    const { isShort } = room;
+    if (beganMs < (isShort ? dueIfShortMs : dueMs)) return false;
+    await collectGarbage({ storage, log, nowMs: Date.now(), isShort, signal });
     const endedMs = performance.now();
     dueMs = endedMs + intervals.garbageMs;
-    dueIfFullMs = endedMs + Math.max(GARBAGE_IF_FULL_MS, (endedMs - beganMs) * 10);
+    dueIfShortMs = endedMs + Math.max(GARBAGE_IF_SHORT_MS, (endedMs - beganMs) * 10);
     return false;
   };
   const onError = (error: unknown): void => log.warn({ err: error }, 'collecting garbage failed and is repeated');
-  await repeat(collect, { idleMs: Math.min(intervals.garbageMs, GARBAGE_IF_FULL_MS), signal, onError });
+  await repeat(collect, { idleMs: Math.min(intervals.garbageMs, GARBAGE_IF_SHORT_MS), signal, onError });
 }

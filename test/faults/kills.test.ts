@@ -89,6 +89,29 @@ for (const moment of [
   });
 }
 
+for (const { moment, total } of [
+  { moment: 'before link validated', total: 0 },
+  { moment: 'after link validated', total: 300 },
+]) {
+  test(`a dispatcher that dies ${moment}, and the batch is cancelled then: lines for ${total}`, async () => {
+    await using system = await System.create();
+    await system.run('api');
+    const dying = await system.run('dispatcher', { NODE_OPTIONS: preload('die-at'), DIE_AT: moment });
+    await system.admitted();
+    const { id } = await system.submit(prompts.slice(0, 300));
+    await until(async () => dying.child.signalCode === 'SIGKILL', 60_000);
+    await system.client.batches.cancel(id);
+    await system.run('dispatcher');
+    const batch = await system.settled(id);
+    assert.equal(batch.status, 'cancelled');
+    assert.deepEqual(batch.request_counts, { total, completed: 0, failed: 0 });
+    assert.equal((await system.lines(batch.error_file_id)).length, total);
+    const answer: unknown = await system.client.get(`/batches/${id}/results`);
+    const { data, complete } = answer as { readonly data: readonly object[]; readonly complete: boolean };
+    assert.deepEqual([data.length, complete], [total, true], 'nothing is called gone that never was');
+  });
+}
+
 test('dispatchers that die among bad lines, and a Redis that is wiped then: each line has its one result', async () => {
   await using system = await System.create(slow);
   await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);

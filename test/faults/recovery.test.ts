@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { KEYS, RECORD_VERSION, RECORDS, type CascadeRules } from '@spillway/core';
 import { admit, enqueuePage, isRecovering, readBatch } from '@spillway/redis';
-import { createRecord, type Storage } from '@spillway/storage';
+import { createRecord, type BatchPlan, type Storage } from '@spillway/storage';
 import type { OpenAI } from 'openai';
 import { Capacity } from '../../services/dispatcher/src/capacity.ts';
 import { addDocuments } from '../../services/dispatcher/src/document-jobs.ts';
+import { outlineOf, type Outline, type PageOutline } from '../../services/dispatcher/src/outlines.ts';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { dispatcherParts } from '../support/dispatcher.ts';
 import { rulesOf, threeStageRules } from '../support/jobs.ts';
@@ -105,6 +106,14 @@ test('a recovery that another one overtook leaves alone what was made meanwhile'
 
 /** The rules of a cascade of `small` and this expert. */
 const endingWith = (expert: string): CascadeRules => rulesOf({ models: ['small', expert] });
+/** The first page of a batch, as the capacity is asked for it. */
+function firstPage(plan: BatchPlan): [Outline, PageOutline] {
+  const outline = outlineOf(plan);
+  const page = outline.pages.at(0);
+  assert.ok(page !== undefined);
+  return [outline, page];
+}
+
 const pageOf = (bytes: number) => ({ first: 0, documents: 10, offset: 0, bytes, lineBefore: 0 });
 
 test("others' pages fill an expert that is down: a tenant with nothing in flight enqueues a page all the same", async () => {
@@ -117,10 +126,10 @@ test("others' pages fill an expert that is down: a tenant with nothing in flight
   const capacity = await Capacity.measure(parts);
   const [a, b] = await Promise.all([parts.records.plan('batch_a'), parts.records.plan('batch_b')]);
   assert.ok(a !== null && b !== null);
-  assert.ok(capacity.lacking(a, 0).includes('expert.giant'));
-  assert.deepEqual(capacity.lacking(b, 0), []);
-  capacity.take(b, 0);
-  assert.deepEqual(capacity.lacking(b, 0), ['expert.giant'], 'the second one waits');
+  assert.ok(capacity.lacking(...firstPage(a)).includes('expert.giant'));
+  assert.deepEqual(capacity.lacking(...firstPage(b)), []);
+  capacity.take(...firstPage(b));
+  assert.deepEqual(capacity.lacking(...firstPage(b)), ['expert.giant'], 'the second one waits');
 });
 
 test('a middle tier that is down fills no way but those through it', async () => {
@@ -133,8 +142,8 @@ test('a middle tier that is down fills no way but those through it', async () =>
   const capacity = await Capacity.measure(parts);
   const [a, b] = await Promise.all([parts.records.plan('batch_a'), parts.records.plan('batch_b')]);
   assert.ok(a !== null && b !== null);
-  assert.deepEqual(capacity.lacking(a, 0).toSorted(), ['drafter.medium', 'expert.large']);
-  assert.deepEqual(capacity.lacking(b, 0), [], 'the pages of the other way wait for another tier');
+  assert.deepEqual(capacity.lacking(...firstPage(a)).toSorted(), ['drafter.medium', 'expert.large']);
+  assert.deepEqual(capacity.lacking(...firstPage(b)), [], 'the pages of the other way wait for another tier');
 });
 
 test('three stages: what waits bounds the first tier, what is in flight bounds each later one', async () => {
@@ -147,22 +156,34 @@ test('three stages: what waits bounds the first tier, what is in flight bounds e
   const place = { plan, page: 0, documents: [], places: [] };
   await enqueuePage(parts.redis, 'batch_c', 0, pageOf(1), 20 * MB);
   assert.deepEqual(
-    (await Capacity.measure(parts)).lacking(plan, 0),
+    (await Capacity.measure(parts)).lacking(...firstPage(plan)),
     [],
     'nothing waits, and 20 of 64 MiB are in flight',
   );
   const largeLine = { ...plan, pages: [{ first: 0, documents: 1, offset: 0, bytes: 16 * MB, lineBefore: 0 }] };
-  assert.deepEqual((await Capacity.measure(parts)).lacking(largeLine, 0), [], 'nor is a line of twice the bound held');
+  assert.deepEqual(
+    (await Capacity.measure(parts)).lacking(...firstPage(largeLine)),
+    [],
+    'nor is a line of twice the bound held',
+  );
   const documents = Array.from({ length: 5 }, (_, index) => ({
     kind: 'request' as const,
     request: { customId: `doc-${index}`, cascade: 'contracts', body: { model: 'contracts' } },
   }));
   await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4] });
   const capacity = await Capacity.measure(parts);
-  assert.deepEqual(capacity.lacking(plan, 0), ['drafter.small'], 'a half of 20 MiB waits for the first stage');
-  assert.deepEqual(capacity.lacking(largeLine, 0), ['drafter.small']);
-  for (let page = 0; page < 45; page += 1) capacity.take(plan, 0);
-  assert.deepEqual(capacity.lacking(plan, 0).toSorted(), ['drafter.medium', 'drafter.small', 'expert.large']);
+  assert.deepEqual(
+    capacity.lacking(...firstPage(plan)),
+    ['drafter.small'],
+    'a half of 20 MiB waits for the first stage',
+  );
+  assert.deepEqual(capacity.lacking(...firstPage(largeLine)), ['drafter.small']);
+  for (let page = 0; page < 45; page += 1) capacity.take(...firstPage(plan));
+  assert.deepEqual(capacity.lacking(...firstPage(plan)).toSorted(), [
+    'drafter.medium',
+    'drafter.small',
+    'expert.large',
+  ]);
 });
 
 const DOCUMENTS = 600;

@@ -88,7 +88,7 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
   const footers = counted([0, 'accepted', 3], [1, 'nanoUsd', 2 ** 50], [2, 'answered', 1]);
   const recovery = await beginRecovery(store, 'test');
   const sums = addCounts(NO_COUNTS, { completed: 4, escalated: 1, ...footers });
-  assert.equal(await recount(store, recovery, 'k', { pages: 1, sums }), 'RECOUNTED');
+  assert.equal(await recount(store, recovery, 'k', { pages: 1, sums, open: [1, 2] }), 'RECOUNTED');
   const state = await readBatch(store, 'k');
   assert.equal(state?.sealedPages, 1);
   assert.deepEqual(await countsOf(store, 'k'), {
@@ -105,6 +105,9 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
     ),
   });
   assert.equal(await client.hexists(keys.batch('k'), stageCounter('old', 4, 'accepted')), 0);
-  assert.equal(await recount(store, { ...recovery, token: 'another' }, 'k', { pages: 0, sums: NO_COUNTS }), 'STALE');
+  assert.equal(
+    await recount(store, { ...recovery, token: 'another' }, 'k', { pages: 0, sums: NO_COUNTS, open: [] }),
+    'STALE',
+  );
   assert.equal((await readBatch(store, 'k'))?.counts.completed, 6);
 });

@@ -18,7 +18,7 @@ const log = openLog('garbage', 'silent');
 const openData = (system: System): Promise<Storage> => openStorage(`file://${system.directory}/data`);
 
 const collect = (storage: Storage, afterMs: number) =>
-  collectGarbage({ storage, log, nowMs: Date.now() + afterMs, signal: new AbortController().signal });
+  collectGarbage({ storage, log, nowMs: Date.now() + afterMs, isShort: false, signal: new AbortController().signal });
 
 test('bytes go an hour after their file, and not while a batch in work or an unexpired manifest names them', async () => {
   await using system = await System.start();

@@ -16,6 +16,7 @@ import {
   type FileRecord,
   type Manifest,
   type PagePlan,
+  type Validated,
 } from '@spillway/core';
 import {
   createRecord,
@@ -98,6 +99,24 @@ test('a plan is a manifest and its validation: the cascades that are named, and 
   assert.deepEqual(plan.tiers.toSorted(), ['drafter.medium', 'drafter.small', 'expert.large']);
   assert.deepEqual(plan.firstTiers.toSorted(), ['drafter.medium', 'drafter.small']);
   assert.deepEqual(plan.laterTiers.toSorted(), ['drafter.medium', 'expert.large']);
+});
+
+test('a batch whose validation is ruled out has no plan; the version before reads a batch of no documents', async () => {
+  const id = 'batch_ruled_out';
+  await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, manifestOf(id, { a: rulesOf() }));
+  const ruledOut = { v, validatedAtMs: 7, total: 0, cascades: [], pages: [], ruledOut: true } as const;
+  const written = { ...ruledOut, cascades: [], pages: [] };
+  await createRecord(storage, KEYS.validated(id), RECORDS.validated, written);
+  const records = new Records(storage);
+  for (const _reading of ['first', 'kept']) {
+    assert.deepEqual([await records.validated(id), await records.plan(id)], [null, null]);
+  }
+  const late: Validated = { v, validatedAtMs: 8, total: 3, cascades: ['a'], pages: [...pages] };
+  const { record } = await createRecord(storage, KEYS.validated(id), RECORDS.validated, late);
+  assert.equal(record.ruledOut, true, 'whoever validated it meanwhile is told');
+  const asBefore = RECORDS.validated.omit({ ruledOut: true });
+  const { total, pages: none } = (await readRecord(storage, KEYS.validated(id), asBefore)) ?? late;
+  assert.deepEqual([total, none], [0, []]);
 });
 
 test('what was read once is kept, what was absent is asked for again', async () => {

@@ -1,6 +1,8 @@
 import { Queues, type RedisStore } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry, type Log, type Meters } from '@spillway/runtime';
 import { openStorage, Records, type Storage } from '@spillway/storage';
+import { LiveBatches } from '../../services/dispatcher/src/live-batches.ts';
+import { Outlines } from '../../services/dispatcher/src/outlines.ts';
 import { StepFailures } from '../../services/dispatcher/src/step-failures.ts';
 import { storeOn } from './stores.ts';
 import type { RedisServer } from './redis.ts';
@@ -13,6 +15,8 @@ export type DispatcherParts = AsyncDisposable & {
   readonly queues: Queues;
   readonly storage: Storage;
   readonly records: Records;
+  readonly live: LiveBatches;
+  readonly outlines: Outlines;
   readonly failures: StepFailures;
   readonly meters: Meters;
   readonly log: Log;
@@ -29,11 +33,14 @@ export async function dispatcherParts(
   const queues = new Queues(redis);
   const storage = wrap(await openStorage(`file://${directory}`));
   const { meters } = await openTelemetry(new EnvReader({}), log);
+  const records = new Records(storage);
   return {
     redis,
     queues,
     storage,
-    records: new Records(storage),
+    records,
+    live: new LiveBatches(redis),
+    outlines: new Outlines(records),
     failures: new StepFailures({ meters, log }),
     meters,
     log,

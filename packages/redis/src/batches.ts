@@ -10,7 +10,6 @@ import {
 import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember } from './keys.ts';
-import { pagesInFlight } from './pages.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 import { saidIn, warningsIn } from './words.ts';
@@ -67,10 +66,17 @@ export async function open(
   return answer as 'OPENED' | 'CLOSED' | 'RECOVERING';
 }
 
-/** The rules of an open batch; null when Redis does not have them (any more). */
-export async function readRules(redis: RedisStore, id: string): Promise<BatchRules | null> {
+/** The rules of an open batch; null when Redis does not have them (any more). `known` are rules by the text that says them. */
+export async function readRules(
+  redis: RedisStore,
+  id: string,
+  known: Map<string, BatchRules> = new Map(),
+): Promise<BatchRules | null> {
   const text = await redis.client.get(redis.keys.rules(id));
-  return text === null ? null : cascadeRulesRecord.parse(JSON.parse(text));
+  if (text === null) return null;
+  const rules = known.get(text) ?? cascadeRulesRecord.parse(JSON.parse(text));
+  known.set(text, rules);
+  return rules;
 }
 
 /** Whether Redis lost the rules of a batch, and nothing but them: no worker can tell what is to be done with its documents. */
@@ -124,31 +130,34 @@ export async function restore(
 }
 
 /** Takes a batch out of work that a recovery cannot read, with its open pages, so that it can be recovered whole later. */
-export async function leaveOut(redis: RedisStore, recovery: Recovery, id: string): Promise<'LEFT_OUT' | 'STALE'> {
+export async function leaveOut(
+  redis: RedisStore,
+  recovery: Recovery,
+  id: string,
+  openPages: readonly number[],
+): Promise<'LEFT_OUT' | 'STALE'> {
   const { keys, client } = redis;
-  const own = (await pagesInFlight(redis)).filter(({ batch }) => batch === id);
-  const pages = own.flatMap(({ page }) => [keys.page(id, page), keys.times(id, page)]);
+  const pages = openPages.flatMap((page) => [keys.page(id, page), keys.times(id, page)]);
   const answer = await leaveOutScript.run(
     client,
     [keys.recovery, keys.batches, keys.inFlight, keys.full, keys.batch(id), keys.sealed(id), keys.rules(id), ...pages],
-    [recovery.token, id, ...own.map(({ page }) => pageMember(id, page))],
+    [recovery.token, id, ...openPages.map((page) => pageMember(id, page))],
   );
   return answer as 'LEFT_OUT' | 'STALE';
 }
 
 /**
- * Counts a batch anew during a recovery, from what its pages in storage (`sums`) and those in flight say: whatever Redis
+ * Counts a batch anew during a recovery, from what its pages in storage (`sums`) and the open ones say: whatever Redis
  * still had of its counters, the end is reached when every document is settled.
  */
 export async function recount(
   redis: RedisStore,
   recovery: Recovery,
   id: string,
-  sealed: { readonly pages: number; readonly sums: Counts },
+  sealed: { readonly pages: number; readonly sums: Counts; readonly open: readonly number[] },
 ): Promise<'RECOUNTED' | 'STALE'> {
   const { keys, client } = redis;
-  const own = (await pagesInFlight(redis)).filter(({ batch }) => batch === id);
-  const names = [keys.recovery, keys.batch(id), ...own.map(({ page }) => keys.page(id, page))];
+  const names = [keys.recovery, keys.batch(id), ...sealed.open.map((page) => keys.page(id, page))];
   const args = [recovery.token, sealed.pages, ...Object.entries({ ...NO_COUNTS, ...sealed.sums }).flat()];
   return (await recountScript.run(client, names, args)) as 'RECOUNTED' | 'STALE';
 }
@@ -180,9 +189,63 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
   };
 }
 
+/** How far a batch is: what says which work it waits for. */
+export type BatchSummary = BatchFacts &
+  Pick<Progress, 'phase' | 'outcome' | 'total' | 'enqueued' | 'pages' | 'sealedPages'> & { readonly settled: number };
+
+const SUMMARY = [
+  'phase',
+  'outcome',
+  'tenant',
+  'createdAtMs',
+  'expiresAtMs',
+  'total',
+  'enqueued',
+  'pages',
+  'sealedPages',
+  'completed',
+  'failed',
+];
+
+/** How far some batches are; null where Redis does not know one. */
+export function readSummaries(redis: RedisStore, ids: readonly string[]): Promise<(BatchSummary | null)[]> {
+  const { client, keys } = redis;
+  return Promise.all(ids.map(async (id) => summaryIn(await client.hmget(keys.batch(id), ...SUMMARY))));
+}
+
+function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
+  const [phase, outcome = null, tenant, ...numbers] = values;
+  if (phase == null) return null;
+  const number = (at: number): number => Number(numbers[at] ?? 0);
+  return {
+    phase: phase as Phase,
+    outcome: outcome as Outcome | null,
+    tenant: tenant ?? '',
+    createdAtMs: number(0),
+    expiresAtMs: number(1),
+    total: number(2),
+    enqueued: number(3),
+    pages: number(4),
+    sealedPages: number(5),
+    settled: number(6) + number(7),
+  };
+}
+
 /** The ids of all batches in work. */
 export function liveBatches(redis: RedisStore): Promise<string[]> {
   return redis.client.smembers(redis.keys.batches);
+}
+
+/** Ids are scanned by about so many. */
+const IDS_AT_A_TIME = 1_000;
+
+/**
+ * Some of the batches in work, and the cursor of those after them: '0' at the beginning, and after the last. Each that is
+ * in work all the while is among them once at least.
+ */
+export async function scanBatches(redis: RedisStore, cursor: string): Promise<{ cursor: string; ids: string[] }> {
+  const [next, ids] = await redis.client.sscan(redis.keys.batches, cursor, 'COUNT', IDS_AT_A_TIME);
+  return { cursor: next, ids };
 }
 
 /** Drops all that Redis holds of a batch, its jobs excepted: workers drop those when they meet them. */

@@ -7,7 +7,7 @@ export * from './epoch.ts';
 export * from './handoff.ts';
 export * from './jobs.ts';
 export * from './lease.ts';
-export { listenForClosed, listenForWork } from './listen.ts';
+export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';
 export { readFindings, writeFindings } from './findings.ts';
 export * from './pages.ts';
 export { Queues } from './queues.ts';

@@ -1,11 +1,25 @@
 import type { Outcome } from '@spillway/core';
-import { within, type Wake } from '@spillway/runtime';
+import { within } from '@spillway/runtime';
 import { connectRedis, SILENT_MS } from './client.ts';
 import type { RedisStore } from './store.ts';
 
-/** Calls `wake` when something changed that a dispatcher waits for. A missed message costs one poll. */
-export async function listenForWork(redis: RedisStore, wake: Wake, signal: AbortSignal): Promise<AsyncDisposable> {
-  return subscribe(redis, redis.keys.wake, () => wake.call(), signal);
+/** What a dispatcher learns of the work on batches. */
+export type WorkListener = {
+  /** A batch, or one of its pages, has changed. */
+  readonly onChange: (batch: string) => void;
+  /** Messages may have been missed: the connection was gone for a while. */
+  readonly onGap: () => void;
+};
+
+/** Tells which batches changed in a way that a dispatcher waits for. */
+export async function listenForWork(
+  redis: RedisStore,
+  { onChange, onGap }: WorkListener,
+  signal: AbortSignal,
+): Promise<AsyncDisposable> {
+  // A page is named by its batch, a colon and its number.
+  const onMessage = (message: string): void => onChange(message.replace(/:\d+$/, ''));
+  return subscribe(redis, redis.keys.wake, { onMessage, onGap }, signal);
 }
 
 /** Tells when a batch stops taking results, so that calls for it can be given up. A missed message costs those calls. */
@@ -18,13 +32,13 @@ export async function listenForClosed(
     const [batch = '', outcome = 'cancelled'] = message.split(' ');
     onClosed(batch, outcome as Outcome);
   };
-  return subscribe(redis, redis.keys.closed, onMessage, signal);
+  return subscribe(redis, redis.keys.closed, { onMessage, onGap: () => undefined }, signal);
 }
 
 async function subscribe(
   redis: RedisStore,
   channel: string,
-  onMessage: (message: string) => void,
+  { onMessage, onGap }: { readonly onMessage: (message: string) => void; readonly onGap: () => void },
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   const client = connectRedis(redis.address, 'wait');
@@ -35,6 +49,8 @@ async function subscribe(
   client.on('error', () => undefined);
   client.on('message', (_channel: string, message: string) => onMessage(message));
   await client.subscribe(channel).finally(() => signal.removeEventListener('abort', stop));
+  // Connected again: once this is answered messages come again, and what was sent before is lost.
+  client.on('ready', () => void client.subscribe(channel).then(onGap, () => undefined));
   // A connection that only listens owes no answer: subscribing again is how it is found to be dead, and made anew.
   let isOver = false;
   const asking = setInterval(() => {

@@ -17,6 +17,9 @@ import { decodeResult } from './settle.ts';
 import type { RedisStore } from './store.ts';
 import { readSaid } from './words.ts';
 
+/** Pages are dropped by this many at a time: Redis does nothing else meanwhile. */
+const PAGES_AT_A_TIME = 256;
+
 const enqueueScript = new Script('enqueue_page');
 const advanceScript = new Script('advance');
 const sealScript = new Script('seal', 'counters');
@@ -146,6 +149,20 @@ export async function dropPage(redis: RedisStore, batch: string, page: number): 
     client.hdel(keys.inFlight, member),
     client.srem(keys.full, member),
   ]);
+}
+
+/** Drops what the pages of an ended batch left behind. */
+export async function dropPages(redis: RedisStore, batch: string, pages: number): Promise<void> {
+  const { keys, client } = redis;
+  for (let from = 0; from < pages; from += PAGES_AT_A_TIME) {
+    const some = Array.from({ length: Math.min(PAGES_AT_A_TIME, pages - from) }, (_, at) => from + at);
+    const members = some.map((page) => pageMember(batch, page));
+    await Promise.all([
+      client.del(...some.flatMap((page) => [keys.page(batch, page), keys.times(batch, page)])),
+      client.hdel(keys.inFlight, ...members),
+      client.srem(keys.full, ...members),
+    ]);
+  }
 }
 
 /** The job ids of some places of a page. */

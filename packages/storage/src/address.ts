@@ -6,6 +6,7 @@ import { checkFormat } from './format.ts';
 import type { S3Place } from './s3.ts';
 import { StorageError } from './storage-error.ts';
 import type { Storage } from './storage.ts';
+import { UnprovedStorage } from './unproved.ts';
 
 const FORMS =
   'file:///absolute/directory or s3://bucket/prefix?endpoint=http://host:9000&region=us-east-1&path_style=true&anonymous=true (all parameters optional)';
@@ -26,18 +27,30 @@ export async function openStorage(address: string): Promise<Storage> {
 
 /**
  * Opens the storage at an address for a service: proves that it keeps what it is given and that this version of Spillway
- * wrote it. What is wrong with it is said as something for an operator to mend.
+ * wrote it. What is wrong with it is said as something for an operator to mend. A full one is opened all the same: it is
+ * read, files are deleted from it, and once there is room it is proved before the first write.
  */
 export async function openProvedStorage(address: string): Promise<Storage> {
   let storage: Storage | null = null;
   try {
     storage = await openStorage(address);
-    await storage.prove();
+    const isProved = await proveIfRoom(storage);
     await checkFormat(storage, shownPlace(address));
-    return storage;
+    return isProved ? storage : new UnprovedStorage(storage);
   } catch (error) {
     await storage?.[Symbol.asyncDispose]();
     if (error instanceof StorageError) throw new SetupError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** False: there is no room for the proof. */
+async function proveIfRoom(storage: Storage): Promise<boolean> {
+  try {
+    await storage.prove();
+    return true;
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'full') return false;
     throw error;
   }
 }

@@ -14,10 +14,11 @@ import {
   type Root,
 } from './folder.ts';
 import { checkFolder, checkKey, checkRange, isSegment } from './key.ts';
-import { placeFile } from './placement.ts';
+import { linkObject, placeFile } from './placement.ts';
+import { roomOf } from './directory-room.ts';
 import { proveCreateOnly } from './proof.ts';
 import { StorageError } from './storage-error.ts';
-import type { ByteRange, CreateOutcome, ListOptions, Storage } from './storage.ts';
+import type { ByteRange, CreateOutcome, ListOptions, Room, Storage } from './storage.ts';
 
 /** Whoever writes a file touches it far more often than that. */
 const LEFTOVER_AGE_MS = 86_400_000;
@@ -51,6 +52,16 @@ class DirectoryStorage implements Storage {
   async create(key: string, bytes: Uint8Array): Promise<CreateOutcome> {
     checkKey(key);
     return placeFile(this.#root, key, (file) => this.#append(file, bytes));
+  }
+
+  async createLike(key: string, other: string): Promise<CreateOutcome | false> {
+    checkKey(key);
+    checkKey(other);
+    return linkObject(this.#root, key, other);
+  }
+
+  async room(): Promise<Room> {
+    return roomOf(this.#root);
   }
 
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {

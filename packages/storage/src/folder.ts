@@ -1,4 +1,4 @@
-import { mkdir, open, opendir, rmdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, opendir, rmdir, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { errnoOf } from './directory-error.ts';
@@ -9,6 +9,24 @@ export type Root = { path: string; inode: bigint };
 
 /** On the same file system as the objects, so that a link can be made; no key can name it. */
 export const TEMPORARY_FOLDER = '.tmp';
+
+/** Tells all processes when a write last found no room: an empty file takes none. No key can name it. */
+const NO_ROOM = '.no-room';
+
+/** Notes that a write found no room. Nothing depends on it, so no failure is reported. */
+export async function noteNoRoom(root: Root): Promise<void> {
+  const path = join(root.path, NO_ROOM);
+  const now = new Date();
+  await utimes(path, now, now).catch(() => writeFile(path, '').catch(() => undefined));
+}
+
+/** When a write last found no room, in Unix milliseconds; null: none did. */
+export async function noRoomSinceMs(root: Root): Promise<number | null> {
+  return stat(join(root.path, NO_ROOM)).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => null,
+  );
+}
 
 /** The key's folders, the innermost first. Without the root: made again after an unmount, it would hide the loss. */
 export function foldersOf(root: Root, key: string): string[] {

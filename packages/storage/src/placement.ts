@@ -3,7 +3,7 @@ import { link, open, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { directoryError, errnoOf, linkError } from './directory-error.ts';
-import { foldersOf, isAbsent, makeFolder, syncFolder, TEMPORARY_FOLDER, type Root } from './folder.ts';
+import { foldersOf, isAbsent, makeFolder, noteNoRoom, syncFolder, TEMPORARY_FOLDER, type Root } from './folder.ts';
 import { StorageError } from './storage-error.ts';
 import type { CreateOutcome } from './storage.ts';
 
@@ -16,13 +16,27 @@ export async function placeFile(
   key: string,
   fill: (file: FileHandle) => Promise<void>,
 ): Promise<CreateOutcome> {
+  try {
+    return await placeTemporary(root, key, fill);
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'full') await noteNoRoom(root);
+    throw error;
+  }
+}
+
+async function placeTemporary(
+  root: Root,
+  key: string,
+  fill: (file: FileHandle) => Promise<void>,
+): Promise<CreateOutcome> {
   const temporary = join(root.path, TEMPORARY_FOLDER, randomUUID());
   const file = await openTemporary(root, temporary);
   try {
     await fill(file);
     try {
       await file.sync();
-      const outcome = await linkFile(root, key, temporary, file);
+      // NFS may answer a link that it made, but whose answer was lost, with EEXIST; then the file has two names.
+      const outcome = await linkFile(root, key, temporary, async () => (await file.stat()).nlink > 1);
       await syncFolders(root, key);
       return outcome;
     } catch (error) {
@@ -35,7 +49,33 @@ export async function placeFile(
   }
 }
 
-async function openTemporary(root: Root, path: string): Promise<FileHandle> {
+/** Gives an object a second name, which takes neither bytes nor an inode; false: there is no such object. */
+export async function linkObject(root: Root, key: string, other: string): Promise<CreateOutcome | false> {
+  const source = join(root.path, other);
+  try {
+    const file = await open(source, 'r').catch(async (error: unknown) => {
+      if (await isAbsent(root, error)) return null;
+      throw error;
+    });
+    if (file === null) return false;
+    try {
+      const outcome = await linkFile(root, key, source, () => isSameFile(file, join(root.path, key)));
+      await syncFolders(root, key);
+      return outcome;
+    } finally {
+      await file.close().catch(() => undefined);
+    }
+  } catch (error) {
+    throw directoryError('write to', root.path, error);
+  }
+}
+
+async function isSameFile(file: FileHandle, path: string): Promise<boolean> {
+  const [left, right] = [await file.stat({ bigint: true }), await stat(path, { bigint: true }).catch(() => null)];
+  return right !== null && left.ino === right.ino && left.dev === right.dev;
+}
+
+export async function openTemporary(root: Root, path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx').catch(async (error: unknown) => {
       if (!(await isAbsent(root, error))) throw error;
@@ -47,16 +87,22 @@ async function openTemporary(root: Root, path: string): Promise<FileHandle> {
   }
 }
 
-async function linkFile(root: Root, key: string, temporary: string, file: FileHandle): Promise<CreateOutcome> {
+/** `isLinked` says whether the link was made although it was answered that something stands there. */
+async function linkFile(
+  root: Root,
+  key: string,
+  source: string,
+  isLinked: () => Promise<boolean>,
+): Promise<CreateOutcome> {
   const path = join(root.path, key);
   for (let attempts = 1; ; attempts++) {
     try {
       if (attempts > 1) await makeFolders(root, key);
-      await link(temporary, path);
+      await link(source, path);
       return 'created';
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno === 'EEXIST') return secondTo(key, path, file);
+      if (errno === 'EEXIST') return secondTo(key, path, isLinked);
       if (!(await isAbsent(root, error)) || errno !== 'ENOENT' || attempts === MAX_LINKS)
         throw linkError(root.path, error);
     }
@@ -67,9 +113,8 @@ async function makeFolders(root: Root, key: string): Promise<void> {
   for (const folder of foldersOf(root, key).toReversed()) await makeFolder(folder);
 }
 
-async function secondTo(key: string, path: string, file: FileHandle): Promise<CreateOutcome> {
-  // NFS may answer a link that it made, but whose answer was lost, with EEXIST; then the file has two names.
-  if ((await file.stat()).nlink > 1) return 'created';
+async function secondTo(key: string, path: string, isLinked: () => Promise<boolean>): Promise<CreateOutcome> {
+  if (await isLinked()) return 'created';
   const found = await stat(path).catch(() => null);
   if (found?.isDirectory() !== true) return 'exists';
   throw new StorageError('bad_key', `${key} is a folder of other keys: an object needs a name of its own`);

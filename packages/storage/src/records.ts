@@ -51,9 +51,11 @@ export class Records {
     return kept(this.#manifests, batch, () => readRecord(this.#storage, KEYS.manifest(batch), RECORDS.manifest));
   }
 
-  /** Where the documents lie; null while the batch is not validated, or when it was refused. */
-  validated(batch: string): Promise<Validated | null> {
-    return kept(this.#validated, batch, () => readRecord(this.#storage, KEYS.validated(batch), RECORDS.validated));
+  /** Where the documents lie; null while the batch is not validated, or when it ended without being so. */
+  async validated(batch: string): Promise<Validated | null> {
+    const read = () => readRecord(this.#storage, KEYS.validated(batch), RECORDS.validated);
+    const record = await kept(this.#validated, batch, read);
+    return record?.ruledOut === true ? null : record;
   }
 
   /** The two together; null while the batch is not validated. */

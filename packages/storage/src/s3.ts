@@ -17,7 +17,7 @@ import { proveCreateOnly } from './proof.ts';
 import { attemptsOf, isAbsent, s3Error, statusOf } from './s3-error.ts';
 import { openObject } from './s3-stream.ts';
 import { abandonUploads, uploadParts } from './s3-upload.ts';
-import type { ByteRange, CreateOutcome, ListOptions, Storage } from './storage.ts';
+import type { ByteRange, CreateOutcome, ListOptions, Room, Storage } from './storage.ts';
 
 export type S3Place = {
   bucket: string;
@@ -96,6 +96,16 @@ class S3Storage implements Storage {
       }
       await wait(backoffMs(attempts, Math.random(), CONFLICT_BACKOFF));
     }
+  }
+
+  async createLike(key: string, other: string): Promise<CreateOutcome | false> {
+    const bytes = await this.read(other);
+    return bytes === null ? false : this.create(key, bytes);
+  }
+
+  /** A bucket has no room of its own: one that is full says so of each write. */
+  async room(): Promise<Room> {
+    return 'enough';
   }
 
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {

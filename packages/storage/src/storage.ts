@@ -6,6 +6,9 @@ export type ListOptions = { after?: string; limit: number };
 /** `exists`: somebody else was first, and nothing was changed. */
 export type CreateOutcome = 'created' | 'exists';
 
+/** `full`: nothing can be written. `short`: within the last hour somebody's write found no room. */
+export type Room = 'enough' | 'short' | 'full';
+
 /**
  * Where the records are kept. Objects are whole or absent, and never change.
  * Expected outcomes are values; everything else is thrown as a StorageError.
@@ -13,6 +16,13 @@ export type CreateOutcome = 'created' | 'exists';
 export interface Storage extends AsyncDisposable {
   /** Creates a whole object under a key that has none. */
   create(key: string, bytes: Uint8Array): Promise<CreateOutcome>;
+  /**
+   * Creates an object with the bytes of another one, under a key that has none. In a directory this takes no room: it can
+   * be done on a full disk. False: there is no such other object.
+   */
+  createLike(key: string, other: string): Promise<CreateOutcome | false>;
+  /** Whether there is room now, as far as a small write says it. */
+  room(): Promise<Room>;
   /**
    * Streams bytes of unknown length to a key that the caller made unique, and returns their number.
    * A source that throws, or the signal before the source's end, leaves nothing; that error or the

@@ -8,11 +8,12 @@ export async function* walkKeys(
   storage: Storage,
   folder: string,
   after: string | null = null,
+  atATime = KEYS_AT_A_TIME,
 ): AsyncGenerator<readonly string[]> {
   for (let last = after; ;) {
-    const keys = await storage.list(folder, { limit: KEYS_AT_A_TIME, ...(last === null ? {} : { after: last }) });
+    const keys = await storage.list(folder, { limit: atATime, ...(last === null ? {} : { after: last }) });
     if (keys.length > 0) yield keys;
-    if (keys.length < KEYS_AT_A_TIME) return;
+    if (keys.length < atATime) return;
     last = keys.at(-1) ?? null;
   }
 }

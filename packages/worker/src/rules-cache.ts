@@ -1,13 +1,20 @@
 import type { CascadeRules } from '@spillway/core';
 import { readRules, type BatchRules, type RedisStore } from '@spillway/redis';
 
-/** Batches whose rules a worker keeps; a batch's rules never change. */
-const MAX_BATCHES = 256;
+/**
+ * Batches whose rules a worker keeps; a batch's rules never change. Small batches take turns document by document, so that
+ * with fewer than there are in flight nearly each document would have its rules read again. Most are the same: a batch
+ * takes its id, and those rules once that others have too.
+ */
+const MAX_BATCHES = 65_536;
+/** Rules that are known by their text: a configuration changes now and then. */
+const MAX_TEXTS = 256;
 
 /** The rules of the batches whose documents a worker meets, read from Redis once each. */
 export class RulesCache {
   readonly #redis: RedisStore;
   readonly #known = new Map<string, Promise<BatchRules | null>>();
+  readonly #texts = new Map<string, BatchRules>();
 
   constructor(redis: RedisStore) {
     this.#redis = redis;
@@ -22,12 +29,10 @@ export class RulesCache {
   async #rulesOf(batch: string): Promise<BatchRules | null> {
     const known = this.#known.get(batch);
     if (known !== undefined) return await known;
-    const reading = readRules(this.#redis, batch);
+    const reading = readRules(this.#redis, batch, this.#texts);
     this.#known.set(batch, reading);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= MAX_BATCHES) break;
-      this.#known.delete(oldest);
-    }
+    dropOldest(this.#known, MAX_BATCHES);
+    dropOldest(this.#texts, MAX_TEXTS);
     try {
       const rules = await reading;
       if (rules === null) this.#known.delete(batch);
@@ -36,5 +41,12 @@ export class RulesCache {
       this.#known.delete(batch);
       throw error;
     }
+  }
+}
+
+function dropOldest(known: Map<string, unknown>, most: number): void {
+  for (const oldest of known.keys()) {
+    if (known.size <= most) return;
+    known.delete(oldest);
   }
 }

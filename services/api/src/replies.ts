@@ -40,6 +40,12 @@ function tookTooLong({ raw }: FastifyRequest): ApiError {
 
 function answerable(error: FrameworkError, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof StorageError && error.code === 'full') {
+    return unavailable(
+      'The storage is full: nothing can be stored until there is room. Deleting files makes room.',
+      30,
+    );
+  }
   if (error instanceof StorageError) return unavailable('The storage does not do its work. Try again in a moment.', 5);
   const refusal = REFUSALS.get(error.code ?? '');
   if (refusal !== undefined) return refusal(request);

@@ -1,12 +1,13 @@
 import { DocumentTelemetry } from '@spillway/cascade';
 import { openRedis, Queues, takeTrace } from '@spillway/redis';
 import { listenError, serveHealth, type Health, type Life } from '@spillway/runtime';
-import { openProvedStorage, Records } from '@spillway/storage';
+import { openProvedStorage, Records, RoomWatch } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
 import { Accounts } from './batches/account.ts';
 import type { ApiConfig } from './config.ts';
 import { DirectAnswers } from './direct/direct-answers.ts';
 import { DirectModels } from './direct/direct-models.ts';
+import { placeSpareTombstone } from './files/remove.ts';
 import { live, ready } from './health.ts';
 import { answerInternal } from './internal.ts';
 import { KeyRing } from './keys/ring.ts';
@@ -31,6 +32,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const keys = config.keyFile === null ? null : await KeyRing.open(config.keyFile, log);
   const storage = await openProvedStorage(config.storageAddress);
   life.defer(() => storage[Symbol.asyncDispose]());
+  await placeSpareTombstone(storage);
   const redis = await openRedis({ address: config.redisUrl, namespace: config.namespace, log });
   life.defer(() => redis[Symbol.asyncDispose]());
   const queues = new Queues(redis);
@@ -62,7 +64,11 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     isShared: keys !== null,
   });
   const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
-  const probe = (): Promise<Health> => ready({ storage, redis, log });
+  const room = new RoomWatch({ storage, log });
+  await room.look();
+  const watching = room.watch(life.signal);
+  life.defer(() => watching);
+  const probe = (): Promise<Health> => ready({ storage, redis, room, log });
   const routes = [
     ...fileRoutes({ storage, records, redis, tenants, log, limits }),
     ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }),

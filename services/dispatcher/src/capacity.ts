@@ -1,6 +1,7 @@
-import { hasEnqueueMemory, LIMITS, pageCost, readTierName } from '@spillway/core';
+import { hasEnqueueMemory, LIMITS, readTierName } from '@spillway/core';
 import { memoryUse, pagesInFlight, type Queues, type RedisStore } from '@spillway/redis';
-import type { BatchPlan, Records } from '@spillway/storage';
+import { mapConcurrent } from '@spillway/runtime';
+import type { Outline, Outlines, PageOutline, Route } from './outlines.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
 /** What one tier has of the documents that are enqueued. */
@@ -12,11 +13,14 @@ type TierUse = {
   waitingBytes: number;
 };
 
+/** Outlines that are not known yet are read by this many at a time. */
+const MAX_READS = 16;
+
 /** What a measurement reads. */
 type Measured = {
   readonly redis: RedisStore;
   readonly queues: Queues;
-  readonly records: Records;
+  readonly outlines: Outlines;
   readonly failures: StepFailures;
 };
 
@@ -37,23 +41,19 @@ export class Capacity {
     this.#isMemoryFull = isMemoryFull;
   }
 
-  static async measure({ redis, queues, records, failures }: Measured): Promise<Capacity> {
+  static async measure({ redis, queues, outlines, failures }: Measured): Promise<Capacity> {
     const inFlight = await pagesInFlight(redis);
     const inFlightBytes = inFlight.reduce((sum, { bytes }) => sum + bytes, 0);
     const capacity = new Capacity(!hasEnqueueMemory(await memoryUse(redis), inFlightBytes));
-    for (const { batch, page, bytes } of inFlight) {
-      const plan = await runStep(failures, { batch, step: 'plan' }, () => records.plan(batch));
-      if (plan !== null) {
-        capacity.#tenants.add(plan.manifest.tenant);
-        capacity.#takeWay(plan, bytes);
-      }
-      const documents = plan?.pages[page]?.documents ?? 0;
-      for (const tier of plan?.tiers ?? []) {
-        const use = capacity.#use(tier);
-        use.inFlightBytes += bytes;
-        use.documents += documents;
-      }
-    }
+    const unknown = inFlight.filter(({ batch, page, bytes }) => {
+      const outline = outlines.known(batch);
+      if (outline !== undefined) capacity.#count(outline, outline.pages.at(page), bytes);
+      return outline === undefined;
+    });
+    await mapConcurrent(unknown, MAX_READS, async ({ batch, page, bytes }) => {
+      const outline = await runStep(failures, { batch, step: 'plan' }, () => outlines.of(batch));
+      if (outline !== null) capacity.#count(outline, outline.pages.at(page), bytes);
+    });
     for (const [tier, use] of capacity.#tiers) {
       if (readTierName(tier).role !== 'drafter') continue;
       use.waitingBytes = (await queues.waiting(tier)) * (use.inFlightBytes / Math.max(1, use.documents));
@@ -68,40 +68,47 @@ export class Capacity {
    * nothing waits for ever; and so is the first page of a tenant, so that nobody waits for a tier that others have
    * filled and cannot empty.
    */
-  lacking(plan: BatchPlan, page: number): string[] {
-    const next = plan.pages[page];
-    if (next === undefined) return [...plan.tiers];
-    if (this.isFirstOf(plan)) return [];
-    const cost = pageCost(next);
-    const onWay = this.#ways.get(plan.way) ?? 0;
+  lacking({ tenant, route }: Outline, next: PageOutline): string[] {
+    if (this.isFirstOf(tenant)) return [];
+    const cost = next.costBytes;
+    const onWay = this.#ways.get(route.way) ?? 0;
     const isWayFull = onWay > 0 && onWay + cost > LIMITS.inFlightBytesPerWay;
-    return plan.tiers.filter((tier) => {
+    return route.tiers.filter((tier) => {
       const use = this.#use(tier);
       if (use.inFlightBytes === 0) return false;
       if (this.#isMemoryFull) return true;
       // A page may be one line of twice the bound: it waits until nothing else does, not until nothing is in flight.
       const isFirstFull = use.waitingBytes > 0 && use.waitingBytes + cost > LIMITS.waitingBytesPerTier;
-      if (isFirstFull && plan.firstTiers.includes(tier)) return true;
-      return isWayFull && plan.laterTiers.includes(tier);
+      if (isFirstFull && route.firstTiers.includes(tier)) return true;
+      return isWayFull && route.laterTiers.includes(tier);
     });
   }
 
-  /** Whether this would be the first page that a batch's tenant has in flight, and there is memory for it. */
-  isFirstOf(plan: BatchPlan): boolean {
-    return !this.#isMemoryFull && !this.#tenants.has(plan.manifest.tenant);
+  /** Whether a page would be the first one that a tenant has in flight, and there is memory for it. */
+  isFirstOf(tenant: string): boolean {
+    return !this.#isMemoryFull && !this.#tenants.has(tenant);
   }
 
   /** A page was enqueued. Its documents are all counted as waiting in their first stages. */
-  take(plan: BatchPlan, page: number): void {
-    this.#tenants.add(plan.manifest.tenant);
-    const next = plan.pages[page];
-    if (next === undefined) return;
-    this.#takeWay(plan, pageCost(next));
-    for (const tier of plan.tiers) this.#use(tier).inFlightBytes += pageCost(next);
-    for (const tier of plan.firstTiers) this.#use(tier).waitingBytes += pageCost(next);
+  take({ tenant, route }: Outline, { costBytes }: PageOutline): void {
+    this.#tenants.add(tenant);
+    this.#takeWay(route, costBytes);
+    for (const tier of route.tiers) this.#use(tier).inFlightBytes += costBytes;
+    for (const tier of route.firstTiers) this.#use(tier).waitingBytes += costBytes;
   }
 
-  #takeWay({ way }: BatchPlan, bytes: number): void {
+  /** Counts a page that is in flight. */
+  #count({ tenant, route }: Outline, page: PageOutline | undefined, bytes: number): void {
+    this.#tenants.add(tenant);
+    this.#takeWay(route, bytes);
+    for (const tier of route.tiers) {
+      const use = this.#use(tier);
+      use.inFlightBytes += bytes;
+      use.documents += page?.documents ?? 0;
+    }
+  }
+
+  #takeWay({ way }: Route, bytes: number): void {
     this.#ways.set(way, (this.#ways.get(way) ?? 0) + bytes);
   }
 

@@ -1,106 +1,196 @@
-import { FairShare, pageCost, pageOfDocument } from '@spillway/core';
+import { FairQueue, FairShare, pageCost } from '@spillway/core';
 import { advance, enqueuePage } from '@spillway/redis';
-import type { BatchPlan, Records, Storage } from '@spillway/storage';
+import { mapConcurrent } from '@spillway/runtime';
+import type { Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
 import { addDocuments, type JobTarget } from './document-jobs.ts';
 import { readDocuments } from './input.ts';
-import type { LiveBatch } from './live-batches.ts';
+import type { LiveBatch, LiveBatches } from './live-batches.ts';
+import { OneByOne } from './one-by-one.ts';
+import type { Outline, Outlines, PageOutline, Route } from './outlines.ts';
+import { LARGE_PAGE_BYTES } from './seal.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
-/** Pages enqueued before the capacity is measured anew. */
-const PAGES_PER_STEP = 32;
+/** Pages chosen before the capacity is looked at anew. */
+const PAGES_PER_STEP = 64;
+/** Batches whose pages are enqueued at a time; of large pages only one is held. */
+const MAX_CONCURRENT = 8;
+/** Batches that are put into their queues in one pass, and how many of their outlines are read at a time. */
+const SORTED_PER_STEP = 2_000;
+const MAX_READS = 16;
+/** A measurement reads every page in flight. It takes this part of the time at most, also where there are ten thousands. */
+const MEASURED_SHARE = 0.1;
 
 export type EnqueuerOptions = JobTarget & {
   readonly storage: Storage;
   readonly records: Records;
+  readonly outlines: Outlines;
   readonly failures: StepFailures;
+  readonly live: LiveBatches;
 };
 
 /** A batch's next page. */
-type Candidate = { readonly id: string; readonly tenant: string; readonly plan: BatchPlan; readonly page: number };
+type Candidate = { readonly batch: LiveBatch; readonly outline: Outline; readonly page: number };
 
-/** Enqueues pages while there is capacity: tenants share it evenly in bytes, then each one's batches do. */
+type Chosen = { readonly id: string; readonly page: number; readonly at: PageOutline };
+
+/** Batches of a tenant that go the same way. */
+type Group = { readonly route: Route; readonly queue: FairQueue };
+
+/**
+ * Enqueues pages while there is capacity: tenants share it evenly in bytes, then each one's batches do. Batches that wait
+ * for capacity stand in queues, by tenant and way, so that a pass costs what it enqueues, however many wait.
+ */
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
   readonly #tenants = new FairShare();
   readonly #batches = new FairShare();
+  readonly #groups = new Map<string, Map<Route, Group>>();
+  readonly #candidates = new Map<string, Candidate>();
+  /** Batches with pages to enqueue that are in no queue yet. */
+  readonly #unsorted = new Map<string, LiveBatch>();
+  readonly #large = new OneByOne();
+  #capacity: { readonly capacity: Capacity; readonly untilMs: number } | null = null;
 
   constructor(options: EnqueuerOptions) {
     this.#options = options;
   }
 
+  note(id: string, batch: LiveBatch | null): void {
+    this.#drop(id);
+    if (batch?.phase === 'open' && batch.enqueued < batch.total) this.#unsorted.set(id, batch);
+    if (batch === null) this.#batches.forget(id);
+  }
+
   /** Enqueues some pages; true when some were enqueued, so that there may be more at once. */
-  async enqueueSome(live: readonly LiveBatch[]): Promise<boolean> {
-    const open = live.filter((batch) => batch.phase === 'open');
-    this.#batches.keep(new Set(open.map((batch) => batch.id)));
-    this.#tenants.keep(new Set(open.map((batch) => batch.tenant)));
-    const candidates = await this.#candidates(open);
-    if (candidates.size === 0) return false;
+  async enqueueSome(): Promise<boolean> {
+    await this.#sort();
+    if (this.#candidates.size === 0) return false;
+    const capacity = await this.#measured();
+    const chosen = this.#chooseSome(capacity);
+    const byBatch = Map.groupBy(chosen, ({ id }) => id);
+    const enqueued = await mapConcurrent(byBatch.values(), MAX_CONCURRENT, (pages) => this.#enqueueAll(pages));
+    // What came of it is read again, whatever was expected when the pages were chosen.
+    for (const id of byBatch.keys()) this.#options.live.noteChange(id);
+    return enqueued.some(Boolean);
+  }
+
+  /** Puts batches into the queues of their tenants and ways. */
+  async #sort(): Promise<void> {
+    const { failures, outlines } = this.#options;
+    const isReady = ([id]: readonly [string, LiveBatch]): boolean => !failures.isWaiting({ batch: id, step: 'plan' });
+    const some = this.#unsorted.entries().filter(isReady).take(SORTED_PER_STEP).toArray();
+    await mapConcurrent(some, MAX_READS, async ([id, batch]) => {
+      const outline = await runStep(failures, { batch: id, step: 'plan' }, () => outlines.of(id));
+      // It may have changed meanwhile, and then comes again.
+      if (outline === null || this.#unsorted.get(id) !== batch) return;
+      this.#unsorted.delete(id);
+      const page = outline.pages.of(batch.enqueued);
+      if (page !== null) this.#put({ batch, outline, page });
+    });
+  }
+
+  async #measured(): Promise<Capacity> {
+    const beganMs = performance.now();
+    if (this.#capacity !== null && beganMs < this.#capacity.untilMs) return this.#capacity.capacity;
     const capacity = await Capacity.measure(this.#options);
+    const endedMs = performance.now();
+    this.#capacity = { capacity, untilMs: endedMs + (endedMs - beganMs) * (1 / MEASURED_SHARE - 1) };
+    return capacity;
+  }
+
+  #chooseSome(capacity: Capacity): Chosen[] {
     // A tier that lacks capacity for the next page waits for it: smaller pages must not keep slipping past a large one.
     const full = new Set<string>();
-    let pages = 0;
-    while (pages < PAGES_PER_STEP) {
-      const chosen = this.#choose(candidates, full, capacity);
-      if (chosen === null) break;
-      const lacking = capacity.lacking(chosen.plan, chosen.page);
+    const chosen: Chosen[] = [];
+    while (chosen.length < PAGES_PER_STEP) {
+      const next = this.#choose(full, capacity);
+      if (next === null) break;
+      const { batch, outline, page } = next;
+      const at = outline.pages.at(page);
+      if (at === undefined) throw new Error(`${batch.id} has no page ${page}`);
+      const lacking = capacity.lacking(outline, at);
       for (const tier of lacking) full.add(tier);
       if (lacking.length > 0) continue;
-      const step = { batch: chosen.id, step: 'enqueue' };
-      const enqueued = await runStep(this.#options.failures, step, () => this.#enqueue(chosen));
-      if (enqueued !== null) pages += 1;
-      capacity.take(chosen.plan, chosen.page);
-      if (enqueued === null || enqueued.next === null) candidates.delete(chosen.id);
-      else candidates.set(chosen.id, enqueued.next);
+      capacity.take(outline, at);
+      // A page that fails is charged too, so that its batch is not chosen for ever.
+      this.#tenants.spend(outline.tenant, at.costBytes);
+      this.#batches.spend(batch.id, at.costBytes);
+      chosen.push({ id: batch.id, page, at });
+      this.#drop(batch.id);
+      if (page + 1 < outline.pages.length) this.#put({ ...next, page: page + 1 });
     }
-    return pages > 0;
+    return chosen;
   }
 
-  async #candidates(open: readonly LiveBatch[]): Promise<Map<string, Candidate>> {
-    const candidates = new Map<string, Candidate>();
-    for (const batch of open) {
-      const step = { batch: batch.id, step: 'plan' };
-      const candidate = await runStep(this.#options.failures, step, () => this.#candidate(batch));
-      if (candidate !== null) candidates.set(batch.id, candidate);
+  /** The next page of the tenant and batch that had least, of those that no full tier holds up. */
+  #choose(full: ReadonlySet<string>, capacity: Capacity): Candidate | null {
+    const ready = new Map<string, Group[]>();
+    for (const [tenant, groups] of this.#groups) {
+      const isFirst = capacity.isFirstOf(tenant);
+      const own = groups
+        .values()
+        .filter(({ route }) => isFirst || !route.tiers.some((tier) => full.has(tier)))
+        .toArray();
+      if (own.length > 0) ready.set(tenant, own);
     }
-    return candidates;
+    const tenant = this.#tenants.next([...ready.keys()]);
+    const nexts = (ready.get(tenant ?? '') ?? []).flatMap(({ queue }) => queue.next() ?? []);
+    const [first] = nexts.toSorted((left, right) => left.tag - right.tag || left.order - right.order);
+    return first === undefined ? null : (this.#candidates.get(first.flow) ?? null);
   }
 
-  async #candidate(batch: LiveBatch): Promise<Candidate | null> {
-    if (batch.enqueued >= batch.total) return null;
-    const plan = await this.#options.records.plan(batch.id);
-    const page = plan === null ? null : pageOfDocument(plan.pages, batch.enqueued);
-    return plan === null || page === null ? null : { id: batch.id, tenant: batch.tenant, plan, page };
+  #put(candidate: Candidate): void {
+    const { batch, outline } = candidate;
+    const { tenant, route } = outline;
+    this.#candidates.set(batch.id, candidate);
+    let groups = this.#groups.get(tenant);
+    if (groups === undefined) this.#groups.set(tenant, (groups = new Map()));
+    let group = groups.get(route);
+    if (group === undefined) groups.set(route, (group = { route, queue: new FairQueue(this.#batches) }));
+    group.queue.put(batch.id, batch.createdAtMs);
   }
 
-  #choose(candidates: ReadonlyMap<string, Candidate>, full: ReadonlySet<string>, capacity: Capacity): Candidate | null {
-    const ready = [...candidates.values()].filter(
-      ({ plan }) => capacity.isFirstOf(plan) || !plan.tiers.some((tier) => full.has(tier)),
-    );
-    const tenant = this.#tenants.next([...new Set(ready.map((candidate) => candidate.tenant))]);
-    if (tenant === null) return null;
-    const own = ready.filter((candidate) => candidate.tenant === tenant).map((candidate) => candidate.id);
-    const chosen = this.#batches.next(own);
-    return chosen === null ? null : (candidates.get(chosen) ?? null);
+  /** Takes a batch out of its queue, and a tenant or a way that has none any more out of the choice. */
+  #drop(id: string): void {
+    this.#unsorted.delete(id);
+    const candidate = this.#candidates.get(id);
+    if (candidate === undefined) return;
+    this.#candidates.delete(id);
+    const { tenant, route } = candidate.outline;
+    const groups = this.#groups.get(tenant);
+    const group = groups?.get(route);
+    group?.queue.drop(id);
+    if (group?.queue.size === 0) groups?.delete(route);
+    if (groups?.size === 0) this.#groups.delete(tenant);
   }
 
-  /** Enqueues one page; answers the next one of the batch, or null when it has none for now. */
-  async #enqueue(chosen: Candidate): Promise<{ next: Candidate | null }> {
-    const { redis, storage } = this.#options;
-    const { id, tenant, plan, page } = chosen;
-    const at = plan.pages[page];
-    if (at === undefined) return { next: null };
-    // A page that fails is charged too, so that its batch is not chosen for ever.
-    this.#tenants.spend(tenant, pageCost(at));
-    this.#batches.spend(id, pageCost(at));
+  /** Enqueues pages of one batch, in order, as far as it goes; true when one was enqueued. */
+  async #enqueueAll(pages: readonly Chosen[]): Promise<boolean> {
+    let hasEnqueued = false;
+    for (const { id, page, at } of pages) {
+      const work = (): Promise<boolean> => this.#enqueue(id, page);
+      const step = { batch: id, step: 'enqueue' };
+      const isLarge = at.bytes > LARGE_PAGE_BYTES;
+      const moved = await runStep(this.#options.failures, step, () => (isLarge ? this.#large.run(work) : work()));
+      if (moved !== true) break;
+      hasEnqueued = true;
+    }
+    return hasEnqueued;
+  }
+
+  /** Enqueues one page; false when the batch takes no more now. */
+  async #enqueue(id: string, page: number): Promise<boolean> {
+    const { redis, storage, records } = this.#options;
+    const plan = await records.plan(id);
+    const at = plan?.pages[page];
+    if (plan === null || at === undefined) return false;
     const answer = await enqueuePage(redis, id, page, at, pageCost(at));
-    if (answer === 'CLOSED' || answer === 'RECOVERING') return { next: null };
+    if (answer === 'CLOSED' || answer === 'RECOVERING') return false;
     if (answer === 'ENQUEUED') {
       const documents = await readDocuments(storage, plan, at);
       await addDocuments(this.#options, { plan, page, documents, places: documents.keys().toArray() });
     }
-    const moved = await advance(redis, id, at.first, at.first + at.documents);
-    const hasNext = moved === 'ADVANCED' && plan.pages[page + 1] !== undefined;
-    return { next: hasNext ? { ...chosen, page: page + 1 } : null };
+    return (await advance(redis, id, at.first, at.first + at.documents)) === 'ADVANCED';
   }
 }

@@ -16,9 +16,10 @@ import {
   type Manifest,
   type PageFooter,
   type Said,
+  type Validated,
   type Warning,
 } from '@spillway/core';
-import { close, dropPage, forget, pagesInFlight, redisNowMs, type RedisStore } from '@spillway/redis';
+import { close, dropPages, forget, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log, Telemetry } from '@spillway/runtime';
 import { createRecord, type BatchPlan, type Storage } from '@spillway/storage';
 
@@ -36,7 +37,7 @@ export type FinisherOptions = {
   readonly log: Log;
 };
 
-/** A batch whose pages all stand; `plan` is null and there are no footers for one that was not validated. */
+/** A batch whose pages all stand; `plan` is null and there are no footers for one whose validation is ruled out. */
 export type FinishedBatch = {
   readonly manifest: Manifest;
   readonly plan: BatchPlan | null;
@@ -61,8 +62,26 @@ export class Finisher {
   }
 
   /**
+   * Rules out that a batch is validated, as it has come to its end without. Whether it was is decided by the one record,
+   * which is create-only: `validated` says that somebody who was validating it meanwhile was first, and that its
+   * documents get their lines. The ending stands before, so that whoever finds it ruled out knows why.
+   */
+  async #ruleOut(batch: string, { endedAtMs }: EndingRecord): Promise<'ruled_out' | 'validated'> {
+    const written: Validated = {
+      v: RECORD_VERSION,
+      validatedAtMs: endedAtMs,
+      total: 0,
+      cascades: [],
+      pages: [],
+      ruledOut: true,
+    };
+    const { record } = await createRecord(this.#options.storage, KEYS.validated(batch), RECORDS.validated, written);
+    return record.ruledOut === true ? 'ruled_out' : 'validated';
+  }
+
+  /**
    * Ends a batch that its validation refused. The ending record comes first: whoever finds the batch still validating
-   * after a crash validates it again and adopts that record.
+   * after a crash closes it as that record says.
    */
   async refuse(manifest: Manifest, errors: readonly LineError[]): Promise<void> {
     const { redis, log } = this.#options;
@@ -71,6 +90,12 @@ export class Finisher {
     const closed = await close(redis, id, ending.outcome);
     log.info({ batch: id, errors: errors.length, answer: closed.kind }, 'refused');
     if (closed.kind !== 'CLOSED' && closed.kind !== 'ALREADY') return;
+    await this.finishUnvalidated(manifest, ending);
+  }
+
+  /** Ends a batch that was not validated; one that was after all is ended like any other, by whoever looks next. */
+  async finishUnvalidated(manifest: Manifest, ending: EndingRecord): Promise<void> {
+    if ((await this.#ruleOut(manifest.id, ending)) === 'validated') return;
     await this.finish({ manifest, plan: null, ending, footers: [], warnings: [] });
   }
 
@@ -87,7 +112,7 @@ export class Finisher {
       telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
       telemetry.spans?.emit(batchSpans(manifest, record));
     }
-    await cleanUp({ redis, storage }, id, plan?.tiers ?? []);
+    await cleanUp({ redis, storage }, id, plan);
     const { completed, failed } = record.counts;
     log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');
   }
@@ -147,15 +172,16 @@ export class Finisher {
   }
 }
 
-/** Drops what is left of an ended batch: its state and pages in Redis, its open mark. */
+/**
+ * Drops what is left of an ended batch: its state and pages in Redis, its open mark. Without a plan it has no pages; those
+ * that a lost Redis brought back are dropped by the sweep.
+ */
 export async function cleanUp(
   { redis, storage }: { readonly redis: RedisStore; readonly storage: Storage },
   batch: string,
-  tiers: readonly string[],
+  plan: Pick<BatchPlan, 'pages' | 'tiers'> | null,
 ): Promise<void> {
-  for (const inFlight of await pagesInFlight(redis)) {
-    if (inFlight.batch === batch) await dropPage(redis, batch, inFlight.page);
-  }
-  await forget(redis, batch, tiers);
+  await dropPages(redis, batch, plan?.pages.length ?? 0);
+  await forget(redis, batch, plan?.tiers ?? []);
   await storage.remove(KEYS.openMark(batch));
 }

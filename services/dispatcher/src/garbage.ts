@@ -10,6 +10,8 @@ export type GarbageOptions = {
   readonly storage: Storage;
   readonly log: Log;
   readonly nowMs: number;
+  /** Storage is short of room: what was deleted goes at once, as whoever deleted it wants room. */
+  readonly isShort: boolean;
   /** Ends the pass early; the next one goes on. */
   readonly signal: AbortSignal;
 };
@@ -18,8 +20,8 @@ export type GarbageOptions = {
 export type Collected = { readonly files: number; readonly batches: number };
 
 /**
- * Takes away what nobody can ask for any more: bytes of files that were deleted or have expired an hour ago and that
- * no unexpired manifest names, pages whose two files are gone, batches a month after that, and what was begun and never
+ * Takes away what nobody can ask for any more: bytes of files that were deleted or have expired an hour ago, or just now
+ * where storage is short of room, and that no unexpired manifest names, pages whose two files are gone, batches a month after that, and what was begun and never
  * finished. What leads to a thing goes last, so that a pass that is killed is finished by the next.
  */
 export async function collectGarbage(options: GarbageOptions): Promise<Collected> {
@@ -164,10 +166,10 @@ class TenantPass {
 
   /** Whether a file was deleted, or has expired, long enough ago; one whose record is gone was taken before. */
   async #isGone(id: string): Promise<boolean> {
-    const { storage, nowMs } = this.#options;
+    const { storage, nowMs, isShort } = this.#options;
     const record = await readRecord(storage, KEYS.fileRecord(id), RECORDS.file);
     if (record === null) return true;
-    const since = nowMs - LIMITS.garbageAfterMs;
+    const since = isShort ? nowMs : nowMs - LIMITS.garbageAfterMs;
     if (record.expiresAtMs !== null && record.expiresAtMs <= since) return true;
     const tombstone = await readRecord(storage, KEYS.fileTombstone(id), RECORDS.tombstone);
     return tombstone !== null && tombstone.deletedAtMs <= since;

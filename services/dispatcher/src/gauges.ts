@@ -1,8 +1,8 @@
 import { tierLabels } from '@spillway/core';
 import { heldReason, memoryUse, pagesInFlight, type Queues, type RedisStore } from '@spillway/redis';
 import type { Meters, Reading } from '@spillway/runtime';
-import type { Records } from '@spillway/storage';
-import { LiveBatches, type LiveBatch } from './live-batches.ts';
+import type { LiveBatch, LiveBatches } from './live-batches.ts';
+import type { Outlines } from './outlines.ts';
 
 /** Whether this dispatcher leads. Only the leader shows the work, so that nothing is counted twice. */
 type Leading = { readonly isLeading: boolean };
@@ -10,19 +10,22 @@ type Leading = { readonly isLeading: boolean };
 export type GaugeOptions = {
   readonly redis: RedisStore;
   readonly queues: Queues;
-  readonly records: Records;
+  readonly live: LiveBatches;
+  readonly outlines: Outlines;
   readonly meters: Meters;
 };
 
-/** Shows what is in work, asked of Redis whenever somebody asks. */
-export function showGauges({ redis, queues, records, meters }: GaugeOptions, state: Leading): void {
-  const live = new LiveBatches(redis);
+/** Shows what is in work whenever somebody asks: the queues as they are now, the batches as the leader knows them. */
+export function showGauges({ redis, queues, live, outlines, meters }: GaugeOptions, state: Leading): void {
   const whileLeading = (read: () => Promise<Reading>) => async (): Promise<Reading> =>
     state.isLeading ? await read() : [];
   const ofBatches = (read: (batches: readonly LiveBatch[]) => Reading) =>
-    whileLeading(async () => read(await live.read()));
+    whileLeading(async () => {
+      await live.refresh();
+      return read(live.all().toArray());
+    });
   const ofTiers = (read: (tier: string) => Promise<Reading>) =>
-    whileLeading(async () => (await Promise.all((await tiersInWork(records, live)).map(read))).flat());
+    whileLeading(async () => (await Promise.all([...outlines.tiers()].toSorted().map(read))).flat());
 
   meters.gauge('cascade.leader', () => [[state.isLeading ? 1 : 0, {}]]);
   meters.gauge(
@@ -67,12 +70,7 @@ const notEnqueued = (batches: readonly LiveBatch[]): Reading => {
 
 const windowUsed = (batches: readonly LiveBatch[]): Reading => {
   const now = Date.now();
-  const shares = batches.map(({ createdAtMs, expiresAtMs }) => (now - createdAtMs) / (expiresAtMs - createdAtMs));
-  return [[Math.max(0, ...shares), {}]];
+  const shareOf = ({ createdAtMs, expiresAtMs }: LiveBatch): number =>
+    (now - createdAtMs) / (expiresAtMs - createdAtMs);
+  return [[batches.reduce((most, batch) => Math.max(most, shareOf(batch)), 0), {}]];
 };
-
-/** The tiers that the batches in work can pass. */
-async function tiersInWork(records: Records, live: LiveBatches): Promise<string[]> {
-  const plans = await Promise.all((await live.read()).map(({ id }) => records.plan(id).catch(() => null)));
-  return [...new Set(plans.flatMap((plan) => plan?.tiers ?? []))].toSorted();
-}

@@ -1,18 +1,22 @@
-import { listenForWork, type Queues, type RedisStore } from '@spillway/redis';
-import { pause, repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
-import type { Records, Storage } from '@spillway/storage';
+import { listenForWork, type Queues, type RedisStore, type WorkListener } from '@spillway/redis';
+import { repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
+import type { Records, RoomWatch, Storage } from '@spillway/storage';
 import { Ender } from './end.ts';
 import { Enqueuer } from './enqueue.ts';
 import { Finisher } from './finish.ts';
 import { collectGarbage } from './garbage.ts';
 import type { InputLimits } from './input-check.ts';
-import { LiveBatches } from './live-batches.ts';
+import type { LiveBatches } from './live-batches.ts';
+import type { Outlines } from './outlines.ts';
 import { recoverIfNeeded } from './recover.ts';
 import { sealFullPages } from './seal.ts';
 import type { StepFailures } from './step-failures.ts';
-import { sweepMarks, sweepPages } from './sweep.ts';
+import { Sweep, type SweepOptions } from './sweep.ts';
 import { Validator } from './validate.ts';
 import type { Webhooks } from './webhooks/webhooks.ts';
+
+/** Where storage is short of room garbage is collected again after this, and for at most a tenth of the time. */
+const GARBAGE_IF_SHORT_MS = 1_000;
 
 /** How often each kind of work is looked for when nobody wakes the leader, in milliseconds. */
 export type Intervals = {
@@ -28,8 +32,11 @@ export type LeaderOptions = {
   readonly queues: Queues;
   readonly storage: Storage;
   readonly records: Records;
+  readonly room: RoomWatch;
   readonly failures: StepFailures;
   readonly webhooks: Webhooks;
+  readonly live: LiveBatches;
+  readonly outlines: Outlines;
   readonly limits: InputLimits;
   readonly intervals: Intervals;
   readonly telemetry: Telemetry;
@@ -38,77 +45,110 @@ export type LeaderOptions = {
 
 /** Does the leader's work until the signal is aborted. `token` names this process in a recovery. */
 export async function lead(given: LeaderOptions, token: string, signal: AbortSignal): Promise<void> {
-  const { redis, webhooks, intervals, telemetry, log } = given;
+  const { redis, room, webhooks, live, outlines, intervals, telemetry, log } = given;
   const { meters, spans } = telemetry;
   const options = { ...given, meters, sampling: spans?.settings.sampling ?? null, finisher: new Finisher(given) };
-  const wake = new Wake();
-  await using _listening = await listenForWork(redis, wake, signal);
-  const live = new LiveBatches(redis);
-  const validator = new Validator(options, () => live.invalidate());
+  const validator = new Validator(options);
   const enqueuer = new Enqueuer(options);
   const ender = new Ender(options);
+  live.begin([outlines, validator, enqueuer, ender]);
+  const wake = new Wake();
+  await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
+  const onError = (name: string) => (error: unknown) =>
+    log.warn({ err: error, loop: name }, 'a loop failed and goes on');
   const loop = (name: string, idleMs: number, work: () => Promise<boolean>): Promise<void> =>
-    repeat(work, {
-      idleMs,
-      signal,
-      wake,
-      onError: (error) => log.warn({ err: error, loop: name }, 'a loop failed and goes on'),
-    });
-  /** What was done changes the batches: the next reading of them asks Redis. */
-  const changing = async (work: Promise<boolean>): Promise<boolean> => {
-    const isBusy = await work;
-    if (isBusy) live.invalidate();
-    return isBusy;
-  };
-  /** What was done is what other loops wait for. */
-  const waking = async (work: Promise<boolean>): Promise<boolean> => {
-    const isBusy = await changing(work);
+    repeat(work, { idleMs, signal, wake, onError: onError(name) });
+  /** Work by what the batches are at now. What was done is what other loops wait for. */
+  const waking = (work: () => Promise<boolean>) => async (): Promise<boolean> => {
+    await live.refresh();
+    const isBusy = await work();
     if (isBusy) wake.call();
     return isBusy;
   };
-  await recoverIfNeeded(options, token, signal);
+  /** Work that ends in storage: on a full disk it waits, and nothing fails. */
+  const writing = (work: () => Promise<boolean>) => waking(async () => !room.isFull && (await work()));
+  const recover = async (): Promise<boolean> => {
+    if (!(await recoverIfNeeded(options, token, signal))) return false;
+    live.noteGap();
+    wake.call();
+    return true;
+  };
+  await recover();
   await Promise.all([
-    loop('recover', intervals.recoveryMs, async () => await waking(recoverIfNeeded(options, token, signal))),
-    loop('validate', intervals.pollMs, async () => await validator.validateSlice(await live.read())),
-    loop('enqueue', intervals.pollMs, async () => await changing(enqueuer.enqueueSome(await live.read()))),
-    loop('seal', intervals.pollMs, async () => await waking(sealFullPages(options))),
-    loop('end', intervals.pollMs, async () => await waking(ender.endSome(await live.read()))),
+    // No message says that Redis was lost.
+    repeat(recover, { idleMs: intervals.recoveryMs, signal, onError: onError('recover') }),
+    loop(
+      'validate',
+      intervals.pollMs,
+      writing(() => validator.validateSome()),
+    ),
+    loop(
+      'enqueue',
+      intervals.pollMs,
+      waking(() => enqueuer.enqueueSome()),
+    ),
+    loop(
+      'seal',
+      intervals.pollMs,
+      writing(() => sealFullPages(options)),
+    ),
+    loop(
+      'end',
+      intervals.pollMs,
+      writing(() => ender.endSome()),
+    ),
     loop('webhooks', intervals.pollMs, async () => {
       await webhooks.sendDue(signal);
       return false;
     }),
-    sweepAgainAndAgain(options, live, signal),
+    sweepAgainAndAgain(options, signal),
     collectAgainAndAgain(options, signal),
   ]);
   await Promise.all([validator.stop(), webhooks.stop()]);
 }
 
+const wakeOnChange = (live: LiveBatches, wake: Wake): WorkListener => ({
+  onChange: (batch) => {
+    live.noteChange(batch);
+    wake.call();
+  },
+  onGap: () => {
+    live.noteGap();
+    wake.call();
+  },
+});
+
 /** Loops that nothing wakes: they look for what a killed process left, which nobody waits for. */
 async function sweepAgainAndAgain(
-  options: Parameters<typeof sweepPages>[0] & Pick<LeaderOptions, 'webhooks' | 'intervals'>,
-  live: LiveBatches,
+  options: SweepOptions & Pick<LeaderOptions, 'webhooks' | 'intervals'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const sweep = async (): Promise<boolean> => {
-    await sweepMarks(options, await live.read(), signal);
-    await sweepPages(options, await live.read(), signal);
+  const sweep = new Sweep(options);
+  const sweepOnce = async (): Promise<boolean> => {
+    await sweep.sweepSome(signal);
     await options.webhooks.readMarks();
     return false;
   };
   const onError = (error: unknown): void => options.log.warn({ err: error }, 'the sweep failed and is repeated');
-  await repeat(sweep, { idleMs: options.intervals.sweepMs, signal, onError });
+  await repeat(sweepOnce, { idleMs: options.intervals.sweepMs, signal, onError });
 }
 
 async function collectAgainAndAgain(
-  { storage, log, intervals }: Pick<LeaderOptions, 'storage' | 'log' | 'intervals'>,
+  { storage, room, log, intervals }: Pick<LeaderOptions, 'storage' | 'room' | 'log' | 'intervals'>,
   signal: AbortSignal,
 ): Promise<void> {
+  // Not at once: a dispatcher that has just come to lead has more pressing things to do. Nor all the time where room is short.
+  let [dueMs, dueIfShortMs] = [performance.now() + intervals.garbageMs, 0];
   const collect = async (): Promise<boolean> => {
-    // Not at once: a dispatcher that has just come to lead has more pressing things to do.
-    await pause(intervals.garbageMs, signal);
-    if (!signal.aborted) await collectGarbage({ storage, log, nowMs: Date.now(), signal });
+    const beganMs = performance.now();
+    const { isShort } = room;
+    if (beganMs < (isShort ? dueIfShortMs : dueMs)) return false;
+    await collectGarbage({ storage, log, nowMs: Date.now(), isShort, signal });
+    const endedMs = performance.now();
+    dueMs = endedMs + intervals.garbageMs;
+    dueIfShortMs = endedMs + Math.max(GARBAGE_IF_SHORT_MS, (endedMs - beganMs) * 10);
     return false;
   };
   const onError = (error: unknown): void => log.warn({ err: error }, 'collecting garbage failed and is repeated');
-  await repeat(collect, { idleMs: 0, signal, onError });
+  await repeat(collect, { idleMs: Math.min(intervals.garbageMs, GARBAGE_IF_SHORT_MS), signal, onError });
 }

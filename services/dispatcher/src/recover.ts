@@ -8,6 +8,7 @@ import {
   leaveOut,
   liveBatches,
   markSealed,
+  pagesInFlight,
   recount,
   restore,
   type Recovery,
@@ -20,6 +21,9 @@ import { openMarks } from './open-marks.ts';
 
 /** Pages are marked as sealed by this many at a time. */
 const MAX_MARKS = 16;
+
+/** Batches are recovered by this many at a time: each waits for storage most of the time. */
+const MAX_BATCHES = 16;
 
 /** Pauses before the batches that could not be read are read again: storage may have been away for a moment. */
 const READ_AGAIN_MS = [500, 2_000];
@@ -41,10 +45,13 @@ export async function recoverIfNeeded(options: RecoveryOptions, token: string, s
   const { redis, meters, log } = options;
   if (!(await isRecovering(redis))) return false;
   const recovery = await beginRecovery(redis, token);
-  const { inWork, unreadable } = await recoverBatches(options, recovery, signal);
+  // None becomes open or is settled before the recovery is over.
+  const open = Map.groupBy(await pagesInFlight(redis), ({ batch }) => batch);
+  const pagesOf = (batch: string): number[] => (open.get(batch) ?? []).map(({ page }) => page);
+  const { inWork, unreadable } = await recoverBatches({ ...options, pagesOf }, recovery, signal);
   if (signal.aborted) return false;
   for (const batch of unreadable) {
-    const answer = await leaveOut(redis, recovery, batch);
+    const answer = await leaveOut(redis, recovery, batch, pagesOf(batch));
     log.error({ batch, answer }, 'this batch cannot be recovered now and is left out');
   }
   // Redis may have gone back to a time when a batch was in work that has ended since.
@@ -57,19 +64,25 @@ export async function recoverIfNeeded(options: RecoveryOptions, token: string, s
   return true;
 }
 
+/** `pagesOf` says which open pages Redis still has of a batch. */
+type Recovering = RecoveryOptions & { readonly pagesOf: (batch: string) => number[] };
+
 /** Recovers every batch that has an open mark; answers those in work, and those among them that cannot be read. */
 async function recoverBatches(
-  options: RecoveryOptions,
+  options: Recovering,
   recovery: Recovery,
   signal: AbortSignal,
 ): Promise<{ inWork: ReadonlySet<string>; unreadable: readonly string[] }> {
   const inWork = new Set<string>();
   let unreadable: string[] = [];
-  for await (const batch of openMarks(options.storage)) {
+  for await (const batches of openMarks(options.storage)) {
+    await mapConcurrent(batches, MAX_BATCHES, async (batch) => {
+      if (signal.aborted) return;
+      const outcome = await recoverIfReadable(options, recovery, batch);
+      if (outcome !== 'not_in_work') inWork.add(batch);
+      if (outcome === 'unreadable') unreadable.push(batch);
+    });
     if (signal.aborted) return { inWork, unreadable };
-    const outcome = await recoverIfReadable(options, recovery, batch);
-    if (outcome !== 'not_in_work') inWork.add(batch);
-    if (outcome === 'unreadable') unreadable.push(batch);
   }
   for (const afterMs of READ_AGAIN_MS) {
     if (unreadable.length > 0) await pause(afterMs, signal);
@@ -83,7 +96,7 @@ async function recoverBatches(
 }
 
 async function recoverIfReadable(
-  options: RecoveryOptions,
+  options: Recovering,
   recovery: Recovery,
   batch: string,
 ): Promise<'recovered' | 'not_in_work' | 'unreadable'> {
@@ -97,7 +110,7 @@ async function recoverIfReadable(
 
 /** False when the batch is not to be worked on: it was not created after all, or it has ended. */
 async function recoverBatch(
-  { redis, storage, records }: RecoveryOptions,
+  { redis, storage, records, pagesOf }: Recovering,
   recovery: Recovery,
   id: string,
 ): Promise<boolean> {
@@ -109,7 +122,7 @@ async function recoverBatch(
   const stored = { tenant, createdAtMs, expiresAtMs, ending, validated: plan === null ? null : validatedOf(plan) };
   const answer = await restore(redis, recovery, id, stored);
   // STALE: Redis was lost again, or another dispatcher recovers it. Then the last step will be refused.
-  if (answer !== 'STALE' && plan !== null) await restorePages({ redis, storage }, recovery, plan);
+  if (answer !== 'STALE' && plan !== null) await restorePages({ redis, storage, pagesOf }, recovery, plan);
   return true;
 }
 
@@ -123,7 +136,7 @@ const validatedOf = ({ total, pages, model, validatedAtMs, cascades }: BatchPlan
 
 /** Marks the pages that stand in storage, then counts the batch anew. */
 async function restorePages(
-  { redis, storage }: Pick<RecoveryOptions, 'redis' | 'storage'>,
+  { redis, storage, pagesOf }: Pick<Recovering, 'redis' | 'storage' | 'pagesOf'>,
   recovery: Recovery,
   plan: BatchPlan,
 ): Promise<void> {
@@ -131,7 +144,8 @@ async function restorePages(
   const footers = (await readFooters(storage, id, plan.pages.keys())).filter((footer) => footer !== null);
   await mapConcurrent(footers, MAX_MARKS, (footer) => markSealed(redis, id, footer));
   const sums = footers.reduce((sum, { counts, reasons }) => addCounts(sum, readCounts(counts, reasons)), NO_COUNTS);
-  if ((await recount(redis, recovery, id, { pages: footers.length, sums })) === 'STALE') return;
+  const counted = { pages: footers.length, sums, open: pagesOf(id) };
+  if ((await recount(redis, recovery, id, counted)) === 'STALE') return;
   await keepSaid(
     redis,
     id,
@@ -144,6 +158,6 @@ async function restorePages(
  * finished meanwhile, and the batch have been made after it.
  */
 async function dropEnded({ redis, storage, records }: RecoveryOptions, batch: string): Promise<void> {
-  if (await records.hasEnded(batch)) await cleanUp({ redis, storage }, batch, []);
+  if (await records.hasEnded(batch)) await cleanUp({ redis, storage }, batch, null);
   else if ((await storage.size(KEYS.manifest(batch))) === null) await forget(redis, batch, []);
 }

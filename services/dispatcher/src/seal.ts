@@ -13,11 +13,17 @@ import {
   type Result,
 } from '@spillway/core';
 import { dropPage, fullPages, jobIds, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
-import type { Meters } from '@spillway/runtime';
+import { mapConcurrent, type Meters } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import { readDocuments } from './input.ts';
+import type { LiveBatches } from './live-batches.ts';
+import { OneByOne } from './one-by-one.ts';
 import { deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
+
+/** Pages are sealed by this many at a time; of those with more input than this only one is held. */
+const MAX_CONCURRENT = 8;
+export const LARGE_PAGE_BYTES = 256 * 1024;
 
 /** What sealing a page reads and writes. */
 export type SealOptions = {
@@ -28,20 +34,28 @@ export type SealOptions = {
 
 /** Seals every page whose documents are all settled; true when there was one. */
 export async function sealFullPages(
-  options: SealOptions & { readonly records: Records; readonly failures: StepFailures },
+  options: SealOptions & {
+    readonly records: Records;
+    readonly failures: StepFailures;
+    readonly live: Pick<LiveBatches, 'noteChange'>;
+  },
 ): Promise<boolean> {
-  const { redis, records, failures } = options;
-  let hasSealed = false;
-  for (const { batch, page } of await fullPages(redis)) {
-    const sealed = await runStep(failures, { batch, step: 'seal' }, async () => {
+  const { redis, records, failures, live } = options;
+  const large = new OneByOne();
+  const sealed = await mapConcurrent(await fullPages(redis), MAX_CONCURRENT, ({ batch, page }) =>
+    runStep(failures, { batch, step: 'seal' }, async () => {
       const plan = await records.plan(batch);
-      if (plan !== null) return await sealFullPage(options, plan, page);
-      await dropPage(redis, batch, page);
-      return true;
-    });
-    hasSealed ||= sealed === true;
-  }
-  return hasSealed;
+      const seal = async (): Promise<boolean> => {
+        if (plan !== null) return await sealFullPage(options, plan, page);
+        await dropPage(redis, batch, page);
+        return true;
+      };
+      const done = await ((plan?.pages[page]?.bytes ?? 0) > LARGE_PAGE_BYTES ? large.run(seal) : seal());
+      live.noteChange(batch);
+      return done;
+    }),
+  );
+  return sealed.some((done) => done === true);
 }
 
 /** False: the page is not full after all. */

@@ -1,10 +1,21 @@
-import { FairShare, isFileId, KEYS, RECORD_VERSION, RECORDS, type LineError, type Manifest } from '@spillway/core';
-import { open, redisNowMs, type RedisStore } from '@spillway/redis';
+import {
+  FairShare,
+  isFileId,
+  KEYS,
+  RECORD_VERSION,
+  RECORDS,
+  type EndingRecord,
+  type FileRecord,
+  type LineError,
+  type Manifest,
+} from '@spillway/core';
+import { close, open, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import { createRecord, type Records, type Storage } from '@spillway/storage';
+import { Backlog } from './backlog.ts';
 import { cleanUp, type Finisher } from './finish.ts';
 import { InputCheck, type InputLimits } from './input-check.ts';
-import type { LiveBatch } from './live-batches.ts';
+import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
 /** Bytes that one validation reads before the next batch's validation goes on. */
@@ -12,6 +23,10 @@ const SLICE_BYTES = 1024 * 1024;
 /** Validations open at once; each holds a stream, 16 bytes a line and a window of earlier lines. */
 const MAX_OPEN = 64;
 const MAX_OPEN_PER_TENANT = 8;
+/** Slices that are read at a time: a small batch waits for storage most of the time. Of inputs of several slices one is. */
+const MAX_CONCURRENT = 8;
+/** A pass ends when it has lasted so long, so that what changed meanwhile is looked at. */
+const PASS_MS = 100;
 
 export type ValidatorOptions = {
   readonly redis: RedisStore;
@@ -20,47 +35,50 @@ export type ValidatorOptions = {
   readonly finisher: Finisher;
   readonly failures: StepFailures;
   readonly limits: InputLimits;
+  readonly live: LiveBatches;
   readonly log: Log;
 };
 
-type Running = { readonly tenant: string; readonly slices: AsyncGenerator<number, void> };
+/** A validation that was begun. `size` is that of its input, once it is known. */
+type Running = {
+  readonly tenant: string;
+  readonly slices: AsyncGenerator<number, void>;
+  size: number | null;
+  isUnderWay: boolean;
+};
 
 /** Validates batches a slice at a time: tenants share the reading evenly, then each one's batches do. */
 export class Validator {
   readonly #options: ValidatorOptions;
-  readonly #onDone: () => void;
+  readonly #backlog = new Backlog();
   readonly #running = new Map<string, Running>();
   readonly #tenants = new FairShare();
   readonly #batches = new FairShare();
 
-  /** `onDone` is called when a batch's validation is over, so that no older reading of the batches is used any more. */
-  constructor(options: ValidatorOptions, onDone: () => void) {
+  constructor(options: ValidatorOptions) {
     this.#options = options;
-    this.#onDone = onDone;
   }
 
-  /** Validates one slice of one batch; false when there is nothing to validate. */
-  async validateSlice(live: readonly LiveBatch[]): Promise<boolean> {
-    const { failures } = this.#options;
-    const isReady = (batch: string): boolean => !failures.isWaiting({ batch, step: 'validate' });
-    await this.#choose(live.filter(({ id: batch, phase }) => phase === 'validating' && isReady(batch)));
-    const tenants = new Set(this.#running.values().map((running) => running.tenant));
-    const tenant = this.#tenants.next([...tenants].toSorted());
-    if (tenant === null) return false;
-    const own = [...this.#running].filter(([, running]) => running.tenant === tenant).map(([id]) => id);
-    const id = this.#batches.next(own);
-    const running = id === null ? undefined : this.#running.get(id);
-    if (id === null || running === undefined) return false;
-    const slice = await runStep(failures, { batch: id, step: 'validate' }, () => running.slices.next());
-    const isOver = slice === null || slice.done === true;
-    const cost = isOver ? SLICE_BYTES : slice.value;
-    this.#tenants.spend(tenant, cost);
-    this.#batches.spend(id, cost);
-    if (isOver) {
-      this.#running.delete(id);
-      this.#onDone();
+  note(id: string, batch: LiveBatch | null): void {
+    if (batch?.phase === 'validating') {
+      if (!this.#running.has(id)) this.#backlog.add(id, batch.tenant);
+      return;
     }
-    return slice !== null;
+    this.#backlog.drop(id);
+    const running = this.#running.get(id);
+    // One that is under way ends by itself: it finds its batch closed.
+    if (running !== undefined && !running.isUnderWay) this.#end(id, running);
+  }
+
+  /** Validates for a while; false when there is nothing to validate. */
+  async validateSome(): Promise<boolean> {
+    const untilMs = performance.now() + PASS_MS;
+    const lane = async (): Promise<boolean> => {
+      let isBusy = false;
+      while (performance.now() < untilMs && (await this.#validateSlice())) isBusy = true;
+      return isBusy;
+    };
+    return (await Promise.all(Array.from({ length: MAX_CONCURRENT }, lane))).some(Boolean);
   }
 
   /** Ends the streams of unfinished validations. */
@@ -69,33 +87,76 @@ export class Validator {
     this.#running.clear();
   }
 
-  /** Ends validations of batches that wait for none, and begins some of those that do. */
-  async #choose(waiting: readonly LiveBatch[]): Promise<void> {
-    const wanted = new Set(waiting.map((batch) => batch.id));
-    for (const [id, { slices }] of this.#running) {
-      if (wanted.has(id)) continue;
-      this.#running.delete(id);
-      await slices.return();
+  /** Validates one slice of one batch; false when nothing can be begun now. */
+  async #validateSlice(): Promise<boolean> {
+    this.#fill();
+    const id = this.#choose();
+    const running = id === null ? undefined : this.#running.get(id);
+    if (id === null || running === undefined) return false;
+    this.#tenants.spend(running.tenant, SLICE_BYTES);
+    this.#batches.spend(id, SLICE_BYTES);
+    running.isUnderWay = true;
+    const step = { batch: id, step: 'validate' };
+    const slice = await runStep(this.#options.failures, step, () => sliceOf(running));
+    running.isUnderWay = false;
+    if (slice === null || slice.done === true) this.#end(id, running);
+    return slice !== null;
+  }
+
+  /** The next one that is not under way. An input of several slices waits while another one is read. */
+  #choose(): string | null {
+    const all = [...this.#running];
+    const isLargeRead = all.some(([, { isUnderWay, size }]) => isUnderWay && (size ?? 0) > SLICE_BYTES);
+    const ready = all.filter(([, { isUnderWay, size }]) => !isUnderWay && !(isLargeRead && (size ?? 0) > SLICE_BYTES));
+    const tenants = new Set(ready.map(([, { tenant }]) => tenant));
+    const tenant = this.#tenants.next([...tenants].toSorted());
+    return this.#batches.next(ready.filter(([, running]) => running.tenant === tenant).map(([id]) => id));
+  }
+
+  /** Begins validations of batches that wait for one. */
+  #fill(): void {
+    const counts = new Map<string, number>();
+    for (const { tenant } of this.#running.values()) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+    const isReady = (id: string): boolean => !this.#options.failures.isWaiting({ batch: id, step: 'validate' });
+    const mostOf = (tenant: string): number => MAX_OPEN_PER_TENANT - (counts.get(tenant) ?? 0);
+    for (const { id, tenant } of this.#backlog.take(MAX_OPEN - this.#running.size, isReady, mostOf)) {
+      this.#backlog.drop(id);
+      const slices = validate(this.#options, id);
+      this.#running.set(id, { tenant, slices, size: null, isUnderWay: false });
     }
-    for (const { id, tenant } of waiting) {
-      if (this.#running.size >= MAX_OPEN) return;
-      const own = [...this.#running.values()].filter((running) => running.tenant === tenant).length;
-      if (!this.#running.has(id) && own < MAX_OPEN_PER_TENANT) {
-        this.#running.set(id, { tenant, slices: validate(this.#options, id) });
-      }
-    }
+  }
+
+  /** Whatever came of it, the batch is looked at anew. */
+  #end(id: string, { slices }: Running): void {
+    this.#running.delete(id);
+    this.#batches.forget(id);
+    slices.return().catch(() => undefined);
+    this.#options.live.noteChange(id);
   }
 }
 
-/** Validates one batch in a single streaming pass; yields the bytes read since the last slice. */
+/** The next slice of a validation; a first one only says how large the input is, and a small one is read at once. */
+async function sliceOf(running: Running): Promise<IteratorResult<number, void>> {
+  const first = await running.slices.next();
+  if (running.size !== null || first.done === true) return first;
+  running.size = first.value;
+  return running.size > SLICE_BYTES ? first : await running.slices.next();
+}
+
+/** Validates one batch in a single streaming pass; yields the input's size, then the bytes read since the last slice. */
 async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<number, void> {
   const { redis, storage, records, finisher, limits } = options;
   const manifest = await records.manifest(id);
   if (manifest === null) throw new Error(`${id} has no manifest`);
   // An API that was slow may admit a batch that the sweep found by its mark, and that has ended, long before.
-  if (await records.hasEnded(id)) return await cleanUp({ redis, storage }, id, []);
+  if (await records.hasEnded(id)) return await cleanUp({ redis, storage }, id, null);
+  const ending = await records.ending(id);
+  if (ending !== null && ending.outcome !== 'completed') return await closeAsRecorded(options, ending, id);
   if ((await records.plan(id)) !== null) return await openValidated(options, id);
-  const input = await openInput(options, manifest);
+  const file = await findInput(options, manifest);
+  if (file === null) return await finisher.refuse(manifest, [UNKNOWN_FILE]);
+  yield file.bytes;
+  const input = await storage.stream(KEYS.fileBytes(file.id));
   if (input === null) return await finisher.refuse(manifest, [UNKNOWN_FILE]);
   const check = new InputCheck(storage, manifest, limits);
   let unreported = 0;
@@ -135,20 +196,24 @@ const UNKNOWN_FILE: LineError = {
   line: null,
 };
 
-async function openInput(
-  { redis, storage, records }: ValidatorOptions,
-  manifest: Manifest,
-): Promise<AsyncIterable<Uint8Array> | null> {
+/** The input of a batch, if there is one that may be read. */
+async function findInput({ redis, records }: ValidatorOptions, manifest: Manifest): Promise<FileRecord | null> {
   if (!isFileId(manifest.inputFileId)) return null;
   const file = await records.standingFile(manifest.inputFileId, await redisNowMs(redis));
-  if (file === null || file.tenant !== manifest.tenant || file.purpose !== 'batch') return null;
-  return await storage.stream(KEYS.fileBytes(file.id));
+  return file === null || file.tenant !== manifest.tenant || file.purpose !== 'batch' ? null : file;
+}
+
+/** A recovery that read storage just before the ending was written takes the batch for one to be validated. */
+async function closeAsRecorded({ redis, log }: ValidatorOptions, { outcome }: EndingRecord, id: string): Promise<void> {
+  const closed = await close(redis, id, outcome);
+  log.info({ batch: id, outcome, answer: closed.kind }, 'closed again: its ending was written before');
 }
 
 /** Opens a validated batch for enqueueing; the rules of its cascades go to Redis, where workers read them. */
 async function openValidated({ redis, records, log }: ValidatorOptions, id: string): Promise<void> {
   const plan = await records.plan(id);
-  if (plan === null) throw new Error(`${id} has no plan after its validation`);
+  // It was closed before its record could be written: whoever closed it ends it without documents.
+  if (plan === null) return log.info({ batch: id }, 'not opened: it ended before it was validated');
   const { total, pages, model, validatedAtMs, cascades, badLines } = plan;
   const facts = { total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
   const answer = await open(redis, id, facts, cascades);

@@ -6,12 +6,22 @@ export class FairShare {
   #now = 0;
   #finish = new Map<string, number>();
 
+  /** The start tag of what was served last. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Where a flow's next piece begins. */
+  startOf(flow: string): number {
+    return Math.max(this.#now, this.#finish.get(flow) ?? 0);
+  }
+
   /** Which of these flows is next; null when there is none. Ties go to the first. */
   next(ready: readonly string[]): string | null {
     let best: string | null = null;
     let least = Number.POSITIVE_INFINITY;
     for (const flow of ready) {
-      const start = Math.max(this.#now, this.#finish.get(flow) ?? 0);
+      const start = this.startOf(flow);
       if (start < least) [best, least] = [flow, start];
     }
     return best;
@@ -19,12 +29,17 @@ export class FairShare {
 
   /** A piece of this cost was served to the flow. */
   spend(flow: string, cost: number): void {
-    this.#now = Math.max(this.#now, this.#finish.get(flow) ?? 0);
+    this.#now = this.startOf(flow);
     this.#finish.set(flow, this.#now + cost);
   }
 
   /** Forgets flows that are gone. */
   keep(flows: ReadonlySet<string>): void {
     for (const flow of this.#finish.keys()) if (!flows.has(flow)) this.#finish.delete(flow);
+  }
+
+  /** Forgets a flow that is gone. */
+  forget(flow: string): void {
+    this.#finish.delete(flow);
   }
 }

@@ -75,4 +75,5 @@ export function pageOfDocument(pages: readonly PagePlan[], document: number): nu
 }
 
 /** Bytes of Redis that a page takes from its enqueueing to its sealing, results not counted. */
-export const pageCost = (page: PagePlan): number => page.bytes + page.documents * LIMITS.documentOverheadBytes;
+export const pageCost = (page: Pick<PagePlan, 'bytes' | 'documents'>): number =>
+  page.bytes + page.documents * LIMITS.documentOverheadBytes;

@@ -19,6 +19,8 @@ export const KEYS = {
   fileBytes: (id: string) => `files/${id}/bytes`,
   fileRecord: (id: string) => `files/${id}/record.json`,
   fileTombstone: (id: string) => `files/${id}/deleted.json`,
+  /** A tombstone that stands ready: where there is no room for another one a deleted file gets this one. */
+  spareTombstone: 'spare/deleted.json',
   manifest: (batch: string) => `batches/${batch}/manifest.json`,
   validated: (batch: string) => `batches/${batch}/validated.json`,
   ending: (batch: string) => `batches/${batch}/ending.json`,
@@ -139,6 +141,11 @@ export const RECORDS = {
     pages: z.array(pagePlanCodec),
     /** Where bad lines go to the error file: which ones are. Absent: there are none. */
     badLines: badLinesRecord.optional(),
+    /**
+     * The batch ended without being validated, and this record keeps it so: no other one can be written any more. Its
+     * ending stands before it. The version before reads a batch of no documents.
+     */
+    ruledOut: z.literal(true).optional(),
   }),
   ending: z.object({
     v,

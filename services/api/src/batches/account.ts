@@ -2,6 +2,7 @@ import {
   addCounts,
   addSaid,
   NO_COUNTS,
+  pageOfDocument,
   readCounts,
   Waits,
   type Account,
@@ -9,7 +10,7 @@ import {
   type Manifest,
   type Said,
 } from '@spillway/core';
-import { pagesInFlight, readWaits, sealedPages } from '@spillway/redis';
+import { readWaits, sealedPages } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import { Lru, readFooterOf, type Records, type Storage } from '@spillway/storage';
 import { readLive, type LoggedRedis } from './live.ts';
@@ -48,25 +49,30 @@ export class Accounts {
     const pages = validated?.pages.length ?? 0;
     const live = await readLive(this.#sources, id);
     if (live.kind === 'live') {
-      const { total, counts, said } = live.state;
-      return { total, counts, said, waits: await this.#waitsInWork(id, pages) };
+      const { total, counts, said, enqueued } = live.state;
+      // And the one that is being enqueued now.
+      const enqueuedPages = Math.min(pages, (pageOfDocument(validated?.pages ?? [], enqueued) ?? pages) + 1);
+      return { total, counts, said, waits: await this.#waitsInWork(id, enqueuedPages) };
     }
     const all = Array.from({ length: pages }, (_, page) => page);
     const { counts, said, waits } = await this.#sealed(id, all);
     return { total: validated?.total ?? 0, counts, said, waits: copyOf(waits) };
   }
 
-  /** The waits of a batch in work, from its open pages and its sealed ones. */
+  /** The waits of a batch in work, from its open pages and its sealed ones; `pages` of it are enqueued. */
   async #waitsInWork(id: string, pages: number): Promise<Waits> {
     const { redis } = this.#sources;
+    const before = new Set(await sealedPages(redis, id, pages));
+    const open = Array.from({ length: pages }, (_, page) => page).filter((page) => !before.has(page));
     // The open ones first: a page that is sealed meanwhile is then taken from its footer only.
-    const open = (await pagesInFlight(redis)).filter(({ batch }) => batch === id);
-    const openWaits = await Promise.all(
-      open.map(async ({ page }) => ({ page, waits: await readWaits(redis, id, page) })),
-    );
+    const openWaits = await mapConcurrent(open, MAX_CONCURRENT_READS, async (page) => ({
+      page,
+      waits: await readWaits(redis, id, page),
+    }));
     const sealed = await sealedPages(redis, id, pages);
+    const isSealed = new Set(sealed);
     const waits = copyOf((await this.#sealed(id, sealed)).waits);
-    for (const { page, waits: own } of openWaits) if (!sealed.includes(page)) waits.merge(own);
+    for (const { page, waits: own } of openWaits) if (!isSealed.has(page)) waits.merge(own);
     return waits;
   }
 

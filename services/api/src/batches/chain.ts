@@ -4,7 +4,7 @@ import type { Records } from '@spillway/storage';
 /** A batch, and the retry of what failed in it. */
 export type Link = {
   readonly id: string;
-  /** Null while the batch is not validated, or when it was refused. */
+  /** Null while the batch is not validated, or when it ended without being so. */
   readonly validated: Validated | null;
   readonly hasEnded: boolean;
   readonly retry: Retry | null;
@@ -21,7 +21,9 @@ type Retry = {
 export async function linkOf(records: Records, id: string): Promise<Link> {
   // Read first: a final record that stands then has all pages before it.
   const final = await records.final(id);
-  return { id, validated: await records.validated(id), hasEnded: final !== null, retry: null };
+  // The version before could end a batch without documents, cancelled in the moment in which it was validated.
+  const validated = final?.pages.length === 0 ? null : await records.validated(id);
+  return { id, validated, hasEnded: final !== null, retry: null };
 }
 
 /** A batch with its retry, that one's retry and so on. The ids are derived, so nobody keeps a list of them. */

@@ -1,10 +1,17 @@
 import { isRecovering, liveBatches, readBatch, type BatchState, type RedisStore } from '@spillway/redis';
-import type { Log } from '@spillway/runtime';
+import { mapConcurrent, type Log } from '@spillway/runtime';
 import type { BatchPlan, Records } from '@spillway/storage';
 import { recovering } from './live.ts';
 
+/** What of a plan says where documents go. Batches of the same cascades share their routes. */
+type OpenPlan = Route & Pick<BatchPlan, 'pages'>;
+type Route = Pick<BatchPlan, 'cascades' | 'firstTiers' | 'way'>;
+
 /** An open batch, with the cascades that its documents name in its plan. */
-export type OpenBatch = { readonly id: string; readonly state: BatchState; readonly plan: BatchPlan };
+export type OpenBatch = { readonly id: string; readonly state: BatchState; readonly plan: OpenPlan };
+
+/** Batches are read by this many at a time. */
+const MAX_CONCURRENT = 256;
 
 type Sources = { readonly redis: RedisStore; readonly records: Records; readonly log: Log };
 
@@ -12,6 +19,9 @@ type Sources = { readonly redis: RedisStore; readonly records: Records; readonly
 export class OpenBatches {
   readonly #sources: Sources;
   #reading: Promise<OpenBatch[]> | null = null;
+  /** Plans never change. The records' cache holds some thousand of them: of more batches it would read nearly all anew. */
+  #plans = new Map<string, OpenPlan>();
+  readonly #routes = new Map<string, Route>();
 
   constructor(sources: Sources) {
     this.#sources = sources;
@@ -29,8 +39,9 @@ export class OpenBatches {
   async #all(): Promise<OpenBatch[]> {
     await this.#refuseWhileRecovering();
     const ids = await liveBatches(this.#sources.redis);
-    const open = (await Promise.all(ids.map((id) => this.#one(id)))).flat();
+    const open = (await mapConcurrent(ids, MAX_CONCURRENT, (id) => this.#one(id))).flat();
     await this.#refuseWhileRecovering();
+    this.#plans = new Map(open.map(({ id, plan }) => [id, plan]));
     return open;
   }
 
@@ -45,11 +56,20 @@ export class OpenBatches {
     const state = await readBatch(redis, id);
     if (state?.phase !== 'open') return [];
     try {
+      const known = this.#plans.get(id);
+      if (known !== undefined) return [{ id, state, plan: known }];
       const plan = await records.plan(id);
-      return plan === null ? [] : [{ id, state, plan }];
+      return plan === null ? [] : [{ id, state, plan: this.#shared(plan) }];
     } catch (error) {
       log.debug({ err: error, batch: id }, 'a batch is not counted: its records cannot be read');
       return [];
     }
+  }
+
+  #shared({ pages, cascades, firstTiers, way }: OpenPlan): OpenPlan {
+    const name = JSON.stringify([cascades, firstTiers, way]);
+    const route = this.#routes.get(name) ?? { cascades, firstTiers, way };
+    this.#routes.set(name, route);
+    return { pages, ...route };
   }
 }

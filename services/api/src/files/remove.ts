@@ -1,5 +1,5 @@
 import { KEYS, RECORD_VERSION, RECORDS } from '@spillway/core';
-import { createRecord, type Records, type Storage } from '@spillway/storage';
+import { createRecord, StorageError, type Records, type Storage } from '@spillway/storage';
 import { ownFile } from '../ownership.ts';
 
 /** Deletes a file: its tombstone hides it at once, its bytes go when no batch names them any more. */
@@ -10,6 +10,22 @@ export async function removeFile(
 ) {
   await ownFile(records, tenant, id);
   const tombstone = { v: RECORD_VERSION, deletedAtMs: Date.now() } as const;
-  await createRecord(storage, KEYS.fileTombstone(id), RECORDS.tombstone, tombstone);
+  try {
+    await createRecord(storage, KEYS.fileTombstone(id), RECORDS.tombstone, tombstone);
+  } catch (error) {
+    // Deleting is what makes room: it cannot wait for it.
+    const isFull = error instanceof StorageError && error.code === 'full';
+    if (!isFull || (await storage.createLike(KEYS.fileTombstone(id), KEYS.spareTombstone)) === false) throw error;
+  }
   return { id, object: 'file' as const, deleted: true as const };
+}
+
+/** Makes the tombstone that files get on a full disk. It says that they were deleted long ago. */
+export async function placeSpareTombstone(storage: Storage): Promise<void> {
+  try {
+    await createRecord(storage, KEYS.spareTombstone, RECORDS.tombstone, { v: RECORD_VERSION, deletedAtMs: 0 });
+  } catch (error) {
+    // It stands since there was room.
+    if (!(error instanceof StorageError && error.code === 'full')) throw error;
+  }
 }

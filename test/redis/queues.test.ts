@@ -168,6 +168,29 @@ test('what is written waits for Redis, ends when the process must, and throws wh
   assert.equal(await untilRecovered(away, AbortSignal.timeout(200)), 'STOPPED');
 });
 
+test('what a clock that had jumped put off is woken, and what waits as long as it should is not', async () => {
+  await using store = await storeOn(redis, 'clocks');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  const queue = keys.queue(QUEUE);
+  await add(queues, 'a', 0, 6);
+  const [seconds] = (await client.time()) as unknown as [string, string];
+  const now = Number(seconds) * 1_000;
+  const delay = async (document: number, putOffAtMs: number, delayMs: number): Promise<void> => {
+    await client.zrem(`${queue}:prioritized`, `a-${document}`);
+    await client.hset(`${queue}:a-${document}`, 'delay', delayMs);
+    await client.zadd(`${queue}:delayed`, (putOffAtMs + delayMs) * 0x1000, `a-${document}`);
+  };
+  await delay(0, now + 8 * 86_400_000, 1_000);
+  await delay(1, now + 60_000, 500);
+  await delay(2, now - 86_400_000, 500);
+  await delay(3, now, 3_600_000);
+  await delay(4, now, 10_000);
+  assert.equal(await queues.wakeMisdated(QUEUE), 3);
+  assert.deepEqual((await waiting(store)).toSorted(), ['a-0', 'a-1', 'a-2', 'a-5']);
+  assert.equal(await queues.wakeMisdated(QUEUE), 0);
+});
+
 test('a job that is in no state of its queue is lost: its document can be enqueued again', async () => {
   await using store = await storeOn(redis, 'no-state');
   await using queues = new Queues(store);

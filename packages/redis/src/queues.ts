@@ -1,4 +1,5 @@
 import { JOB_VERSION, LIMITS, jobIdOf, type DocumentJob } from '@spillway/core';
+import { mapConcurrent } from '@spillway/runtime';
 import { Queue } from 'bullmq';
 import type { RedisStore } from './store.ts';
 import { Script } from './script.ts';
@@ -6,6 +7,14 @@ import { Script } from './script.ts';
 /** `addBulk` holds its pipeline in memory: 50,000 jobs in one call cost 535 MB. */
 const CHUNK = 500;
 
+/** Clocks that are kept right differ by less, and a worker that is up wakes what is due within seconds. */
+const CLOCK_TOLERANCE_MS = 5_000;
+
+/** Delayed jobs that are looked at in one go, and woken at a time. */
+const MAX_MISDATED = 5_000;
+const WAKES_AT_A_TIME = 64;
+
+const misdatedScript = new Script('misdated');
 const takeTagsScript = new Script('take_tags', 'move_down', 'fair');
 
 /** BullMQ carries, it never decides: its attempts are without end, and what is finished goes at once. */
@@ -95,6 +104,21 @@ export class Queues implements AsyncDisposable {
       active: counts['active'] ?? 0,
       delayed: counts['delayed'] ?? 0,
     };
+  }
+
+  /**
+   * Lets wait no longer what a worker put off by a clock that had jumped, or what is due and nobody woke; answers how many.
+   */
+  async wakeMisdated(name: string): Promise<number> {
+    const { keys, client } = this.#redis;
+    const args = [keys.jobs(name), CLOCK_TOLERANCE_MS, MAX_MISDATED];
+    const ids = (await misdatedScript.run(client, [`${keys.queue(name)}:delayed`], args)) as string[];
+    await mapConcurrent(ids, WAKES_AT_A_TIME, async (id) => {
+      const job = await this.of(name).getJob(id);
+      // Somebody else may have woken it meanwhile.
+      await job?.promote().catch(() => undefined);
+    });
+    return ids.length;
   }
 
   /** The jobs of some ids that are in a queue. */

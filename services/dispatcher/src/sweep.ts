@@ -17,6 +17,7 @@ import { cleanUp } from './finish.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { MARKS_AT_A_TIME, someOpenMarks } from './open-marks.ts';
+import type { Outlines } from './outlines.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
 /** Batches and pages that one sweep looks at; the next one goes on behind them. So many at a time. */
@@ -29,6 +30,7 @@ export type SweepOptions = JobTarget & {
   readonly records: Records;
   readonly failures: StepFailures;
   readonly live: LiveBatches;
+  readonly outlines: Outlines;
   readonly log: Log;
 };
 
@@ -47,6 +49,7 @@ export class Sweep {
     const batches = await this.#options.live.readSome(BATCHES_PER_SWEEP);
     await this.#sweepMarks(signal);
     await this.#sweepPages(batches, signal);
+    await this.#sweepDelayed(signal);
   }
 
   /** Admits batches that Redis does not know of, and removes the marks of those that ended. */
@@ -88,6 +91,15 @@ export class Sweep {
       const own = new Set((byBatch.get(one.id) ?? []).map(({ page }) => page));
       await runStep(failures, { batch: one.id, step: 'sweep' }, () => sweepLostPages(this.#options, one, own));
     });
+  }
+
+  async #sweepDelayed(signal: AbortSignal): Promise<void> {
+    const { queues, outlines, log } = this.#options;
+    for (const tier of outlines.tiers()) {
+      if (signal.aborted) return;
+      const documents = await queues.wakeMisdated(tier);
+      if (documents > 0) log.warn({ tier, documents }, 'woke documents that a wrong clock had put off');
+    }
   }
 
   async #sweepInFlight({ batch, page }: { readonly batch: string; readonly page: number }): Promise<void> {

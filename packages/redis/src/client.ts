@@ -10,6 +10,9 @@ export type ClientUse = 'ask' | 'wait';
 /** A connection that owes an answer and says nothing for so long is dead, and made anew; workers wait in blocks of 10 s. */
 export const SILENT_MS = 15_000;
 
+/** A Redis that reads its file says how long that takes, by what it has read, which is much too long at first. */
+const ASK_LOADING_MS = 500;
+
 /** Between two attempts to connect. */
 const RECONNECT = { firstMs: 100, maxMs: 2_000 };
 
@@ -24,6 +27,7 @@ export function connectRedis(address: string, use: ClientUse): RedisClient {
     socketTimeout: SILENT_MS,
     connectTimeout: 10_000,
     keepAlive: 10_000,
+    maxLoadingRetryTime: ASK_LOADING_MS,
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (2 as const) : false),
   };
   if (parsed.kind === 'cluster') {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { LIMITS } from '../limits.ts';
 import { beginsThought, splitThought } from './thought.ts';
 
 /** The answer in a text; null: a thought that never ends. */
@@ -229,4 +230,10 @@ test('whatever the text, it is split within its bounds', () => {
     }),
     { numRuns: 1000 },
   );
+});
+
+test('a text that is longer than what is judged is not searched', () => {
+  const long = '<|channel|>analysis<|message|>'.repeat(LIMITS.judgedCharacters / 30 + 1);
+  assert.deepEqual(splitThought(long, {}), { kind: 'none' });
+  assert.equal(splitThought(long.slice(0, LIMITS.judgedCharacters), {}).kind, 'unclosed');
 });

@@ -1,3 +1,4 @@
+import { LIMITS } from '../limits.ts';
 import { readingJson } from '../text/json-read.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import { runAtOnce } from '../text/slices.ts';
@@ -66,8 +67,12 @@ const MAX_LINE_LENGTH = 2000;
 
 const NONE: ThoughtSplit = { kind: 'none' };
 
-/** Splits a text of a model. Only what begins a text is a thought: one that speaks of such marks later on is whole. */
+/**
+ * Splits a text of a model. Only what begins a text is a thought: one that speaks of such marks later on is whole. What is
+ * longer than anything that is judged is not searched either: half a million tokens are no model's answer.
+ */
 export function splitThought(text: string, request: JsonObject): ThoughtSplit {
+  if (text.length > LIMITS.judgedCharacters) return NONE;
   const start = blanksOf(text, 0);
   if (HARMONY_MARKS.some((mark) => text.startsWith(mark, start))) return splitHarmony(text);
   const marks = marksAt(text, start, request);

@@ -294,7 +294,9 @@ test('clients that do not read their streams count among those that may ask at a
   // More than what lies in sockets on the way to a client.
   const pieces = [...Array.from({ length: 12_000 }, () => chunk('x'.repeat(1_000), null)), chunk('', 'stop')];
   const expert = { answer: () => ({ kind: 'pieces' as const, pieces }), record: false };
-  await using system = await start({}, { expert, models: { small: { concurrency: 64 }, large: { concurrency: 64 } } });
+  // A call that ran out of time would end its stream, and give its place back.
+  const model = { concurrency: 64, timeout_s: 120 };
+  await using system = await start({}, { expert, models: { small: model, large: model } });
   const leave = new AbortController();
   const body = JSON.stringify({
     model: 'test',

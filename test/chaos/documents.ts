@@ -55,7 +55,8 @@ const WEIGHTS = Object.fromEntries(
   Object.entries(DOCUMENT_KINDS).map(([kind, { weight }]) => [kind, weight]),
 ) as Record<DocumentKind, number>;
 
-const INNOCENT: readonly DocumentKind[] = ['small', 'small', 'small', 'medium', 'large'];
+/** Those that nothing is wrong with, by how often they come beside each other. */
+export const INNOCENT: readonly DocumentKind[] = ['small', 'small', 'small', 'medium', 'large'];
 
 /** The kinds of a batch's documents; of a calm batch only such as nothing is wrong with. */
 export function kindsOf(dice: Dice, count: number, isCalm: boolean): DocumentKind[] {

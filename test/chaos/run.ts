@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Customer, type FailedCall, type Seen } from './customer.ts';
+import { INNOCENT } from './documents.ts';
 import { inflict, isOfAModel } from './faults.ts';
 import type { Fleet } from './fleet.ts';
 import { failedInCalm, MAX_PROCESS_BYTES, violationsOf, wrongEndings } from './invariants.ts';
@@ -16,6 +17,8 @@ export type Outcome = {
   readonly seed: number;
   readonly storage: Schedule['storage'];
   readonly documents: number;
+  /** How many of each kind something is wrong with. */
+  readonly oddDocuments: Readonly<Record<string, number>>;
   readonly batches: number;
   readonly retries: number;
   readonly faults: readonly (Fault & { readonly startedMs: number; readonly endedMs: number | null })[];
@@ -178,6 +181,7 @@ export class Run {
       seed: this.#schedule.seed,
       storage: this.#schedule.storage,
       documents: seen.reduce((sum, { sent }) => sum + sent.length, 0),
+      oddDocuments: oddIn(this.#schedule),
       batches: seen.length,
       retries: seen.filter(({ isRetry }) => isRetry).length,
       faults: this.#faults.map(({ fault, ...times }) => ({ ...fault, ...times })),
@@ -196,6 +200,15 @@ export class Run {
   #nowMs(): number {
     return Math.round(performance.now() - this.#startedAtMs);
   }
+}
+
+function oddIn({ batches }: Schedule): Record<string, number> {
+  const kinds = Map.groupBy(
+    batches.flatMap(({ documents }) => documents),
+    (kind) => kind,
+  );
+  const odd = [...kinds].filter(([kind]) => !INNOCENT.includes(kind));
+  return Object.fromEntries(odd.map(([kind, documents]) => [kind, documents.length]));
 }
 
 function chargedIn(lines: readonly string[]): number {

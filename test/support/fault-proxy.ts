@@ -4,17 +4,23 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /**
  * What happens to connections, new and open:
  * `pass` forwards; `refuse` lets nobody connect (open connections go on); `reset` breaks with RST; `black_hole` takes
- * connections and bytes and never says anything again, like a host that lost its power; `delay` forwards late; `answer`
- * says one thing to every request, also to those under way, and hangs up, like a gateway whose server is gone;
- * `terminate` lets nobody connect and never says anything to those that are connected, like a server that is shutting
- * down.
+ * connections and bytes and never says anything again, like a host that lost its power; `stall` holds bytes back until
+ * the next mode, like a network that drops all packets for a while; `delay` forwards late; `answer` says one thing to
+ * every request, also to those under way, and hangs up, like a gateway whose server is gone; `terminate` lets nobody
+ * connect and never says anything to those that are connected, like a server that is shutting down.
  */
 export type ProxyMode =
-  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black_hole' | 'terminate' }
+  | { readonly kind: 'pass' | 'refuse' | 'reset' | 'black_hole' | 'stall' | 'terminate' }
   | { readonly kind: 'answer'; readonly text: string }
   | { readonly kind: 'delay'; readonly delayMs: number };
 
-type Pair = { readonly client: Socket; readonly upstream: Socket | null; isSilent: boolean };
+type Pair = {
+  readonly client: Socket;
+  readonly upstream: Socket | null;
+  isSilent: boolean;
+  /** What the network owes while it stalls, in order. */
+  held: (() => void)[];
+};
 
 /** A TCP proxy between a client and a real server, to make the network misbehave on purpose. */
 export class FaultProxy implements AsyncDisposable {
@@ -57,6 +63,7 @@ export class FaultProxy implements AsyncDisposable {
 
   async set(mode: ProxyMode): Promise<void> {
     this.#mode = mode;
+    if (mode.kind !== 'stall') for (const pair of this.#pairs) deliverHeld(pair);
     if (mode.kind === 'reset') for (const pair of this.#pairs) breakPair(pair);
     if (mode.kind === 'answer') for (const { client } of this.#pairs) client.end(mode.text);
     if (mode.kind === 'terminate') this.silence();
@@ -95,7 +102,7 @@ export class FaultProxy implements AsyncDisposable {
       return void client.once('data', () => client.end(text));
     }
     const upstream = this.#mode.kind === 'black_hole' ? null : connect(this.#target);
-    const pair: Pair = { client, upstream, isSilent: false };
+    const pair: Pair = { client, upstream, isSilent: false, held: [] };
     this.#pairs.add(pair);
     client.once('close', () => {
       this.#pairs.delete(pair);
@@ -111,7 +118,8 @@ export class FaultProxy implements AsyncDisposable {
   #forward(pair: Pair, from: Socket, to: Socket): void {
     const deliver = (act: () => void) => {
       if (pair.isSilent || this.#mode.kind === 'black_hole') return;
-      if (this.#mode.kind === 'delay') setTimeout(act, this.#mode.delayMs);
+      if (this.#mode.kind === 'stall') pair.held.push(act);
+      else if (this.#mode.kind === 'delay') setTimeout(act, this.#mode.delayMs);
       else act();
     };
     from.on('data', (chunk: Buffer) => deliver(() => to.writable && to.write(chunk)));
@@ -124,6 +132,12 @@ export function startFaultProxy(options: { readonly target: string }): Promise<F
 }
 
 function breakPair({ client, upstream }: Pair): void {
-  client.resetAndDestroy();
+  // The system does not reset what is shutting down, and Node would keep its handle.
+  if (client.writableEnded) client.destroy();
+  else client.resetAndDestroy();
   upstream?.destroy();
+}
+
+function deliverHeld(pair: Pair): void {
+  for (const act of pair.held.splice(0)) if (!pair.isSilent) act();
 }

@@ -44,6 +44,8 @@ export type Scripted =
   | { readonly kind: 'hang' }
   | { readonly kind: 'reset'; readonly when: 'before_headers' | 'after_headers' }
   | { readonly kind: 'not_http' }
+  /** An answer that begins well and goes on for a gigabyte. */
+  | { readonly kind: 'endless' }
   /** A body, or a stream if one is asked for, that comes in pieces of 100 bytes. */
   | { readonly kind: 'slow'; readonly pauseMs: number };
 
@@ -95,6 +97,7 @@ const DIRECTIVES: Readonly<Record<string, Directive>> = {
   hang: () => ({ kind: 'hang' }),
   reset: () => ({ kind: 'reset', when: 'before_headers' }),
   cut: () => ({ kind: 'reset', when: 'after_headers' }),
+  endless: () => ({ kind: 'endless' }),
   slow: ([pauseMs = 10]) => ({ kind: 'slow', pauseMs }),
 };
 

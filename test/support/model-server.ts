@@ -194,6 +194,8 @@ export class ModelServer implements AsyncDisposable {
         return void response.socket?.resetAndDestroy();
       case 'not_http':
         return void response.socket?.end('SSH-2.0-OpenSSH_9.2\r\n\r\n');
+      case 'endless':
+        return sendEndlessly(response, asked);
       case 'slow':
         return sendSlowly(response, asked, scripted.pauseMs);
     }
@@ -273,6 +275,28 @@ async function sendSlowly(response: ServerResponse, asked: Asked, pauseMs: numbe
     await elapsed(pauseMs);
   }
   response.end();
+}
+
+const MIB_OF_TEXT = 'x'.repeat(1024 * 1024);
+
+/** A text of a gigabyte, as fast as it is read. */
+async function sendEndlessly(response: ServerResponse, asked: Asked): Promise<void> {
+  const isStream = asked.body['stream'] === true;
+  response.on('error', () => undefined);
+  response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' });
+  const piece = isStream ? `data: {"choices":[{"index":0,"delta":{"content":"${MIB_OF_TEXT}"}}]}\n\n` : MIB_OF_TEXT;
+  if (!isStream) response.write('{"choices":[{"index":0,"message":{"role":"assistant","content":"');
+  for (let sent = 0; sent < 1024 && !response.destroyed; sent += 1) {
+    if (!response.write(piece)) await drained(response);
+  }
+  response.end();
+}
+
+/** Until more can be written, or nobody reads any more. */
+function drained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.once('drain', resolve).once('close', resolve);
+  return promise.finally(() => response.off('drain', resolve).off('close', resolve));
 }
 
 function errorOf(status: number): JsonObject {

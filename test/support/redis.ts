@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,15 @@ export type RedisServer = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
-export async function startRedis(options: { maxmemory?: string } = {}): Promise<RedisServer> {
+/** One process, which can be held as a machine that is swapping would hold it. */
+export type LoneRedis = Omit<RedisServer, 'restart'> & {
+  /** As above; `loseBytes`: without the last bytes of what it had written. */
+  restart(options?: { lose?: boolean; loseBytes?: number }): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+};
+
+export async function startRedis(options: { maxmemory?: string } = {}): Promise<LoneRedis> {
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   const find = () => findRedisBinary({ env: process.env, tell, signal: new AbortController().signal });
   const isThere = (await missing(SERVERS)).length < SERVERS.length;
@@ -38,7 +46,9 @@ export async function startRedis(options: { maxmemory?: string } = {}): Promise<
     return spawn(binary.path, args, { argv0: binary.name, stdio: 'ignore' });
   };
   let server = launch();
-  const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  // A server that begins to read its file may say that it needs long, and ioredis would wait up to 10 s.
+  const impatient = { retryStrategy: () => 50, maxLoadingRetryTime: 100 };
+  const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, ...impatient });
   client.on('error', () => undefined);
   await client.ping();
   const kill = async (): Promise<void> => {
@@ -57,14 +67,28 @@ export async function startRedis(options: { maxmemory?: string } = {}): Promise<
     client,
     kill,
     stop,
-    restart: async ({ lose = false } = {}) => {
+    freeze: () => void server.kill('SIGSTOP'),
+    thaw: () => void server.kill('SIGCONT'),
+    restart: async ({ lose = false, loseBytes = 0 } = {}) => {
       await kill();
       if (lose) await rm(join(directory, 'appendonlydir'), { recursive: true, force: true });
+      else if (loseBytes > 0) await cutTail(join(directory, 'appendonlydir'), loseBytes);
       server = launch();
       while ((await client.ping().catch(() => '')) !== 'PONG') await delay(20);
     },
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Takes the last bytes from the append-only file, as a machine that lost its power may. */
+async function cutTail(folder: string, bytes: number): Promise<void> {
+  const last = (await readdir(folder))
+    .filter((name) => name.endsWith('.incr.aof'))
+    .toSorted()
+    .at(-1);
+  if (last === undefined) return;
+  const { size } = await stat(join(folder, last));
+  await truncate(join(folder, last), Math.max(0, size - bytes));
 }
 
 export async function freePort(): Promise<number> {

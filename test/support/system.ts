@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EndpointUrl, ResultLine as SchemaLine } from '@spillway/core';
 import { OpenAI, toFile } from 'openai';
+import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 import { startModelServer, type ModelServer, type ModelServerOptions } from './model-server.ts';
 import { startRedis, type RedisServer } from './redis.ts';
 import { Service, type ServiceName } from './service.ts';
@@ -11,6 +12,7 @@ import { strictLines } from './strict.ts';
 
 type Model = {
   readonly base_url?: string;
+  readonly api_key_env?: string;
   readonly concurrency?: number;
   readonly max_attempts?: number;
   readonly price?: { readonly input: number; readonly cached_input?: number; readonly output: number };
@@ -39,6 +41,16 @@ export type SystemOptions = {
   readonly redis?: { readonly maxmemory?: string };
   /** In place of one plain server. */
   readonly redisServer?: RedisServer;
+  /** Puts a fault proxy before Redis and before each model server; the processes know no other address of theirs. */
+  readonly proxies?: boolean;
+};
+
+/** What a system's processes reach Redis and the model servers through. */
+export type Proxies = {
+  readonly redis: FaultProxy;
+  readonly drafter: FaultProxy;
+  readonly middle: FaultProxy | null;
+  readonly expert: FaultProxy;
 };
 
 /** A line of a results file, with the body as a test reads it. */
@@ -53,6 +65,7 @@ export class System implements AsyncDisposable {
   readonly drafterModel: ModelServer;
   readonly expertModel: ModelServer;
   readonly #middleModel: ModelServer | null;
+  readonly #proxies: Proxies | null;
   readonly directory: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #services: Service[] = [];
@@ -61,11 +74,13 @@ export class System implements AsyncDisposable {
   private constructor(
     redis: RedisServer,
     models: readonly [ModelServer, ModelServer, ModelServer | null],
+    proxies: Proxies | null,
     directory: string,
     env: Readonly<Record<string, string>>,
   ) {
     this.redis = redis;
     [this.drafterModel, this.expertModel, this.#middleModel] = models;
+    this.#proxies = proxies;
     this.directory = directory;
     this.#env = env;
   }
@@ -76,10 +91,17 @@ export class System implements AsyncDisposable {
     const expert = await startModelServer({ role: 'expert', ...options.expert });
     const directory = await mkdtemp(join(tmpdir(), 'spillway-test-'));
     const middle = options.middle === undefined ? null : await startModelServer({ role: 'middle', ...options.middle });
-    const urls = { small: drafter.baseURL, medium: middle?.baseURL ?? null, large: expert.baseURL };
+    const proxies = options.proxies === true ? await startProxies(redis, { drafter, middle, expert }) : null;
+    const seen = (server: ModelServer, proxy: FaultProxy | null | undefined): string =>
+      proxy?.through(server.baseURL) ?? server.baseURL;
+    const urls = {
+      small: seen(drafter, proxies?.drafter),
+      medium: middle === null ? null : seen(middle, proxies?.middle),
+      large: seen(expert, proxies?.expert),
+    };
     await writeFile(join(directory, 'spillway.yaml'), yamlOf(options, urls));
     const env = {
-      REDIS_URL: redis.url,
+      REDIS_URL: proxies === null ? redis.url : `redis://127.0.0.1:${proxies.redis.port}`,
       SPILLWAY_CONFIG: join(directory, 'spillway.yaml'),
       SPILLWAY_DATA_DIR: join(directory, 'data'),
       SPILLWAY_NAMESPACE: 'test',
@@ -92,7 +114,7 @@ export class System implements AsyncDisposable {
       PORT: '0',
       ...options.env,
     };
-    return new System(redis, [drafter, expert, middle], directory, env);
+    return new System(redis, [drafter, expert, middle], proxies, directory, env);
   }
 
   /** The system with one process of each service, ready. */
@@ -123,6 +145,11 @@ export class System implements AsyncDisposable {
   get middleModel(): ModelServer {
     if (this.#middleModel === null) throw new Error('no middle model was started');
     return this.#middleModel;
+  }
+
+  get proxies(): Proxies {
+    if (this.#proxies === null) throw new Error('no proxies were asked for');
+    return this.#proxies;
   }
 
   get services(): readonly Service[] {
@@ -194,6 +221,8 @@ export class System implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#services.map((service) => service.kill()));
     const models = [this.drafterModel, this.expertModel, ...(this.#middleModel === null ? [] : [this.#middleModel])];
+    const proxies = Object.values(this.#proxies ?? {}).filter((proxy) => proxy !== null);
+    await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
     await Promise.all(models.map((server) => server[Symbol.asyncDispose]()));
     await this.redis.stop();
     await rm(this.directory, { recursive: true, force: true });
@@ -231,6 +260,19 @@ export async function until(fits: () => Promise<boolean>, limitMs = 30_000): Pro
     if (performance.now() > end) throw new Error(`not so after ${limitMs} ms`);
     await delay(20);
   }
+}
+
+async function startProxies(
+  redis: RedisServer,
+  models: { readonly drafter: ModelServer; readonly middle: ModelServer | null; readonly expert: ModelServer },
+): Promise<Proxies> {
+  const { drafter, middle, expert } = models;
+  return {
+    redis: await startFaultProxy({ target: redis.url.replace('redis:', 'http:') }),
+    drafter: await startFaultProxy({ target: drafter.baseURL }),
+    middle: middle === null ? null : await startFaultProxy({ target: middle.baseURL }),
+    expert: await startFaultProxy({ target: expert.baseURL }),
+  };
 }
 
 type ModelUrls = { readonly small: string; readonly medium: string | null; readonly large: string };

@@ -17,6 +17,8 @@ export function watchAnswers(app: FastifyInstance, idleMs: number): void {
 
 /** What waits in this process is what its reader did not take; an answer that is still being made waits for nobody. */
 export function watchReader(response: ServerResponse, idleMs: number): void {
+  // Gone before its answer was there: it says so no second time.
+  if (response.destroyed) return;
   let passed = passedOn(response);
   let movedAtMs = Date.now();
   const check = (): void => {

@@ -53,10 +53,12 @@ export class FirstLine {
 
 /** So little of a file may be parsed at once: more than that is left to the batch, which reads every line in slices. */
 const MAX_PARSED_CHARACTERS = 64 * 1024;
+/** JSON that is longer than that is an object or a text; a list was seen before. */
+const MAY_BE_LONG = /^[{"]/;
 const LINE_LIMITS = { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues };
 
 function lineReason(text: string): string | null {
-  if (text.length > MAX_PARSED_CHARACTERS && text.startsWith('{')) return null;
+  if (text.length > MAX_PARSED_CHARACTERS && MAY_BE_LONG.test(text)) return null;
   const begin = text.slice(0, MAX_PARSED_CHARACTERS);
   if (runAtOnce(readingJson(begin, LINE_LIMITS)).kind !== 'no_json') return null;
   const reason = runAtOnce(noJsonReason(begin));

@@ -318,3 +318,13 @@ test('the options of the terminal are those that it takes', () => {
   const rows = tableOf(sectionOf('docs/confidence.md', 'Calibrate a stage'), 'option');
   assert.deepEqual(sorted(namesOfFirst(rows)), sorted(options));
 });
+
+test('each threat is stopped by something that a test shows, and the test is there', () => {
+  const rows = tableOf(sectionOf('docs/operations.md', 'Threats'), 'what');
+  assert.ok(rows.length > 0);
+  for (const row of rows) {
+    const [, path = '', , title] = /^\[`([^`]+)`\]\([^)]+\)(: "(.+)")?$/.exec(row[3] ?? '') ?? [];
+    assert.notEqual(path, '', `${row[1]}: no test`);
+    if (title !== undefined) assert.ok(readText(path).includes(title), `${path} has no test "${title}"`);
+  }
+});

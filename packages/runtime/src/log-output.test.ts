@@ -46,6 +46,19 @@ test('what nobody reads is kept up to a bound, then dropped and told of by its n
   assert.ok(pipe.text.endsWith('read\n'));
 });
 
+test('at the end few lines are waited for as many are, until they are read', async () => {
+  const pipe = new Pipe();
+  const output = new LogOutput(pipe, () => assert.fail('nothing was dropped'));
+  output.write('a\n');
+  output.write('b\n');
+  const startedAtMs = performance.now();
+  const flushed = output.flush(60_000);
+  setImmediate(() => pipe.read());
+  await flushed;
+  assert.ok(performance.now() - startedAtMs < 30_000);
+  assert.equal(pipe.text, 'a\nb\n');
+});
+
 test('a reader who is gone costs the lines, and nothing is waited for', async () => {
   const pipe = new Pipe();
   const output = new LogOutput(pipe, () => assert.fail('nobody could read it'));

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { pause } from './pause.ts';
 
@@ -6,7 +5,7 @@ import { pause } from './pause.ts';
 export const MAX_UNREAD_CHARACTERS = 1024 * 1024;
 
 /** What a log writes to. */
-export type LogWriter = Pick<Writable, 'write' | 'writableLength' | 'on' | 'off' | 'once'>;
+export type LogWriter = Pick<Writable, 'write' | 'writableLength' | 'on'>;
 
 /**
  * Where log lines go: to a stream, and never at the expense of the process. Nobody may read it: then what is more than a
@@ -40,9 +39,9 @@ export class LogOutput {
   async flush(limitMs: number): Promise<void> {
     if (this.#isGone || this.#to.writableLength === 0) return;
     const limit = new AbortController();
-    const { signal } = limit;
-    const written = once(this.#to as Writable, 'drain', { signal }).catch(() => undefined);
-    await Promise.race([written, pause(limitMs, signal)]);
+    // Written behind all others; whether it was or the reader is gone meanwhile.
+    const written = new Promise((resolve) => this.#to.write('', resolve));
+    await Promise.race([written, pause(limitMs, limit.signal)]);
     limit.abort();
   }
 

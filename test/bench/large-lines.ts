@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream, openAsBlob } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -8,6 +8,7 @@ import { finished } from 'node:stream/promises';
 import { OpenAI } from 'openai';
 import { keyLines } from '../api/api-under-test.ts';
 import { System, until } from '../support/system.ts';
+import { peakMiB } from './processes.ts';
 
 /**
  * Peak resident memory of every service, and of Redis, for a batch of large lines such as page images are, each document
@@ -23,12 +24,6 @@ const LIMIT_MS = 1_800_000;
 const prompt = { type: 'text', text: '[[drafter unsure]]' };
 const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${'A'.repeat(MIB * 1024 * 1024)}` } };
 const body = JSON.stringify({ model: 'test', messages: [{ role: 'user', content: [prompt, image] }] });
-
-/** The highest that the kernel saw of a process' resident memory, in MiB. */
-async function peakMiB(pid: number | undefined): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024);
-}
 
 async function writeInput(path: string): Promise<File> {
   const file = createWriteStream(path);

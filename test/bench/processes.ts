@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 export type Started = { readonly child: ChildProcess; readonly port: number; readonly baseURL: string };
@@ -17,6 +18,16 @@ export const startModel = (role: string): Promise<Started> => started('../suppor
 
 /** A collector that takes whatever comes, as a process of its own. */
 export const startSink = (): Promise<Started> => started('sink.ts', {});
+
+/** What the kernel sees of a process' resident memory, in MiB: now, or the highest that it ever saw. */
+async function memoryMiB(pid: number | undefined, field: 'VmRSS' | 'VmHWM'): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1024);
+}
+
+export const residentMiB = (pid: number | undefined): Promise<number> => memoryMiB(pid, 'VmRSS');
+
+export const peakMiB = (pid: number | undefined): Promise<number> => memoryMiB(pid, 'VmHWM');
 
 /** The value below which a share lies. */
 export const quantile = (values: readonly number[], share: number): number => {

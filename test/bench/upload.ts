@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { requestLine, System, until } from '../support/system.ts';
+import { peakMiB } from './processes.ts';
 
 /**
  * Peak resident memory of the API and of the dispatcher for inputs of 1, 20 and 200 MB, each with processes of its own,
@@ -28,12 +28,6 @@ function* linesOf(bytes: number): Generator<string> {
     sent += line.length;
     yield line;
   }
-}
-
-/** The highest that the kernel saw of a process' resident memory, in MiB. */
-async function peakMiB(pid: number | undefined): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
 
 async function measure(mb: number): Promise<Row> {

@@ -1,14 +1,12 @@
 /** The characters that JSON is held together by; in UTF-8 they are bytes, and part of no other character. */
-export const JSON_CODES = {
-  quote: 0x22,
-  backslash: 0x5c,
-  comma: 0x2c,
-  colon: 0x3a,
-  openObject: 0x7b,
-  openArray: 0x5b,
-  closeObject: 0x7d,
-  closeArray: 0x5d,
-} as const;
+export const QUOTE = 0x22;
+export const BACKSLASH = 0x5c;
+export const COMMA = 0x2c;
+export const COLON = 0x3a;
+export const OPEN_OBJECT = 0x7b;
+export const OPEN_ARRAY = 0x5b;
+export const CLOSE_OBJECT = 0x7d;
+export const CLOSE_ARRAY = 0x5d;
 
 /** What may stand between values. */
 export const isJsonBlank = (code: number): boolean => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;

@@ -1,4 +1,14 @@
-import { isJsonBlank, JSON_CODES } from './json-codes.ts';
+import {
+  BACKSLASH,
+  CLOSE_ARRAY,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  isJsonBlank,
+  OPEN_ARRAY,
+  OPEN_OBJECT,
+  QUOTE,
+} from './json-codes.ts';
 import { JsonScan, type JsonExcess, type JsonLimits } from './json-scan.ts';
 import type { Json } from './json.ts';
 import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
@@ -27,14 +37,6 @@ export function* readingJson(text: string, limits: JsonLimits): Sliced<ReadJson>
     throw error;
   }
 }
-
-const { quote: QUOTE, backslash: BACKSLASH, comma: COMMA, colon: COLON } = JSON_CODES;
-const {
-  openObject: OPEN_OBJECT,
-  openArray: OPEN_ARRAY,
-  closeObject: CLOSE_OBJECT,
-  closeArray: CLOSE_ARRAY,
-} = JSON_CODES;
 
 /** An item of an object or array: what lies between two commas. */
 type Item = { readonly from: number; readonly to: number; readonly isLong: boolean };

@@ -1,4 +1,5 @@
-import { isJsonBlank, JSON_CODES } from './json-codes.ts';
+import { CLOSE_ARRAY, CLOSE_OBJECT, COMMA, OPEN_ARRAY, OPEN_OBJECT } from './json-codes.ts';
+import { walkJson } from './json-walk.ts';
 import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
 
 /** How deep objects and arrays may be nested in a text, and how many values it may have: scalars, objects and arrays. */
@@ -14,14 +15,6 @@ export type ScannedJson =
   /** Its brackets or quotes do not fit. */
   | { readonly kind: 'no_json' }
   | { readonly kind: 'beyond'; readonly excess: JsonExcess };
-
-const { quote: QUOTE, backslash: BACKSLASH, comma: COMMA } = JSON_CODES;
-const {
-  openObject: OPEN_OBJECT,
-  openArray: OPEN_ARRAY,
-  closeObject: CLOSE_OBJECT,
-  closeArray: CLOSE_ARRAY,
-} = JSON_CODES;
 
 /** An object or array that has not ended yet. */
 type Level = { readonly from: number; readonly isObject: boolean; isEmpty: boolean };
@@ -43,30 +36,12 @@ export class JsonScan {
   }
 
   *run(): Sliced<ScannedJson> {
-    const text = this.#text;
-    let slice = SLICE_CHARACTERS;
-    /** Where the string began that has not ended yet; -1: there is none. */
-    let quote = -1;
-    for (let at = 0; at < text.length; at += 1) {
-      if (at >= slice) {
-        slice = at + SLICE_CHARACTERS;
-        yield;
-      }
-      const code = text.charCodeAt(at);
-      if (quote !== -1) {
-        if (code === BACKSLASH) at += 1;
-        else if (code === QUOTE) {
-          this.#note(quote, at + 1);
-          quote = -1;
-        }
-        continue;
-      }
-      if (isJsonBlank(code)) continue;
-      const found = this.#take(code, at);
-      if (found !== null) return found;
-      if (code === QUOTE) quote = at;
-    }
-    const isWhole = quote === -1 && this.#levels.length === 0;
+    const walked = yield* walkJson<ScannedJson>(this.#text, {
+      onCode: (code, at) => this.#take(code, at),
+      onString: (from, to) => this.#note(from, to),
+    });
+    if (walked.kind === 'found') return walked.found;
+    const isWhole = !walked.isInString && this.#levels.length === 0;
     return isWhole ? { kind: 'scanned', long: this.#long } : { kind: 'no_json' };
   }
 

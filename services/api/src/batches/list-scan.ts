@@ -1,4 +1,4 @@
-import { parseJson, SLICE_CHARACTERS, type Sliced } from '@spillway/core';
+import { JSON_CODES, parseJson, walkJson, type Sliced } from '@spillway/core';
 
 /** Where in a text something begins, and where it ends. */
 export type Span = { readonly from: number; readonly to: number };
@@ -21,17 +21,7 @@ export type ListLimits = { readonly items: number; readonly values: number; read
 /** A list that has not ended yet. */
 type OpenList = { readonly from: number; itemFrom: number; readonly items: Span[] };
 
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const OPEN_ARRAY = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
-/** In a longer string its end is searched for. */
-const SHORT_CHARACTERS = 64;
+const { CLOSE_ARRAY, CLOSE_OBJECT, COLON, COMMA, OPEN_ARRAY, OPEN_OBJECT } = JSON_CODES;
 
 /** A key is not looked at that is longer in the text, whatever escapes it is written with. */
 const MAX_KEY_CHARACTERS = 128;
@@ -45,8 +35,6 @@ export class ListScan {
   readonly #text: string;
   readonly #key: string;
   readonly #limits: ListLimits;
-  /** The next marks that were found ahead in long strings. */
-  readonly #next = { quote: -1, backslash: -1 };
   #depth = 0;
   /** A value more for each comma and each bracket: nearly what a parser would make, and never less than half of it. */
   readonly #values = { inList: 0, others: 1 };
@@ -63,39 +51,13 @@ export class ListScan {
   }
 
   *run(): Sliced<ScannedList> {
-    const text = this.#text;
-    let slice = SLICE_CHARACTERS;
-    /** Where the string began that has not ended yet; -1: there is none. */
-    let quote = -1;
-    for (let at = 0; at < text.length; at += 1) {
-      if (at >= slice) {
-        slice = at + SLICE_CHARACTERS;
-        yield;
-      }
-      const code = text.charCodeAt(at);
-      if (quote === -1) {
-        if (code === QUOTE) quote = at;
-        else if (isMark(code)) {
-          const refusal = this.#take(code, at);
-          if (refusal !== null) return refusal;
-        }
-      } else if (code === QUOTE) {
-        if (this.#depth === 1) this.#string = { from: quote, to: at + 1 };
-        quote = -1;
-      } else if (code === BACKSLASH) at += 1;
-      else if (at - quote > SHORT_CHARACTERS) at = this.#markFrom(at) - 1;
-    }
-    return { kind: 'scanned', list: this.#list };
-  }
-
-  /** Where the next quote or backslash is, from here on. */
-  #markFrom(at: number): number {
-    for (const mark of ['quote', 'backslash'] as const) {
-      if (this.#next[mark] >= at) continue;
-      const found = this.#text.indexOf(mark === 'quote' ? '"' : '\\', at);
-      this.#next[mark] = found === -1 ? this.#text.length : found;
-    }
-    return Math.min(this.#next.quote, this.#next.backslash);
+    const walked = yield* walkJson<Refusal>(this.#text, {
+      onCode: (code, at) => this.#take(code, at),
+      onString: (from, to) => {
+        if (this.#depth === 1) this.#string = { from, to };
+      },
+    });
+    return walked.kind === 'found' ? walked.found : { kind: 'scanned', list: this.#list };
   }
 
   #take(code: number, at: number): Refusal | null {
@@ -107,6 +69,7 @@ export class ListScan {
       this.#depth -= 1;
       return this.#depth === 1 && this.#open !== null ? this.#close(at) : null;
     }
+    if (code !== COMMA && code !== OPEN_OBJECT && code !== OPEN_ARRAY) return null;
     const counted = this.#open === null ? 'others' : 'inList';
     this.#values[counted] += 1;
     const { values, others } = this.#limits;
@@ -145,11 +108,3 @@ export class ListScan {
     return refusal;
   }
 }
-
-const isMark = (code: number): boolean =>
-  code === COMMA ||
-  code === COLON ||
-  code === OPEN_OBJECT ||
-  code === CLOSE_OBJECT ||
-  code === OPEN_ARRAY ||
-  code === CLOSE_ARRAY;

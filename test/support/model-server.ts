@@ -8,6 +8,7 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isJsonObject, parseJson, type JsonObject } from '@spillway/core';
+import { errorOf, sendBeginning, sendEndlessly, sendJson, sendPieces, sendSlowly, written } from './model-answers.ts';
 import { completionBody, scriptOf, type Scripted } from './model-script.ts';
 import { isModelUrl, promptOf } from './model-shapes.ts';
 import { eventsOf } from './model-stream.ts';
@@ -239,73 +240,7 @@ function readBody(request: IncomingMessage): Promise<JsonObject | null> {
   return promise;
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown, headers: Record<string, string>): void {
-  const text = JSON.stringify(body);
-  const length = String(Buffer.byteLength(text));
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...headers });
-  response.end(text);
-}
-
-function sendPieces(response: ServerResponse, pieces: readonly string[], headers: Record<string, string> = {}): void {
-  response.writeHead(200, { 'content-type': 'text/event-stream', ...headers });
-  for (const piece of pieces) response.write(piece);
-  response.end();
-}
-
-const written = (response: ServerResponse, piece: string | Uint8Array): Promise<void> =>
-  new Promise((resolve) => response.write(piece, () => resolve()));
-
-/** The head of an answer and the first of its body. */
-async function sendBeginning(response: ServerResponse, asked: Asked): Promise<void> {
-  if (asked.body['stream'] === true) {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    return written(response, eventsOf(asked.url, completionBody({ kind: 'completion' }, asked), asked.body)[0] ?? '');
-  }
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
-  return written(response, '{"choices":[');
-}
-
-async function sendSlowly(response: ServerResponse, asked: Asked, pauseMs: number): Promise<void> {
-  const body = completionBody({ kind: 'completion' }, asked);
-  const isStream = asked.body['stream'] === true;
-  const text = isStream ? eventsOf(asked.url, body, asked.body).join('') : JSON.stringify(body);
-  response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' });
-  for (let at = 0; at < text.length && !response.destroyed; at += 100) {
-    response.write(text.slice(at, at + 100));
-    await elapsed(pauseMs);
-  }
-  response.end();
-}
-
-const MIB_OF_TEXT = 'x'.repeat(1024 * 1024);
-
-/** A text of a gigabyte, as fast as it is read. */
-async function sendEndlessly(response: ServerResponse, asked: Asked): Promise<void> {
-  const isStream = asked.body['stream'] === true;
-  response.on('error', () => undefined);
-  response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' });
-  const piece = isStream ? `data: {"choices":[{"index":0,"delta":{"content":"${MIB_OF_TEXT}"}}]}\n\n` : MIB_OF_TEXT;
-  if (!isStream) response.write('{"choices":[{"index":0,"message":{"role":"assistant","content":"');
-  for (let sent = 0; sent < 1024 && !response.destroyed; sent += 1) {
-    if (!response.write(piece)) await drained(response);
-  }
-  response.end();
-}
-
-/** Until more can be written, or nobody reads any more. */
-function drained(response: ServerResponse): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  response.once('drain', resolve).once('close', resolve);
-  return promise.finally(() => response.off('drain', resolve).off('close', resolve));
-}
-
-function errorOf(status: number): JsonObject {
-  return { error: { message: `scripted ${status}`, type: 'scripted', param: null, code: null } };
-}
-
-function elapsed(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+const elapsed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** As a process of its own, for benchmarks and for tests that kill it: PORT, ROLE and LATENCY_MS. */
 if (import.meta.main) {

@@ -1,5 +1,4 @@
-import type { Phase } from '@spillway/core';
-import { liveBatches } from './batches.ts';
+import { readSummaries, scanBatches, type BatchSummary } from './batches.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
@@ -15,9 +14,6 @@ export const WORK_LEASE_MS = 60_000;
 
 /** What is known of a tenant is read anew this often, so that nothing that was missed is missed for ever. */
 const MAX_KNOWN_MS = 3_600_000;
-
-/** Batches whose tenants are asked for at a time. */
-const READ_AT_ONCE = 500;
 
 /** A batch among its tenant's work. */
 export type NotedBatch = {
@@ -86,26 +82,18 @@ export async function readWork({ client, keys }: RedisStore, tenant: string): Pr
     });
 }
 
-/** Where a batch in work stands; `total` is null while it is not validated. */
-export type BatchProgress = { readonly phase: Phase; readonly total: number | null; readonly settled: number };
-
-/** Null: Redis knows no such batch. */
-export async function readProgress({ client, keys }: RedisStore, id: string): Promise<BatchProgress | null> {
-  const [phase, total, completed, failed] = await client.hmget(keys.batch(id), 'phase', 'total', 'completed', 'failed');
-  if (phase === null || phase === undefined) return null;
-  const settled = Number(completed ?? 0) + Number(failed ?? 0);
-  return { phase: phase as Phase, total: total === null || total === undefined ? null : Number(total), settled };
-}
-
-/** The ids of the batches in work that are a tenant's. It asks for all of them, in slices. */
-export async function batchesOf(redis: RedisStore, tenant: string): Promise<string[]> {
-  const { client, keys } = redis;
-  const own: string[] = [];
-  const ids = await liveBatches(redis);
-  for (let at = 0; at < ids.length; at += READ_AT_ONCE) {
-    const some = ids.slice(at, at + READ_AT_ONCE);
-    const tenants = await Promise.all(some.map((id) => client.hget(keys.batch(id), 'tenant')));
-    own.push(...some.filter((_, index) => tenants[index] === tenant));
-  }
+/** The batches in work that are a tenant's, and how far each is. It asks for all of them, in slices. */
+export async function batchesOf(redis: RedisStore, tenant: string): Promise<ReadonlyMap<string, BatchSummary>> {
+  const own = new Map<string, BatchSummary>();
+  let cursor = '0';
+  do {
+    const some = await scanBatches(redis, cursor);
+    cursor = some.cursor;
+    const summaries = await readSummaries(redis, some.ids);
+    for (const [at, id] of some.ids.entries()) {
+      const summary = summaries[at] ?? null;
+      if (summary?.tenant === tenant) own.set(id, summary);
+    }
+  } while (cursor !== '0');
   return own;
 }

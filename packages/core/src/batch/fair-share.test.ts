@@ -38,6 +38,6 @@ test('nothing ready, nothing next; forgotten flows start anew', () => {
   const share = new FairShare();
   assert.equal(share.next([]), null);
   share.spend('a', 5);
-  share.keep(new Set(['b']));
+  share.forget('a');
   assert.equal(share.next(['a']), 'a');
 });

@@ -33,11 +33,6 @@ export class FairShare {
     this.#finish.set(flow, this.#now + cost);
   }
 
-  /** Forgets flows that are gone. */
-  keep(flows: ReadonlySet<string>): void {
-    for (const flow of this.#finish.keys()) if (!flows.has(flow)) this.#finish.delete(flow);
-  }
-
   /** Forgets a flow that is gone. */
   forget(flow: string): void {
     this.#finish.delete(flow);

@@ -3,7 +3,7 @@ import {
   batchesOf,
   dropWork,
   knowWork,
-  readProgress,
+  readSummaries,
   readWork,
   redisNowMs,
   reserveWork,
@@ -104,10 +104,10 @@ async function reserve(
 async function tell(sources: WorkSources, tenant: string): Promise<void> {
   const { redis, records } = sources;
   await countQueued(sources, tenant, await readWork(redis, tenant));
-  const ids = await batchesOf(redis, tenant);
-  const batches = await mapConcurrent(ids, MAX_CONCURRENT_READS, async (id) => {
-    const total = (await readProgress(redis, id))?.total ?? null;
-    if (total !== null) return { id, documents: total };
+  const own = await batchesOf(redis, tenant);
+  const batches = await mapConcurrent(own, MAX_CONCURRENT_READS, async ([id, { total }]) => {
+    if (total > 0) return { id, documents: total };
+    // It is not validated yet.
     const manifest = await records.manifest(id);
     return { id, documents: manifest === null ? 0 : await documentsOf(records, tenant, manifest.inputFileId) };
   });
@@ -150,10 +150,10 @@ async function queuedOf(
   { id, leaseEndsMs, documents }: NotedBatch,
   nowMs: number,
 ): Promise<number | null> {
-  const progress = await readProgress(redis, id);
-  if (progress !== null) {
-    const { phase, total, settled } = progress;
-    return phase === 'closed' ? null : Math.max(0, (total ?? documents) - settled);
+  const [summary = null] = await readSummaries(redis, [id]);
+  if (summary !== null) {
+    const { phase, total, settled } = summary;
+    return phase === 'closed' ? null : Math.max(0, (total > 0 ? total : documents) - settled);
   }
   if (leaseEndsMs > nowMs) return documents;
   // Either it ended and was forgotten, or it is not in work yet, or its creator died before there was such a batch.

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import { directoryError } from './directory-error.ts';
 import { noRoomSinceMs, noteNoRoom, TEMPORARY_FOLDER, type Root } from './folder.ts';
 import { openTemporary } from './placement.ts';

@@ -82,10 +82,11 @@ async function validated(parts: DispatcherParts, rules: CascadeRules): Promise<v
   await openBatch(parts.redis, ID, WAITING.length, 1);
   await enqueuePage(parts.redis, ID, 0, page, 1);
   for (const [document, [tiers, job]] of WAITING.entries()) {
-    for (const tier of tiers) await parts.queues.add(tier, [jobOf({ batch: ID, document, ...job })], document + 1);
+    for (const tier of tiers)
+      await parts.queues.add(tier, [jobOf({ batch: ID, document, ...job })], () => document + 1);
   }
   // During a hand-off there are two jobs of a document; the later one has more drafts.
-  await parts.queues.add('drafter.medium', [jobOf({ batch: ID, document: 2, stage: 1, drafts: [small] })], 1);
+  await parts.queues.add('drafter.medium', [jobOf({ batch: ID, document: 2, stage: 1, drafts: [small] })], () => 1);
 }
 
 for (const onDeadline of ['draft', 'error'] as const) {

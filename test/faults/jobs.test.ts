@@ -68,7 +68,7 @@ test('jobs of an older Spillway are dropped, and their documents enqueued again 
     ['expert.large', 5],
   ] as const) {
     await queues.drop('drafter.small', [`${id}-${document}`]);
-    await queues.add(tier, [older(document)], 1);
+    await queues.add(tier, [older(document)], () => 1);
   }
   await Promise.all([system.run('drafter'), system.run('expert')]);
   const batch = await system.settled(id);

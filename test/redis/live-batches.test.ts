@@ -89,7 +89,7 @@ test('what nobody said is found in parts: what changed, what is new and what is 
   await live.refresh();
   await admit(store, 'new', facts(1));
   await close(store, 'b1', 'cancelled');
-  await forget(store, 'b2', []);
+  await forget(store, 'b2');
   const isFound = (): boolean =>
     live.get('new') !== undefined && live.get('b1')?.phase === 'closed' && live.get('b2') === undefined;
   for (let part = 0; part < 8 && !isFound(); part += 1) {

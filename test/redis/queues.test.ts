@@ -28,21 +28,88 @@ after(async () => {
 
 const QUEUE = 'drafter.small';
 
-async function add(queues: Queues, batch: string, first: number, count: number): Promise<void> {
+/** Adds documents of a batch of the tenant that is named like it, or of another one. */
+async function add(queues: Queues, batch: string, first: number, count: number, tenant = batch): Promise<void> {
   const jobs = Array.from({ length: count }, (_, at) => jobOf({ batch, document: first + at }));
-  await queues.add(QUEUE, jobs, await queues.takeTags(QUEUE, batch, count));
+  await queues.add(QUEUE, jobs, await queues.takeTags(QUEUE, { tenant, batch, documents: count }));
 }
 
 /** The ids that wait, next one first. */
 const waiting = (store: RedisStore): Promise<string[]> =>
   store.client.zrange(`${store.keys.queue(QUEUE)}:prioritized`, '0', '-1');
 
-test('documents of two batches alternate in a queue, whoever came first', async () => {
+test('documents of two tenants alternate in a queue, whoever came first', async () => {
   await using store = await storeOn(redis, 'alternating');
   await using queues = new Queues(store);
   await add(queues, 'a', 0, 4);
   await add(queues, 'b', 0, 2);
   assert.deepEqual(await waiting(store), ['a-0', 'b-0', 'a-1', 'b-1', 'a-2', 'a-3']);
+});
+
+test('a small batch behind a large one of its tenant comes early, and both take no more than the tenant has', async () => {
+  await using store = await storeOn(redis, 'one-tenant');
+  await using queues = new Queues(store);
+  await add(queues, 'large', 0, 60, 't');
+  await add(queues, 'small', 0, 5, 't');
+  await add(queues, 'large', 60, 30, 't');
+  await add(queues, 'other', 0, 100);
+  const order = await waiting(store);
+  assert.ok(order.indexOf('small-4') < 30, `its last one is at ${order.indexOf('small-4')}`);
+  const half = order.slice(0, 130).filter((id) => id.startsWith('other'));
+  assert.ok(half.length >= 55 && half.length <= 75, `the other tenant has ${half.length} of 130`);
+});
+
+/** A queue without workers: documents are taken from it in order. */
+async function served(store: RedisStore, queues: Queues, sizes: readonly number[], rounds: number): Promise<number[]> {
+  const { client, keys } = store;
+  const prioritized = `${keys.queue(QUEUE)}:prioritized`;
+  const line: { tenant: number; batch: number; tag: number; order: number }[] = [];
+  const counts = sizes.map(() => 0);
+  const done = [...counts];
+  let order = 0;
+  const submit = async (tenant: number): Promise<void> => {
+    const size = sizes[tenant] ?? 1;
+    const batch = order;
+    const flow = { tenant: `t${tenant}`, batch: `b${batch}`, documents: size };
+    const tagOf = await queues.takeTags(QUEUE, flow);
+    for (let at = 0; at < size; at += 1) line.push({ tenant, batch, tag: tagOf(at), order: (order += 1) });
+    counts[tenant] = (counts[tenant] ?? 0) + size;
+    const members = Array.from({ length: size }, (_, at) => [order * 0x100000000, `${batch}-${at}`]).flat();
+    await client.zadd(prioritized, ...members);
+  };
+  const OUTSTANDING = 400;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const tenant of sizes.keys()) while ((counts[tenant] ?? 0) < OUTSTANDING) await submit(tenant);
+    line.sort((left, right) => left.tag - right.tag || left.order - right.order);
+    for (const { tenant, tag } of line.splice(0, 40)) {
+      counts[tenant] = (counts[tenant] ?? 0) - 1;
+      done[tenant] = (done[tenant] ?? 0) + 1;
+      await client.hset(keys.startTags(QUEUE), '#now', tag);
+    }
+    await client.zremrangebyrank(prioritized, 0, 39);
+  }
+  return done;
+}
+
+test('tenants with as much to do get the same, whatever the sizes of their batches', async () => {
+  await using store = await storeOn(redis, 'sizes');
+  await using queues = new Queues(store);
+  const done = await served(store, queues, [1, 10, 50, 400], 150);
+  const even = done.reduce((sum, one) => sum + one, 0) / done.length;
+  assert.ok(
+    done.every((one) => Math.abs(one - even) < 0.15 * even),
+    done.join(', '),
+  );
+});
+
+test('a large batch of a tenant with many small ones does not starve among other tenants', async () => {
+  await using store = await storeOn(redis, 'many-small');
+  await using queues = new Queues(store);
+  for (let small = 0; small < 50; small += 1) await add(queues, `small-${small}`, 0, 2, 't');
+  await add(queues, 'large', 0, 100, 't');
+  await add(queues, 'other', 0, 1_000);
+  const order = await waiting(store);
+  assert.ok(order.indexOf('large-99') < 500, `its last one is at ${order.indexOf('large-99')} of ${order.length}`);
 });
 
 test('near the highest priority all tags move down: the order stays, also of what comes back later', async () => {
@@ -93,9 +160,12 @@ test('a queue whose jobs are all delayed or worked on does not start its tags an
   await client.hset(keys.startTags(QUEUE), '#now', '3');
   await client.del(`${keys.queue(QUEUE)}:prioritized`);
   await client.zadd(`${keys.queue(QUEUE)}:delayed`, 1, 'a-2');
-  assert.equal(await queues.takeTags(QUEUE, 'b', 1), 4, 'behind the one that comes back');
+  const firstTag = async (): Promise<number> =>
+    (await queues.takeTags(QUEUE, { tenant: 'b', batch: 'b', documents: 1 }))(0);
+  assert.equal(await firstTag(), 4, 'behind the one that comes back');
   await client.del(`${keys.queue(QUEUE)}:delayed`);
-  assert.equal(await queues.takeTags(QUEUE, 'b', 1), 1);
+  assert.equal(await firstTag(), 1);
+  assert.deepEqual(await client.keys(`${keys.startTags(QUEUE)}:*`), [`${keys.startTags(QUEUE)}:b`]);
 });
 
 test('a hand-off charges the draft to the capacity of its page', async () => {

@@ -249,12 +249,10 @@ export async function scanBatches(redis: RedisStore, cursor: string): Promise<{ 
 }
 
 /** Drops all that Redis holds of a batch, its jobs excepted: workers drop those when they meet them. */
-export async function forget(redis: RedisStore, id: string, tiers: readonly string[]): Promise<void> {
+export async function forget(redis: RedisStore, id: string): Promise<void> {
   const { keys, client } = redis;
-  const tags = tiers.map((tier) => client.hdel(keys.startTags(tier), id));
   await Promise.all([
     client.del(keys.batch(id), keys.sealed(id), keys.traces(id), keys.rules(id)),
     client.srem(keys.batches, id),
-    ...tags,
   ]);
 }

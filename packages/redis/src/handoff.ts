@@ -69,7 +69,7 @@ export function prepareHandOff(
       const warning = await readWarning(redis, job.batch, job);
       if (warning !== null) onUnjudged(warning);
     }
-    await queues.add(tier, [next], tag);
+    await queues.add(tier, [next], () => tag);
     return 'GO';
   };
 }

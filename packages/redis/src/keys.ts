@@ -70,7 +70,7 @@ export class Keys {
   traces(id: string): string {
     return `${this.prefix}:traces:${id}`;
   }
-  /** Start tags of the batches in a queue. */
+  /** Start tags in a queue, by tenant; with a tenant's name after it those of its batches: see lua/fair.lua. */
   startTags(tier: string): string {
     return `${this.prefix}:start-tags:${tier}`;
   }

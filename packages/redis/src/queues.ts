@@ -25,6 +25,9 @@ const JOB_OPTIONS = {
   removeOnFail: true,
 } as const;
 
+/** Documents of a tenant's batch that are about to be enqueued. */
+export type Flow = { readonly tenant: string; readonly batch: string; readonly documents: number };
+
 /** The queues of all tiers, opened as they are named. */
 export class Queues implements AsyncDisposable {
   readonly #redis: RedisStore;
@@ -60,15 +63,16 @@ export class Queues implements AsyncDisposable {
     });
   }
 
-  /** Takes consecutive start tags in a tier's queue for documents of one batch. */
-  async takeTags(name: string, batch: string, documents: number): Promise<number> {
+  /** Takes start tags in a tier's queue for documents of one batch: which one each of them has, from 0. */
+  async takeTags(name: string, { tenant, batch, documents }: Flow): Promise<(at: number) => number> {
     const { keys, client } = this.#redis;
-    const args = [batch, documents, LIMITS.queuePriority, keys.jobs(name)];
-    return (await takeTagsScript.run(client, keys.tagInputs(name), args)) as number;
+    const args = [keys.jobs(name), tenant, batch, documents, LIMITS.queuePriority];
+    const [own, step, row] = (await takeTagsScript.run(client, keys.tagInputs(name), args)) as [number, number, number];
+    return (at) => Math.min(own + at * step, row + at, LIMITS.queuePriority);
   }
 
-  /** Adds documents to a queue under their deterministic ids; one that has a job there keeps it. */
-  async add(name: string, jobs: readonly DocumentJob[], firstTag: number): Promise<void> {
+  /** Adds documents to a queue under their deterministic ids, each at its start tag; one that has a job there keeps it. */
+  async add(name: string, jobs: readonly DocumentJob[], tagOf: (at: number) => number): Promise<void> {
     const queue = this.of(name);
     for (let from = 0; from < jobs.length; from += CHUNK) {
       const chunk = jobs.slice(from, from + CHUNK).map((data, index) => ({
@@ -77,7 +81,7 @@ export class Queues implements AsyncDisposable {
         opts: {
           ...JOB_OPTIONS,
           jobId: jobIdOf(data.batch, data.document),
-          priority: Math.min(firstTag + from + index, LIMITS.queuePriority),
+          priority: tagOf(from + index),
         },
       }));
       await queue.addBulk(chunk);

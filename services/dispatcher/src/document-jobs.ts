@@ -71,8 +71,8 @@ async function addJobs(
     else jobs.push(job);
   }
   for (const [tier, jobs] of byTier) {
-    const firstTag = await queues.takeTags(tier, plan.manifest.id, jobs.length);
-    await queues.add(tier, jobs, firstTag);
+    const { id: batch, tenant } = plan.manifest;
+    await queues.add(tier, jobs, await queues.takeTags(tier, { tenant, batch, documents: jobs.length }));
   }
 }
 

@@ -182,6 +182,6 @@ export async function cleanUp(
   plan: Pick<BatchPlan, 'pages' | 'tiers'> | null,
 ): Promise<void> {
   await dropPages(redis, batch, plan?.pages.length ?? 0);
-  await forget(redis, batch, plan?.tiers ?? []);
+  await forget(redis, batch);
   await storage.remove(KEYS.openMark(batch));
 }

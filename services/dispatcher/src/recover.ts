@@ -159,5 +159,5 @@ async function restorePages(
  */
 async function dropEnded({ redis, storage, records }: RecoveryOptions, batch: string): Promise<void> {
   if (await records.hasEnded(batch)) await cleanUp({ redis, storage }, batch, null);
-  else if ((await storage.size(KEYS.manifest(batch))) === null) await forget(redis, batch, []);
+  else if ((await storage.size(KEYS.manifest(batch))) === null) await forget(redis, batch);
 }

@@ -1,17 +1,35 @@
--- Start tags of a queue's flows (start-time fair queueing), which become job priorities. A batch's next documents follow
--- its last ones, but begin no earlier than the queue's present (`#now`).
--- An empty queue starts anew, unless a job that comes back would find its tag far behind everybody's.
-local function first_tag(start_tags, prioritized, delayed, active, batch)
-  if redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) + redis.call('LLEN', active) == 0 then
-    redis.call('DEL', start_tags)
-  end
-  local have = redis.call('HMGET', start_tags, '#now', batch)
-  return math.max(tonumber(have[1] or 0), tonumber(have[2] or 0)) + 1
+-- Start tags of a queue, which become job priorities: start-time fair queueing over tenants, then over a tenant's batches.
+-- A flow's next documents follow its last ones, but begin no earlier than the queue's present (`#now`). Of a tenant with
+-- n batches in the queue each takes every n-th tag, so that they share what one batch would get; and however slow a batch
+-- is among many that are soon done, no document stands behind where its tenant's documents would end in one row.
+-- `start_tags` holds the present and each tenant's last tag in such a row, `start_tags:<tenant>` the last tags of its
+-- batches. An empty queue starts anew, unless a job that comes back would find its tag far behind everybody's.
+local function forget_tags(start_tags)
+  for _, tenant in ipairs(redis.call('HKEYS', start_tags)) do redis.call('DEL', batches_of(start_tags, tenant)) end
+  redis.call('DEL', start_tags)
 end
--- The first of `count` consecutive tags for documents of a batch.
-local function take_tags(start_tags, prioritized, delayed, active, jobs, batch, count, highest)
-  local first = first_tag(start_tags, prioritized, delayed, active, batch)
-  if first + count - 1 > highest then first = first - move_down(start_tags, prioritized, delayed, active, jobs) end
-  redis.call('HSET', start_tags, batch, math.min(first + count - 1, highest))
-  return math.min(first, highest)
+
+-- Takes tags for `count` documents of a batch. Of these three numbers the i-th document's tag is made, from 0: the lesser
+-- of `own + i * step` and `row + i`.
+local function take_tags(queue, tenant, batch, count, highest)
+  local start_tags, prioritized, delayed, active, jobs = unpack(queue)
+  local length = redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) + redis.call('LLEN', active)
+  if length == 0 then forget_tags(start_tags) end
+  local batches = batches_of(start_tags, tenant)
+  local have = redis.call('HMGET', start_tags, '#now', tenant)
+  local now = tonumber(have[1] or 0)
+  local last = tonumber(redis.call('ZSCORE', batches, batch) or 0)
+  redis.call('ZREMRANGEBYSCORE', batches, '-inf', now)
+  local step = redis.call('ZCARD', batches) + (last > now and 0 or 1)
+  local own = math.max(now, last) + step
+  -- A tenant that was served more than its share for a while need not make up for more than what waits.
+  local row = math.min(math.max(now, tonumber(have[2] or 0)), now + length) + 1
+  local function last_tag() return math.min(own + (count - 1) * step, row + count - 1) end
+  if last_tag() > highest then
+    local by = move_down(start_tags, prioritized, delayed, active, jobs)
+    own, row = own - by, row - by
+  end
+  redis.call('ZADD', batches, math.min(last_tag(), highest), batch)
+  redis.call('HSET', start_tags, tenant, math.min(row + count - 1, highest))
+  return own, step, row
 end

@@ -8,7 +8,8 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 
 /** Every histogram: all are of seconds. The names without `cascade.` are OpenTelemetry's own. */
 const HISTOGRAMS = {
-  'cascade.queue.wait': 'What a document waited for a tier, all its attempts together.',
+  'cascade.queue.wait': 'What a document waited for a free worker of a tier, all its attempts together.',
+  'cascade.delay': 'What else a document waited for at a tier, by reason.',
   'cascade.sequential_wait':
     "From an escalated document's enqueueing until the first call of the stage that delivered.",
   'cascade.document.duration': 'From enqueueing to settle.',

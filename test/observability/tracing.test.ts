@@ -133,6 +133,10 @@ test('a batch with retries, a crash, an escalation and a failure: every document
     assert.equal(rootOf(spans)?.attributes['cascade.final_stage'], finalStage, customId);
     assert.equal(rootOf(spans)?.attributes['cascade.tier.final'], isEscalated ? 'expert.large' : 'drafter.small');
     checkStages(spans, isEscalated);
+    const workers = new Map(spans.map(({ name, instance }) => [name, instance]));
+    assert.equal(workers.get('document'), undefined, 'whoever settles it is not who did it all');
+    const drafters = system.services.filter(({ name }) => name === 'drafter').map(({ child }) => child.pid);
+    assert.ok(drafters.some((pid) => workers.get('draft')?.endsWith(`:${pid}`)));
     for (const chat of named(spans, 'chat')) {
       const isExpert = chat.name === 'chat large';
       assert.equal(chat.kind, 3, 'CLIENT');
@@ -243,6 +247,23 @@ test('an answer at once has its trace too', async () => {
   );
 });
 
+test('a document that was begun when its batch was cancelled has its trace up to there', async () => {
+  await using collector = await Collector.start();
+  await using system = await System.create({ env: envOf(collector) });
+  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+  const { id } = await system.submit(['[[drafter unsure]] a', '[[drafter unsure]] b']);
+  await until(async () => (await system.redis.client.zcard('{test}:expert.large:prioritized')) === 2);
+  await system.client.batches.cancel(id);
+  await system.settled(id);
+  await until(async () => documentsOf(collector, id).size === 2);
+  for (const spans of documentsOf(collector, id).values()) {
+    const names = checkTree(spans).map(({ name }) => name);
+    assert.deepEqual(names, ['queue.wait drafter', 'draft', 'queue.wait expert']);
+    assert.equal(rootOf(spans)?.status.message, 'batch_cancelled');
+  }
+});
+
 /** Where a real Jaeger answers queries (`/api/v3`); it takes OTLP on port 4318 of the same host, or where the variable says. */
 const jaeger = process.env['JAEGER_QUERY_URL'];
 const jaegerOtlp =
@@ -261,6 +282,8 @@ test(
     const asked = {
       service_name: 'spillway',
       operation_name: 'document',
+      num_traces: '20',
+      search_depth: '20',
       start_time_min: minute(-5),
       start_time_max: minute(5),
     };

@@ -14,6 +14,8 @@ type KeyValue = { readonly key: string; readonly value: Value };
 /** A span as OTLP/JSON has it, flattened. */
 export type CollectedSpan = {
   readonly service: string;
+  /** The process that did it; absent: it is not said. */
+  readonly instance: string | undefined;
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string;
@@ -90,11 +92,12 @@ const microseconds = (nano: string): number => Number(BigInt(nano) / 1_000n);
 
 function spansOf({ resourceSpans }: Exported): CollectedSpan[] {
   return resourceSpans.flatMap(({ resource, scopeSpans }) => {
-    const service = String(valuesOf(resource.attributes)['service.name']);
+    const { 'service.name': service, 'service.instance.id': instance } = valuesOf(resource.attributes);
     return scopeSpans
       .flatMap(({ spans }) => spans)
       .map((span) => ({
-        service,
+        service: String(service),
+        instance: typeof instance === 'string' ? instance : undefined,
         traceId: span.traceId,
         spanId: span.spanId,
         parentSpanId: span.parentSpanId ?? '',

@@ -82,6 +82,19 @@ test('an escalated document: its parts one after the other, to scale', () => {
   ]);
 });
 
+test('what no further worker would have shortened has rows of its own', () => {
+  const held = drafted('small', {
+    wait_ms: { queue: 10, call: 200, hand_off: 0, delays: { breaker: 250, back_off: 40 } },
+  });
+  const line = lineOf([held, answered()], { total: 1_200, sequential: 700 });
+  assert.deepEqual(waterfall(line, 24).slice(2, 6), [
+    '  queue.wait drafter        10 ms  ░',
+    '  breaker.wait drafter     250 ms  ░░░░░',
+    '  back_off.wait drafter     40 ms       ░',
+    '  draft small              200 ms        ████',
+  ]);
+});
+
 test('three stages: every stage with its reason, and the sequential wait until the last one', () => {
   const medium = drafted('medium', { reason: 'no_logprobs', score: null, confidence: null });
   const line = lineOf(

@@ -453,6 +453,24 @@ function checkSpans(spans: readonly FinishedSpan[]): void {
     const before = children[index - 1];
     if (before !== undefined) assert.ok(span.startUs > before.endUs, span.name);
   }
+  assert.deepEqual(criticalPath(root, children), children, 'all of a document is on its critical path');
+  assert.equal(root?.link, null, 'a tracing UI takes what the root refers to for its parent');
+}
+
+/**
+ * The children of a root that are on the critical path as Jaeger's UI walks it: from the root's end to the child that
+ * ended last, and from the start of each to the one that ended last before it. Those that touch are passed by.
+ */
+function criticalPath(root: FinishedSpan | undefined, children: readonly FinishedSpan[]): FinishedSpan[] {
+  const path: FinishedSpan[] = [];
+  let untilUs = (root?.endUs ?? 0) + 1;
+  for (;;) {
+    const ended = children.filter(({ endUs }) => endUs < untilUs);
+    const last = ended.toSorted((left, right) => right.endUs - left.endUs)[0];
+    if (last === undefined) return path;
+    path.unshift(last);
+    untilUs = last.startUs;
+  }
 }
 
 const moment = fc.double({ min: 0, max: 100_000, noNaN: true });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KEYS, NO_COUNTS, RECORD_VERSION, RECORDS, type FinalRecord, type Manifest } from '@spillway/core';
-import { close, liveBatches, open, readBatch } from '@spillway/redis';
+import { beginRecovery, close, finishRecovery, liveBatches, open, readBatch, restore } from '@spillway/redis';
 import { readRecord } from '@spillway/storage';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -76,6 +76,21 @@ async function end(
 
 const record = (id: string, name: 'validated' | 'ending', value: object): Promise<unknown> =>
   api.storage.create(KEYS[name](id), Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...value })));
+
+test('a batch that a recovery put back while somebody was ending it is shown as ended all the same', async () => {
+  const id = await create();
+  await open(api.store, id, facts, rules);
+  await end(id, 'completed');
+  const recovery = await beginRecovery(api.store, 'test');
+  const { model } = facts;
+  const validated = { ...facts, model, rules };
+  const stored = { tenant: 'default', createdAtMs: 1, expiresAtMs: Date.now() + 1e6, validated, ending: null };
+  assert.equal(await restore(api.store, recovery, id, stored), 'RESTORED');
+  assert.equal(await finishRecovery(api.store, recovery), true);
+  assert.equal((await readBatch(api.store, id))?.phase, 'open');
+  assert.equal((await client.batches.retrieve(id)).status, 'completed');
+  await api.store.client.del(api.store.keys.batch(id));
+});
 
 describe('create', () => {
   test('answers the whole object, writes what must last, and takes the batch into work', async () => {

@@ -9,6 +9,7 @@ import { close, enqueuePage, type RedisStore } from '@spillway/redis';
 import { EnvReader, openTelemetry } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
 import { z } from 'zod';
+import { OpenBatches } from '../../services/api/src/batches/open.ts';
 import { Ender } from '../../services/dispatcher/src/end.ts';
 import { Enqueuer } from '../../services/dispatcher/src/enqueue.ts';
 import { Finisher } from '../../services/dispatcher/src/finish.ts';
@@ -104,11 +105,17 @@ async function askedBy(batches: number) {
     return { redis: (await commands(parts.redis)) - redisBefore, storage: asked - storageBefore };
   };
   const idle = await measured(pass);
+  const open = new OpenBatches(parts);
+  assert.equal((await open.read()).length, batches);
+  const answered = await measured(async () => assert.equal((await open.read()).length, batches));
   await close(parts.redis, `batch_${batches - 1}`, 'cancelled');
   parts.live.noteChange(`batch_${batches - 1}`);
   const changed = await measured(() => parts.live.refresh());
   const swept = await measured(() => new Sweep(options).sweepSome(never));
-  return { idle, changed, swept };
+  // Some of them are read again each time, whatever is known of them.
+  for (let reads = 0; reads < 6; reads += 1) await open.read();
+  assert.equal((await open.read()).length, batches - 1);
+  return { idle, changed, swept, answered };
 }
 
 test('a pass asks for what can be done in it, and not for every open batch', async () => {
@@ -118,5 +125,6 @@ test('a pass asks for what can be done in it, and not for every open batch', asy
   assert.equal(many.idle.storage, 0);
   assert.deepEqual(many.changed, few.changed);
   assert.equal(many.changed.storage, 0);
+  assert.ok(many.answered.redis <= few.answered.redis + 5, JSON.stringify([few, many]));
   assert.ok(many.swept.redis < 5 * few.swept.redis, JSON.stringify([few, many]));
 });

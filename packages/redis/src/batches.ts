@@ -42,7 +42,7 @@ const pairs = (facts: BatchFacts | ValidatedFacts): string[] =>
 export async function admit(
   redis: RedisStore,
   id: string,
-  facts: BatchFacts,
+  facts: BatchFacts & { readonly restored?: 1 },
 ): Promise<'ADMITTED' | 'ALREADY' | 'RECOVERING'> {
   const { keys, client } = redis;
   const answer = await admitScript.run(
@@ -163,7 +163,11 @@ export async function recount(
 }
 
 /** Everything Redis knows of a batch, or null. */
-export type BatchState = Progress & BatchFacts;
+export type BatchState = Progress &
+  BatchFacts & {
+    /** It was put back from storage: whoever had it before may have ended it since it was read there. */
+    readonly isRestored: boolean;
+  };
 
 export async function readBatch(redis: RedisStore, id: string): Promise<BatchState | null> {
   const hash = await redis.client.hgetall(redis.keys.batch(id));
@@ -173,6 +177,7 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
   return {
     phase: hash['phase'] as Phase,
     outcome: (hash['outcome'] as Outcome | undefined) ?? null,
+    isRestored: hash['restored'] !== undefined,
     tenant: hash['tenant'] ?? '',
     createdAtMs: number('createdAtMs'),
     expiresAtMs: number('expiresAtMs'),

@@ -147,7 +147,7 @@ async function sweepMark(options: SweepOptions, id: string): Promise<void> {
   if (await isLost(options, id)) return await distrust(redis);
   if (await records.hasEnded(id)) return await cleanUp({ redis, storage }, id, await records.plan(id));
   const { tenant, createdAtMs, expiresAtMs } = manifest;
-  const answer = await admit(redis, id, { tenant, createdAtMs, expiresAtMs });
+  const answer = await admit(redis, id, { tenant, createdAtMs, expiresAtMs, restored: 1 });
   live.noteChange(id);
   if (answer === 'ADMITTED') log.warn({ batch: id }, 'admitted a batch that Redis did not know');
 }

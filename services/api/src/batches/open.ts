@@ -1,4 +1,4 @@
-import { isRecovering, liveBatches, readBatch, type BatchState, type RedisStore } from '@spillway/redis';
+import { isRecovering, liveBatches, pagesInFlight, readBatch, type BatchState, type RedisStore } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import type { BatchPlan, Records } from '@spillway/storage';
 import { recovering } from './live.ts';
@@ -13,12 +13,21 @@ export type OpenBatch = { readonly id: string; readonly state: BatchState; reado
 /** Batches are read by this many at a time. */
 const MAX_CONCURRENT = 256;
 
+/** Of batches that nothing was enqueued of when they were read, so many are read again each time. */
+const READ_AGAIN = 200;
+
 type Sources = { readonly redis: RedisStore; readonly records: Records; readonly log: Log };
 
-/** All batches that take results. */
+/**
+ * All batches that take results. Those that wait to be enqueued may be many, and stay as they were read: they are read
+ * again when they have pages in flight, and some of them each time in any case. What is in flight is bounded, so that an
+ * answer costs about the same with ten waiting batches and with a hundred thousand.
+ */
 export class OpenBatches {
   readonly #sources: Sources;
   #reading: Promise<OpenBatch[]> | null = null;
+  /** Those of which nothing was enqueued, those first that were read longest ago. */
+  #waiting = new Map<string, OpenBatch>();
   /** Plans never change. The records' cache holds some thousand of them: of more batches it would read nearly all anew. */
   #plans = new Map<string, OpenPlan>();
   readonly #routes = new Map<string, Route>();
@@ -28,8 +37,8 @@ export class OpenBatches {
   }
 
   /**
-   * The open batches as they are now. Requests that come during a reading share it; it is not remembered after its end,
-   * as Redis may lose its memory then.
+   * The open batches as they are now. Requests that come during a reading share it; what was enqueued is not remembered
+   * after its end, as Redis may lose its memory then.
    */
   read(): Promise<OpenBatch[]> {
     this.#reading ??= this.#all().finally(() => (this.#reading = null));
@@ -38,9 +47,23 @@ export class OpenBatches {
 
   async #all(): Promise<OpenBatch[]> {
     await this.#refuseWhileRecovering();
-    const ids = await liveBatches(this.#sources.redis);
-    const open = (await mapConcurrent(ids, MAX_CONCURRENT, (id) => this.#one(id))).flat();
+    const { redis } = this.#sources;
+    const [ids, pages] = await Promise.all([liveBatches(redis), pagesInFlight(redis)]);
+    const begun = new Set(pages.map(({ batch }) => batch));
+    const again = new Set(this.#waiting.keys().take(READ_AGAIN));
+    const isKnown = (id: string): boolean => this.#waiting.has(id) && !begun.has(id) && !again.has(id);
+    const read = (
+      await mapConcurrent(
+        ids.filter((id) => !isKnown(id)),
+        MAX_CONCURRENT,
+        (id) => this.#one(id),
+      )
+    ).flat();
     await this.#refuseWhileRecovering();
+    const all = new Set(ids);
+    const known = this.#waiting.values().filter(({ id }) => all.has(id) && isKnown(id));
+    const open = [...known, ...read];
+    this.#waiting = new Map(open.filter(({ state }) => state.enqueued === 0).map((batch) => [batch.id, batch]));
     this.#plans = new Map(open.map(({ id, plan }) => [id, plan]));
     return open;
   }

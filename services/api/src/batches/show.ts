@@ -1,4 +1,11 @@
-import { endedBatch, liveBatch, type BatchObject, type Manifest, type Progress } from '@spillway/core';
+import {
+  endedBatch,
+  liveBatch,
+  type BatchObject,
+  type Manifest,
+  type Progress,
+  type WaitingTier,
+} from '@spillway/core';
 import type { Records } from '@spillway/storage';
 import { ownBatch } from '../ownership.ts';
 import type { Accounts } from './account.ts';
@@ -19,13 +26,16 @@ export async function describeBatch(
   tiers = new WaitingTiers(sources),
 ): Promise<BatchObject> {
   const live = await readLive(sources, manifest.id);
-  if (live.kind === 'live' && live.state.phase !== 'closed') {
-    return liveBatch(manifest, live.state, live.state.phase === 'open' ? await tiers.of(manifest.id) : []);
+  const waiting = async (): Promise<WaitingTier[]> =>
+    live.kind === 'live' && live.state.phase === 'open' ? await tiers.of(manifest.id) : [];
+  if (live.kind === 'live' && live.state.phase !== 'closed' && !live.state.isRestored) {
+    return liveBatch(manifest, live.state, await waiting());
   }
-  // Redis drops an ended batch a moment after its final record was written; whoever saw that record must not see less.
+  // Redis drops an ended batch a moment after its final record was written, and a recovery may put one back that somebody
+  // was ending just then; whoever saw that record must not see less.
   const final = await sources.records.final(manifest.id);
   if (final !== null) return endedBatch(manifest, final);
-  if (live.kind === 'live') return liveBatch(manifest, live.state);
+  if (live.kind === 'live') return liveBatch(manifest, live.state, await waiting());
   return liveBatch(manifest, await storedProgress(sources, manifest));
 }
 

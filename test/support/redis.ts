@@ -80,9 +80,12 @@ export async function startRedis(options: { maxmemory?: string } = {}): Promise<
   };
 }
 
-/** Takes the last bytes from the append-only file, as a machine that lost its power may. */
+/**
+ * Takes the last bytes from the append-only file, as a machine that lost its power may. A Redis that was killed while it
+ * started has none.
+ */
 async function cutTail(folder: string, bytes: number): Promise<void> {
-  const last = (await readdir(folder))
+  const last = (await readdir(folder).catch((): string[] => []))
     .filter((name) => name.endsWith('.incr.aof'))
     .toSorted()
     .at(-1);

@@ -42,12 +42,12 @@ const flow = ({ escalated, answered }: Flow): Series => ({
   ),
 });
 const calls = (failed: string, answered: string): Series => ({
-  'gen_ai_client_operation_duration_count{gen_ai_request_model="m",error_type="500"}': failed,
-  'gen_ai_client_operation_duration_count{gen_ai_request_model="m"}': answered,
+  'gen_ai_client_operation_duration_seconds_count{gen_ai_request_model="m",error_type="500"}': failed,
+  'gen_ai_client_operation_duration_seconds_count{gen_ai_request_model="m"}': answered,
 });
 const answers = (broken: string, sound: string): Series => ({
-  'http_server_request_duration_count{http_response_status_code="503"}': broken,
-  'http_server_request_duration_count{http_response_status_code="200"}': sound,
+  'http_server_request_duration_seconds_count{http_response_status_code="503"}': broken,
+  'http_server_request_duration_seconds_count{http_response_status_code="200"}': sound,
 });
 const waits = (inFlight: string, breaker: string): Series => ({
   'cascade_queue_depth{tier="drafter.m",role="drafter",state="waiting"}': '9x60',
@@ -58,8 +58,8 @@ const waits = (inFlight: string, breaker: string): Series => ({
   'cascade_in_flight{tier="expert.m",role="expert",instance="3"}': '1x60',
 });
 const memory = (used: string, limit: string): Series => ({
-  cascade_redis_memory: used,
-  cascade_redis_memory_limit: limit,
+  cascade_redis_memory_bytes: used,
+  cascade_redis_memory_limit_bytes: limit,
 });
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -95,11 +95,11 @@ const CASES: Readonly<Record<string, Case>> = {
     quiet: flow({ escalated: ['0+7x60', '0+5x60'], answered: ['0+3x60', '0+2x60', '0+5x60'] }),
   },
   SpillwayModelCallsFail: { fires: calls('0+3x60', '0+7x60'), quiet: calls('0+1x60', '0+9x60') },
-  SpillwayBatchLate: { fires: { cascade_window_used: '0.9x60' }, quiet: { cascade_window_used: '0.7x60' } },
+  SpillwayBatchLate: { fires: { cascade_window_used_ratio: '0.9x60' }, quiet: { cascade_window_used_ratio: '0.7x60' } },
   SpillwayApiErrors: { fires: answers('0+5x60', '0+95x60'), quiet: answers('0+1x60', '0+99x60') },
   SpillwayLoopStandsStill: {
-    fires: { 'nodejs_eventloop_delay_max{job="api",instance="1"}': '0.01x48 1.5 0.01x60' },
-    quiet: { 'nodejs_eventloop_delay_max{job="api",instance="1"}': '0.01x40 1.5 0.4x60' },
+    fires: { 'nodejs_eventloop_delay_max_seconds{job="api",instance="1"}': '0.01x48 1.5 0.01x60' },
+    quiet: { 'nodejs_eventloop_delay_max_seconds{job="api",instance="1"}': '0.01x40 1.5 0.4x60' },
   },
   SpillwaySpansDropped: {
     fires: { 'otel_sdk_processor_span_processed_total{error_type="queue_full"}': '0+1x60' },

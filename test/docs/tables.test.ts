@@ -14,6 +14,7 @@ import {
   type Fault,
   type SignalName,
 } from '@spillway/core';
+import { shownMetrics } from '@spillway/runtime';
 import { parse } from 'yaml';
 import { ROOT } from '../support/compose.ts';
 import type { ServiceName } from '../support/service.ts';
@@ -211,20 +212,10 @@ const codesOf = (path: string): string[] =>
   [...readText(path).matchAll(/code: '([a-z_]+)'/g)].map(([, code = '']) => code);
 
 test('the metrics are the catalogue, by the names that Prometheus has for them', () => {
-  const source = readText('packages/runtime/src/telemetry/meters.ts');
-  const kinds = { HISTOGRAMS: 'histogram', COUNTERS: 'counter', GAUGES: 'gauge' };
-  const catalogue = Object.entries(kinds).flatMap(([table, kind]) => {
-    const start = source.indexOf(`const ${table} = {`);
-    const inner = source.slice(start, source.indexOf('} as const', start));
-    return [...inner.matchAll(/^ {2}'([a-z._]+)':/gm)].map(([, name = '']) => {
-      const shown = name.replaceAll('.', '_');
-      return `${shown}${kind === 'counter' ? '_total' : ''} ${kind}`;
-    });
-  });
   const rows = tableOf(sectionOf('docs/operations.md', 'Metrics'), 'metric');
   assert.deepEqual(
-    rows.map(([name = '', kind = '']) => `${name.replaceAll('`', '')} ${kind}`),
-    catalogue,
+    rows.map(([name = '', kind]) => ({ name: name.replaceAll('`', ''), kind })),
+    shownMetrics(),
   );
 });
 

@@ -51,19 +51,19 @@ async function scrape(system: System): Promise<string[]> {
 /** What tells the values of a metric of documents, stages and tiers apart. */
 const LABELS: Readonly<Record<string, readonly string[]>> = {
   cascade_documents_total: ['cascade', 'final_stage', 'outcome'],
-  cascade_document_duration_count: ['cascade', 'final_stage'],
-  cascade_sequential_wait_count: ['cascade'],
+  cascade_document_duration_seconds_count: ['cascade', 'final_stage'],
+  cascade_sequential_wait_seconds_count: ['cascade'],
   cascade_escalations_total: ['cascade', 'reason', 'stage'],
-  cascade_queue_wait_count: ['role', 'tier'],
+  cascade_queue_wait_seconds_count: ['role', 'tier'],
   cascade_tokens_total: ['cascade', 'direction', 'role', 'tier'],
-  cascade_cost_total: ['cascade', 'role', 'tier'],
-  cascade_wasted_cost_total: ['cascade'],
+  cascade_cost_usd_total: ['cascade', 'role', 'tier'],
+  cascade_wasted_cost_usd_total: ['cascade'],
   cascade_breaker_open: ['role', 'tier'],
   cascade_breaker_openings_total: ['role', 'tier'],
   cascade_queue_depth: ['role', 'state', 'tier'],
   cascade_in_flight: ['role', 'tier'],
   cascade_concurrency_limit: ['role', 'tier'],
-  gen_ai_client_operation_duration_count: ['error_type', 'gen_ai_request_model', 'role', 'tier'],
+  gen_ai_client_operation_duration_seconds_count: ['error_type', 'gen_ai_request_model', 'role', 'tier'],
 };
 
 test('every query of the dashboard and the alerts names metrics and labels that running processes show', async () => {
@@ -126,8 +126,8 @@ test('every query of the dashboard and the alerts names metrics and labels that 
   }
   assert.match(text, /^cascade_documents_total\{.*final_stage="1".*\} \d/m);
   assert.match(text, /^cascade_documents_total\{.*final_stage="2".*\} \d/m);
-  assert.match(text, /^cascade_queue_wait_count\{.*tier="drafter\.small".*role="drafter".*\} \d/m);
-  assert.match(text, /^cascade_queue_wait_count\{.*tier="expert\.large".*role="expert".*\} \d/m);
+  assert.match(text, /^cascade_queue_wait_seconds_count\{.*tier="drafter\.small".*role="drafter".*\} \d/m);
+  assert.match(text, /^cascade_queue_wait_seconds_count\{.*tier="expert\.large".*role="expert".*\} \d/m);
   assert.match(text, /^cascade_escalations_total\{.*stage="1".*reason="low_confidence".*\} \d/m);
   for (const { title, expr, legendFormat } of targets) {
     const grouped = new Set(selectionsOf(queryOf(expr)).flatMap(({ labels }) => labels));

@@ -289,6 +289,45 @@ test('a stream that its reader leaves does not stand in the way of others', asyn
   assert.notEqual((await readAnswer('spillway-drafter')).content, '');
 });
 
+test('its metrics count what its models read and wrote, also for a reader that left, and time each generation', async () => {
+  type Counted = { readonly input: number; readonly output: number; readonly whole: number; readonly left: number };
+  const counted = async (): Promise<Counted> => {
+    const response = await fetch(base.replace('/v1', '/metrics'));
+    assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+    const shown = await response.text();
+    assert.match(shown, /^gen_ai_server_requests\{gen_ai_request_model="spillway-expert"\} 0$/m);
+    assert.match(shown, /^spillway_build_info\{service="playground",/m);
+    const value = (sample: string): number => {
+      const line = shown.split('\n').find((one) => one.startsWith(`${sample} `));
+      return Number(line?.split(' ').at(-1) ?? 0);
+    };
+    const model = 'gen_ai_request_model="spillway-expert"';
+    return {
+      input: value(`gen_ai_server_tokens_total{${model},direction="input"}`),
+      output: value(`gen_ai_server_tokens_total{${model},direction="output"}`),
+      whole: value(`gen_ai_server_request_duration_seconds_count{${model}}`),
+      left: value(`gen_ai_server_request_duration_seconds_count{${model},error_type="cancelled"}`),
+    };
+  };
+  const begun = await counted();
+  const request = { model: 'spillway-expert', prompt: '<|user|>Total', max_tokens: 20 };
+  const { usage } = await client.completions.create({ ...request, n: 2, temperature: 1 });
+  const asked = await counted();
+  assert.ok(usage !== undefined && usage.completion_tokens > 2);
+  assert.deepEqual(asked, {
+    input: begun.input + usage.prompt_tokens,
+    output: begun.output + usage.completion_tokens,
+    whole: begun.whole + 1,
+    left: begun.left,
+  });
+  const stream = await client.completions.create({ ...request, max_tokens: 250, temperature: 0, stream: true });
+  for await (const chunk of stream) if (chunk.choices.length > 0) break;
+  while ((await counted()).left === begun.left);
+  const end = await counted();
+  assert.deepEqual([end.left, end.whole, end.input - asked.input], [begun.left + 1, asked.whole, usage.prompt_tokens]);
+  assert.ok(end.output > asked.output && end.output - asked.output < 250);
+});
+
 test('refusals come in the envelope of the protocol', async () => {
   const messages = [{ role: 'user' as const, content: text }];
   await assert.rejects(

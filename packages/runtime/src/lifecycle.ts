@@ -64,7 +64,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
     })();
     return stopping;
   };
-  const telemetry = await openTelemetry(reader, log);
+  const telemetry = await openTelemetry(service, reader, log);
   steps.push({ step: () => telemetry[Symbol.asyncDispose](), limitMs: MAX_STEP_MS });
   const life: Life = {
     log,

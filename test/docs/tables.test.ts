@@ -221,9 +221,13 @@ test('the metrics are the catalogue, by the names that Prometheus has for them',
 
 test('the runbook has a section for every alert, and no other', () => {
   const { spec } = parse(readText('k8s/components/monitoring/alerts.yaml')) as {
-    spec: { groups: { rules: { alert: string }[] }[] };
+    spec: { groups: { rules: { alert: string; annotations: { runbook_url: string } }[] }[] };
   };
-  const alerts = spec.groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));
+  const rules = spec.groups.flatMap((group) => group.rules);
+  const alerts = rules.map(({ alert }) => alert);
+  // An address ends with the heading as links name it.
+  for (const { alert, annotations } of rules)
+    assert.match(annotations.runbook_url, new RegExp(`^https://\\S+/docs/operations\\.md#${alert.toLowerCase()}$`));
   const runbook = sectionOf('docs/operations.md', 'Runbook');
   const headings = [...runbook.matchAll(/^### (.+)$/gm)].map(([, title = '']) => title);
   assert.deepEqual(headings, alerts);

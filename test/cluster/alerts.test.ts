@@ -200,7 +200,7 @@ test('every alert fires when it should, in its own namespace, and not when it sh
   const paths = rules.groups.flatMap((group) =>
     group.rules.map(async (rule) => {
       const name = join(directory, rule.alert);
-      const own = tests.filter((test) => test.name.startsWith(`${rule.alert} `));
+      const own = tests.filter(({ name: title }) => title.startsWith(`${rule.alert} `));
       await writeFile(`${name}.rules.json`, JSON.stringify({ groups: [{ name: rule.alert, rules: [rule] }] }));
       const content = { rule_files: [`${rule.alert}.rules.json`], evaluation_interval: '1m', tests: own };
       await writeFile(`${name}.json`, JSON.stringify(content));

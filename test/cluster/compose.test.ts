@@ -171,11 +171,11 @@ test('Prometheus loads the alert rules of the cluster, by the command of its con
   assert.deepEqual(entrypoint, ['sh', '-c']);
   const directory = await mkdtemp(join(tmpdir(), 'spillway-compose-'));
   context.after(() => rm(directory, { recursive: true, force: true }));
-  const here = (text: string): string =>
+  const here = (written: string): string =>
     volumes
       .map((volume) => volume.split(':'))
       .filter(([from = '']) => from.startsWith('./'))
-      .reduce((now, [from = '', to = '']) => now.replaceAll(to, join(ROOT, from)), text)
+      .reduce((now, [from = '', to = '']) => now.replaceAll(to, join(ROOT, from)), written)
       .replaceAll('/tmp/alerts.yaml', join(directory, 'alerts.yaml'))
       .replaceAll('$$', '$');
   const [make = '', start = ''] = here(command[0] ?? '').split(' && exec ');

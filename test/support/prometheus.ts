@@ -78,9 +78,11 @@ export type AlertCase = {
   readonly among?: RegExp;
 };
 
-const seriesOf = (history: History): { series: string; values: string }[] => {
-  const names = new Set(history.flatMap((scrape) => [...scrape.keys()].filter((name) => !name.includes('_bucket{'))));
-  return [...names].map((series) => {
+/** A history as promtool takes it: of the metrics that some expressions name. */
+const seriesOf = (history: History, expressions: string): { series: string; values: string }[] => {
+  const isNamed = (series: string): boolean => expressions.includes(series.slice(0, series.indexOf('{')));
+  const names = new Set(history.flatMap((scrape) => [...scrape.keys()]));
+  return [...names].filter(isNamed).map((series) => {
     let wasThere = false;
     const values = history.map((scrape) => {
       const value = scrape.get(series)?.value;
@@ -96,11 +98,12 @@ const seriesOf = (history: History): { series: string; values: string }[] => {
 export async function checkAlerts(cases: readonly AlertCase[]): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-alerts-'));
   try {
-    await writeFile(join(directory, 'rules.json'), JSON.stringify(await readAlertRules()));
+    const rules = JSON.stringify(await readAlertRules());
+    await writeFile(join(directory, 'rules.json'), rules);
     const tests = cases.map(({ name, history, firing, among = /.*/ }) => ({
       name,
       interval: '1m',
-      input_series: seriesOf(history),
+      input_series: seriesOf(history, rules),
       promql_expr_test: Object.entries(firing).map(([minute, names]) => ({
         expr: `group by (alertname) (ALERTS{alertstate="firing",alertname=~"${among.source}"})`,
         eval_time: `${minute}m`,

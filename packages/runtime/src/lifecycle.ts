@@ -91,6 +91,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
   try {
     reader.check();
     await start(life);
+    telemetry.meters.watchLoop();
   } catch (error) {
     if (error instanceof SetupError) process.stderr.write(`spillway ${service}: ${error.message}\n`);
     else log.fatal({ err: error }, 'could not start');

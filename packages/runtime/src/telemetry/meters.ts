@@ -73,6 +73,10 @@ export class Meters implements AsyncDisposable {
     this.#meter = this.provider.getMeter('spillway');
     this.gauge('spillway.build.info', () => [[1, { service, version: VERSION, node: process.version }]]);
     this.gauge('process.memory.usage', () => [[process.memoryUsage.rss(), {}]]);
+  }
+
+  /** From now on shows how busy the event loop is: what a start loads and reads holds it up, and nobody waits for it yet. */
+  watchLoop(): void {
     let last = performance.eventLoopUtilization();
     this.gauge('nodejs.eventloop.utilization', () => {
       const now = performance.eventLoopUtilization();

@@ -47,6 +47,7 @@ export async function runPlayground(config: PlaygroundConfig, stop: AbortSignal)
   const loaded = await Promise.race([loading, stopped.then(() => undefined)]);
   if (loaded !== undefined) {
     models = loaded;
+    meters.watchLoop();
     log('info', 'ready', { host: config.host, port, loadMs: Math.round(performance.now() - startedAt) });
     const failures = [...loaded.threads.values()].map((thread) => thread.failure);
     const failure = await Promise.race([stopped.then(() => undefined), ...failures]);

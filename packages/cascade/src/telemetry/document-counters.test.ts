@@ -42,6 +42,9 @@ test('a worker shows at 0 what can be counted with the documents that end with i
   ]);
   assert.equal(shown('cascade_tokens_total').length, 6);
   assert.deepEqual(shown('cascade_wasted_cost_usd_total'), ['three']);
+  assert.deepEqual(shown('cascade_queue_wait_seconds_count').length, 3);
+  assert.deepEqual(shown('cascade_sequential_wait_seconds_count'), ['three']);
+  assert.deepEqual(shown('cascade_document_duration_seconds_count'), ['three,3']);
 });
 
 test('a drafter in two cascades ends documents in both, and one model in two roles is two tiers', async () => {

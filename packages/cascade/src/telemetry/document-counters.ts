@@ -2,11 +2,11 @@ import { ESCALATION_REASONS, tierLabels, tierName, type CascadeSpec } from '@spi
 import type { Meters } from '@spillway/runtime';
 
 /**
- * Shows the counters of documents at 0 before there are any, so that the first one is an increase: those of the cascades
+ * Shows the counters and the times of documents at 0 before there are any, so that the first one is an increase: those of the cascades
  * that documents end in with one of these tiers, and of all stages before, which are counted with the last.
  */
 export function beginDocumentCounters(
-  meters: Pick<Meters, 'begin'>,
+  meters: Pick<Meters, 'begin' | 'beginTimes'>,
   cascades: Readonly<Record<string, CascadeSpec>>,
   serves: (tier: string) => boolean,
 ): void {
@@ -21,8 +21,10 @@ export function beginDocumentCounters(
         ['input', 'output'].map((direction) => ({ ...spender, direction })),
       );
       meters.begin('cascade.cost', [spender]);
+      meters.beginTimes('cascade.queue.wait', [tierLabels(tier)]);
       if (serves(tier)) {
         const final = { cascade, final_stage: String(stage + 1) };
+        meters.beginTimes('cascade.document.duration', [final]);
         meters.begin(
           'cascade.documents',
           ['completed', 'failed'].map((outcome) => ({ ...final, outcome })),
@@ -35,5 +37,6 @@ export function beginDocumentCounters(
       );
     }
     meters.begin('cascade.wasted.cost', [{ cascade }]);
+    if (last > 0) meters.beginTimes('cascade.sequential_wait', [{ cascade }]);
   }
 }

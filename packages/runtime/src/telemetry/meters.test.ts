@@ -100,6 +100,8 @@ test('counters and histograms go on from reading to reading, and begin at 0 wher
   meters.begin('cascade.batches.ended', [{ outcome: 'failed' }]);
   assert.equal((await ended())[1], 'cascade_batches_ended_total{outcome="failed"} 3');
   assert.deepEqual(samplesOf(await meters.text(), 'cascade_recoveries_total'), ['cascade_recoveries_total 0']);
+  meters.beginTimes('cascade.document.duration', [{}]);
+  assert.match(await meters.text(), /^cascade_document_duration_seconds_count 0$/m);
   for (const seconds of [0.0015, 3]) meters.time('cascade.document.duration', seconds, {});
   await meters.text();
   meters.time('cascade.document.duration', 90_000, {});
@@ -129,4 +131,13 @@ test('a process says what it is: by name as its traces do, and by version', asyn
   assert.deepEqual(samplesOf(text, 'spillway_build_info'), [
     `spillway_build_info{service="drafter",version="${VERSION}",node="${process.version}"} 1`,
   ]);
+});
+
+test('a configuration of many cascades has all its label sets', async () => {
+  await using meters = new Meters('test');
+  const labels = Array.from({ length: 5_000 }, (_, at) => ({ cascade: `c${at}` }));
+  meters.begin('cascade.escalations', labels);
+  const text = await meters.text();
+  assert.equal(samplesOf(text, 'cascade_escalations_total').length, 5_000);
+  assert.doesNotMatch(text, /overflow/);
 });

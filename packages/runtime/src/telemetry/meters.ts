@@ -30,6 +30,9 @@ const BOUNDS_SECONDS = [
 /** How often the event loop is looked at: what stands still for much longer shows, and looking costs nothing. */
 const DELAY_RESOLUTION_MS = 10;
 
+/** Of one metric; what is beyond is counted together. A stage of a cascade has some thirty, one for each reason. */
+const MAX_LABEL_SETS = 20_000;
+
 /** What a gauge shows: a value for each set of labels. */
 export type Reading = readonly (readonly [value: number, labels: Attributes])[];
 
@@ -42,6 +45,7 @@ class NowReader extends MetricReader {
     super({
       aggregationTemporalitySelector: (type) =>
         type === InstrumentType.OBSERVABLE_GAUGE ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
+      cardinalitySelector: () => MAX_LABEL_SETS,
     });
   }
 
@@ -95,13 +99,16 @@ export class Meters implements AsyncDisposable {
 
   /** Seconds. */
   time(name: HistogramName, seconds: number, labels: Attributes): void {
-    let histogram = this.#histograms.get(name);
-    if (histogram === undefined) {
-      const [unit, description] = HISTOGRAMS[name];
-      histogram = this.#meter.createHistogram(shownName(name, unit), { unit, description });
-      this.#histograms.set(name, histogram);
-    }
-    histogram.record(Math.max(0, seconds), labels);
+    this.#histogram(name).record(Math.max(0, seconds), labels);
+  }
+
+  #histogram(name: HistogramName): Histogram {
+    const known = this.#histograms.get(name);
+    if (known !== undefined) return known;
+    const [unit, description] = HISTOGRAMS[name];
+    const histogram = this.#meter.createHistogram(shownName(name, unit), { unit, description });
+    this.#histograms.set(name, histogram);
+    return histogram;
   }
 
   count(name: CounterName, by: number, labels: Attributes = {}): void {
@@ -117,6 +124,11 @@ export class Meters implements AsyncDisposable {
   /** Shows a counter from the start, at 0 for each of these labels: what is first seen at 1 has not increased. */
   begin(name: CounterName, labels: readonly Attributes[] = [{}]): void {
     for (const one of labels) this.count(name, 0, one);
+  }
+
+  /** The same for a histogram: the SDK takes note of the labels of what is no number, and counts nothing. */
+  beginTimes(name: HistogramName, labels: readonly Attributes[]): void {
+    for (const one of labels) this.#histogram(name).record(Number.NaN, one);
   }
 
   /** Shows what `read` answers whenever somebody asks; a reading that fails or is empty shows nothing. */

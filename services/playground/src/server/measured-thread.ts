@@ -7,6 +7,7 @@ export function measuredThread(thread: ModelThread, meters: Meters): ModelThread
   const labels = { 'gen_ai.request.model': thread.name };
   const direction = (name: 'input' | 'output') => ({ ...labels, direction: name });
   meters.begin('gen_ai.server.tokens', [direction('input'), direction('output')]);
+  meters.beginTimes('gen_ai.server.request.duration', [labels]);
 
   async function* generate(request: GenerationRequest): AsyncGenerator<readonly GenerationEvent[], void, undefined> {
     const startedAtMs = performance.now();

@@ -87,7 +87,7 @@ async function askedBy(batches: number) {
   const telemetry = await openTelemetry('test', new EnvReader({}), parts.log);
   const finisher = new Finisher({ ...parts, webhooks: { mark: async () => undefined }, telemetry });
   const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
-  const options = { ...parts, finisher, limits, sampling: null };
+  const options = { ...parts, finisher, limits, sampling: null, spans: null };
   const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   parts.live.begin([parts.outlines, validator, enqueuer, ender]);
   const pass = async (): Promise<void> => {

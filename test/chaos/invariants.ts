@@ -15,7 +15,7 @@ export type Terms = {
 };
 
 /** More than any process needs: several answers of 32 MiB at a time. */
-export const MAX_PROCESS_BYTES = 900 * 1024 * 1024;
+export const MAX_PROCESS_BYTES = 512 * 1024 * 1024;
 
 const UNFINISHED: ReadonlySet<string | undefined> = new Set(['batch_cancelled', 'batch_expired']);
 

@@ -9,8 +9,11 @@ import { NO_INNER_FAULTS, type InnerFaults } from './inner-faults.ts';
 const PRELOAD = `--import=${fileURLToPath(new URL('inner-faults.ts', import.meta.url))}`;
 /** A supervisor waits a moment before it starts again what ended. */
 const RESTART_MS = 300;
-/** Longer than SPILLWAY_DRAIN_MS of 3 s by what closing may take. */
-export const MAX_STOP_MS = 25_000;
+/** SPILLWAY_DRAIN_MS, which is 3 s here, and what closing may take. */
+export const MAX_STOP_MS = 18_000;
+
+/** A process hears of what it is told a moment later. */
+const HEED_MS = 2_000;
 
 /** How a process ended. */
 export type Ending = {
@@ -32,6 +35,8 @@ export class ProcessSlot {
   #service: Service | null = null;
   #origin: string | null = null;
   #starting: Promise<void> | null = null;
+  /** Until then it may still do what `dieAt` said. */
+  #mayDieUntilMs = 0;
   #isRetired = false;
 
   constructor(system: System, name: string, env: Readonly<Record<string, string>>) {
@@ -87,10 +92,8 @@ export class ProcessSlot {
       if (this.#service !== started) return;
       this.#service = null;
       this.#origin = null;
-      // Such an end was asked for, by `dieAt`.
-      if (this.#inner.dieAt === null || started.child.signalCode !== 'SIGKILL') {
-        this.#ended('by_itself', started, startedAtMs);
-      }
+      const isAsked = this.#inner.dieAt !== null || performance.now() < this.#mayDieUntilMs;
+      if (!isAsked || started.child.signalCode !== 'SIGKILL') this.#ended('by_itself', started, startedAtMs);
       this.#inner = { ...this.#inner, dieAt: null };
       if (!this.#isRetired) void delay(RESTART_MS).then(() => this.start());
     });
@@ -103,6 +106,7 @@ export class ProcessSlot {
 
   /** What it is told of itself from now on, also a process that comes later. */
   disturb(change: Partial<InnerFaults>): void {
+    if (this.#inner.dieAt !== null) this.#mayDieUntilMs = performance.now() + HEED_MS;
     this.#inner = { ...this.#inner, ...change };
     this.#write();
     this.#service?.child.kill('SIGUSR2');

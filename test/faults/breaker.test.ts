@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openStageModel } from '@spillway/cascade';
 import { afterRefusal, readConfiguration, type Opening } from '@spillway/core';
-import { closeBreaker, enqueuePage, leaveAlone, leaveProbe, openBreaker, readBreaker, startJob } from '@spillway/redis';
+import {
+  closeBreaker,
+  enqueuePage,
+  leaveAlone,
+  leaveProbe,
+  openBreaker,
+  Queues,
+  readBreaker,
+  readHolds,
+  startJob,
+} from '@spillway/redis';
 import { jobOf } from '../support/jobs.ts';
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
 import { startRedis } from '../support/redis.ts';
@@ -59,8 +69,17 @@ test('a server that asks to wait is asked by no worker, then by one, and by all 
   // Longer than a worker waits before it looks again.
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   held.resolve();
-  const { errors } = await wholeResults(system, await system.settled(id), docIds(60));
+  const { output, errors } = await wholeResults(system, await system.settled(id), docIds(60));
   assert.deepEqual(errors, []);
+  // What the server asked for was no want of drafters, and is not taken for it.
+  type Shown = { stages: { delay_ms: { backpressure?: { count: number } } }[] };
+  const report = (await system.client.get(`/batches/${id}/report`)) as Shown;
+  assert.equal(report.stages[0]?.delay_ms.backpressure?.count, 60);
+  for (const { cascade } of output) {
+    const { queue, delays } = cascade?.stages[0]?.wait_ms ?? assert.fail();
+    assert.ok((delays?.backpressure ?? 0) > WAIT_S * 900, JSON.stringify(delays));
+    assert.ok((queue ?? 0) < 3_000, `${queue} ms in the queue`);
+  }
   assert.ok(refused <= 4, `${refused} were asked of a server that had asked to wait`);
   const [probe, ...others] = asked.slice(refused);
   assert.ok(probe && probe.atMs - (asked[0]?.answeredAtMs ?? 0) > WAIT_S * 1_000 - 100, 'it came too early');
@@ -229,7 +248,7 @@ test('a breaker is half open while one call probes the server, and open again wh
   await markRecovered(store);
   await openBatch(store, 'a', 2, 1);
   await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
-  const taking = { priority: 1, answered: null, callMs: 1_000 };
+  const taking = { priority: 1, answered: null, callMs: 1_000, losses: 0 };
   const start = async (document: number, breaks = 0) => {
     const { state, ms } = await startJob(store, TIER, { ...jobOf({ batch: 'a', document }), breaks }, taking);
     return { state, ms };
@@ -259,6 +278,35 @@ test('a breaker is half open while one call probes the server, and open again wh
   assert.equal(await closeBreaker(store, TIER), 'CLOSED');
   assert.equal(await state(), 'closed');
   assert.equal((await start(0)).state, 'GO');
+  const asked = openingOf({ cause: 'asked', askedMs: 60_000, reason: 'asked', ageMs: 0 });
+  await openBreaker(store, TIER, asked);
+  const holds = await readHolds(store, TIER);
+  assert.deepEqual(
+    holds.map(({ reason }) => reason),
+    ['breaker', 'backpressure'],
+    'what a probe opened again is one, and what is open now counts',
+  );
+  assert.ok(holds.every(({ fromMs, toMs }) => toMs >= fromMs && toMs <= Date.now() + 1_000));
+});
+
+test('who takes a document up learns since when it was with a worker that is gone, however often that happened', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'losses');
+  await using queues = new Queues(store);
+  await markRecovered(store);
+  await openBatch(store, 'a', 1, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 1, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  const job = jobOf({ batch: 'a', document: 0 });
+  const start = (losses: number) => startJob(store, TIER, job, { priority: 1, answered: null, callMs: 1_000, losses });
+  assert.equal((await start(0)).lostSinceMs, null, 'it has no job: nothing is written of it');
+  assert.equal(await store.client.exists(`${store.keys.jobs(TIER)}a-0`), 0);
+  await queues.add(TIER, [job], () => 1);
+  assert.equal((await start(0)).lostSinceMs, null);
+  const again = await start(0);
+  assert.equal(again.lostSinceMs, null, 'it was put back');
+  assert.equal((await start(1)).lostSinceMs, again.nowMs);
+  assert.equal((await start(2)).lostSinceMs, again.nowMs, 'and the next one was lost, too');
+  assert.equal((await start(2)).lostSinceMs, null);
 });
 
 test('of documents that are asked alone one goes at a time in the whole tier; what was answered keeps a breaker closed', async () => {
@@ -272,7 +320,7 @@ test('of documents that are asked alone one goes at a time in the whole tier; wh
       store,
       TIER,
       { ...jobOf({ batch: 'a', document }), breaks },
-      { priority: 1, answered, callMs: 60_000 },
+      { priority: 1, answered, callMs: 60_000, losses: 0 },
     );
   assert.equal((await start(0, 2)).state, 'GO');
   assert.equal((await start(0, 2)).state, 'GO', 'taken up again, as its worker died');

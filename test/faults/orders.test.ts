@@ -118,7 +118,7 @@ async function leading(parts: DispatcherParts) {
   const telemetry = await openTelemetry('test', new EnvReader({}), log);
   const finisher = new Finisher({ redis: store, storage, webhooks: { mark: async () => undefined }, telemetry, log });
   const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
-  const options = { ...parts, finisher, limits };
+  const options = { ...parts, finisher, limits, spans: null };
   const [validator, ender] = [new Validator(options), new Ender(options)];
   parts.live.begin([parts.outlines, validator, ender]);
   return { validator, ender, live: parts.live };

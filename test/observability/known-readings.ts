@@ -39,6 +39,21 @@ function quantileRange(ms: readonly number[], quantile: number): Range {
 const usd = ({ usage }: { usage: { input_tokens: number; output_tokens: number } }): number =>
   (usage.input_tokens + 2 * usage.output_tokens) / 1e6;
 
+/** The lines have whole milliseconds of each document. */
+function delaysOf(
+  stages: readonly { readonly tier: string; readonly wait_ms: { readonly delays?: object | undefined } }[],
+): Known {
+  const delays = stages.flatMap(({ tier, wait_ms: { delays: own = {} } }) =>
+    Object.entries(own).map(([reason, ms]) => ({ name: `${tier} ${reason}`, ms: Number(ms) })),
+  );
+  return Object.fromEntries(
+    Object.entries(Object.groupBy(delays, ({ name }) => name)).map(([name, all = []]) => {
+      const ms = sum(all.map((one) => one.ms));
+      return [name, [Math.max(0, ms - all.length) / 1_000, (ms + all.length) / 1_000] as const];
+    }),
+  );
+}
+
 /** What the result lines say that the panels of documents, tiers and money have to say. */
 function knownOf(lines: readonly ResultLine[]): Record<string, Known> {
   const read = lines.map(({ cascade, error, response }) => {
@@ -82,6 +97,7 @@ function knownOf(lines: readonly ResultLine[]): Record<string, Known> {
     'From enqueueing to the answer': Object.assign({}, ...durations) as Known,
     'Money per hour': { ...ofTiers((all) => sum(all.map(usd))), 'drafts not accepted': sum(escalated.map(usd)) },
     'Queue wait': Object.assign({}, ...waits) as Known,
+    'Other waits': delaysOf(stages),
     'Tokens per second': { ...tokens('input'), ...tokens('output') },
   };
 }

@@ -21,6 +21,7 @@ const LABELS: Readonly<Record<string, readonly string[]>> = {
   cascade_sequential_wait_seconds_count: ['cascade'],
   cascade_escalations_total: ['cascade', 'reason', 'stage'],
   cascade_queue_wait_seconds_count: ['role', 'tier'],
+  cascade_delay_seconds_count: ['reason', 'role', 'tier'],
   cascade_tokens_total: ['cascade', 'direction', 'role', 'tier'],
   cascade_cost_usd_total: ['cascade', 'role', 'tier'],
   cascade_wasted_cost_usd_total: ['cascade'],

@@ -216,7 +216,7 @@ test('what another version of Spillway left in Redis counts as lost: every scrip
     await open(store, 'd', facts, { test: rulesOf() }),
     await enqueuePage(store, 'd', 0, plan, 100),
     await advance(store, 'd', 0, 1),
-    (await startJob(store, 'drafter.small', job, { priority: 1, answered: null, callMs: 1_000 })).state,
+    (await startJob(store, 'drafter.small', job, { priority: 1, answered: null, callMs: 1_000, losses: 0 })).state,
     await prepareHandOff(store, queues, drafted)(),
     await settle(store, { batch: 'd', page: 0, place: 0 }, resultBy(2, 0)),
     (await close(store, 'd', 'completed')).kind,

@@ -116,11 +116,18 @@ export class FaultProxy implements AsyncDisposable {
 
   /** In order, whatever the delay; in a black hole bytes and even the end of a connection are swallowed. */
   #forward(pair: Pair, from: Socket, to: Socket): void {
+    const late: { readonly act: () => void; readonly dueMs: number }[] = [];
+    const deliverLate = (): void => {
+      while (late[0] !== undefined && late[0].dueMs <= performance.now()) late.shift()?.act();
+      if (late[0] !== undefined) setTimeout(deliverLate, Math.max(1, late[0].dueMs - performance.now()));
+    };
     const deliver = (act: () => void) => {
       if (pair.isSilent || this.#mode.kind === 'black_hole') return;
+      const delayMs = this.#mode.kind === 'delay' ? this.#mode.delayMs : 0;
       if (this.#mode.kind === 'stall') pair.held.push(act);
-      else if (this.#mode.kind === 'delay') setTimeout(act, this.#mode.delayMs);
-      else act();
+      // Nothing overtakes what is late.
+      else if (delayMs === 0 && late.length === 0) act();
+      else if (late.push({ act, dueMs: performance.now() + delayMs }) === 1) setTimeout(deliverLate, delayMs);
     };
     from.on('data', (chunk: Buffer) => deliver(() => to.writable && to.write(chunk)));
     from.on('end', () => deliver(() => to.end()));

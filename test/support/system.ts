@@ -120,9 +120,15 @@ export class System implements AsyncDisposable {
   /** The system with one process of each service, ready. */
   static async start(options: SystemOptions = {}): Promise<System> {
     const system = await System.create(options);
-    await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
-    await system.admitted();
-    return system;
+    try {
+      await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
+      await system.admitted();
+      return system;
+    } catch (error) {
+      // Nobody else knows of it, and what it started would live on and keep the test from ending.
+      await system[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Starts one more process of a service and waits until it is ready. */

@@ -7,13 +7,14 @@ import type {
   JsonObject,
   NoAnswer,
   Role,
+  Take,
   Unproven,
 } from '@spillway/core';
 import type { OnEvent } from '@spillway/models';
 import type { StopReason } from '@spillway/runtime';
 
-/** When a call began and ended, in Unix milliseconds. */
-export type Span = { readonly startedAtMs: number; readonly endedAtMs: number };
+/** When a call began and ended, in Unix milliseconds; and by whom it was made, if it was not by the one that works now. */
+export type Span = { readonly startedAtMs: number; readonly endedAtMs: number; readonly take?: Take | undefined };
 
 /** A call that brought nothing and used no attempt: the fault is not the document's. */
 export type Held = Hold & Span & { readonly why: AttemptError };

@@ -195,7 +195,8 @@ export class StageModel implements AsyncDisposable {
     const leftMs = job.deadlineMs - Date.now();
     if (leftMs <= 0) return null;
     const { signal, stalls, onAnswered, onEvent, topLogprobs } = options;
-    const place = { stage: job.stage, attempt: job.attempts.length + 1, extra: request.index, sampled: job.sampled };
+    const number = job.take?.number ?? job.attempts.length + 1;
+    const place = { stage: job.stage, attempt: number, extra: request.index, sampled: job.sampled };
     const call = {
       endpoint: job.endpoint,
       body: this.#prepare(job, request),

@@ -85,7 +85,9 @@ function unprovenOutcome(
   asked: Extract<Asked, { kind: 'unproven' }>,
 ): StageOutcome {
   const { cause, reason, afterMs, isTimeout, isBrokenOff, answer, error, why, startedAtMs, endedAtMs } = asked;
-  const unproven = { stage: job.stage, cause, answer, error, why, startedAtMs, endedAtMs, failedAtMs: endedAtMs };
+  const { take } = job;
+  const span = { startedAtMs, endedAtMs, failedAtMs: endedAtMs };
+  const unproven = { stage: job.stage, cause, answer, error, why, ...span, take };
   const carrying = { ...job, unproven };
   const isLast = charged(carrying, maxAttempts) === carrying;
   return { kind: 'unproven', cause, reason, afterMs, isTimeout, isBrokenOff, isLast, job: carrying };
@@ -101,8 +103,9 @@ function lastWordOf({
   why,
   startedAtMs,
   endedAtMs,
+  take,
 }: Unproven): Exclude<Concluded, { kind: 'answered' }> {
-  const span = { startedAtMs, endedAtMs };
+  const span = { startedAtMs, endedAtMs, take };
   if (cause === 'operator' && answer !== null) return { kind: 'rejected', answer, why, ...span };
   return { kind: 'exhausted', answer, error, why, ...span };
 }
@@ -118,8 +121,8 @@ function conclude(document: CascadeDocument, asked: Concluded): StageOutcome {
 
 /** The last stage's answer is final, whatever it is. */
 function finalEnding(asked: Concluded): Ending {
-  const { startedAtMs, endedAtMs } = asked;
-  const span = { startedAtMs, endedAtMs };
+  const { startedAtMs, endedAtMs, take } = asked;
+  const span = { startedAtMs, endedAtMs, take };
   if (asked.kind === 'answered') return { kind: 'answered', answer: asked.answer, ...span };
   if (asked.answer !== null) return { kind: 'answered', answer: asked.answer, why: asked.why, ...span };
   if (asked.kind === 'rejected') throw new Error('a rejection has an answer');

@@ -1,4 +1,11 @@
-import { closedBreaker, openedBreaker, type Breaker, type BreakerCause, type Opening } from '@spillway/core';
+import {
+  closedBreaker,
+  openedBreaker,
+  type Breaker,
+  type BreakerCause,
+  type Delay,
+  type Opening,
+} from '@spillway/core';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
@@ -14,6 +21,12 @@ export const FORGET_CLOSED_AFTER_MS = 86_400_000;
 
 /** How long a call that probes a server may take before another one probes it too. */
 export const PROBE_MS = 10_000;
+
+/** So many of the times that a breaker was open are remembered, which is for an hour at least. */
+const MAX_HOLDS = 128;
+
+/** Reading the clock and writing take a moment. */
+const MAX_REOPENING_MS = 1_000;
 
 /** Somebody else opened or closed it between reading and writing: it is read again. */
 const MAX_WRITES = 5;
@@ -80,6 +93,37 @@ export async function leaveAlone(redis: RedisStore, tier: string, document: stri
   await leaveScript.run(redis.client, [redis.keys.breaker(tier)], ['alone', document]);
 }
 
+/** When a tier's breaker was open, as far as it is remembered, and is open now; in their order. */
+export async function readHolds(redis: RedisStore, tier: string): Promise<readonly Delay[]> {
+  const [noted, { breaker, nowMs }] = await Promise.all([
+    redis.client.lrange(redis.keys.holds(tier), 0, -1),
+    read(redis, tier),
+  ]);
+  const holds = noted.map((text) => {
+    const [from, to, cause] = text.split(' ');
+    return holdOf(Number(from), Number(to), cause as BreakerCause);
+  });
+  return joined(breaker.cause === null ? holds : [...holds, holdOf(breaker.openedAtMs, nowMs, breaker.cause)]);
+}
+
+/** One that was opened again by the call that probed was open all the while. */
+function joined(holds: readonly Delay[]): readonly Delay[] {
+  const found: Delay[] = [];
+  for (const hold of holds) {
+    const last = found.at(-1);
+    const isSame = last?.reason === hold.reason && hold.fromMs - last.toMs <= MAX_REOPENING_MS;
+    if (isSame) found[found.length - 1] = { ...last, toMs: hold.toMs };
+    else found.push(hold);
+  }
+  return found;
+}
+
+const holdOf = (fromMs: number, toMs: number, cause: BreakerCause): Delay => ({
+  reason: cause === 'asked' ? 'backpressure' : 'breaker',
+  fromMs,
+  toMs,
+});
+
 export async function readBreaker(redis: RedisStore, tier: string): Promise<BreakerState> {
   const { breaker, nowMs, probingUntilMs } = await read(redis, tier);
   const { reason, cause, untilMs } = breaker;
@@ -115,6 +159,7 @@ async function write(
     openings: shown(to.openings),
     closedAt: shown(to.closedAtMs),
   };
-  const args = [shown(from.openedAtMs), shown(from.closedAtMs), keepMs, ...Object.entries(fields).flat()];
-  return (await writeScript.run(redis.client, [redis.keys.breaker(tier)], args)) === 'WROTE';
+  const known = [shown(from.openedAtMs), shown(from.closedAtMs)];
+  const args = [...known, keepMs, MAX_HOLDS, FORGET_CLOSED_AFTER_MS, ...Object.entries(fields).flat()];
+  return (await writeScript.run(redis.client, [redis.keys.breaker(tier), redis.keys.holds(tier)], args)) === 'WROTE';
 }

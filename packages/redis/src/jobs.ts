@@ -3,13 +3,15 @@ import { FORGET_CLOSED_AFTER_MS, PROBE_MS } from './breaker.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const startScript = new Script('start', 'may_ask');
+const startScript = new Script('start', 'may_ask', 'take_up');
 const writeScript = new Script('write_job');
 
 /** What is to be done with a document that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
 export type Started = TierFacts & {
   readonly state: 'GO' | 'PROBE' | 'WAIT' | 'ALONE' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
   readonly ms: number;
+  /** When a worker took it up that was lost since, by Redis' clock; null: none was. */
+  readonly lostSinceMs: number | null;
 };
 
 /** What a worker says when it takes up a document. */
@@ -19,12 +21,15 @@ export type Taking = {
   readonly answered: { readonly atMs: number; readonly begunAtMs: number } | null;
   /** How long its call may take. */
   readonly callMs: number;
+  /** How often a worker was lost that had it. */
+  readonly losses: number;
 };
 
 /** A worker of a tier took up a document: whether it still is to be done, and whether the model may be asked. */
 export async function startJob(redis: RedisStore, tier: string, job: DocumentJob, taking: Taking): Promise<Started> {
   const { keys, client } = redis;
-  const { priority, answered, callMs } = taking;
+  const { priority, answered, callMs, losses } = taking;
+  const id = jobIdOf(job.batch, job.document);
   const names = [
     keys.epoch,
     keys.batch(job.batch),
@@ -32,9 +37,10 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     keys.page(job.batch, job.page),
     keys.startTags(tier),
     keys.breaker(tier),
+    `${keys.jobs(tier)}${id}`,
   ];
   const asksModel = draftToHandOff(job) === null ? '1' : '0';
-  const alone = isAskedAlone(job) ? jobIdOf(job.batch, job.document) : '';
+  const alone = isAskedAlone(job) ? id : '';
   const args = [
     job.page,
     job.place,
@@ -46,15 +52,17 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     alone,
     callMs,
     answered?.begunAtMs ?? '',
+    losses,
   ];
-  const [state, ms, nowMs, closedAtMs, workedAtMs] = (await startScript.run(client, names, args)) as [
+  const [state, ms, nowMs, closedAtMs, workedAtMs, lostSinceMs = 0] = (await startScript.run(client, names, args)) as [
     Started['state'],
     number,
     number,
     number,
     number,
+    number?,
   ];
-  return { state, ms, nowMs, closedAtMs, workedAtMs };
+  return { state, ms, nowMs, closedAtMs, workedAtMs, lostSinceMs: lostSinceMs === 0 ? null : lostSinceMs };
 }
 
 /** Writes a job as changed, if it is still the worker's with this lock token; GONE: it is not. */

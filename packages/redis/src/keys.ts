@@ -82,6 +82,10 @@ export class Keys {
   breaker(tier: string): string {
     return `${this.prefix}:breaker:${tier}`;
   }
+  /** When a tier's breaker was open. */
+  holds(tier: string): string {
+    return `${this.prefix}:holds:${tier}`;
+  }
   /** What the last check of a tier's model found, as JSON. */
   check(tier: string): string {
     return `${this.prefix}:check:${tier}`;

@@ -80,7 +80,7 @@ export async function readPage(redis: RedisStore, batch: string, page: number): 
     if (!name.startsWith('#')) lines.set(Number(name), decodeResult(value));
   }
   const counts = countsIn(hash, '#');
-  const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons));
+  const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons ?? {}));
   return { lines, counts, said, waits: await readWaits(redis, batch, page) };
 }
 
@@ -101,7 +101,7 @@ export async function markSealed(
   footer: PageFooter,
 ): Promise<'SEALED' | 'ALREADY' | 'GONE'> {
   const { keys, client } = redis;
-  const sums = Object.entries(readCounts(footer.counts, footer.reasons)).flat();
+  const sums = Object.entries(readCounts(footer)).flat();
   const answer = await sealScript.run(
     client,
     [

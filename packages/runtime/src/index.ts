@@ -10,6 +10,7 @@ export * from './log.ts';
 export { LogOutput } from './log-output.ts';
 export { mapConcurrent } from './map-concurrent.ts';
 export * from './pause.ts';
+export { processName } from './process-name.ts';
 export { endProcess, endProcessNow, exitCodeOf } from './process-end.ts';
 export { onStopSignals } from './stop-signals.ts';
 export * from './slices.ts';

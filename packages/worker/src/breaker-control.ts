@@ -6,6 +6,7 @@ import {
   holdBackoffMs,
   isRefusedForItself,
   type BreakerCause,
+  type DelayReason,
   type DocumentJob,
   type Hold,
 } from '@spillway/core';
@@ -23,7 +24,7 @@ import type { WorkerPause } from './worker-pause.ts';
 /** What becomes of a document whose call failed: next in line again, or later; either way as changed. */
 export type Held =
   | { readonly kind: 'put_back'; readonly job: DocumentJob }
-  | { readonly kind: 'later'; readonly afterMs: number; readonly job: DocumentJob };
+  | { readonly kind: 'later'; readonly afterMs: number; readonly reason: DelayReason; readonly job: DocumentJob };
 
 /** What it acts upon and looks at. */
 export type BreakerParts = {
@@ -126,11 +127,13 @@ export class BreakerControl {
   }
 
   /** A call failed, and whose fault that was is not known: its document carries it along, until others show it. */
-  async failed({ job, ...failure }: Unproven, call: RunningCall): Promise<Held> {
+  async failed({ job: failed, ...failure }: Unproven, call: RunningCall): Promise<Held> {
     const { cause, reason, afterMs, isTimeout, isBrokenOff } = failure;
+    const wasGone = this.#broken.goneBefore(call.startedAtMs) > this.#answers.last.atMs;
+    const job = wasGone ? { ...failed, unproven: { ...failed.unproven, wasGone } } : failed;
     // Too many at a time, not this one: like a refusal.
     if (isTimeout && this.#limit.timedOut(call.startedAtMs) && this.#answers.toOthers(call).atMs > call.startedAtMs) {
-      const untouched = cleared(job);
+      const untouched = cleared(job, 'backpressure');
       if (!isRefusedForItself(this.#refusal(untouched, call))) return this.#refuse(untouched, call, 0);
     }
     const begunMs = call.startedAtMs;
@@ -142,12 +145,12 @@ export class BreakerControl {
     // A probe that is no control call: it is one of a server that does not answer those.
     if (call.probeUntilMs !== null && !call.isAnswered) {
       const probedMs = await this.#open({ ...verdict, silentSinceMs: begunMs });
-      return { kind: 'later', afterMs: Math.max(probedMs, afterMs), job: cleared(job) };
+      return { kind: 'later', afterMs: Math.max(probedMs, afterMs), reason: 'breaker', job: cleared(job) };
     }
     const silence = await this.#suspicion.confirm(call, verdict, job);
     const waitMs = silence === null ? 0 : await this.#stop({ ...verdict, ...silence });
     const kept = isTogether ? afterBreak(job, this.#options.maxAttempts) : job;
-    return waitMs > 0 ? { kind: 'put_back', job: kept } : { kind: 'later', afterMs, job: kept };
+    return waitMs > 0 ? { kind: 'put_back', job: kept } : { kind: 'later', afterMs, reason: 'back_off', job: kept };
   }
 
   /** Whose fault it is at a server of this worker's own, which what others were answered says nothing of. */
@@ -160,14 +163,14 @@ export class BreakerControl {
     const failure = await askControl({ endpoint: call.endpoint, like: job.body }, call.abort.signal);
     if (failure === null) {
       this.#answers.note(null, begunMs);
-      return { kind: 'later', afterMs, job: charged(job, maxAttempts) };
+      return { kind: 'later', afterMs, reason: 'back_off', job: charged(job, maxAttempts) };
     }
     const isGone = (await look(call.abort.signal)) !== null;
     if (failure !== 'full') {
       const why = failure === 'stopped' ? verdict : { ...verdict, ...failure };
       await this.#stop({ ...why, silentSinceMs: verdict.begunMs, isGone });
     }
-    return { kind: 'later', afterMs, job: isGone ? afterBreak(job, maxAttempts) : cleared(job) };
+    return { kind: 'later', afterMs, reason: 'breaker', job: isGone ? afterBreak(job, maxAttempts) : cleared(job) };
   }
 
   /** The server is not there, asks to wait, or takes no more. */
@@ -175,11 +178,12 @@ export class BreakerControl {
     const { server, reason, retryAfterMs: askedMs } = hold;
     const begunMs = call.startedAtMs;
     if (server === 'down') {
+      this.#broken.noteGone();
       // One connection that could not be made is not yet a server that is gone.
       const isGone = (await this.#options.look(call.abort.signal)) !== null;
       const silentSinceMs = Math.min(begunMs, performance.now() - LATELY_MS);
       const waitMs = await this.#stop({ cause: 'down', reason, askedMs: null, begunMs, silentSinceMs, isGone });
-      return waitMs > 0 ? { kind: 'put_back', job } : this.#refuse(job, call, 0);
+      return waitMs > 0 ? { kind: 'put_back', job } : this.#refuse(job, call, 0, 'breaker');
     }
     if (isRefusedForItself(this.#refusal(job, call))) {
       return this.#refuse(job, call, askedMs ?? 0);
@@ -189,6 +193,7 @@ export class BreakerControl {
 
   /** Nothing that is asked is answered, not even something small, or there is no server; for how long it waits, in ms. */
   async heldControl(verdict: ControlFailure & Pick<ServerVerdict, 'isGone'>, begunMs: number): Promise<number> {
+    if (verdict.cause === 'down') this.#broken.noteGone();
     const silentSinceMs = Math.min(begunMs, performance.now() - LATELY_MS);
     return await this.#stop({ ...verdict, begunMs, silentSinceMs });
   }
@@ -221,10 +226,10 @@ export class BreakerControl {
   }
 
   /** Not the next one in line: others may be taken where this one is not. */
-  #refuse(job: DocumentJob, call: RunningCall, waitMs: number): Held {
+  #refuse(job: DocumentJob, call: RunningCall, waitMs: number, reason: DelayReason = 'backpressure'): Held {
     const refused = this.#refusal(job, call);
     const afterMs = waitMs + holdBackoffMs(refused.times, Math.random());
-    return { kind: 'later', afterMs, job: { ...job, refused } };
+    return { kind: 'later', afterMs, reason, job: { ...job, refused } };
   }
 
   /** The server answers: nobody is suspected, and an open breaker closes. */

@@ -5,14 +5,7 @@ import {
   type StageModel,
   type StageOutcome,
 } from '@spillway/cascade';
-import {
-  draftToHandOff,
-  resultOf,
-  type CascadeDocument,
-  type DocumentJob,
-  type Ending,
-  type Hold,
-} from '@spillway/core';
+import { draftToHandOff, resultOf, type CascadeDocument, type DocumentJob, type Ending } from '@spillway/core';
 import type { StopReason } from '@spillway/runtime';
 import { prepareHandOff, settle, untilRecovered, type Queues, type RedisStore } from '@spillway/redis';
 
@@ -23,7 +16,7 @@ export type Verdict =
   /** The call failed, and what comes of others shows whose fault that was: this job again after a while, as changed. */
   | Extract<StageOutcome, { kind: 'unproven' }>
   /** The model server is down, asks to wait, or takes no more: the tier waits, slows down, or the document does. */
-  | ({ readonly kind: 'hold' } & Hold)
+  | Extract<StageOutcome, { kind: 'hold' }>
   /** The batch takes no results now: this job again after a while. */
   | { readonly kind: 'later'; readonly afterMs: number }
   /** Given up because the process stops: next in line again. */
@@ -88,9 +81,10 @@ export class DocumentWorker {
   }
 
   async #settle(document: CascadeDocument, ending: Ending, { stopping }: WorkerAttempt): Promise<Verdict> {
-    const result = resultOf(document, ending);
+    const isTraced = await this.#telemetry.isTraced(document, ending);
+    const result = resultOf(document, ending, isTraced);
     const settled = await untilRecovered(() => settle(this.#redis, document.job, result), stopping);
-    if (settled === 'WROTE') this.#telemetry.settled({ document, ending, result });
+    if (settled === 'WROTE') this.#telemetry.settled({ document, ending, result, isTraced });
     if (settled === 'CLOSED' && document.job.drafts.length > 0) return KEPT;
     return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
   }

@@ -3,9 +3,11 @@ import {
   blameFor,
   charged,
   cleared,
+  delayed,
   draftToHandOff,
   isAskedAlone,
   JOB_VERSION,
+  withLostCall,
   type DocumentJob,
 } from '@spillway/core';
 import {
@@ -24,7 +26,8 @@ import type { DocumentWorker, Verdict } from './document-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
 import type { AskControl } from './suspicion.ts';
-import { stamped, wentAway } from './unproven.ts';
+import { afterGivingUp, delayReason, givenUp, stamped } from './unproven.ts';
+import type { WaitWatch } from './wait-watch.ts';
 import type { WorkerPause } from './worker-pause.ts';
 
 /** What is done with a job that was taken up. */
@@ -56,6 +59,7 @@ export type JobHandlerParts = {
   readonly pause: WorkerPause;
   readonly calls: RunningCalls;
   readonly clock: RedisClock;
+  readonly waits: WaitWatch;
 };
 
 const DONE: Disposition = { kind: 'done' };
@@ -104,7 +108,7 @@ export class JobHandler {
     if (data.v > JOB_VERSION) return later(NEWER_JOB_MS);
     // Of an older Spillway: the sweep enqueues the document again, in today's shape.
     if (data.v < JOB_VERSION) return DONE;
-    const taking = { priority: job.priority, answered: breaker.answerToTell(), callMs };
+    const taking = { priority: job.priority, answered: breaker.answerToTell(), callMs, losses: job.stalledCounter };
     const askedAtMs = performance.now();
     const started = await startJob(redis, tier, data, taking);
     clock.observe({ askedAtMs, answeredAtMs: performance.now(), redisMs: started.nowMs });
@@ -128,7 +132,7 @@ export class JobHandler {
   }
 
   async #begin(taken: Taken): Promise<Disposition> {
-    const { pause, calls } = this.#parts;
+    const { pause, calls, waits } = this.#parts;
     const { job, started } = taken;
     const data = job.data as DocumentJob;
     const isAlone = isAskedAlone(data);
@@ -146,6 +150,7 @@ export class JobHandler {
       // Taken up while the process was told to stop, or while it pauses: somebody else's.
       if (this.#options.isDraining() || (call.probeUntilMs === null && pause.isPaused)) return PUT_BACK;
       calls.begin(call);
+      job.data = await waits.takenUp(job, started);
       const instead = await this.#settleBlame(taken, call);
       return instead ?? (await this.#work(taken, call));
     } finally {
@@ -211,6 +216,9 @@ export class JobHandler {
       // What failed while the breaker was open says nothing of the document.
       if (blame === 'unknown') job.data = isProbe ? afterBreak(data, maxAttempts) : charged(data, maxAttempts);
       await breaker.answeredControl(call);
+      const askedAtMs = Date.now() - (performance.now() - call.startedAtMs);
+      const reason = isProbe ? 'breaker' : 'back_off';
+      job.data = delayed(job.data as DocumentJob, { reason, fromMs: askedAtMs, toMs: Date.now() });
       call.startedAtMs = performance.now();
       return null;
     }
@@ -252,28 +260,35 @@ export class JobHandler {
         const data = taken.job.data as DocumentJob;
         const held =
           verdict.kind === 'hold'
-            ? await breaker.held(verdict, data, call)
+            ? await breaker.held(verdict, withLostCall(data, verdict, delayReason(verdict)), call)
             : await breaker.failed(stamped(verdict, this.#parts.clock), call);
-        await this.#write(taken, held.job);
-        return held.kind === 'put_back' ? PUT_BACK : later(held.afterMs);
+        if (held.kind === 'put_back') {
+          await this.#write(taken, held.job);
+          return PUT_BACK;
+        }
+        const { afterMs, reason } = held;
+        const { endedAtMs: fromMs } = verdict.kind === 'hold' ? verdict : verdict.job.unproven;
+        await this.#write(taken, delayed(held.job, { reason, fromMs, toMs: Date.now() + afterMs }));
+        return later(afterMs);
       }
       // What used no attempt says nothing of the server.
       case 'later':
         return later(verdict.afterMs);
       case 'put_back':
-        await this.#markGivenUp(taken, call.abort.signal.reason as StopReason);
+        await this.#markGivenUp(taken, call);
         return PUT_BACK;
     }
   }
 
-  /** Writes down that a call was given up, as far as it was because of the server. */
-  async #markGivenUp(taken: Taken, reason: StopReason): Promise<void> {
-    const data = taken.job.data as DocumentJob;
-    if (reason === 'server_down') {
-      const unproven = isAskedAlone(data) ? wentAway(data, this.#parts.clock) : data.unproven;
-      await this.#write(taken, afterBreak({ ...data, unproven }, this.#options.maxAttempts));
-    }
-    if (reason === 'call_lost') await this.#write(taken, { ...data, mayTakeLong: true });
+  /** Writes down that a call was given up, unless its batch is over. */
+  async #markGivenUp(taken: Taken, call: RunningCall): Promise<void> {
+    const reason = call.abort.signal.reason as StopReason | undefined;
+    const changed = afterGivingUp(taken.job.data as DocumentJob, {
+      given: givenUp(call, this.#parts.clock),
+      reason,
+      maxAttempts: this.#options.maxAttempts,
+    });
+    if (changed !== null) await this.#write(taken, changed);
   }
 
   /** Writes a job as changed, unless it went to somebody else meanwhile. */

@@ -1,7 +1,7 @@
 import type { StageModel } from '@spillway/cascade';
 import { tierLabels } from '@spillway/core';
 import { RedisClock, type Queues, type RedisStore } from '@spillway/redis';
-import { pause, type Life, type StopReason } from '@spillway/runtime';
+import { pause, processName, type Life, type StopReason } from '@spillway/runtime';
 import { DelayedError, WaitingError, type Job } from 'bullmq';
 import { BreakerControl } from './breaker-control.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
@@ -13,6 +13,7 @@ import type { RulesCache } from './rules-cache.ts';
 import { RunningCalls } from './running-calls.ts';
 import { watchSilence } from './silence-watch.ts';
 import type { AskControl } from './suspicion.ts';
+import { WaitWatch } from './wait-watch.ts';
 import { WorkerPause } from './worker-pause.ts';
 
 export type TierWorkerOptions = {
@@ -90,7 +91,7 @@ export class TierWorker {
     this.#pause = ownPause;
     this.#breaker = breaker;
     this.#handler = new JobHandler(
-      { ...parts, redis, breaker, pause: ownPause, calls, clock },
+      { ...parts, redis, breaker, pause: ownPause, calls, clock, waits: new WaitWatch(redis, tier, processName()) },
       {
         tier,
         callMs: model.timeoutMs,

@@ -105,7 +105,7 @@ function jobOf({ plan, page, place, request, share, now }: NewDocument): Documen
 }
 
 /** The share of a batch's documents whose traces are kept whatever comes of them. */
-function tracedShare(sampling: Sampling | null, documents: number): number {
+export function tracedShare(sampling: Sampling | null, documents: number): number {
   if (sampling === null) return 0;
   return sampling.kind === 'share' ? sampling.share : drawnShare(sampling.perBatch, documents);
 }

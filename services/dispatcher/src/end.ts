@@ -8,7 +8,7 @@ import {
   type Outcome,
 } from '@spillway/core';
 import { close, readBatch, redisNowMs, type BatchState, type Queues } from '@spillway/redis';
-import { mapConcurrent } from '@spillway/runtime';
+import { mapConcurrent, type Spans } from '@spillway/runtime';
 import { readFooters, type BatchPlan, type Records } from '@spillway/storage';
 import { Backlog } from './backlog.ts';
 import type { Ending, Finisher } from './finish.ts';
@@ -39,6 +39,8 @@ const CAP_REACHED: LineError = {
 
 export type EnderOptions = SealOptions & {
   readonly queues: Queues;
+  /** Null: there is nowhere to send traces to. */
+  readonly spans: Spans | null;
   readonly records: Records;
   readonly outlines: Outlines;
   readonly failures: StepFailures;

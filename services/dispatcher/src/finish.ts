@@ -122,19 +122,17 @@ export class Finisher {
     endedAtMs: number,
   ): Promise<FinalRecord> {
     const waits = new Waits();
-    for (const footer of footers) waits.merge(Waits.read(footer.waits));
+    for (const footer of footers) waits.merge(Waits.read(footer));
     const bytes = (part: 'outputBytes' | 'errorBytes'): number => footers.reduce((sum, page) => sum + page[part], 0);
     return {
       v: RECORD_VERSION,
       outcome: ending.outcome,
       total: plan?.total ?? 0,
       model: plan?.model ?? null,
-      ...writeCounts(
-        footers.reduce((sum, { counts, reasons }) => addCounts(sum, readCounts(counts, reasons)), NO_COUNTS),
-      ),
+      ...writeCounts(footers.reduce((sum, footer) => addCounts(sum, readCounts(footer)), NO_COUNTS)),
       said: footers.reduce<Said>((all, { said = {} }) => addSaid(all, said), {}),
       warnings: [...warnings],
-      waits: waits.write(),
+      ...waits.write(),
       inProgressAtMs: plan?.validatedAtMs ?? null,
       closedAtMs: ending.endedAtMs,
       endedAtMs,

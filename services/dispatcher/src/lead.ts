@@ -47,7 +47,13 @@ export type LeaderOptions = {
 export async function lead(given: LeaderOptions, token: string, signal: AbortSignal): Promise<void> {
   const { redis, room, webhooks, live, outlines, intervals, telemetry, log } = given;
   const { meters, spans } = telemetry;
-  const options = { ...given, meters, sampling: spans?.settings.sampling ?? null, finisher: new Finisher(given) };
+  const options = {
+    ...given,
+    meters,
+    spans,
+    sampling: spans?.settings.sampling ?? null,
+    finisher: new Finisher(given),
+  };
   const validator = new Validator(options);
   const enqueuer = new Enqueuer(options);
   const ender = new Ender(options);

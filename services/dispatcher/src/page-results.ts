@@ -37,7 +37,7 @@ export async function writeOrAdoptPage(
   { lines, counts, said, waits }: PageContent,
 ): Promise<PageFooter> {
   const key = KEYS.page(batch, page);
-  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), said, waits: waits.write() });
+  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), said, ...waits.write() });
   if ((await storage.create(key, written.bytes)) === 'created') {
     meters.count('cascade.pages.sealed', 1);
     return written.footer;

@@ -143,7 +143,7 @@ async function restorePages(
   const { id } = plan.manifest;
   const footers = (await readFooters(storage, id, plan.pages.keys())).filter((footer) => footer !== null);
   await mapConcurrent(footers, MAX_MARKS, (footer) => markSealed(redis, id, footer));
-  const sums = footers.reduce((sum, { counts, reasons }) => addCounts(sum, readCounts(counts, reasons)), NO_COUNTS);
+  const sums = footers.reduce((sum, footer) => addCounts(sum, readCounts(footer)), NO_COUNTS);
   const counted = { pages: footers.length, sums, open: pagesOf(id) };
   if ((await recount(redis, recovery, id, counted)) === 'STALE') return;
   await keepSaid(

@@ -13,13 +13,14 @@ import {
   type Result,
 } from '@spillway/core';
 import { dropPage, fullPages, jobIds, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
-import { mapConcurrent, type Meters } from '@spillway/runtime';
+import { mapConcurrent, type Meters, type Spans } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import { readDocuments } from './input.ts';
 import type { LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
 import { deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
+import { unfinishedTraces } from './unfinished-traces.ts';
 
 /** Pages are sealed by this many at a time; of those with more input than this only one is held. */
 const MAX_CONCURRENT = 8;
@@ -94,10 +95,10 @@ export type UnfinishedPage = {
 
 /** Seals a page of a batch that ends early: what is settled stays, the other documents get the line of the ending. */
 export async function sealUnfinished(
-  options: SealOptions & { readonly queues: Queues },
+  options: SealOptions & { readonly queues: Queues; readonly spans: Spans | null },
   { plan, page, ending }: UnfinishedPage,
 ): Promise<PageFooter> {
-  const { redis, storage, queues } = options;
+  const { redis, storage, queues, spans } = options;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) throw new Error(`${batch} has no page ${page}`);
@@ -115,7 +116,10 @@ export async function sealUnfinished(
   const drafts =
     ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
   const error = unfinishedError(ending);
-  let counts = settledCounts;
+  const places = unfinished.filter((place) => !drafts.has(place));
+  const sampling = spans?.settings.sampling ?? null;
+  const traces = await unfinishedTraces({ queues, sampling }, { plan, at, places, error, ...ending });
+  let counts = addCounts(settledCounts, { traced: traces.length });
   let said = settledSaid;
   for (const result of drafts.values()) {
     counts = addCounts(counts, result.counts);
@@ -135,6 +139,7 @@ export async function sealUnfinished(
     return bad.line;
   });
   const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits });
+  spans?.emit(traces.flat());
   await markSealed(redis, batch, footer);
   for (const tier of plan.tiers) await queues.drop(tier, jobIds(batch, at.first, unfinished));
   return footer;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ESCALATION_REASONS, readConfiguration } from '@spillway/core';
+import { DELAY_REASONS, ESCALATION_REASONS, readConfiguration } from '@spillway/core';
 import { Meters } from '@spillway/runtime';
 import { beginDocumentCounters } from './document-counters.ts';
 
@@ -42,7 +42,8 @@ test('a worker shows at 0 what can be counted with the documents that end with i
   ]);
   assert.equal(shown('cascade_tokens_total').length, 6);
   assert.deepEqual(shown('cascade_wasted_cost_usd_total'), ['three']);
-  assert.deepEqual(shown('cascade_queue_wait_seconds_count').length, 3);
+  assert.equal(shown('cascade_queue_wait_seconds_count').length, 3);
+  assert.equal(shown('cascade_delay_seconds_count').length, 3 * DELAY_REASONS.length);
   assert.deepEqual(shown('cascade_sequential_wait_seconds_count'), ['three']);
   assert.deepEqual(shown('cascade_document_duration_seconds_count'), ['three,3']);
 });

@@ -1,4 +1,4 @@
-import { ESCALATION_REASONS, tierLabels, tierName, type CascadeSpec } from '@spillway/core';
+import { DELAY_REASONS, ESCALATION_REASONS, tierLabels, tierName, type CascadeSpec } from '@spillway/core';
 import type { Meters } from '@spillway/runtime';
 
 /**
@@ -22,6 +22,10 @@ export function beginDocumentCounters(
       );
       meters.begin('cascade.cost', [spender]);
       meters.beginTimes('cascade.queue.wait', [tierLabels(tier)]);
+      meters.beginTimes(
+        'cascade.delay',
+        DELAY_REASONS.map((reason) => ({ ...tierLabels(tier), reason })),
+      );
       if (serves(tier)) {
         const final = { cascade, final_stage: String(stage + 1) };
         meters.beginTimes('cascade.document.duration', [final]);

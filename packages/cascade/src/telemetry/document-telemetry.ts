@@ -29,6 +29,7 @@ export type Settlement = {
   readonly document: CascadeDocument;
   readonly ending: Ending;
   readonly result: Result;
+  readonly isTraced: boolean;
 };
 
 export type DocumentTelemetryOptions = {
@@ -42,7 +43,7 @@ export type DocumentTelemetryOptions = {
 /** What is known of batches is forgotten now and then, so that a process that runs for months stays small. */
 const MAX_REMEMBERED = 10_000;
 
-/** Tells log, metrics and traces of documents. Never fails and never waits: work goes on whatever becomes of it. */
+/** Tells log, metrics and traces of documents. Never fails: work goes on whatever becomes of it. */
 export class DocumentTelemetry {
   readonly #life: Pick<Life, 'log' | 'telemetry'>;
   readonly #options: DocumentTelemetryOptions;
@@ -103,13 +104,21 @@ export class DocumentTelemetry {
     this.#life.log.warn({ batch, ...fields, detail: message }, 'none of the first drafts could be judged');
   }
 
+  /** Whether the trace of a document that has come to its end is kept; to be asked before its result is recorded. */
+  async isTraced(document: CascadeDocument, ending: Ending): Promise<boolean> {
+    if (this.#life.telemetry.spans === null) return false;
+    try {
+      return await this.#keeps(document, ending);
+    } catch (error) {
+      this.#life.log.debug({ err: error }, 'a trace was not kept');
+      return false;
+    }
+  }
+
   /** A result was recorded; nobody else will tell of it. */
   settled(settlement: Settlement): void {
-    const settledAtMs = Date.now();
     this.#measure(settlement);
-    this.#trace(settlement, settledAtMs).catch((error: unknown) =>
-      this.#life.log.debug({ err: error }, 'a trace was not kept'),
-    );
+    if (settlement.isTraced) this.#trace(settlement, Date.now());
   }
 
   #measure({ document, ending, result }: Settlement): void {
@@ -128,6 +137,9 @@ export class DocumentTelemetry {
       const counted = (name: Parameters<typeof stageCounter>[2]): number =>
         counts[stageCounter(cascade, stage, name)] ?? 0;
       if (own != null) meters.time('cascade.queue.wait', own.queueMs / 1000, tier);
+      for (const [reason, ms] of Object.entries(own?.delaysMs ?? {})) {
+        meters.time('cascade.delay', ms / 1000, { ...tier, reason });
+      }
       if (became !== 'accepted' && roleOf(rules, stage) === 'drafter') {
         const reason = draft !== null && 'reason' in draft ? draft.reason : 'none';
         meters.count('cascade.escalations', 1, { cascade, stage: String(stage + 1), reason });
@@ -155,9 +167,9 @@ export class DocumentTelemetry {
     if (spent.wastedNanoUsd > 0) meters.count('cascade.wasted.cost', spent.wastedNanoUsd / 1e9, { cascade });
   }
 
-  async #trace({ document, ending }: Settlement, settledAtMs: number): Promise<void> {
+  #trace({ document, ending }: Settlement, settledAtMs: number): void {
     const { spans } = this.#life.telemetry;
-    if (spans === null || !(await this.#keeps(document, ending))) return;
+    if (spans === null) return;
     const models = (name: string): NamedModel | null => this.#models.get(name) ?? null;
     spans.emit(documentSpans({ document, ending, settledAtMs, models, content: spans.settings.content }));
   }

@@ -11,6 +11,7 @@ function partsOf({ model, role, outcome, attempts, wait_ms: wait }: StageAnnotat
   if (outcome === 'skipped') return [{ name: call, ms: null }];
   const parts = [
     { name: `queue.wait ${role}`, ms: wait.queue, isWait: true },
+    ...Object.entries(wait.delays ?? {}).map(([reason, ms]) => ({ name: `${reason}.wait ${role}`, ms, isWait: true })),
     { name: attempts === 1 ? call : `${call} (${attempts} attempts)`, ms: wait.call, isWait: false },
     { name: 'hand-off', ms: wait.hand_off, isWait: true },
   ];

@@ -13,6 +13,12 @@ export const COUNTERS = [
   'allExpertNanoUsd',
 ] as const;
 
+/** Counters that are absent where nothing was counted, and in records of the version before. */
+const MORE_COUNTERS = [
+  /** Documents whose trace is kept. */
+  'traced',
+] as const;
+
 /** Counters of one stage of one cascade. */
 export const STAGE_COUNTERS = [
   'accepted',
@@ -47,6 +53,7 @@ type ErrorCounterName = `error/${string}`;
 
 /** Sums of counters; those of stages that no document passed, and of what never happened, are absent. */
 export type Counts = Readonly<Record<Counter, number>> &
+  Readonly<Partial<Record<(typeof MORE_COUNTERS)[number], number>>> &
   Readonly<Record<StageCounterName | ReasonCounterName | ErrorCounterName, number>>;
 
 const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
@@ -76,7 +83,12 @@ const isReasonCounter = (name: string): boolean => REASON_COUNTER.test(name);
 
 /** Whether a name is that of a counter. */
 export const isCounter = (name: string): name is keyof Counts =>
-  (COUNTERS as readonly string[]).includes(name) || STAGE_COUNTER.test(name) || isReasonCounter(name);
+  (COUNTERS as readonly string[]).includes(name) ||
+  STAGE_COUNTER.test(name) ||
+  isReasonCounter(name) ||
+  isOneMore(name);
+
+const isOneMore = (name: string): boolean => (MORE_COUNTERS as readonly string[]).includes(name);
 
 export const NO_USAGE: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
@@ -89,22 +101,31 @@ export const countsRecord = z.record(
 );
 type CountsRecord = z.output<typeof countsRecord>;
 
+/** Counts as a record holds them. */
+type WrittenCounts = {
+  readonly counts: CountsRecord;
+  readonly reasons?: CountsRecord | undefined;
+  readonly more?: CountsRecord | undefined;
+};
+
 /**
- * Counts as a record has them; a counter that it does not name is 0. Those by reason stand beside the others, as the
- * version before takes a record with counters that it does not know for damaged; it wrote none of them.
+ * Counts as a record has them; a counter that it does not name is 0. Later ones stand beside those that were there first,
+ * as a version takes a record with counters that it does not know for damaged; it wrote none of them.
  */
-export const readCounts = (written: CountsRecord, reasons: CountsRecord = {}): Counts => ({
+export const readCounts = ({ counts, reasons = {}, more = {} }: WrittenCounts): Counts => ({
   ...NO_COUNTS,
-  ...written,
+  ...counts,
   ...reasons,
+  ...more,
 });
 
 /** Counts as a record takes them. */
-export function writeCounts(counts: Counts): { readonly counts: CountsRecord; readonly reasons: CountsRecord } {
-  const { true: reasons = [], false: others = [] } = Object.groupBy(Object.entries(counts), ([name]) =>
-    isReasonCounter(name) ? 'true' : 'false',
+export function writeCounts(counts: Counts): Required<WrittenCounts> {
+  const groups = Object.groupBy(Object.entries(counts), ([name]) =>
+    isReasonCounter(name) ? 'reasons' : isOneMore(name) ? 'more' : 'counts',
   );
-  return { counts: Object.fromEntries(others), reasons: Object.fromEntries(reasons) };
+  const { reasons = [], more = [], counts: others = [] } = groups;
+  return { counts: Object.fromEntries(others), reasons: Object.fromEntries(reasons), more: Object.fromEntries(more) };
 }
 
 /** Sums stay whole numbers that a record can hold, however absurd what is added. */

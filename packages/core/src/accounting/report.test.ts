@@ -78,8 +78,8 @@ test('a report says what was, what it cost, and what one model alone would have 
   assert.equal(report.sequential_wait.ms.mean, 20);
   assert.equal(report.sequential_wait.share_of_time, 0.3333);
   assert.deepEqual(report.sequential_wait.mean_parts_ms, [
-    { cascade: 'a', stage: 1, queue: 5, call: 10, hand_off: 1 },
-    { cascade: 'a', stage: 2, queue: 4, call: null, hand_off: null },
+    { cascade: 'a', stage: 1, queue: 5, delays: {}, call: 10, hand_off: 1 },
+    { cascade: 'a', stage: 2, queue: 4, delays: {}, call: null, hand_off: null },
   ]);
   assert.deepEqual(report.wasted, { drafter_seconds: 0.03, input_tokens: 20, output_tokens: 6, usd: 0.0003 });
   assert.deepEqual(report.counterfactuals, {
@@ -92,7 +92,8 @@ test('a report says what was, what it cost, and what one model alone would have 
     money: { escalated_share: 0.9, pays: true },
   });
   const [first, last] = report.stages;
-  const { queue_wait_ms: queue, inference_ms: calls, ...own } = first ?? assert.fail();
+  const { queue_wait_ms: queue, delay_ms: delays, inference_ms: calls, ...own } = first ?? assert.fail();
+  assert.deepEqual(delays, {});
   assert.deepEqual(own, {
     cascade: 'a',
     stage: 1,
@@ -167,15 +168,34 @@ test('three stages: each with its own, and no break-even, which only two have', 
     ],
   );
   assert.deepEqual(report.sequential_wait.mean_parts_ms, [
-    { cascade: 'c', stage: 1, queue: 100, call: 200, hand_off: 10 },
-    { cascade: 'c', stage: 2, queue: 90, call: 50, hand_off: 10 },
-    { cascade: 'c', stage: 3, queue: 540, call: null, hand_off: null },
+    { cascade: 'c', stage: 1, queue: 100, delays: {}, call: 200, hand_off: 10 },
+    { cascade: 'c', stage: 2, queue: 90, delays: {}, call: 50, hand_off: 10 },
+    { cascade: 'c', stage: 3, queue: 540, delays: {}, call: null, hand_off: null },
   ]);
   assert.equal(report.sequential_wait.ms.mean, 1_000);
   assert.deepEqual(report.wasted, { drafter_seconds: 0.25, input_tokens: 200, output_tokens: 20, usd: 0.000_33 });
   assert.deepEqual(report.break_even.time, { escalated_share: null, pays: null });
   assert.equal(report.counterfactuals.cascade.usd, 0.001_43);
   assert.equal(report.counterfactuals.all_expert.usd, 0.001_1);
+});
+
+test('what delayed documents is told by reason, and the parts of the sequential wait add up with it', () => {
+  const waits = new Waits();
+  const held = { queueMs: 10, delaysMs: { breaker: 900, back_off: 40 }, callMs: 20, handOffMs: 2 };
+  const plain = { queueMs: 30, callMs: 20, handOffMs: 2 };
+  const last = { queueMs: 8, delaysMs: { backpressure: 60 }, callMs: 50, handOffMs: null };
+  waits.add({ cascade: 'a', times: { stages: [held, last], sequentialMs: 1_040, totalMs: 1_090 } });
+  waits.add({ cascade: 'a', times: { stages: [plain, { ...last, delaysMs: {} }], sequentialMs: 60, totalMs: 110 } });
+  waits.add({ cascade: 'a', times: { stages: [{ ...held, handOffMs: null }], sequentialMs: null, totalMs: 970 } });
+  const report = reportOf({ ...account(), waits: Waits.read(waits.write()) });
+  assert.deepEqual(report.sequential_wait.mean_parts_ms, [
+    { cascade: 'a', stage: 1, queue: 20, delays: { breaker: 450, back_off: 20 }, call: 20, hand_off: 2 },
+    { cascade: 'a', stage: 2, queue: 8, delays: { backpressure: 30 }, call: null, hand_off: null },
+  ]);
+  assert.equal(report.sequential_wait.ms.mean, 20 + 450 + 20 + 20 + 2 + 8 + 30);
+  const [first, second] = report.stages;
+  assert.deepEqual([first?.delay_ms.breaker?.count, first?.delay_ms.breaker?.mean], [2, 900]);
+  assert.deepEqual(Object.keys(second?.delay_ms ?? {}), ['backpressure']);
 });
 
 test('whatever the documents of cascades of any length do, a report’s sums agree', () => {

@@ -1,3 +1,4 @@
+import { DELAY_REASONS, type DelayReason } from '../document/delays.ts';
 import type { AskKind } from '../cascade/ask.ts';
 import type { Role } from '../cascade/tier.ts';
 import { addStageCounts, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
@@ -74,6 +75,7 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
   const escalatedCalls = merged(own, 'escalatedCall');
   return {
     documents: { total, completed, failed, accepted, escalated, unfinished: total - settled },
+    traces: { kept: counts.traced ?? 0, settled },
     escalated_share: ratio(escalated, settled),
     stages: own.map(stageReport),
     failures: failuresOf(counts, said),
@@ -121,6 +123,10 @@ function stageReport({ cascade, stage, model, role, ask, calibrated, counts, rea
     documents: { accepted, escalated, skipped, answered, failed },
     reasons,
     queue_wait_ms: spreadOf(waits.ofStage(cascade, stage, 'queue')),
+    delay_ms: byReason((reason) => {
+      const delays = waits.ofDelay(cascade, stage, 'delay', reason);
+      return delays.count === 0 ? null : spreadOf(delays);
+    }),
     inference_ms: spreadOf(call),
     inference_seconds: thousandth(call.sum / 1000),
     input_tokens: counts.inputTokens,
@@ -134,13 +140,29 @@ function stageReport({ cascade, stage, model, role, ask, calibrated, counts, rea
 function sequentialParts({ cascade, stage, waits }: StageAccount) {
   const mean = (measure: Parameters<Waits['ofStage']>[2]): number | null =>
     tenth(waits.ofStage(cascade, stage, measure).mean);
+  const queue = stage === 0 ? 'escalatedQueue' : 'queue';
   return {
     cascade,
     stage: stage + 1,
-    queue: mean(stage === 0 ? 'escalatedQueue' : 'queue'),
+    queue: mean(queue),
+    delays: byReason((reason) => {
+      const delays = waits.ofDelay(cascade, stage, stage === 0 ? 'escalatedDelay' : 'delay', reason);
+      // Of all of them, those included that nothing delayed: so the parts add up.
+      return delays.count === 0 ? null : tenth(delays.sum / waits.ofStage(cascade, stage, queue).count);
+    }),
     call: mean('escalatedCall'),
     hand_off: mean('handOff'),
   };
+}
+
+/** What there is of each reason for a delay. */
+function byReason<T>(of: (reason: DelayReason) => T | null): Partial<Record<DelayReason, T>> {
+  return Object.fromEntries(
+    DELAY_REASONS.flatMap((reason) => {
+      const found = of(reason);
+      return found === null ? [] : [[reason, found]];
+    }),
+  );
 }
 
 /** One way of answering the settled documents: its money, the seconds its models work, and those per document. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { CascadeTimes } from '../document/times.ts';
 import { Sketch } from './sketch.ts';
-import { Waits, waitsRecord } from './waits.ts';
+import { Waits, delaysRecord, waitsRecord } from './waits.ts';
 
 const ms = fc.double({ min: 0, max: 1e8, noNaN: true });
 
@@ -71,7 +71,8 @@ test('the waits of pages put together are the waits of their documents', () => {
           own.add(one);
           whole.add(one);
         }
-        merged.merge(Waits.read(waitsRecord.parse(JSON.parse(JSON.stringify(own.write())))));
+        const { waits, delays } = JSON.parse(JSON.stringify(own.write())) as ReturnType<Waits['write']>;
+        merged.merge(Waits.read({ waits: waitsRecord.parse(waits), delays: delaysRecord.parse(delays) }));
       }
       const found = new Map(sketchesOf(merged));
       for (const [name, sketch] of sketchesOf(whole)) {
@@ -128,5 +129,10 @@ test('only measures that there are can be written down', () => {
   for (const name of ['queue', 'drafterQueue', 'a/1/none', 'a/x/queue', '/1/queue', 'a/1/sequential', 'a/b/1/queue']) {
     assert.equal(waitsRecord.safeParse({ [name]: none }).success, false, name);
   }
-  assert.deepEqual(new Waits().write(), {});
+  for (const name of ['a/1/delay/breaker', 'a.b-c/12/escalatedDelay/lost_worker']) {
+    assert.equal(delaysRecord.safeParse({ [name]: none }).success, true, name);
+    assert.equal(waitsRecord.safeParse({ [name]: none }).success, false, `${name}, for the version before`);
+  }
+  assert.equal(delaysRecord.safeParse({ 'a/1/delay/weather': none }).success, false);
+  assert.deepEqual(new Waits().write(), { waits: {}, delays: {} });
 });

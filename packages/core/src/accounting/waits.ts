@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { CascadeTimes } from '../document/times.ts';
+import { DELAY_REASONS, type DelayReason } from '../document/delays.ts';
+import type { CascadeTimes, StageTimes } from '../document/times.ts';
 import { Sketch, sketchRecord } from './sketch.ts';
 
 /** What is measured of the documents of a batch as a whole, in milliseconds. */
@@ -27,17 +28,30 @@ export type StageMeasure = (typeof STAGE_MEASURES)[number];
 
 const NAME = new RegExp(`^(${MEASURES.join('|')}|[^/]+/\\d+/(${STAGE_MEASURES.join('|')}))$`);
 
+/** Of what delayed documents at a stage: of all of them, and of those that did not end with it. */
+const DELAY_MEASURES = ['delay', 'escalatedDelay'] as const;
+type DelayMeasure = (typeof DELAY_MEASURES)[number];
+
+const DELAY_NAME = new RegExp(`^[^/]+/\\d+/(${DELAY_MEASURES.join('|')})/(${DELAY_REASONS.join('|')})$`);
+
+/** They stand beside the others: the version before takes a record with measures that it does not know for damaged. */
+export const delaysRecord = z.record(z.string().regex(DELAY_NAME, 'expected the name of a delay'), sketchRecord);
+export type DelaysRecord = z.output<typeof delaysRecord>;
+
 export const waitsRecord = z.record(z.string().regex(NAME, 'expected the name of a measure'), sketchRecord);
 export type WaitsRecord = z.output<typeof waitsRecord>;
+
+/** An account of waiting as a record holds it; the version before writes no delays. */
+export type WrittenWaits = { readonly waits: WaitsRecord; readonly delays?: DelaysRecord | undefined };
 
 /** The account of waiting: a sketch for each measure, of any number of documents. */
 export class Waits {
   readonly #sketches = new Map<string, Sketch>();
 
-  static read(record: WaitsRecord): Waits {
-    const waits = new Waits();
-    for (const [name, written] of Object.entries(record)) waits.#sketches.set(name, Sketch.read(written));
-    return waits;
+  static read({ waits, delays = {} }: WrittenWaits): Waits {
+    const read = new Waits();
+    for (const [name, sketch] of Object.entries({ ...waits, ...delays })) read.#sketches.set(name, Sketch.read(sketch));
+    return read;
   }
 
   /** Takes in one settled document. */
@@ -48,9 +62,11 @@ export class Waits {
       if (own === null) continue;
       this.ofStage(cascade, stage, 'queue').add(own.queueMs);
       this.ofStage(cascade, stage, 'call').add(own.callMs);
+      this.#addDelays('delay', cascade, stage, own);
       if (stage === last) continue;
       this.ofStage(cascade, stage, 'escalatedQueue').add(own.queueMs);
       this.ofStage(cascade, stage, 'escalatedCall').add(own.callMs);
+      this.#addDelays('escalatedDelay', cascade, stage, own);
       if (own.handOffMs !== null) this.ofStage(cascade, stage, 'handOff').add(own.handOffMs);
     }
     // A first draft that was delivered at the deadline has been handed off before.
@@ -72,6 +88,18 @@ export class Waits {
     return this.#sketch(`${cascade}/${stage + 1}/${name}`);
   }
 
+  /** A delay of a stage, from 0, of a cascade: of those that it delayed. */
+  ofDelay(cascade: string, stage: number, measure: DelayMeasure, reason: DelayReason): Sketch {
+    return this.#sketch(`${cascade}/${stage + 1}/${measure}/${reason}`);
+  }
+
+  #addDelays(measure: DelayMeasure, cascade: string, stage: number, { delaysMs = {} }: StageTimes): void {
+    for (const reason of DELAY_REASONS) {
+      const ms = delaysMs[reason];
+      if (ms !== undefined) this.ofDelay(cascade, stage, measure, reason).add(ms);
+    }
+  }
+
   #sketch(name: string): Sketch {
     let sketch = this.#sketches.get(name);
     if (sketch === undefined) {
@@ -81,8 +109,12 @@ export class Waits {
     return sketch;
   }
 
-  write(): WaitsRecord {
+  write(): Required<WrittenWaits> {
     const filled = [...this.#sketches].filter(([, sketch]) => sketch.count > 0);
-    return Object.fromEntries(filled.map(([name, sketch]) => [name, sketch.write()]));
+    const { delays = [], waits = [] } = Object.groupBy(filled, ([name]) =>
+      DELAY_NAME.test(name) ? 'delays' : 'waits',
+    );
+    const written = (some: typeof filled) => Object.fromEntries(some.map(([name, sketch]) => [name, sketch.write()]));
+    return { waits: written(waits), delays: written(delays) };
   }
 }

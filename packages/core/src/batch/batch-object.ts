@@ -136,7 +136,7 @@ export function liveBatch(manifest: Manifest, progress: Progress | null, waiting
 
 /** A batch that has ended. */
 export function endedBatch(manifest: Manifest, final: FinalRecord) {
-  const { counts, reasons, said = {}, warnings = [] } = final;
-  const sums = readCounts(counts, reasons);
+  const { said = {}, warnings = [] } = final;
+  const sums = readCounts(final);
   return batchObject(manifest, { ...final, counts: sums, said, warnings, waiting: [], status: final.outcome });
 }

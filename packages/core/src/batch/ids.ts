@@ -55,6 +55,11 @@ export function jobIdOf(batch: string, document: number): string {
   return `${batch}-${document}`;
 }
 
+/** `direct_…` from 16 random bytes, in a batch's place for what is answered at once. */
+export const directIdOf = (random: Uint8Array): string => `direct_${Buffer.from(random).toString('hex')}`;
+
+export const isDirectId = (text: string): boolean => text.startsWith('direct_');
+
 export const isBatchId = (text: string): boolean => /^batch_[0-9a-f]{32}$/.test(text);
 export const isFileId = (text: string): boolean => /^file-[0-9a-f]{32}$/.test(text);
 

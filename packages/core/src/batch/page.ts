@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { countsRecord, writeCounts, type Counts } from '../accounting/counts.ts';
 import type { Said } from '../accounting/reasons.ts';
-import { waitsRecord, type WaitsRecord } from '../accounting/waits.ts';
+import { delaysRecord, waitsRecord, type WrittenWaits } from '../accounting/waits.ts';
 
 const footer = z.object({
   v: z.literal(2),
@@ -17,6 +17,9 @@ const footer = z.object({
   said: z.record(z.string(), z.string()).optional(),
   /** The waits of the documents that came to an end in a stage. */
   waits: waitsRecord.default({}),
+  /** As above: absent in what the version before wrote. */
+  delays: delaysRecord.optional(),
+  more: countsRecord.optional(),
   /** SHA-256 of everything before the footer. */
   sha256: z.string(),
 });
@@ -35,7 +38,7 @@ const TRAILER_BYTES = trailer(0).length;
 export function writePage(
   page: number,
   lines: readonly PageLine[],
-  { counts, waits, said = {} }: { readonly counts: Counts; readonly waits: WaitsRecord; readonly said?: Said },
+  { counts, waits, delays = {}, said = {} }: WrittenWaits & { readonly counts: Counts; readonly said?: Said },
 ): { bytes: Buffer; footer: PageFooter } {
   const part = (name: PageLine['part']): Buffer =>
     Buffer.from(lines.flatMap((line) => (line.part === name ? [line.text, '\n'] : [])).join(''));
@@ -51,6 +54,7 @@ export function writePage(
     ...writeCounts(counts),
     said,
     waits,
+    delays,
     sha256: createHash('sha256').update(content).digest('hex'),
   };
   const tail = Buffer.from(`${JSON.stringify(written)}\n`);

@@ -83,7 +83,7 @@ const final: FinalRecord = {
   total: 300,
   model: 'contracts',
   counts,
-  waits,
+  ...waits,
   inProgressAtMs: null,
   closedAtMs: 10,
   endedAtMs: 11,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { countsRecord } from '../accounting/counts.ts';
 import { price } from '../accounting/price.ts';
-import { waitsRecord } from '../accounting/waits.ts';
+import { delaysRecord, waitsRecord } from '../accounting/waits.ts';
 import { ASK_KINDS } from '../cascade/ask.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { signalSpec } from '../confidence/index.ts';
@@ -164,6 +164,8 @@ export const RECORDS = {
     said: z.record(z.string(), z.string()).optional(),
     warnings: z.array(warningRecord).optional(),
     waits: waitsRecord.default({}),
+    delays: delaysRecord.optional(),
+    more: countsRecord.optional(),
     inProgressAtMs: z.int().nullable(),
     /** When finalizing or cancelling began. */
     closedAtMs: z.int(),

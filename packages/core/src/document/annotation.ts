@@ -6,18 +6,21 @@ import { TraceIds } from '../trace/ids.ts';
 import { isEscalated, type StageRecord } from './ending.ts';
 import type { CascadeDocument, Draft } from './job.ts';
 import type { CascadeAnnotation, StageAnnotation } from './result-line.ts';
-import type { DocumentTimes, StageTimes } from './times.ts';
+import type { DelayTimes, DocumentTimes, StageTimes } from './times.ts';
 
 /** A draft's text is cut here: it is there to be compared, and the delivered answer is the one that counts. */
 const MAX_DRAFT_CHARACTERS = 4_000;
 
 const whole = (ms: number | null | undefined): number | null => (ms == null ? null : Math.round(ms));
 
+const wholeDelays = (delays: DelayTimes): DelayTimes =>
+  Object.fromEntries(Object.entries(delays).map(([reason, ms]) => [reason, Math.round(ms)]));
+
 /** What was decided for a document and why: the `cascade` key of its line. */
 export function annotationOf(
   document: CascadeDocument,
   stages: readonly StageRecord[],
-  times: DocumentTimes,
+  { times, isTraced }: { readonly times: DocumentTimes; readonly isTraced: boolean },
 ): CascadeAnnotation {
   const { job, rules } = document;
   const last = stages.length - 1;
@@ -29,7 +32,7 @@ export function annotationOf(
     escalated: isEscalated(stages),
     response_format: formatKindOf(job.endpoint, job.body),
     certificate: null,
-    trace_id: job.sampled ? new TraceIds(job).root.traceId : null,
+    trace_id: isTraced ? new TraceIds(job).root.traceId : null,
     stages: stages.map((record, stage) => stageAnnotation(document, { record, stage, times: times.stages[stage] })),
     wait_ms: { sequential: whole(times.sequentialMs), total: whole(times.totalMs) },
   };
@@ -63,7 +66,12 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
       cached_tokens: usage.cachedTokens,
       output_tokens: usage.outputTokens,
     },
-    wait_ms: { queue: whole(times?.queueMs), call: whole(times?.callMs), hand_off: whole(times?.handOffMs) },
+    wait_ms: {
+      queue: whole(times?.queueMs),
+      call: whole(times?.callMs),
+      hand_off: whole(times?.handOffMs),
+      ...(times?.delaysMs === undefined ? {} : { delays: wholeDelays(times.delaysMs) }),
+    },
     ...(escalated?.answer == null ? {} : { draft: shownDraft(job, escalated) }),
     ...(fields === null || judge === null
       ? {}

@@ -1,6 +1,7 @@
 import { NO_USAGE } from '../accounting/counts.ts';
 import { stageOf } from '../cascade/rules.ts';
 import type { Usage } from '../endpoints/index.ts';
+import type { Take } from './delays.ts';
 import {
   attemptsWith,
   type AcceptedDraft,
@@ -10,7 +11,8 @@ import {
   type Draft,
   type NoAnswer,
 } from './job.ts';
-import type { Attempt, AttemptError, Passage } from './times.ts';
+import type { AttemptError } from './attempt-error.ts';
+import type { Attempt, Passage } from './times.ts';
 
 /** How a document ended. */
 export type Ending =
@@ -22,6 +24,8 @@ export type Ending =
       readonly answer: Answer;
       readonly startedAtMs: number;
       readonly endedAtMs: number;
+      /** Absent: by whom the document was taken up last. */
+      readonly take?: Take | undefined;
       /** Set when the answer is an error of the model server. */
       readonly why?: AttemptError;
     }
@@ -32,6 +36,7 @@ export type Ending =
       readonly why: AttemptError;
       readonly startedAtMs: number;
       readonly endedAtMs: number;
+      readonly take?: Take | undefined;
     }
   /** The batch's time ran out, and the latest whole draft is delivered; `stage` is its own, from 0. */
   | { readonly kind: 'deadline_draft'; readonly stage: number };
@@ -106,6 +111,16 @@ export const stagesBeyond = ({ job }: CascadeDocument, ending: Ending): StageRec
 /** Whether the first stage's draft was not final. */
 export const isEscalated = (stages: readonly StageRecord[]): boolean =>
   stages.length > 1 || stages[0]?.outcome === 'deadline_draft';
+
+/** The stages that a document reached whose batch ended before it did, the present one included. */
+export function begunStages({ job, rules }: CascadeDocument): StageRecord[] {
+  const before = job.drafts.map(draftRecord);
+  const { attempts } = job;
+  if (before.length > job.stage) return before;
+  const { model } = stageOf(rules, job.stage);
+  const own = { model, draft: null, attempts, handedOffAtMs: null, answer: null, usage: NO_USAGE };
+  return [...before, { ...own, outcome: 'failed' }];
+}
 
 /** When the last attempt of an ending was over; Unix milliseconds. */
 function endedAt(job: DocumentJob, stages: readonly StageRecord[]): number {

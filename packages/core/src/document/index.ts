@@ -1,4 +1,5 @@
 export {
+  begunStages,
   deadlineStage,
   isEscalated,
   passageOf,
@@ -7,7 +8,9 @@ export {
   type StageOutcome,
   type StageRecord,
 } from './ending.ts';
+export type { AttemptError } from './attempt-error.ts';
 export * from './custom-id.ts';
+export * from './delays.ts';
 export * from './job.ts';
 export * from './no-json.ts';
 export * from './request.ts';

@@ -42,6 +42,8 @@ test('the next stage begins with nothing used, and knows when the draft was hand
     unproven: undefined,
     breaks: undefined,
     mayTakeLong: undefined,
+    delays: undefined,
+    take: undefined,
     waitingSinceMs: 500,
   });
   assert.equal(draftToHandOff(next), null);

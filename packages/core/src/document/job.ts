@@ -4,7 +4,9 @@ import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import type { DraftEvidence, EscalationReason, FieldScore } from '../confidence/index.ts';
 import type { EndpointUrl, Usage } from '../endpoints/index.ts';
 import type { JsonObject } from '../text/json.ts';
-import type { Attempt, AttemptError, ExtraCall } from './times.ts';
+import { withDelay, type Delay, type DelayReason, type Take } from './delays.ts';
+import type { AttemptError } from './attempt-error.ts';
+import type { Attempt, ExtraCall } from './times.ts';
 
 /**
  * Raised when a job's shape changes; a worker leaves newer jobs to newer workers, and drops older ones: they are
@@ -72,6 +74,10 @@ export type Unproven = {
   readonly endedAtMs: number;
   /** When it failed, by Redis' clock. */
   readonly failedAtMs: number;
+  /** When the call began its server had broken down, and had not been seen to work since. */
+  readonly wasGone?: boolean | undefined;
+  /** Absent in what an earlier version wrote. */
+  readonly take?: Take | undefined;
 };
 
 /** A document on its way through the stages: the data of its job, in whichever queue. */
@@ -100,6 +106,10 @@ export type DocumentJob = {
   readonly waitingSinceMs: number;
   /** The attempts of the present stage that failed. */
   readonly attempts: readonly Attempt[];
+  /** What is written down of the present wait that was no time in the queue; absent: nothing. */
+  readonly delays?: readonly Delay[] | undefined;
+  /** By whom it was last taken up; absent: by nobody yet. */
+  readonly take?: Take | undefined;
   /** How the server refused it; absent: it did not. */
   readonly refused?: Refused | undefined;
   /** Its last call, where that failed and nobody knew whose fault it was. */
@@ -141,18 +151,45 @@ type Call = {
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   readonly extra?: readonly ExtraCall[] | undefined;
+  /** Absent: the one that the document is in now. */
+  readonly take?: Take | undefined;
 };
 
 /** The attempts of the present stage once one more has ended; `error` is null for an answer. */
 export function attemptsWith(job: DocumentJob, call: Call, error: AttemptError | null): Attempt[] {
-  const { startedAtMs, endedAtMs, extra = [] } = call;
-  const attempt = { sinceMs: job.waitingSinceMs, startedAtMs, endedAtMs, error };
-  return [...job.attempts, extra.length === 0 ? attempt : { ...attempt, extra }];
+  const { startedAtMs, endedAtMs, extra = [], take = job.take } = call;
+  const delays = job.delays?.filter(({ fromMs }) => fromMs < startedAtMs) ?? [];
+  const attempt: Attempt = {
+    sinceMs: job.waitingSinceMs,
+    startedAtMs,
+    endedAtMs,
+    error,
+    ...(extra.length === 0 ? {} : { extra }),
+    ...(delays.length === 0 ? {} : { delays }),
+    ...(take === undefined ? {} : { take }),
+  };
+  return [...job.attempts, attempt];
 }
 
 /** The job after an attempt that failed and was not the last one; its next wait begins where the attempt ended. */
 export function afterFailure(job: DocumentJob, usedAttempts: number, call: Call, error: AttemptError): DocumentJob {
-  return { ...job, usedAttempts, waitingSinceMs: call.endedAtMs, attempts: attemptsWith(job, call, error) };
+  const attempts = attemptsWith(job, call, error);
+  const delays = job.delays?.filter(({ fromMs }) => fromMs >= call.endedAtMs);
+  return { ...job, usedAttempts, waitingSinceMs: call.endedAtMs, attempts, delays };
+}
+
+/** The job with what its present wait was for, from one moment to another; and with the call, if it was one. */
+export const delayed = (job: DocumentJob, delay: Delay): DocumentJob =>
+  delay.toMs > delay.fromMs ? { ...job, delays: withDelay(job.delays ?? [], delay) } : job;
+
+/** The job with a call that brought nothing and used no attempt. */
+export function withLostCall(
+  job: DocumentJob,
+  call: Call & { readonly why: AttemptError },
+  reason: DelayReason,
+): DocumentJob {
+  const { startedAtMs: fromMs, endedAtMs: toMs, why: error, take = job.take } = call;
+  return delayed(job, { reason, fromMs, toMs, call: { take, error } });
 }
 
 /** The job with its stage's draft written down, so that whoever gets it only hands it off. */
@@ -164,13 +201,16 @@ export const draftToHandOff = (job: DocumentJob): Draft | null => job.drafts[job
 /** What a job says of the faults that its present stage's server had with it: none. */
 const NO_FAULTS = { refused: undefined, unproven: undefined, breaks: undefined, mayTakeLong: undefined } as const;
 
+/** What a job says of its present wait: nothing yet. */
+const NO_WAIT = { delays: undefined, take: undefined } as const;
+
 /**
  * The job of the next stage that can take the document: its present stage's draft is written down. Stages whose model
  * is known not to take it are skipped, each with its reason; the last stage is asked in any case.
  */
 export function nextStageJob({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
   const drafts = job.drafts.map((draft, stage) => (stage === job.stage ? { ...draft, handedOffAtMs: nowMs } : draft));
-  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], ...NO_FAULTS };
+  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], ...NO_FAULTS, ...NO_WAIT };
   return skipUnfit({ job: { ...begun, waitingSinceMs: nowMs }, rules }, nowMs);
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ASK_KINDS } from '../cascade/ask.ts';
 import { FORMAT_KINDS } from '../endpoints/index.ts';
+import { DELAY_REASONS } from './delays.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0).nullable();
@@ -22,7 +23,15 @@ const stage = z
     accept_at: z.number().nullable(),
     attempts: count,
     usage: z.strictObject({ input_tokens: count, cached_tokens: count, output_tokens: count }),
-    wait_ms: z.strictObject({ queue: ms, call: ms, hand_off: ms }),
+    wait_ms: z.strictObject({
+      queue: ms.meta({ description: 'For a free worker.' }),
+      call: ms,
+      hand_off: ms,
+      delays: z
+        .partialRecord(z.enum(DELAY_REASONS), z.number().min(0))
+        .optional()
+        .meta({ description: 'What else it waited for, by reason; absent: nothing.' }),
+    }),
     draft: z
       .strictObject({
         text: z.string().nullable(),

@@ -40,8 +40,11 @@ const responseOf = ({ batch, document }: DocumentJob, { status, requestId, body 
   body,
 });
 
-/** The result of a document that came to its end in a stage, or whose draft is delivered at the deadline. */
-export function resultOf(document: CascadeDocument, ending: Ending): Result {
+/**
+ * The result of a document that came to its end in a stage, or whose draft is delivered at the deadline; `isTraced`: its
+ * trace is kept.
+ */
+export function resultOf(document: CascadeDocument, ending: Ending, isTraced = document.job.sampled): Result {
   const { job, rules } = document;
   const stages = stagesOf(document, ending);
   const answer = stages.at(-1)?.answer ?? null;
@@ -53,13 +56,13 @@ export function resultOf(document: CascadeDocument, ending: Ending): Result {
     custom_id: writtenId(job.customId),
     response: answer === null ? null : responseOf(job, answer),
     error: ending.kind === 'failed' ? { code: ending.error.code, message: ending.error.message } : null,
-    ...(rules.annotate ? { cascade: annotationOf(document, stages, times) } : {}),
+    ...(rules.annotate ? { cascade: annotationOf(document, stages, { times, isTraced }) } : {}),
   };
   const all = [...stages, ...stagesBeyond(document, ending)];
   const failure = isCompleted ? null : failureOf(ending);
   return {
     line: { part: isCompleted ? 'output' : 'error', text: jsonLine(line) },
-    counts: countsOf(document, { stages, all, failure }),
+    counts: { ...countsOf(document, { stages, all, failure }), ...(isTraced ? { traced: 1 } : {}) },
     said: saidIn(job, all, failure),
     cascade: job.cascade,
     times,

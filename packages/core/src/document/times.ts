@@ -1,15 +1,6 @@
 import { z } from 'zod';
-
-/**
- * Why an attempt failed: `type` is a status or a short name, as OpenTelemetry's `error.type`; neither it nor the message
- * holds content.
- */
-export type AttemptError = {
-  readonly type: string;
-  readonly message: string;
-  /** What the server said, redacted and cut. It may quote the request: it goes to the batch's owner, and into no line. */
-  readonly said?: string;
-};
+import type { AttemptError } from './attempt-error.ts';
+import { DELAY_REASONS, waitParts, type Delay, type DelayReason, type Take } from './delays.ts';
 
 /** A call beside the draft's own, by which it is judged. Unix milliseconds. */
 export type ExtraCall = {
@@ -31,6 +22,10 @@ export type Attempt = {
   readonly error: AttemptError | null;
   /** After the draft's own call, which ended when the first of them began. */
   readonly extra?: readonly ExtraCall[];
+  /** What of the wait before it was no time in the queue; absent: nothing. */
+  readonly delays?: readonly Delay[] | undefined;
+  /** Absent in what an earlier version wrote, and in a direct answer. */
+  readonly take?: Take | undefined;
 };
 
 /** A stage that a document passed: its attempts, none where it was skipped, and when it went on to the next stage. */
@@ -43,8 +38,18 @@ export type Passage = {
   readonly endedAtMs: number;
 };
 
+/** What delayed a document, in milliseconds, by reason; reasons that did not are absent. */
+export type DelayTimes = Readonly<Partial<Record<DelayReason, number>>>;
+
 /** What a stage took of a document, in milliseconds: waiting for its attempts, the calls, the hand-off after them. */
-export type StageTimes = { readonly queueMs: number; readonly callMs: number; readonly handOffMs: number | null };
+export type StageTimes = {
+  /** In the queue, for want of a free worker. */
+  readonly queueMs: number;
+  /** Absent: nothing delayed it. */
+  readonly delaysMs?: DelayTimes;
+  readonly callMs: number;
+  readonly handOffMs: number | null;
+};
 
 /** Where a document's time went, in milliseconds. */
 export type DocumentTimes = {
@@ -64,8 +69,15 @@ const sumOf = (values: readonly number[]): number =>
 function stageTimes({ attempts, handedOffAtMs }: StagePassage): StageTimes | null {
   const last = attempts.at(-1);
   if (last === undefined) return null;
+  const waited = attempts.flatMap(({ sinceMs, startedAtMs, delays = [] }) =>
+    waitParts({ fromMs: sinceMs, toMs: startedAtMs }, delays),
+  );
+  const waitedFor = (reason: DelayReason | 'queue'): number =>
+    sumOf(waited.flatMap((part) => (part.reason === reason ? [between(part.fromMs, part.toMs)] : [])));
+  const delays = DELAY_REASONS.map((reason) => [reason, waitedFor(reason)] as const).filter(([, ms]) => ms > 0);
   return {
-    queueMs: sumOf(attempts.map(({ sinceMs, startedAtMs }) => between(sinceMs, startedAtMs))),
+    queueMs: waitedFor('queue'),
+    ...(delays.length === 0 ? {} : { delaysMs: Object.fromEntries(delays) }),
     callMs: sumOf(attempts.map(({ startedAtMs, endedAtMs }) => between(startedAtMs, endedAtMs))),
     handOffMs: handedOffAtMs === null ? null : between(last.endedAtMs, handedOffAtMs),
   };
@@ -82,7 +94,9 @@ export function timesOf({ enqueuedAtMs, stages, endedAtMs }: Passage): DocumentT
 }
 
 const ms = z.number().min(0);
-const stage = z.tuple([ms, ms, ms.nullable()]).nullable();
+const delays = z.partialRecord(z.enum(DELAY_REASONS), ms);
+/** Without delays as the version before writes it, which reads no others. */
+const stage = z.union([z.tuple([ms, ms, ms.nullable()]), z.tuple([ms, ms, ms.nullable(), delays])]).nullable();
 const written = z.tuple([z.string(), z.array(stage), ms.nullable(), ms]);
 
 /** The times of a document of a cascade. */
@@ -91,8 +105,13 @@ export type CascadeTimes = { readonly cascade: string; readonly times: DocumentT
 /** Times as they are kept beside a result until its page is sealed: some 60 bytes. */
 export function writeTimes({ cascade, times }: CascadeTimes): string {
   const { stages, sequentialMs, totalMs } = times;
-  const parts = stages.map((one) => one && [one.queueMs, one.callMs, one.handOffMs]);
+  const parts = stages.map((one) => one && writeStage(one));
   return JSON.stringify([cascade, parts, sequentialMs, totalMs]);
+}
+
+function writeStage({ queueMs, delaysMs, callMs, handOffMs }: StageTimes): unknown[] {
+  const parts = [queueMs, callMs, handOffMs];
+  return delaysMs === undefined ? parts : [...parts, delaysMs];
 }
 
 /** Null for what is none. */
@@ -106,6 +125,9 @@ export function readTimes(text: string): CascadeTimes | null {
   const read = written.safeParse(value);
   if (!read.success) return null;
   const [cascade, parts, sequentialMs, totalMs] = read.data;
-  const stages = parts.map((one) => one && { queueMs: one[0], callMs: one[1], handOffMs: one[2] });
-  return { cascade, times: { stages, sequentialMs, totalMs } };
+  return { cascade, times: { stages: parts.map((one) => one && readStage(one)), sequentialMs, totalMs } };
+}
+
+function readStage([queueMs, callMs, handOffMs, delaysMs]: NonNullable<z.output<typeof stage>>): StageTimes {
+  return { queueMs, ...(delaysMs === undefined ? {} : { delaysMs }), callMs, handOffMs };
 }

@@ -1,8 +1,10 @@
 import type { StageRecord } from '../document/ending.ts';
-import type { DocumentJob } from '../document/job.ts';
+import type { Answer, DocumentJob } from '../document/job.ts';
+import type { AttemptError } from '../document/attempt-error.ts';
+import type { ExtraCall } from '../document/times.ts';
 import { ENDPOINTS, type CompletionFacts } from '../endpoints/index.ts';
-import { strictJson } from '../text/json-line.ts';
 import type { JsonObject } from '../text/json.ts';
+import { inputMessages, outputMessages } from './messages.ts';
 import type { SpanAttributes } from './span.ts';
 
 /** A model as its server knows it. */
@@ -13,21 +15,22 @@ type CallOptions = {
   readonly models: (name: string) => NamedModel | null;
   /** Whether prompts and answers may be in the spans. */
   readonly content: boolean;
+  /** Null: it brought none. */
+  readonly answer: Answer | null;
 };
 
 /**
  * A stage's call as the GenAI conventions describe it (semantic-conventions 1.38, in development: the names are ours to
- * keep). `isLast`: it is the attempt that brought the stage's answer, if there is one.
+ * keep).
  */
 export function describeCall(
   job: DocumentJob,
-  { model, answer }: Pick<StageRecord, 'model' | 'answer'>,
-  { models, content, isLast }: CallOptions & { readonly isLast: boolean },
+  { model }: Pick<StageRecord, 'model'>,
+  { models, content, answer }: CallOptions,
 ): { name: string; attributes: SpanAttributes } {
   const endpoint = ENDPOINTS[job.endpoint];
   const named = models(model);
-  const given = isLast ? answer : null;
-  const completion = given === null ? null : endpoint.facts(given.body, job.body);
+  const completion = answer === null ? null : endpoint.facts(answer.body, job.body);
   return {
     name: `${endpoint.operation} ${named?.model ?? model}`,
     attributes: {
@@ -38,15 +41,42 @@ export function describeCall(
       'gen_ai.request.temperature': numberOf(job.body, 'temperature'),
       'server.address': named?.address ?? null,
       'server.port': named?.port ?? null,
-      'http.response.status_code': given?.status ?? null,
+      'http.response.status_code': answer?.status ?? null,
       ...(completion === null ? {} : describeCompletion(completion)),
       ...(content
         ? {
-            'gen_ai.input.messages': strictJson(job.body[endpoint.inputField] ?? null),
-            'gen_ai.output.messages': given === null ? null : endpoint.text(given.body, job.body),
+            'gen_ai.input.messages': inputMessages(job.body[endpoint.inputField]),
+            'gen_ai.output.messages':
+              answer === null ? null : outputMessages(endpoint.text(answer.body, job.body), completion),
           }
         : {}),
     },
+  };
+}
+
+/** A call by which a draft is judged. */
+export function describeExtraCall({ purpose, inputTokens, outputTokens }: ExtraCall, model: string): SpanAttributes {
+  return {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'openai',
+    'gen_ai.request.model': model,
+    'cascade.call.purpose': purpose,
+    'gen_ai.usage.input_tokens': inputTokens,
+    'gen_ai.usage.output_tokens': outputTokens,
+  };
+}
+
+/** What a server says when it refuses a request as such may quote it, and so may an answer that is none. */
+const OF_THE_REQUEST: ReadonlySet<string> = new Set(['400', '409', '413', '422']);
+
+/** How a call failed: its status, and the first words of what the server said. */
+export function describeFailure({ type, said }: AttemptError, content: boolean): SpanAttributes {
+  const isHttp = /^\d{3}$/.test(type);
+  const isShown = content || (isHttp && !OF_THE_REQUEST.has(type));
+  return {
+    'error.type': type,
+    'http.response.status_code': isHttp ? Number(type) : null,
+    'cascade.server.said': isShown ? (said ?? null) : null,
   };
 }
 

@@ -25,7 +25,7 @@ import {
 } from '../document/job.ts';
 import type { ExtraCall } from '../document/times.ts';
 import type { NamedModel } from './call.ts';
-import { documentSpans } from './document.ts';
+import { documentSpans, unfinishedSpans } from './document.ts';
 import { batchTrace, TraceIds } from './ids.ts';
 import type { FinishedSpan } from './span.ts';
 
@@ -127,7 +127,11 @@ test('an escalated document: every part of its way, in order, and the attributes
   assert.equal(root?.attributes['cascade.tier.final'], 'expert.large');
   assert.equal(root?.attributes['cascade.final_stage'], 2);
   assert.deepEqual(root?.events, [{ name: 'final stage begins', atUs: 2_000_000, attributes: {} }]);
-  assert.deepEqual(root?.link, batchTrace('batch_1'));
+  assert.deepEqual(
+    spans.map(({ link }) => link),
+    [null, batchTrace('batch_1'), ...Array.from({ length: 8 }, () => null)],
+    'Jaeger takes a link on the root for its parent',
+  );
   assert.equal(root?.error, null);
   assert.equal(failed?.error, 'status 500');
   assert.deepEqual(
@@ -299,6 +303,137 @@ test('the calls by which a draft is judged lie behind its own, in the same work'
     calls.map(({ spanId }) => spanId),
     [ids.spanId(0, 1, 'call'), ids.extraSpanId(0, 1, 0), ids.extraSpanId(0, 1, 1)],
   );
+});
+
+test('each part of a wait has a span that says why, and a call that used no attempt one of its own, with its own id', () => {
+  const take = (number: number) => ({ number, by: `pod-${number}:7` });
+  const said = 'overloaded, try later';
+  const held: DocumentJob = {
+    ...enqueued,
+    take: take(4),
+    delays: [
+      { reason: 'breaker', fromMs: 1_050, toMs: 1_100 },
+      {
+        reason: 'backpressure',
+        fromMs: 1_200,
+        toMs: 1_220,
+        call: { take: take(2), error: { type: '429', message: 'status 429', said } },
+      },
+      { reason: 'backpressure', fromMs: 1_220, toMs: 1_400 },
+    ],
+  };
+  const error = { type: '400', message: 'status 400', said: 'the prompt "secret prompt" is too long' };
+  const failed = afterFailure(held, 1, { startedAtMs: 1_410, endedAtMs: 1_500 }, error);
+  const lost: DocumentJob = {
+    ...failed,
+    take: take(9),
+    delays: [{ reason: 'lost_worker', fromMs: 1_500, toMs: 1_600 }],
+  };
+  const attempts = attemptsWith(lost, { startedAtMs: 1_600, endedAtMs: 1_700 }, null);
+  const ending = { kind: 'accepted', draft: acceptedDraftOf({ answer, attempts }) } as const;
+  const trace = { document: { job: lost, rules }, ending, settledAtMs: 1_710, models };
+  const spans = documentSpans({ ...trace, content: false });
+  assert.deepEqual(outline(spans), [
+    ['document', 'spillway', 1_000, 1_710],
+    ['queue.wait drafter', 'drafter', 1_000, 1_049.999],
+    ['breaker.wait drafter', 'drafter', 1_050, 1_099.999],
+    ['queue.wait drafter', 'drafter', 1_100, 1_199.999],
+    ['draft', 'drafter', 1_200, 1_219.999],
+    ['chat org/small', 'drafter', 1_200, 1_219.999],
+    ['backpressure.wait drafter', 'drafter', 1_220, 1_399.999],
+    ['queue.wait drafter', 'drafter', 1_400, 1_409.999],
+    ['draft', 'drafter', 1_410, 1_499.999],
+    ['chat org/small', 'drafter', 1_410, 1_499.999],
+    ['lost_worker.wait drafter', 'drafter', 1_500, 1_599.999],
+    ['draft', 'drafter', 1_600, 1_709.999],
+    ['chat org/small', 'drafter', 1_600, 1_700],
+  ]);
+  checkSpans(spans);
+  const calls = spans.filter(({ name }) => name.startsWith('chat'));
+  const ids = new TraceIds(enqueued);
+  assert.deepEqual(
+    calls.map(({ spanId }) => spanId),
+    [2, 4, 9].map((number) => ids.spanId(0, number, 'call')),
+    'what the model server was told each time',
+  );
+  assert.deepEqual(
+    calls.map(({ by, attributes: at }) => [by, at['http.response.status_code'], at['cascade.server.said']]),
+    [
+      ['pod-2:7', 429, said],
+      ['pod-4:7', 400, null],
+      ['pod-9:7', 200, undefined],
+    ],
+    'what was said of the request itself may quote it',
+  );
+  assert.equal(spans[2]?.attributes['cascade.wait.reason'], 'breaker');
+  assert.ok(spans.slice(1).every(({ attributes: at }) => at['cascade.batch.id'] === 'batch_1'));
+  assert.ok(spans.slice(1).every(({ attributes: at }) => at['cascade.document.id'] === 'doc-7'));
+  assert.ok(JSON.stringify(documentSpans({ ...trace, content: true })).includes('is too long'));
+});
+
+test('the messages of a call have the parts that the conventions give them', () => {
+  const messages = [
+    { role: 'system', content: 'be brief' },
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'what is it?' },
+        { type: 'image_url', image_url: { url: 'https://x/y' } },
+      ],
+    },
+    { role: 'assistant', content: null, tool_calls: [{ id: 'c1', function: { name: 'look', arguments: '{}' } }] },
+    { role: 'tool', tool_call_id: 'c1', content: 'a cat' },
+  ];
+  const job = { ...enqueued, body: { messages } };
+  const attempts = attemptsWith(job, { startedAtMs: 1_100, endedAtMs: 1_200 }, null);
+  const ending = { kind: 'accepted', draft: acceptedDraftOf({ answer, attempts }) } as const;
+  const spans = documentSpans({ document: { job, rules }, ending, settledAtMs: 1_203, models, content: true });
+  const { attributes: at } = named(spans, 'chat org/small');
+  const read = (name: string): unknown => JSON.parse(String(at[name]));
+  assert.deepEqual(read('gen_ai.input.messages'), [
+    { role: 'system', parts: [{ type: 'text', content: 'be brief' }] },
+    {
+      role: 'user',
+      parts: [
+        { type: 'text', content: 'what is it?' },
+        { type: 'uri', modality: 'image', uri: 'https://x/y' },
+      ],
+    },
+    { role: 'assistant', parts: [{ type: 'tool_call', id: 'c1', name: 'look', arguments: '{}' }] },
+    { role: 'tool', parts: [{ type: 'tool_call_response', id: 'c1', response: 'a cat' }] },
+  ]);
+  assert.deepEqual(read('gen_ai.output.messages'), [
+    { role: 'assistant', parts: [{ type: 'text', content: 'secret answer' }], finish_reason: 'stop' },
+  ]);
+});
+
+test('a document whose batch ended before it did has a trace if a model was asked about it', () => {
+  const trace = { models, content: false, endedAtMs: 3_000, error: 'batch_cancelled' };
+  assert.equal(unfinishedSpans({ ...trace, document: { job: enqueued, rules } }), null);
+  const failed = afterFailure(enqueued, 1, { startedAtMs: 1_100, endedAtMs: 1_200 }, FAILURE);
+  const spans = unfinishedSpans({ ...trace, document: { job: failed, rules } }) ?? [];
+  assert.deepEqual(outline(spans), [
+    ['document', 'spillway', 1_000, 3_000],
+    ['queue.wait drafter', 'drafter', 1_000, 1_099.999],
+    ['draft', 'drafter', 1_100, 1_199.999],
+    ['chat org/small', 'drafter', 1_100, 1_199.999],
+    ['queue.wait drafter', 'drafter', 1_200, 2_999.999],
+  ]);
+  assert.equal(spans[0]?.error, 'batch_cancelled');
+  const drafted = { ...enqueued, drafts: [draftOf({ answer, attempts: [attemptOf({ sinceMs: 1_000 })] })] };
+  const handedOff = nextStageJob({ job: drafted, rules }, 1_310);
+  const waiting = unfinishedSpans({ ...trace, document: { job: handedOff, rules } }) ?? [];
+  assert.deepEqual(
+    waiting.map(({ name, endUs }) => [name, endUs]),
+    [
+      ['document', 3_000_000],
+      ['queue.wait drafter', 1_099_999],
+      ['draft', 1_309_999],
+      ['chat org/small', 1_300_000],
+      ['queue.wait expert', 2_999_999],
+    ],
+  );
+  checkSpans(waiting);
 });
 
 /** Siblings of the root are in order and a microsecond apart; everything lies in its parent, and has its own id. */

@@ -6,10 +6,12 @@ export type KeptKind = 'failed' | 'slow' | 'escalated';
 
 /**
  * Of the traces that a batch may have, a half is drawn evenly over its documents; the other half is for those that are
- * looked for: a quarter each for failed or slow ones, and for escalated ones.
+ * looked for: a quarter each for failed or slow ones, and for escalated ones. A batch that fits has all of them.
  */
-export const drawnShare = (budget: number, documents: number): number =>
-  documents === 0 ? 0 : Math.min(1, budget / 2 / documents);
+export function drawnShare(budget: number, documents: number): number {
+  if (documents === 0) return 0;
+  return documents <= budget ? 1 : budget / 2 / documents;
+}
 
 export const keptAtMost = (budget: number): number => Math.ceil(budget / 4);
 

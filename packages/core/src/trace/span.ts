@@ -12,6 +12,8 @@ export type SpanEvent = { readonly name: string; readonly atUs: number; readonly
 export type FinishedSpan = {
   readonly name: string;
   readonly service: SpanService;
+  /** The process that did it, if it was another one than the one that tells of it; null: it is not said. */
+  readonly by: string | null;
   readonly kind: 'internal' | 'client';
   readonly traceId: string;
   readonly spanId: string;

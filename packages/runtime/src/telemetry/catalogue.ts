@@ -3,7 +3,8 @@ const ENDINGS: Readonly<Record<string, string>> = { s: '_seconds', By: '_bytes',
 
 /** Every histogram. The names without `cascade.` are OpenTelemetry's own. */
 export const HISTOGRAMS = {
-  'cascade.queue.wait': ['s', 'What a document waited for a tier, all its attempts together.'],
+  'cascade.queue.wait': ['s', 'What a document waited for a free worker of a tier, all its attempts together.'],
+  'cascade.delay': ['s', 'What else a document waited for at a tier, by reason.'],
   'cascade.sequential_wait': [
     's',
     "From an escalated document's enqueueing until the first call of the stage that delivered.",

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processName } from '../process-name.ts';
 import { VERSION } from '../version.ts';
 import { Meters, type Reading } from './meters.ts';
 
@@ -126,7 +127,7 @@ test('a process says what it is: by name as its traces do, and by version', asyn
   await using meters = new Meters('drafter');
   const text = await meters.text();
   assert.deepEqual(samplesOf(text, 'target_info'), [
-    `target_info{service_name="spillway-drafter",service_version="${VERSION}"} 1`,
+    `target_info{service_name="spillway-drafter",service_version="${VERSION}",service_instance_id="${processName()}"} 1`,
   ]);
   assert.deepEqual(samplesOf(text, 'spillway_build_info'), [
     `spillway_build_info{service="drafter",version="${VERSION}",node="${process.version}"} 1`,

@@ -10,6 +10,7 @@ import {
   MetricReader,
   type AggregationOption,
 } from '@opentelemetry/sdk-metrics';
+import { processName } from '../process-name.ts';
 import { VERSION } from '../version.ts';
 import {
   COUNTERS,
@@ -162,7 +163,9 @@ function resourceOf(service: string): Resource {
   const detected = detectResources({ detectors: [envDetector] });
   const { 'service.name': given } = detected.attributes;
   const name = `${typeof given === 'string' ? given : 'spillway'}-${service}`;
-  return detected.merge(resourceFromAttributes({ 'service.name': name, 'service.version': VERSION }));
+  return detected.merge(
+    resourceFromAttributes({ 'service.name': name, 'service.version': VERSION, 'service.instance.id': processName() }),
+  );
 }
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

@@ -4,9 +4,10 @@ import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-t
 import { detectResources, envDetector, resourceFromAttributes, type Resource } from '@opentelemetry/resources';
 import type { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace';
-import { cutText, type FinishedSpan, type SpanAttributes, type SpanService } from '@spillway/core';
+import { cutText, type FinishedSpan, type SpanAttributes } from '@spillway/core';
 import type { Log } from '../log.ts';
 import { pause } from '../pause.ts';
+import { machineOf } from '../process-name.ts';
 import type { TracingSettings } from './settings.ts';
 
 /** Stopping waits so long for the last spans; a collector that hangs gets no more. */
@@ -14,6 +15,20 @@ const FLUSH_MS = 5_000;
 
 /** What goes wrong with a collector is logged at most this often. */
 const COMPLAINT_MS = 300_000;
+
+/** What OTEL_RESOURCE_ATTRIBUTES may say that is true of one process or machine only. */
+const OF_A_PROCESS = /^(?:service\.instance|k8s\.(?:pod|node|container)|host|process|container)\./;
+
+/** Workers come and go; those that are there at a time are fewer. */
+const MAX_RESOURCES = 1_000;
+
+const isInCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
+
+/** A worker as its spans name it; in a cluster its machine is its pod. */
+function processOf(name: string): Attributes {
+  const machine = machineOf(name);
+  return { 'service.instance.id': name, 'host.name': machine, ...(isInCluster ? { 'k8s.pod.name': machine } : {}) };
+}
 
 const SCOPE = { name: 'spillway' };
 
@@ -25,21 +40,16 @@ const SCOPE = { name: 'spillway' };
 export class Spans implements AsyncDisposable {
   readonly settings: TracingSettings;
   readonly #processor: BatchSpanProcessor;
-  readonly #resources: Readonly<Record<SpanService, Resource>>;
+  readonly #shared: Attributes;
+  readonly #resources = new Map<string, Resource>();
 
   constructor(settings: TracingSettings, meters: MeterProvider, log: Log) {
     this.settings = settings;
     tellOfTrouble(log);
     const exporter = settings.protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter();
     this.#processor = new BatchSpanProcessor({ exporter, ...settings.queue, selfObsMeterProvider: meters });
-    const detected = detectResources({ detectors: [envDetector] });
-    const named = (name: string): Resource => detected.merge(resourceFromAttributes({ 'service.name': name }));
-    const { serviceName } = settings;
-    this.#resources = {
-      spillway: named(serviceName),
-      drafter: named(`${serviceName}-drafter`),
-      expert: named(`${serviceName}-expert`),
-    };
+    const { attributes } = detectResources({ detectors: [envDetector] });
+    this.#shared = Object.fromEntries(Object.entries(attributes).filter(([name]) => !OF_A_PROCESS.test(name)));
   }
 
   emit(spans: readonly FinishedSpan[]): void {
@@ -78,12 +88,30 @@ export class Spans implements AsyncDisposable {
         attributes: this.#attributes(attributes),
       })),
       ended: true,
-      resource: this.#resources[span.service],
+      resource: this.#resourceOf(span),
       instrumentationScope: SCOPE,
       droppedAttributesCount: 0,
       droppedEventsCount: 0,
       droppedLinksCount: 0,
     };
+  }
+
+  /** The service, and the process that did it: whoever settles a document tells of what others did. */
+  #resourceOf({ service, by }: Pick<FinishedSpan, 'service' | 'by'>): Resource {
+    const key = `${service} ${by ?? ''}`;
+    let resource = this.#resources.get(key);
+    if (resource === undefined) {
+      const { serviceName } = this.settings;
+      const name = service === 'spillway' ? serviceName : `${serviceName}-${service}`;
+      resource = resourceFromAttributes({
+        ...this.#shared,
+        'service.name': name,
+        ...(by === null ? {} : processOf(by)),
+      });
+      if (this.#resources.size >= MAX_RESOURCES) this.#resources.clear();
+      this.#resources.set(key, resource);
+    }
+    return resource;
   }
 
   #attributes(given: SpanAttributes): Attributes {

@@ -42,8 +42,8 @@ export class Accounts {
     const { records } = this.#sources;
     const final = await records.final(id);
     if (final !== null) {
-      const { total, counts, reasons, said = {}, waits } = final;
-      return { total, counts: readCounts(counts, reasons), said, waits: Waits.read(waits) };
+      const { total, said = {} } = final;
+      return { total, counts: readCounts(final), said, waits: Waits.read(final) };
     }
     const validated = await records.validated(id);
     const pages = validated?.pages.length ?? 0;
@@ -88,9 +88,9 @@ export class Accounts {
       // Another request may have read the same page meanwhile.
       if (footer === null || sums.pages.has(page)) return;
       sums.pages.add(page);
-      sums.counts = addCounts(sums.counts, readCounts(footer.counts, footer.reasons));
+      sums.counts = addCounts(sums.counts, readCounts(footer));
       sums.said = addSaid(sums.said, footer.said ?? {});
-      sums.waits.merge(Waits.read(footer.waits));
+      sums.waits.merge(Waits.read(footer));
     });
     return sums;
   }

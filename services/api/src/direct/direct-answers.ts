@@ -133,8 +133,10 @@ export class DirectAnswers {
 
   /** The answer with its status; throws what the client is told where the models have none. */
   async #conclude({ document, ending }: Finished): Promise<Concluded> {
-    const result = resultOf(document, ending);
-    this.#options.telemetry.settled({ document, ending, result });
+    const { telemetry } = this.#options;
+    const isTraced = await telemetry.isTraced(document, ending);
+    const result = resultOf(document, ending, isTraced);
+    telemetry.settled({ document, ending, result, isTraced });
     const read = await readJson(result.line.text, { depth: LIMITS.jsonDepth, values: Infinity });
     const line = read.kind === 'json' ? resultLine.safeParse(read.value).data : undefined;
     if (line?.cascade === undefined) throw new Error('a direct answer has no annotation');

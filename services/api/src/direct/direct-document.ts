@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   deeperThan,
+  directIdOf,
   ENDPOINTS,
   isJsonObject,
   LIMITS,
@@ -45,7 +46,7 @@ export function readDirectDocument(
   }
   const nowMs = Date.now();
   const job = newJob({
-    batch: `direct_${randomBytes(16).toString('hex')}`,
+    batch: directIdOf(randomBytes(16)),
     document: 0,
     page: 0,
     place: 0,

@@ -1,3 +1,4 @@
+import { DELAY_REASONS } from '@spillway/core';
 import { z } from 'zod';
 import { countedFailures, countedReasons, namedStage, waiting, warnings } from './account.ts';
 import { batchObject } from './objects.ts';
@@ -27,7 +28,10 @@ const stage = z
       .strictObject({ accepted: count, escalated: count, skipped: count, answered: count, failed: count })
       .meta({ description: 'What became of the documents that reached the stage; skipped ones were not asked about.' }),
     reasons: countedReasons,
-    queue_wait_ms: spread,
+    queue_wait_ms: spread.meta({ description: 'Waiting for a free worker, and for nothing else.' }),
+    delay_ms: z.partialRecord(z.enum(DELAY_REASONS), spread).meta({
+      description: 'What else documents waited for, each of those that did: see the waits in the operations guide.',
+    }),
     inference_ms: spread,
     inference_seconds: z.number(),
     input_tokens: count.meta({ description: 'Cached ones among them.' }),
@@ -57,6 +61,9 @@ export const batchReport = z
       escalated: count,
       unfinished: count,
     }),
+    traces: z
+      .strictObject({ kept: count, settled: count })
+      .meta({ description: 'Of how many of the settled documents a trace is kept.' }),
     escalated_share: z.number().nullable(),
     stages: z
       .array(stage)
@@ -70,8 +77,19 @@ export const batchReport = z
         ms: spread,
         share_of_time: z.number().nullable(),
         mean_parts_ms: z
-          .array(z.strictObject({ ...namedStage, queue: ms, call: ms, hand_off: ms }))
-          .meta({ description: 'What each stage has of it: waiting in its queue, its call, the hand-off after it.' }),
+          .array(
+            z.strictObject({
+              ...namedStage,
+              queue: ms,
+              delays: z.partialRecord(z.enum(DELAY_REASONS), z.number()),
+              call: ms,
+              hand_off: ms,
+            }),
+          )
+          .meta({
+            description:
+              'What each stage has of it: waiting in its queue, what delayed it, its call, the hand-off after it.',
+          }),
       })
       .meta({
         description: 'Of escalated documents: from enqueueing until the first call of the stage that delivered.',

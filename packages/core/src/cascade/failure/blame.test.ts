@@ -79,6 +79,16 @@ test('who is there each time that a server breaks down is asked alone from the s
   assert.equal(afterBreak({ ...now, unproven: unproven(1_000) }, 4).unproven?.failedAtMs, 1_000, 'its last word');
 });
 
+test('a call that was begun when its server had gone already shows nothing, up to a dozen times', () => {
+  let now = job(1_000);
+  for (let breaks = 1; breaks <= 12; breaks += 1) {
+    now = afterBreak({ ...now, unproven: { ...unproven(1_000), wasGone: true } }, 4);
+    assert.deepEqual([now.breaks, now.usedAttempts], [breaks, 0]);
+  }
+  now = afterBreak({ ...now, unproven: { ...unproven(1_000), wasGone: true } }, 4);
+  assert.equal(now.usedAttempts, 1);
+});
+
 test('a failure of its own uses an attempt; the last one, and a refusal, is its last word', () => {
   const one = charged(job(1_000), 4);
   assert.equal(one.usedAttempts, 1);

@@ -1,4 +1,5 @@
-import { afterFailure, type DocumentJob, type Refused, type Unproven } from '../../document/job.ts';
+import type { DelayReason } from '../../document/delays.ts';
+import { afterFailure, withLostCall, type DocumentJob, type Refused, type Unproven } from '../../document/job.ts';
 
 /** What a tier knows of its server, by Redis' clock; 0: it never happened. */
 export type TierFacts = {
@@ -21,6 +22,9 @@ const ALONE_FROM_BREAKS = 2;
  * thousand was charged with one break fewer.
  */
 const MAX_SHARED_BREAKS = 3;
+
+/** A call that was begun after its server had gone shows nothing; but no document is asked about for ever. */
+const MAX_BREAKS = 12;
 
 /** Refusals with one more; `answeredAtMs` is when the server last answered about another document. */
 export function afterRefusal(refused: Refused | undefined, answeredAtMs: number, nowMs: number): Refused {
@@ -48,10 +52,10 @@ export function blameFor(
   return isSince(workedAtMs) ? 'document' : 'unknown';
 }
 
-/** The job without its failure, which is another server's, or of another stage. */
-export function cleared(job: DocumentJob): DocumentJob {
-  const { unproven: _, ...rest } = job;
-  return rest;
+/** The job without its failure, which is its server's, or of another stage: a call that brought nothing. */
+export function cleared(job: DocumentJob, reason: DelayReason = 'breaker'): DocumentJob {
+  const { unproven, ...rest } = job;
+  return unproven?.stage === job.stage ? withLostCall(rest, unproven, reason) : rest;
 }
 
 /**
@@ -60,7 +64,8 @@ export function cleared(job: DocumentJob): DocumentJob {
  */
 export function afterBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
   const breaks = job.breaks ?? 0;
-  return breaks >= MAX_SHARED_BREAKS ? charged(job, maxAttempts) : { ...cleared(job), breaks: breaks + 1 };
+  const most = job.unproven?.wasGone === true ? MAX_BREAKS : MAX_SHARED_BREAKS;
+  return breaks >= most ? charged(job, maxAttempts) : { ...cleared(job), breaks: breaks + 1 };
 }
 
 /**

@@ -1,0 +1,93 @@
+import type { AttemptError } from './attempt-error.ts';
+
+/**
+ * Why a document waited though no further worker would have helped: its server was down or wrongly set up (`breaker`),
+ * asked for less (`backpressure`), a call had failed and the next one was to come later (`back_off`), or the worker that
+ * had the document was gone (`lost_worker`).
+ */
+export const DELAY_REASONS = ['breaker', 'backpressure', 'back_off', 'lost_worker'] as const;
+export type DelayReason = (typeof DELAY_REASONS)[number];
+
+/** Which taking-up of a document in a stage it was, from 1, and the process that did it. */
+export type Take = { readonly number: number; readonly by: string };
+
+/** A part of a wait, in Unix milliseconds. */
+export type Delay = {
+  readonly reason: DelayReason;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** It was a call, which used no attempt. */
+  readonly call?: { readonly take: Take | undefined; readonly error: AttemptError } | undefined;
+};
+
+/** A part of a wait: the time in the queue, or a delay. */
+export type WaitPart = Omit<Delay, 'reason'> & { readonly reason: DelayReason | 'queue' };
+
+/** A stage that is refused for hours keeps as many; the last one then takes in what follows. */
+const MAX_DELAYS = 24;
+
+/** Delays with one more, which comes after all of them. */
+export function withDelay(delays: readonly Delay[], delay: Delay): readonly Delay[] {
+  const last = delays.at(-1);
+  if (last === undefined || delays.length < MAX_DELAYS) return [...delays, delay];
+  return [...delays.slice(0, -1), { ...delay, fromMs: last.fromMs }];
+}
+
+/** What is known of a document's wait when it is taken up. */
+export type KnownWait = {
+  readonly sinceMs: number;
+  /** As they were written down, in their order. */
+  readonly delays: readonly Delay[];
+  readonly nowMs: number;
+  /** When its tier began no calls, for everybody, in their order. */
+  readonly holds: readonly Delay[];
+  /** When a worker took it up that is gone; null: none did. */
+  readonly lostSinceMs: number | null;
+  /** Why it was not taken up at other times, if it did not just stand in the queue. */
+  readonly otherwise: DelayReason | null;
+};
+
+/** All delays of a wait that is over. Of two at a time the one counts that was written down, then the loss of a worker. */
+export function delaysOf({ sinceMs, delays, nowMs, holds, lostSinceMs, otherwise }: KnownWait): readonly Delay[] {
+  let known = within(delays, { fromMs: sinceMs, toMs: nowMs });
+  const fill = (more: readonly Delay[]): void => {
+    const gaps = gapsIn(known, { fromMs: sinceMs, toMs: nowMs });
+    const found = gaps.flatMap((gap) => within(more, gap));
+    if (found.length > 0) known = [...known, ...found].toSorted((left, right) => left.fromMs - right.fromMs);
+  };
+  if (lostSinceMs !== null) fill([{ reason: 'lost_worker', fromMs: lostSinceMs, toMs: nowMs }]);
+  fill(holds);
+  if (otherwise !== null) fill([{ reason: otherwise, fromMs: sinceMs, toMs: nowMs }]);
+  return known;
+}
+
+/** A wait from one moment to another in parts that follow one another: the time in the queue, and the delays. */
+export function waitParts(range: Range, delays: readonly Delay[]): WaitPart[] {
+  const known = within(delays, range);
+  const queued = gapsIn(known, range).map((gap): WaitPart => ({ reason: 'queue', ...gap }));
+  return [...known, ...queued].toSorted((left, right) => left.fromMs - right.fromMs || left.toMs - right.toMs);
+}
+
+type Range = { readonly fromMs: number; readonly toMs: number };
+
+/** The delays as far as they are within a range; none begins before the one before it is over. */
+function within(delays: readonly Delay[], { fromMs, toMs }: Range): Delay[] {
+  let lastMs = fromMs;
+  return delays.flatMap((delay) => {
+    const begins = Math.max(delay.fromMs, lastMs);
+    const ends = Math.min(delay.toMs, toMs);
+    if (ends <= begins) return [];
+    lastMs = ends;
+    return [{ ...delay, fromMs: begins, toMs: ends }];
+  });
+}
+
+function gapsIn(delays: readonly Delay[], { fromMs, toMs }: Range): Range[] {
+  const bounds = [fromMs, ...delays.flatMap((delay) => [delay.fromMs, delay.toMs]), toMs];
+  const gaps: Range[] = [];
+  for (let at = 0; at < bounds.length; at += 2) {
+    const [begins = 0, ends = 0] = bounds.slice(at, at + 2);
+    if (ends > begins) gaps.push({ fromMs: begins, toMs: ends });
+  }
+  return gaps;
+}

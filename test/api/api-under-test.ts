@@ -69,7 +69,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   if (keys !== undefined) await writeFile(keyFile, keyLines(keys));
   const log = openLog('api', 'silent');
   const namespace = shared?.namespace ?? randomUUID();
-  const { life, started, stop } = lifeOf(log, await openTelemetry(new EnvReader({}), log));
+  const { life, started, stop } = lifeOf(log, await openTelemetry('test', new EnvReader({}), log));
   const configuration = configurationOf(yaml);
   const config: ApiConfig = {
     host: '127.0.0.1',

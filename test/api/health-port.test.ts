@@ -14,7 +14,7 @@ const serve = async (meters: Meters, names: readonly string[] = []) =>
   }));
 
 test('the health port answers whoever asks by an address or a name that no page can have', async () => {
-  await using meters = new Meters();
+  await using meters = new Meters('test');
   await using health = await serve(meters, ['spillway-1.prod.example']);
   const url = `http://127.0.0.1:${health.port}`;
   for (const path of ['/health/live', '/health/ready', '/metrics', '/internal/scaling/expert/large']) {
@@ -34,7 +34,7 @@ test('the health port answers whoever asks by an address or a name that no page 
 });
 
 test('two Host headers are a 400 there too', async () => {
-  await using meters = new Meters();
+  await using meters = new Meters('test');
   await using health = await serve(meters);
   const socket = connect(health.port, '127.0.0.1');
   socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n');

@@ -193,5 +193,5 @@ test('what shows more than one tenant needs the admin role: metrics, and the sca
     assert.equal((await get(path, 'sk-spillway-boss')).status, 200);
   }
   const text = await (await get('/metrics', 'sk-spillway-boss')).text();
-  assert.match(text, /^http_server_request_duration_count\{.*http_route="\/metrics".*\} \d+$/m);
+  assert.match(text, /^http_server_request_duration_seconds_count\{.*http_route="\/metrics".*\} \d+$/m);
 });

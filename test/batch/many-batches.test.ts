@@ -85,7 +85,7 @@ async function askedBy(batches: number) {
   await recoverIfNeeded(parts, 'many', never);
   // Its way is full, so that all the others wait.
   await enqueuePage(parts.redis, 'batch_0', 0, page, 2 * LIMITS.inFlightBytesPerWay);
-  const telemetry = await openTelemetry(new EnvReader({}), parts.log);
+  const telemetry = await openTelemetry('test', new EnvReader({}), parts.log);
   const finisher = new Finisher({ ...parts, webhooks: { mark: async () => undefined }, telemetry });
   const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
   const options = { ...parts, finisher, limits, sampling: null, spans: null };

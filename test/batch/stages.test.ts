@@ -127,11 +127,12 @@ async function checkMetrics(system: System): Promise<void> {
   const text = shown.join('\n');
   const has = (pattern: RegExp): void => assert.ok(pattern.test(text), `no metric like ${String(pattern)}`);
   for (const tier of ['drafter.small', 'drafter.medium', 'expert.large']) {
-    has(new RegExp(`cascade_queue_wait_count\\{tier="${tier}"`));
-    has(new RegExp(`gen_ai_client_operation_duration_count\\{[^}]*tier="${tier}"`));
+    has(new RegExp(`cascade_queue_wait_seconds_count\\{tier="${tier}"`));
+    has(new RegExp(`gen_ai_client_operation_duration_seconds_count\\{[^}]*tier="${tier}"`));
   }
-  for (const stage of ['1', '2', '3']) has(new RegExp(`cascade_documents_total\\{[^}]*final_stage="${stage}"`));
-  has(/cascade_escalations_total\{[^}]*stage="2",reason="drafter_rejected"/);
+  for (const stage of ['1', '2', '3'])
+    has(new RegExp(`cascade_documents_total\\{[^}]*final_stage="${stage}"[^}]*\\} [1-9]`));
+  has(/cascade_escalations_total\{[^}]*stage="2",reason="drafter_rejected"\} [1-9]/);
 }
 
 test('a process for each tier: a stage that is down holds only what waits for it, and is known to the autoscaler', async () => {

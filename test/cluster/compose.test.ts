@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFile, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MAX_STOP_MS } from '@spillway/runtime';
@@ -8,6 +9,7 @@ import { readConfiguration } from '@spillway/core';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { readCompose, ROOT, targetOf, type ComposeService } from '../support/compose.ts';
+import { lacksPrometheus, readAlertRules } from '../support/prometheus.ts';
 import type { ServiceName } from '../support/service.ts';
 import { variablesOf } from '../support/variables.ts';
 
@@ -151,11 +153,41 @@ test('Prometheus asks services that are there, at the port of their metrics; Gra
     scrape_configs: { job_name: string; dns_sd_configs?: { names: string[]; port: number }[] }[];
   };
   const asked = prometheus.scrape_configs.flatMap(({ dns_sd_configs: found = [] }) => found);
-  assert.deepEqual(asked.flatMap(({ names }) => names).toSorted(), [...OURS].toSorted());
-  assert.match(await readFile(join(ROOT, 'Dockerfile'), 'utf8'), new RegExp(`HEALTH_PORT=${asked[0]?.port}$`, 'm'));
+  assert.deepEqual(asked.flatMap(({ names }) => names).toSorted(), [...OURS, 'playground'].toSorted());
+  const dockerfile = await readFile(join(ROOT, 'Dockerfile'), 'utf8');
+  for (const { names, port } of asked) {
+    const variable = names.includes('playground') ? 'PORT' : 'HEALTH_PORT';
+    assert.match(dockerfile, new RegExp(`[ ]${variable}=${port}$`, 'm'));
+  }
   const provider = await readFile(join(ROOT, 'compose/grafana/dashboards.yaml'), 'utf8');
   const [, folder = ''] = /path: (\S+)/.exec(provider) ?? [];
   assert.ok(service('grafana').volumes?.some((volume) => volume.includes(`dashboard.json:${folder}/`)));
+});
+
+test('Prometheus loads the alert rules of the cluster, by the command of its container', async (context) => {
+  const lacking = await lacksPrometheus();
+  if (lacking !== null) return context.skip(lacking);
+  const { entrypoint, command = [], volumes = [] } = service('prometheus');
+  assert.deepEqual(entrypoint, ['sh', '-c']);
+  const directory = await mkdtemp(join(tmpdir(), 'spillway-compose-'));
+  context.after(() => rm(directory, { recursive: true, force: true }));
+  const here = (written: string): string =>
+    volumes
+      .map((volume) => volume.split(':'))
+      .filter(([from = '']) => from.startsWith('./'))
+      .reduce((now, [from = '', to = '']) => now.replaceAll(to, join(ROOT, from)), written)
+      .replaceAll('/tmp/alerts.yaml', join(directory, 'alerts.yaml'))
+      .replaceAll('$$', '$');
+  const [make = '', start = ''] = here(command[0] ?? '').split(' && exec ');
+  assert.match(start, /^prometheus --config\.file=\S+prometheus\.yaml /);
+  assert.equal(spawnSync('sh', ['-c', make]).status, 0);
+  const made = parse(await readFile(join(directory, 'alerts.yaml'), 'utf8')) as unknown;
+  assert.deepEqual(made, await readAlertRules());
+  const configuration = join(directory, 'prometheus.yaml');
+  await writeFile(configuration, here(await readFile(join(ROOT, 'compose/prometheus.yaml'), 'utf8')));
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'config', configuration], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /17 rules found/);
 });
 
 function lacksCompose(): string | false {

@@ -14,6 +14,7 @@ import {
   type Fault,
   type SignalName,
 } from '@spillway/core';
+import { shownMetrics } from '@spillway/runtime';
 import { parse } from 'yaml';
 import { ROOT } from '../support/compose.ts';
 import type { ServiceName } from '../support/service.ts';
@@ -211,28 +212,22 @@ const codesOf = (path: string): string[] =>
   [...readText(path).matchAll(/code: '([a-z_]+)'/g)].map(([, code = '']) => code);
 
 test('the metrics are the catalogue, by the names that Prometheus has for them', () => {
-  const source = readText('packages/runtime/src/telemetry/meters.ts');
-  const kinds = { HISTOGRAMS: 'histogram', COUNTERS: 'counter', GAUGES: 'gauge' };
-  const catalogue = Object.entries(kinds).flatMap(([table, kind]) => {
-    const start = source.indexOf(`const ${table} = {`);
-    const inner = source.slice(start, source.indexOf('} as const', start));
-    return [...inner.matchAll(/^ {2}'([a-z._]+)':/gm)].map(([, name = '']) => {
-      const shown = name.replaceAll('.', '_');
-      return `${shown}${kind === 'counter' ? '_total' : ''} ${kind}`;
-    });
-  });
   const rows = tableOf(sectionOf('docs/operations.md', 'Metrics'), 'metric');
   assert.deepEqual(
-    rows.map(([name = '', kind = '']) => `${name.replaceAll('`', '')} ${kind}`),
-    catalogue,
+    rows.map(([name = '', kind]) => ({ name: name.replaceAll('`', ''), kind })),
+    shownMetrics(),
   );
 });
 
 test('the runbook has a section for every alert, and no other', () => {
   const { spec } = parse(readText('k8s/components/monitoring/alerts.yaml')) as {
-    spec: { groups: { rules: { alert: string }[] }[] };
+    spec: { groups: { rules: { alert: string; annotations: { runbook_url: string } }[] }[] };
   };
-  const alerts = spec.groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));
+  const rules = spec.groups.flatMap((group) => group.rules);
+  const alerts = rules.map(({ alert }) => alert);
+  // An address ends with the heading as links name it.
+  for (const { alert, annotations } of rules)
+    assert.match(annotations.runbook_url, new RegExp(`^https://\\S+/docs/operations\\.md#${alert.toLowerCase()}$`));
   const runbook = sectionOf('docs/operations.md', 'Runbook');
   const headings = [...runbook.matchAll(/^### (.+)$/gm)].map(([, title = '']) => title);
   assert.deepEqual(headings, alerts);

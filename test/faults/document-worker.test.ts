@@ -61,7 +61,7 @@ async function working(role: Role) {
   const queues = stack.use(new Queues(store));
   const model = stack.use(modelOf(role));
   const log = openLog('test', 'silent');
-  const telemetry = stack.use(await openTelemetry(new EnvReader({}), log));
+  const telemetry = stack.use(await openTelemetry('test', new EnvReader({}), log));
   const documents = new DocumentTelemetry(
     { log, telemetry },
     { configuration, loggedShare: 0, takeTrace: () => Promise.resolve(false) },

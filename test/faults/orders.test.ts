@@ -115,7 +115,7 @@ function inTurn(storage: Storage, step: () => Promise<void>): Storage {
 /** The parts of a dispatcher that validate and end. */
 async function leading(parts: DispatcherParts) {
   const { log, storage, redis: store } = parts;
-  const telemetry = await openTelemetry(new EnvReader({}), log);
+  const telemetry = await openTelemetry('test', new EnvReader({}), log);
   const finisher = new Finisher({ redis: store, storage, webhooks: { mark: async () => undefined }, telemetry, log });
   const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
   const options = { ...parts, finisher, limits, spans: null };

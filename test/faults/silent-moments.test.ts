@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RedisTap, type Silence } from '../support/redis-tap.ts';
+import { checkAlerts, growing, lacksPrometheus, still } from '../support/prometheus.ts';
+import { scrape, valuesOf } from '../support/scrapes.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -72,7 +74,7 @@ test('connections that fall silent at any moment of a worker’s loop, with a wi
   assert.equal(drafter.child.exitCode, null);
 });
 
-test('a worker that hangs where nothing shows it but its queue, which does not move, connects anew', async () => {
+test('a worker that hangs where nothing shows it but its queue, which does not move, connects anew', async (context) => {
   await using system = await System.create({ models: { small: { concurrency: 2 } }, env: { HEALTH_PORT: '0' } });
   await Promise.all([system.run('api'), system.run('dispatcher'), system.run('expert')]);
   await system.admitted();
@@ -80,6 +82,7 @@ test('a worker that hangs where nothing shows it but its queue, which does not m
   const drafter = await system.run('drafter', { REDIS_URL: tap.url });
   const first = await system.submit(['a']);
   await system.settled(first.id);
+  const before = await scrape([drafter]);
   // A reply that never ends: neither is the connection silent, nor does the command ever fail.
   const drips = tap.fallSilent({ at: 1, of: 'taking', kind: 'drips', onlyReplies: true, ms: 1_000 });
   const { id } = await system.submit(['b', 'c', '[[drafter unsure]] d']);
@@ -91,7 +94,17 @@ test('a worker that hangs where nothing shows it but its queue, which does not m
     said.map(({ level, tier, times }) => [level, tier, times]),
     [['warn', 'drafter.small', 1]],
   );
+  const after = await scrape([drafter]);
+  const replacements = [before, after].map((scraped) => valuesOf(scraped, 'cascade_worker_replacements_total'));
+  assert.deepEqual(replacements, [{ 'drafter.small,drafter': 0 }, { 'drafter.small,drafter': 1 }]);
   const startedAtMs = performance.now();
   assert.equal(await drafter.stop(), 0);
   assert.ok(performance.now() - startedAtMs < 15_000);
+  const lacking = await lacksPrometheus();
+  if (lacking !== null) return context.skip(lacking);
+  const among = /SpillwayWorkersStuck/;
+  await checkAlerts([
+    { name: 'once', history: [...still(before, 5), ...still(after, 40)], firing: { 10: [], 30: [] }, among },
+    { name: 'again and again', history: growing(before, after, 20), firing: { 15: ['SpillwayWorkersStuck'] }, among },
+  ]);
 });

@@ -1,161 +1,230 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KEYS } from '@spillway/core';
-import { parse } from 'yaml';
-import { install } from '../support/packages.ts';
+import { queryOf, readingsOf, readPanels } from '../support/panels.ts';
+import { checkAlerts, growing, lacksPrometheus, Prometheus, readAlertRules, still } from '../support/prometheus.ts';
 import { selectionsOf, shownMetrics } from '../support/promql.ts';
-import { System, until } from '../support/system.ts';
+import { metricsOf, scrape, valuesOf } from '../support/scrapes.ts';
+import { System, until, type ResultLine } from '../support/system.ts';
+import { knownOfTrouble, serviceOf, sum, type Known } from './known-readings.ts';
 
-const run = promisify(execFile);
-const monitoring = fileURLToPath(new URL('../../k8s/components/monitoring/', import.meta.url));
-
-type Dashboard = { readonly panels: readonly { readonly title: string; readonly targets?: readonly Target[] }[] };
-type Target = { readonly expr: string; readonly legendFormat: string };
-type Rules = {
-  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
-};
-
-const dashboard = JSON.parse(await readFile(join(monitoring, 'dashboard.json'), 'utf8')) as Dashboard;
-const alerts = (parse(await readFile(join(monitoring, 'alerts.yaml'), 'utf8')) as { spec: Rules }).spec;
-const targets = dashboard.panels.flatMap(({ title, targets: all = [] }) => all.map((target) => ({ title, ...target })));
-const queryOf = (expr: string): string => expr.replaceAll('$__rate_interval', '5m');
-
-let lacking: string | null = null;
-
-before(async () => {
-  lacking = await install(['prometheus'], ['promtool']);
-});
-
-/** What Prometheus itself says of whom it asks. */
-const OF_PROMETHEUS = new Set(['up']);
-
-/** What every process of a system shows, once all that can happen has happened. */
-async function scrape(system: System): Promise<string[]> {
-  const texts = system.services
-    .filter(({ child }) => child.exitCode === null && child.signalCode === null)
-    .map(async (service) => {
-      const { healthPort } = await service.ready();
-      const response = await fetch(`http://127.0.0.1:${String(healthPort)}/metrics`);
-      assert.equal(response.status, 200);
-      assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
-      return await response.text();
-    });
-  return await Promise.all(texts);
-}
+const panels = (await readPanels()).filter(({ expr }) => !expr.includes('gen_ai_server_'));
+const rules = (await readAlertRules()).groups.flatMap((group) => group.rules);
 
 /** What tells the values of a metric of documents, stages and tiers apart. */
 const LABELS: Readonly<Record<string, readonly string[]>> = {
   cascade_documents_total: ['cascade', 'final_stage', 'outcome'],
-  cascade_document_duration_count: ['cascade', 'final_stage'],
-  cascade_sequential_wait_count: ['cascade'],
+  cascade_document_duration_seconds_count: ['cascade', 'final_stage'],
+  cascade_sequential_wait_seconds_count: ['cascade'],
   cascade_escalations_total: ['cascade', 'reason', 'stage'],
-  cascade_queue_wait_count: ['role', 'tier'],
+  cascade_queue_wait_seconds_count: ['role', 'tier'],
+  cascade_delay_seconds_count: ['reason', 'role', 'tier'],
   cascade_tokens_total: ['cascade', 'direction', 'role', 'tier'],
-  cascade_cost_total: ['cascade', 'role', 'tier'],
-  cascade_wasted_cost_total: ['cascade'],
+  cascade_cost_usd_total: ['cascade', 'role', 'tier'],
+  cascade_wasted_cost_usd_total: ['cascade'],
   cascade_breaker_open: ['role', 'tier'],
   cascade_breaker_openings_total: ['role', 'tier'],
+  cascade_worker_replacements_total: ['role', 'tier'],
   cascade_queue_depth: ['role', 'state', 'tier'],
   cascade_in_flight: ['role', 'tier'],
   cascade_concurrency_limit: ['role', 'tier'],
-  gen_ai_client_operation_duration_count: ['error_type', 'gen_ai_request_model', 'role', 'tier'],
+  gen_ai_client_operation_duration_seconds_count: ['error_type', 'gen_ai_request_model', 'role', 'tier'],
 };
 
-test('every query of the dashboard and the alerts names metrics and labels that running processes show', async () => {
+/** Twenty-two of these 26 documents are escalated, four of them have no answer in the end. */
+const PROMPTS = [
+  'a',
+  'b',
+  '[[status 503 1 x1]] c',
+  '[[status 500 x1]] d',
+  ...Array.from({ length: 18 }, (_, index) => `[[drafter unsure]] ${index}`),
+  ...Array.from({ length: 4 }, (_, index) => `[[drafter unsure]] [[expert 500]] ${index}`),
+];
+
+/** A batch whose manifest cannot be read, with most of its time behind it. */
+async function placeDamagedBatch(system: System): Promise<void> {
+  const id = `batch_${'0'.repeat(32)}`;
+  const now = Date.now();
+  await system.redis.client.sadd('{test}:batches', id);
+  const window = { createdAtMs: now - 9 * 3_600_000, expiresAtMs: now + 3_600_000 };
+  await system.redis.client.hset(`{test}:batch:${id}`, { phase: 'open', total: 5, enqueued: 0, pages: 1, ...window });
+  const manifest = join(system.directory, 'data', KEYS.manifest(id));
+  await mkdir(dirname(manifest));
+  await writeFile(manifest, '{');
+}
+
+/** Redis uses this share of what it may. */
+async function limitRedis(system: System, share: number): Promise<number> {
+  const [, used = ''] = /^used_memory:(\d+)/m.exec(await system.redis.client.info('memory')) ?? [];
+  const maxBytes = Math.round(Number(used) / share);
+  await system.redis.client.config('SET', 'maxmemory', maxBytes);
+  return maxBytes;
+}
+
+/** What `rate` sees from its second time on, as nobody knows before which errors there will be, happens once. */
+async function warmUp(system: System): Promise<void> {
+  const prompts = ['[[status 503 1 x1]] u', '[[status 500 x1]] v', '[[drafter unsure]] [[expert 500]] w'];
+  const { id } = await system.submit(prompts);
+  await system.settled(id);
+  await system.lines((await system.client.batches.retrieve(id)).output_file_id);
+  await limitRedis(system, 0.8);
+  await assert.rejects(system.submit(['x']), /503/);
+  await system.redis.client.config('SET', 'maxmemory', 0);
+}
+
+/** The lines of both files of the batches that have ended. */
+async function allLines(system: System, ids: readonly string[]): Promise<ResultLine[]> {
+  const lines = ids.map(async (id) => {
+    const batch = await system.client.batches.retrieve(id);
+    return [...(await system.lines(batch.output_file_id)), ...(await system.lines(batch.error_file_id))];
+  });
+  return (await Promise.all(lines)).flat();
+}
+
+test('where all goes wrong that can, every panel says what was counted elsewhere, and every alert fires', async (context) => {
   await using system = await System.start({
     models: { large: { max_attempts: 2 } },
     env: {
       HEALTH_PORT: '0',
+      LOG_LEVEL: 'debug',
+      SPILLWAY_DRAIN_MS: '100',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
       OTEL_BSP_MAX_QUEUE_SIZE: '1',
       OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '1',
     },
   });
-  const prompts = ['a', '[[drafter unsure]] b', '[[drafter unsure]] [[expert 500]] c', '[[status 503 1 x1]] d'];
-  const { id } = await system.submit([...prompts, '[[status 500 x1]] e']);
-  await system.settled(id);
+  const { services } = system;
+  const [api, dispatcher] = [serviceOf(system, 'api'), serviceOf(system, 'dispatcher')];
+  await until(async () => valuesOf(await scrape([dispatcher]), 'cascade_leader')[''] === 1);
+  await warmUp(system);
+  const from = { line: api.lines.length, call: system.expertModel.requests.length };
+  const sound = await scrape(services);
+  const first = await system.submit(PROMPTS);
+  await system.settled(first.id);
+  await system.redis.client.flushall();
+  await system.admitted();
   // A breaker opens where there is no server.
   await system.expertModel.stop();
-  const waiting = await system.submit(['[[drafter unsure]] g']);
-  await until(async () => shownMetrics((await scrape(system)).join('\n')).has('cascade_breaker_openings_total'));
+  const second = await system.submit(['[[drafter unsure]] g']);
+  await until(async () => valuesOf(await scrape([dispatcher]), 'cascade_breaker_open')['expert.large,expert'] === 1);
+  const serverDown = await scrape(services);
+  assert.ok((valuesOf(serverDown, 'cascade_breaker_openings_total')['expert.large,expert'] ?? 0) > 0);
   await system.expertModel.restart();
-  await system.settled(waiting.id);
-  // A batch in trouble, and one in work so that its tiers are shown.
-  const hurt = `batch_${'0'.repeat(32)}`;
-  await system.redis.client.sadd('{test}:batches', hurt);
-  await system.redis.client.hset(`{test}:batch:${hurt}`, {
-    phase: 'open',
-    total: 5,
-    enqueued: 0,
-    pages: 1,
-    createdAtMs: 0,
-    expiresAtMs: 9e15,
-  });
-  const manifest = join(system.directory, 'data', KEYS.manifest(hurt));
-  await mkdir(dirname(manifest));
-  await writeFile(manifest, '{');
+  await system.settled(second.id);
+  await placeDamagedBatch(system);
   await system.submit(['[[hang]] f']);
-  await until(async () => shownMetrics((await scrape(system)).join('\n')).has('cascade_queue_depth'));
-  let text = '';
-  let shown = new Map<string, Set<string>>();
-  const lackingOf = (expr: string): string[] =>
-    selectionsOf(queryOf(expr)).flatMap(({ metric, labels }) => {
-      if (OF_PROMETHEUS.has(metric)) return [];
-      return labels
-        .filter((label) => !['le', 'job', 'instance'].includes(label) && shown.get(metric)?.has(label) !== true)
-        .map((label) => `${metric}{${label}}`)
-        .concat(shown.has(metric) ? [] : [metric]);
-    });
-  const queries = [
-    ...targets.map(({ expr }) => expr),
-    ...alerts.groups.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
-  ];
+  await system.drafterModel.waitForRequests(system.drafterModel.received + 1);
+  // Of a Redis that is nearly full creates are refused.
+  await limitRedis(system, 0.8);
+  for (let refused = 0; refused < 10; refused += 1) await assert.rejects(system.submit(['x']), /503/);
+  const maxBytes = await limitRedis(system, 0.58);
+  const lines = await allLines(system, [first.id, second.id]);
+  const isThere = async (): Promise<boolean> => {
+    const scraped = await scrape(services);
+    const failures = valuesOf(scraped, 'cascade_step_failures_total');
+    const redis = valuesOf(scraped, 'cascade_redis_memory_limit_bytes')[''];
+    return (
+      sum(Object.values(failures)) > 0 && redis === maxBytes && valuesOf(scraped, 'cascade_not_enqueued')[''] === 5
+    );
+  };
+  await until(isThere);
+  // The longest since it was last asked.
+  api.freeze();
+  await delay(1_300);
+  api.thaw();
+  const hurt = await scrape(services);
+  const shown = shownMetrics((await Promise.all(services.map(metricsOf))).join('\n'));
+  namesAreShown(shown);
+
+  const lacking = await lacksPrometheus();
+  if (lacking !== null) return context.skip(lacking);
+  await using prometheus = await Prometheus.of([...still(sound, 31), ...still(hurt, 30)]);
+  const readings = await readingsOf(prometheus, panels);
+  const known = await knownOfTrouble(system, { lines, maxBytes, from });
+  assert.deepEqual([...readings.keys()].toSorted(), Object.keys(known).toSorted(), 'every panel, and no other');
+  for (const [title, wanted] of Object.entries(known)) compare(title, readings.get(title) ?? new Map(), wanted);
+
+  await alertsFire(system, { sound, serverDown, hurt });
+});
+
+/** Every query of the dashboard and the alerts names metrics and labels that these processes show. */
+function namesAreShown(shown: Map<string, Set<string>>): void {
+  const given = new Set(['le', 'job', 'instance', 'namespace']);
+  const queries = [...panels.map(({ expr }) => queryOf(expr, '5m')), ...rules.map(({ expr }) => expr)];
   assert.ok(queries.length > 40, `${queries.length} queries`);
-  await until(async () => {
-    text = (await scrape(system)).join('\n');
-    shown = shownMetrics(text);
-    return queries.every((expr) => lackingOf(expr).length === 0);
-  }).catch(() => assert.deepEqual([...new Set(queries.flatMap(lackingOf))], []));
+  const missing = queries.flatMap(selectionsOf).flatMap(({ metric, labels }) => {
+    const own = labels.filter((label) => !given.has(label) && shown.get(metric)?.has(label) !== true);
+    return shown.has(metric) ? own.map((label) => `${metric}{${label}}`) : [metric];
+  });
+  assert.deepEqual([...new Set(missing)], []);
   for (const [metric, labels] of Object.entries(LABELS)) {
     assert.deepEqual([...(shown.get(metric) ?? [])].toSorted(), labels, metric);
   }
-  assert.match(text, /^cascade_documents_total\{.*final_stage="1".*\} \d/m);
-  assert.match(text, /^cascade_documents_total\{.*final_stage="2".*\} \d/m);
-  assert.match(text, /^cascade_queue_wait_count\{.*tier="drafter\.small".*role="drafter".*\} \d/m);
-  assert.match(text, /^cascade_queue_wait_count\{.*tier="expert\.large".*role="expert".*\} \d/m);
-  assert.match(text, /^cascade_escalations_total\{.*stage="1".*reason="low_confidence".*\} \d/m);
-  for (const { title, expr, legendFormat } of targets) {
-    const grouped = new Set(selectionsOf(queryOf(expr)).flatMap(({ labels }) => labels));
+  for (const { title, expr, legendFormat } of panels) {
+    const grouped = new Set(selectionsOf(queryOf(expr, '5m')).flatMap(({ labels }) => labels));
     for (const [, label = ''] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
       assert.ok(grouped.has(label), `${title}: ${label}`);
   }
-});
+}
 
-test('promtool reads the alerts, the queries of the dashboard and what the processes show', async (context) => {
-  if (lacking !== null) return context.skip(lacking);
-  await using system = await System.start({ env: { HEALTH_PORT: '0' } });
-  const { id } = await system.submit(['a', '[[drafter unsure]] b']);
-  await system.settled(id);
-  const rules = join(system.directory, 'alerts.json');
-  await writeFile(rules, JSON.stringify(alerts));
-  await run('promtool', ['check', 'rules', rules]);
-  const asRules = targets.map(({ expr }, index) => ({ record: `query:${index}`, expr: queryOf(expr) }));
-  const path = join(system.directory, 'queries.json');
-  await writeFile(path, JSON.stringify({ groups: [{ name: 'dashboard', rules: asRules }] }));
-  await run('promtool', ['check', 'rules', path]);
-  for (const text of await scrape(system)) {
-    const checked = run('promtool', ['check', 'metrics']);
-    checked.child.stdin?.end(text);
-    // It also complains of names that its own taste would have otherwise; what it cannot read it says so.
-    const said = await checked.then(
-      ({ stderr }) => stderr,
-      (error: { stderr?: string }) => error.stderr ?? '',
-    );
-    assert.doesNotMatch(said, /error while linting|text format parsing error/);
+function compare(title: string, said: ReadonlyMap<string, number>, wanted: Known): void {
+  const all = new Set([...said.keys(), ...Object.keys(wanted)]);
+  for (const name of all) {
+    const value = said.get(name) ?? 0;
+    const expected = wanted[name];
+    assert.ok(expected !== undefined, `${title}: ${name} is ${value}, and nobody knows of it`);
+    const [least, most] = typeof expected === 'number' ? [expected * 0.9999, expected * 1.0001] : expected;
+    assert.ok(value >= least && value <= most, `${title}: ${name} is ${value}, not ${String(expected)}`);
   }
-});
+}
+
+/** Each alert with metrics of these processes; what is left of them is ended one after the other. */
+async function alertsFire(
+  system: System,
+  { sound, serverDown, hurt }: Readonly<Record<'sound' | 'serverDown' | 'hurt', Awaited<ReturnType<typeof scrape>>>>,
+): Promise<void> {
+  const stop = async (name: string) => await serviceOf(system, name).stop();
+  await stop('drafter');
+  const nobody = async () =>
+    valuesOf(await scrape(system.services), 'cascade_queue_depth')['drafter.small,drafter,waiting'];
+  await until(async () => (await nobody()) === 1);
+  const nobodyWorks = await scrape(system.services);
+  await stop('api');
+  const apiGone = await scrape(system.services);
+  await stop('dispatcher');
+  const leaderGone = await scrape(system.services);
+  const among = /SpillwayNoLeader|SpillwayApiGone|SpillwayNobodyWorks|SpillwayBreakerOpen/;
+  const once = (name: string, then: typeof sound, firing: readonly string[]) => ({
+    name,
+    history: [...still(sound, 10), ...still(then, 51)],
+    firing: { 9: [], 60: firing },
+    among,
+  });
+  const ofWork = [
+    'SpillwayRedisNearlyFull',
+    'SpillwayRedisLostOften',
+    'SpillwayStepsFail',
+    'SpillwayDocumentsFail',
+    'SpillwayEscalatesTooMuch',
+    'SpillwayModelCallsFail',
+    'SpillwayBatchLate',
+    'SpillwayApiErrors',
+    'SpillwayLoopStandsStill',
+    'SpillwaySpansDropped',
+  ];
+  await checkAlerts([
+    {
+      name: 'all goes wrong',
+      history: growing(sound, hurt, 61),
+      firing: { 60: ofWork.toSorted() },
+      among: new RegExp(ofWork.join('|')),
+    },
+    once('a server is down', serverDown, ['SpillwayBreakerOpen']),
+    once('nobody works', nobodyWorks, ['SpillwayNobodyWorks']),
+    once('the API is gone', apiGone, ['SpillwayApiGone', 'SpillwayNobodyWorks']),
+    once('the leader is gone', leaderGone, ['SpillwayApiGone', 'SpillwayNoLeader']),
+  ]);
+}

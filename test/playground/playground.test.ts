@@ -4,8 +4,10 @@ import { openModelCheck } from '@spillway/cascade';
 import OpenAI from 'openai';
 import { demoDocuments, isCorrect } from '../../services/playground/src/documents/index.ts';
 import { configurationOf } from '../api/api-under-test.ts';
+import { readingsOf, readPanels } from '../support/panels.ts';
 import type { Playground } from '../support/playground.ts';
 import { startPlayground } from '../support/playground.ts';
+import { lacksPrometheus, Prometheus, scrapeOf, still } from '../support/prometheus.ts';
 
 const MODELS = ['spillway-drafter', 'spillway-expert'];
 
@@ -287,6 +289,63 @@ test('a stream that its reader leaves does not stand in the way of others', asyn
   });
   for await (const chunk of stream) if (chunk.choices.length > 0) break;
   assert.notEqual((await readAnswer('spillway-drafter')).content, '');
+});
+
+test('its metrics count what its models read and wrote, also for a reader that left, and so do the panels', async (context) => {
+  const texts: string[] = [];
+  type Counted = { readonly input: number; readonly output: number; readonly whole: number; readonly left: number };
+  const counted = async (): Promise<Counted> => {
+    const response = await fetch(base.replace('/v1', '/metrics'));
+    assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+    const shown = await response.text();
+    texts.push(shown);
+    assert.match(shown, /^gen_ai_server_requests\{gen_ai_request_model="spillway-expert"\} 0$/m);
+    assert.match(shown, /^spillway_build_info\{service="playground",/m);
+    const value = (sample: string): number => {
+      const line = shown.split('\n').find((one) => one.startsWith(`${sample} `));
+      return Number(line?.split(' ').at(-1) ?? 0);
+    };
+    const model = 'gen_ai_request_model="spillway-expert"';
+    return {
+      input: value(`gen_ai_server_tokens_total{${model},direction="input"}`),
+      output: value(`gen_ai_server_tokens_total{${model},direction="output"}`),
+      whole: value(`gen_ai_server_request_duration_seconds_count{${model}}`),
+      left: value(`gen_ai_server_request_duration_seconds_count{${model},error_type="cancelled"}`),
+    };
+  };
+  const begun = await counted();
+  const request = { model: 'spillway-expert', prompt: '<|user|>Total', max_tokens: 20 };
+  const { usage } = await client.completions.create({ ...request, n: 2, temperature: 1 });
+  const asked = await counted();
+  assert.ok(usage !== undefined && usage.completion_tokens > 2);
+  assert.deepEqual(asked, {
+    input: begun.input + usage.prompt_tokens,
+    output: begun.output + usage.completion_tokens,
+    whole: begun.whole + 1,
+    left: begun.left,
+  });
+  const [sound, served] = texts.map((shown) => scrapeOf([{ labels: { job: 'playground' }, text: shown }]));
+  const stream = await client.completions.create({ ...request, max_tokens: 250, temperature: 0, stream: true });
+  for await (const chunk of stream) if (chunk.choices.length > 0) break;
+  while ((await counted()).left === begun.left);
+  const end = await counted();
+  assert.deepEqual([end.left, end.whole, end.input - asked.input], [begun.left + 1, asked.whole, usage.prompt_tokens]);
+  assert.ok(end.output > asked.output && end.output - asked.output < 250);
+  const lacking = await lacksPrometheus();
+  if (lacking !== null) return context.skip(lacking);
+  assert.ok(sound !== undefined && served !== undefined);
+  await using prometheus = await Prometheus.of([...still(sound, 31), ...still(served, 30)]);
+  const panels = (await readPanels()).filter(({ expr }) => expr.includes('gen_ai_server_'));
+  const readings = await readingsOf(prometheus, panels);
+  const tokens = Object.fromEntries(
+    [...(readings.get('Tokens of the embedded models') ?? [])].map(([name, value]) => [name, Math.round(value)]),
+  );
+  assert.deepEqual(tokens, {
+    'spillway-expert input': usage.prompt_tokens,
+    'spillway-expert output': usage.completion_tokens,
+  });
+  assert.deepEqual([...(readings.get('Unfinished requests') ?? [])], []);
+  assert.deepEqual([...(readings.get('Generations')?.keys() ?? [])], ['spillway-expert median', 'spillway-expert p95']);
 });
 
 test('refusals come in the envelope of the protocol', async () => {

@@ -8,6 +8,8 @@ import { KEYS, RECORD_VERSION, RECORDS } from '@spillway/core';
 import { openProvedStorage, openStorage, readRecord, RoomWatch, StorageError } from '@spillway/storage';
 import { openLog } from '@spillway/runtime';
 import { APIError, OpenAI } from 'openai';
+import { checkAlerts, lacksPrometheus, still } from '../support/prometheus.ts';
+import { scrape, valuesOf } from '../support/scrapes.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -116,6 +118,9 @@ test('a full disk: what stands is read, a restarted API serves, deleting makes r
   assert.equal(health.status, 200, 'it stays in service');
   assert.match(await health.text(), /storage is full/);
   await api.waitFor(({ msg = '' }) => msg.startsWith('storage is full'));
+  const full = await scrape([api]);
+  assert.deepEqual(valuesOf(full, 'cascade_storage_full'), { '': 1 });
+  assert.ok((valuesOf(full, 'cascade_storage_free_ratio')[''] ?? 1) < 0.01);
   assert.equal((await (await system.client.files.content(files[0] ?? '')).text()).length > MIB, true);
   await assert.rejects(upload(10), refused);
   await assert.rejects(system.submit(['x']), refused);
@@ -135,4 +140,12 @@ test('a full disk: what stands is read, a restarted API serves, deleting makes r
   );
   await wholeResults(system, await system.settled(batch.id), docIds(3));
   await makeRoom();
+  await until(async () => valuesOf(await scrape([api]), 'cascade_storage_full')[''] === 0);
+  const roomy = await scrape([api]);
+  assert.ok((valuesOf(roomy, 'cascade_storage_free_ratio')[''] ?? 0) > 0.1);
+  const lacking = await lacksPrometheus();
+  if (lacking !== null) return t.skip(lacking);
+  const history = [...still(roomy, 20), ...still(full, 20), ...still(roomy, 20)];
+  const firing = { 19: [], 35: ['SpillwayStorageFull', 'SpillwayStorageNearlyFull'], 45: [] };
+  await checkAlerts([{ name: 'a full disk', history, firing, among: /SpillwayStorage.*/ }]);
 });

@@ -32,7 +32,7 @@ export async function dispatcherParts(
   const redis = await storeOn(server, namespace);
   const queues = new Queues(redis);
   const storage = wrap(await openStorage(`file://${directory}`));
-  const { meters } = await openTelemetry(new EnvReader({}), log);
+  const { meters } = await openTelemetry('test', new EnvReader({}), log);
   const records = new Records(storage);
   return {
     redis,

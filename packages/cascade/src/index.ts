@@ -4,4 +4,5 @@ export type { AttemptOptions } from './asked.ts';
 export { noticeMessage, type OnEvent } from '@spillway/models';
 export { openStageModel, StageModel, type ControlFailure, type ControlQuestion } from './stage-model.ts';
 export { callMeter } from './telemetry/call-meter.ts';
+export { beginDocumentCounters } from './telemetry/document-counters.ts';
 export { DocumentTelemetry, type Settlement } from './telemetry/document-telemetry.ts';

@@ -64,7 +64,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
     })();
     return stopping;
   };
-  const telemetry = await openTelemetry(reader, log);
+  const telemetry = await openTelemetry(service, reader, log);
   steps.push({ step: () => telemetry[Symbol.asyncDispose](), limitMs: MAX_STEP_MS });
   const life: Life = {
     log,
@@ -91,6 +91,7 @@ export async function runService(service: string, env: Env, start: (life: Life) 
   try {
     reader.check();
     await start(life);
+    telemetry.meters.watchLoop();
   } catch (error) {
     if (error instanceof SetupError) process.stderr.write(`spillway ${service}: ${error.message}\n`);
     else log.fatal({ err: error }, 'could not start');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { unlink } from 'node:fs/promises';
+import { statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directoryError } from './directory-error.ts';
 import { noRoomSinceMs, noteNoRoom, TEMPORARY_FOLDER, type Root } from './folder.ts';
@@ -19,6 +19,19 @@ export async function roomOf(root: Root): Promise<Room> {
   }
   const sinceMs = await noRoomSinceMs(root);
   return sinceMs !== null && Date.now() - sinceMs < SHORT_MS ? 'short' : 'enough';
+}
+
+/**
+ * What is free of the directory's disk for whoever is not root: of its bytes or its files, the less. A quota is in neither;
+ * that one is used up shows when nothing can be written. Null: the file system does not say.
+ */
+export async function freeShareOf({ path }: Root): Promise<number | null> {
+  const { blocks, bavail, files, ffree } = await statfs(path);
+  const shares = [
+    [bavail, blocks],
+    [ffree, files],
+  ].flatMap(([free = 0, all = 0]) => (all > 0 ? [free / all] : []));
+  return shares.length === 0 ? null : Math.min(...shares);
 }
 
 async function isFull(root: Root): Promise<boolean> {

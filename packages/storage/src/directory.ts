@@ -15,7 +15,7 @@ import {
 } from './folder.ts';
 import { checkFolder, checkKey, checkRange, isSegment } from './key.ts';
 import { linkObject, placeFile } from './placement.ts';
-import { roomOf } from './directory-room.ts';
+import { freeShareOf, roomOf } from './directory-room.ts';
 import { proveCreateOnly } from './proof.ts';
 import { StorageError } from './storage-error.ts';
 import type { ByteRange, CreateOutcome, ListOptions, Room, Storage } from './storage.ts';
@@ -62,6 +62,10 @@ class DirectoryStorage implements Storage {
 
   async room(): Promise<Room> {
     return roomOf(this.#root);
+  }
+
+  async freeShare(): Promise<number | null> {
+    return freeShareOf(this.#root);
   }
 
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {

@@ -108,6 +108,10 @@ class S3Storage implements Storage {
     return 'enough';
   }
 
+  async freeShare(): Promise<number | null> {
+    return null;
+  }
+
   async upload(key: string, source: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<number> {
     return uploadParts(this.#client, this.#object(key), this.#shown, source, signal);
   }

@@ -23,6 +23,8 @@ export interface Storage extends AsyncDisposable {
   createLike(key: string, other: string): Promise<CreateOutcome | false>;
   /** Whether there is room now, as far as a small write says it. */
   room(): Promise<Room>;
+  /** The share of its disk that is free, from 0 to 1; null: it has none of its own, or the file system does not say. */
+  freeShare(): Promise<number | null>;
   /**
    * Streams bytes of unknown length to a key that the caller made unique, and returns their number.
    * A source that throws, or the signal before the source's end, leaves nothing; that error or the

@@ -28,6 +28,10 @@ export class UnprovedStorage implements Storage {
     return this.#storage.room();
   }
 
+  freeShare(): Promise<number | null> {
+    return this.#storage.freeShare();
+  }
+
   read(key: string, range?: ByteRange): Promise<Uint8Array | null> {
     return this.#storage.read(key, range);
   }

@@ -18,6 +18,7 @@ export class BreakerReport {
     this.#tier = tier;
     this.#life = life;
     this.#limit = limit;
+    life.telemetry.meters.begin('cascade.breaker.openings', [tierLabels(tier)]);
   }
 
   /** Logs the first opening in a row; the metric counts them all. Null: only this worker waits. */

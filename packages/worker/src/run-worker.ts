@@ -1,4 +1,5 @@
 import {
+  beginDocumentCounters,
   callMeter,
   DocumentTelemetry,
   noticeMessage,
@@ -43,6 +44,8 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
     const checked = config.checksModels ? startCheck(served, { role, tier, model, redis }, config, life) : undefined;
     return { tier, concurrency, sidecar, documents, model, checked: checked ?? Promise.resolve() };
   });
+  const served = new Set(duties.map(({ tier }) => tier));
+  beginDocumentCounters(life.telemetry.meters, configuration.cascades, (tier) => served.has(tier));
   const workers = new TierWorkers({ redis, queues, rules: new RulesCache(redis) }, duties, config, life);
   life.allow(config.drainMs);
   life.defer(() => workers[Symbol.asyncDispose](), config.drainMs + 2 * MAX_CLOSE_MS);

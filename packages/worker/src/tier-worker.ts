@@ -66,6 +66,7 @@ export class TierWorker {
     this.#model = model;
     this.#queues = queues;
     const { tier, life } = options;
+    life.telemetry.meters.begin('cascade.worker.replacements', [tierLabels(tier)]);
     this.#queue = new QueueWorker(redis, {
       ...options,
       process: (job, token) => this.#process(job, token),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { VERSION } from '@spillway/runtime';
 import type { Route } from './route.ts';
 import { errorEnvelope } from './schemas/objects.ts';
 
@@ -32,7 +33,7 @@ export function openApiOf(routes: readonly Route[]): Schema {
     openapi: '3.1.0',
     info: {
       title: 'Spillway',
-      version: '0.1.0',
+      version: VERSION,
       description: 'LLM cascades over bulk documents: the OpenAI Files and Batches API, and what is ours beside it.',
     },
     paths,

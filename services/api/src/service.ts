@@ -66,6 +66,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
   const room = new RoomWatch({ storage, log });
   await room.look();
+  room.show(telemetry.meters);
   const watching = room.watch(life.signal);
   life.defer(() => watching);
   const probe = (): Promise<Health> => ready({ storage, redis, room, log });

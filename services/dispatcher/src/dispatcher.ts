@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { OUTCOMES } from '@spillway/core';
 import { openRedis, Queues } from '@spillway/redis';
 import { serveHealth, type Health, type HealthPlace, type Life } from '@spillway/runtime';
 import { openProvedStorage, Records, RoomWatch } from '@spillway/storage';
@@ -54,8 +55,13 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const work = leadership.run(signal);
   life.defer(() => work, MAX_WORK_MS);
   showGauges({ redis, queues, live, outlines, meters }, leadership);
-  // Shown from the start: what is first seen at 1 has not increased.
-  meters.count('cascade.recoveries', 0);
+  room.show(meters);
+  meters.begin('cascade.recoveries');
+  meters.begin('cascade.pages.sealed');
+  meters.begin(
+    'cascade.batches.ended',
+    OUTCOMES.map((outcome) => ({ outcome })),
+  );
   const healthPort = config.health === null ? null : await serve(config.health, { leadership, room }, life);
   life.ready({ namespace: config.namespace, healthPort });
 }

@@ -170,7 +170,7 @@ export class Enqueuer {
     let hasEnqueued = false;
     for (const { id, page, at } of pages) {
       const work = (): Promise<boolean> => this.#enqueue(id, page);
-      const step = { batch: id, step: 'enqueue' };
+      const step = { batch: id, step: 'enqueue' } as const;
       const isLarge = at.bytes > LARGE_PAGE_BYTES;
       const moved = await runStep(this.#options.failures, step, () => (isLarge ? this.#large.run(work) : work()));
       if (moved !== true) break;

@@ -4,9 +4,9 @@ import { Meters, openLog } from '@spillway/runtime';
 import { runStep, StepFailures } from './step-failures.ts';
 
 test('a step that failed waits, other steps and other batches go on, and a success forgets the failures', async () => {
-  await using meters = new Meters();
+  await using meters = new Meters('test');
   const failures = new StepFailures({ meters, log: openLog('test', 'silent') });
-  const step = { batch: 'batch_a', step: 'seal' };
+  const step = { batch: 'batch_a', step: 'seal' } as const;
   let runs = 0;
   const failing = async (): Promise<never> => {
     runs += 1;
@@ -16,13 +16,12 @@ test('a step that failed waits, other steps and other batches go on, and a succe
   assert.equal(failures.isWaiting(step), true);
   assert.equal(await runStep(failures, step, async () => 'done'), null, 'it is not run while it waits');
   assert.equal(runs, 1);
-  for (const other of [
-    { ...step, step: 'end' },
-    { ...step, batch: 'batch_b' },
-  ]) {
+  for (const other of [{ ...step, step: 'end' } as const, { ...step, batch: 'batch_b' }]) {
     assert.equal(await runStep(failures, other, async () => 'done'), 'done');
   }
-  assert.match(await meters.text(), /cascade_step_failures_total\{step="seal"\} 1/);
+  const text = await meters.text();
+  assert.match(text, /^cascade_step_failures_total\{step="seal"\} 1$/m);
+  assert.match(text, /^cascade_step_failures_total\{step="end"\} 0$/m, 'shown before it ever failed');
   failures.clear(step);
   assert.equal(await runStep(failures, step, async () => 'done'), 'done');
 });

@@ -1,8 +1,11 @@
 import { backoffMs } from '@spillway/core';
 import type { Log, Meters } from '@spillway/runtime';
 
-/** A step of the work for one batch, such as `seal`. */
-export type Step = { readonly batch: string; readonly step: string };
+/** Every step of the work for one batch. */
+const STEPS = ['validate', 'plan', 'enqueue', 'seal', 'end', 'sweep', 'webhooks'] as const;
+
+/** A step of the work for one batch. */
+export type Step = { readonly batch: string; readonly step: (typeof STEPS)[number] };
 
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
 
@@ -17,6 +20,10 @@ export class StepFailures {
   constructor({ meters, log }: { readonly meters: Meters; readonly log: Log }) {
     this.#meters = meters;
     this.#log = log;
+    meters.begin(
+      'cascade.step.failures',
+      STEPS.map((step) => ({ step })),
+    );
   }
 
   /** Whether a step failed so short a time ago that it is not repeated yet. */

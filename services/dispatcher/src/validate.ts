@@ -96,7 +96,7 @@ export class Validator {
     this.#tenants.spend(running.tenant, SLICE_BYTES);
     this.#batches.spend(id, SLICE_BYTES);
     running.isUnderWay = true;
-    const step = { batch: id, step: 'validate' };
+    const step = { batch: id, step: 'validate' } as const;
     const slice = await runStep(this.#options.failures, step, () => sliceOf(running));
     running.isUnderWay = false;
     if (slice === null || slice.done === true) this.#end(id, running);

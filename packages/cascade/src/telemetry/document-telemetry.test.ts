@@ -26,7 +26,7 @@ const accepted = () => ({ kind: 'settle', ending: { kind: 'accepted', draft: acc
 test('a calibration of other answers is told once for a batch and a stage, and never where all is well', async () => {
   const lines: Record<string, unknown>[] = [];
   const log = openLog('test', 'warn', { write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[number]) });
-  await using telemetry = await openTelemetry(new EnvReader({}), log);
+  await using telemetry = await openTelemetry('test', new EnvReader({}), log);
   const documents = new DocumentTelemetry(
     { log, telemetry },
     { configuration: { models: {} }, loggedShare: 0, takeTrace: () => Promise.resolve(false) },

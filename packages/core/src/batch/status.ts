@@ -9,8 +9,10 @@ export type BatchStatus =
   | 'cancelling'
   | 'cancelled';
 
+export const OUTCOMES = ['completed', 'failed', 'expired', 'cancelled'] as const;
+
 /** How a batch ends. */
-export type Outcome = 'completed' | 'failed' | 'expired' | 'cancelled';
+export type Outcome = (typeof OUTCOMES)[number];
 
 /** The phase of a batch in Redis; only an `open` one takes results. */
 export type Phase = 'validating' | 'open' | 'closed';

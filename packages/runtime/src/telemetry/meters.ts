@@ -1,92 +1,87 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { AggregationType, MeterProvider, type ViewOptions } from '@opentelemetry/sdk-metrics';
 import type { Attributes, Counter, Histogram, Meter, ObservableResult } from '@opentelemetry/api';
+import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { detectResources, envDetector, resourceFromAttributes, type Resource } from '@opentelemetry/resources';
+import {
+  AggregationTemporality,
+  AggregationType,
+  InstrumentType,
+  MeterProvider,
+  MetricReader,
+  type AggregationOption,
+} from '@opentelemetry/sdk-metrics';
+import { processName } from '../process-name.ts';
+import { VERSION } from '../version.ts';
+import {
+  COUNTERS,
+  GAUGES,
+  HISTOGRAMS,
+  shownName,
+  type CounterName,
+  type GaugeName,
+  type HistogramName,
+} from './catalogue.ts';
 
-/** From a hand-off's milliseconds to a batch's day. */
-const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400];
-
-/** Every histogram: all are of seconds. The names without `cascade.` are OpenTelemetry's own. */
-const HISTOGRAMS = {
-  'cascade.queue.wait': 'What a document waited for a free worker of a tier, all its attempts together.',
-  'cascade.delay': 'What else a document waited for at a tier, by reason.',
-  'cascade.sequential_wait':
-    "From an escalated document's enqueueing until the first call of the stage that delivered.",
-  'cascade.document.duration': 'From enqueueing to settle.',
-  'gen_ai.client.operation.duration': 'A call of a model, whatever came of it.',
-  'http.server.request.duration': 'A request to the API.',
-} as const;
-
-/** Every counter, with its unit. */
-const COUNTERS = {
-  'cascade.documents': ['{document}', 'Settled documents.'],
-  'cascade.escalations': ['{document}', 'Drafts that went on to the next stage, by reason.'],
-  'cascade.tokens': ['{token}', 'Tokens that models read and wrote.'],
-  'cascade.cost': ['USD', 'What the calls of settled documents cost, by the prices of the configuration.'],
-  'cascade.wasted.cost': ['USD', 'What drafts cost that were not accepted.'],
-  'cascade.breaker.openings': [
-    '{opening}',
-    "A tier's circuit breaker opened: its model server is down or asks to wait.",
-  ],
-  'cascade.pages.sealed': ['{page}', 'Pages that went to storage.'],
-  'cascade.batches.ended': ['{batch}', 'Batches that ended, by outcome.'],
-  'cascade.worker.replacements': [
-    '{replacement}',
-    'A worker took nothing up though documents waited, and connected to Redis anew.',
-  ],
-  'cascade.recoveries': ['{recovery}', 'Redis was lost and put back from storage.'],
-  'cascade.step.failures': ['{failure}', 'Steps that failed for a batch and are attempted again.'],
-} as const;
-
-/** Every gauge, with its unit; observed when somebody asks. */
-const GAUGES = {
-  'cascade.queue.depth': ['{document}', "Documents in a tier's queue."],
-  'cascade.breaker.open': ['1', "1 while a tier's circuit breaker is not closed."],
-  'cascade.batches': ['{batch}', 'Batches in work, by phase.'],
-  'cascade.pages.in_flight': ['By', 'Bytes of enqueued pages that are not in storage yet.'],
-  'cascade.not_enqueued': ['{document}', 'Documents of validated batches that are not enqueued yet.'],
-  'cascade.window.used': ['1', 'The largest share of its completion window that a batch in work has behind it.'],
-  'cascade.redis.memory': ['By', 'What Redis uses.'],
-  'cascade.redis.memory.limit': ['By', "Redis' maxmemory; 0 for none."],
-  'cascade.leader': ['1', '1 while this dispatcher leads.'],
-  'cascade.in_flight': ['{document}', 'Documents that a worker has in flight.'],
-  'cascade.concurrency.limit': [
-    '{call}',
-    'Calls at a time that a worker allows itself; fewer while its server takes no more.',
-  ],
-  'process.memory.usage': ['By', 'Resident memory.'],
-  'nodejs.eventloop.utilization': ['1', 'Share of time that the event loop is busy, since it was last asked.'],
-  'nodejs.eventloop.delay.max': ['s', 'The longest that the event loop stood still, since it was last asked.'],
-} as const;
+/** From a hand-off's milliseconds to a batch's day: no bound is more than two and a half times the one before. */
+const BOUNDS_SECONDS = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000,
+  20_000, 40_000, 86_400,
+];
 
 /** How often the event loop is looked at: what stands still for much longer shows, and looking costs nothing. */
 const DELAY_RESOLUTION_MS = 10;
 
-export type HistogramName = keyof typeof HISTOGRAMS;
-export type CounterName = keyof typeof COUNTERS;
-export type GaugeName = keyof typeof GAUGES;
+/** Of one metric; what is beyond is counted together. A stage of a cascade has some thirty, one for each reason. */
+const MAX_LABEL_SETS = 20_000;
 
 /** What a gauge shows: a value for each set of labels. */
 export type Reading = readonly (readonly [value: number, labels: Attributes])[];
 
-/** The metrics of this process: every name of the catalogue above, shown as Prometheus has it. */
+/**
+ * Reads gauges as deltas and all else as sums. The SDK's own reader for Prometheus has everything as sums, and so shows
+ * the last value of a gauge for ever: of a dispatcher that leads no more, of a tier that is gone.
+ */
+class NowReader extends MetricReader {
+  constructor() {
+    super({
+      aggregationTemporalitySelector: (type) =>
+        type === InstrumentType.OBSERVABLE_GAUGE ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
+      cardinalitySelector: () => MAX_LABEL_SETS,
+    });
+  }
+
+  protected override async onForceFlush(): Promise<void> {}
+
+  protected override async onShutdown(): Promise<void> {}
+}
+
+/** The metrics of this process: every name of the catalogue, shown as Prometheus has it. */
 export class Meters implements AsyncDisposable {
   readonly provider: MeterProvider;
-  readonly #exporter = new PrometheusExporter({ preventServerStart: true });
+  readonly #reader = new NowReader();
   readonly #serializer = new PrometheusSerializer('', false, undefined, false, true);
   readonly #meter: Meter;
   readonly #histograms = new Map<HistogramName, Histogram>();
   readonly #counters = new Map<CounterName, Counter>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  #reading: Promise<string> | null = null;
 
-  constructor() {
-    const views = Object.keys(HISTOGRAMS).map((name): ViewOptions => ({
-      instrumentName: name,
-      aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: SECONDS } },
-    }));
-    this.provider = new MeterProvider({ readers: [this.#exporter], views });
+  /** `service` is which one this process is, such as `api`. */
+  constructor(service: string) {
+    const type = AggregationType.EXPLICIT_BUCKET_HISTOGRAM;
+    const aggregation: AggregationOption = { type, options: { boundaries: BOUNDS_SECONDS } };
+    this.provider = new MeterProvider({
+      resource: resourceOf(service),
+      readers: [this.#reader],
+      views: [{ instrumentType: InstrumentType.HISTOGRAM, aggregation }],
+    });
     this.#meter = this.provider.getMeter('spillway');
+    this.gauge('spillway.build.info', () => [[1, { service, version: VERSION, node: process.version }]]);
     this.gauge('process.memory.usage', () => [[process.memoryUsage.rss(), {}]]);
+  }
+
+  /** From now on shows how busy the event loop is: what a start loads and reads holds it up, and nobody waits for it yet. */
+  watchLoop(): void {
     let last = performance.eventLoopUtilization();
     this.gauge('nodejs.eventloop.utilization', () => {
       const now = performance.eventLoopUtilization();
@@ -105,36 +100,55 @@ export class Meters implements AsyncDisposable {
 
   /** Seconds. */
   time(name: HistogramName, seconds: number, labels: Attributes): void {
-    let histogram = this.#histograms.get(name);
-    if (histogram === undefined) {
-      histogram = this.#meter.createHistogram(name, { unit: 's', description: HISTOGRAMS[name] });
-      this.#histograms.set(name, histogram);
-    }
-    histogram.record(Math.max(0, seconds), labels);
+    this.#histogram(name).record(Math.max(0, seconds), labels);
+  }
+
+  #histogram(name: HistogramName): Histogram {
+    const known = this.#histograms.get(name);
+    if (known !== undefined) return known;
+    const [unit, description] = HISTOGRAMS[name];
+    const histogram = this.#meter.createHistogram(shownName(name, unit), { unit, description });
+    this.#histograms.set(name, histogram);
+    return histogram;
   }
 
   count(name: CounterName, by: number, labels: Attributes = {}): void {
     let counter = this.#counters.get(name);
     if (counter === undefined) {
       const [unit, description] = COUNTERS[name];
-      counter = this.#meter.createCounter(name, { unit, description });
+      counter = this.#meter.createCounter(shownName(name, unit), { unit, description });
       this.#counters.set(name, counter);
     }
     counter.add(by, labels);
   }
 
-  /** Shows what `read` answers whenever somebody asks; a reading that fails shows nothing. */
+  /** Shows a counter from the start, at 0 for each of these labels: what is first seen at 1 has not increased. */
+  begin(name: CounterName, labels: readonly Attributes[] = [{}]): void {
+    for (const one of labels) this.count(name, 0, one);
+  }
+
+  /** The same for a histogram: the SDK takes note of the labels of what is no number, and counts nothing. */
+  beginTimes(name: HistogramName, labels: readonly Attributes[]): void {
+    for (const one of labels) this.#histogram(name).record(Number.NaN, one);
+  }
+
+  /** Shows what `read` answers whenever somebody asks; a reading that fails or is empty shows nothing. */
   gauge(name: GaugeName, read: () => Reading | Promise<Reading>): void {
     const [unit, description] = GAUGES[name];
     const observe = async (result: ObservableResult): Promise<void> => {
       for (const [value, labels] of await read()) result.observe(value, labels);
     };
-    this.#meter.createObservableGauge(name, { unit, description }).addCallback(observe);
+    this.#meter.createObservableGauge(shownName(name, unit), { unit, description }).addCallback(observe);
   }
 
-  /** All of them in Prometheus' text format. */
-  async text(): Promise<string> {
-    const { resourceMetrics } = await this.#exporter.collect();
+  /** All of them in Prometheus' text format. Of two that ask at once each delta would go to one: both get one reading. */
+  text(): Promise<string> {
+    this.#reading ??= this.#read().finally(() => (this.#reading = null));
+    return this.#reading;
+  }
+
+  async #read(): Promise<string> {
+    const { resourceMetrics } = await this.#reader.collect();
     return this.#serializer.serialize(resourceMetrics);
   }
 
@@ -142,6 +156,16 @@ export class Meters implements AsyncDisposable {
     this.#delay.disable();
     await this.provider.shutdown();
   }
+}
+
+/** What `target_info` shows: the name that the traces of such a process have, and what else the environment says of it. */
+function resourceOf(service: string): Resource {
+  const detected = detectResources({ detectors: [envDetector] });
+  const { 'service.name': given } = detected.attributes;
+  const name = `${typeof given === 'string' ? given : 'spillway'}-${service}`;
+  return detected.merge(
+    resourceFromAttributes({ 'service.name': name, 'service.version': VERSION, 'service.instance.id': processName() }),
+  );
 }
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

@@ -12,9 +12,9 @@ export type Telemetry = AsyncDisposable & {
 };
 
 /** Opens what the environment asks for; what is wrong there goes to the reader. */
-export async function openTelemetry(reader: EnvReader, log: Log): Promise<Telemetry> {
+export async function openTelemetry(service: string, reader: EnvReader, log: Log): Promise<Telemetry> {
   const tracing = readTracing(reader);
-  const meters = new Meters();
+  const meters = new Meters(service);
   const spans = tracing === null ? null : await openSpans(tracing, meters, log);
   return {
     meters,

@@ -1,4 +1,4 @@
-import { callMeter, noticeMessage, openStageModel, type StageModel } from '@spillway/cascade';
+import { beginDocumentCounters, callMeter, noticeMessage, openStageModel, type StageModel } from '@spillway/cascade';
 import type { Configuration, Role } from '@spillway/core';
 import type { Log, Meters } from '@spillway/runtime';
 import type { CallableModel } from '../config.ts';
@@ -21,6 +21,7 @@ export class DirectModels implements AsyncDisposable {
   constructor(models: readonly CallableModel[], options: DirectModelsOptions) {
     this.#models = new Map(models.map((model) => [model.name, model]));
     this.#options = options;
+    beginDocumentCounters(options.meters, options.configuration.cascades, () => true);
   }
 
   /** A model in a role; refuses one whose key this process does not have. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { strictJson } from '@spillway/core';
+import { METRICS_CONTENT_TYPE, type Meters } from '@spillway/runtime';
 import { answerChat } from './chat.ts';
 import { answerCompletion } from './completions.ts';
 import type { Body } from './fields.ts';
@@ -82,6 +83,10 @@ function sendJson(
     .end(text);
 }
 
+async function sendMetrics(response: ServerResponse, meters: Meters): Promise<void> {
+  response.setHeader('content-type', METRICS_CONTENT_TYPE).end(await meters.text());
+}
+
 /** A client that goes away ends the loop, and that cancels the generation. */
 async function sendStream(response: ServerResponse, events: AsyncGenerator<string>): Promise<void> {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
@@ -109,10 +114,14 @@ function isStream(answered: Answer): answered is AsyncGenerator<string> {
 }
 
 /** The server speaks at once, and says 503 until `findModels` has something to give. */
-export function createPlaygroundServer(findModels: () => ServedModels | undefined, log: Log): Server {
+export function createPlaygroundServer(
+  findModels: () => ServedModels | undefined,
+  { log, meters }: { readonly log: Log; readonly meters: Meters },
+): Server {
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const startedAt = performance.now();
     try {
+      if (request.method === 'GET' && request.url === '/metrics') return await sendMetrics(response, meters);
       const answered = await answer(findModels(), request);
       if (isStream(answered)) await sendStream(response, answered);
       else sendJson(response, 200, answered);

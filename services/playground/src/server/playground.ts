@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { Meters } from '@spillway/runtime';
 import { startModelThread } from '../engine/model-thread.ts';
 import { loadTokenizer } from '../engine/tokenizer.ts';
 import type { PlaygroundConfig } from './config.ts';
 import { createPlaygroundServer } from './http-server.ts';
 import { createLog } from './log.ts';
+import { measuredThread } from './measured-thread.ts';
 import type { ServedModels } from './served-model.ts';
 
 /** Names that clients use, and the files of weights behind them. */
@@ -16,11 +18,11 @@ const MAX_ROWS = 16;
 /** How long open requests may go on after a signal, before their connections are cut. */
 const GRACE_MS = 2000;
 
-async function loadModels(weights: URL): Promise<ServedModels> {
+async function loadModels(weights: URL, meters: Meters): Promise<ServedModels> {
   const threads = await Promise.all(
     Object.entries(MODELS).map(async ([name, file]) => {
       const thread = await startModelThread({ name, file, weights: weights.href, maxRows: MAX_ROWS });
-      return [name, thread] as const;
+      return [name, measuredThread(thread, meters)] as const;
     }),
   );
   return { tokenizer: loadTokenizer(new URL('tokenizer.json', weights)), threads: new Map(threads) };
@@ -30,17 +32,22 @@ async function loadModels(weights: URL): Promise<ServedModels> {
 export async function runPlayground(config: PlaygroundConfig, stop: AbortSignal): Promise<void> {
   const log = createLog(config.logLevel);
   let models: ServedModels | undefined;
-  const server = createPlaygroundServer(() => models, log);
+  await using meters = new Meters('playground');
+  meters.gauge('gen_ai.server.requests', () =>
+    [...(models?.threads.values() ?? [])].map(({ name, unfinished }) => [unfinished, { 'gen_ai.request.model': name }]),
+  );
+  const server = createPlaygroundServer(() => models, { log, meters });
   server.listen(config.port, config.host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   log('info', 'listening', { host: config.host, port });
   const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort');
   const startedAt = performance.now();
-  const loading = loadModels(config.weights);
+  const loading = loadModels(config.weights, meters);
   const loaded = await Promise.race([loading, stopped.then(() => undefined)]);
   if (loaded !== undefined) {
     models = loaded;
+    meters.watchLoop();
     log('info', 'ready', { host: config.host, port, loadMs: Math.round(performance.now() - startedAt) });
     const failures = [...loaded.threads.values()].map((thread) => thread.failure);
     const failure = await Promise.race([stopped.then(() => undefined), ...failures]);

@@ -35,6 +35,7 @@ const COUNTERS = {
   ],
   'cascade.recoveries': ['{recovery}', 'Redis was lost and put back from storage.'],
   'cascade.step.failures': ['{failure}', 'Steps that failed for a batch and are attempted again.'],
+  'cascade.requests.refused': ['{request}', 'Requests whose sender has no right to what it asked for, by reason.'],
 } as const;
 
 /** Every gauge, with its unit; observed when somebody asks. */

@@ -45,6 +45,8 @@ export type TestApi = AsyncDisposable & {
   recover(): Promise<void>;
   /** Every key in storage. */
   keys(): Promise<string[]>;
+  /** What it logged. */
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
 };
 
 export const keyLines = (keys: readonly TestKey[]): string =>
@@ -67,7 +69,8 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   const place = storagePlace(join(directory, 'data'));
   const keyFile = shared?.keyFile ?? join(directory, 'keys.jsonl');
   if (keys !== undefined) await writeFile(keyFile, keyLines(keys));
-  const log = openLog('api', 'silent');
+  const lines: Record<string, unknown>[] = [];
+  const log = openLog('api', 'info', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
   const namespace = shared?.namespace ?? randomUUID();
   const { life, started, stop } = lifeOf(log, await openTelemetry('test', new EnvReader({}), log));
   const configuration = configurationOf(yaml);
@@ -105,6 +108,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     recover,
     client: (key = 'none') => new OpenAI({ apiKey: key, baseURL: `${url}/v1`, maxRetries: 0 }),
     keys: place.keys,
+    lines,
     [Symbol.asyncDispose]: async () => {
       await stop();
       await store[Symbol.asyncDispose]();

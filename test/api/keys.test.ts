@@ -70,6 +70,37 @@ test('every route refuses a missing and a wrong key, with and without /v1', asyn
   await assert.rejects(api.client('wrong').models.list(), OpenAI.AuthenticationError);
 });
 
+test('a request without a right to what it asks for is a line without a tenant, and counted by its reason', async () => {
+  const count = async (): Promise<Record<string, number>> => {
+    const text = (await ask('GET', '/metrics', 'sk-spillway-boss')).body.toString();
+    const found = text.matchAll(/^cascade_requests_refused_total\{.*status_code="(\d+)",reason="(\w+)"\} (\d+)$/gm);
+    return Object.fromEntries([...found].map(([, status, reason, value]) => [`${status} ${reason}`, Number(value)]));
+  };
+  const counted = await count();
+  const at = api.lines.length;
+  await ask('GET', '/v1/batches/batch_somebody-elses', null);
+  await ask('POST', '/v1/files', 'wrong');
+  await ask('GET', '/internal/scaling/drafter/small', 'sk-spillway-acme');
+  const countedAgain = await count();
+  const more = Object.entries(countedAgain).map(([labels, value]) => [labels, value - (counted[labels] ?? 0)]);
+  assert.deepEqual(Object.fromEntries(more), {
+    '401 no_key': 1,
+    '401 unknown_key': 1,
+    '403 not_admin': 1,
+    '403 foreign_page': 0,
+  });
+  const lines = api.lines.slice(at).filter(({ refused }) => refused !== undefined);
+  const expected = [
+    { method: 'GET', route: '/v1/batches/:id', refused: 'no_key', status: 401 },
+    { method: 'POST', route: '/v1/files', refused: 'unknown_key', status: 401 },
+    { method: 'GET', route: '/internal/scaling/:role/:model', refused: 'not_admin', status: 403 },
+  ].map((line) => ({ level: 'info', msg: 'request', service: 'api', from: '127.0.0.1', ...line }));
+  assert.deepEqual(
+    lines.map(({ time: _time, pid: _pid, ms: _ms, request: _request, ...said }) => said),
+    expected,
+  );
+});
+
 test('probes need no key', async () => {
   assert.equal((await send(`${api.url}/health/live`)).status, 200);
   assert.equal((await send(`${api.url}/health/ready`)).status, 200);

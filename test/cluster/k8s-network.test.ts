@@ -23,6 +23,8 @@ function neededWays(cluster: Cluster): Way[] {
     ['KEDA asks the signal', KEDA, cluster.workload('api'), HEALTH],
     ['clients ask the API', 'anywhere', cluster.workload('api'), 8080],
     ['an Ingress asks the API', { namespace: 'ingress' }, cluster.workload('api'), 8080],
+    ['Prometheus asks Jaeger for its figures of spans', PROMETHEUS, cluster.workload('jaeger'), 8889],
+    ['Jaeger asks Prometheus for them', cluster.workload('jaeger'), PROMETHEUS, 9090],
   ];
   const services = cluster.services();
   const names = new Set(services.map(({ name }) => name));
@@ -52,6 +54,8 @@ function neededWays(cluster: Cluster): Way[] {
       ways.push(
         [`Prometheus asks ${hostname}`, PROMETHEUS, server, Number(port)],
         [`${hostname} fetches its weights`, server, 'anywhere', HTTPS],
+        [`${hostname} sends its spans`, server, cluster.workload('jaeger'), 4317],
+        [`${hostname} sends its spans over HTTP`, server, cluster.workload('jaeger'), OTLP],
       );
     }
   }
@@ -70,6 +74,8 @@ for (const overlay of SCALED_OVERLAYS) {
       ['Redis is for the services', stranger, cluster.workload('redis'), REDIS],
       ['Redis goes nowhere', cluster.workload('redis'), 'anywhere', HTTPS],
       ['Jaeger is not for everybody', stranger, cluster.workload('jaeger'), 16686],
+      ['Jaeger goes nowhere else', cluster.workload('jaeger'), 'anywhere', HTTPS],
+      ['nobody else sends spans', stranger, cluster.workload('jaeger'), OTLP],
       ['plain HTTP goes nowhere', cluster.workload('drafter'), 'anywhere', 80],
       ['a sidecar is asked by its worker only', cluster.workload('drafter'), cluster.workload('expert'), 8000],
     ];

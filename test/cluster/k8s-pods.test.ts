@@ -39,12 +39,12 @@ eachOverlay(
   },
 );
 
-const SERVICES = ['api/api', 'dispatcher/dispatcher', 'drafter/drafter', 'expert/expert'];
+const MEASURED_EVERYWHERE = ['api/api', 'dispatcher/dispatcher', 'drafter/drafter', 'expert/expert', 'jaeger/jaeger'];
 /** The containers of each overlay that have metrics. */
 const MEASURED = {
-  production: SERVICES,
-  gpu: [...SERVICES, 'drafter-model/vllm', 'expert/vllm'],
-  'three-tiers': [...SERVICES, 'drafter-medium/drafter', 'drafter-model/vllm', 'drafter-model-medium/vllm'],
+  production: MEASURED_EVERYWHERE,
+  gpu: [...MEASURED_EVERYWHERE, 'drafter-model/vllm', 'expert/vllm'],
+  'three-tiers': [...MEASURED_EVERYWHERE, 'drafter-medium/drafter', 'drafter-model/vllm', 'drafter-model-medium/vllm'],
 } as const;
 
 for (const overlay of SCALED_OVERLAYS) {
@@ -130,6 +130,16 @@ eachOverlay(
     assert.doesNotMatch(JSON.stringify(cluster.objects), /sk-[A-Za-z0-9]{8}|redis:\/\/[^@"]*@/);
   },
 );
+
+eachOverlay('every pod says which version it runs: that of its image, of ours that of the package', async (cluster) => {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  for (const { name, labels, pod } of cluster.workloads) {
+    const [image = '', tag = ''] = (pod.containers[0]?.image ?? '').split(':');
+    const [, plain = ''] = /^v?(\d+\.\d+\.\d+)/.exec(tag) ?? [];
+    assert.equal(labels['app.kubernetes.io/version'], plain, `${name}: ${tag}`);
+    if (/(^|\/)spillway(-playground)?$/.test(image)) assert.equal(plain, version, name);
+  }
+});
 
 eachOverlay('what matters more is evicted later; replicas are spread', (cluster) => {
   const values = (service: ServiceName): number[] =>

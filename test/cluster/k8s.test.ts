@@ -6,7 +6,6 @@ import { after, before, test } from 'node:test';
 import { MAX_STOP_MS } from '@spillway/runtime';
 import { LIMITS, readConfiguration, type Configuration } from '@spillway/core';
 import { readWorkerConfig } from '@spillway/worker';
-import { parse } from 'yaml';
 import { ROOT } from '../support/compose.ts';
 import { cannotRender } from '../support/kustomize.ts';
 import { clusterOf, eachOverlay } from '../support/overlays.ts';
@@ -130,12 +129,4 @@ test('the local overlay runs the cascade of the quick start', { skip: cannotRend
   );
   assert.ok(own.kind === 'valid');
   assert.deepEqual(configurationOf(cluster), own.configuration);
-});
-
-test('the runbook has every alert', async () => {
-  const guide = await readFile(join(ROOT, 'k8s/README.md'), 'utf8');
-  const { spec } = parse(await readFile(join(ROOT, 'k8s/components/monitoring/alerts.yaml'), 'utf8')) as {
-    spec: { groups: { rules: { alert: string }[] }[] };
-  };
-  for (const { alert } of spec.groups.flatMap(({ rules }) => rules)) assert.ok(guide.includes(`### ${alert}`), alert);
 });

@@ -41,7 +41,7 @@ export async function dispatcherParts(
     records,
     live: new LiveBatches(redis),
     outlines: new Outlines(records),
-    failures: new StepFailures({ meters, log }),
+    failures: new StepFailures({ meters, log, outage: redis.outage }),
     meters,
     log,
     [Symbol.asyncDispose]: async () => {

@@ -28,6 +28,8 @@ export type RedisServer = AsyncDisposable & {
 export type LoneRedis = Omit<RedisServer, 'restart'> & {
   /** As above; `loseBytes`: without the last bytes of what it had written. */
   restart(options?: { lose?: boolean; loseBytes?: number }): Promise<void>;
+  /** Ends it as a deploy would, with all that it has on its disk, and leaves it down until `restart`. */
+  shutDown(): Promise<void>;
   freeze(): void;
   thaw(): void;
 };
@@ -51,11 +53,12 @@ export async function startRedis(options: { maxmemory?: string } = {}): Promise<
   const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null, ...impatient });
   client.on('error', () => undefined);
   await client.ping();
-  const kill = async (): Promise<void> => {
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (server.exitCode !== null || server.signalCode !== null) return;
-    server.kill('SIGKILL');
+    server.kill(signal);
     await once(server, 'exit');
   };
+  const kill = (): Promise<void> => end('SIGKILL');
   const stop = async (): Promise<void> => {
     client.disconnect();
     await kill();
@@ -67,6 +70,7 @@ export async function startRedis(options: { maxmemory?: string } = {}): Promise<
     client,
     kill,
     stop,
+    shutDown: () => end('SIGTERM'),
     freeze: () => void server.kill('SIGSTOP'),
     thaw: () => void server.kill('SIGCONT'),
     restart: async ({ lose = false, loseBytes = 0 } = {}) => {

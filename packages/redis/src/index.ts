@@ -9,6 +9,7 @@ export * from './jobs.ts';
 export * from './lease.ts';
 export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';
 export { readFindings, writeFindings } from './findings.ts';
+export type { Outage } from './outage.ts';
 export * from './pages.ts';
 export { Queues } from './queues.ts';
 export { settle, type DocumentPlace, type Settled } from './settle.ts';

@@ -2,6 +2,7 @@ import { SetupError, type Log } from '@spillway/runtime';
 import { shownAddress } from './address.ts';
 import { connectRedis, type RedisClient } from './client.ts';
 import { Keys } from './keys.ts';
+import { Outage } from './outage.ts';
 import { Script } from './script.ts';
 
 const infoScript = new Script('info');
@@ -12,6 +13,7 @@ export type RedisStore = AsyncDisposable & {
   readonly client: RedisClient;
   readonly keys: Keys;
   readonly address: string;
+  readonly outage: Outage;
 };
 
 export type RedisOptions = {
@@ -42,11 +44,17 @@ export async function openRedis(options: RedisOptions): Promise<RedisStore> {
       `Cannot reach Redis at ${shownAddress(options.address)} (${last}): start it or set REDIS_URL to where it runs`,
     );
   }
+  const keys = new Keys(options.namespace);
+  const outage = new Outage({ client, keys, log: options.log, reason: () => last });
   const redis: RedisStore = {
     client,
-    keys: new Keys(options.namespace),
+    keys,
     address: options.address,
-    [Symbol.asyncDispose]: async () => client.disconnect(),
+    outage,
+    [Symbol.asyncDispose]: async () => {
+      outage[Symbol.dispose]();
+      client.disconnect();
+    },
   };
   await checkServer(redis, options.log);
   return redis;

@@ -1,11 +1,12 @@
 import { backoffMs, type Backoff } from '@spillway/core';
 import { pause } from '@spillway/runtime';
+import { isAway } from './outage.ts';
 
 /** Between two attempts to write a result while Redis is away or recovering. */
 const BACKOFF: Backoff = { firstMs: 100, maxMs: 2_000 };
 
-/** What Redis says when it cannot take a write now, and will be able to. */
-const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|MISCONF|OOM|UNBLOCKED)\b/;
+/** What a Redis that is there says when it cannot take a write now, and will be able to. */
+const PASSING = /^(BUSY|NOREPLICAS|MISCONF|OOM|UNBLOCKED)\b/;
 
 /**
  * Writes what must not be lost: keeps it and writes again while Redis is away or recovering. Ends without an answer only
@@ -26,16 +27,10 @@ export async function untilRecovered<Answer extends string>(
   }
 }
 
-/** What ioredis says when the connection, and not the command, is at fault. */
-const AWAY =
-  /Connection is closed|Command timed out|Command aborted|isn't (writeable|ready)|ETIMEDOUT|Socket timeout|is disconnect|None of startup nodes|Too many Cluster redirections|No master node/;
-
-const AWAY_NAMES = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError', 'AbortError']);
-
 /** Whether an error is about the connection to Redis or its state. Any other would be the same the next time. */
 function passes(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (isAway(error)) return true;
   if (error.name === 'ReplyError') return PASSING.test(error.message);
-  const isSystem = typeof (error as NodeJS.ErrnoException).code === 'string';
-  return isSystem || AWAY_NAMES.has(error.name) || AWAY.test(error.message);
+  return typeof (error as NodeJS.ErrnoException).code === 'string';
 }

@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { strictJson } from '@spillway/core';
 import { SetupError, type EnvReader } from './env.ts';
 import { hasSeveralHosts, isNamedOnPurpose } from './host-name.ts';
+import type { Log } from './log.ts';
 import { METRICS_CONTENT_TYPE, type Meters } from './telemetry/meters.ts';
+import { countRefusal } from './telemetry/refusals.ts';
 
 /** What a probe gets as its answer; `detail` says why not. */
 export type Health = { readonly ok: boolean; readonly detail: string };
@@ -35,18 +37,26 @@ export function healthPlace(reader: EnvReader): HealthPlace | null {
   return port === -1 ? null : { host, port, names };
 }
 
+/** Of a process' life: what is shown here, and where it says what it refused. */
+type Watched = { readonly log: Log; readonly telemetry: { readonly meters: Meters } };
+
 /** Serves `/health/live`, `/health/ready` and `/metrics` on a port of their own. */
 export async function serveHealth(
   { host, port, names }: HealthPlace,
   probes: Probes,
-  meters: Meters,
+  process: Watched,
   answer: (path: string) => Promise<PlainAnswer | null> = async () => null,
 ): Promise<AsyncDisposable & { readonly port: number }> {
+  const { meters } = process.telemetry;
+  countRefusal(meters, 'foreign_page', 0);
   const server = createServer(
     { headersTimeout: MAX_REQUEST_MS, requestTimeout: MAX_REQUEST_MS },
     (request, response) => {
       const refusal = refusalOf(request, names);
-      if (refusal !== null) return void sendAnswer(Promise.resolve(refusal), response);
+      if (refusal !== null) {
+        noteRefusal(refusal, request, process);
+        return void sendAnswer(Promise.resolve(refusal), response);
+      }
       if (request.url === '/metrics') return void sendMetrics(meters, response);
       const probe =
         request.url === '/health/live' ? probes.live : request.url === '/health/ready' ? probes.ready : null;
@@ -77,6 +87,13 @@ function refusalOf({ headers, rawHeaders }: IncomingMessage, names: readonly str
   if (!isForeign && headers.origin === undefined) return null;
   const error = 'asked by a name that is neither an address nor in SPILLWAY_HEALTH_HOSTS, or by a page of a browser';
   return { status: 403, body: { error } };
+}
+
+/** In the words of the API's line of a request. */
+function noteRefusal({ status }: PlainAnswer, { method, socket }: IncomingMessage, { log, telemetry }: Watched): void {
+  if (status !== 403) return;
+  log.info({ method, route: 'HEALTH_PORT', refused: 'foreign_page', from: socket.remoteAddress, status }, 'request');
+  countRefusal(telemetry.meters, 'foreign_page');
 }
 
 async function sendAnswer(answer: Promise<PlainAnswer | null>, response: ServerResponse): Promise<void> {

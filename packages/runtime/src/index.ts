@@ -16,6 +16,7 @@ export { onStopSignals } from './stop-signals.ts';
 export * from './slices.ts';
 export { shownMetrics } from './telemetry/catalogue.ts';
 export { METRICS_CONTENT_TYPE, Meters, type Reading } from './telemetry/meters.ts';
+export { countRefusal, REFUSAL_REASONS, type Refusal } from './telemetry/refusals.ts';
 export type { Sampling } from './telemetry/settings.ts';
 export type { Spans } from './telemetry/spans.ts';
 export { openTelemetry, type Telemetry } from './telemetry/telemetry.ts';

@@ -71,7 +71,7 @@ async function startCheck(
 async function openHealth(workers: TierWorkers, config: WorkerConfig, life: Life): Promise<number | null> {
   if (config.health === null) return null;
   const probes = { live: () => workers.live(), ready: () => workers.ready() };
-  const health = await serveHealth(config.health, probes, life.telemetry.meters);
+  const health = await serveHealth(config.health, probes, life);
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

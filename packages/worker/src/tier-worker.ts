@@ -70,8 +70,10 @@ export class TierWorker {
     this.#queue = new QueueWorker(redis, {
       ...options,
       process: (job, token) => this.#process(job, token),
-      onFailed: (job, error) =>
-        life.log.warn({ err: error, tier, job: job?.id }, 'handling a job failed: it comes again'),
+      onFailed: (job, error) => {
+        if (redis.outage.explains(error)) return;
+        life.log.warn({ err: error, tier, job: job?.id }, 'handling a job failed: it comes again');
+      },
       onError: (error) => life.log.debug({ err: error, tier }, 'queue'),
       // A loop that broke takes nothing any more: better a new process.
       onBroken: (error) => life.fail(error),

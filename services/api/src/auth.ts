@@ -16,9 +16,9 @@ const MISSING =
 export async function authenticate(ring: KeyRing | null, authorization: string | undefined): Promise<Caller> {
   if (ring === null) return NOBODY_ELSE;
   const key = /^Bearer +(\S+)\s*$/i.exec(authorization ?? '')?.[1];
-  if (key === undefined) throw unauthorized(MISSING);
+  if (key === undefined) throw unauthorized(MISSING, 'no_key');
   const entry = await ring.find(key);
-  if (entry === null) throw unauthorized('Incorrect API key provided.');
+  if (entry === null) throw unauthorized('Incorrect API key provided.', 'unknown_key');
   const { tenant, role, limits = {} } = entry;
   return { tenant, role, limits };
 }

@@ -1,9 +1,11 @@
 import { cutText, errorEnvelope, listedNames, type ErrorEnvelope } from '@spillway/core';
+import type { Refusal } from '@spillway/runtime';
 
 type Naming = {
   readonly param?: string | null;
   readonly code?: string | null;
   readonly headers?: Record<string, string>;
+  readonly refusal?: Refusal | null;
 };
 
 /** A refusal whose message is answered to the client, word by word. */
@@ -12,12 +14,19 @@ export class ApiError extends Error {
   readonly status: number;
   readonly envelope: ErrorEnvelope;
   readonly headers: Readonly<Record<string, string>>;
+  /** Why its sender may not do this; null: for some other reason. */
+  readonly refusal: Refusal | null;
 
-  constructor(status: number, message: string, { param = null, code = null, headers = {} }: Naming = {}) {
+  constructor(
+    status: number,
+    message: string,
+    { param = null, code = null, headers = {}, refusal = null }: Naming = {},
+  ) {
     super(message);
     this.status = status;
     this.envelope = errorEnvelope(status >= 500 ? 'server_error' : 'invalid_request_error', message, param, code);
     this.headers = headers;
+    this.refusal = refusal;
   }
 }
 
@@ -78,8 +87,8 @@ export function stringTooLong(param: string, most: number, got: number): ApiErro
   return badRequest(message, { param, code: 'string_above_max_length' });
 }
 
-export function unauthorized(message: string): ApiError {
-  return new ApiError(401, message, { code: 'invalid_api_key', headers: { 'www-authenticate': 'Bearer' } });
+export function unauthorized(message: string, refusal: Refusal): ApiError {
+  return new ApiError(401, message, { code: 'invalid_api_key', headers: { 'www-authenticate': 'Bearer' }, refusal });
 }
 
 export const noSuchFile = (id: string): ApiError =>

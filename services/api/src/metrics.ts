@@ -27,5 +27,6 @@ export function serveMetrics(app: FastifyInstance, meters: Meters, keys: KeyRing
 export async function refuseTenants(request: FastifyRequest, keys: KeyRing | null): Promise<void> {
   if (keys === null) refuseForeign(request, []);
   const { role } = await authenticate(keys, request.headers.authorization);
-  if (role !== 'admin') throw new ApiError(403, 'This needs a key with the admin role.', { code: 'admin_only' });
+  if (role === 'admin') return;
+  throw new ApiError(403, 'This needs a key with the admin role.', { code: 'admin_only', refusal: 'not_admin' });
 }

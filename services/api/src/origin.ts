@@ -11,7 +11,7 @@ export function refuseForeign({ headers, host }: FastifyRequest, allowed: readon
   const fits = isOwn(`http://${host}`) && (origin === undefined || isOwn(origin) || allowed.includes(origin));
   if (fits || allowed.includes('*')) return;
   const message = 'Without keys only pages and names of this machine are answered: set SPILLWAY_API_KEYS.';
-  throw new ApiError(403, message, { code: 'foreign_origin' });
+  throw new ApiError(403, message, { code: 'foreign_origin', refusal: 'foreign_page' });
 }
 
 /** Of two Host headers a proxy may have read the other one. */

@@ -15,6 +15,7 @@ export function replyError(
 ): void {
   const answered = answerable(error as FrameworkError, request);
   if (answered.status >= 500 && answered !== error) log.error({ err: error, request: request.id }, 'a request failed');
+  request.refusal = answered.refusal;
   // Fastify closes the connection of a body that it refuses, and a sender in mid-body would never see the answer.
   reply.removeHeader('connection');
   reply

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
 import { LIMITS, strictJson } from '@spillway/core';
-import type { Health, Log, Meters } from '@spillway/runtime';
+import { countRefusal, REFUSAL_REASONS, type Health, type Log, type Meters, type Refusal } from '@spillway/runtime';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { authenticate, type Caller } from './auth.ts';
 import { HELD_BODY_BYTES, parseBodies } from './body.ts';
@@ -23,6 +23,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null on routes that need no key. */
     caller: Caller | null;
+    /** Why its sender may not do what it asked for; null: it may, or nobody knows. */
+    refusal: Refusal | null;
   }
 }
 
@@ -65,6 +67,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   });
   app.setReplySerializer(strictJson);
   app.decorateRequest('caller', null);
+  app.decorateRequest('refusal', null);
   await allowOrigins(app, corsOrigins);
   app.setErrorHandler((error, request, reply) => replyError(error, { request, reply, log }));
   app.addHook('onRequest', async (request, reply) => {
@@ -75,7 +78,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   app.setNotFoundHandler((request) => {
     throw unknownRoute(request);
   });
-  logRequests(app, log);
+  logRequests(app, { log, meters });
   parseBodies(app, { bodyMs, shares: new TenantShares(HELD_BODY_BYTES, { isShared: keys !== null }) });
   watchAnswers(app, uploadIdleMs);
   await app.register(multipart);
@@ -148,15 +151,24 @@ function callOf({ caller, params, headers }: FastifyRequest) {
   return { caller, tenant: caller.tenant, id, idempotencyKey };
 }
 
-/** One log line for each request: changes and failures always, reads at `debug` only. */
-function logRequests(app: FastifyInstance, log: Log): void {
+/**
+ * One log line for each request: changes, refusals and failures always, reads at `debug` only. A 503 is said by what
+ * keeps the service from its work; a refusal without what its sender may not know of.
+ */
+function logRequests(app: FastifyInstance, { log, meters }: Pick<ServerParts, 'log' | 'meters'>): void {
+  for (const reason of REFUSAL_REASONS) countRefusal(meters, reason, 0);
   app.addHook('onResponse', async (request, reply) => {
-    const { raw, method, caller } = request;
-    const level = reply.statusCode >= 500 ? 'warn' : method === 'GET' || method === 'HEAD' ? 'debug' : 'info';
+    const { raw, method, caller, refusal } = request;
+    const { statusCode: status } = reply;
+    const isRead = method === 'GET' || method === 'HEAD';
+    const level =
+      status >= 500 && status !== 503 ? 'warn' : isRead && status < 500 && refusal === null ? 'debug' : 'info';
     const { url: route = null } = request.routeOptions;
     const { id } = (route === null ? {} : request.params) as { id?: string };
-    const fields = { status: reply.statusCode, ms: Math.round(reply.elapsedTime), request: request.id };
-    log[level]({ method, route, id, tenant: caller?.tenant, ...fields }, 'request');
+    const whose = refusal === null ? { id, tenant: caller?.tenant } : { refused: refusal, from: request.ip };
+    const fields = { status, ms: Math.round(reply.elapsedTime), request: request.id };
+    log[level]({ method, route, ...whose, ...fields }, 'request');
+    if (refusal !== null) countRefusal(meters, refusal);
     if (raw.complete) return;
     const linger = setTimeout(() => raw.destroy(), MAX_LINGER_MS);
     raw.once('close', () => clearTimeout(linger));

@@ -105,7 +105,7 @@ async function openHealth(
 ): Promise<number | null> {
   if (place === null) return null;
   const probes = { live, ready: probe };
-  const health = await serveHealth(place, probes, life.telemetry.meters, (path) => answerInternal(scaling, path));
+  const health = await serveHealth(place, probes, life, (path) => answerInternal(scaling, path));
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

@@ -31,7 +31,7 @@ export async function runDispatcher(config: DispatcherConfig, life: Life): Promi
   const queues = new Queues(redis);
   life.defer(() => queues[Symbol.asyncDispose]());
   const records = new Records(storage);
-  const failures = new StepFailures({ meters, log });
+  const failures = new StepFailures({ meters, log, outage: redis.outage });
   const webhooks = new Webhooks({ targets: config.webhooks, storage, records, failures, log });
   const live = new LiveBatches(redis);
   const outlines = new Outlines(records);
@@ -77,7 +77,7 @@ async function serve(
     return { ok: true, detail: room.isFull ? `${detail}, storage is full: nothing can be written` : detail };
   };
   const probes = { live: () => leadership.health(), ready };
-  const health = await serveHealth(place, probes, life.telemetry.meters);
+  const health = await serveHealth(place, probes, life);
   life.defer(() => health[Symbol.asyncDispose]());
   return health.port;
 }

@@ -113,8 +113,10 @@ export class Finisher {
       telemetry.spans?.emit(batchSpans(manifest, record));
     }
     await cleanUp({ redis, storage }, id, plan);
-    const { completed, failed } = record.counts;
-    log.info({ batch: id, outcome: record.outcome, total: record.total, completed, failed, final: kind }, 'ended');
+    const { outcome, total, counts } = record;
+    const { completed, failed, escalated } = counts;
+    const tookMs = record.endedAtMs - manifest.createdAtMs;
+    log.info({ batch: id, outcome, total, completed, failed, escalated, tookMs, final: kind }, 'ended');
   }
 
   async #finalRecord(

@@ -60,8 +60,9 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   live.begin([outlines, validator, enqueuer, ender]);
   const wake = new Wake();
   await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
-  const onError = (name: string) => (error: unknown) =>
-    log.warn({ err: error, loop: name }, 'a loop failed and goes on');
+  const onError = (name: string) => (error: unknown) => {
+    if (!redis.outage.explains(error)) log.warn({ err: error, loop: name }, 'a loop failed and goes on');
+  };
   const loop = (name: string, idleMs: number, work: () => Promise<boolean>): Promise<void> =>
     repeat(work, { idleMs, signal, wake, onError: onError(name) });
   /** Work by what the batches are at now. What was done is what other loops wait for. */
@@ -135,7 +136,9 @@ async function sweepAgainAndAgain(
     await options.webhooks.readMarks();
     return false;
   };
-  const onError = (error: unknown): void => options.log.warn({ err: error }, 'the sweep failed and is repeated');
+  const onError = (error: unknown): void => {
+    if (!options.redis.outage.explains(error)) options.log.warn({ err: error }, 'the sweep failed and is repeated');
+  };
   await repeat(sweepOnce, { idleMs: options.intervals.sweepMs, signal, onError });
 }
 

@@ -60,7 +60,7 @@ export class Leadership {
         lost = new AbortController();
         leading = this.#lead(lost, stopping);
       } else if (leading !== null && (!isHeld || lost.signal.aborted)) {
-        log.warn('standing by');
+        log.info('standing by');
         await stepDown();
       }
       await pause(leaseMs / 3, stopping);
@@ -72,12 +72,13 @@ export class Leadership {
   /** Leads; a failure that is not the end of the process counts as a lost lease. */
   async #lead(lost: AbortController, stopping: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([lost.signal, stopping]);
-    this.#options.log.info('leading');
+    const { redis, log } = this.#options;
+    log.info('leading');
     this.#isLeading = true;
     try {
       await this.#options.lead(signal);
     } catch (error) {
-      if (!signal.aborted) this.#options.log.error({ err: error }, 'leading failed');
+      if (!signal.aborted && !redis.outage.explains(error)) log.error({ err: error }, 'leading failed');
       lost.abort('failed');
     }
   }

@@ -48,6 +48,7 @@ export async function recoverIfNeeded(options: RecoveryOptions, token: string, s
   // None becomes open or is settled before the recovery is over.
   const open = Map.groupBy(await pagesInFlight(redis), ({ batch }) => batch);
   const pagesOf = (batch: string): number[] => (open.get(batch) ?? []).map(({ page }) => page);
+  const known = new Set(await liveBatches(redis));
   const { inWork, unreadable } = await recoverBatches({ ...options, pagesOf }, recovery, signal);
   if (signal.aborted) return false;
   for (const batch of unreadable) {
@@ -59,8 +60,10 @@ export async function recoverIfNeeded(options: RecoveryOptions, token: string, s
   const done = await finishRecovery(redis, recovery);
   // An empty Redis beside an empty storage is a first start.
   if (done) meters.count('cascade.recoveries', 1);
-  const level = inWork.size === 0 ? 'info' : 'warn';
-  log[level]({ batches: inWork.size, leftOut: unreadable.length, done }, 'recovered what Redis forgot from storage');
+  const forgotten = inWork.difference(known).size;
+  const fields = { batches: inWork.size, forgotten, leftOut: unreadable.length, done };
+  // A Redis that was started anew on what it had kept is looked through in the same way, and nothing was wrong.
+  log[forgotten === 0 ? 'info' : 'warn'](fields, 'recovered what Redis forgot from storage');
   return true;
 }
 
@@ -103,6 +106,8 @@ async function recoverIfReadable(
   try {
     return (await recoverBatch(options, recovery, batch)) ? 'recovered' : 'not_in_work';
   } catch (error) {
+    // Redis was lost once more: so is this recovery.
+    if (options.redis.outage.explains(error)) throw error;
     options.log.warn({ batch, err: error }, 'recovering this batch failed');
     return 'unreadable';
   }

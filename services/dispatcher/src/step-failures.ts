@@ -1,4 +1,5 @@
 import { backoffMs } from '@spillway/core';
+import type { Outage } from '@spillway/redis';
 import type { Log, Meters } from '@spillway/runtime';
 
 /** Every step of the work for one batch. */
@@ -6,6 +7,9 @@ const STEPS = ['validate', 'plan', 'enqueue', 'seal', 'end', 'sweep', 'webhooks'
 
 /** A step of the work for one batch. */
 export type Step = { readonly batch: string; readonly step: (typeof STEPS)[number] };
+
+/** What is told of Redis by itself. */
+type Explained = Pick<Outage, 'explains'>;
 
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
 
@@ -16,14 +20,16 @@ export class StepFailures {
   readonly #waiting = new Map<string, { readonly failures: number; readonly untilMs: number }>();
   readonly #meters: Meters;
   readonly #log: Log;
+  readonly #outage: Explained;
 
-  constructor({ meters, log }: { readonly meters: Meters; readonly log: Log }) {
+  constructor({ meters, log, outage }: { readonly meters: Meters; readonly log: Log; readonly outage: Explained }) {
     this.#meters = meters;
     this.#log = log;
     meters.begin(
       'cascade.step.failures',
       STEPS.map((step) => ({ step })),
     );
+    this.#outage = outage;
   }
 
   /** Whether a step failed so short a time ago that it is not repeated yet. */
@@ -31,8 +37,14 @@ export class StepFailures {
     return (this.#waiting.get(keyOf(step))?.untilMs ?? 0) > performance.now();
   }
 
+  /** That Redis is away is no failure of a step: it is repeated as soon as after a first one. */
   add(step: Step, error: unknown): void {
-    const failures = (this.#waiting.get(keyOf(step))?.failures ?? 0) + 1;
+    const before = this.#waiting.get(keyOf(step))?.failures ?? 0;
+    if (this.#outage.explains(error)) {
+      this.#waiting.set(keyOf(step), { failures: before, untilMs: performance.now() + BACKOFF.firstMs });
+      return;
+    }
+    const failures = before + 1;
     const againInMs = backoffMs(failures, Math.random(), BACKOFF);
     this.#waiting.set(keyOf(step), { failures, untilMs: performance.now() + againInMs });
     this.#meters.count('cascade.step.failures', 1, { step: step.step });

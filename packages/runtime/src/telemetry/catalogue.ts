@@ -33,6 +33,7 @@ export const COUNTERS = {
   ],
   'cascade.recoveries': ['{recovery}', 'Redis was lost and put back from storage.'],
   'cascade.step.failures': ['{failure}', 'Steps that failed for a batch and are attempted again.'],
+  'cascade.requests.refused': ['{request}', 'Requests whose sender has no right to what it asked for, by reason.'],
   'gen_ai.server.tokens': ['{token}', 'Tokens that an embedded model read and wrote.'],
 } as const;
 

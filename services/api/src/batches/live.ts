@@ -1,5 +1,5 @@
 import { isRecovering, readBatch, type BatchState, type RedisStore } from '@spillway/redis';
-import { within, type Log } from '@spillway/runtime';
+import { LateError, within, type Log } from '@spillway/runtime';
 import { ApiError, unavailable } from '../errors.ts';
 
 /** After this a poll shows what storage knows, rather than wait longer for Redis. */
@@ -32,9 +32,16 @@ export async function askRedis<Answer>(
     return await ask(redis);
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    log.warn({ err: error }, 'Redis does not answer');
+    void noteFailure({ redis, log }, error);
     throw unavailable('The work in flight cannot be reached. Try again in a moment.');
   }
+}
+
+/** A Redis that is away is told of by itself; nobody who waits for an answer waits for this. */
+async function noteFailure({ redis, log }: LoggedRedis, error: unknown): Promise<void> {
+  const { outage } = redis;
+  const isAway = error instanceof LateError ? (await outage.suspect(error.message)) === 'away' : outage.explains(error);
+  if (!isAway) log.warn({ err: error }, 'Redis does not do what it is asked');
 }
 
 export const recovering = (): Error => unavailable('The service is recovering its work. Try again in a moment.');

@@ -77,6 +77,7 @@ export async function placeBatch(places: BatchPlaces, caller: Caller, seed: Batc
   if (written.kind === 'exists') return adopt(places, written.record, { indexKey, requestDigest });
   // The mark may have been left by an unfinished create of days ago, and garbage collection may have taken it away since.
   if (derivedId !== null) await storage.create(KEYS.openMark(id), EMPTY);
+  places.log.info({ batch: id, tenant, file: inputFileId, windowMs: order.windowMs }, 'created');
   await announce(places, written.record, work);
   return liveBatch(written.record, null);
 }
@@ -135,6 +136,6 @@ async function announce({ redis, log }: LoggedRedis, manifest: Manifest, work: H
     await within(MAX_ANNOUNCE_MS, work.keep());
     if (answer === 'RECOVERING') log.info({ batch: id }, 'a new batch waits for the recovery');
   } catch (error) {
-    log.warn({ err: error, batch: id }, 'a new batch waits for Redis');
+    log[redis.outage.explains(error) ? 'info' : 'warn']({ err: error, batch: id }, 'a new batch waits for Redis');
   }
 }

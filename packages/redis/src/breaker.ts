@@ -1,5 +1,6 @@
 import {
   closedBreaker,
+  joined,
   openedBreaker,
   type Breaker,
   type BreakerCause,
@@ -103,19 +104,9 @@ export async function readHolds(redis: RedisStore, tier: string): Promise<readon
     const [from, to, cause] = text.split(' ');
     return holdOf(Number(from), Number(to), cause as BreakerCause);
   });
-  return joined(breaker.cause === null ? holds : [...holds, holdOf(breaker.openedAtMs, nowMs, breaker.cause)]);
-}
-
-/** One that was opened again by the call that probed was open all the while. */
-function joined(holds: readonly Delay[]): readonly Delay[] {
-  const found: Delay[] = [];
-  for (const hold of holds) {
-    const last = found.at(-1);
-    const isSame = last?.reason === hold.reason && hold.fromMs - last.toMs <= MAX_REOPENING_MS;
-    if (isSame) found[found.length - 1] = { ...last, toMs: hold.toMs };
-    else found.push(hold);
-  }
-  return found;
+  const all = breaker.cause === null ? holds : [...holds, holdOf(breaker.openedAtMs, nowMs, breaker.cause)];
+  // One that was opened again by the call that probed was open all the while.
+  return joined(all, MAX_REOPENING_MS);
 }
 
 const holdOf = (fromMs: number, toMs: number, cause: BreakerCause): Delay => ({

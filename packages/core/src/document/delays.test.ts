@@ -51,6 +51,17 @@ test('a worker that was lost had the document until it was taken up again, whate
   ]);
 });
 
+test('what follows on itself is one, but for calls', () => {
+  const call = { take: undefined, error: FAILURE };
+  const delays = [delay('breaker', 200, 300), { ...delay('breaker', 300, 310), call }, delay('breaker', 310, 400)];
+  const found = delaysOf(known({ delays, holds: [delay('breaker', 0, 2_000)] }));
+  assert.deepEqual(outline(found), [
+    ['breaker', 100, 300],
+    ['breaker', 300, 310],
+    ['breaker', 310, 1_000],
+  ]);
+});
+
 test('a back-off that was cut short ends where the document was taken up', () => {
   assert.deepEqual(outline(delaysOf(known({ delays: [delay('back_off', 900, 60_000)] }))), [['back_off', 900, 1_000]]);
 });

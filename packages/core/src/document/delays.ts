@@ -58,7 +58,20 @@ export function delaysOf({ sinceMs, delays, nowMs, holds, lostSinceMs, otherwise
   if (lostSinceMs !== null) fill([{ reason: 'lost_worker', fromMs: lostSinceMs, toMs: nowMs }]);
   fill(holds);
   if (otherwise !== null) fill([{ reason: otherwise, fromMs: sinceMs, toMs: nowMs }]);
-  return known;
+  return joined(known, 0);
+}
+
+/** Delays of the same reason are one if no more than `maxGapMs` lies between them; a call is one by itself. */
+export function joined(delays: readonly Delay[], maxGapMs: number): readonly Delay[] {
+  const found: Delay[] = [];
+  for (const delay of delays) {
+    const last = found.at(-1);
+    const isCall = delay.call !== undefined || last?.call !== undefined;
+    const isSame = !isCall && last?.reason === delay.reason && delay.fromMs - last.toMs <= maxGapMs;
+    if (isSame) found[found.length - 1] = { ...last, toMs: delay.toMs };
+    else found.push(delay);
+  }
+  return found;
 }
 
 /** A wait from one moment to another in parts that follow one another: the time in the queue, and the delays. */

@@ -31,6 +31,7 @@ export class FaultProxy implements AsyncDisposable {
   #mode: ProxyMode = { kind: 'pass' };
   #server: Server;
   #port = 0;
+  #changed: Promise<void> = Promise.resolve();
 
   constructor(target: string) {
     const { hostname, port } = new URL(target);
@@ -67,7 +68,14 @@ export class FaultProxy implements AsyncDisposable {
     if (mode.kind === 'reset') for (const pair of this.#pairs) breakPair(pair);
     if (mode.kind === 'answer') for (const { client } of this.#pairs) client.end(mode.text);
     if (mode.kind === 'terminate') this.silence();
-    const refuses = mode.kind === 'refuse' || mode.kind === 'terminate';
+    // Of several at the same time each finds the port as the one before left it.
+    this.#changed = this.#changed.then(() => this.#openOrClose());
+    await this.#changed;
+  }
+
+  /** Takes connections, or does not, as the mode says now. */
+  async #openOrClose(): Promise<void> {
+    const refuses = this.#mode.kind === 'refuse' || this.#mode.kind === 'terminate';
     if (refuses && this.#server.listening) {
       /** `close` would wait for open connections to end before it calls back; the port is free at once. */
       this.#server.close();

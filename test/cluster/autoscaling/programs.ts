@@ -30,7 +30,12 @@ export async function planControlPlane(directory: string, proxyUrl: string): Pro
   const etcdUrl = `http://127.0.0.1:${etcd}`;
   const shown = [`--tls-cert-file=${at('tls.crt')}`, `--tls-private-key-file=${at('tls.key')}`];
   const local = ['--bind-address=127.0.0.1', `--kubeconfig=${kubeconfig}`, '--leader-elect=false'];
-  const keda = { KUBECONFIG: kubeconfig, POD_NAMESPACE: 'keda' };
+  const keda = {
+    KUBECONFIG: kubeconfig,
+    POD_NAMESPACE: 'keda',
+    KEDA_CLUSTER_OBJECT_NAMESPACE: 'keda',
+    WATCH_NAMESPACE: '',
+  };
   const programs: Program[] = [
     {
       name: 'etcd',
@@ -53,7 +58,16 @@ export async function planControlPlane(directory: string, proxyUrl: string): Pro
       ],
     },
     { name: 'kube-scheduler', args: [...local, `--secure-port=${scheduled}`] },
-    { name: 'kwok', args: [`--kubeconfig=${kubeconfig}`, `--config=${STAGES}`, '--manage-all-nodes'] },
+    {
+      name: 'kwok',
+      // Without leases its nodes are taken for dead after a minute, and their pods are evicted.
+      args: [
+        `--kubeconfig=${kubeconfig}`,
+        `--config=${STAGES}`,
+        '--manage-all-nodes',
+        '--node-lease-duration-seconds=40',
+      ],
+    },
     {
       name: 'keda-operator',
       args: [

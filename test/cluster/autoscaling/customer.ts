@@ -1,8 +1,8 @@
 import { OpenAI, toFile } from 'openai';
 import { isOver, requestLine, until } from '../../support/system.ts';
 
-/** Comes again for longer than Redis is away. */
-const MAX_RETRIES = 12;
+/** Longer than Redis is away in this day. */
+const MAX_AWAY_MS = 180_000;
 const MAX_END_MS = 120_000;
 
 /** Sends batches, and sees at the end that each has a line for every document. */
@@ -11,7 +11,7 @@ export class Customer {
   readonly #sent: { readonly batch: OpenAI.Batch; readonly documents: number }[] = [];
 
   constructor(origin: string, apiKey: string) {
-    this.#client = new OpenAI({ baseURL: `${origin}/v1`, apiKey, maxRetries: MAX_RETRIES });
+    this.#client = new OpenAI({ baseURL: `${origin}/v1`, apiKey });
   }
 
   /** The first of every ten documents and so on are those that a drafter is not sure of. */
@@ -22,12 +22,12 @@ export class Customer {
     });
     const input = await toFile(Buffer.from(`${lines.join('\n')}\n`), 'input.jsonl');
     const file = await this.#client.files.create({ file: input, purpose: 'batch' });
-    const batch = await this.#client.batches.create({
-      input_file_id: file.id,
-      endpoint: '/v1/chat/completions',
-      completion_window: '24h',
-    });
-    this.#sent.push({ batch, documents });
+    const order = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+    await until(async () => {
+      const batch = await this.#client.batches.create(order).catch(laterIf503);
+      if (batch !== null) this.#sent.push({ batch, documents });
+      return batch !== null;
+    }, MAX_AWAY_MS);
   }
 
   /** Waits for the ends of all batches; how many documents they have, and how many of them have their answer. */
@@ -51,4 +51,10 @@ export class Customer {
   async #output(id: string): Promise<string> {
     return await (await this.#client.files.content(id)).text();
   }
+}
+
+/** While Redis is away no batch is taken; a client comes again. */
+function laterIf503(error: unknown): null {
+  if (error instanceof OpenAI.APIError && error.status === 503) return null;
+  throw error;
 }

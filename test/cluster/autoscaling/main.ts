@@ -29,8 +29,8 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const { values } = parseArgs({
   options: { binaries: { type: 'string' }, record: { type: 'string' }, seconds: { type: 'string' } },
 });
-const { binaries, record } = values;
-if (binaries === undefined || record === undefined) throw new Error(USAGE);
+const { binaries, record: path } = values;
+if (binaries === undefined || path === undefined) throw new Error(USAGE);
 
 const ended = new AbortController();
 process.once('SIGINT', () => ended.abort(new Error('interrupted')));
@@ -59,7 +59,7 @@ say('the services are there');
 const customer = new Customer(`http://127.0.0.1:${portOf('api', 80)}`, apiKey);
 const moments: Moment[] = [];
 const marks: Mark[] = [];
-await live(Number(values.seconds ?? DAY_S));
+await live(Number(values.seconds ?? DAY_S), path);
 const account = await customer.account();
 const codes = processes.endings.map(({ code, signal }) => code ?? signal);
 const summary = {
@@ -69,12 +69,12 @@ const summary = {
   workersEnded: codes.length,
   endedOtherwise: codes.filter((code) => code !== 0).length,
 };
-await writeRecord(record, { moments, marks, summary });
+await writeRecord(path, { moments, marks, summary });
 say(JSON.stringify(summary));
 say(await plane.kubectl('-n', 'spillway', 'get', 'scaledobjects,hpa,deployments'));
 
 /** The day: what happens when it is time, and a look at both tiers every two seconds. */
-async function live(seconds: number): Promise<void> {
+async function live(seconds: number, record: string): Promise<void> {
   const startedAtMs = performance.now();
   const elapsedS = (): number => (performance.now() - startedAtMs) / 1_000;
   const left = DAY.filter(({ atS }) => atS < seconds);
@@ -88,7 +88,11 @@ async function live(seconds: number): Promise<void> {
     }
     const moment = await readMoment({ kubernetes, pods: processes }, Math.round(elapsedS()));
     moments.push(moment);
-    if (moments.length % 15 === 1) say(JSON.stringify(moment));
+    if (moments.length % 15 === 1) {
+      say(JSON.stringify(moment));
+      // A run that ends early leaves what it has seen.
+      await writeRecord(record, { moments, marks, summary: {} });
+    }
     await delay(SAMPLE_MS);
   }
   await Promise.all(happenings);

@@ -89,7 +89,7 @@ function drawTier(
   );
   const bands = [...bandsOf(states, 'none'), ...bandsOf(states, 'held')].map(
     ({ kind, fromS, untilS }) =>
-      `<rect class="${kind}" x="${round(across(fromS))}" y="${top + GAP}" width="${round(across(untilS) - across(fromS))}" height="${REPLICAS_HEIGHT}"/>`,
+      `<rect class="${kind}" x="${round(across(fromS))}" y="${top + GAP}" width="${round(across(untilS) - across(fromS))}" height="${REPLICAS_HEIGHT + GAP + BACKLOG_HEIGHT}"/>`,
   );
   const stepsOf = (value: (state: TierMoment) => number | null, up: (value: number) => number): string =>
     steps(

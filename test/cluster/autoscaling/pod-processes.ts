@@ -1,9 +1,14 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Service, type ServiceName } from '../../support/service.ts';
 import type { Kubernetes, Pod } from './kubernetes.ts';
 import { podEnvironment } from './pod-files.ts';
 
 /** Holds a pod until its process has ended, as a kubelet would. */
 const FINALIZER = 'spillway.dev/process';
+/** Where many start at once, the machine has two cores for all of them. */
+const MAX_START_MS = 300_000;
+const RESTART_MS = 2_000;
 
 type Running = {
   readonly service: ServiceName;
@@ -86,21 +91,35 @@ export class PodProcesses implements AsyncDisposable {
     if (!(await this.#kubernetes.setFinalizers(name, [FINALIZER]))) return;
     const environment = await podEnvironment(this.#kubernetes, pod, this.#directory);
     // Many pods share this machine's ports; whoever asks one goes through its Service.
-    const process = new Service(service, { ...environment, HOST: '127.0.0.1', PORT: '0', HEALTH_PORT: '0' });
+    const own = {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      HEALTH_PORT: '0',
+      NODE_COMPILE_CACHE: join(this.#directory, 'compiled'),
+    };
+    const process = new Service(service, { ...environment, ...own });
     const running: Running = { service, process, isReady: false, isLeaving: false };
     this.#running.set(name, running);
     process.child.once('exit', (code, signal) => {
       this.endings.push({ pod: name, code, signal });
       this.#running.delete(name);
-      if (!this.#stop.signal.aborted && !running.isLeaving) this.#failed(new Error(`${name} ended: ${process.stderr}`));
-      this.#follow(this.#kubernetes.setFinalizers(name, []).then(() => undefined));
+      if (this.#stop.signal.aborted) return;
+      // One that ends by itself is followed by another, as by a kubelet.
+      this.#follow(running.isLeaving ? this.#release(name) : delay(RESTART_MS).then(() => this.#begin(pod)));
     });
     const left = await this.#kubernetes.get<Pod>(`api/v1/pods/${name}`);
     if (left?.metadata.deletionTimestamp !== undefined) return await this.#end(name);
-    await process.ready().catch((error: unknown) => {
-      if (!running.isLeaving) throw error;
-    });
+    await process
+      .waitFor(({ msg }) => msg === 'ready', MAX_START_MS)
+      .catch((error: unknown) => {
+        if (process.child.exitCode === null) throw error;
+      });
+    if (process.child.exitCode !== null) return;
     running.isReady = true;
+  }
+
+  async #release(name: string): Promise<void> {
+    await this.#kubernetes.setFinalizers(name, []);
   }
 
   async #end(name: string): Promise<void> {

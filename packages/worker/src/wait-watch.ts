@@ -2,6 +2,10 @@ import { delaysOf, isAskedAlone, type Delay, type DocumentJob } from '@spillway/
 import { readHolds, type RedisStore, type Started } from '@spillway/redis';
 import type { Job } from 'bullmq';
 
+/** When the last call for a document ended in its present wait; never, if there was none. */
+const lastCallOf = ({ unproven, delays = [] }: DocumentJob): number =>
+  Math.max(unproven?.endedAtMs ?? 0, delays.findLast(({ call }) => call !== undefined)?.toMs ?? 0) || Infinity;
+
 /** Finds out what a document waited for when it is taken up. */
 export class WaitWatch {
   readonly #redis: RedisStore;
@@ -27,7 +31,7 @@ export class WaitWatch {
       nowMs: Date.now(),
       holds: await this.#holdsAt(started),
       lostSinceMs: started.lostSinceMs,
-      otherwise: isAskedAlone(data) ? 'breaker' : null,
+      otherwise: isAskedAlone(data) ? { reason: 'breaker', sinceMs: lastCallOf(data) } : null,
     });
     const take = { number: job.attemptsStarted, by: this.#by };
     return { ...data, delays: delays.length === 0 ? undefined : delays, take };

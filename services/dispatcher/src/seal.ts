@@ -119,7 +119,7 @@ export async function sealUnfinished(
   const places = unfinished.filter((place) => !drafts.has(place));
   const sampling = spans?.settings.sampling ?? null;
   const traces = await unfinishedTraces({ queues, sampling }, { plan, at, places, error, ...ending });
-  let counts = addCounts(settledCounts, { traced: traces.length });
+  let counts = traces.length === 0 ? settledCounts : addCounts(settledCounts, { traced: traces.length });
   let said = settledSaid;
   for (const result of drafts.values()) {
     counts = addCounts(counts, result.counts);

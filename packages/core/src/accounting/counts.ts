@@ -101,6 +101,9 @@ export const countsRecord = z.record(
 );
 type CountsRecord = z.output<typeof countsRecord>;
 
+/** Counts that came later. Those of a version to come are there, too, and are not read. */
+export const moreRecord = z.record(z.string().max(200), z.int().min(0));
+
 /** Counts as a record holds them. */
 type WrittenCounts = {
   readonly counts: CountsRecord;
@@ -116,7 +119,7 @@ export const readCounts = ({ counts, reasons = {}, more = {} }: WrittenCounts): 
   ...NO_COUNTS,
   ...counts,
   ...reasons,
-  ...more,
+  ...Object.fromEntries(Object.entries(more).filter(([name]) => isOneMore(name))),
 });
 
 /** Counts as a record takes them. */

@@ -75,7 +75,7 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
   const escalatedCalls = merged(own, 'escalatedCall');
   return {
     documents: { total, completed, failed, accepted, escalated, unfinished: total - settled },
-    traces: { kept: counts.traced ?? 0, settled },
+    traces: { kept: counts.traced ?? 0, documents: total },
     escalated_share: ratio(escalated, settled),
     stages: own.map(stageReport),
     failures: failuresOf(counts, said),

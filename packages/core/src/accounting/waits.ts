@@ -34,8 +34,11 @@ type DelayMeasure = (typeof DELAY_MEASURES)[number];
 
 const DELAY_NAME = new RegExp(`^[^/]+/\\d+/(${DELAY_MEASURES.join('|')})/(${DELAY_REASONS.join('|')})$`);
 
-/** They stand beside the others: the version before takes a record with measures that it does not know for damaged. */
-export const delaysRecord = z.record(z.string().regex(DELAY_NAME, 'expected the name of a delay'), sketchRecord);
+/**
+ * They stand beside the others: the version before takes a record with measures that it does not know for damaged. Those
+ * of a version to come are there, too, and are not read.
+ */
+export const delaysRecord = z.record(z.string().max(200), sketchRecord);
 export type DelaysRecord = z.output<typeof delaysRecord>;
 
 export const waitsRecord = z.record(z.string().regex(NAME, 'expected the name of a measure'), sketchRecord);
@@ -50,7 +53,8 @@ export class Waits {
 
   static read({ waits, delays = {} }: WrittenWaits): Waits {
     const read = new Waits();
-    for (const [name, sketch] of Object.entries({ ...waits, ...delays })) read.#sketches.set(name, Sketch.read(sketch));
+    const known = Object.entries(delays).filter(([name]) => DELAY_NAME.test(name));
+    for (const [name, sketch] of [...Object.entries(waits), ...known]) read.#sketches.set(name, Sketch.read(sketch));
     return read;
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { countsRecord, writeCounts, type Counts } from '../accounting/counts.ts';
+import { countsRecord, moreRecord, writeCounts, type Counts } from '../accounting/counts.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { delaysRecord, waitsRecord, type WrittenWaits } from '../accounting/waits.ts';
 
@@ -19,7 +19,7 @@ const footer = z.object({
   waits: waitsRecord.default({}),
   /** As above: absent in what the version before wrote. */
   delays: delaysRecord.optional(),
-  more: countsRecord.optional(),
+  more: moreRecord.optional(),
   /** SHA-256 of everything before the footer. */
   sha256: z.string(),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { countsRecord } from '../accounting/counts.ts';
+import { countsRecord, moreRecord } from '../accounting/counts.ts';
 import { price } from '../accounting/price.ts';
 import { delaysRecord, waitsRecord } from '../accounting/waits.ts';
 import { ASK_KINDS } from '../cascade/ask.ts';
@@ -165,7 +165,7 @@ export const RECORDS = {
     warnings: z.array(warningRecord).optional(),
     waits: waitsRecord.default({}),
     delays: delaysRecord.optional(),
-    more: countsRecord.optional(),
+    more: moreRecord.optional(),
     inProgressAtMs: z.int().nullable(),
     /** When finalizing or cancelling began. */
     closedAtMs: z.int(),

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { jobOf } from '../../../../test/support/jobs.ts';
 import { DELAY_REASONS, delaysOf, waitParts, withDelay, type Delay, type KnownWait } from './delays.ts';
+import { afterBreak } from '../cascade/failure/index.ts';
 import { afterFailure, attemptsWith, delayed, nextStageJob, withDraft, withLostCall } from './job.ts';
 import { draftOf, FAILURE, rulesOf } from '../../../../test/support/jobs.ts';
 
@@ -44,11 +45,14 @@ test('a worker that was lost had the document until it was taken up again, whate
     ['breaker', 200, 500],
     ['lost_worker', 500, 1_000],
   ]);
-  assert.deepEqual(outline(delaysOf(known({ otherwise: 'breaker', delays: [delay('back_off', 300, 400)] }))), [
-    ['breaker', 100, 300],
-    ['back_off', 300, 400],
-    ['breaker', 400, 1_000],
-  ]);
+  assert.deepEqual(
+    outline(delaysOf(known({ otherwise: { reason: 'breaker', sinceMs: 200 }, delays: [delay('back_off', 300, 400)] }))),
+    [
+      ['breaker', 200, 300],
+      ['back_off', 300, 400],
+      ['breaker', 400, 1_000],
+    ],
+  );
 });
 
 test('what follows on itself is one, but for calls', () => {
@@ -66,11 +70,43 @@ test('a back-off that was cut short ends where the document was taken up', () =>
   assert.deepEqual(outline(delaysOf(known({ delays: [delay('back_off', 900, 60_000)] }))), [['back_off', 900, 1_000]]);
 });
 
-test('a document that is held for hours keeps a bounded number of delays, the last of which takes in the rest', () => {
+test('a document that is held for hours keeps the longest of its delays', () => {
   let delays: readonly Delay[] = [];
-  for (let at = 0; at < 500; at += 1) delays = withDelay(delays, delay('backpressure', at * 10, at * 10 + 5));
+  for (let at = 0; at < 500; at += 1)
+    delays = withDelay(delays, delay('backpressure', at * 100, at * 100 + 5 + (at % 90)));
   assert.equal(delays.length, 24);
-  assert.deepEqual([delays.at(-1)?.fromMs, delays.at(-1)?.toMs], [230, 4_995]);
+  assert.ok(delays.every(({ fromMs, toMs }) => toMs - fromMs > 85));
+  const holds = Array.from({ length: 200 }, (_, at) => delay('breaker', at * 20, at * 20 + 5));
+  assert.equal(delaysOf(known({ nowMs: 5_000, holds })).length, 24);
+});
+
+test('a call that brought nothing has its place, also where it becomes known after what came behind it', () => {
+  const call = { take: { number: 3, by: 'pod:1' }, error: FAILURE };
+  const behind = [delay('back_off', 14_900, 15_500), delay('breaker', 15_500, 20_000)];
+  const unproven = {
+    stage: 0,
+    cause: 'ambiguous',
+    answer: null,
+    error: { code: 'server_error', message: 'status 500' },
+    why: FAILURE,
+    startedAtMs: 10_000,
+    endedAtMs: 15_000,
+    failedAtMs: 15_000,
+    take: call.take,
+  } as const;
+  const job = { ...jobOf(), waitingSinceMs: 0, delays: behind, unproven };
+  const { delays = [], breaks } = afterBreak(job, 4);
+  assert.equal(breaks, 1);
+  assert.deepEqual(outline(waitParts({ fromMs: 0, toMs: 20_100 }, delays)), [
+    ['queue', 0, 10_000],
+    ['breaker', 10_000, 15_000],
+    ['back_off', 15_000, 15_500],
+    ['breaker', 15_500, 20_000],
+    ['queue', 20_000, 20_100],
+  ]);
+  assert.deepEqual(delays[0]?.call, call);
+  const { take: _, ...old } = unproven;
+  assert.deepEqual(afterBreak({ ...job, unproven: old }, 4).delays, behind, 'of whom the version before did not say');
 });
 
 test('what an attempt waited for goes with it; what comes after its call is of the next wait', () => {
@@ -102,7 +138,7 @@ const anyWait = fc.record({
   nowMs: fc.nat(4_000),
   holds: fc.array(anyDelay, { maxLength: 6 }),
   lostSinceMs: fc.option(fc.nat(3_000)),
-  otherwise: fc.option(fc.constantFrom(...DELAY_REASONS)),
+  otherwise: fc.option(fc.record({ reason: fc.constantFrom(...DELAY_REASONS), sinceMs: fc.nat(3_000) })),
 });
 
 test('whatever is known of a wait, its parts follow one another without a gap and fill it', () => {
@@ -114,12 +150,7 @@ test('whatever is known of a wait, its parts follow one another without a gap an
         assert.ok(fromMs === atMs && toMs > fromMs, JSON.stringify(parts));
         atMs = toMs;
       }
-      assert.equal(atMs, Math.max(wait.sinceMs, parts.length === 0 ? wait.sinceMs : wait.nowMs));
-      assert.equal(
-        parts.some(({ reason }) => reason === 'queue') && wait.otherwise !== null,
-        false,
-        'nothing is left to the queue that was held otherwise',
-      );
+      assert.equal(atMs, Math.max(wait.sinceMs, wait.nowMs));
     }),
     { numRuns: 500 },
   );

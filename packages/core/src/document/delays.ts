@@ -23,14 +23,30 @@ export type Delay = {
 /** A part of a wait: the time in the queue, or a delay. */
 export type WaitPart = Omit<Delay, 'reason'> & { readonly reason: DelayReason | 'queue' };
 
-/** A stage that is refused for hours keeps as many; the last one then takes in what follows. */
+/** A stage that is refused for hours keeps so many: the longest ones. What is not kept counts as time in the queue. */
 const MAX_DELAYS = 24;
 
-/** Delays with one more, which comes after all of them. */
+/** Delays with one more, in their order. Where it overlaps with others a call counts, else what was there before. */
 export function withDelay(delays: readonly Delay[], delay: Delay): readonly Delay[] {
-  const last = delays.at(-1);
-  if (last === undefined || delays.length < MAX_DELAYS) return [...delays, delay];
-  return [...delays.slice(0, -1), { ...delay, fromMs: last.fromMs }];
+  const others = delay.call === undefined ? delays : delays.flatMap((other) => around(other, delay));
+  const added =
+    delay.call === undefined ? gapsIn(within(delays, delay), delay).map((gap) => ({ ...delay, ...gap })) : [delay];
+  return bounded([...others, ...added].toSorted(byStart));
+}
+
+const byStart = (left: Range, right: Range): number => left.fromMs - right.fromMs || left.toMs - right.toMs;
+
+/** What of a delay lies before and behind another one. */
+const around = (delay: Delay, other: Range): Delay[] =>
+  gapsIn(within([{ ...delay, fromMs: other.fromMs, toMs: other.toMs }], delay), delay).map((gap) => ({
+    ...delay,
+    ...gap,
+  }));
+
+function bounded(delays: readonly Delay[]): readonly Delay[] {
+  if (delays.length <= MAX_DELAYS) return delays;
+  const longest = delays.toSorted((left, right) => right.toMs - right.fromMs - (left.toMs - left.fromMs));
+  return longest.slice(0, MAX_DELAYS).toSorted(byStart);
 }
 
 /** What is known of a document's wait when it is taken up. */
@@ -43,8 +59,8 @@ export type KnownWait = {
   readonly holds: readonly Delay[];
   /** When a worker took it up that is gone; null: none did. */
   readonly lostSinceMs: number | null;
-  /** Why it was not taken up at other times, if it did not just stand in the queue. */
-  readonly otherwise: DelayReason | null;
+  /** Since when and why it was not taken up at other times; null: it stood in the queue. */
+  readonly otherwise: { readonly reason: DelayReason; readonly sinceMs: number } | null;
 };
 
 /** All delays of a wait that is over. Of two at a time the one counts that was written down, then the loss of a worker. */
@@ -53,12 +69,12 @@ export function delaysOf({ sinceMs, delays, nowMs, holds, lostSinceMs, otherwise
   const fill = (more: readonly Delay[]): void => {
     const gaps = gapsIn(known, { fromMs: sinceMs, toMs: nowMs });
     const found = gaps.flatMap((gap) => within(more, gap));
-    if (found.length > 0) known = [...known, ...found].toSorted((left, right) => left.fromMs - right.fromMs);
+    if (found.length > 0) known = [...known, ...found].toSorted(byStart);
   };
   if (lostSinceMs !== null) fill([{ reason: 'lost_worker', fromMs: lostSinceMs, toMs: nowMs }]);
   fill(holds);
-  if (otherwise !== null) fill([{ reason: otherwise, fromMs: sinceMs, toMs: nowMs }]);
-  return joined(known, 0);
+  if (otherwise !== null) fill([{ reason: otherwise.reason, fromMs: otherwise.sinceMs, toMs: nowMs }]);
+  return bounded(joined(known, 0));
 }
 
 /** Delays of the same reason are one if no more than `maxGapMs` lies between them; a call is one by itself. */
@@ -78,7 +94,7 @@ export function joined(delays: readonly Delay[], maxGapMs: number): readonly Del
 export function waitParts(range: Range, delays: readonly Delay[]): WaitPart[] {
   const known = within(delays, range);
   const queued = gapsIn(known, range).map((gap): WaitPart => ({ reason: 'queue', ...gap }));
-  return [...known, ...queued].toSorted((left, right) => left.fromMs - right.fromMs || left.toMs - right.toMs);
+  return [...known, ...queued].toSorted(byStart);
 }
 
 type Range = { readonly fromMs: number; readonly toMs: number };

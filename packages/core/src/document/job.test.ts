@@ -41,6 +41,7 @@ test('the next stage begins with nothing used, and knows when the draft was hand
     refused: undefined,
     unproven: undefined,
     breaks: undefined,
+    foundGone: undefined,
     mayTakeLong: undefined,
     delays: undefined,
     take: undefined,

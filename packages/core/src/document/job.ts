@@ -116,6 +116,8 @@ export type DocumentJob = {
   readonly unproven?: Unproven | undefined;
   /** How often it was under way when its server broke down; absent: never. */
   readonly breaks?: number | undefined;
+  /** How often its call was begun when its server had gone already; absent: never. */
+  readonly foundGone?: number | undefined;
   /** Its call was given up once, as its answer seemed to be lost; so it may be one that takes very long. */
   readonly mayTakeLong?: boolean | undefined;
   /** The drafts of the stages before, and the present one's once it is only to be handed off. */
@@ -174,7 +176,7 @@ export function attemptsWith(job: DocumentJob, call: Call, error: AttemptError |
 /** The job after an attempt that failed and was not the last one; its next wait begins where the attempt ended. */
 export function afterFailure(job: DocumentJob, usedAttempts: number, call: Call, error: AttemptError): DocumentJob {
   const attempts = attemptsWith(job, call, error);
-  const delays = job.delays?.filter(({ fromMs }) => fromMs >= call.endedAtMs);
+  const delays = job.delays?.filter(({ toMs }) => toMs > call.endedAtMs);
   return { ...job, usedAttempts, waitingSinceMs: call.endedAtMs, attempts, delays };
 }
 
@@ -199,7 +201,13 @@ export const withDraft = (job: DocumentJob, draft: Draft): DocumentJob => ({ ...
 export const draftToHandOff = (job: DocumentJob): Draft | null => job.drafts[job.stage] ?? null;
 
 /** What a job says of the faults that its present stage's server had with it: none. */
-const NO_FAULTS = { refused: undefined, unproven: undefined, breaks: undefined, mayTakeLong: undefined } as const;
+const NO_FAULTS = {
+  refused: undefined,
+  unproven: undefined,
+  breaks: undefined,
+  foundGone: undefined,
+  mayTakeLong: undefined,
+} as const;
 
 /** What a job says of its present wait: nothing yet. */
 const NO_WAIT = { delays: undefined, take: undefined } as const;

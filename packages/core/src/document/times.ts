@@ -94,8 +94,8 @@ export function timesOf({ enqueuedAtMs, stages, endedAtMs }: Passage): DocumentT
 }
 
 const ms = z.number().min(0);
-const delays = z.partialRecord(z.enum(DELAY_REASONS), ms);
-/** Without delays as the version before writes it, which reads no others. */
+/** Reasons of a version to come are there, too, and are not read. Without delays it is as the version before writes it. */
+const delays = z.record(z.string(), ms);
 const stage = z.union([z.tuple([ms, ms, ms.nullable()]), z.tuple([ms, ms, ms.nullable(), delays])]).nullable();
 const written = z.tuple([z.string(), z.array(stage), ms.nullable(), ms]);
 
@@ -129,5 +129,8 @@ export function readTimes(text: string): CascadeTimes | null {
 }
 
 function readStage([queueMs, callMs, handOffMs, delaysMs]: NonNullable<z.output<typeof stage>>): StageTimes {
-  return { queueMs, ...(delaysMs === undefined ? {} : { delaysMs }), callMs, handOffMs };
+  const known = DELAY_REASONS.flatMap((reason) =>
+    delaysMs?.[reason] === undefined ? [] : [[reason, delaysMs[reason]]],
+  );
+  return { queueMs, ...(known.length === 0 ? {} : { delaysMs: Object.fromEntries(known) }), callMs, handOffMs };
 }

@@ -66,13 +66,13 @@ export function describeExtraCall({ purpose, inputTokens, outputTokens }: ExtraC
   };
 }
 
-/** What a server says when it refuses a request as such may quote it, and so may an answer that is none. */
-const OF_THE_REQUEST: ReadonlySet<string> = new Set(['400', '409', '413', '422']);
+/** What a server says of key, account and load. Anything else may quote the request, or what the model wrote. */
+const OF_THE_SERVER: ReadonlySet<string> = new Set(['401', '402', '407', '429', '503', '529']);
 
 /** How a call failed: its status, and the first words of what the server said. */
 export function describeFailure({ type, said }: AttemptError, content: boolean): SpanAttributes {
   const isHttp = /^\d{3}$/.test(type);
-  const isShown = content || (isHttp && !OF_THE_REQUEST.has(type));
+  const isShown = content || OF_THE_SERVER.has(type);
   return {
     'error.type': type,
     'http.response.status_code': isHttp ? Number(type) : null,

@@ -369,6 +369,12 @@ test('each part of a wait has a span that says why, and a call that used no atte
   assert.ok(spans.slice(1).every(({ attributes: at }) => at['cascade.batch.id'] === 'batch_1'));
   assert.ok(spans.slice(1).every(({ attributes: at }) => at['cascade.document.id'] === 'doc-7'));
   assert.ok(JSON.stringify(documentSpans({ ...trace, content: true })).includes('is too long'));
+  const quoting = { type: '500', message: 'status 500', said: "cannot parse: 'secret answer'" };
+  const broken = afterFailure(held, 1, { startedAtMs: 1_410, endedAtMs: 1_500 }, quoting);
+  const own = attemptsWith(broken, { startedAtMs: 1_600, endedAtMs: 1_700 }, null);
+  const ended = { kind: 'accepted', draft: acceptedDraftOf({ answer, attempts: own }) } as const;
+  const shown = documentSpans({ ...trace, ending: ended, document: { job: broken, rules }, content: false });
+  assert.ok(!JSON.stringify(shown).includes('secret'), 'a server that fails may quote what its model wrote');
 });
 
 test('the messages of a call have the parts that the conventions give them', () => {
@@ -420,6 +426,16 @@ test('a document whose batch ended before it did has a trace if a model was aske
     ['queue.wait drafter', 'drafter', 1_200, 2_999.999],
   ]);
   assert.equal(spans[0]?.error, 'batch_cancelled');
+  const call = { take: { number: 1, by: 'pod:1' }, error: FAILURE };
+  const refused = { ...enqueued, delays: [{ reason: 'backpressure', fromMs: 1_100, toMs: 1_200, call } as const] };
+  assert.deepEqual(
+    unfinishedSpans({ ...trace, document: { job: refused, rules } })?.map(({ name }) => name),
+    ['document', 'queue.wait drafter', 'draft', 'chat org/small', 'queue.wait drafter'],
+    'a call that used no attempt was one all the same',
+  );
+  const written = { ...enqueued, drafts: [draftOf({ answer, attempts: [attemptOf({ sinceMs: 1_000 })] })] };
+  const names = unfinishedSpans({ ...trace, document: { job: written, rules } })?.map(({ name }) => name);
+  assert.deepEqual(names, ['document', 'queue.wait drafter', 'draft', 'chat org/small'], 'it waits for nothing');
   const drafted = { ...enqueued, drafts: [draftOf({ answer, attempts: [attemptOf({ sinceMs: 1_000 })] })] };
   const handedOff = nextStageJob({ job: drafted, rules }, 1_310);
   const waiting = unfinishedSpans({ ...trace, document: { job: handedOff, rules } }) ?? [];

@@ -1,7 +1,7 @@
 import { isDirectId } from '../batch/ids.ts';
 import { roleOf, stageOf } from '../cascade/rules.ts';
 import { begunStages, isEscalated, passageOf, stagesOf, type Ending, type StageRecord } from '../document/ending.ts';
-import type { CascadeDocument } from '../document/job.ts';
+import { draftToHandOff, withLostCall, type CascadeDocument } from '../document/job.ts';
 import { timesOf } from '../document/times.ts';
 import { Children, namesOf, StageSpans, type DocumentTrace } from './attempt.ts';
 import { batchTrace, TraceIds } from './ids.ts';
@@ -28,9 +28,18 @@ export function documentSpans({ ending, settledAtMs, ...trace }: EndedTrace): Fi
 
 /** The trace of a document whose batch ended before it did, with the batch's own error; null: no model was asked. */
 export function unfinishedSpans(trace: DocumentTrace & { readonly endedAtMs: number; readonly error: string }) {
-  const stages = begunStages(trace.document);
-  if (stages.every(({ attempts }) => attempts.length === 0)) return null;
-  const [root, ...children] = spansOf(trace, { stages, settledAtMs: null, endedAtMs: trace.endedAtMs });
+  const { unproven, ...rest } = trace.document.job;
+  // Whose fault it was is not found out any more.
+  const job = unproven?.stage === rest.stage ? withLostCall(rest, unproven, 'back_off') : rest;
+  const document = { ...trace.document, job };
+  const stages = begunStages(document);
+  const isAsked =
+    stages.some(({ attempts }) => attempts.length > 0) || job.delays?.some(({ call }) => call !== undefined);
+  if (isAsked !== true) return null;
+  const [root, ...children] = spansOf(
+    { ...trace, document },
+    { stages, settledAtMs: null, endedAtMs: trace.endedAtMs },
+  );
   return [{ ...root, error: trace.error }, ...children];
 }
 
@@ -50,7 +59,8 @@ function spansOf(trace: DocumentTrace, { stages, settledAtMs, endedAtMs }: Way):
   const [first, ...others] = stages.flatMap((record, stage) => {
     const own = new StageSpans(trace, ids, { record, stage });
     const done = own.within(children, settledAtMs);
-    return settledAtMs === null && stage === job.stage ? [...done, ...own.waiting(children, endedAtMs)] : done;
+    const isWaiting = settledAtMs === null && stage === job.stage && draftToHandOff(job) === null;
+    return isWaiting ? [...done, ...own.waiting(children, endedAtMs)] : done;
   });
   const root: FinishedSpan = {
     name: 'document',

@@ -6,7 +6,9 @@ local function batches_of(start_tags, tenant) return start_tags .. ':' .. tenant
 local function move_down(start_tags, prioritized, delayed, active, jobs)
   local waiting = redis.call('ZRANGE', prioritized, 0, -1, 'WITHSCORES')
   local least = waiting[2] and math.floor(tonumber(waiting[2]) / 0x100000000)
-  local by = (least or tonumber(redis.call('HGET', start_tags, '#now') or 0)) - 1
+  -- No lower than the present, from which on tags are taken.
+  local now = tonumber(redis.call('HGET', start_tags, '#now') or 0)
+  local by = math.min((least or now) - 1, now)
   if by < 1 then return 0 end
   local function lower(id)
     local had = tonumber(redis.call('HGET', jobs .. id, 'priority') or 0)

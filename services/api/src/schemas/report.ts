@@ -62,8 +62,8 @@ export const batchReport = z
       unfinished: count,
     }),
     traces: z
-      .strictObject({ kept: count, settled: count })
-      .meta({ description: 'Of how many of the settled documents a trace is kept.' }),
+      .strictObject({ kept: count, documents: count })
+      .meta({ description: 'Of how many of the documents a trace is kept so far.' }),
     escalated_share: z.number().nullable(),
     stages: z
       .array(stage)

@@ -81,12 +81,15 @@ test('who is there each time that a server breaks down is asked alone from the s
 
 test('a call that was begun when its server had gone already shows nothing, up to a dozen times', () => {
   let now = job(1_000);
-  for (let breaks = 1; breaks <= 12; breaks += 1) {
-    now = afterBreak({ ...now, unproven: { ...unproven(1_000), wasGone: true } }, 4);
-    assert.deepEqual([now.breaks, now.usedAttempts], [breaks, 0]);
-  }
-  now = afterBreak({ ...now, unproven: { ...unproven(1_000), wasGone: true } }, 4);
-  assert.equal(now.usedAttempts, 1);
+  const found = (wasGone: boolean): void => {
+    now = afterBreak({ ...now, unproven: { ...unproven(1_000), ...(wasGone ? { wasGone } : {}) } }, 4);
+  };
+  for (let times = 1; times <= 12; times += 1) found(true);
+  assert.deepEqual([now.foundGone, now.breaks, now.usedAttempts], [12, undefined, 0]);
+  found(false);
+  assert.deepEqual([now.breaks, now.usedAttempts], [1, 0], 'its first break all the same');
+  for (let times = 0; times < 3; times += 1) found(true);
+  assert.deepEqual([now.breaks, now.usedAttempts], [3, 1], 'no document is asked about for ever');
 });
 
 test('a failure of its own uses an attempt; the last one, and a refusal, is its last word', () => {

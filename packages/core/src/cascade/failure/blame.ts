@@ -24,7 +24,7 @@ const ALONE_FROM_BREAKS = 2;
 const MAX_SHARED_BREAKS = 3;
 
 /** A call that was begun after its server had gone shows nothing; but no document is asked about for ever. */
-const MAX_BREAKS = 12;
+const MAX_GONE = 12;
 
 /** Refusals with one more; `answeredAtMs` is when the server last answered about another document. */
 export function afterRefusal(refused: Refused | undefined, answeredAtMs: number, nowMs: number): Refused {
@@ -55,7 +55,9 @@ export function blameFor(
 /** The job without its failure, which is its server's, or of another stage: a call that brought nothing. */
 export function cleared(job: DocumentJob, reason: DelayReason = 'breaker'): DocumentJob {
   const { unproven, ...rest } = job;
-  return unproven?.stage === job.stage ? withLostCall(rest, unproven, reason) : rest;
+  // Whose call it was the version before did not say.
+  const isKnown = unproven?.stage === job.stage && unproven.take !== undefined;
+  return isKnown ? withLostCall(rest, unproven, reason) : rest;
 }
 
 /**
@@ -63,9 +65,9 @@ export function cleared(job: DocumentJob, reason: DelayReason = 'breaker'): Docu
  * there too often it is taken to have done it, and pays.
  */
 export function afterBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
-  const breaks = job.breaks ?? 0;
-  const most = job.unproven?.wasGone === true ? MAX_BREAKS : MAX_SHARED_BREAKS;
-  return breaks >= most ? charged(job, maxAttempts) : { ...cleared(job), breaks: breaks + 1 };
+  const { breaks = 0, foundGone = 0 } = job;
+  if (job.unproven?.wasGone === true && foundGone < MAX_GONE) return { ...cleared(job), foundGone: foundGone + 1 };
+  return breaks >= MAX_SHARED_BREAKS ? charged(job, maxAttempts) : { ...cleared(job), breaks: breaks + 1 };
 }
 
 /**

@@ -10,9 +10,9 @@ import {
   type Result,
   type StageCounter,
 } from '@spillway/core';
-import { beginRecovery, enqueuePage, markSealed, readBatch, recount, settle, type RedisStore } from '@spillway/redis';
+import { enqueuePage, markSealed, readBatch, recount, settle, type RedisStore } from '@spillway/redis';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 
 let redis: RedisServer;
 
@@ -86,7 +86,7 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
   // What Redis had counted of sealed pages is wrong, and names stages that no page knows any more.
   await client.hset(keys.batch('k'), { completed: 99, [stageCounter('old', 4, 'accepted')]: 5, sealedPages: 9 });
   const footers = counted([0, 'accepted', 3], [1, 'nanoUsd', 2 ** 50], [2, 'answered', 1]);
-  const recovery = await beginRecovery(store, 'test');
+  const recovery = await beginAnew(store);
   const sums = addCounts(NO_COUNTS, { completed: 4, escalated: 1, ...footers });
   assert.equal(await recount(store, recovery, 'k', { pages: 1, sums, open: [1, 2] }), 'RECOUNTED');
   const state = await readBatch(store, 'k');

@@ -4,7 +4,6 @@ import { NO_COUNTS, stageCounter, withDraft, writePage, type PagePlan, type Resu
 import {
   admit,
   advance,
-  beginRecovery,
   close,
   enqueuePage,
   finishRecovery,
@@ -27,7 +26,7 @@ import {
 import fc from 'fast-check';
 import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 import { until } from '../support/system.ts';
 
 let redis: RedisServer;
@@ -248,13 +247,13 @@ test('a recovery puts the rules of a batch back, whether Redis still had them or
   await client.del(keys.rules('f'));
   assert.equal(await readRules(store, 'f'), null);
   for (const id of ['f', 'g']) {
-    const recovery = await beginRecovery(store, 'test');
+    const recovery = await beginAnew(store);
     assert.equal(await restore(store, recovery, id, { ...facts, validated, ending: null }), 'RESTORED');
     await finishRecovery(store, recovery);
     assert.deepEqual(await readRules(store, id), rules);
     assert.equal((await readBatch(store, id))?.phase, 'open');
   }
-  const recovery = await beginRecovery(store, 'test');
+  const recovery = await beginAnew(store);
   assert.equal(await restore(store, recovery, 'h', { ...facts, validated: null, ending: null }), 'RESTORED');
   assert.deepEqual([(await readBatch(store, 'h'))?.phase, await readRules(store, 'h')], ['validating', null]);
 });

@@ -47,7 +47,11 @@ const result = (place: number): Result => ({
   times: { stages: [], sequentialMs: null, totalMs: place },
 });
 
-const settlePlaces = async ({ redis: store }: DispatcherParts, id: string, places: readonly number[]): Promise<void> => {
+const settlePlaces = async (
+  { redis: store }: DispatcherParts,
+  id: string,
+  places: readonly number[],
+): Promise<void> => {
   for (const place of places) await settle(store, { batch: id, page: 0, place }, result(place));
 };
 

@@ -220,6 +220,19 @@ test('pages that vanish from Redis before they are done are enqueued again', asy
   await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
 });
 
+test('a batch whose counters in Redis are wrong ends all the same, and shows what its pages say', async () => {
+  await using system = await System.create();
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  await system.admitted();
+  const { id } = await system.submit(prompts.slice(0, 20));
+  await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
+  await system.redis.client.hincrby(`{test}:batch:${id}`, 'completed', -1);
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  const batch = await system.settled(id);
+  assert.deepEqual([batch.status, batch.request_counts], ['completed', { total: 20, completed: 20, failed: 0 }]);
+  await wholeResults(system, batch, docIds(20));
+});
+
 test('Redis at its maxmemory: what is in flight settles, is sealed and makes room again', async () => {
   await using system = await System.start({ drafter: { latencyMs: 15 }, redis: { maxmemory: '1gb' } });
   const { client } = system.redis;

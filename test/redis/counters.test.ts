@@ -9,8 +9,9 @@ import {
   type PagePlan,
   type Result,
   type StageCounter,
+  readCounts,
 } from '@spillway/core';
-import { enqueuePage, markSealed, readBatch, recount, settle, type RedisStore } from '@spillway/redis';
+import { beginRecovery, enqueuePage, markSealed, readBatch, recount, settle, type RedisStore } from '@spillway/redis';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 
@@ -110,4 +111,21 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
     'STALE',
   );
   assert.equal((await readBatch(store, 'k'))?.counts.completed, 6);
+});
+
+test('no recovery begins once another is over, and none counts without a page that was sealed meanwhile', async () => {
+  await using store = await storeOn(redis, 'late');
+  await markRecovered(store);
+  await openBatch(store, 'l', PAGE, 1);
+  await enqueuePage(store, 'l', 0, plan, 100);
+  assert.equal(await beginRecovery(store, 'late'), null);
+  const recovery = await beginAnew(store);
+  const { footer } = writePage(0, [], { counts: { ...NO_COUNTS, completed: PAGE }, waits: {} });
+  assert.equal(await markSealed(store, 'l', footer), 'SEALED');
+  const before = { pages: 0, sums: NO_COUNTS, open: [0] };
+  assert.equal(await recount(store, recovery, 'l', before), 'SEALED_MEANWHILE');
+  assert.equal((await readBatch(store, 'l'))?.counts.completed, PAGE);
+  const after = { pages: 1, sums: readCounts(footer), open: [0] };
+  assert.equal(await recount(store, recovery, 'l', after), 'RECOUNTED');
+  assert.equal((await readBatch(store, 'l'))?.counts.completed, PAGE);
 });

@@ -197,6 +197,20 @@ test('completing needs every result; whoever closes first decides', async () => 
   assert.deepEqual(await close(store, 'none', 'cancelled'), { kind: 'GONE' });
 });
 
+test('a batch whose pages are all sealed can be completed, whatever its counters say', async () => {
+  await using store = await storeOn(redis, 'drifted');
+  await markRecovered(store);
+  await openBatch(store, 's', PAGE, 1);
+  await enqueuePage(store, 's', 0, plan, 100);
+  for (const place of [0, 1, 2, 3]) await settle(store, { batch: 's', page: 0, place }, resultBy(2, place));
+  await store.client.hincrby(store.keys.batch('s'), 'completed', 1);
+  assert.deepEqual(await close(store, 's', 'completed'), { kind: 'REFUSED' });
+  const { counts } = await readPage(store, 's', 0);
+  await markSealed(store, 's', writePage(0, [], { counts, waits: {} }).footer);
+  assert.equal((await readBatch(store, 's'))?.counts.completed, PAGE + 1);
+  assert.equal((await close(store, 's', 'completed')).kind, 'CLOSED');
+});
+
 test('what another version of Spillway left in Redis counts as lost: every script answers RECOVERING until a recovery', async () => {
   await using store = await storeOn(redis, 'versions');
   await using queues = new Queues(store);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { addCounts, NO_COUNTS, readCounts, stageCounter, type Result } from '@spillway/core';
-import { close, distrust, enqueuePage, readBatch, settle, type RedisStore } from '@spillway/redis';
+import { close, distrust, enqueuePage, readBatch, settle } from '@spillway/redis';
 import { readFooters } from '@spillway/storage';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { sealFullPages } from '../../services/dispatcher/src/seal.ts';
@@ -64,7 +64,7 @@ function interrupted(parts: DispatcherParts, doFirst: Before): DispatcherParts {
   const client = waiting(parts.redis.client, ['evalsha', 'hgetall', 'smembers']);
   const store = new Proxy(parts.redis, {
     get: (from, name) => (name === 'client' ? client : (Reflect.get(from, name) as unknown)),
-  }) as RedisStore;
+  });
   return { ...parts, redis: store, storage: waiting(parts.storage, ['create', 'read', 'size', 'list', 'readRange']) };
 }
 
@@ -90,7 +90,7 @@ async function check({ recoveredBefore, sealedBefore }: Order): Promise<boolean>
   await distrust(store);
 
   let steps = 0;
-  const before = async (): Promise<void> => {
+  const doFirst = async (): Promise<void> => {
     const step = steps;
     steps += 1;
     if (step === recoveredBefore) await recoverIfNeeded(parts, 'other', never);
@@ -98,7 +98,7 @@ async function check({ recoveredBefore, sealedBefore }: Order): Promise<boolean>
     await settleAll(parts);
     await sealFullPages(parts);
   };
-  await recoverIfNeeded(interrupted(parts, before), 'slow', never);
+  await recoverIfNeeded(interrupted(parts, doFirst), 'slow', never);
 
   await recoverIfNeeded(parts, 'last', never);
   await settleAll(parts);

@@ -122,10 +122,10 @@ test('no recovery begins once another is over, and none counts without a page th
   const recovery = await beginAnew(store);
   const { footer } = writePage(0, [], { counts: { ...NO_COUNTS, completed: PAGE }, waits: {} });
   assert.equal(await markSealed(store, 'l', footer), 'SEALED');
-  const before = { pages: 0, sums: NO_COUNTS, open: [0] };
-  assert.equal(await recount(store, recovery, 'l', before), 'SEALED_MEANWHILE');
+  const stale = { pages: 0, sums: NO_COUNTS, open: [0] };
+  assert.equal(await recount(store, recovery, 'l', stale), 'SEALED_MEANWHILE');
   assert.equal((await readBatch(store, 'l'))?.counts.completed, PAGE);
-  const after = { pages: 1, sums: readCounts(footer), open: [0] };
-  assert.equal(await recount(store, recovery, 'l', after), 'RECOUNTED');
+  const whole = { pages: 1, sums: readCounts(footer), open: [0] };
+  assert.equal(await recount(store, recovery, 'l', whole), 'RECOUNTED');
   assert.equal((await readBatch(store, 'l'))?.counts.completed, PAGE);
 });

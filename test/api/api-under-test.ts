@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { readConfiguration, snapshotRules, type CascadeRules, type Configuration } from '@spillway/core';
-import { beginRecovery, finishRecovery, openRedis, type RedisStore } from '@spillway/redis';
+import { finishRecovery, openRedis, type RedisStore } from '@spillway/redis';
 import { Calibrations, EnvReader, openLog, openTelemetry, type Life } from '@spillway/runtime';
 import { openStorage, type Storage } from '@spillway/storage';
 import OpenAI from 'openai';
 import type { ApiConfig } from '../../services/api/src/config.ts';
 import { formatKeys, hashKey, type KeyLimits, type Role } from '../../services/api/src/keys/file.ts';
 import { startApi } from '../../services/api/src/service.ts';
+import { beginAnew } from '../support/stores.ts';
 
 export const YAML = `
 models:
@@ -96,7 +97,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
   const storage = await openStorage(config.storageAddress);
   const store = await openRedis({ address: redisUrl, namespace, log });
   const recover = async (): Promise<void> => {
-    if (!(await finishRecovery(store, await beginRecovery(store, randomUUID())))) throw new Error('not recovered');
+    if (!(await finishRecovery(store, await beginAnew(store, randomUUID())))) throw new Error('not recovered');
   };
   await recover();
   return {

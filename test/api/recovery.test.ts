@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KEYS, NO_COUNTS, RECORD_VERSION } from '@spillway/core';
-import { beginRecovery, finishRecovery, open, readBatch, restore } from '@spillway/redis';
+import { finishRecovery, open, readBatch, restore } from '@spillway/redis';
 import { toFile } from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
+import { beginAnew } from '../support/stores.ts';
 import { rulesOf, startTestApi, type TestApi } from './api-under-test.ts';
 import { errorOf, json, send, type Answer } from './raw-http.ts';
 
@@ -168,9 +169,8 @@ test('a recovery that read storage before the cancel does not bring the batch ba
   await open(api.store, id, facts, rules);
   assert.equal(json(await cancel(id))['status'], 'cancelling');
   // The cancel is in storage. Redis is wiped, and a recovery puts the batch back as it read it before.
-  const recovery = await beginRecovery(api.store, 'old');
+  const recovery = await beginAnew(api.store, 'old');
   const stored = { tenant: 'default', createdAtMs: 1, expiresAtMs: 2, validated: { ...facts, rules }, ending: null };
-  await api.store.client.del(api.store.keys.epoch);
   await restore(api.store, recovery, id, stored);
   const again = cancel(id);
   await delay(300);

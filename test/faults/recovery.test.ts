@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { KEYS, RECORD_VERSION, RECORDS, type CascadeRules } from '@spillway/core';
+import { KEYS, type CascadeRules } from '@spillway/core';
 import { admit, enqueuePage, isRecovering, readBatch } from '@spillway/redis';
-import { createRecord, type BatchPlan, type Storage } from '@spillway/storage';
+import { type BatchPlan, type Storage } from '@spillway/storage';
 import type { OpenAI } from 'openai';
 import { Capacity } from '../../services/dispatcher/src/capacity.ts';
 import { addDocuments } from '../../services/dispatcher/src/document-jobs.ts';
@@ -13,6 +13,7 @@ import { outlineOf, type Outline, type PageOutline } from '../../services/dispat
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { dispatcherParts } from '../support/dispatcher.ts';
 import { rulesOf, threeStageRules } from '../support/jobs.ts';
+import { FACTS, writeRecords } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { openBatch } from '../support/stores.ts';
 import { System, until } from '../support/system.ts';
@@ -34,37 +35,6 @@ after(async () => {
 const never = new AbortController().signal;
 const MB = 1024 * 1024;
 const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
-const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 60_000 };
-
-/** The records of a batch of one page, as the API and the validation write them. */
-async function record(
-  storage: Storage,
-  id: string,
-  tenant: string,
-  cascades: Readonly<Record<string, CascadeRules>> = { test: rulesOf() },
-) {
-  await storage.create(KEYS.openMark(id), Buffer.from('{}'));
-  await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, {
-    v: RECORD_VERSION,
-    ...facts,
-    id,
-    tenant,
-    inputFileId: 'file-0',
-    endpoint: '/v1/chat/completions',
-    completionWindow: '24h',
-    metadata: null,
-    outputExpiresAfterSeconds: null,
-    requestDigest: '',
-    cascades: { ...cascades },
-  });
-  await createRecord(storage, KEYS.validated(id), RECORDS.validated, {
-    v: RECORD_VERSION,
-    validatedAtMs: facts.createdAtMs,
-    total: 10,
-    cascades: Object.keys(cascades),
-    pages: [{ first: 0, documents: 10, offset: 0, bytes: MB, lineBefore: 0 }],
-  });
-}
 
 test('a recovery that another one overtook leaves alone what was made meanwhile', async () => {
   const path = join(directory, 'overtaken');
@@ -95,8 +65,8 @@ test('a recovery that another one overtook leaves alone what was made meanwhile'
   await listed.promise;
   await using quick = await dispatcherParts(redis, 'overtaken', path);
   assert.equal(await recoverIfNeeded(quick, 'second', never), true);
-  await record(quick.storage, 'batch_new', 'default');
-  assert.equal(await admit(quick.redis, 'batch_new', facts), 'ADMITTED');
+  await writeRecords(quick.storage, 'batch_new', 'default');
+  assert.equal(await admit(quick.redis, 'batch_new', FACTS), 'ADMITTED');
   goOn.resolve();
   await first;
   assert.equal((await readBatch(quick.redis, 'batch_new'))?.phase, 'validating');
@@ -119,8 +89,8 @@ const pageOf = (bytes: number) => ({ first: 0, documents: 10, offset: 0, bytes, 
 test("others' pages fill an expert that is down: a tenant with nothing in flight enqueues a page all the same", async () => {
   await using parts = await dispatcherParts(redis, 'capacity', join(directory, 'capacity'));
   await recoverIfNeeded(parts, 'capacity', never);
-  await record(parts.storage, 'batch_a', 'a', { giant: endingWith('giant') });
-  await record(parts.storage, 'batch_b', 'b', { giant: endingWith('giant') });
+  await writeRecords(parts.storage, 'batch_a', 'a', { giant: endingWith('giant') });
+  await writeRecords(parts.storage, 'batch_b', 'b', { giant: endingWith('giant') });
   for (const id of ['batch_a', 'batch_b']) await openBatch(parts.redis, id, 10, 1);
   await enqueuePage(parts.redis, 'batch_a', 0, pageOf(1), 100 * MB);
   const capacity = await Capacity.measure(parts);
@@ -135,8 +105,8 @@ test("others' pages fill an expert that is down: a tenant with nothing in flight
 test('a middle tier that is down fills no way but those through it', async () => {
   await using parts = await dispatcherParts(redis, 'ways', join(directory, 'ways'));
   await recoverIfNeeded(parts, 'ways', never);
-  await record(parts.storage, 'batch_a', 'a', { contracts: threeStageRules() });
-  await record(parts.storage, 'batch_b', 'a', { large: rulesOf({ models: ['other', 'large'] }) });
+  await writeRecords(parts.storage, 'batch_a', 'a', { contracts: threeStageRules() });
+  await writeRecords(parts.storage, 'batch_b', 'a', { large: rulesOf({ models: ['other', 'large'] }) });
   for (const id of ['batch_a', 'batch_b']) await openBatch(parts.redis, id, 10, 1);
   await enqueuePage(parts.redis, 'batch_a', 0, pageOf(1), 100 * MB);
   const capacity = await Capacity.measure(parts);
@@ -149,7 +119,7 @@ test('a middle tier that is down fills no way but those through it', async () =>
 test('three stages: what waits bounds the first tier, what is in flight bounds each later one', async () => {
   await using parts = await dispatcherParts(redis, 'stages', join(directory, 'stages'));
   await recoverIfNeeded(parts, 'stages', never);
-  await record(parts.storage, 'batch_c', 'c', { contracts: threeStageRules() });
+  await writeRecords(parts.storage, 'batch_c', 'c', { contracts: threeStageRules() });
   await openBatch(parts.redis, 'batch_c', 10, 1);
   const plan = await parts.records.plan('batch_c');
   assert.ok(plan !== null);
@@ -248,6 +218,19 @@ test('pages that vanish from Redis before they are done are enqueued again', asy
   await client.hdel('{test}:in-flight', `${id}:1`);
   await Promise.all([system.run('drafter'), system.run('expert')]);
   await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
+});
+
+test('a batch whose counters in Redis are wrong ends all the same, and shows what its pages say', async () => {
+  await using system = await System.create();
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  await system.admitted();
+  const { id } = await system.submit(prompts.slice(0, 20));
+  await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
+  await system.redis.client.hincrby(`{test}:batch:${id}`, 'completed', -1);
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  const batch = await system.settled(id);
+  assert.deepEqual([batch.status, batch.request_counts], ['completed', { total: 20, completed: 20, failed: 0 }]);
+  await wholeResults(system, batch, docIds(20));
 });
 
 test('Redis at its maxmemory: what is in flight settles, is sealed and makes room again', async () => {

@@ -9,10 +9,11 @@ import {
   type PagePlan,
   type Result,
   type StageCounter,
+  readCounts,
 } from '@spillway/core';
 import { beginRecovery, enqueuePage, markSealed, readBatch, recount, settle, type RedisStore } from '@spillway/redis';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 
 let redis: RedisServer;
 
@@ -86,7 +87,7 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
   // What Redis had counted of sealed pages is wrong, and names stages that no page knows any more.
   await client.hset(keys.batch('k'), { completed: 99, [stageCounter('old', 4, 'accepted')]: 5, sealedPages: 9 });
   const footers = counted([0, 'accepted', 3], [1, 'nanoUsd', 2 ** 50], [2, 'answered', 1]);
-  const recovery = await beginRecovery(store, 'test');
+  const recovery = await beginAnew(store);
   const sums = addCounts(NO_COUNTS, { completed: 4, escalated: 1, ...footers });
   assert.equal(await recount(store, recovery, 'k', { pages: 1, sums, open: [1, 2] }), 'RECOUNTED');
   const state = await readBatch(store, 'k');
@@ -110,4 +111,21 @@ test('a batch is counted anew from its footers and its open pages, of whichever 
     'STALE',
   );
   assert.equal((await readBatch(store, 'k'))?.counts.completed, 6);
+});
+
+test('no recovery begins once another is over, and none counts without a page that was sealed meanwhile', async () => {
+  await using store = await storeOn(redis, 'late');
+  await markRecovered(store);
+  await openBatch(store, 'l', PAGE, 1);
+  await enqueuePage(store, 'l', 0, plan, 100);
+  assert.equal(await beginRecovery(store, 'late'), null);
+  const recovery = await beginAnew(store);
+  const { footer } = writePage(0, [], { counts: { ...NO_COUNTS, completed: PAGE }, waits: {} });
+  assert.equal(await markSealed(store, 'l', footer), 'SEALED');
+  const stale = { pages: 0, sums: NO_COUNTS, open: [0] };
+  assert.equal(await recount(store, recovery, 'l', stale), 'SEALED_MEANWHILE');
+  assert.equal((await readBatch(store, 'l'))?.counts.completed, PAGE);
+  const whole = { pages: 1, sums: readCounts(footer), open: [0] };
+  assert.equal(await recount(store, recovery, 'l', whole), 'RECOUNTED');
+  assert.equal((await readBatch(store, 'l'))?.counts.completed, PAGE);
 });

@@ -4,7 +4,6 @@ import { NO_COUNTS, stageCounter, withDraft, writePage, type PagePlan, type Resu
 import {
   admit,
   advance,
-  beginRecovery,
   close,
   enqueuePage,
   finishRecovery,
@@ -27,7 +26,7 @@ import {
 import fc from 'fast-check';
 import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 import { until } from '../support/system.ts';
 
 let redis: RedisServer;
@@ -198,6 +197,20 @@ test('completing needs every result; whoever closes first decides', async () => 
   assert.deepEqual(await close(store, 'none', 'cancelled'), { kind: 'GONE' });
 });
 
+test('a batch whose pages are all sealed can be completed, whatever its counters say', async () => {
+  await using store = await storeOn(redis, 'drifted');
+  await markRecovered(store);
+  await openBatch(store, 's', PAGE, 1);
+  await enqueuePage(store, 's', 0, plan, 100);
+  for (const place of [0, 1, 2, 3]) await settle(store, { batch: 's', page: 0, place }, resultBy(2, place));
+  await store.client.hincrby(store.keys.batch('s'), 'completed', 1);
+  assert.deepEqual(await close(store, 's', 'completed'), { kind: 'REFUSED' });
+  const { counts } = await readPage(store, 's', 0);
+  await markSealed(store, 's', writePage(0, [], { counts, waits: {} }).footer);
+  assert.equal((await readBatch(store, 's'))?.counts.completed, PAGE + 1);
+  assert.equal((await close(store, 's', 'completed')).kind, 'CLOSED');
+});
+
 test('what another version of Spillway left in Redis counts as lost: every script answers RECOVERING until a recovery', async () => {
   await using store = await storeOn(redis, 'versions');
   await using queues = new Queues(store);
@@ -248,13 +261,13 @@ test('a recovery puts the rules of a batch back, whether Redis still had them or
   await client.del(keys.rules('f'));
   assert.equal(await readRules(store, 'f'), null);
   for (const id of ['f', 'g']) {
-    const recovery = await beginRecovery(store, 'test');
+    const recovery = await beginAnew(store);
     assert.equal(await restore(store, recovery, id, { ...facts, validated, ending: null }), 'RESTORED');
     await finishRecovery(store, recovery);
     assert.deepEqual(await readRules(store, id), rules);
     assert.equal((await readBatch(store, id))?.phase, 'open');
   }
-  const recovery = await beginRecovery(store, 'test');
+  const recovery = await beginAnew(store);
   assert.equal(await restore(store, recovery, 'h', { ...facts, validated: null, ending: null }), 'RESTORED');
   assert.deepEqual([(await readBatch(store, 'h'))?.phase, await readRules(store, 'h')], ['validating', null]);
 });

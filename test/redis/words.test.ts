@@ -14,7 +14,6 @@ import {
   type Warning,
 } from '@spillway/core';
 import {
-  beginRecovery,
   enqueuePage,
   keepSaid,
   markSealed,
@@ -28,7 +27,7 @@ import {
 } from '@spillway/redis';
 import { acceptedDraftOf, attemptOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 
 let redis: RedisServer;
 
@@ -172,7 +171,7 @@ test('what servers said first is kept beside the counts, so many texts a batch, 
   const { footer } = writePage(0, [], { counts, said: ofPage, waits: {} });
   assert.equal(await markSealed(store, 'b', footer), 'SEALED');
   assert.deepEqual(await known(), [sums, said], 'a footer counts what its page counted');
-  const recovery = await beginRecovery(store, 'test');
+  const recovery = await beginAnew(store);
   await client.hdel(keys.batch('b'), 'said:error/400');
   await recount(store, recovery, 'b', { pages: 1, sums: counts, open: [1] });
   await keepSaid(store, 'b', { ...footer.said, 'error/500': 'another' });

@@ -1,4 +1,13 @@
-import { admit, beginRecovery, finishRecovery, open, openRedis, type RedisStore } from '@spillway/redis';
+import {
+  admit,
+  beginRecovery,
+  distrust,
+  finishRecovery,
+  open,
+  openRedis,
+  type Recovery,
+  type RedisStore,
+} from '@spillway/redis';
 import { openLog } from '@spillway/runtime';
 import { rulesOf } from './jobs.ts';
 import type { RedisServer } from './redis.ts';
@@ -12,7 +21,15 @@ export function storeOn(redis: RedisServer, namespace: string): Promise<RedisSto
 
 /** Marks Redis as recovered, as the leading dispatcher does when storage holds nothing. */
 export async function markRecovered(store: RedisStore): Promise<void> {
-  await finishRecovery(store, await beginRecovery(store, 'test'));
+  await finishRecovery(store, await beginAnew(store));
+}
+
+/** Begins a recovery also of a Redis that needs none. */
+export async function beginAnew(store: RedisStore, token = 'test'): Promise<Recovery> {
+  await distrust(store);
+  const recovery = await beginRecovery(store, token);
+  if (recovery === null) throw new Error('Redis counts as recovered all the same');
+  return recovery;
 }
 
 /** A batch in work, open for results. */

@@ -90,7 +90,7 @@ export type Closed =
   | { readonly kind: 'CLOSED' | 'ALREADY'; readonly outcome: Outcome; readonly closedAtMs: number }
   | { readonly kind: 'REFUSED' | 'GONE' | 'RECOVERING' };
 
-/** Ends a batch, by compare-and-set: `completed` only when all is settled, `failed` only while validating. */
+/** Ends a batch, by compare-and-set: `completed` only when all is settled or sealed, `failed` only while validating. */
 export async function close(redis: RedisStore, id: string, outcome: Outcome): Promise<Closed> {
   const { keys, client } = redis;
   const answer = await closeScript.run(client, [keys.epoch, keys.batch(id)], [outcome, keys.closed, keys.wake, id]);
@@ -148,18 +148,19 @@ export async function leaveOut(
 
 /**
  * Counts a batch anew during a recovery, from what its pages in storage (`sums`) and the open ones say: whatever Redis
- * still had of its counters, the end is reached when every document is settled.
+ * still had of its counters, the end is reached when every document is settled. SEALED_MEANWHILE: more pages stand in
+ * storage than `sealed` knows.
  */
 export async function recount(
   redis: RedisStore,
   recovery: Recovery,
   id: string,
   sealed: { readonly pages: number; readonly sums: Counts; readonly open: readonly number[] },
-): Promise<'RECOUNTED' | 'STALE'> {
+): Promise<'RECOUNTED' | 'SEALED_MEANWHILE' | 'STALE'> {
   const { keys, client } = redis;
-  const names = [keys.recovery, keys.batch(id), ...sealed.open.map((page) => keys.page(id, page))];
+  const names = [keys.recovery, keys.batch(id), keys.sealed(id), ...sealed.open.map((page) => keys.page(id, page))];
   const args = [recovery.token, sealed.pages, ...Object.entries({ ...NO_COUNTS, ...sealed.sums }).flat()];
-  return (await recountScript.run(client, names, args)) as 'RECOUNTED' | 'STALE';
+  return (await recountScript.run(client, names, args)) as 'RECOUNTED' | 'SEALED_MEANWHILE' | 'STALE';
 }
 
 /** Everything Redis knows of a batch, or null. */

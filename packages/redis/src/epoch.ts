@@ -19,11 +19,15 @@ export async function isRecovering(redis: RedisStore): Promise<boolean> {
   return known !== epoch;
 }
 
-/** Begins a recovery; one that another dispatcher began can no longer write. */
-export async function beginRecovery(redis: RedisStore, token: string): Promise<Recovery> {
+/**
+ * Begins a recovery; one that another dispatcher began can no longer write. Null: another one finished since, and
+ * documents are settled again.
+ */
+export async function beginRecovery(redis: RedisStore, token: string): Promise<Recovery | null> {
+  const { keys, client } = redis;
   const epoch = await epochOf(redis);
-  await beginScript.run(redis.client, [redis.keys.recovery], [token, MAX_RECOVERY_MS]);
-  return { token, epoch };
+  const answer = await beginScript.run(client, [keys.epoch, keys.recovery], [token, MAX_RECOVERY_MS]);
+  return answer === 'BEGUN' ? { token, epoch } : null;
 }
 
 /** Ends a recovery; false when Redis was lost once more meanwhile, or another recovery took over. */

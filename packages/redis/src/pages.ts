@@ -11,6 +11,7 @@ import {
   type Said,
 } from '@spillway/core';
 import { countsIn } from './counts.ts';
+import type { Recovery } from './epoch.ts';
 import { pageMember, parsePageMember } from './keys.ts';
 import { Script } from './script.ts';
 import { decodeResult } from './settle.ts';
@@ -24,6 +25,7 @@ const enqueueScript = new Script('enqueue_page');
 const advanceScript = new Script('advance');
 const sealScript = new Script('seal', 'counters');
 const lostScript = new Script('lost');
+const rewriteScript = new Script('rewrite_page');
 
 /** Enqueues a page, taking capacity for `costBytes`. SEALED: it stands in storage already. */
 export async function enqueuePage(
@@ -92,6 +94,12 @@ export async function readWaits(redis: RedisStore, batch: string, page: number):
     if (times !== null) waits.add(times);
   }
   return waits;
+}
+
+/** Writes an open page anew during a recovery, so that nothing of a cut append-only file is added to it at the next start. */
+export async function rewritePage(redis: RedisStore, recovery: Recovery, batch: string, page: number): Promise<void> {
+  const { keys, client } = redis;
+  await rewriteScript.run(client, [keys.recovery, keys.page(batch, page), keys.times(batch, page)], [recovery.token]);
 }
 
 /** Drops a page that stands in storage; the footer's counts are the ones that count. */

@@ -135,7 +135,7 @@ export class Ender {
     const batch = { id, ...state };
     if (batch.phase === 'closed') return await this.#finish(batch);
     const settled = batch.counts.completed + batch.counts.failed;
-    if (batch.phase === 'open' && settled === batch.total) return await this.#close(batch, 'completed');
+    if (isWhole({ ...batch, settled })) return await this.#close(batch, 'completed');
     const isOver = this.#nowMs >= batch.expiresAtMs || (await this.#isOverCap(batch));
     return isOver && (await this.#close(batch, 'expired'));
   }
@@ -200,9 +200,20 @@ export class Ender {
 
 /** Whether a batch can be closed, or taken one step on. */
 function isDue(batch: LiveBatch, nowMs: number): boolean {
-  const { phase, outcome, settled, total, sealedPages, pages, expiresAtMs } = batch;
+  const { phase, outcome, sealedPages, pages, expiresAtMs } = batch;
   if (phase !== 'closed' && expiresAtMs <= nowMs) return true;
-  if (phase === 'open') return settled === total;
+  if (phase === 'open') return isWhole(batch);
   // Its last pages are being sealed, which is said.
   return phase === 'closed' && (outcome !== 'completed' || sealedPages >= pages);
+}
+
+/** Whether an open batch waits for no document: all are settled, or all of its pages are sealed, whatever the counters say. */
+function isWhole({
+  phase,
+  settled,
+  total,
+  sealedPages,
+  pages,
+}: Pick<LiveBatch, 'phase' | 'settled' | 'total' | 'sealedPages' | 'pages'>): boolean {
+  return phase === 'open' && (settled === total || (pages > 0 && sealedPages === pages));
 }

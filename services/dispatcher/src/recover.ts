@@ -11,6 +11,7 @@ import {
   pagesInFlight,
   recount,
   restore,
+  rewritePage,
   type Recovery,
   type RedisStore,
 } from '@spillway/redis';
@@ -45,6 +46,7 @@ export async function recoverIfNeeded(options: RecoveryOptions, token: string, s
   const { redis, meters, log } = options;
   if (!(await isRecovering(redis))) return false;
   const recovery = await beginRecovery(redis, token);
+  if (recovery === null) return false;
   // None becomes open or is settled before the recovery is over.
   const open = Map.groupBy(await pagesInFlight(redis), ({ batch }) => batch);
   const pagesOf = (batch: string): number[] => (open.get(batch) ?? []).map(({ page }) => page);
@@ -139,18 +141,29 @@ const validatedOf = ({ total, pages, model, validatedAtMs, cascades }: BatchPlan
   rules: cascades,
 });
 
-/** Marks the pages that stand in storage, then counts the batch anew. */
+/**
+ * Marks the pages that stand in storage, then counts the batch anew. Nothing is settled meanwhile, but a full page may be
+ * sealed: `known` are those that stood in storage when this was done before.
+ */
 async function restorePages(
-  { redis, storage, pagesOf }: Pick<Recovering, 'redis' | 'storage' | 'pagesOf'>,
+  options: Pick<Recovering, 'redis' | 'storage' | 'pagesOf'>,
   recovery: Recovery,
   plan: BatchPlan,
+  known = -1,
 ): Promise<void> {
+  const { redis, storage, pagesOf } = options;
   const { id } = plan.manifest;
+  const open = pagesOf(id);
   const footers = (await readFooters(storage, id, plan.pages.keys())).filter((footer) => footer !== null);
   await mapConcurrent(footers, MAX_MARKS, (footer) => markSealed(redis, id, footer));
+  await mapConcurrent(open, MAX_MARKS, (page) => rewritePage(redis, recovery, id, page));
   const sums = footers.reduce((sum, footer) => addCounts(sum, readCounts(footer)), NO_COUNTS);
-  const counted = { pages: footers.length, sums, open: pagesOf(id) };
-  if ((await recount(redis, recovery, id, counted)) === 'STALE') return;
+  const answer = await recount(redis, recovery, id, { pages: footers.length, sums, open });
+  if (answer === 'STALE') return;
+  if (answer === 'SEALED_MEANWHILE') {
+    if (footers.length === known) throw new Error(`${id} has a page missing from storage`);
+    return await restorePages(options, recovery, plan, footers.length);
+  }
   await keepSaid(
     redis,
     id,

@@ -9,8 +9,12 @@ if phase == 'closed' then
 end
 if ARGV[1] == 'failed' and phase ~= 'validating' then return { 'REFUSED' } end
 if ARGV[1] == 'completed' then
-  local n = redis.call('HMGET', KEYS[2], 'total', 'completed', 'failed')
-  if phase ~= 'open' or tonumber(n[1]) ~= tonumber(n[2] or 0) + tonumber(n[3] or 0) then return { 'REFUSED' } end
+  if phase ~= 'open' then return { 'REFUSED' } end
+  local n = redis.call('HMGET', KEYS[2], 'total', 'completed', 'failed', 'pages', 'sealedPages')
+  local is_settled = tonumber(n[1]) == tonumber(n[2] or 0) + tonumber(n[3] or 0)
+  -- A page of a batch that is open is sealed when its every document is settled, whatever the counters say.
+  local is_sealed = tonumber(n[4] or 0) > 0 and n[4] == n[5]
+  if not is_settled and not is_sealed then return { 'REFUSED' } end
 end
 local time = redis.call('TIME')
 local now = time[1] .. string.format('%03d', math.floor(tonumber(time[2]) / 1000))

@@ -4,5 +4,7 @@
 if recovering(KEYS[1]) then return 'RECOVERING' end
 if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return 'CLOSED' end
 if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'SEALED' end
-if redis.call('HSETNX', KEYS[4], '#size', ARGV[2]) == 1 then redis.call('HSET', KEYS[5], ARGV[4], ARGV[3]) end
+-- Each by itself: a cut append-only file may have kept one of the two.
+redis.call('HSETNX', KEYS[5], ARGV[4], ARGV[3])
+redis.call('HSETNX', KEYS[4], '#size', ARGV[2])
 return 'ENQUEUED'

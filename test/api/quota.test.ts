@@ -6,7 +6,7 @@ import { Records } from '@spillway/storage';
 import OpenAI from 'openai';
 import { documentsOf } from '../../services/api/src/quota/documents.ts';
 import type { KeyLimits } from '../../services/api/src/keys/file.ts';
-import { requestLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startTestApi, type TestApi } from './api-under-test.ts';
 

@@ -13,7 +13,7 @@ import {
 } from '@spillway/core';
 import fc from 'fast-check';
 import OpenAI from 'openai';
-import { requestLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startTestApi, type TestApi } from './api-under-test.ts';
 

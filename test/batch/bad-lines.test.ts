@@ -15,7 +15,8 @@ import { dispatcherParts } from '../support/dispatcher.ts';
 import { storeInput } from '../support/inputs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch } from '../support/stores.ts';
-import { requestLine, System, type ResultLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, type ResultLine } from '../support/system.ts';
 
 const LIMITS = { lines: 100_000, lineBytes: 1_024 };
 const TO_ERROR_FILE = { [ON_BAD_LINES_KEY]: 'error_file' };

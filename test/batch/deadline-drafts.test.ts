@@ -23,7 +23,7 @@ import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts'
 import { draftOf, jobOf, threeStageRules } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch } from '../support/stores.ts';
-import { requestLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
 
 /** A page of a three-stage cascade is sealed at the deadline, with its documents in every queue. */
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { KEYS, LIMITS, RECORD_VERSION, RECORDS } from '@spillway/core';
+import { KEYS, LIMITS, RECORDS } from '@spillway/core';
 import { close, enqueuePage, type RedisStore } from '@spillway/redis';
 import { EnvReader, openTelemetry } from '@spillway/runtime';
 import type { Storage } from '@spillway/storage';
@@ -18,6 +18,7 @@ import { Sweep } from '../../services/dispatcher/src/sweep.ts';
 import { Validator } from '../../services/dispatcher/src/validate.ts';
 import { dispatcherParts } from '../support/dispatcher.ts';
 import { rulesOf } from '../support/jobs.ts';
+import { manifestOf, validatedOf } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 
 let redis: RedisServer;
@@ -43,22 +44,8 @@ function write(path: string, id: string): void {
     writeFileSync(join(path, key), JSON.stringify(record));
   };
   put(KEYS.openMark(id), {});
-  const manifest = z.encode(RECORDS.manifest, {
-    v: RECORD_VERSION,
-    ...facts,
-    id,
-    inputFileId: 'file-0',
-    endpoint: '/v1/chat/completions',
-    completionWindow: '24h',
-    metadata: null,
-    outputExpiresAfterSeconds: null,
-    requestDigest: '',
-    cascades: { test: rulesOf() },
-  });
-  put(KEYS.manifest(id), manifest);
-  const { createdAtMs: validatedAtMs } = facts;
-  const validated = { v: manifest.v, validatedAtMs, total: 1, cascades: ['test'], pages: [page] };
-  put(KEYS.validated(id), z.encode(RECORDS.validated, validated));
+  put(KEYS.manifest(id), z.encode(RECORDS.manifest, manifestOf(id, { ...facts, cascades: { test: rulesOf() } })));
+  put(KEYS.validated(id), z.encode(RECORDS.validated, validatedOf(facts.createdAtMs, ['test'], [page])));
 }
 
 /** All that Redis was asked so far. */
@@ -106,15 +93,15 @@ async function askedBy(batches: number) {
   };
   const idle = await measured(pass);
   const open = new OpenBatches(parts);
-  assert.equal((await open.read()).length, batches);
-  const answered = await measured(async () => assert.equal((await open.read()).length, batches));
+  assert.equal((await open.read()).batches.length, batches);
+  const answered = await measured(async () => assert.equal((await open.read()).batches.length, batches));
   await close(parts.redis, `batch_${batches - 1}`, 'cancelled');
   parts.live.noteChange(`batch_${batches - 1}`);
   const changed = await measured(() => parts.live.refresh());
   const swept = await measured(() => new Sweep(options).sweepSome(never));
   // Some of them are read again each time, whatever is known of them.
   for (let reads = 0; reads < 6; reads += 1) await open.read();
-  assert.equal((await open.read()).length, batches - 1);
+  assert.equal((await open.read()).batches.length, batches - 1);
   return { idle, changed, swept, answered };
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
-import { requestLine, System, type ResultLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
 type Results = { data: ResultLine[]; cursor: string; has_more: boolean; complete: boolean };

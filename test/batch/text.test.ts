@@ -4,7 +4,8 @@ import { after, before, test } from 'node:test';
 import type { OpenAI } from 'openai';
 import type { Scripted } from '../support/model-server.ts';
 import { strictParse } from '../support/strict.ts';
-import { requestLine, System, type ResultLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, type ResultLine } from '../support/system.ts';
 import { wholeResults } from '../support/whole.ts';
 
 let system: System;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OpenAI } from 'openai';
-import { requestLine, System } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System } from '../support/system.ts';
 import { wholeResults } from '../support/whole.ts';
 
 type Wrong = readonly [bytes: string | Buffer, code: string, param: string | null, message?: string];

@@ -13,7 +13,8 @@ import { admit } from '@spillway/redis';
 import { z } from 'zod';
 import { rulesOf } from '../support/jobs.ts';
 import { storeOn } from '../support/stores.ts';
-import { requestLine, System, until } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, until } from '../support/system.ts';
 import { report } from './processes.ts';
 
 const DOCUMENTS = 3;

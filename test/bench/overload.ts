@@ -6,7 +6,8 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { APIError, OpenAI } from 'openai';
 import { keyLines } from '../api/api-under-test.ts';
-import { isOver, requestLine, System, until } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { isOver, System, until } from '../support/system.ts';
 import { prompts, quantile, report, residentMiB } from './processes.ts';
 
 /**

@@ -6,7 +6,8 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OpenAI } from 'openai';
 import type { Service, ServiceName } from '../support/service.ts';
-import { requestLine, System, until } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, until } from '../support/system.ts';
 import { quantile, report } from './processes.ts';
 
 /**

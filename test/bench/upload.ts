@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
-import { requestLine, System, until } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, until } from '../support/system.ts';
 import { peakMiB } from './processes.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { APIError, toFile, type OpenAI } from 'openai';
-import { isOver, requestLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { isOver } from '../support/system.ts';
 import { promptOfDocument, type DocumentKind } from './documents.ts';
 import type { BatchPlan } from './schedule.ts';
 

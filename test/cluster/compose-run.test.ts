@@ -9,7 +9,8 @@ import { readCompose, ROOT, targetOf, type Compose } from '../support/compose.ts
 import { ContainerProcess } from '../support/container.ts';
 import { settingsOfImage } from '../support/image.ts';
 import { freePort, startRedis } from '../support/redis.ts';
-import { isOver, requestLine, until } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { isOver, until } from '../support/system.ts';
 
 /** docker-compose.yml without an engine: its commands and its environment as plain processes, with other hosts and folders. */
 

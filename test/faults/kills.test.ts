@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@spillway/core';
 import type { Scripted } from '../support/model-server.ts';
 import type { Service } from '../support/service.ts';
-import { requestLine, System, until } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
 const DOCUMENTS = 600;

@@ -20,7 +20,7 @@ import { Validator } from '../../services/dispatcher/src/validate.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { rulesOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { requestLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
 
 /*
  * A batch is validated, cancelled and ended by two dispatchers at once, while Redis may be wiped and any of them may die:

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Report } from '@spillway/core';
-import { requestLine, System, type ResultLine } from '../support/system.ts';
+import { requestLine } from '../support/request-line.ts';
+import { System, type ResultLine } from '../support/system.ts';
 
 const reportOf = (system: System, id: string): Promise<Report & { status: string }> =>
   system.client.get(`/batches/${id}/report`);

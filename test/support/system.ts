@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EndpointUrl, ResultLine as SchemaLine } from '@spillway/core';
+import type { ResultLine as SchemaLine } from '@spillway/core';
 import { OpenAI, toFile } from 'openai';
+import { requestLine, type SubmitOptions } from './request-line.ts';
 import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 import { startModelServer, type ModelServer, type ModelServerOptions } from './model-server.ts';
 import { startRedis, type RedisServer } from './redis.ts';
@@ -233,27 +234,6 @@ export class System implements AsyncDisposable {
     await this.redis.stop();
     await rm(this.directory, { recursive: true, force: true });
   }
-}
-
-export type SubmitOptions = {
-  readonly id?: (index: number) => string;
-  readonly window?: string;
-  readonly model?: string;
-  readonly endpoint?: EndpointUrl;
-  readonly body?: Readonly<Record<string, unknown>>;
-};
-
-/** How each endpoint takes a prompt. */
-const INPUTS: Readonly<Record<EndpointUrl, (prompt: string) => object>> = {
-  '/v1/chat/completions': (prompt) => ({ messages: [{ role: 'user', content: prompt }] }),
-  '/v1/completions': (prompt) => ({ prompt }),
-  '/v1/responses': (prompt) => ({ input: prompt }),
-};
-
-export function requestLine(prompt: string, customId: string, options: SubmitOptions = {}): string {
-  const url = options.endpoint ?? '/v1/chat/completions';
-  const body = { model: options.model ?? 'test', ...INPUTS[url](prompt), ...options.body };
-  return JSON.stringify({ custom_id: customId, method: 'POST', url, body });
 }
 
 export const isOver = (batch: OpenAI.Batch): boolean =>

@@ -1,6 +1,6 @@
 import {
   closedBreaker,
-  joined,
+  joinDelays,
   openedBreaker,
   type Breaker,
   type BreakerCause,
@@ -106,7 +106,7 @@ export async function readHolds(redis: RedisStore, tier: string): Promise<readon
   });
   const all = breaker.cause === null ? holds : [...holds, holdOf(breaker.openedAtMs, nowMs, breaker.cause)];
   // One that was opened again by the call that probed was open all the while.
-  return joined(all, MAX_REOPENING_MS);
+  return joinDelays(all, MAX_REOPENING_MS);
 }
 
 const holdOf = (fromMs: number, toMs: number, cause: BreakerCause): Delay => ({

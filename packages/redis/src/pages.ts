@@ -82,7 +82,7 @@ export async function readPage(redis: RedisStore, batch: string, page: number): 
     if (!name.startsWith('#')) lines.set(Number(name), decodeResult(value));
   }
   const counts = countsIn(hash, '#');
-  const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons ?? {}));
+  const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons));
   return { lines, counts, said, waits: await readWaits(redis, batch, page) };
 }
 

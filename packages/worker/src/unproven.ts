@@ -13,7 +13,10 @@ import type { Verdict } from './document-worker.ts';
 import type { RunningCall } from './running-calls.ts';
 
 /** A call that was given up just now. */
-export function givenUp({ startedAtMs }: Pick<RunningCall, 'startedAtMs'>, clock: RedisClock): Omit<Unproven, 'stage'> {
+export function givenUp(
+  { startedAtMs }: Pick<RunningCall, 'startedAtMs'>,
+  clock: RedisClock,
+): Omit<Unproven, 'stage' | 'take'> {
   const message = 'given up, as its answer was not to be expected any more';
   const [now, nowMs] = [performance.now(), Date.now()];
   return {
@@ -28,7 +31,7 @@ export function givenUp({ startedAtMs }: Pick<RunningCall, 'startedAtMs'>, clock
 }
 
 type GivenUp = {
-  readonly given: Omit<Unproven, 'stage'>;
+  readonly given: ReturnType<typeof givenUp>;
   readonly reason: StopReason | undefined;
   readonly maxAttempts: number;
 };
@@ -42,7 +45,7 @@ export function afterGivingUp(job: DocumentJob, { given, reason, maxAttempts }: 
     case 'server_down': {
       const isGuilty = isAskedAlone(job);
       const carrying = isGuilty
-        ? { ...job, unproven: { ...given, stage: job.stage } }
+        ? { ...job, unproven: { ...given, stage: job.stage, take: job.take } }
         : withLostCall(job, given, 'breaker');
       return afterBreak(carrying, maxAttempts);
     }

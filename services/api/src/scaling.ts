@@ -16,7 +16,6 @@ import {
 import {
   isRecovering,
   memoryUse,
-  pagesInFlight,
   readBreaker,
   readTier,
   type Queues,
@@ -26,7 +25,7 @@ import {
 import { within, type Log } from '@spillway/runtime';
 import type { Records } from '@spillway/storage';
 import { askRedis, recovering } from './batches/live.ts';
-import { OpenBatches, type OpenBatch } from './batches/open.ts';
+import { OpenBatches, type OpenBatch, type OpenInFlight } from './batches/open.ts';
 import { ApiError, shown } from './errors.ts';
 import { tierOrder, upstreamOf, type OpenWork, type TierFigures } from './upstream.ts';
 
@@ -75,7 +74,7 @@ export class ScalingSignal {
     const { redis, configuration } = this.#sources;
     const tier = tierName(role, model);
     const open = await this.#open.read();
-    const work = open.map(workOf);
+    const work = open.batches.map(workOf);
     const tiers = new Map<string, TierReading>();
     for (const group of tierOrder(tier, work)) {
       const readings = await Promise.all(group.map(async (name) => [name, await this.#read(name)] as const));
@@ -118,14 +117,13 @@ export class ScalingSignal {
    * Documents that are not enqueued yet, of batches whose cascades begin with a tier and that can be enqueued: more
    * replicas do not help where a later tier is far behind.
    */
-  async #notEnqueued(tier: string, open: readonly OpenBatch[]): Promise<number> {
-    const own = open.filter(({ plan }) => plan.firstTiers.includes(tier));
+  async #notEnqueued(tier: string, { batches, pages }: OpenInFlight): Promise<number> {
+    const own = batches.filter(({ plan }) => plan.firstTiers.includes(tier));
     if (own.length === 0) return 0;
-    const { redis } = this.#sources;
-    const [pages, memory] = await Promise.all([pagesInFlight(redis), memoryUse(redis)]);
+    const memory = await memoryUse(this.#sources.redis);
     const heldBytes = pages.reduce((sum, { bytes }) => sum + bytes, 0);
     if (!hasEnqueueMemory(memory, heldBytes)) return 0;
-    const ways = new Map(open.map(({ id, plan }) => [id, plan.way]));
+    const ways = new Map(batches.map(({ id, plan }) => [id, plan.way]));
     const inFlight = new Map<string, number>();
     for (const { batch, bytes } of pages) {
       const way = ways.get(batch);

@@ -1,5 +1,6 @@
 import { OpenAI, toFile } from 'openai';
-import { isOver, requestLine, until } from '../../support/system.ts';
+import { requestLine } from '../../support/request-line.ts';
+import { isOver, until } from '../../support/system.ts';
 
 /** Longer than Redis is away in this day. */
 const MAX_AWAY_MS = 180_000;

@@ -2,8 +2,8 @@ import { DELAY_REASONS, ESCALATION_REASONS, tierLabels, tierName, type CascadeSp
 import type { Meters } from '@spillway/runtime';
 
 /**
- * Shows the counters and the times of documents at 0 before there are any, so that the first one is an increase: those of the cascades
- * that documents end in with one of these tiers, and of all stages before, which are counted with the last.
+ * Shows the counters and the times of documents at 0 before there are any, so that the first one is an increase: those of
+ * the cascades that documents end in with one of these tiers, and of all stages before, which are counted with the last.
  */
 export function beginDocumentCounters(
   meters: Pick<Meters, 'begin' | 'beginTimes'>,

@@ -123,7 +123,7 @@ export const readCounts = ({ counts, reasons = {}, more = {} }: WrittenCounts): 
 });
 
 /** Counts as a record takes them. */
-export function writeCounts(counts: Counts): Required<WrittenCounts> {
+export function writeCounts(counts: Counts): Readonly<Record<keyof WrittenCounts, CountsRecord>> {
   const groups = Object.groupBy(Object.entries(counts), ([name]) =>
     isReasonCounter(name) ? 'reasons' : isOneMore(name) ? 'more' : 'counts',
   );

@@ -113,7 +113,7 @@ export class Waits {
     return sketch;
   }
 
-  write(): Required<WrittenWaits> {
+  write(): { readonly waits: WaitsRecord; readonly delays: DelaysRecord } {
     const filled = [...this.#sketches].filter(([, sketch]) => sketch.count > 0);
     const { delays = [], waits = [] } = Object.groupBy(filled, ([name]) =>
       DELAY_NAME.test(name) ? 'delays' : 'waits',

@@ -74,11 +74,11 @@ export function delaysOf({ sinceMs, delays, nowMs, holds, lostSinceMs, otherwise
   if (lostSinceMs !== null) fill([{ reason: 'lost_worker', fromMs: lostSinceMs, toMs: nowMs }]);
   fill(holds);
   if (otherwise !== null) fill([{ reason: otherwise.reason, fromMs: otherwise.sinceMs, toMs: nowMs }]);
-  return bounded(joined(known, 0));
+  return bounded(joinDelays(known, 0));
 }
 
 /** Delays of the same reason are one if no more than `maxGapMs` lies between them; a call is one by itself. */
-export function joined(delays: readonly Delay[], maxGapMs: number): readonly Delay[] {
+export function joinDelays(delays: readonly Delay[], maxGapMs: number): readonly Delay[] {
   const found: Delay[] = [];
   for (const delay of delays) {
     const last = found.at(-1);

@@ -22,10 +22,8 @@ const OF_A_PROCESS = /^(?:service\.instance|k8s\.(?:pod|node|container)|host|pro
 /** Workers come and go; those that are there at a time are fewer. */
 const MAX_RESOURCES = 1_000;
 
-const isInCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
-
 /** A worker as its spans name it; in a cluster its machine is its pod. */
-function processOf(name: string): Attributes {
+function processOf(name: string, isInCluster: boolean): Attributes {
   const machine = machineOf(name);
   return { 'service.instance.id': name, 'host.name': machine, ...(isInCluster ? { 'k8s.pod.name': machine } : {}) };
 }
@@ -101,12 +99,12 @@ export class Spans implements AsyncDisposable {
     const key = `${service} ${by ?? ''}`;
     let resource = this.#resources.get(key);
     if (resource === undefined) {
-      const { serviceName } = this.settings;
+      const { serviceName, isInCluster } = this.settings;
       const name = service === 'spillway' ? serviceName : `${serviceName}-${service}`;
       resource = resourceFromAttributes({
         ...this.#shared,
         'service.name': name,
-        ...(by === null ? {} : processOf(by)),
+        ...(by === null ? {} : processOf(by, isInCluster)),
       });
       if (this.#resources.size >= MAX_RESOURCES) this.#resources.clear();
       this.#resources.set(key, resource);

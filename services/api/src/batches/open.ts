@@ -16,16 +16,23 @@ const MAX_CONCURRENT = 256;
 /** Of batches that nothing was enqueued of when they were read, so many are read again each time. */
 const READ_AGAIN = 200;
 
+/** The open batches, and the pages in flight that were read with them. */
+export type OpenInFlight = {
+  readonly batches: readonly OpenBatch[];
+  readonly pages: Awaited<ReturnType<typeof pagesInFlight>>;
+};
+
 type Sources = { readonly redis: RedisStore; readonly records: Records; readonly log: Log };
 
 /**
  * All batches that take results. Those that wait to be enqueued may be many, and stay as they were read: they are read
- * again when they have pages in flight, and some of them each time in any case. What is in flight is bounded, so that an
- * answer costs about the same with ten waiting batches and with a hundred thousand.
+ * again when they have pages in flight, and some of them each time in any case, so that whatever was missed is seen after
+ * as many answers as it takes to read all. What is in flight is bounded: an answer costs about the same with ten waiting
+ * batches and with a hundred thousand.
  */
 export class OpenBatches {
   readonly #sources: Sources;
-  #reading: Promise<OpenBatch[]> | null = null;
+  #reading: Promise<OpenInFlight> | null = null;
   /** Those of which nothing was enqueued, those first that were read longest ago. */
   #waiting = new Map<string, OpenBatch>();
   /** Plans never change. The records' cache holds some thousand of them: of more batches it would read nearly all anew. */
@@ -40,12 +47,12 @@ export class OpenBatches {
    * The open batches as they are now. Requests that come during a reading share it; what was enqueued is not remembered
    * after its end, as Redis may lose its memory then.
    */
-  read(): Promise<OpenBatch[]> {
+  read(): Promise<OpenInFlight> {
     this.#reading ??= this.#all().finally(() => (this.#reading = null));
     return this.#reading;
   }
 
-  async #all(): Promise<OpenBatch[]> {
+  async #all(): Promise<OpenInFlight> {
     await this.#refuseWhileRecovering();
     const { redis } = this.#sources;
     const [ids, pages] = await Promise.all([liveBatches(redis), pagesInFlight(redis)]);
@@ -65,7 +72,7 @@ export class OpenBatches {
     const open = [...known, ...read];
     this.#waiting = new Map(open.filter(({ state }) => state.enqueued === 0).map((batch) => [batch.id, batch]));
     this.#plans = new Map(open.map(({ id, plan }) => [id, plan]));
-    return open;
+    return { batches: open, pages };
   }
 
   /** What is read of a Redis that lost its memory, before or amid the reading, is nothing. */

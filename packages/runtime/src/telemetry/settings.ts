@@ -21,8 +21,6 @@ export type TracingSettings = {
   };
   /** `service.name` of the root spans; each tier's is this with its name. */
   readonly serviceName: string;
-  /** Whether a worker's machine is its pod. */
-  readonly isInCluster: boolean;
 };
 
 const SAMPLERS = [
@@ -76,8 +74,6 @@ export function readTracing(reader: EnvReader): TracingSettings | null {
       exportTimeoutMillis: reader.integer('OTEL_BSP_EXPORT_TIMEOUT', { fallback: 30_000, min: 1, max: 3_600_000 }),
     },
     serviceName: reader.text('OTEL_SERVICE_NAME') ?? 'spillway',
-    // The kubelet sets it for every container.
-    isInCluster: reader.text('KUBERNETES_SERVICE_HOST') !== null,
   };
   return isOff || addresses.length === 0 ? null : settings;
 }

@@ -23,10 +23,7 @@ const OF_A_PROCESS = /^(?:service\.instance|k8s\.(?:pod|node|container)|host|pro
 const MAX_RESOURCES = 1_000;
 
 /** A worker as its spans name it; in a cluster its machine is its pod. */
-function processOf(name: string, isInCluster: boolean): Attributes {
-  const machine = machineOf(name);
-  return { 'service.instance.id': name, 'host.name': machine, ...(isInCluster ? { 'k8s.pod.name': machine } : {}) };
-}
+const processOf = (name: string): Attributes => ({ 'service.instance.id': name, 'host.name': machineOf(name) });
 
 const SCOPE = { name: 'spillway' };
 
@@ -99,12 +96,12 @@ export class Spans implements AsyncDisposable {
     const key = `${service} ${by ?? ''}`;
     let resource = this.#resources.get(key);
     if (resource === undefined) {
-      const { serviceName, isInCluster } = this.settings;
+      const { serviceName } = this.settings;
       const name = service === 'spillway' ? serviceName : `${serviceName}-${service}`;
       resource = resourceFromAttributes({
         ...this.#shared,
         'service.name': name,
-        ...(by === null ? {} : processOf(by, isInCluster)),
+        ...(by === null ? {} : processOf(by)),
       });
       if (this.#resources.size >= MAX_RESOURCES) this.#resources.clear();
       this.#resources.set(key, resource);

@@ -20,8 +20,8 @@ test('results are read in input order while the batch is in work, none twice and
   const prompts = Array.from({ length: 700 }, (_, at) =>
     at === 300
       ? '[[hang]]'
-      : at % 5 === 0
-        ? `[[drafter unsure]] [[expert ${at % 2 === 0 ? 400 : 200}]] ${at}`
+      : at % 20 === 0
+        ? `[[drafter unsure]] [[expert ${at % 40 === 0 ? 400 : 200}]] ${at}`
         : `${at}`,
   );
   const { id } = await system.submit(prompts);

@@ -7,6 +7,7 @@ import {
   enqueuePage,
   leaveAlone,
   leaveProbe,
+  noteBroken,
   openBreaker,
   Queues,
   readBreaker,
@@ -28,6 +29,16 @@ const refusal = (retryAfterS?: number): Scripted => ({
   status: 429,
   ...(retryAfterS === undefined ? {} : { headers: { 'retry-after': String(retryAfterS) } }),
 });
+
+const unprovenCall = {
+  stage: 0,
+  cause: 'ambiguous',
+  answer: null,
+  error: { code: 'server_error', message: 'reset' },
+  why: { type: 'reset', message: 'reset' },
+  startedAtMs: 1,
+  endedAtMs: 2,
+} as const;
 
 const BREAKER = '{test}:breaker:drafter.small';
 
@@ -307,6 +318,35 @@ test('who takes a document up learns since when it was with a worker that is gon
   assert.equal((await start(1)).lostSinceMs, again.nowMs);
   assert.equal((await start(2)).lostSinceMs, again.nowMs, 'and the next one was lost, too');
   assert.equal((await start(2)).lostSinceMs, null);
+});
+
+test('who takes a document up learns whether others of its tier, at any worker, were broken off with it', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'broken');
+  await markRecovered(store);
+  await openBatch(store, 'a', 4, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 4, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  const failed = (document: number, failedAtMs: number) => ({
+    ...jobOf({ batch: 'a', document }),
+    unproven: { ...unprovenCall, failedAtMs },
+  });
+  const start = async (document: number, failedAtMs: number): Promise<boolean> => {
+    const taking = { priority: 1, answered: null, callMs: 1_000, losses: 0 };
+    return (await startJob(store, TIER, failed(document, failedAtMs), taking)).brokeTogether;
+  };
+  const note = (document: number, failedAtMs: number) =>
+    noteBroken(store, TIER, { document: `a-${document}`, failedAtMs });
+  await note(0, 10_000);
+  assert.equal(await start(0, 10_000), false, 'it was alone');
+  await note(1, 10_200.5);
+  await note(2, 10_600);
+  assert.deepEqual([await start(0, 10_000), await start(1, 10_200.5), await start(2, 10_600)], [true, true, false]);
+  await note(1, 13_000);
+  assert.equal(await start(0, 10_000), true, 'the other one was broken off again since');
+  assert.equal(await start(3, 10_100), false, 'it was not broken off, but failed otherwise');
+  assert.equal(await start(0, 10_050), false, 'another failure than the one that was noted');
+  await note(3, 10_000 + 3_600_000);
+  assert.equal(await store.client.zcard(store.keys.broken(TIER)), 1, 'what is long ago is forgotten');
 });
 
 test('of documents that are asked alone one goes at a time in the whole tier; what was answered keeps a breaker closed', async () => {

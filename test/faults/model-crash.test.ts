@@ -75,7 +75,7 @@ for (const { role, guilty, workers, latencyMs } of SHAPES) {
     );
     // A drafter's poison gets its answer from the expert.
     assert.equal(errors.length, role === 'drafter' ? 0 : guilty);
-    // Three that nobody is charged with, and the four of its own; one that broke beside another's counts for both.
-    assert.ok(crashes() <= 7 * guilty + 2, `${crashes()} crashes`);
+    // Three that nobody is charged with, and the four of its own; now and then one that was begun while the server was away.
+    assert.ok(crashes() <= 10 * guilty, `${crashes()} crashes`);
   });
 }

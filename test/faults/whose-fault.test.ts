@@ -51,14 +51,14 @@ const OPERATORS = new Set(Object.keys(NOBODY_IS_ANSWERED).slice(0, 6));
 
 const DOCUMENTS = 60;
 
-/** A server that answers, then nobody for a while, then everybody. */
-function troubledServer(role: 'drafter' | 'expert', trouble: Scripted): Promise<ModelServer> {
+/** A server that answers, then nobody for two seconds, and longer while that is not told; then everybody. */
+function troubledServer(role: 'drafter' | 'expert', trouble: Scripted, isTold: () => boolean): Promise<ModelServer> {
   let firstAtMs: number | null = null;
   const answer = async (): Promise<Scripted> => {
     firstAtMs ??= performance.now();
     const sinceMs = performance.now() - firstAtMs;
     await elapsed(20);
-    return sinceMs > 60 && sinceMs < 2_000 ? trouble : { kind: 'completion', logprobs: -0.01 };
+    return sinceMs > 60 && (sinceMs < 2_000 || !isTold()) ? trouble : { kind: 'completion', logprobs: -0.01 };
   };
   return startModelServer({ role, answer });
 }
@@ -68,8 +68,13 @@ for (const role of ['drafter', 'expert'] as const) {
     const names = Object.keys(NOBODY_IS_ANSWERED);
     await using servers = new AsyncDisposableStack();
     const troubled: ModelServer[] = [];
-    for (const trouble of Object.values(NOBODY_IS_ANSWERED)) {
-      troubled.push(servers.use(await troubledServer(role, trouble)));
+    let running: System | null = null;
+    const toldOf = (at: number): readonly string[] =>
+      (running?.logged(role, ({ tier, msg }) => tier === `${role}.m${at}` && /breaker is open/.test(msg)) ?? []).map(
+        ({ msg }) => msg,
+      );
+    for (const [at, trouble] of Object.values(NOBODY_IS_ANSWERED).entries()) {
+      troubled.push(servers.use(await troubledServer(role, trouble, () => toldOf(at).length > 0)));
     }
     const moreModels = troubled.map(
       ({ baseURL }, at) => `  m${at}: { base_url: ${baseURL}, model: m, concurrency: 4 }`,
@@ -80,6 +85,7 @@ for (const role of ['drafter', 'expert'] as const) {
     });
     const more = { moreModels: moreModels.join('\n'), moreCascades: moreCascades.join('\n') };
     await using system = await System.start(more);
+    running = system;
     const prompts = role === 'drafter' ? many(DOCUMENTS) : escalating(DOCUMENTS);
     const batches = await Promise.all(names.map((_, at) => system.submit(prompts, { model: `c${at}` })));
     for (const [at, { id }] of batches.entries()) {
@@ -89,9 +95,7 @@ for (const role of ['drafter', 'expert'] as const) {
       assert.deepEqual(errors, [], name);
       assert.equal(spent(output), 0, `${name}: an attempt was spent`);
       assert.equal(escalated(output), role === 'drafter' ? 0 : DOCUMENTS, name);
-      const told = system
-        .logged(role, ({ tier, msg }) => tier === `${role}.m${at}` && /breaker is open/.test(msg))
-        .map(({ msg }) => msg);
+      const told = toldOf(at);
       assert.equal(told.length, 1, `${name}: ${told.join()}`);
       assert.equal(/until somebody mends this/.test(told[0] ?? ''), OPERATORS.has(name), `${name}: ${told[0]}`);
     }

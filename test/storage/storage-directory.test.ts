@@ -2,7 +2,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  opendir,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -167,21 +179,33 @@ test('lists only objects, whatever else lies in the folder', async () => {
   assert.deepEqual(await storage.list('a/', { limit: 10 }), ['a/b']);
 });
 
-test('lists from a folder of 100,000 objects in one pass', async (t) => {
+test('lists from a folder of 30,000 objects in one pass', async (t) => {
   await using place = await temporaryDirectory();
   const storage = await openStorage(`file://${place.path}`);
-  await mkdir(join(place.path, 'many'));
-  const names = Array.from({ length: 100_000 }, (_, index) => String((index * 7_919) % 100_000).padStart(8, '0'));
-  for (const name of names) writeFileSync(join(place.path, 'many', name), '');
-  const startMs = performance.now();
-  const keys = await storage.list('many/', { after: 'many/00049999', limit: 1_000 });
-  const tookMs = performance.now() - startMs;
-  t.diagnostic(`${Math.round(tookMs)} ms`);
+  const folder = join(place.path, 'many');
+  await mkdir(folder);
+  for (let at = 0; at < 30_000; at += 1) {
+    writeFileSync(join(folder, String((at * 7_919) % 30_000).padStart(8, '0')), '');
+  }
+  const onceMs = await timed(async () => {
+    for await (const entry of await opendir(folder)) assert.ok(entry.isFile());
+  });
+  let keys: string[] = [];
+  const tookMs = await timed(async () => {
+    keys = await storage.list('many/', { after: 'many/00019999', limit: 1_000 });
+  });
+  t.diagnostic(`${Math.round(tookMs)} ms; to walk through the folder takes ${Math.round(onceMs)} ms`);
   assert.equal(keys.length, 1_000);
-  assert.equal(keys[0], 'many/00050000');
-  assert.equal(keys[999], 'many/00050999');
-  assert.ok(tookMs < 2_500, `${tookMs} ms`);
+  assert.equal(keys[0], 'many/00020000');
+  assert.equal(keys[999], 'many/00020999');
+  assert.ok(tookMs < 5 * onceMs, `${tookMs} ms, and ${onceMs} ms to walk through the folder`);
 });
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startedAtMs = performance.now();
+  await work();
+  return performance.now() - startedAtMs;
+}
 
 async function temporaryDirectory(): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'spillway-storage-'));

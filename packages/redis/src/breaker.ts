@@ -13,6 +13,7 @@ import type { RedisStore } from './store.ts';
 const readScript = new Script('breaker_read');
 const writeScript = new Script('breaker_write');
 const leaveScript = new Script('breaker_leave');
+const noteBrokenScript = new Script('note_broken');
 
 /** An open breaker that nobody probes for so long, as nothing waits for it, is closed again: what it says is old. */
 const FORGET_OPEN_AFTER_MS = 600_000;
@@ -22,6 +23,12 @@ export const FORGET_CLOSED_AFTER_MS = 86_400_000;
 
 /** How long a call that probes a server may take before another one probes it too. */
 export const PROBE_MS = 10_000;
+
+/** Calls that were broken off within so long of each other broke together: their server went down, or one of several. */
+export const TOGETHER_MS = 250;
+
+/** Longer than a document whose call was broken off waits until that is judged. */
+const FORGET_BROKEN_AFTER_MS = 600_000;
 
 /** So many of the times that a breaker was open are remembered, which is for an hour at least. */
 const MAX_HOLDS = 128;
@@ -92,6 +99,15 @@ export async function leaveProbe(redis: RedisStore, tier: string, untilMs: numbe
 /** The call of a document that is asked alone is over: the next such one may be asked. */
 export async function leaveAlone(redis: RedisStore, tier: string, document: string): Promise<void> {
   await leaveScript.run(redis.client, [redis.keys.breaker(tier)], ['alone', document]);
+}
+
+/** The call of a document was broken off, by Redis' clock at `failedAtMs`: whoever takes it up next sees who broke with it. */
+export async function noteBroken(
+  redis: RedisStore,
+  tier: string,
+  { document, failedAtMs }: { readonly document: string; readonly failedAtMs: number },
+): Promise<void> {
+  await noteBrokenScript.run(redis.client, [redis.keys.broken(tier)], [document, failedAtMs, FORGET_BROKEN_AFTER_MS]);
 }
 
 /** When a tier's breaker was open, as far as it is remembered, and is open now; in their order. */

@@ -1,9 +1,9 @@
 import { draftToHandOff, isAskedAlone, jobIdOf, type DocumentJob, type TierFacts } from '@spillway/core';
-import { FORGET_CLOSED_AFTER_MS, PROBE_MS } from './breaker.ts';
+import { FORGET_CLOSED_AFTER_MS, PROBE_MS, TOGETHER_MS } from './breaker.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const startScript = new Script('start', 'may_ask', 'take_up');
+const startScript = new Script('start', 'may_ask', 'take_up', 'broke_together');
 const writeScript = new Script('write_job');
 
 /** What is to be done with a document that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
@@ -38,6 +38,7 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     keys.startTags(tier),
     keys.breaker(tier),
     `${keys.jobs(tier)}${id}`,
+    keys.broken(tier),
   ];
   const asksModel = draftToHandOff(job) === null ? '1' : '0';
   const alone = isAskedAlone(job) ? id : '';
@@ -53,16 +54,21 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     callMs,
     answered?.begunAtMs ?? '',
     losses,
+    id,
+    job.unproven?.failedAtMs ?? '',
+    TOGETHER_MS,
   ];
-  const [state, ms, nowMs, closedAtMs, workedAtMs, lostSinceMs = 0] = (await startScript.run(client, names, args)) as [
-    Started['state'],
-    number,
-    number,
-    number,
-    number,
-    number?,
-  ];
-  return { state, ms, nowMs, closedAtMs, workedAtMs, lostSinceMs: lostSinceMs === 0 ? null : lostSinceMs };
+  const answer = (await startScript.run(client, names, args)) as [Started['state'], ...number[]];
+  const [state, ms = 0, nowMs = 0, closedAtMs = 0, workedAtMs = 0, lostSinceMs = 0, together = 0] = answer;
+  return {
+    state,
+    ms,
+    nowMs,
+    closedAtMs,
+    workedAtMs,
+    lostSinceMs: lostSinceMs === 0 ? null : lostSinceMs,
+    brokeTogether: together === 1,
+  };
 }
 
 /** Writes a job as changed, if it is still the worker's with this lock token; GONE: it is not. */

@@ -86,6 +86,10 @@ export class Keys {
   holds(tier: string): string {
     return `${this.prefix}:holds:${tier}`;
   }
+  /** Calls of a tier that were broken off lately, by document and when. */
+  broken(tier: string): string {
+    return `${this.prefix}:broken:${tier}`;
+  }
   /** What the last check of a tier's model found, as JSON. */
   check(tier: string): string {
     return `${this.prefix}:check:${tier}`;

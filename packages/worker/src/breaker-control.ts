@@ -11,11 +11,20 @@ import {
   type Hold,
 } from '@spillway/core';
 import type { ControlFailure, StageOutcome } from '@spillway/cascade';
-import { closeBreaker, leaveProbe, openBreaker, type RedisClock, type RedisStore, type Taking } from '@spillway/redis';
+import {
+  closeBreaker,
+  leaveProbe,
+  noteBroken,
+  openBreaker,
+  type RedisClock,
+  type RedisStore,
+  type Taking,
+} from '@spillway/redis';
 import type { Life } from '@spillway/runtime';
 import { BreakerReport } from './breaker-report.ts';
-import { BrokenCalls } from './broken-calls.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
+import { GiveUp } from './give-up.ts';
+import { GoneTimes } from './gone-times.ts';
 import { LastAnswers } from './last-answers.ts';
 import type { RunningCall, RunningCalls } from './running-calls.ts';
 import { Suspicion, type AskControl } from './suspicion.ts';
@@ -64,32 +73,32 @@ type Unproven = Extract<StageOutcome, { kind: 'unproven' }>;
 /** Where somebody was answered so lately, a server that asks to wait means one document only. */
 const LATELY_MS = 1_000;
 
-/** A server that goes down may still answer the calls that it has; after so long it does not. */
-const GIVE_UP_MS = 2_000;
+/** What broke off is judged when every worker has told of those that broke with it. */
+const MIN_BROKEN_MS = 1_000;
 
 /** What a worker makes of what its model server says of itself: it opens and closes the breaker, and lowers its limit. */
 export class BreakerControl {
   readonly #redis: RedisStore;
   readonly #limit: ConcurrencyLimit;
   readonly #pause: WorkerPause;
-  readonly #calls: RunningCalls;
   readonly #clock: RedisClock;
   readonly #options: BreakerControlOptions;
-  #giveUp: NodeJS.Timeout | null = null;
   readonly #stopped = new AbortController();
   readonly #answers: LastAnswers;
   readonly #suspicion: Suspicion;
   readonly #report: BreakerReport;
-  readonly #broken = new BrokenCalls();
+  readonly #giveUp: GiveUp;
+  readonly #gone = new GoneTimes();
 
   constructor(redis: RedisStore, { limit, pause, calls, clock }: BreakerParts, options: BreakerControlOptions) {
     this.#redis = redis;
     this.#limit = limit;
     this.#pause = pause;
-    this.#calls = calls;
     this.#clock = clock;
     this.#answers = new LastAnswers(clock);
     this.#options = options;
+    const { look, life } = options;
+    this.#giveUp = new GiveUp({ calls, answers: this.#answers, look, log: life.log, stopped: this.#stopped.signal });
     this.#report = new BreakerReport(options.tier, options.life, () => limit.value);
     const onAnswered = (begunMs: number): void => {
       this.#answers.note(null, begunMs);
@@ -129,7 +138,7 @@ export class BreakerControl {
   /** A call failed, and whose fault that was is not known: its document carries it along, until others show it. */
   async failed({ job: failed, ...failure }: Unproven, call: RunningCall): Promise<Held> {
     const { cause, reason, afterMs, isTimeout, isBrokenOff } = failure;
-    const wasGone = this.#broken.goneBefore(call.startedAtMs) > this.#answers.last.atMs;
+    const wasGone = this.#gone.before(call.startedAtMs) > this.#answers.last.atMs;
     const job = wasGone ? { ...failed, unproven: { ...failed.unproven, wasGone } } : failed;
     // Too many at a time, not this one: like a refusal.
     if (isTimeout && this.#limit.timedOut(call.startedAtMs) && this.#answers.toOthers(call).atMs > call.startedAtMs) {
@@ -141,7 +150,7 @@ export class BreakerControl {
     const said = cause === 'operator' ? job.unproven.why.said : undefined;
     const verdict = { cause: cause === 'operator' ? cause : 'down', reason, askedMs: null, begunMs, said } as const;
     if (this.#options.sidecar) return await this.#settleOwn({ job, afterMs, verdict }, call);
-    const isTogether = isBrokenOff && (await this.#broken.isShared(this.#stopped.signal));
+    if (isBrokenOff) await this.#noteBroken(job, call);
     // A probe that is no control call: it is one of a server that does not answer those.
     if (call.probeUntilMs !== null && !call.isAnswered) {
       const probedMs = await this.#open({ ...verdict, silentSinceMs: begunMs });
@@ -149,8 +158,15 @@ export class BreakerControl {
     }
     const silence = await this.#suspicion.confirm(call, verdict, job);
     const waitMs = silence === null ? 0 : await this.#stop({ ...verdict, ...silence });
-    const kept = isTogether ? afterBreak(job, this.#options.maxAttempts) : job;
-    return waitMs > 0 ? { kind: 'put_back', job: kept } : { kind: 'later', afterMs, reason: 'back_off', job: kept };
+    if (waitMs > 0) return { kind: 'put_back', job };
+    return { kind: 'later', afterMs: Math.max(afterMs, isBrokenOff ? MIN_BROKEN_MS : 0), reason: 'back_off', job };
+  }
+
+  /** Tells the tier, for others may see theirs break. */
+  async #noteBroken({ unproven }: DocumentJob, { id: document }: RunningCall): Promise<void> {
+    this.#gone.note();
+    const { tier } = this.#options;
+    if (unproven !== undefined) await noteBroken(this.#redis, tier, { document, failedAtMs: unproven.failedAtMs });
   }
 
   /** Whose fault it is at a server of this worker's own, which what others were answered says nothing of. */
@@ -178,7 +194,7 @@ export class BreakerControl {
     const { server, reason, retryAfterMs: askedMs } = hold;
     const begunMs = call.startedAtMs;
     if (server === 'down') {
-      this.#broken.noteGone();
+      this.#gone.note();
       // One connection that could not be made is not yet a server that is gone.
       const isGone = (await this.#options.look(call.abort.signal)) !== null;
       const silentSinceMs = Math.min(begunMs, performance.now() - LATELY_MS);
@@ -193,14 +209,13 @@ export class BreakerControl {
 
   /** Nothing that is asked is answered, not even something small, or there is no server; for how long it waits, in ms. */
   async heldControl(verdict: ControlFailure & Pick<ServerVerdict, 'isGone'>, begunMs: number): Promise<number> {
-    if (verdict.cause === 'down') this.#broken.noteGone();
+    if (verdict.cause === 'down') this.#gone.note();
     const silentSinceMs = Math.min(begunMs, performance.now() - LATELY_MS);
     return await this.#stop({ ...verdict, begunMs, silentSinceMs });
   }
 
   stop(): void {
     this.#stopped.abort();
-    if (this.#giveUp !== null) clearTimeout(this.#giveUp);
   }
 
   /** Asks less of a server that takes no more, or nothing for a while; for how long it wants to be left alone, in ms. */
@@ -253,7 +268,7 @@ export class BreakerControl {
     const { reason, cause, askedMs, begunMs } = verdict;
     const pauseMs = await this.#pause.begin(why, { reason, retryAfterMs: askedMs }, begunMs);
     if (pauseMs > 0) this.#report.opening(verdict, null);
-    if (cause === 'down' && this.#pause.isPaused) this.#giveUpSilent(verdict.isGone === true);
+    if (cause === 'down' && this.#pause.isPaused) this.#giveUp.soon(verdict.isGone === true);
     return Math.max(pauseMs, this.#pause.isPaused ? 1 : 0);
   }
 
@@ -269,25 +284,9 @@ export class BreakerControl {
       return await this.#pause.begin('down', { reason: opens.reason, retryAfterMs: null }, begunMs);
     }
     if (kind === 'opened') this.#report.opening(verdict, { waitMs, openings });
-    if (cause === 'down') this.#giveUpSilent(isGone);
+    if (cause === 'down') this.#giveUp.soon(isGone);
     if (waitMs > 0) await this.#pause.waitForBreaker(waitMs);
     return waitMs;
-  }
-
-  /** Calls that a server has which went away are never answered, as far as it keeps their connections open. */
-  #giveUpSilent(isGone: boolean): void {
-    if (this.#giveUp !== null || this.#stopped.signal.aborted) return;
-    const downAtMs = performance.now();
-    const giveUp = async (): Promise<void> => {
-      const isThere = !isGone && (await this.#options.look(this.#stopped.signal)) === null;
-      const { to, atMs } = this.#answers.last;
-      const isAlive = to !== null && to.startedAtMs < downAtMs && atMs > downAtMs;
-      if (!isThere && !isAlive) this.#calls.giveUp('server_down', ({ startedAtMs }) => startedAtMs < downAtMs);
-    };
-    this.#giveUp = setTimeout(() => {
-      this.#giveUp = null;
-      giveUp().catch((error: unknown) => this.#options.life.log.debug({ err: error }, 'a look for the server failed'));
-    }, GIVE_UP_MS);
   }
 
   async #close(): Promise<void> {

@@ -54,14 +54,15 @@ test('only refusals with an answer to somebody else in between count against a d
   }
 });
 
-test('a failure is the server’s if the breaker was open since, the document’s if others were answered, else unknown', () => {
-  const facts = { nowMs: 2_000, closedAtMs: 0, workedAtMs: 0 };
+test('a failure is the server’s if the breaker was open since or others broke with it, the document’s if others were answered, else unknown', () => {
+  const facts = { nowMs: 2_000, closedAtMs: 0, workedAtMs: 0, brokeTogether: false };
   const failed = { failedAtMs: 1_000 };
   assert.equal(blameFor(failed, facts), 'unknown');
   assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_000 }), 'unknown', 'it began before the failure');
   assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_001 }), 'document');
   assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_500, closedAtMs: 1_400 }), 'server');
   assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_500, closedAtMs: 900 }), 'document');
+  assert.equal(blameFor(failed, { ...facts, workedAtMs: 1_500, brokeTogether: true }), 'server');
   assert.equal(blameFor(failed, { ...facts, workedAtMs: 9_000, closedAtMs: 9_000 }), 'unknown', 'another clock');
 });
 

@@ -8,6 +8,8 @@ export type TierFacts = {
   readonly closedAtMs: number;
   /** When the latest of the calls began that were answered: then, or later, its server worked. */
   readonly workedAtMs: number;
+  /** Whether other calls were broken off at about the time when the document's was. */
+  readonly brokeTogether: boolean;
 };
 
 /** A document that was refused more often is refused for itself: it holds up nobody else. */
@@ -38,17 +40,17 @@ export const isRefusedForItself = ({ times }: Refused): boolean => times > MAX_S
 /**
  * Whose fault an unproven failure was, by what happened since:
  *
- * - the breaker was open: its server's, for everybody failed.
+ * - the breaker was open, or calls of others broke with it: its server's.
  * - the breaker stayed closed and others were answered whose calls began after it: the document's.
  * - neither: unknown.
  */
 export function blameFor(
   { failedAtMs }: Pick<Unproven, 'failedAtMs'>,
-  { nowMs, closedAtMs, workedAtMs }: TierFacts,
+  { nowMs, closedAtMs, workedAtMs, brokeTogether }: TierFacts,
 ): 'document' | 'server' | 'unknown' {
   // After a failover the clock may be another one: what lies ahead proves nothing.
   const isSince = (ms: number): boolean => ms > failedAtMs && ms <= nowMs;
-  if (isSince(closedAtMs)) return 'server';
+  if (isSince(closedAtMs) || brokeTogether) return 'server';
   return isSince(workedAtMs) ? 'document' : 'unknown';
 }
 

@@ -49,7 +49,7 @@ test('jobs that vanish from the queues are enqueued again by the sweep', async (
   await wholeResults(system, await system.settled(id), docIds(50));
 });
 
-test('jobs of an older Spillway are dropped, and their documents enqueued again in the shape of today', async () => {
+test('jobs of an older Spillway, and one without its data, are dropped, and their documents enqueued again in the shape of today', async () => {
   await using system = await System.create();
   const [dispatcher] = await Promise.all([system.run('dispatcher'), system.run('api')]);
   await system.admitted();
@@ -70,17 +70,23 @@ test('jobs of an older Spillway are dropped, and their documents enqueued again 
     await queues.drop('drafter.small', [`${id}-${document}`]);
     await queues.add(tier, [older(document)], () => 1);
   }
+  // As in a Redis that went back in time: the queue names it, and it has no data.
+  await system.redis.client.hdel(`{test}:drafter.small:${id}-6`, 'data');
   await Promise.all([system.run('drafter'), system.run('expert')]);
   const batch = await system.settled(id);
   assert.equal(batch.status, 'completed');
   const { errors } = await wholeResults(system, batch, docIds(20));
   assert.deepEqual(errors, []);
+  assert.deepEqual(
+    system.logged('drafter', ({ msg }) => msg === 'handling a job failed: it comes again'),
+    [],
+  );
   const asked = [system.drafterModel, system.expertModel].flatMap(({ requests }) => requests);
   assert.ok(asked.every(({ body }) => !JSON.stringify(body).includes('of an older shape')));
   const again = dispatcher.lines.filter(({ msg }) => msg === 'enqueued again what had lost its job');
   assert.equal(
     again.reduce((sum, { documents }) => sum + Number(documents), 0),
-    3,
+    4,
   );
 });
 

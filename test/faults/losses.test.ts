@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -23,53 +24,61 @@ const MOMENTS: Readonly<Record<string, (system: System, id: string) => Promise<u
   ending: (system, id) => system.settled(id, (batch) => done(batch) >= 590),
 };
 
-for (const [moment, reached] of Object.entries(MOMENTS)) {
-  test(`Redis wiped while ${moment}: everything is finished, each document once`, async () => {
-    await using system = await System.start(slow);
-    const { id } = await system.submit(prompts);
-    await reached(system, id);
-    await system.redis.client.flushall();
-    const batch = await system.settled(id);
-    assert.equal(batch.status, 'completed');
-    await wholeResults(system, batch, docIds(DOCUMENTS));
-  });
-}
+test('Redis wiped at every phase of a batch: everything is finished, each document once', async (t) => {
+  await using system = await System.start(slow);
+  for (const [moment, reached] of Object.entries(MOMENTS)) {
+    await t.test(moment, async () => {
+      const { id } = await system.submit(prompts);
+      await reached(system, id);
+      await system.redis.client.flushall();
+      const batch = await system.settled(id);
+      assert.equal(batch.status, 'completed');
+      await wholeResults(system, batch, docIds(DOCUMENTS));
+    });
+  }
+});
 
 /** What Redis can lose with a batch's rules. */
 const LOSSES: Readonly<Record<string, (system: System, id: string) => Promise<unknown>>> = {
-  'with everything else': (system) => system.redis.client.flushall(),
   'without anything else': (system, id) => system.redis.client.del(`{test}:rules:${id}`),
+  'with everything else': (system) => system.redis.client.flushall(),
 };
 
-for (const [what, lose] of Object.entries(LOSSES)) {
-  test(`the rules of a batch are lost from Redis in mid-batch, ${what}: nothing is used up, and it ends whole`, async () => {
-    await using system = await System.start({
-      ...slow,
-      models: { small: { max_attempts: 1 }, large: { max_attempts: 1 } },
-    });
-    const { client } = system.redis;
-    const { id } = await system.submit(prompts);
-    await system.settled(id, (batch) => done(batch) >= 100);
-    // Workers keep rules that they have read; those that come now have to read them.
-    const workers = system.services.filter(({ name }) => name === 'drafter' || name === 'expert');
-    await Promise.all(workers.map((worker) => worker.kill()));
-    await lose(system, id);
-    await Promise.all([system.run('drafter'), system.run('expert')]);
-    // Nothing else says so: the sweep finds it.
-    const found = (): boolean =>
-      system.services.some(({ lines }) =>
-        lines.some(({ msg }) => msg === 'Redis lost the rules of a batch: recovering again'),
-      );
-    if (what === 'without anything else') await until(() => Promise.resolve(found()));
-    const batch = await system.settled(id);
-    assert.equal(batch.status, 'completed');
-    const { output, errors } = await wholeResults(system, batch, docIds(DOCUMENTS));
-    assert.deepEqual(errors, []);
-    const reasons = new Set(output.map(({ cascade }) => cascade?.stages[0]?.reason));
-    assert.deepEqual(reasons, new Set([null, 'low_confidence']));
-    await until(async () => (await client.exists(`{test}:rules:${id}`)) === 0);
+test('the rules of a batch are lost from Redis in mid-batch: nothing is used up, and it ends whole', async (t) => {
+  await using system = await System.start({
+    ...slow,
+    models: { small: { max_attempts: 1 }, large: { max_attempts: 1 } },
   });
-}
+  const { client } = system.redis;
+  for (const [what, lose] of Object.entries(LOSSES)) {
+    await t.test(what, async () => {
+      const { id } = await system.submit(prompts);
+      await system.settled(id, (batch) => done(batch) >= 100);
+      // Workers keep rules that they have read; those that come now have to read them.
+      const workers = system.services.filter(
+        ({ name, child }) => name !== 'api' && name !== 'dispatcher' && isAlive(child),
+      );
+      await Promise.all(workers.map((worker) => worker.kill()));
+      await lose(system, id);
+      await Promise.all([system.run('drafter'), system.run('expert')]);
+      // Nothing else says so: the sweep finds it.
+      const found = (): boolean =>
+        system.services.some(({ lines }) =>
+          lines.some(({ msg }) => msg === 'Redis lost the rules of a batch: recovering again'),
+        );
+      if (what === 'without anything else') await until(() => Promise.resolve(found()));
+      const batch = await system.settled(id);
+      assert.equal(batch.status, 'completed');
+      const { output, errors } = await wholeResults(system, batch, docIds(DOCUMENTS));
+      assert.deepEqual(errors, []);
+      const reasons = new Set(output.map(({ cascade }) => cascade?.stages[0]?.reason));
+      assert.deepEqual(reasons, new Set([null, 'low_confidence']));
+      await until(async () => (await client.exists(`{test}:rules:${id}`)) === 0);
+    });
+  }
+});
+
+const isAlive = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode === null && signalCode === null;
 
 test('Redis restarted with what it had written, and replaced by an empty one', async () => {
   await using system = await System.start(slow);

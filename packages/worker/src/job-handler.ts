@@ -106,8 +106,8 @@ export class JobHandler {
     const { tier, callMs } = this.#options;
     const data = job.data as DocumentJob;
     if (data.v > JOB_VERSION) return later(NEWER_JOB_MS);
-    // Of an older Spillway: the sweep enqueues the document again, in today's shape.
-    if (data.v < JOB_VERSION) return DONE;
+    // Of an older Spillway, or of a Redis that lost its data: the sweep enqueues the document again, in today's shape.
+    if (data.v !== JOB_VERSION) return DONE;
     const taking = { priority: job.priority, answered: breaker.answerToTell(), callMs, losses: job.stalledCounter };
     const askedAtMs = performance.now();
     const started = await startJob(redis, tier, data, taking);

@@ -4,6 +4,8 @@ import { startCrashingServer } from '../support/crashing-server.ts';
 import { System, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
+const NEIGHBOURS = 200;
+
 /** Neighbours that an attempt was used up of, or that failed. */
 const payers = (lines: readonly ResultLine[], stage: number): string[] =>
   lines
@@ -20,7 +22,6 @@ type Shape = {
 /** SPILLWAY_CRASHES=all: every shape, with a server that is away as long as one that loads its model anew. */
 const isWhole = process.env['SPILLWAY_CRASHES'] === 'all';
 const AWAY_MS = isWhole ? 1_000 : 300;
-const NEIGHBOURS = isWhole ? 200 : 120;
 
 const quick = (): number => 50;
 const mixed = (index: number): number => (index % 10 === 0 ? 1_000 : 50);
@@ -48,7 +49,7 @@ for (const { role, guilty, workers, latencyMs } of SHAPES) {
     const name = role === 'drafter' ? 'small' : 'large';
     await using system = await System.start({ models: { [name]: { base_url: server.baseURL, timeout_s: 600 } } });
     for (let more = 1; more < workers; more += 1) await system.run(role);
-    const isGuilty = (index: number): boolean => index % 40 === 20 && index < guilty * 40;
+    const isGuilty = (index: number): boolean => index % 50 === 25 && index < guilty * 50;
     const prompts = Array.from({ length: NEIGHBOURS + guilty }, (_one, index) => {
       const words = isGuilty(index) ? 'poison' : `question ${index}`;
       return role === 'expert' ? `[[drafter unsure]] ${words}` : words;
@@ -74,7 +75,8 @@ for (const { role, guilty, workers, latencyMs } of SHAPES) {
     );
     // A drafter's poison gets its answer from the expert.
     assert.equal(errors.length, role === 'drafter' ? 0 : guilty);
-    // Three that nobody is charged with, and the four of its own; now and then one that was begun while the server was away.
-    assert.ok(crashes() <= 10 * guilty, `${crashes()} crashes`);
+    // Three that nobody is charged with, the four of its own, and one that was begun while the server was away, which
+    // counts for nothing; one that broke beside another's counts for both.
+    assert.ok(crashes() <= 8 * guilty + 2, `${crashes()} crashes`);
   });
 }

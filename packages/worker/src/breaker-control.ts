@@ -150,7 +150,11 @@ export class BreakerControl {
     const said = cause === 'operator' ? job.unproven.why.said : undefined;
     const verdict = { cause: cause === 'operator' ? cause : 'down', reason, askedMs: null, begunMs, said } as const;
     if (this.#options.sidecar) return await this.#settleOwn({ job, afterMs, verdict }, call);
-    if (isBrokenOff) await this.#noteBroken(job, call);
+    if (isBrokenOff) {
+      this.#gone.note();
+      const { failedAtMs } = job.unproven;
+      await noteBroken(this.#redis, this.#options.tier, { document: call.id, failedAtMs });
+    }
     // A probe that is no control call: it is one of a server that does not answer those.
     if (call.probeUntilMs !== null && !call.isAnswered) {
       const probedMs = await this.#open({ ...verdict, silentSinceMs: begunMs });
@@ -160,13 +164,6 @@ export class BreakerControl {
     const waitMs = silence === null ? 0 : await this.#stop({ ...verdict, ...silence });
     if (waitMs > 0) return { kind: 'put_back', job };
     return { kind: 'later', afterMs: Math.max(afterMs, isBrokenOff ? MIN_BROKEN_MS : 0), reason: 'back_off', job };
-  }
-
-  /** Tells the tier, for others may see theirs break. */
-  async #noteBroken({ unproven }: DocumentJob, { id: document }: RunningCall): Promise<void> {
-    this.#gone.note();
-    const { tier } = this.#options;
-    if (unproven !== undefined) await noteBroken(this.#redis, tier, { document, failedAtMs: unproven.failedAtMs });
   }
 
   /** Whose fault it is at a server of this worker's own, which what others were answered says nothing of. */

@@ -7,8 +7,8 @@
 -- latest call began that was answered or '', how often a worker was lost that had the job, the document, when
 -- its last call failed if that is to be judged or '', within how many ms calls break together
 -- Returns: {GO | PROBE | WAIT | ALONE | ALREADY | CLOSED | GONE (no such batch, or its page is not enqueued) | RECOVERING,
--- for PROBE until when, for WAIT the ms, 0: until the one that probes was answered; now, breaker's closedAt, workedAt, when a worker took the job up that was lost or 0, 1 if its
--- last call broke with others}
+-- for PROBE until when, for WAIT the ms, 0: until the one that probes was answered; now, breaker's closedAt, workedAt,
+-- when a worker took the job up that was lost or 0, 1 if its last call broke with others}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 press_on(KEYS[5])

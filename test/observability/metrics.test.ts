@@ -100,6 +100,8 @@ test('where all goes wrong that can, every panel says what was counted elsewhere
   const [api, dispatcher] = [serviceOf(system, 'api'), serviceOf(system, 'dispatcher')];
   await until(async () => valuesOf(await scrape([dispatcher]), 'cascade_leader')[''] === 1);
   await warmUp(system);
+  // Its last request was refused; the line of that may come after the answer.
+  await until(() => Promise.resolve(api.lines.some(({ msg, status }) => msg === 'request' && status === 503)));
   const from = { line: api.lines.length, call: system.expertModel.requests.length };
   const sound = await scrape(services);
   const first = await system.submit(PROMPTS);

@@ -132,7 +132,10 @@ export async function sealedPages(redis: RedisStore, batch: string, pages: numbe
   return Array.from({ length: pages }, (_, page) => page).filter(isSet);
 }
 
-/** Places of enqueued documents of a page that have neither a result nor a job in any state: what a sweep enqueues again. */
+/**
+ * Places of enqueued documents of a page that have neither a result nor a job in any state: what a sweep enqueues again.
+ * A page with every result counts as full from then on.
+ */
 export async function lostDocuments(
   redis: RedisStore,
   batch: string,
@@ -142,8 +145,15 @@ export async function lostDocuments(
   const { keys, client } = redis;
   const answer = await lostScript.run(
     client,
-    [keys.sealed(batch), keys.page(batch, page)],
-    [page, batch, where.first, where.enqueuedDocuments, ...where.tiers.map((tier) => keys.queue(tier))],
+    [keys.sealed(batch), keys.page(batch, page), keys.full],
+    [
+      page,
+      batch,
+      where.first,
+      where.enqueuedDocuments,
+      pageMember(batch, page),
+      ...where.tiers.map((tier) => keys.queue(tier)),
+    ],
   );
   return answer as number[];
 }

@@ -16,7 +16,7 @@ end
 
 local function has_job(id)
   local found = false
-  for i = 5, #ARGV do
+  for i = 6, #ARGV do
     local job = ARGV[i] .. ':' .. id
     if redis.call('EXISTS', job) == 1 then
       if is_in(ARGV[i], id) then found = true else redis.call('DEL', job, job .. ':lock') end
@@ -25,11 +25,14 @@ local function has_job(id)
   return found
 end
 
-local lost = {}
+local lost, results = {}, 0
 for place = 0, tonumber(ARGV[4]) - 1 do
-  if redis.call('HEXISTS', KEYS[2], place) == 0 then
+  if redis.call('HEXISTS', KEYS[2], place) == 1 then
+    results = results + 1
+  else
     local id = ARGV[2] .. '-' .. string.format('%d', tonumber(ARGV[3]) + place)
     if not has_job(id) then table.insert(lost, place) end
   end
 end
+if results == tonumber(redis.call('HGET', KEYS[2], '#size')) then redis.call('SADD', KEYS[3], ARGV[5]) end
 return lost

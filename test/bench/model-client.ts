@@ -23,7 +23,12 @@ async function startServer() {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-  return { child, baseURL: (JSON.parse(line) as { baseURL: string }).baseURL };
+  const { baseURL } = JSON.parse(line) as { baseURL: string };
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  };
+  return { baseURL, [Symbol.asyncDispose]: stop };
 }
 
 /** CPU microseconds a call. */
@@ -113,7 +118,8 @@ async function main(): Promise<void> {
   const calls = Number(process.argv[2] ?? 400);
   const rounds = Number(process.argv[3] ?? 9);
   const only = process.argv[4]?.split('+');
-  const { child, baseURL } = await startServer();
+  await using server = await startServer();
+  const { baseURL } = server;
   const pool = new Pool(new URL(baseURL).origin, { connections: CONCURRENCY });
   const agent = new Agent({ connections: CONCURRENCY });
   const limits = { timeoutMs: TIMEOUT_MS, connections: CONCURRENCY };
@@ -136,8 +142,6 @@ async function main(): Promise<void> {
   );
   process.stdout.write(`${JSON.stringify({ calls, rounds, ...result })}\n`);
   await Promise.all([pool.destroy(), agent.destroy()]);
-  child.kill('SIGTERM');
-  await once(child, 'exit');
 }
 
 await main();

@@ -1,14 +1,14 @@
 import { ENDPOINTS, isJsonObject, ThoughtWatch } from '@spillway/core';
 import type { AskedLogprobs, Completion, EndpointUrl, Fault, JsonObject, ReadJson } from '@spillway/core';
 import { readJson, runSliced, writeJson } from '@spillway/runtime';
-import { OpenAI } from 'openai';
 import { ANSWER_LIMITS } from './answer-limits.ts';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
-import { faultOf, HttpError, redactor, type Redact } from './fault.ts';
+import { faultOf, redactor, type Redact } from './fault.ts';
 import { lessAsked, LogprobRefusals, type LessAsked, type RefusedPart } from './logprob-refusals.ts';
 import { lookForServer } from './look.ts';
 import { noCompletion } from './no-completion.ts';
-import { openTransport, type TransportInit } from './transport.ts';
+import { Sdk } from './sdk.ts';
+import { openTransport, type Transport } from './transport.ts';
 
 export type ModelOptions = {
   readonly baseURL: string;
@@ -95,13 +95,6 @@ export function openModel(options: ModelOptions): ModelClient {
   return new OpenAiModel(options);
 }
 
-/** The SDK, except that an error keeps its body as it is. */
-class Sdk extends OpenAI {
-  protected override makeStatusError(status: number, error: unknown, message: string | undefined, headers: Headers) {
-    return new HttpError(status, error ?? message ?? '', headers);
-  }
-}
-
 type Answer =
   | {
       readonly kind: 'completed';
@@ -115,7 +108,7 @@ type Answer =
 
 class OpenAiModel implements ModelClient {
   readonly #options: ModelOptions;
-  readonly #transport;
+  readonly #transport: Transport;
   readonly #sdk: Sdk;
   readonly #redact: Redact;
   readonly #refusals: LogprobRefusals;
@@ -129,18 +122,7 @@ class OpenAiModel implements ModelClient {
       options.onNotice?.({ kind: `${part}_refused`, model: options.model, status, said }),
     );
     this.#transport = openTransport({ ...options, origin: new URL(options.baseURL).origin });
-    this.#sdk = new Sdk({
-      baseURL: options.baseURL,
-      fetch: this.#transport.fetch,
-      maxRetries: 0,
-      logLevel: 'off',
-      /** The SDK wants one and would look into the environment; the transport sends the real one. */
-      apiKey: 'in-transport',
-      adminAPIKey: null,
-      organization: null,
-      project: null,
-      webhookSecret: null,
-    });
+    this.#sdk = new Sdk(options.baseURL, this.#transport);
   }
 
   async complete(call: ModelCall): Promise<Attempt> {
@@ -193,20 +175,19 @@ class OpenAiModel implements ModelClient {
     if (leftMs <= 0) {
       return { kind: 'failed', fault: { kind: 'timeout', message: `no answer within ${call.timeoutMs} ms` } };
     }
-    const timeout = Math.min(MAX_TIMER_MS, leftMs);
     const { path, request, stream } = ENDPOINTS[call.endpoint];
     const body = request(call.body, this.#options.model, asked);
-    const headers = {
-      'content-type': 'application/json',
-      ...(call.traceparent === undefined ? {} : { traceparent: call.traceparent }),
-    };
     const answer = call.onEvent === undefined ? null : this.#streamOf(call, call.onEvent);
     const written = await writeJson(answer === null ? body : { ...body, ...stream.fields });
-    const options = { body: written, ...(answer === null ? {} : takenBy(answer)) };
+    const { traceparent } = call;
     try {
-      const response = await withSignal(signal, (own) =>
-        this.#sdk.post(path, { ...options, headers, signal: own, timeout }).asResponse(),
-      );
+      const response = await this.#sdk.send(path, {
+        body: written,
+        signal,
+        timeoutMs: Math.min(MAX_TIMER_MS, leftMs),
+        ...(traceparent === undefined ? {} : { traceparent }),
+        ...(answer === null ? {} : { onChunk: answer.push }),
+      });
       if (answer !== null) return await this.#readStream(answer, response, call, asked);
       const text = await response.text();
       return await this.#read({ read: await readJson(text, ANSWER_LIMITS), text: () => text }, response, call, asked);
@@ -274,22 +255,3 @@ const isPlain = (answer: Answer): boolean => answer.kind === 'completed' && answ
 
 /** A stream is asked for with its usage, so what came in one piece is shown with it. */
 const WITH_USAGE: JsonObject = { stream_options: { include_usage: true } };
-
-/** The SDK gives the transport's own options to its fetch as they are. */
-function takenBy(answer: AnswerStream): { readonly fetchOptions: object } {
-  const fetchOptions: Pick<TransportInit, 'onChunk'> = { onChunk: answer.push };
-  return { fetchOptions };
-}
-
-/** The SDK leaves its listeners on the signal that it is given, and the caller's outlives many calls. */
-async function withSignal<T>(signal: AbortSignal, run: (own: AbortSignal) => Promise<T>): Promise<T> {
-  const own = new AbortController();
-  const stop = () => own.abort(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await run(own.signal);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-}

@@ -6,12 +6,15 @@ import { TransportError } from './transport-error.ts';
 const MAX_ERROR_CHARACTERS = 4_096;
 const REDACTED = '[redacted]';
 
+/** As much of an answer's headers as is read. */
+export type SaidHeaders = Pick<Headers, 'get'>;
+
 /** An HTTP error with its body as the server said it; the SDK's own keeps only what is under `error`. */
 export class HttpError extends APIError {
   readonly body: unknown;
 
-  constructor(status: number, body: unknown, headers: Headers) {
-    super(status, undefined, undefined, headers);
+  constructor(status: number, body: unknown, headers: SaidHeaders) {
+    super(status, undefined, undefined, headers as Headers);
     this.body = body;
   }
 }
@@ -61,7 +64,7 @@ function refuses(fault: Fault, name: RegExp): boolean {
 }
 
 /** What a server, or more often a router before it, says under `error` in an answer with a 200; null: no status fits. */
-export function faultInside(body: unknown, headers: Headers, redact: Redact): Fault | null {
+export function faultInside(body: unknown, headers: SaidHeaders, redact: Redact): Fault | null {
   const error = errorInside(body);
   const said = isJsonObject(error) ? error : { message: typeof error === 'string' ? error : '' };
   const status = statusInside(said);
@@ -106,7 +109,7 @@ function httpFault(error: HttpError, redact: Redact): Fault {
 }
 
 /** `retry-after-ms`, or `Retry-After` in seconds or as a date. Null for what is neither. */
-function readRetryAfter(headers: Headers, nowMs: number): number | null {
+function readRetryAfter(headers: SaidHeaders, nowMs: number): number | null {
   const ms = numberOf(headers.get('retry-after-ms'));
   if (ms !== null) return ms;
   const asked = headers.get('retry-after');

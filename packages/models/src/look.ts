@@ -15,8 +15,8 @@ export async function lookForServer(
   // A connection that is there says nothing: a server that goes away keeps it.
   await using transport = openTransport({ origin, apiKey, connections: 1, timeoutMs: LOOK_MS });
   try {
-    const own = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
-    const { status } = await transport.fetch(`${baseURL.replace(/\/$/, '')}/models`, { method: 'GET', signal: own });
+    const target = transport.targetOf('GET', `${baseURL.replace(/\/$/, '')}/models`, new Headers());
+    const { status } = await transport.send(target, { signal, timeoutMs: LOOK_MS });
     const fault: Fault = { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
     // 503 and 529 may be about this moment only.
     return isBrokenOff(fault) ? fault : null;

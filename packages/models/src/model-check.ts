@@ -88,11 +88,11 @@ export class ModelCheck implements AsyncDisposable {
     const timeoutMs = Math.min(this.#options.timeoutMs, isList ? MAX_LIST_MS : MAX_CALL_MS);
     const startMs = performance.now();
     try {
-      const response = await this.#transport.fetch(this.#addressOf(question), {
-        ...(isList ? { method: 'GET' } : { method: 'POST', body: this.#bodyOf(question) }),
-        headers: { accept: 'application/json', ...(isList ? {} : { 'content-type': 'application/json' }) },
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      });
+      const json = 'application/json';
+      const headers = new Headers({ accept: json, ...(isList ? {} : { 'content-type': json }) });
+      const target = this.#transport.targetOf(isList ? 'GET' : 'POST', this.#addressOf(question), headers);
+      const body = isList ? {} : { body: this.#bodyOf(question) };
+      const response = await this.#transport.send(target, { ...body, signal, timeoutMs });
       const text = await response.text();
       if (!response.ok) throw new HttpError(response.status, parseJson(text) ?? text, response.headers);
       return await this.#read(question, text, { status: response.status, ms: performance.now() - startMs });

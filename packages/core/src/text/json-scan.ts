@@ -16,9 +16,6 @@ export type ScannedJson =
   | { readonly kind: 'no_json' }
   | { readonly kind: 'beyond'; readonly excess: JsonExcess };
 
-/** An object or array that has not ended yet. */
-type Level = { readonly from: number; readonly isObject: boolean; isEmpty: boolean };
-
 /**
  * Counts what a parser would make of a text before one is let at it: parsing 15 MB of `[{}]` takes seconds, seeing that
  * it has too many values takes milliseconds. Without recursion, and no further than the limits go.
@@ -26,7 +23,10 @@ type Level = { readonly from: number; readonly isObject: boolean; isEmpty: boole
 export class JsonScan {
   readonly #text: string;
   readonly #limits: JsonLimits;
-  readonly #levels: Level[] = [];
+  /** Where each object or array begins that has not ended yet. */
+  readonly #begins: number[] = [];
+  /** Nothing stands yet in the last of them. */
+  #isEmpty = false;
   readonly #long = new Map<number, number>();
   #values = 1;
 
@@ -41,28 +41,30 @@ export class JsonScan {
       onString: (from, to) => this.#note(from, to),
     });
     if (walked.kind === 'found') return walked.found;
-    const isWhole = !walked.isInString && this.#levels.length === 0;
+    const isWhole = !walked.isInString && this.#begins.length === 0;
     return isWhole ? { kind: 'scanned', long: this.#long } : { kind: 'no_json' };
   }
 
   /** Takes a character that is no blank and in no string; what is known then, if it is the end. */
   #take(code: number, at: number): ScannedJson | null {
-    const level = this.#levels.at(-1);
     if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
-      if (level === undefined || level.isObject !== (code === CLOSE_OBJECT)) return { kind: 'no_json' };
-      this.#levels.pop();
-      this.#note(level.from, at + 1);
+      const from = this.#begins.pop();
+      if (from === undefined) return { kind: 'no_json' };
+      if ((this.#text.charCodeAt(from) === OPEN_OBJECT) !== (code === CLOSE_OBJECT)) return { kind: 'no_json' };
+      this.#isEmpty = false;
+      this.#note(from, at + 1);
       return null;
     }
     if (code === COMMA) this.#values += 1;
-    else if (level?.isEmpty === true) {
-      level.isEmpty = false;
+    else if (this.#isEmpty) {
+      this.#isEmpty = false;
       this.#values += 1;
     }
     if (this.#values > this.#limits.values) return { kind: 'beyond', excess: 'too_many_values' };
     if (code !== OPEN_OBJECT && code !== OPEN_ARRAY) return null;
-    if (this.#levels.length >= this.#limits.depth) return { kind: 'beyond', excess: 'too_deep' };
-    this.#levels.push({ from: at, isObject: code === OPEN_OBJECT, isEmpty: true });
+    if (this.#begins.length >= this.#limits.depth) return { kind: 'beyond', excess: 'too_deep' };
+    this.#begins.push(at);
+    this.#isEmpty = true;
     return null;
   }
 

@@ -48,8 +48,8 @@ const MAX_DIGESTED_BYTES = 256 * 1024;
 const MAX_DIGESTED_VALUES = 1_000;
 
 /**
- * The one pass over an input file's lines. Its memory is 40 to 70 bytes a line, a plan entry a page, and a line. A bad line is
- * an error of the batch, or, where the batch says so, a document like others whose result is its error.
+ * The one pass over an input file's lines. Its memory is 40 to 70 bytes a line, a plan entry a page, and a line. A bad
+ * line is an error of the batch, or, where the batch says so, a document like others whose result is its error.
  */
 export class InputCheck {
   readonly #limits: InputLimits;

@@ -272,6 +272,16 @@ test('bad lines go to the error file, the others are answered; through the SDK f
   const joined = await system.client.get<{ data: ResultLine[] }>(`/batches/${batch.id}/results?with=retries`);
   assert.deepEqual([joined.data.length, joined.data[7]?.custom_id, joined.data[7]?.error], [600, 'doc-7', null]);
   assert.equal(joined.data[3]?.error?.code, 'invalid_json_line');
+  for (const [customId, documents] of [
+    ['doc-506', [506]],
+    ['doc-500', [500]],
+    ['doc-505', []],
+  ] as const) {
+    const path = `/batches/${batch.id}/results?custom_id=${customId}`;
+    const one = await system.client.get<{ data: ResultLine[]; complete: boolean }>(path);
+    const sought = documents.map((at) => joined.data[at]);
+    assert.deepEqual([one.data, one.complete], [sought, true], 'as the index has it, which has no id of a duplicate');
+  }
 
   const allBad = await system.settled(
     (

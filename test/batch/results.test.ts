@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
 import { requestLine } from '../support/request-line.ts';
-import { System, type ResultLine } from '../support/system.ts';
+import { System, until, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
 type Results = { data: ResultLine[]; cursor: string; has_more: boolean; complete: boolean };
@@ -10,7 +10,7 @@ type Results = { data: ResultLine[]; cursor: string; has_more: boolean; complete
 const readResults = (
   system: System,
   id: string,
-  query: { after?: string; limit?: number; with?: string } = {},
+  query: { after?: string; limit?: number; with?: string; custom_id?: string } = {},
 ): Promise<Results> => system.client.get(`/batches/${id}/results`, { query });
 
 const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
@@ -43,6 +43,15 @@ test('results are read in input order while the batch is in work, none twice and
   while (seen.length < 256) await follow();
   assert.equal(seen.length, 256, 'what lies behind a page that is not sealed is held back');
   assert.deepEqual((await readResults(system, id, { after })).data, []);
+  const oneOf = async (customId: string) => {
+    const { data, complete } = await readResults(system, id, { custom_id: customId });
+    return [data.map((line) => line.custom_id), complete];
+  };
+  assert.deepEqual(await oneOf('doc-5'), [['doc-5'], true]);
+  await until(async () => (await oneOf('doc-699'))[1] === true);
+  assert.deepEqual(await oneOf('doc-699'), [['doc-699'], true], 'the index knows where it is');
+  assert.deepEqual(await oneOf('doc-299'), [[], false]);
+  assert.deepEqual(await oneOf('doc-700'), [[], true]);
   system.drafterModel.release();
   const batch = await system.settled(id);
   await follow();
@@ -92,6 +101,10 @@ test('what failed is tried again as a batch of its own, byte by byte as it was s
     assert.deepEqual(lines.get(line.custom_id), line, 'the lines of the two files together');
   }
   assert.deepEqual([joined.has_more, joined.complete], [false, true]);
+  for (const [customId, line] of [...lines].slice(300, 310)) {
+    const one = await readResults(system, id, { with: 'retries', custom_id: customId });
+    assert.deepEqual([one.data, one.complete], [[line], true]);
+  }
 });
 
 test('requests that come with the create are a batch like any other', async () => {

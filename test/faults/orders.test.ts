@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KEYS, LIMITS, RECORD_VERSION, RECORDS } from '@spillway/core';
 import { admit } from '@spillway/redis';
 import { EnvReader, openTelemetry } from '@spillway/runtime';
-import { createRecord, readFooters, readRecord, type Storage } from '@spillway/storage';
+import { createRecord, findDocuments, readFooters, readRecord, type Storage } from '@spillway/storage';
 import fc from 'fast-check';
 import { Accounts } from '../../services/api/src/batches/account.ts';
 import { cancelBatch } from '../../services/api/src/batches/cancel.ts';
@@ -93,7 +93,8 @@ class Order {
   }
 }
 
-const isRecord = (key: string): boolean => [KEYS.validated(ID), KEYS.ending(ID), KEYS.final(ID)].includes(key);
+const isRecord = (key: string): boolean =>
+  [KEYS.validated(ID), KEYS.ending(ID), KEYS.final(ID)].includes(key) || key.startsWith(KEYS.indexes(ID));
 
 /** A storage whose records of the batch are read and written when it is their turn. */
 function inTurn(storage: Storage, step: () => Promise<void>): Storage {
@@ -178,6 +179,13 @@ async function checkEnd({ storage, records }: DispatcherParts, total: number): P
   assert.equal(final.total, isRuledOut ? 0 : DOCUMENTS);
   assert.deepEqual([final.outputFileId === null, final.errorFileId === null], [true, isRuledOut]);
   assert.equal((await records.validated(ID)) === null, isRuledOut);
+  const { index } = validated;
+  assert.equal(index === undefined, isRuledOut, 'a record that names an index has it');
+  if (index !== undefined) {
+    const last = { customId: `doc-${DOCUMENTS - 1}`, from: 0, most: 2 };
+    const found = await findDocuments(storage, { batch: ID, index }, last);
+    assert.deepEqual(found, { kind: 'found', documents: [DOCUMENTS - 1] });
+  }
   const footers = await readFooters(storage, ID, validated.pages.keys());
   assert.ok(footers.every((footer) => footer !== null));
   const { validated: shown, hasEnded } = await linkOf(records, ID);

@@ -56,15 +56,18 @@ test('pages go with the last of their two files, the batch a month later', async
   await system.client.files.delete(output);
   await collect(storage, 20 * DAY_MS);
   assert.equal((await (await system.client.files.content(errors)).text()).includes('"doc-1"'), true);
+  await storage.create(KEYS.index(id, 'a'), Buffer.from('of a validation that somebody was faster than'));
   await system.client.files.delete(errors);
   await collect(storage, 2 * HOUR_MS);
   assert.equal(await storage.size(KEYS.page(id, 0)), null);
   await assert.rejects(system.client.get(`/batches/${id}/results`), OpenAI.NotFoundError);
+  assert.deepEqual(await storage.list(KEYS.indexes(id), { limit: 10 }), [], 'an index is of no use without its pages');
+  await storage.create(KEYS.index(id, 'b'), Buffer.from('late'));
   assert.equal((await system.client.batches.retrieve(id)).status, 'completed');
   const { batches } = await collect(storage, 40 * DAY_MS);
   assert.equal(batches, 1);
   const left: string[] = [];
-  for (const folder of [`batches/${id}/`, `batches/${id}/hooks/`, 'open/', 'tenants/default/batches/']) {
+  for (const folder of [`batches/${id}/`, KEYS.indexes(id), KEYS.hooksDone(id), 'open/', 'tenants/default/batches/']) {
     left.push(...(await storage.list(folder, { limit: 10 })));
   }
   assert.deepEqual(left, []);

@@ -16,16 +16,19 @@ type Results = {
   readonly isAll: boolean;
 };
 
-/** The result lines of a batch that are in storage by now, so many at a time. */
-export async function* readResults(api: ApiClient, batch: string, limit: number): AsyncGenerator<Results> {
-  const path = `/batches/${encodeURIComponent(batch)}/results?limit=${limit}`;
-  for (let after = ''; ;) {
-    const { data, cursor, has_more, complete } = answer.parse(
-      await api.get(`${path}${after === '' ? '' : `&after=${after}`}`),
-    );
+/** The result lines of a batch that are in storage by now, so many at a time; those of one `custom_id`, or all. */
+export async function* readResults(
+  api: ApiClient,
+  batch: string,
+  { limit, customId }: { readonly limit: number; readonly customId?: string },
+): AsyncGenerator<Results> {
+  const query = new URLSearchParams({ limit: `${limit}`, ...(customId === undefined ? {} : { custom_id: customId }) });
+  for (;;) {
+    const path = `/batches/${encodeURIComponent(batch)}/results?${query.toString()}`;
+    const { data, cursor, has_more, complete } = answer.parse(await api.get(path));
     yield { lines: data, isAll: complete && !has_more };
     if (!has_more) return;
-    after = cursor;
+    query.set('after', cursor);
   }
 }
 

@@ -1,4 +1,5 @@
 export { openProvedStorage, openStorage } from './address.ts';
+export { findDocuments, storeIndex } from './document-index.ts';
 export { Lru } from './lru.ts';
 export { readFooterOf, readFooters } from './page-file.ts';
 export type { BatchPlan } from './plan.ts';

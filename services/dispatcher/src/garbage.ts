@@ -127,7 +127,14 @@ class TenantPass {
   async #removePages(batch: string, pages: number): Promise<void> {
     const { storage } = this.#options;
     if (pages === 0 || (await storage.size(KEYS.page(batch, pages - 1))) === null) return;
+    await this.#removeIndexes(batch);
     for (let page = 0; page < pages; page += 1) await storage.remove(KEYS.page(batch, page));
+  }
+
+  /** The index, and those of validations that others were faster than. */
+  async #removeIndexes(batch: string): Promise<void> {
+    const { storage } = this.#options;
+    for await (const keys of walkKeys(storage, KEYS.indexes(batch))) for (const key of keys) await storage.remove(key);
   }
 
   async #removeBatch(id: string, key: string): Promise<void> {
@@ -135,6 +142,8 @@ class TenantPass {
     const done: string[] = [];
     for await (const keys of walkKeys(storage, KEYS.hooksDone(id))) done.push(...keys);
     const records = [KEYS.validated(id), KEYS.ending(id), KEYS.final(id), KEYS.openMark(id), KEYS.hookMark(id)];
+    // Nobody misses it. Of a batch that ended while it was validated it did not go with the pages.
+    await this.#removeIndexes(id);
     // The manifest first: without it there is no batch, and no half of one is ever shown.
     for (const one of [KEYS.manifest(id), ...done, ...records, key]) await storage.remove(one);
   }

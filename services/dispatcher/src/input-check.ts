@@ -1,5 +1,8 @@
 import {
   BadLineMarks,
+  canonicalJson,
+  digestBits,
+  DocumentRows,
   DuplicateFinder,
   duplicateId,
   KEYS,
@@ -8,7 +11,10 @@ import {
   onBadLines,
   PageCutter,
   readRequestLine,
+  type BadLine,
   type BadLines,
+  type Bits,
+  type DocumentRequest,
   type Line,
   type LineError,
   type Manifest,
@@ -30,21 +36,28 @@ export type CheckedInput = {
   readonly cascades: readonly string[];
   /** Null: there are none, or they are errors. */
   readonly badLines: BadLines | null;
+  /** Of those that have an id. */
+  readonly rows: DocumentRows;
 };
 
 /** A line that is too large is planned so far that whoever reads it again finds it too large again. */
 const TOO_LARGE_SURPLUS_BYTES = 8;
 
+/** A body is digested where that takes a millisecond or two at most. */
+const MAX_DIGESTED_BYTES = 256 * 1024;
+const MAX_DIGESTED_VALUES = 1_000;
+
 /**
- * The one pass over an input file's lines. Its memory is 16 bytes a line, a plan entry a page, and a line. A bad line is
- * an error of the batch, or, where the batch says so, a document like others whose result is its error.
+ * The one pass over an input file's lines. Its memory is 40 to 70 bytes a line, a plan entry a page, and a line. A bad
+ * line is an error of the batch, or, where the batch says so, a document like others whose result is its error.
  */
 export class InputCheck {
   readonly #limits: InputLimits;
   readonly #rules: RequestRules;
   readonly #splitter: LineSplitter;
   readonly #cutter = new PageCutter();
-  readonly #ids = new DuplicateFinder();
+  readonly #rows = new DocumentRows();
+  readonly #ids = new DuplicateFinder(this.#rows);
   readonly #earlier: EarlierIds;
   readonly #cascades = new Set<string>();
   /** Null: bad lines are errors. */
@@ -95,6 +108,7 @@ export class InputCheck {
       pages: this.#cutter.finish(),
       cascades: [...this.#cascades].toSorted(),
       badLines: this.#badLines?.finish(this.#limits.lineBytes) ?? null,
+      rows: this.#rows,
     };
   }
 
@@ -114,7 +128,7 @@ export class InputCheck {
     const read = await runSliced(readRequestLine(line, this.#rules));
     if (read.kind === 'blank') return;
     this.#total += 1;
-    const error = read.kind === 'bad' ? read.error : await this.#duplicate(read.request.customId, line);
+    const error = read.kind === 'bad' ? this.#badLine(read, line) : await this.#request(read.request, line);
     if (error !== null && this.#badLines === null) {
       this.#refuse(error);
       return;
@@ -130,17 +144,30 @@ export class InputCheck {
     this.#cutter.add({ offset, length, number });
   }
 
+  /** The error of a bad line. Its id is found by it, and is no reason for another line to be a duplicate. */
+  #badLine({ customId, error }: BadLine, { offset }: Line): LineError {
+    if (customId !== null) this.#add(digestBits(customId), null, offset);
+    return error;
+  }
+
   /** The error of a line whose id an earlier one has; null where there is none, and the id is this line's. */
-  async #duplicate(customId: string, { offset, number }: Line): Promise<LineError | null> {
-    const candidates = this.#ids.candidates(customId);
+  async #request({ customId, body }: DocumentRequest, line: Line): Promise<LineError | null> {
+    const { offset, number } = line;
+    const id = digestBits(customId);
+    const candidates = this.#ids.candidates(id);
     // For an error that is only counted no line is read again: it may be one of a million.
     const isCounted = this.#badLines === null && this.#errors.length === LIMITS.validationErrors;
     if (isCounted && candidates.length > 0) return duplicateId(customId, number);
     for (const earlier of candidates) {
       if ((await this.#earlier.at(earlier)) === customId) return duplicateId(customId, number);
     }
-    this.#ids.add(customId, offset);
+    const text = line.bytes.length > MAX_DIGESTED_BYTES ? null : canonicalJson(body, MAX_DIGESTED_VALUES);
+    this.#ids.add(this.#add(id, text === null ? null : digestBits(text), offset));
     return null;
+  }
+
+  #add(id: Bits, body: Bits | null, offset: number): number {
+    return this.#rows.add({ id, body, document: this.#total - 1, offset });
   }
 }
 

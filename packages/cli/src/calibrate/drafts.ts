@@ -56,7 +56,7 @@ export async function readDrafts(
   const documents: DecidedDocument[] = [];
   let silent = 0;
   let hasEnded = false;
-  for await (const { lines, isAll } of readResults(api, batch, LINES_AT_A_TIME)) {
+  for await (const { lines, isAll } of readResults(api, batch, { limit: LINES_AT_A_TIME })) {
     hasEnded = isAll;
     for (const line of lines.map(readLine)) {
       const { custom_id: customId, cascade } = line;

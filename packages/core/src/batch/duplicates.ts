@@ -1,70 +1,52 @@
-import { hash } from 'node:crypto';
-
-/** 64 bits of an id's digest. */
-type IdBits = { readonly id: string | null; readonly high: number; readonly low: number };
+import type { Bits } from '../text/digest.ts';
+import type { DocumentRows } from './document-rows.ts';
 
 /**
- * Finds lines that may carry the same id: 64 bits of each id's digest in typed arrays, 16 bytes a line, whatever the
- * ids' length. Two lines with the same bits are candidates; whether their ids are equal is for the caller to read.
+ * Finds rows that may be of the same id, in a table of 8 to 16 bytes a row, whatever the ids' length. Two with the same
+ * bits are candidates; whether their ids are equal is for the caller to read.
  */
 export class DuplicateFinder {
-  #bits = 10;
-  #high = new Uint32Array(1024);
-  #low = new Uint32Array(1024);
-  /** Byte offset of the line plus one; 0 is an empty slot. Exact up to 2^53. */
-  #offset = new Float64Array(1024);
+  readonly #rows: DocumentRows;
+  /** Numbers of rows plus one; 0 is an empty slot. */
+  #slots = new Uint32Array(1024);
   #size = 0;
-  #last: IdBits = { id: null, high: 0, low: 0 };
+
+  constructor(rows: DocumentRows) {
+    this.#rows = rows;
+  }
 
   /**
-   * The offsets of the added lines whose ids may be the same. A duplicate that is found is not to be added: a million of
+   * The offsets of the added rows whose ids may be the same. A duplicate that is found is not to be added: a million of
    * one id would each be held against all before it.
    */
-  candidates(id: string): number[] {
-    const { high, low } = this.#bitsOf(id);
-    const mask = this.#offset.length - 1;
+  candidates({ high, low }: Bits): number[] {
+    const { idHigh, idLow, offsets } = this.#rows;
+    const mask = this.#slots.length - 1;
     const found: number[] = [];
-    for (let slot = low & mask; this.#offset[slot] !== 0; slot = (slot + 1) & mask) {
-      if (this.#high[slot] === high && this.#low[slot] === low) found.push((this.#offset[slot] as number) - 1);
+    for (let slot = low & mask; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const row = (this.#slots[slot] as number) - 1;
+      if (idHigh[row] === high && idLow[row] === low) found.push(offsets[row] as number);
     }
     return found;
   }
 
-  /** Adds an id whose line starts at `offset`. */
-  add(id: string, offset: number): void {
-    if (this.#size * 2 > this.#offset.length) this.#grow();
-    const { high, low } = this.#bitsOf(id);
-    this.#insert(high, low, offset);
-  }
-
-  #insert(high: number, low: number, offset: number): void {
-    const mask = this.#offset.length - 1;
-    let slot = low & mask;
-    while (this.#offset[slot] !== 0) slot = (slot + 1) & mask;
-    this.#high[slot] = high;
-    this.#low[slot] = low;
-    this.#offset[slot] = offset + 1;
+  /** Adds one of the rows. */
+  add(row: number): void {
+    if (this.#size * 2 > this.#slots.length) this.#grow();
+    this.#insert(row);
     this.#size += 1;
   }
 
-  #grow(): void {
-    const [high, low, offset] = [this.#high, this.#low, this.#offset];
-    this.#bits += 1;
-    this.#high = new Uint32Array(2 ** this.#bits);
-    this.#low = new Uint32Array(2 ** this.#bits);
-    this.#offset = new Float64Array(2 ** this.#bits);
-    this.#size = 0;
-    for (const [slot, at] of offset.entries()) {
-      if (at !== 0) this.#insert(high[slot] as number, low[slot] as number, at - 1);
-    }
+  #insert(row: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = (this.#rows.idLow[row] as number) & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = row + 1;
   }
 
-  /** An id that is looked for is the next one that is added, nearly always. */
-  #bitsOf(id: string): IdBits {
-    if (this.#last.id !== id) {
-      const digest = hash('md5', id, 'buffer');
-      this.#last = { id, high: digest.readUInt32LE(0), low: digest.readUInt32LE(4) };
-    }
-    return this.#last;
+  #grow(): void {
+    const slots = this.#slots;
+    this.#slots = new Uint32Array(2 * slots.length);
+    for (const number of slots) if (number !== 0) this.#insert(number - 1);
   }
 }

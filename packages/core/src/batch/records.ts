@@ -8,6 +8,7 @@ import { signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
 import { isJsonObject } from '../text/json.ts';
 import { badLinesRecord } from './bad-lines.ts';
+import { documentIndexRecord } from './document-index.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
 import { warningRecord } from './warning.ts';
@@ -23,6 +24,8 @@ export const KEYS = {
   spareTombstone: 'spare/deleted.json',
   manifest: (batch: string) => `batches/${batch}/manifest.json`,
   validated: (batch: string) => `batches/${batch}/validated.json`,
+  indexes: (batch: string) => `batches/${batch}/index/`,
+  index: (batch: string, digest: string) => `batches/${batch}/index/${digest}`,
   ending: (batch: string) => `batches/${batch}/ending.json`,
   final: (batch: string) => `batches/${batch}/final.json`,
   page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
@@ -141,6 +144,8 @@ export const RECORDS = {
     pages: z.array(pagePlanCodec),
     /** Where bad lines go to the error file: which ones are. Absent: there are none. */
     badLines: badLinesRecord.optional(),
+    /** Absent in what the version before wrote, and of a batch of one page. */
+    index: documentIndexRecord.optional(),
     /**
      * The batch ended without being validated, and this record keeps it so: no other one can be written any more. Its
      * ending stands before it. The version before reads a batch of no documents.

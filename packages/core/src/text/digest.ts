@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash as hashAtOnce } from 'node:crypto';
 import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
 
 /** The first 32 hex digits of SHA-256 over the parts, separated so that no two lists of parts collide. */
@@ -8,7 +8,16 @@ export function digest(...parts: readonly string[]): string {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** The same of two parts, the second of which is long and comes in pieces. */
+/** 64 bits as two whole numbers. */
+export type Bits = { readonly high: number; readonly low: number };
+
+/** 64 bits of a text's digest. What must be the same text is compared as well: somebody may look for two with equal ones. */
+export function digestBits(text: string): Bits {
+  const bytes = hashAtOnce('md5', text, 'buffer');
+  return { high: bytes.readUInt32LE(0), low: bytes.readUInt32LE(4) };
+}
+
+/** The digest of two parts, the second of which is long and comes in pieces. */
 export function* digestingPieces(part: string, pieces: readonly string[]): Sliced<string> {
   const bytes = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);
   const hash = createHash('sha256')

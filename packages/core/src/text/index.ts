@@ -1,3 +1,4 @@
+export * from './canonical-json.ts';
 export * from './cut.ts';
 export * from './digest.ts';
 export * from './error-envelope.ts';

@@ -10,7 +10,7 @@ import {
   QUOTE,
 } from './json-codes.ts';
 import { JsonScan, type JsonExcess, type JsonLimits } from './json-scan.ts';
-import type { Json } from './json.ts';
+import { setOwn, type Json } from './json.ts';
 import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
 
 /** What a text from outside says. */
@@ -182,10 +182,4 @@ function pieceEnd(text: string, from: number, to: number): number {
   let at = from;
   while (at < most) at += text[at] !== '\\' ? 1 : text[at + 1] === 'u' ? 6 : 2;
   return Math.min(at, to);
-}
-
-/** As a parser does: `__proto__` is a name as any other. */
-function setOwn(object: Record<string, Json>, key: string, value: Json): void {
-  if (key !== '__proto__') object[key] = value;
-  else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -28,3 +28,9 @@ export function deeperThan(value: unknown, levels: number): boolean {
   }
   return false;
 }
+
+/** As a parser does: `__proto__` is a name as any other. */
+export function setOwn(object: Record<string, Json>, key: string, value: Json): void {
+  if (key !== '__proto__') object[key] = value;
+  else Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+}

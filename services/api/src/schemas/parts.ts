@@ -95,4 +95,8 @@ export const after = z.preprocess(emptyAsNone, z.string().optional());
 export const withRetries = z.preprocess(emptyAsNone, z.enum(['retries']).optional()).meta({
   description: 'A request that failed, and succeeded in a retry of the batch or in a retry of that, has this line.',
 });
+/** As lines have it, where half of a character is written as several. */
+export const customId = z.preprocess(emptyAsNone, text(5 * LIMITS.customIdCharacters).optional()).meta({
+  description: "Only this one's lines: one at most, but where bad lines that go to the error file have the id, too.",
+});
 export const order = z.preprocess(emptyAsNone, z.enum(['asc', 'desc']).optional());

@@ -61,10 +61,20 @@ test('pages go with the last of their two files, the batch a month later', async
   assert.equal(await storage.size(KEYS.page(id, 0)), null);
   await assert.rejects(system.client.get(`/batches/${id}/results`), OpenAI.NotFoundError);
   assert.equal((await system.client.batches.retrieve(id)).status, 'completed');
+  for (const key of [KEYS.atRisk(id), KEYS.riskMark(id), KEYS.riskHookDone(id, 'all')]) {
+    await storage.create(key, Buffer.from('{}'));
+  }
   const { batches } = await collect(storage, 40 * DAY_MS);
   assert.equal(batches, 1);
   const left: string[] = [];
-  for (const folder of [`batches/${id}/`, `batches/${id}/hooks/`, 'open/', 'tenants/default/batches/']) {
+  for (const folder of [
+    `batches/${id}/`,
+    KEYS.hooksDone(id),
+    KEYS.riskHooksDone(id),
+    KEYS.riskMarks,
+    'open/',
+    'tenants/default/batches/',
+  ]) {
     left.push(...(await storage.list(folder, { limit: 10 })));
   }
   assert.deepEqual(left, []);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KEYS, NO_COUNTS, RECORD_VERSION, RECORDS, type FinalRecord, type Manifest } from '@spillway/core';
+import { KEYS, NO_PROGRESS, NO_COUNTS, RECORD_VERSION, RECORDS, type FinalRecord, type Manifest } from '@spillway/core';
 import { close, finishRecovery, liveBatches, open, readBatch, restore } from '@spillway/redis';
 import { readRecord } from '@spillway/storage';
 import OpenAI from 'openai';
@@ -128,7 +128,7 @@ describe('create', () => {
         total_tokens: 0,
       },
       metadata,
-      spillway: { escalations: [], failures: [], warnings: [], waiting: [] },
+      spillway: { escalations: [], failures: [], warnings: [], progress: NO_PROGRESS, waiting: [] },
     });
     const manifest = (await readRecord(api.storage, KEYS.manifest(id), RECORDS.manifest)) as Manifest;
     assert.deepEqual(Object.keys(manifest.cascades), ['invoices', 'letters']);

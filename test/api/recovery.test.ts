@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KEYS, NO_COUNTS, RECORD_VERSION } from '@spillway/core';
+import { KEYS, NO_COUNTS, RECORD_VERSION, type BatchObject } from '@spillway/core';
 import { finishRecovery, open, readBatch, restore } from '@spillway/redis';
-import { toFile } from 'openai';
+import { toFile, type OpenAI } from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { beginAnew } from '../support/stores.ts';
 import { rulesOf, startTestApi, type TestApi } from './api-under-test.ts';
@@ -94,11 +94,14 @@ async function batches(): Promise<Record<string, string>> {
   return made;
 }
 
-async function shownFromStorage(made: Record<string, string>): Promise<void> {
+/** `why` says why nobody knows how far the batches are that have not ended. */
+async function shownFromStorage(made: Record<string, string>, why: string): Promise<void> {
   const client = api.client();
   for (const [status, id] of Object.entries(made)) {
-    const batch = await client.batches.retrieve(id);
+    const batch = (await client.batches.retrieve(id)) as OpenAI.Batch & Pick<BatchObject, 'spillway'>;
     assert.equal(batch.status, status);
+    const waiting = { tier: null, state: 'recovering', since: null, reason: why };
+    assert.deepEqual(batch.spillway.waiting, status === 'completed' ? [] : [waiting]);
     if (status === 'in_progress' || status === 'cancelling') {
       assert.deepEqual([batch.request_counts?.total, batch.model], [4, 'invoices']);
       assert.equal(batch.in_progress_at, 1_700_000_000);
@@ -115,7 +118,7 @@ test('while Redis recovers, nothing is made or cancelled, and batches are read f
   await untilReady();
   unavailable(await create());
   unavailable(await cancel(made['validating'] ?? ''));
-  await shownFromStorage(made);
+  await shownFromStorage(made, 'the work in flight is read from storage again');
   assert.equal((await cancel(made['completed'] ?? '')).status, 409);
 });
 
@@ -137,7 +140,7 @@ test('while Redis is down: 503 for changes, everything else goes on', async () =
   const started = performance.now();
   unavailable(await create());
   unavailable(await cancel(made['in_progress'] ?? ''));
-  await shownFromStorage(made);
+  await shownFromStorage(made, 'the work in flight cannot be reached just now');
   assert.ok(performance.now() - started < 15_000);
   assert.equal(
     json(await create({ 'idempotency-key': 'before' }))['id'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LIMITS } from '@spillway/core';
+import { LIMITS, type BatchObject } from '@spillway/core';
 import { startModelServer } from '../support/model-server.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -43,6 +43,11 @@ test('one expert is down: its batches wait and use up no attempt, another cascad
   const free = await system.submit(many(300, '[[drafter unsure]]'), { model: 'other' });
   await wholeResults(system, await system.settled(free.id), docIds(300));
   assert.equal((await system.client.batches.retrieve(stuck.id)).request_counts?.completed, 0);
+  const { waiting, progress } = await accountOf(system, stuck.id);
+  const [{ tier, since } = { tier: null, since: null }] = waiting;
+  assert.deepEqual([waiting.length, tier], [1, 'expert.large'], JSON.stringify(waiting));
+  assert.ok(since !== null && since >= stuck.created_at && since <= free.created_at, `it is down since ${since}`);
+  assert.equal(progress.left_seconds, null, 'no expert has answered anything yet');
   await system.expertModel.restart();
   const batch = await system.settled(stuck.id);
   const { errors } = await wholeResults(system, batch, docIds(300));
@@ -54,7 +59,7 @@ test('what waits in Redis is bounded by bytes, whatever the size of the work', a
   await Promise.all([system.run('api'), system.run('dispatcher')]);
   await system.admitted();
   const before = await usedBytes(system);
-  await system.submit(many(3_000, 'y'.repeat(20_000)));
+  const large = await system.submit(many(3_000, 'y'.repeat(20_000)));
   let [last, peak] = [-1, 0];
   await until(async () => {
     const now = await usedBytes(system);
@@ -64,6 +69,19 @@ test('what waits in Redis is bounded by bytes, whatever the size of the work', a
     return still && now > before + LIMITS.waitingBytesPerTier / 2;
   });
   assert.ok(peak - before < 3 * LIMITS.waitingBytesPerTier, `${peak - before} bytes for 60 MB of input`);
+  const behind = await system.submit(many(300, 'y'.repeat(20_000)));
+  const statesOf = async (id: string) => (await accountOf(system, id)).waiting.map(({ state }) => state);
+  assert.deepEqual(await statesOf(large.id), ['no_workers']);
+  await until(async () => (await statesOf(behind.id)).includes('capacity'));
+  const { waiting } = await accountOf(system, behind.id);
+  assert.deepEqual(
+    waiting.map(({ tier, state }) => [tier, state]),
+    [
+      ['drafter.small', 'no_workers'],
+      ['drafter.small', 'capacity'],
+    ],
+  );
+  assert.ok((waiting[1]?.since ?? 0) >= large.created_at);
 });
 
 test('enqueueing stops and creating is refused while Redis is nearly full, and both go on afterwards', async () => {
@@ -77,6 +95,11 @@ test('enqueueing stops and creating is refused while Redis is nearly full, and b
   const { id } = await system.submit(many(3));
   await wholeResults(system, await system.settled(id), docIds(3));
 });
+
+async function accountOf(system: System, id: string): Promise<BatchObject['spillway']> {
+  const batch: BatchObject = await system.client.get(`/batches/${id}`);
+  return batch.spillway;
+}
 
 async function usedBytes(system: System): Promise<number> {
   const info = await system.redis.client.info('memory');

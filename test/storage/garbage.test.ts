@@ -64,10 +64,21 @@ test('pages go with the last of their two files, the batch a month later', async
   assert.deepEqual(await storage.list(KEYS.indexes(id), { limit: 10 }), [], 'an index is of no use without its pages');
   await storage.create(KEYS.index(id, 'b'), Buffer.from('late'));
   assert.equal((await system.client.batches.retrieve(id)).status, 'completed');
+  for (const key of [KEYS.atRisk(id), KEYS.riskMark(id), KEYS.riskHookDone(id, 'all')]) {
+    await storage.create(key, Buffer.from('{}'));
+  }
   const { batches } = await collect(storage, 40 * DAY_MS);
   assert.equal(batches, 1);
   const left: string[] = [];
-  for (const folder of [`batches/${id}/`, KEYS.indexes(id), KEYS.hooksDone(id), 'open/', 'tenants/default/batches/']) {
+  for (const folder of [
+    `batches/${id}/`,
+    KEYS.indexes(id),
+    KEYS.hooksDone(id),
+    KEYS.riskHooksDone(id),
+    KEYS.riskMarks,
+    'open/',
+    'tenants/default/batches/',
+  ]) {
     left.push(...(await storage.list(folder, { limit: 10 })));
   }
   assert.deepEqual(left, []);

@@ -7,5 +7,6 @@ export * from './config.ts';
 export * from './document/index.ts';
 export * from './endpoints/index.ts';
 export * from './limits.ts';
+export * from './progress/index.ts';
 export * from './text/index.ts';
 export * from './trace/index.ts';

@@ -1,6 +1,7 @@
 import {
   cascadeRulesRecord,
   NO_COUNTS,
+  readNotes,
   type CascadeRules,
   type Counts,
   type Outcome,
@@ -10,6 +11,7 @@ import {
 import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember } from './keys.ts';
+import { NOTES } from './progress.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 import { saidIn, warningsIn } from './words.ts';
@@ -190,6 +192,7 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
     counts: countsIn(hash),
     said: saidIn(hash),
     warnings: warningsIn(hash),
+    notes: readNotes(hash[NOTES]),
     inProgressAtMs: time('inProgressAtMs'),
     closedAtMs: time('closedAtMs'),
   };

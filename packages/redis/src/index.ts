@@ -11,7 +11,9 @@ export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';
 export { readFindings, writeFindings } from './findings.ts';
 export type { Outage } from './outage.ts';
 export * from './pages.ts';
+export { keepNotes } from './progress.ts';
 export { Queues } from './queues.ts';
+export { readShortage, writeShortage, type Shortage } from './shortage.ts';
 export { settle, type DocumentPlace, type Settled } from './settle.ts';
 export {
   memoryShare,
@@ -22,7 +24,15 @@ export {
   type RedisOptions,
   type RedisStore,
 } from './store.ts';
-export { Heartbeat, HEARTBEAT_MS, heldReason, readTier, readWaiting, type TierState } from './tier.ts';
+export {
+  Heartbeat,
+  HEARTBEAT_MS,
+  heldReason,
+  readTier,
+  readWaiting,
+  type TierState,
+  type WaitingTier,
+} from './tier.ts';
 export * from './tenant-bytes.ts';
 export * from './tenant-work.ts';
 export { takeTrace } from './traces.ts';

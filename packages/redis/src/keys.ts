@@ -31,6 +31,10 @@ export class Keys {
   get full(): string {
     return `${this.prefix}:full`;
   }
+  /** The tiers of which no more can be enqueued now: see shortage.ts. */
+  get shortage(): string {
+    return `${this.prefix}:shortage`;
+  }
   /** Channel: something changed that a dispatcher waits for. */
   get wake(): string {
     return `${this.prefix}:wake`;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { WaitingTier } from '@spillway/core';
+import type { Waiting } from '@spillway/core';
 import type { RedisStore } from './store.ts';
 import { redisNowMs } from './store.ts';
-import { readBreaker } from './breaker.ts';
+import { readBreaker, readHolds } from './breaker.ts';
 import { Script } from './script.ts';
 
 const heartbeatScript = new Script('heartbeat');
@@ -52,16 +52,43 @@ export class Heartbeat {
   }
 }
 
+/** What a tier's documents wait for. */
+export type WaitingTier = Waiting & { readonly tier: string };
+
 /** Why nobody works in a tier though it may have work: its breaker is not closed, or all its workers pause; else null. */
-export async function readWaiting(redis: RedisStore, tier: string): Promise<WaitingTier | null> {
-  const [breaker, { paused }] = await Promise.all([readBreaker(redis, tier), readTier(redis, tier)]);
-  if (breaker.state !== 'closed') return { tier, state: breaker.state, reason: breaker.reason ?? '' };
-  return paused === null ? null : { tier, state: 'paused', reason: paused };
+async function readHeld(redis: RedisStore, tier: string, { paused }: TierState): Promise<WaitingTier | null> {
+  const { state, reason } = await readBreaker(redis, tier);
+  if (state !== 'closed') {
+    // The breaker itself says when it opened last, which is anew with every call that probed in vain.
+    const sinceMs = (await readHolds(redis, tier)).at(-1)?.fromMs ?? null;
+    return { tier, state, reason: reason ?? '', sinceMs };
+  }
+  return paused === null ? null : { tier, state: 'paused', reason: paused, sinceMs: null };
 }
 
-/** The reason alone. */
+/** The same, or that documents are in its queue and it has no worker. */
+export async function readWaiting(redis: RedisStore, tier: string): Promise<WaitingTier | null> {
+  const state = await readTier(redis, tier);
+  const held = await readHeld(redis, tier, state);
+  if (held !== null || state.replicas > 0 || !(await hasJobs(redis, tier))) return held;
+  return { tier, state: 'no_workers', reason: 'no worker of this tier is there', sinceMs: null };
+}
+
+/** Why a tier is held, and nothing of who works there. */
 export const heldReason = async (redis: RedisStore, tier: string): Promise<string | null> =>
-  (await readWaiting(redis, tier))?.reason ?? null;
+  (await readHeld(redis, tier, await readTier(redis, tier)))?.reason ?? null;
+
+/** Whether documents are in a tier's queue, by BullMQ's own keys. */
+async function hasJobs({ client, keys }: RedisStore, tier: string): Promise<boolean> {
+  const queue = keys.queue(tier);
+  const [prioritized, delayed, wait, active] = await Promise.all([
+    client.zcard(`${queue}:prioritized`),
+    client.zcard(`${queue}:delayed`),
+    client.llen(`${queue}:wait`),
+    client.llen(`${queue}:active`),
+  ]);
+  return prioritized + delayed + wait + active > 0;
+}
 
 /** The workers of a tier by their last heartbeats; those that fell silent are forgotten. */
 export async function readTier(redis: RedisStore, tier: string): Promise<TierState> {

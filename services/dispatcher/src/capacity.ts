@@ -35,10 +35,10 @@ export class Capacity {
   /** Those that have pages in flight. */
   readonly #tenants = new Set<string>();
   /** Redis has no memory for more. */
-  readonly #isMemoryFull: boolean;
+  readonly isMemoryFull: boolean;
 
   private constructor(isMemoryFull: boolean) {
-    this.#isMemoryFull = isMemoryFull;
+    this.isMemoryFull = isMemoryFull;
   }
 
   static async measure({ redis, queues, outlines, failures }: Measured): Promise<Capacity> {
@@ -76,7 +76,7 @@ export class Capacity {
     return route.tiers.filter((tier) => {
       const use = this.#use(tier);
       if (use.inFlightBytes === 0) return false;
-      if (this.#isMemoryFull) return true;
+      if (this.isMemoryFull) return true;
       // A page may be one line of twice the bound: it waits until nothing else does, not until nothing is in flight.
       const isFirstFull = use.waitingBytes > 0 && use.waitingBytes + cost > LIMITS.waitingBytesPerTier;
       if (isFirstFull && route.firstTiers.includes(tier)) return true;
@@ -86,7 +86,7 @@ export class Capacity {
 
   /** Whether a page would be the first one that a tenant has in flight, and there is memory for it. */
   isFirstOf(tenant: string): boolean {
-    return !this.#isMemoryFull && !this.#tenants.has(tenant);
+    return !this.isMemoryFull && !this.#tenants.has(tenant);
   }
 
   /** A page was enqueued. Its documents are all counted as waiting in their first stages. */

@@ -32,6 +32,9 @@ export type EnqueuerOptions = JobTarget & {
 /** A batch's next page. */
 type Candidate = { readonly batch: LiveBatch; readonly outline: Outline; readonly page: number };
 
+/** What pages wait for that are to be enqueued. */
+type Lacking = { readonly tiers: ReadonlySet<string>; readonly isMemoryFull: boolean };
+
 type Chosen = { readonly id: string; readonly page: number; readonly at: PageOutline };
 
 /** Batches of a tenant that go the same way. */
@@ -51,6 +54,7 @@ export class Enqueuer {
   readonly #unsorted = new Map<string, LiveBatch>();
   readonly #large = new OneByOne();
   #capacity: { readonly capacity: Capacity; readonly untilMs: number } | null = null;
+  #lacking: Lacking = { tiers: new Set(), isMemoryFull: false };
 
   constructor(options: EnqueuerOptions) {
     this.#options = options;
@@ -62,9 +66,15 @@ export class Enqueuer {
     if (batch === null) this.#batches.forget(id);
   }
 
+  /** The tiers for which pages waited when some were chosen last. */
+  get lacking(): Lacking {
+    return this.#lacking;
+  }
+
   /** Enqueues some pages; true when some were enqueued, so that there may be more at once. */
   async enqueueSome(): Promise<boolean> {
     await this.#sort();
+    if (this.#candidates.size === 0) this.#lacking = { tiers: new Set(), isMemoryFull: false };
     if (this.#candidates.size === 0) return false;
     const capacity = await this.#measured();
     const chosen = this.#chooseSome(capacity);
@@ -120,6 +130,7 @@ export class Enqueuer {
       this.#drop(batch.id);
       if (page + 1 < outline.pages.length) this.#put({ ...next, page: page + 1 });
     }
+    this.#lacking = { tiers: full, isMemoryFull: capacity.isMemoryFull };
     return chosen;
   }
 

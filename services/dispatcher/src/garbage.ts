@@ -140,8 +140,11 @@ class TenantPass {
   async #removeBatch(id: string, key: string): Promise<void> {
     const { storage } = this.#options;
     const done: string[] = [];
-    for await (const keys of walkKeys(storage, KEYS.hooksDone(id))) done.push(...keys);
-    const records = [KEYS.validated(id), KEYS.ending(id), KEYS.final(id), KEYS.openMark(id), KEYS.hookMark(id)];
+    for (const folder of [KEYS.hooksDone(id), KEYS.riskHooksDone(id)]) {
+      for await (const keys of walkKeys(storage, folder)) done.push(...keys);
+    }
+    const marks = [KEYS.openMark(id), KEYS.hookMark(id), KEYS.riskMark(id)];
+    const records = [KEYS.validated(id), KEYS.ending(id), KEYS.atRisk(id), KEYS.final(id), ...marks];
     // Nobody misses it. Of a batch that ended while it was validated it did not go with the pages.
     await this.#removeIndexes(id);
     // The manifest first: without it there is no batch, and no half of one is ever shown.

@@ -8,6 +8,7 @@ import { collectGarbage } from './garbage.ts';
 import type { InputLimits } from './input-check.ts';
 import type { LiveBatches } from './live-batches.ts';
 import type { Outlines } from './outlines.ts';
+import { ProgressNotes } from './progress.ts';
 import { recoverIfNeeded } from './recover.ts';
 import { sealFullPages } from './seal.ts';
 import type { StepFailures } from './step-failures.ts';
@@ -17,6 +18,9 @@ import type { Webhooks } from './webhooks/webhooks.ts';
 
 /** Where storage is short of room garbage is collected again after this, and for at most a tenth of the time. */
 const GARBAGE_IF_SHORT_MS = 1_000;
+
+/** How often it is looked of which batches a note is due. */
+const NOTE_MS = 1_000;
 
 /** How often each kind of work is looked for when nobody wakes the leader, in milliseconds. */
 export type Intervals = {
@@ -57,7 +61,8 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   const validator = new Validator(options);
   const enqueuer = new Enqueuer(options);
   const ender = new Ender(options);
-  live.begin([outlines, validator, enqueuer, ender]);
+  const progress = new ProgressNotes({ ...given, enqueuer });
+  live.begin([outlines, validator, enqueuer, ender, progress]);
   const wake = new Wake();
   await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
   const onError = (name: string) => (error: unknown) => {
@@ -104,10 +109,8 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
       intervals.pollMs,
       writing(() => ender.endSome()),
     ),
-    loop('webhooks', intervals.pollMs, async () => {
-      await webhooks.sendDue(signal);
-      return false;
-    }),
+    loop('webhooks', intervals.pollMs, () => webhooks.sendDue(signal)),
+    repeat(() => progress.noteSome(), { idleMs: NOTE_MS, signal, onError: onError('progress') }),
     sweepAgainAndAgain(options, signal),
     collectAgainAndAgain(options, signal),
   ]);

@@ -1,5 +1,7 @@
 import { batchUsage, NO_COUNTS, readCounts, type Counts } from '../accounting/counts.ts';
 import { failuresOf, reasonsOf, type Said } from '../accounting/reasons.ts';
+import type { CascadeRules } from '../cascade/rules.ts';
+import { NO_PROGRESS, progressInTheEnd, progressOf, type ProgressNote, type ShownProgress } from '../progress/index.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
 import type { FileRecord, FinalRecord, Manifest } from './records.ts';
 import type { LineError } from '../document/request.ts';
@@ -38,16 +40,45 @@ export type Progress = {
   readonly counts: Counts;
   readonly said: Said;
   readonly warnings: readonly Warning[];
+  /** How far it was before. */
+  readonly notes: readonly ProgressNote[];
   readonly inProgressAtMs: number | null;
   readonly closedAtMs: number | null;
 };
 
-/** A tier in which nobody works on a batch's documents now, and why. */
-export type WaitingTier = {
-  readonly tier: string;
-  /** `paused`: its breaker is closed, but each of its workers waits for a model server of its own. */
-  readonly state: 'held' | 'open' | 'half_open' | 'paused';
+/** Why documents of a batch do not move. */
+export const WAITING_STATES = [
+  /** Of the tier's circuit breaker. */
+  'held',
+  'open',
+  'half_open',
+  /** The tier's breaker is closed, but each of its workers waits for a model server of its own. */
+  'paused',
+  /** Documents are in the tier's queue, and no worker of it is there. */
+  'no_workers',
+  /** None of its documents is in a queue: as much as may be is enqueued for the tier, or for all of them in Redis. */
+  'capacity',
+  /** The batch has cost what it may, and is being ended. */
+  'max_usd_reached',
+  /** Redis does not say how far the batch is: it is away, or lost its memory and is given it back. */
+  'recovering',
+] as const;
+
+/** What a batch waits for. */
+export type Waiting = {
+  /** Null: all tiers are the same. */
+  readonly tier: string | null;
+  readonly state: (typeof WAITING_STATES)[number];
   readonly reason: string;
+  /** Null: nobody knows. */
+  readonly sinceMs: number | null;
+};
+
+/** What is seen of a batch in work beside its own state. */
+type Seen = {
+  readonly waiting: readonly Waiting[];
+  /** Null: its state is not that of now. */
+  readonly nowMs: number | null;
 };
 
 type Shown = {
@@ -57,7 +88,8 @@ type Shown = {
   counts: Counts;
   said: Said;
   warnings: readonly Warning[];
-  waiting: readonly WaitingTier[];
+  waiting: readonly Waiting[];
+  progress: ShownProgress;
   errors: readonly LineError[];
   inProgressAtMs: number | null;
   closedAtMs: number | null;
@@ -96,8 +128,8 @@ function batchObject(manifest: Manifest, shown: Shown) {
   };
 }
 
-/** What OpenAI's object has no place for: why documents were escalated, why they failed, and what they wait for. */
-function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting }: Shown) {
+/** What OpenAI's object has no place for: why documents were escalated, why they failed, how far they are, and what they wait for. */
+function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting, progress }: Shown) {
   const stages = Object.entries(cascades).flatMap(([cascade, { stages: all }]) =>
     all.map(({ model }, stage) => ({
       cascade,
@@ -110,12 +142,25 @@ function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting }: 
     escalations: stages.filter(({ reasons }) => reasons.length > 0),
     failures: failuresOf(counts, said),
     warnings: warnings.map(showWarning),
-    waiting,
+    progress,
+    waiting: waiting.map(showWaiting),
   };
 }
 
-/** A batch in work, and the tiers that it waits for; `progress` is null while Redis does not know it (again) yet. */
-export function liveBatch(manifest: Manifest, progress: Progress | null, waiting: readonly WaitingTier[] = []) {
+const showWaiting = ({ tier, state, reason, sinceMs }: Waiting) => ({ tier, state, since: seconds(sinceMs), reason });
+
+/** The cascades that the documents of a batch name, as far as that is known. */
+function namedCascades({ cascades }: Manifest, model: string | null): Readonly<Record<string, CascadeRules>> {
+  const rules = model === null ? undefined : cascades[model];
+  return model === null || rules === undefined ? cascades : { [model]: rules };
+}
+
+/** A batch in work, and what it waits for; `progress` is null while Redis does not know it (again) yet. */
+export function liveBatch(
+  manifest: Manifest,
+  progress: Progress | null,
+  { waiting, nowMs }: Seen = { waiting: [], nowMs: null },
+) {
   const validated = progress !== null && progress.inProgressAtMs !== null;
   return batchObject(manifest, {
     status: progress === null ? 'validating' : shownStatus(progress.phase, progress.outcome, validated),
@@ -124,6 +169,7 @@ export function liveBatch(manifest: Manifest, progress: Progress | null, waiting
     counts: progress?.counts ?? NO_COUNTS,
     said: progress?.said ?? {},
     warnings: progress?.warnings ?? [],
+    progress: progress === null ? NO_PROGRESS : progressOfLive(manifest, progress, nowMs),
     waiting,
     errors: [],
     inProgressAtMs: progress?.inProgressAtMs ?? null,
@@ -134,9 +180,29 @@ export function liveBatch(manifest: Manifest, progress: Progress | null, waiting
   });
 }
 
+function progressOfLive(manifest: Manifest, progress: Progress, nowMs: number | null): ShownProgress {
+  if (progress.inProgressAtMs === null) return NO_PROGRESS;
+  const known = { ...progress, cascades: namedCascades(manifest, progress.model) };
+  const { createdAtMs, expiresAtMs, metadata } = manifest;
+  if (progress.phase === 'open' && nowMs !== null) {
+    return progressOf({ ...known, createdAtMs, expiresAtMs, metadata }, nowMs);
+  }
+  return progressInTheEnd({ ...known, endedAtMs: progress.closedAtMs });
+}
+
 /** A batch that has ended. */
 export function endedBatch(manifest: Manifest, final: FinalRecord) {
   const { said = {}, warnings = [] } = final;
   const sums = readCounts(final);
-  return batchObject(manifest, { ...final, counts: sums, said, warnings, waiting: [], status: final.outcome });
+  const cascades = namedCascades(manifest, final.model);
+  const progress = progressInTheEnd({ ...final, counts: sums, cascades, endedAtMs: final.closedAtMs });
+  return batchObject(manifest, {
+    ...final,
+    counts: sums,
+    said,
+    warnings,
+    progress,
+    waiting: [],
+    status: final.outcome,
+  });
 }

@@ -109,9 +109,10 @@ const file: FileRecord = {
 };
 
 const tombstone = { v: RECORD_VERSION, deletedAtMs: 1 } as const;
+const atRisk = { v: RECORD_VERSION, atMs: 1 } as const;
 const hookDone = { v: RECORD_VERSION, outcome: 'given_up', atMs: 1 } as const;
 const format = { v: RECORD_VERSION };
-const all = { format, file, tombstone, manifest, validated, ending, final, hookDone };
+const all = { format, file, tombstone, manifest, validated, ending, atRisk, final, hookDone };
 type Name = keyof typeof RECORDS;
 
 /** A record as it is written to storage and read again. */

@@ -35,6 +35,12 @@ export const KEYS = {
   hookMark: (batch: string) => `hooks/${batch}`,
   hooksDone: (batch: string) => `batches/${batch}/hooks/`,
   hookDone: (batch: string, target: string) => `batches/${batch}/hooks/${target}.json`,
+  /** Says that the window of a batch was seen to be at risk; of its webhooks the same as of those about its end. */
+  atRisk: (batch: string) => `batches/${batch}/at-risk.json`,
+  riskMarks: 'risk-hooks/',
+  riskMark: (batch: string) => `risk-hooks/${batch}`,
+  riskHooksDone: (batch: string) => `batches/${batch}/risk-hooks/`,
+  riskHookDone: (batch: string, target: string) => `batches/${batch}/risk-hooks/${target}.json`,
   tenantMarks: 'known/',
   /** Says that a tenant has index keys: folders cannot be listed. */
   tenantMark: (tenant: string) => `known/${tenant}`,
@@ -181,6 +187,8 @@ export const RECORDS = {
     outputFileId: z.string().nullable(),
     errorFileId: z.string().nullable(),
   }),
+  /** When the window of a batch was first seen to be at risk. */
+  atRisk: z.object({ v, atMs: z.int() }),
   /** A webhook that needs no more sending. */
   hookDone: z.object({ v, outcome: z.enum(['taken', 'given_up']), atMs: z.int() }),
 } as const;

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { signWebhook, webhookBody } from './webhook.ts';
 
 test('a webhook is the same however often it is made', () => {
-  const made = webhookBody('batch_1', 'completed', 1_700_000_000_999);
-  assert.deepEqual(made, webhookBody('batch_1', 'completed', 1_700_000_000_999));
+  const made = webhookBody('batch_1', 'batch.completed', 1_700_000_000_999);
+  assert.deepEqual(made, webhookBody('batch_1', 'batch.completed', 1_700_000_000_999));
   assert.deepEqual(JSON.parse(made.text), {
     id: made.id,
     object: 'event',
@@ -12,8 +12,8 @@ test('a webhook is the same however often it is made', () => {
     type: 'batch.completed',
     data: { id: 'batch_1' },
   });
-  assert.notEqual(made.id, webhookBody('batch_1', 'expired', 1_700_000_000_999).id);
-  assert.notEqual(made.id, webhookBody('batch_2', 'completed', 1_700_000_000_999).id);
+  assert.notEqual(made.id, webhookBody('batch_1', 'batch.expired', 1_700_000_000_999).id);
+  assert.notEqual(made.id, webhookBody('batch_2', 'batch.completed', 1_700_000_000_999).id);
 });
 
 test('a signature is the one of the published example', () => {

@@ -4,16 +4,22 @@ import { digest } from '../text/digest.ts';
 import { strictJson } from '../text/json-line.ts';
 
 /** What the operator's webhooks are told of. */
-export const WEBHOOK_EVENTS = ['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled'] as const;
+export const WEBHOOK_EVENTS = [
+  'batch.completed',
+  'batch.failed',
+  'batch.expired',
+  'batch.cancelled',
+  /** Its window will probably be missed: once for a batch. */
+  'batch.at_risk',
+] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
-export const webhookEvent = (outcome: Outcome): WebhookEvent => `batch.${outcome}`;
+export const webhookEvent = (what: Outcome | 'at_risk'): WebhookEvent => `batch.${what}`;
 
 /** The body of a webhook, in the shape of OpenAI's events. Sent again it is the same, with the same id. */
-export function webhookBody(batch: string, outcome: Outcome, endedAtMs: number): { id: string; text: string } {
-  const type = webhookEvent(outcome);
+export function webhookBody(batch: string, type: WebhookEvent, atMs: number): { id: string; text: string } {
   const id = `evt_${digest('webhook', batch, type)}`;
-  const event = { id, object: 'event', created_at: Math.floor(endedAtMs / 1000), type, data: { id: batch } };
+  const event = { id, object: 'event', created_at: Math.floor(atMs / 1000), type, data: { id: batch } };
   return { id, text: strictJson(event) };
 }
 

@@ -5,7 +5,7 @@ import { ownBatch } from '../ownership.ts';
 import { collectPage, idOfKey, type ListPage } from '../paging.ts';
 import { after, limit } from '../schemas/parts.ts';
 import { describeBatch, type BatchSources } from './show.ts';
-import { WaitingTiers } from './waiting-tiers.ts';
+import { Obstacles } from './obstacles.ts';
 
 export const batchesQuery = z.object({ limit: limit({ least: 0, most: 100, fallback: 20 }), after });
 
@@ -24,8 +24,8 @@ export async function listBatches(
     const leadsThere = manifest !== null && key === KEYS.tenantBatch(tenant, manifest.createdAtMs, manifest.id);
     return leadsThere ? manifest : null;
   });
-  const tiers = new WaitingTiers(sources);
-  return { ...page, data: await Promise.all(page.data.map((manifest) => describeBatch(sources, manifest, tiers))) };
+  const obstacles = new Obstacles(sources);
+  return { ...page, data: await Promise.all(page.data.map((manifest) => describeBatch(sources, manifest, obstacles))) };
 }
 
 /** The index key of the batch that a page ended with. */

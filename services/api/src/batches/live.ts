@@ -8,14 +8,16 @@ const MAX_READ_MS = 2_000;
 /** Redis, and where it is noted that it does not answer. */
 export type LoggedRedis = { readonly redis: RedisStore; readonly log: Log };
 
-/** What Redis says of a batch; `unknown` when it does not answer or lost its memory. */
-export type Live = { readonly kind: 'live'; readonly state: BatchState } | { readonly kind: 'absent' | 'unknown' };
+/** What Redis says of a batch; `lost` when it lost its memory and has not got it back, `unknown` when it does not answer. */
+export type Live =
+  | { readonly kind: 'live'; readonly state: BatchState }
+  | { readonly kind: 'absent' | 'lost' | 'unknown' };
 
 export async function readLive({ redis, log }: LoggedRedis, id: string): Promise<Live> {
   try {
     const reading = Promise.all([readBatch(redis, id), isRecovering(redis)]);
     const [state, isLost] = await within(MAX_READ_MS, reading);
-    if (isLost) return { kind: 'unknown' };
+    if (isLost) return { kind: 'lost' };
     return state === null ? { kind: 'absent' } : { kind: 'live', state };
   } catch (error) {
     log.debug({ err: error, batch: id }, 'a batch is shown as storage knows it: Redis does not answer');

@@ -11,8 +11,9 @@ export async function showReport(sources: BatchSources, tenant: string, id: stri
   // Which cascades the documents name is known from the validation on.
   const { cascades = {} } = (await records.plan(id)) ?? {};
   const stages = Object.entries(cascades).flatMap(([name, rules]) => stagesOf(name, rules));
-  const { warnings, waiting } = spillway;
-  return { object: 'batch.report' as const, id, status, model, warnings, waiting, ...reportOf({ ...account, stages }) };
+  const { warnings, progress, waiting } = spillway;
+  const about = { object: 'batch.report' as const, id, status, model, warnings, progress, waiting };
+  return { ...about, ...reportOf({ ...account, stages }) };
 }
 
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>

@@ -1,4 +1,4 @@
-import { LIMITS } from '@spillway/core';
+import { LIMITS, WAITING_STATES } from '@spillway/core';
 import { z } from 'zod';
 
 const count = z.int().min(0);
@@ -45,13 +45,50 @@ export const warnings = z
 
 export const waiting = z
   .array(
-    z.strictObject({ tier: z.string(), state: z.enum(['held', 'open', 'half_open', 'paused']), reason: z.string() }),
+    z.strictObject({
+      tier: z.string().nullable().meta({ description: 'Null where it is not one tier alone.' }),
+      state: z.enum(WAITING_STATES),
+      since: z.int().nullable().meta({ description: 'Unix seconds; null: not known.' }),
+      reason: z.string(),
+    }),
   )
   .readonly()
   .meta({
     description:
-      'The tiers in which nobody works now, of those that the documents can pass: nothing fails, its queue waits. ' +
-      'Empty once the batch has ended.',
+      'Why documents of the batch do not move: tiers that they can pass and in which nobody works now, no capacity ' +
+      'to enqueue them, a cap that is reached, a Redis that recovers. Nothing fails there, it waits. Empty once the ' +
+      'batch has ended.',
+  });
+
+const seconds = z.int().min(0);
+const usd = z.number().min(0);
+
+export const progress = z
+  .strictObject({
+    elapsed_seconds: seconds.nullable().meta({ description: 'From `in_progress_at` until now, or until it was done.' }),
+    documents_per_second: z
+      .number()
+      .min(0)
+      .nullable()
+      .meta({
+        description:
+          'Documents that were settled in the latest minute, or in the latest eighth of the time where that is ' +
+          'longer; of a batch that takes no more results, the mean.',
+      }),
+    left_seconds: z
+      .strictObject({ low: seconds, high: seconds })
+      .nullable()
+      .meta({ description: 'How long it still takes, in nine of ten cases; never longer than its window.' }),
+    at_risk: z.boolean().nullable().meta({ description: 'Whether the window will probably be missed.' }),
+    spent_usd: usd.nullable().meta({ description: 'What the settled documents have cost; null without any price.' }),
+    projected_usd: z
+      .strictObject({ low: usd, high: usd })
+      .nullable()
+      .meta({ description: 'What all of them will have cost in the end, in nine of ten cases.' }),
+  })
+  .meta({
+    id: 'BatchProgress',
+    description: 'How far a batch is. What there is nothing to judge by yet, and what is over, is null.',
   });
 
 /** What a batch object says beside what OpenAI's does. */
@@ -62,6 +99,10 @@ export const batchAccount = z
       .meta({ description: 'The stages of which drafts went on, and why.' }),
     failures: countedFailures,
     warnings,
+    progress,
     waiting,
   })
-  .meta({ id: 'BatchAccount', description: 'Why documents were escalated and failed, and what they wait for.' });
+  .meta({
+    id: 'BatchAccount',
+    description: 'Why documents were escalated and failed, how far the batch is, and what it waits for.',
+  });

@@ -1,6 +1,6 @@
 import { DELAY_REASONS } from '@spillway/core';
 import { z } from 'zod';
-import { countedFailures, countedReasons, namedStage, waiting, warnings } from './account.ts';
+import { countedFailures, countedReasons, namedStage, progress, waiting, warnings } from './account.ts';
 import { batchObject } from './objects.ts';
 
 const count = z.int();
@@ -52,6 +52,7 @@ export const batchReport = z
     status: batchObject.shape.status,
     model: z.string().nullable(),
     warnings,
+    progress,
     waiting,
     documents: z.strictObject({
       total: count,

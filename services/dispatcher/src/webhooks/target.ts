@@ -1,7 +1,7 @@
 import type { Configuration, WebhookEvent } from '@spillway/core';
 import type { EnvReader } from '@spillway/runtime';
 
-/** A receiver of events about ended batches. */
+/** A receiver of events about batches. */
 export type WebhookTarget = {
   readonly name: string;
   readonly url: string;

@@ -1,6 +1,6 @@
-import { backoffMs, KEYS, RECORD_VERSION, RECORDS, webhookBody, webhookEvent } from '@spillway/core';
+import { backoffMs, KEYS, RECORD_VERSION, RECORDS, webhookBody, webhookEvent, type WebhookEvent } from '@spillway/core';
 import type { Log } from '@spillway/runtime';
-import { createRecord, walkKeys, type Records, type Storage } from '@spillway/storage';
+import { createRecord, readRecord, walkKeys, type Records, type Storage } from '@spillway/storage';
 import { runStep, type StepFailures } from '../step-failures.ts';
 import { sendWebhook } from './send.ts';
 import type { WebhookTarget } from './target.ts';
@@ -15,11 +15,23 @@ const GIVEN_UP_AFTER_MS = 86_400_000;
 export const webhookBackoffMs = (failures: number, jitter: number): number =>
   backoffMs(failures, jitter, { firstMs: 5_000, maxMs: 3_600_000 });
 
-type Event = { readonly id: string; readonly text: string; readonly endedAtMs: number };
+/** What webhooks are sent about: that a batch has ended, or that its window is at risk. Of each there are marks of its own. */
+type Subject = { readonly batch: string; readonly kind: keyof typeof SUBJECTS };
+
+const SUBJECTS = {
+  ended: { marks: KEYS.hookMarks, mark: KEYS.hookMark, done: KEYS.hookDone },
+  at_risk: { marks: KEYS.riskMarks, mark: KEYS.riskMark, done: KEYS.riskHookDone },
+} as const;
+
+const KINDS = ['ended', 'at_risk'] as const;
+
+const markOf = ({ batch, kind }: Subject): string => SUBJECTS[kind].mark(batch);
+
+type Event = { readonly id: string; readonly text: string; readonly atMs: number };
 
 /** A webhook that was not taken yet. */
 type Delivery = {
-  readonly batch: string;
+  readonly subject: Subject;
   readonly target: WebhookTarget;
   readonly event: Event;
   failures: number;
@@ -35,12 +47,13 @@ export type WebhooksOptions = {
   readonly log: Log;
 };
 
-/** Sends the operator's webhooks about ended batches, at least once each, whatever dies or is wiped. */
+/** Sends the operator's webhooks about batches, at least once each, whatever dies or is wiped. */
 export class Webhooks {
   readonly #options: WebhooksOptions;
+  /** By their marks. */
   readonly #deliveries = new Map<string, Delivery[]>();
-  /** Batches that this process ends, until their final record stands. */
-  readonly #marked = new Set<string>();
+  /** What this process marked and is not prepared yet: of batches that it ends, until their final record stands. */
+  readonly #marked = new Map<string, Subject>();
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(options: WebhooksOptions) {
@@ -49,22 +62,39 @@ export class Webhooks {
 
   /** Notes that a batch is about to end. Called before its final record: whoever leads next finds the mark. */
   async mark(batch: string): Promise<void> {
-    if (this.#options.targets.length === 0) return;
-    await this.#options.storage.create(KEYS.hookMark(batch), Buffer.from('{}'));
-    this.#marked.add(batch);
+    const subject = { batch, kind: 'ended' } as const;
+    if (await this.#mark(subject)) this.#marked.set(markOf(subject), subject);
+  }
+
+  /**
+   * Tells that the window of a batch is at risk, once for a batch: whoever sees it first writes that down, behind the mark,
+   * so that nobody tells it again, and whoever leads next goes on sending it. False: it was told before.
+   */
+  async tellAtRisk(batch: string, atMs: number): Promise<boolean> {
+    const { storage } = this.#options;
+    if ((await storage.size(KEYS.atRisk(batch))) !== null) return false;
+    const subject = { batch, kind: 'at_risk' } as const;
+    const isMarked = await this.#mark(subject);
+    const record = { v: RECORD_VERSION, atMs } as const;
+    const { kind } = await createRecord(storage, KEYS.atRisk(batch), RECORDS.atRisk, record);
+    if (isMarked) this.#marked.set(markOf(subject), subject);
+    return kind === 'created';
   }
 
   /** Reads the marks that earlier leaders left. */
   async readMarks(): Promise<void> {
     if (this.#options.targets.length === 0) return;
-    for await (const keys of walkKeys(this.#options.storage, KEYS.hookMarks)) {
-      for (const key of keys) await this.#prepareOrWait(key.slice(KEYS.hookMarks.length));
+    for (const kind of KINDS) {
+      const { marks } = SUBJECTS[kind];
+      for await (const keys of walkKeys(this.#options.storage, marks)) {
+        for (const key of keys) await this.#prepareOrWait({ batch: key.slice(marks.length), kind });
+      }
     }
   }
 
-  /** Begins to send what is due, without waiting for it. */
-  async sendDue(signal: AbortSignal): Promise<void> {
-    for (const batch of this.#marked) await this.#prepareOrWait(batch);
+  /** Begins to send what is due, without waiting for it; there is never more to do at once. */
+  async sendDue(signal: AbortSignal): Promise<false> {
+    for (const subject of this.#marked.values()) await this.#prepareOrWait(subject);
     const now = Date.now();
     const all = [...this.#deliveries.values()].flat();
     for (const delivery of all) {
@@ -73,6 +103,7 @@ export class Webhooks {
       const sameTarget = all.filter((other) => other.isUnderWay && other.target === delivery.target);
       if (sameTarget.length < MAX_UNDER_WAY_PER_TARGET) this.#start(delivery, signal);
     }
+    return false;
   }
 
   /** Waits until nothing is under way. Whoever leads next finds the marks. */
@@ -82,33 +113,58 @@ export class Webhooks {
     this.#marked.clear();
   }
 
-  /** A batch whose records cannot be read holds up no other's webhooks. */
-  async #prepareOrWait(batch: string): Promise<void> {
-    await runStep(this.#options.failures, { batch, step: 'webhooks' }, () => this.#prepare(batch));
+  /** False: there is nobody to send it to. */
+  async #mark(subject: Subject): Promise<boolean> {
+    if (this.#options.targets.length === 0) return false;
+    await this.#options.storage.create(markOf(subject), Buffer.from('{}'));
+    return true;
   }
 
-  /** Makes the deliveries of a batch that has ended. */
-  async #prepare(batch: string): Promise<void> {
+  /** A batch whose records cannot be read holds up no other's webhooks. */
+  async #prepareOrWait(subject: Subject): Promise<void> {
+    const { batch } = subject;
+    await runStep(this.#options.failures, { batch, step: 'webhooks' }, () => this.#prepare(subject));
+  }
+
+  /** Makes the deliveries of what was marked, once it has come true. */
+  async #prepare(subject: Subject): Promise<void> {
     const { storage, records, targets } = this.#options;
-    if (this.#deliveries.has(batch)) return void this.#marked.delete(batch);
-    const [manifest, final] = await Promise.all([records.manifest(batch), records.final(batch)]);
-    if (manifest === null) return await storage.remove(KEYS.hookMark(batch));
-    // The batch has not ended yet.
-    if (final === null) return;
-    this.#marked.delete(batch);
-    const { outcome, endedAtMs } = final;
-    const event = { ...webhookBody(batch, outcome, endedAtMs), endedAtMs };
+    const { batch, kind } = subject;
+    const mark = markOf(subject);
+    if (this.#deliveries.has(mark)) return void this.#marked.delete(mark);
+    const [manifest, happened] = await Promise.all([records.manifest(batch), this.#happened(subject)]);
+    if (manifest === null || happened === 'never') return await this.#forget(mark);
+    if (happened === null) return;
+    this.#marked.delete(mark);
+    const { type, atMs } = happened;
+    const event = { ...webhookBody(batch, type, atMs), atMs };
     const wanted = targets.filter(
-      ({ events, tenants }) =>
-        events.includes(webhookEvent(outcome)) && (tenants === null || tenants.includes(manifest.tenant)),
+      ({ events, tenants }) => events.includes(type) && (tenants === null || tenants.includes(manifest.tenant)),
     );
-    const done = await Promise.all(wanted.map(({ name }) => storage.size(KEYS.hookDone(batch, name))));
+    const done = await Promise.all(wanted.map(({ name }) => storage.size(SUBJECTS[kind].done(batch, name))));
     const deliveries = wanted
       .filter((_, index) => done[index] === null)
-      .map((target): Delivery => ({ batch, target, event, failures: 0, nextAtMs: 0, isUnderWay: false }));
-    if (deliveries.length === 0) return await storage.remove(KEYS.hookMark(batch));
+      .map((target): Delivery => ({ subject, target, event, failures: 0, nextAtMs: 0, isUnderWay: false }));
+    if (deliveries.length === 0) return await this.#forget(mark);
     // The loop of the sweep and that of the webhooks may have read the same mark at once.
-    if (!this.#deliveries.has(batch)) this.#deliveries.set(batch, deliveries);
+    if (!this.#deliveries.has(mark)) this.#deliveries.set(mark, deliveries);
+  }
+
+  /** What webhooks are to be sent about, and when it was; null: not yet. `never`: whoever marked it got no further. */
+  async #happened({ batch, kind }: Subject): Promise<{ type: WebhookEvent; atMs: number } | 'never' | null> {
+    const { storage, records } = this.#options;
+    if (kind === 'at_risk') {
+      const record = await readRecord(storage, KEYS.atRisk(batch), RECORDS.atRisk);
+      if (record !== null) return { type: webhookEvent('at_risk'), atMs: record.atMs };
+    }
+    const final = await records.final(batch);
+    if (final === null) return null;
+    return kind === 'at_risk' ? 'never' : { type: webhookEvent(final.outcome), atMs: final.endedAtMs };
+  }
+
+  async #forget(mark: string): Promise<void> {
+    this.#marked.delete(mark);
+    await this.#options.storage.remove(mark);
   }
 
   #start(delivery: Delivery, signal: AbortSignal): void {
@@ -117,7 +173,10 @@ export class Webhooks {
     const work = this.#deliver(delivery, signal)
       .catch((error: unknown) => {
         delivery.nextAtMs = Date.now() + webhookBackoffMs(1, Math.random());
-        log.warn({ err: error, batch: delivery.batch }, 'a webhook could not be written down and is sent again');
+        log.warn(
+          { err: error, batch: delivery.subject.batch },
+          'a webhook could not be written down and is sent again',
+        );
       })
       .finally(() => {
         delivery.isUnderWay = false;
@@ -128,15 +187,15 @@ export class Webhooks {
 
   async #deliver(delivery: Delivery, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
-    const { batch, target, event } = delivery;
+    const { subject, target, event } = delivery;
     const problem = await sendWebhook(target, event, signal);
     if (signal.aborted && problem !== null) return;
     const now = Date.now();
-    const fields = { batch, webhook: target.name, event: event.id };
+    const fields = { batch: subject.batch, webhook: target.name, event: event.id };
     if (problem === null) {
       await this.#finish(delivery, 'taken');
       log.info(fields, 'webhook taken');
-    } else if (now - event.endedAtMs >= GIVEN_UP_AFTER_MS) {
+    } else if (now - event.atMs >= GIVEN_UP_AFTER_MS) {
       await this.#finish(delivery, 'given_up');
       log.error({ ...fields, problem }, 'webhook given up after a day');
     } else {
@@ -149,12 +208,14 @@ export class Webhooks {
 
   async #finish(delivery: Delivery, outcome: 'taken' | 'given_up'): Promise<void> {
     const { storage } = this.#options;
-    const { batch, target } = delivery;
+    const { subject, target } = delivery;
     const record = { v: RECORD_VERSION, outcome, atMs: Date.now() } as const;
-    await createRecord(storage, KEYS.hookDone(batch, target.name), RECORDS.hookDone, record);
-    const left = (this.#deliveries.get(batch) ?? []).filter((other) => other !== delivery);
-    if (left.length > 0) return void this.#deliveries.set(batch, left);
-    await storage.remove(KEYS.hookMark(batch));
-    this.#deliveries.delete(batch);
+    const done = SUBJECTS[subject.kind].done(subject.batch, target.name);
+    await createRecord(storage, done, RECORDS.hookDone, record);
+    const mark = markOf(subject);
+    const left = (this.#deliveries.get(mark) ?? []).filter((other) => other !== delivery);
+    if (left.length > 0) return void this.#deliveries.set(mark, left);
+    await storage.remove(mark);
+    this.#deliveries.delete(mark);
   }
 }

@@ -1,0 +1,69 @@
+import { isOverCap, MAX_USD_KEY, type Manifest, type Waiting } from '@spillway/core';
+import { readShortage, readWaiting, type BatchState, type Shortage, type WaitingTier } from '@spillway/redis';
+import { within } from '@spillway/runtime';
+import type { Records } from '@spillway/storage';
+import type { LoggedRedis } from './live.ts';
+
+/** A batch is shown without what it waits for, rather than late. */
+const MAX_READ_MS = 1_000;
+
+/** What batches wait for. Of a list each tier is looked at once, however many batches pass it. */
+export class Obstacles {
+  readonly #sources: LoggedRedis & { readonly records: Records };
+  readonly #tiers = new Map<string, Promise<WaitingTier | null>>();
+  #shortage: Promise<Shortage> | null = null;
+
+  constructor(sources: LoggedRedis & { readonly records: Records }) {
+    this.#sources = sources;
+  }
+
+  /** Whatever a batch in work waits for. */
+  async of({ id, metadata }: Manifest, state: BatchState): Promise<Waiting[]> {
+    const { phase, outcome, counts, closedAtMs } = state;
+    if (phase === 'closed' && outcome === 'expired' && isOverCap(metadata, counts)) {
+      const reason = `the batch has cost what '${MAX_USD_KEY}' allows`;
+      return [{ tier: null, state: 'max_usd_reached', reason, sinceMs: closedAtMs }];
+    }
+    if (phase !== 'open') return [];
+    const { records, log } = this.#sources;
+    try {
+      const tiers = (await records.plan(id))?.tiers ?? [];
+      return await within(MAX_READ_MS, this.#read(tiers, state));
+    } catch (error) {
+      log.debug({ err: error, batch: id }, 'a batch is shown without what it waits for');
+      return [];
+    }
+  }
+
+  async #read(tiers: readonly string[], { counts, enqueued, total }: BatchState): Promise<Waiting[]> {
+    const waiting = (await Promise.all(tiers.map((tier) => this.#tier(tier)))).filter((one) => one !== null);
+    // A batch that has documents in the queues moves with them, however full these are.
+    const hasNone = enqueued < total && counts.completed + counts.failed >= enqueued;
+    if (!hasNone) return waiting;
+    this.#shortage ??= readShortage(this.#sources.redis);
+    const shortage = await this.#shortage;
+    const full = tiers.flatMap((tier): Waiting[] => {
+      const known = shortage[tier];
+      return known === undefined ? [] : [{ tier, state: 'capacity', ...known }];
+    });
+    return [...waiting, ...full];
+  }
+
+  #tier(tier: string): Promise<WaitingTier | null> {
+    let reading = this.#tiers.get(tier);
+    if (reading === undefined) {
+      reading = readWaiting(this.#sources.redis, tier);
+      this.#tiers.set(tier, reading);
+    }
+    return reading;
+  }
+}
+
+/** That Redis does not say how far a batch is. */
+export const redisObstacle = (kind: 'lost' | 'unknown'): Waiting => ({
+  tier: null,
+  state: 'recovering',
+  reason:
+    kind === 'lost' ? 'the work in flight is read from storage again' : 'the work in flight cannot be reached just now',
+  sinceMs: null,
+});

@@ -64,6 +64,7 @@ export class Engine {
   #waiting: Sequence[] = [];
   #running: Sequence[] = [];
   #step: Step | null = null;
+  #busyMs = 0;
 
   constructor(spec: EngineSpec) {
     if (spec.maxBatch > spec.stepTokens) throw new Error('a step has a token for each sequence that decodes');
@@ -74,6 +75,11 @@ export class Engine {
   /** When the step that runs ends; null: there is nothing to do. */
   get nextMs(): number | null {
     return this.#step?.endMs ?? null;
+  }
+
+  /** What all the steps took that have begun: where it is less than the time that has passed, nobody asked. */
+  get busyMs(): number {
+    return this.#busyMs;
   }
 
   /** Takes requests that come at one moment; whatever ended before it must have been taken off by `advance`. */
@@ -120,6 +126,7 @@ export class Engine {
     const readTokens = stepTokens - decoding.length - left;
     const tookMs = stepMs + decodeMs * decoding.length + prefillMs * readTokens;
     this.#step = chunks.size === 0 ? null : { endMs: atMs + tookMs, chunks };
+    if (this.#step !== null) this.#busyMs += tookMs;
   }
 
   /** Takes requests from the queue into the batch, as long as it has a place and the step a token. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { OpenAI } from 'openai';
 import { answerOf } from './answers.ts';
 import { PUBLISHED } from './published.ts';
-import { GpuServer } from './server.ts';
+import { GpuServer, type Stats } from './server.ts';
 
 const SPEAKER = { seed: 7, role: 'drafter', unsureShare: 0.25 } as const;
 const OPTIONS = { spec: PUBLISHED['llama-8b-h100'], speaker: SPEAKER, speed: 50 };
@@ -27,6 +27,13 @@ test('it answers by its seed, with log-probs, and says what of the prompt was ca
   assert.equal(first.usage?.completion_tokens, expected.tokens.length);
   assert.equal(first.usage?.prompt_tokens_details?.cached_tokens, 0);
   assert.equal(second.usage?.prompt_tokens_details?.cached_tokens, 224, 'fourteen blocks of the 928 shared characters');
+  const stats = async (): Promise<Stats> => (await (await fetch(new URL('/stats', server.baseURL))).json()) as Stats;
+  const done = await stats();
+  assert.deepEqual([done.requests, done.cachedTokens], [2, 224]);
+  assert.equal(done.outputTokens, expected.tokens.length + (second.usage?.completion_tokens ?? 0));
+  const { stepMs, decodeMs } = PUBLISHED['llama-8b-h100'];
+  assert.ok(done.busyMs * 50 > (done.outputTokens - 2) * (stepMs + decodeMs), 'a step for each token');
+  assert.deepEqual(await stats().then(({ requests, busyMs }) => [requests, busyMs]), [0, 0], 'each is told once');
 });
 
 test('a stream comes token by token, and one that is hung up leaves its place in the batch', async () => {

@@ -19,6 +19,28 @@ export type GpuServerOptions = {
   readonly port?: number;
 };
 
+/** What a server has done since it was last asked for it. Times are Unix milliseconds, tokens those that were answered. */
+export type Stats = {
+  readonly requests: number;
+  readonly firstCallMs: number | null;
+  readonly lastAnswerMs: number | null;
+  /** Of the time between the two, in milliseconds that passed here, whatever the speed. */
+  readonly busyMs: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+};
+
+const NOTHING: Stats = {
+  requests: 0,
+  firstCallMs: null,
+  lastAnswerMs: null,
+  busyMs: 0,
+  promptTokens: 0,
+  cachedTokens: 0,
+  outputTokens: 0,
+};
+
 /** A request in the engine, and how it is answered. */
 type Call = {
   readonly url: string;
@@ -44,6 +66,8 @@ export class GpuServer implements AsyncDisposable {
   readonly #startedMs = performance.now();
   #timer: NodeJS.Timeout | null = null;
   #lastId = 0;
+  #stats = NOTHING;
+  #busyBeforeMs = 0;
 
   constructor(options: GpuServerOptions) {
     this.#options = options;
@@ -76,6 +100,7 @@ export class GpuServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method, url } = request;
     if (method === 'GET' && url === '/v1/models') return sendJson(response, 200, { object: 'list', data: [] }, {});
+    if (method === 'GET' && url === '/stats') return sendJson(response, 200, this.#takeStats(), {});
     if (method !== 'POST' || !isModelUrl(url)) return sendJson(response, 404, errorOf(404), {});
     const body = await bodyOf(request);
     if (body === null) return sendJson(response, 400, errorOf(400), {});
@@ -90,8 +115,29 @@ export class GpuServer implements AsyncDisposable {
     const blocks = spec.cacheBlocks === 0 ? [] : blocksOf(text, spec.blockTokens);
     const isStreamed = body['stream'] === true;
     const nowMs = this.#advance();
+    const { requests, firstCallMs } = this.#stats;
+    this.#stats = { ...this.#stats, requests: requests + 1, firstCallMs: firstCallMs ?? Date.now() };
     this.#engine.submit([{ id, promptTokens, blocks, outputTokens: answer.tokens.length, isStreamed }], nowMs);
     this.#arm();
+  }
+
+  #takeStats(): Stats {
+    const busyMs = (this.#engine.busyMs - this.#busyBeforeMs) / this.#options.speed;
+    const stats = { ...this.#stats, busyMs };
+    this.#stats = NOTHING;
+    this.#busyBeforeMs = this.#engine.busyMs;
+    return stats;
+  }
+
+  #count({ promptTokens, answer }: Call, cachedTokens: number): void {
+    const before = this.#stats;
+    this.#stats = {
+      ...before,
+      lastAnswerMs: Date.now(),
+      promptTokens: before.promptTokens + promptTokens,
+      cachedTokens: before.cachedTokens + cachedTokens,
+      outputTokens: before.outputTokens + answer.tokens.length,
+    };
   }
 
   /** Answers what is due by now; when that is on the engine's clock. */
@@ -117,7 +163,10 @@ export class GpuServer implements AsyncDisposable {
   #tell({ id, tokens, cachedTokens, isFinished }: Progress): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
-    if (isFinished) this.#calls.delete(id);
+    if (isFinished) {
+      this.#calls.delete(id);
+      this.#count(call, cachedTokens);
+    }
     const { body, response, url } = call;
     if (body['stream'] !== true) return sendJson(response, 200, whole(call, cachedTokens), {});
     if (call.pieces.length === 0) {

@@ -2,9 +2,10 @@ import { seededRandom } from '@spillway/core';
 import { answerTokens, isUnsure, normal } from '../gpu/answers.ts';
 import { textOf, tokensOf } from '../gpu/prompt.ts';
 import { PUBLISHED } from '../gpu/published.ts';
+import type { Stats } from '../gpu/server.ts';
 import { boundMs, floorMs, makespanMs, type Known } from '../gpu/simulation.ts';
 import { median, type Figure, type Pair } from '../figure.ts';
-import { startGpu } from '../processes.ts';
+import { startGpu, type Started } from '../processes.ts';
 import { type Run } from '../run.ts';
 import { secondsOf, startSystem, submitMany } from '../service.ts';
 
@@ -40,6 +41,22 @@ function known(content: string): Known {
   return { draft: work('drafter'), expert: isEscalated ? work('expert') : null };
 }
 
+/** What a server has done since it was asked last. */
+const statsOf = async ({ port }: Started): Promise<Stats> =>
+  (await (await fetch(`http://127.0.0.1:${port}/stats`)).json()) as Stats;
+
+/** Where the time of a round went that the servers did not work, in seconds. */
+type Lost = { readonly beforeFirstCall: number; readonly drafterIdle: number; readonly afterLastAnswer: number };
+
+function lostOf(startedMs: number, endedMs: number, drafter: Stats, expert: Stats): Lost {
+  const [firstMs, lastMs] = [drafter.firstCallMs ?? endedMs, drafter.lastAnswerMs ?? endedMs];
+  return {
+    beforeFirstCall: (firstMs - startedMs) / 1_000,
+    drafterIdle: (lastMs - firstMs - drafter.busyMs) / 1_000,
+    afterLastAnswer: (endedMs - Math.max(lastMs, expert.lastAnswerMs ?? 0)) / 1_000,
+  };
+}
+
 /**
  * From a batch's creation to its end on GPU-like servers, against the best schedule that a simulation of the same servers
  * finds with all outcomes known and nothing between the two. Servers run `speed` times as fast as real ones, which makes
@@ -64,6 +81,7 @@ export async function measureMakespan(run: Run): Promise<Figure[]> {
     const rounds: Pair[] = [];
     const floors: number[] = [];
     const unknowing: number[] = [];
+    const lost: Lost[] = [];
     for (let round = 0; round < run.rounds; round += 1) {
       const texts = documentsOf(documents, round);
       const all = texts.map(known);
@@ -71,7 +89,11 @@ export async function measureMakespan(run: Run): Promise<Figure[]> {
       floors.push(bestMs / floorMs(cascade, all));
       unknowing.push(makespanMs(cascade, all, all.keys().toArray()) / bestMs);
       const reference = bestMs / 1_000 / run.speed;
-      const measured = await secondsOf(system, await submitMany(system, documents, (index) => texts[index] ?? ''));
+      const id = await submitMany(system, documents, (index) => texts[index] ?? '');
+      const startedMs = Date.now();
+      await Promise.all([statsOf(drafter), statsOf(expert)]);
+      const measured = await secondsOf(system, id);
+      lost.push(lostOf(startedMs, Date.now(), await statsOf(drafter), await statsOf(expert)));
       rounds.push({ measured, reference });
       run.tell(`round ${round + 1} of ${run.rounds}: ${measured.toFixed(2)} s, bound ${reference.toFixed(2)} s`);
     }
@@ -82,6 +104,9 @@ export async function measureMakespan(run: Run): Promise<Figure[]> {
       rounds,
       aim,
       notes: [
+        `of the measured ${median(lost.map((one) => one.beforeFirstCall)).toFixed(2)} s passed before the first call, ` +
+          `${median(lost.map((one) => one.afterLastAnswer)).toFixed(2)} s after the last answer, and for ` +
+          `${median(lost.map((one) => one.drafterIdle)).toFixed(2)} s between them the drafter's server had nothing to do`,
         `${DRAFTER} and ${EXPERT} at ${run.speed} times their speed`,
         `the bound is ${median(floors).toFixed(3)} × the busier server's bare work; ` +
           `the order in which documents come, with nothing between the servers, ${median(unknowing).toFixed(3)} × the bound`,

@@ -52,20 +52,27 @@ const names = values.only.split(',');
 const unknown = names.filter((name) => !Object.hasOwn(ROWS, name));
 if (unknown.length > 0) throw new Error(`no row ${unknown.join(', ')}; there are ${Object.keys(ROWS).join(', ')}`);
 
+const about = `${machine.cores} cores (${machine.processor}), load ${machine.loadAtStart} at the start, ${run.rounds} rounds, ${machine.commit}`;
+
+/** All that was measured so far: a row that fails, or is ended, loses none of those before it. */
+function write(folder: string, figures: readonly Figure[]): void {
+  mkdirSync(folder, { recursive: true });
+  const whole = { machine, run, figures: figures.map((one) => ({ ...one, verdict: verdictOf(one) })) };
+  writeFileSync(join(folder, 'bench.json'), `${JSON.stringify(whole, null, 2)}\n`);
+  writeFileSync(join(folder, 'bench.svg'), pictureOf('Spillway: figures against their aims', about, figures));
+}
+
 const figures: Figure[] = [];
 for (const name of names) {
   const startedMs = performance.now();
   tell(`${name}: begins`);
-  const found = (await ROWS[name]?.(run)) ?? [];
-  tell(`${name}: took ${((performance.now() - startedMs) / 1_000).toFixed(0)} s`);
-  figures.push(...found);
+  try {
+    figures.push(...((await ROWS[name]?.(run)) ?? []));
+    tell(`${name}: took ${((performance.now() - startedMs) / 1_000).toFixed(0)} s`);
+  } catch (error) {
+    tell(`${name}: failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    process.exitCode = 1;
+  }
+  if (values.out !== undefined) write(values.out, figures);
 }
-
-const about = `${machine.cores} cores (${machine.processor}), load ${machine.loadAtStart} at the start, ${run.rounds} rounds, ${machine.commit}`;
 process.stdout.write(`${tableOf(figures)}\n${about}\n`);
-if (values.out !== undefined) {
-  mkdirSync(values.out, { recursive: true });
-  const whole = { machine, rounds: run.rounds, figures: figures.map((one) => ({ ...one, verdict: verdictOf(one) })) };
-  writeFileSync(join(values.out, 'bench.json'), `${JSON.stringify(whole, null, 2)}\n`);
-  writeFileSync(join(values.out, 'bench.svg'), pictureOf('Spillway: figures against their aims', about, figures));
-}

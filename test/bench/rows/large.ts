@@ -55,7 +55,7 @@ export async function measureLarge(run: Run): Promise<Figure[]> {
     run.tell(`round ${round + 1}: ${large.perS.toFixed(0)}/s, ${small.perS.toFixed(0)}/s of the small one`);
   }
   const line = (name: keyof Found): Pick<Figure, 'reference' | 'rounds' | 'notes'> => ({
-    reference: `at ${SMALL.toLocaleString('en-US')}`,
+    reference: `the same at ${SMALL.toLocaleString('en-US')}`,
     rounds: rounds.map(({ small, large }) => ({ measured: large[name], reference: small[name] })),
     notes: [],
   });

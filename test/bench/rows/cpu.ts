@@ -46,7 +46,8 @@ export async function measureCpu(run: Run): Promise<Figure[]> {
     },
   });
   const of = (name: keyof Parts): string => median(parts.map((one) => one[name])).toFixed(0);
-  const single = median(parts.map(({ call, single: job, settle }) => STAGES * (call + job) + settle));
+  const singles = parts.map(({ call, single, settle }) => STAGES * (call + single) + settle);
+  const ratios = pairs(found.service, singles).map(({ measured, reference }) => measured / reference);
   return [
     {
       figure: 'CPU a document, all processes and Redis',
@@ -59,7 +60,7 @@ export async function measureCpu(run: Run): Promise<Figure[]> {
           .map(([name, values]) => `${name} ${median(values).toFixed(0)}`)
           .join(', '),
         `bare: a call ${of('call')}, a job's share of a bundle of 16 ${of('bundled')}, a result's of a script for 16 ${of('settle')}; ` +
-          `with a job for each document (${of('single')}) the parts are ${single.toFixed(0)} µs`,
+          `with a job for each document (${of('single')}) the parts are ${median(singles).toFixed(0)} µs, the ratio ${median(ratios).toFixed(2)} ×`,
       ],
     },
   ];

@@ -77,7 +77,7 @@ process.stdout.write(
   `${LINES} lines of ${MIB} MiB by ${TENANTS}: ` +
     `upload ${seconds(startedAt, uploadedAt)}, then ${seconds(uploadedAt, performance.now())}\n`,
 );
-for (const { name, child } of services) process.stdout.write(`${name} ${await peakMiB(child.pid)} MiB\n`);
+for (const { name, child } of services) process.stdout.write(`${name} ${peakMiB(child.pid)} MiB\n`);
 process.stdout.write(`redis peak ${await memory('used_memory_peak')} MiB\n`);
 process.stdout.write(
   `peak calls: drafter ${system.drafterModel.peakInFlight}, expert ${system.expertModel.peakInFlight}\n`,

@@ -5,7 +5,7 @@
 // `beside`: 200 batches that come then, of another cascade. The batches are written straight into storage: an API would
 // take them one by one. Redis, the dispatcher, the workers and the model servers share the machine's cores.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KEYS, RECORD_VERSION, RECORDS } from '@spillway/core';
@@ -15,7 +15,7 @@ import { rulesOf } from '../support/jobs.ts';
 import { storeOn } from '../support/stores.ts';
 import { requestLine } from '../support/request-line.ts';
 import { System, until } from '../support/system.ts';
-import { report } from './processes.ts';
+import { cpuS, report, residentMiB } from './processes.ts';
 
 const DOCUMENTS = 3;
 const BESIDE = 200;
@@ -55,7 +55,7 @@ async function measureEnded(batches: number): Promise<void> {
     seconds: round(seconds),
     batchesPerS: round(batches / seconds),
     dispatcherMsPerBatch: round((1000 * cpuS(dispatcher.child.pid)) / batches),
-    dispatcherMiB: memoryMiB(dispatcher.child.pid),
+    dispatcherMiB: residentMiB(dispatcher.child.pid),
   });
 }
 
@@ -95,7 +95,7 @@ async function measureBeside(batches: number): Promise<void> {
     idleCpuPercent: idle,
     batchesPerS: round(BESIDE / seconds),
     dispatcherMsPerBatch: round((1000 * (cpuS(dispatcher.child.pid) - before)) / BESIDE),
-    dispatcherMiB: memoryMiB(dispatcher.child.pid),
+    dispatcherMiB: residentMiB(dispatcher.child.pid),
     redisMiB: round(Number(/used_memory:(\d+)/.exec(await system.redis.client.info('memory'))?.[1]) / 2 ** 20),
   });
 }
@@ -189,16 +189,6 @@ async function quiet(pid: number | undefined): Promise<void> {
     before = now;
     return isQuiet;
   }, MAX_MS);
-}
-
-/** The seconds of CPU that a process has taken so far; Linux counts them in hundredths. */
-function cpuS(pid: number | undefined): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-function memoryMiB(pid: number | undefined): number {
-  return round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
 }
 
 function round(value: number): number {

@@ -8,7 +8,8 @@ import { APIError, OpenAI } from 'openai';
 import { keyLines } from '../api/api-under-test.ts';
 import { requestLine } from '../support/request-line.ts';
 import { isOver, System, until } from '../support/system.ts';
-import { prompts, quantile, report, residentMiB } from './processes.ts';
+import { quantile } from './figure.ts';
+import { prompts, report, residentMiB } from './processes.ts';
 
 /**
  * Several tenants submit many times as many documents as the tiers can answer, for minutes, each with the limits of its
@@ -140,9 +141,7 @@ const tenants = TENANTS.map((one, at) => {
 
 /** Resident memory of every process, in MiB, and Redis' own count. */
 async function memory(): Promise<Record<string, number>> {
-  const own = await Promise.all(
-    system.services.map(async ({ name, child }) => [name, await residentMiB(child.pid)] as const),
-  );
+  const own = system.services.map(({ name, child }) => [name, residentMiB(child.pid)] as const);
   const info = await system.redis.client.info('memory');
   const redis = Math.round(Number(/used_memory:(\d+)/.exec(info)?.[1]) / 1024 ** 2);
   return { ...Object.fromEntries(own), redis };

@@ -1,14 +1,10 @@
-import { openAsBlob } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OpenAI } from 'openai';
 import type { Service, ServiceName } from '../support/service.ts';
-import { requestLine } from '../support/request-line.ts';
 import { System, until } from '../support/system.ts';
-import { quantile, report } from './processes.ts';
+import { quantile } from './figure.ts';
+import { report } from './processes.ts';
+import { PRODUCTION, settledOf, submitMany } from './service.ts';
 
 /**
  * How long documents stand still after something died, with the intervals of production: each kind of process killed
@@ -18,15 +14,6 @@ import { quantile, report } from './processes.ts';
  */
 const [ROUNDS = 3, AWAY_S = 30, OPEN = 1_000_000] = process.argv.slice(2).map(Number);
 
-/** The services' own, which the tests set otherwise. */
-const PRODUCTION = {
-  SPILLWAY_LEASE_MS: '10000',
-  SPILLWAY_LOCK_MS: '30000',
-  SPILLWAY_SWEEP_MS: '15000',
-  SPILLWAY_RECOVERY_MS: '500',
-  SPILLWAY_POLL_MS: '100',
-};
-
 /** Work for longer than a round takes: 160 documents a second. */
 const STEADY = { drafter: { record: false, latencyMs: 100 }, expert: { record: false, latencyMs: 100 } };
 const STEADY_DOCUMENTS = 100_000;
@@ -34,29 +21,9 @@ const IN_FLIGHT = 8;
 const LOOK_MS = 20;
 const MAX_MS = 600_000;
 
-const settledOf = ({ request_counts: counts }: OpenAI.Batch): number =>
-  (counts?.completed ?? 0) + (counts?.failed ?? 0);
-
-async function inputOf(path: string, documents: number): Promise<File> {
-  await using file = await open(path, 'w');
-  for (let from = 0; from < documents; from += 10_000) {
-    const lines = Array.from({ length: Math.min(10_000, documents - from) }, (_, at) => {
-      const number = from + at;
-      return requestLine(number % 4 === 0 ? `[[drafter unsure]] ${number}` : `${number}`, `doc-${number}`);
-    });
-    await file.write(`${lines.join('\n')}\n`);
-  }
-  return new File([await openAsBlob(path)], 'input.jsonl');
-}
-
 async function submit(system: System, documents: number): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'spillway-recovery-'));
-  const input = await inputOf(join(directory, 'input.jsonl'), documents);
-  const { id: file } = await system.client.files.create({ file: input, purpose: 'batch' });
-  const order = { input_file_id: file, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
-  const { id } = await system.client.batches.create(order);
+  const id = await submitMany(system, documents);
   await system.settled(id, (batch) => batch.status === 'in_progress', MAX_MS);
-  await rm(directory, { recursive: true, force: true });
   return id;
 }
 

@@ -51,8 +51,8 @@ async function measure(mb: number): Promise<Row> {
   const parseS = (performance.now() - parsing) / 1000;
   return {
     mb,
-    apiMiB: await peakMiB(api.child.pid),
-    dispatcherMiB: await peakMiB(dispatcher.child.pid),
+    apiMiB: peakMiB(api.child.pid),
+    dispatcherMiB: peakMiB(dispatcher.child.pid),
     uploadMBs: megabytes / uploadS,
     validateMBs: megabytes / validateS,
     parseMBs: megabytes / parseS,

@@ -11,27 +11,22 @@ export type SimulatedQueue = {
   /** Documents that wait. */
   readonly length: number;
   add(flow: Flow, job: SimulatedJob): void;
-  next(): SimulatedJob | null;
+  /** The next job of a batch that is live; the others are dropped, as workers drop them. */
+  next(isLive: (batch: number) => boolean): SimulatedJob | null;
 };
 
-type Tagged = { readonly tag: number; readonly order: number; readonly job: SimulatedJob };
+type Tagged = { tag: number; order: number; readonly tenant: string; readonly job: SimulatedJob };
 
 const byTag = (left: Tagged, right: Tagged): boolean =>
   left.tag < right.tag || (left.tag === right.tag && left.order < right.order);
 
-/** What `packages/redis/src/lua/fair.lua` does, with a job's tag taken when it is added. */
+/** What `fair.lua` of packages/redis does, where a job takes as many tags as it has documents; and `deal_tags.lua`. */
 export class TagQueue implements SimulatedQueue {
   readonly #heap = new Heap<Tagged>(byTag);
-  readonly #precedence: ReadonlyMap<string, readonly number[]>;
+  readonly #tenants = new Map<string, { row: number; readonly batches: Map<number, number> }>();
   #now = 0;
   #order = 0;
   #length = 0;
-  #tenants = new Map<string, { row: number; readonly batches: Map<number, number> }>();
-
-  /** `precedence`: a tenant's batches that go first, as they are whenever tags are taken. */
-  constructor(precedence: ReadonlyMap<string, readonly number[]>) {
-    this.#precedence = precedence;
-  }
 
   get length(): number {
     return this.#length;
@@ -39,16 +34,32 @@ export class TagQueue implements SimulatedQueue {
 
   add({ batch, tenant }: Flow, job: SimulatedJob): void {
     const tag = this.#takeTag(tenant, batch, job.documents);
-    this.#heap.push({ tag, order: (this.#order += 1), job });
+    this.#heap.push({ tag, order: (this.#order += 1), tenant, job });
     this.#length += job.documents;
   }
 
-  next(): SimulatedJob | null {
-    const first = this.#heap.pop();
-    if (first === undefined) return null;
-    this.#length -= first.job.documents;
-    this.#now = Math.max(this.#now, first.tag);
-    return first.job;
+  next(isLive: (batch: number) => boolean): SimulatedJob | null {
+    for (let first = this.#heap.pop(); first !== undefined; first = this.#heap.pop()) {
+      this.#length -= first.job.documents;
+      this.#now = Math.max(this.#now, first.tag);
+      if (isLive(first.job.batch)) return first.job;
+    }
+    return null;
+  }
+
+  /** Deals each tenant's tags anew among its jobs, so that those of the batches with precedence have the least ones. */
+  deal(precedence: ReadonlyMap<string, readonly number[]>): void {
+    if (precedence.size === 0) return;
+    const all: Tagged[] = [];
+    for (let one = this.#heap.pop(); one !== undefined; one = this.#heap.pop()) all.push(one);
+    for (const [tenant, first] of precedence) {
+      const own = all.filter((one) => one.tenant === tenant);
+      const places = own.map(({ tag, order }) => ({ tag, order }));
+      const rankOf = ({ job }: Tagged): number => (first.includes(job.batch) ? first.indexOf(job.batch) : first.length);
+      const dealt = own.toSorted((left, right) => rankOf(left) - rankOf(right));
+      for (const [at, place] of places.entries()) Object.assign(dealt[at] ?? {}, place);
+    }
+    for (const one of all) this.#heap.push(one);
   }
 
   #takeTag(tenant: string, batch: number, count: number): number {
@@ -61,30 +72,12 @@ export class TagQueue implements SimulatedQueue {
     const { batches } = own;
     const last = batches.get(batch) ?? 0;
     for (const [other, tag] of batches) if (tag <= this.#now) batches.delete(other);
+    const step = batches.size + (last > this.#now ? 0 : 1);
+    const start = Math.max(this.#now, last) + step;
     const row = Math.min(Math.max(this.#now, own.row), this.#now + this.#length) + 1;
     own.row = row + count - 1;
-    const { start, step } = this.#place(tenant, batch, { batches, last, row });
     batches.set(batch, Math.min(start + (count - 1) * step, row + count - 1));
     return Math.min(start, row);
-  }
-
-  #place(
-    tenant: string,
-    batch: number,
-    {
-      batches,
-      last,
-      row,
-    }: { readonly batches: ReadonlyMap<number, number>; readonly last: number; readonly row: number },
-  ): { start: number; step: number } {
-    const first = this.#precedence.get(tenant) ?? [];
-    const at = first.indexOf(batch);
-    const before = at < 0 ? first : first.slice(0, at);
-    const behind = before.reduce((most, other) => Math.max(most, batches.get(other) ?? 0), this.#now);
-    if (at >= 0) return { start: Math.max(behind, last) + 1, step: 1 };
-    if (behind > this.#now) return { start: row, step: 1 };
-    const step = batches.size + (last > this.#now ? 0 : 1);
-    return { start: Math.max(this.#now, last) + step, step };
   }
 }
 
@@ -111,7 +104,13 @@ export class RankQueue implements SimulatedQueue {
     this.#length += job.documents;
   }
 
-  next(): SimulatedJob | null {
+  next(isLive: (batch: number) => boolean): SimulatedJob | null {
+    for (const heap of this.#tenants.values()) {
+      for (let first = heap.peek(); first !== undefined && !isLive(first.job.batch); first = heap.peek()) {
+        heap.pop();
+        this.#length -= first.job.documents;
+      }
+    }
     const ready = [...this.#tenants].flatMap(([tenant, heap]) => (heap.size > 0 ? [tenant] : []));
     const tenant = this.#share.next(ready);
     const first = tenant === null ? undefined : this.#tenants.get(tenant)?.pop();

@@ -29,19 +29,25 @@ export type BatchProgress = {
  */
 type Service = { given: number; share: number; waiting: number };
 
+const newService = (): Service => ({ given: 0, share: 0, waiting: 0 });
+
 /** Says which of each tenant's batches go first; it is asked every `everyS`. */
 export type Decide = (live: readonly BatchProgress[], nowS: number) => ReadonlyMap<string, readonly number[]>;
 
-/** How batches are put in order: by tags, with a rule or as without one; or by ranks that somebody knows who knows all. */
+/**
+ * How batches are put in order: as before there was a rule, when all tenants' batches were enqueued by one virtual time;
+ * by tags and a rule; or by ranks that somebody knows who knows all.
+ */
 export type Order =
-  | { readonly kind: 'tags'; readonly decide: Decide | null; readonly everyS: number }
+  | { readonly kind: 'before' }
+  | { readonly kind: 'rule'; readonly decide: Decide; readonly everyS: number }
   | { readonly kind: 'ranks'; readonly rankOf: (index: number) => number };
 
 export type Run = {
   /** By batch. */
   readonly finishedAtS: readonly number[];
-  /** By tenant and tier: what it was given as a share of what was its. */
-  readonly shares: readonly { readonly share: number; readonly given: number }[];
+  /** By tenant. */
+  readonly services: readonly Readonly<Record<TierName, Readonly<Service>>>[];
 };
 
 /** Runs a mix to its end. A tier is one server that takes one job after another. */
@@ -53,14 +59,17 @@ class Simulation {
   readonly #mix: Mix;
   readonly #order: Order;
   readonly #progress: readonly BatchProgress[];
-  readonly #precedence = new Map<string, readonly number[]>();
   readonly #queues: Readonly<Record<TierName, SimulatedQueue>>;
+  #precedence: ReadonlyMap<string, readonly number[]> = new Map();
   readonly #working: Record<TierName, { readonly job: SimulatedJob; readonly untilS: number } | null>;
   readonly #services: Readonly<Record<TierName, Map<string, Service>>>;
   readonly #tenants = new FairShare();
-  readonly #batches = new FairShare();
+  readonly #batches = new Map<string, FairShare>();
+  readonly #byDeadline: readonly BatchProgress[];
   #live: BatchProgress[] = [];
   #arrived = 0;
+  /** How many deadlines have passed. */
+  #passed = 0;
   #inFlight = 0;
   #nowS = 0;
   #dueS = 0;
@@ -75,29 +84,30 @@ class Simulation {
       drafted: 0,
       escalated: 0,
       answered: 0,
-      finishedAtS: 0,
+      finishedAtS: Number.POSITIVE_INFINITY,
     }));
-    const queue = (): SimulatedQueue => (order.kind === 'ranks' ? new RankQueue() : new TagQueue(this.#precedence));
+    this.#byDeadline = this.#progress.toSorted((left, right) => left.batch.deadlineS - right.batch.deadlineS);
+    const queue = (): SimulatedQueue => (order.kind === 'ranks' ? new RankQueue() : new TagQueue());
     this.#queues = { drafter: queue(), expert: queue() };
     this.#working = { drafter: null, expert: null };
-    const services = (): Map<string, Service> =>
-      new Map(mix.batches.map(({ tenant }) => [tenant, { given: 0, share: 0, waiting: 0 }]));
+    const services = (): Map<string, Service> => new Map(mix.batches.map(({ tenant }) => [tenant, newService()]));
     this.#services = { drafter: services(), expert: services() };
   }
 
   run(): Run {
     while (this.#arrived < this.#progress.length || this.#live.length > 0) this.#step();
-    const shares = TIERS.flatMap((tier) =>
-      [...this.#services[tier].values()].map(({ given, share }) => ({ share, given })),
-    );
-    return { finishedAtS: this.#progress.map(({ finishedAtS }) => finishedAtS), shares };
+    const services = [...this.#services.drafter.keys()].map((tenant) => ({
+      drafter: this.#services.drafter.get(tenant) ?? newService(),
+      expert: this.#services.expert.get(tenant) ?? newService(),
+    }));
+    return { finishedAtS: this.#progress.map(({ finishedAtS }) => finishedAtS), services };
   }
 
   #step(): void {
-    const arrival = this.#mix.batches[this.#arrived]?.arrivesAtS ?? Number.POSITIVE_INFINITY;
     const { drafter, expert } = this.#working;
     const nextS = Math.min(
-      arrival,
+      this.#mix.batches[this.#arrived]?.arrivesAtS ?? Number.POSITIVE_INFINITY,
+      this.#byDeadline[this.#passed]?.batch.deadlineS ?? Number.POSITIVE_INFINITY,
       drafter?.untilS ?? Number.POSITIVE_INFINITY,
       expert?.untilS ?? Number.POSITIVE_INFINITY,
     );
@@ -106,6 +116,7 @@ class Simulation {
     while ((this.#mix.batches[this.#arrived]?.arrivesAtS ?? Number.POSITIVE_INFINITY) <= nextS) this.#arrive();
     if (drafter !== null && drafter.untilS <= nextS) this.#drafted(drafter.job);
     if (expert !== null && expert.untilS <= nextS) this.#answered(expert.job);
+    while ((this.#byDeadline[this.#passed]?.batch.deadlineS ?? Number.POSITIVE_INFINITY) <= nextS) this.#expire();
     this.#decide();
     this.#enqueue();
     for (const tier of TIERS) this.#take(tier);
@@ -125,6 +136,7 @@ class Simulation {
     const one = this.#of(this.#arrived);
     this.#arrived += 1;
     this.#live.push(one);
+    this.#dueS = this.#nowS;
     this.#wait('drafter', one, one.batch.documents);
   }
 
@@ -141,9 +153,26 @@ class Simulation {
     service.waiting += documents;
   }
 
+  /** What is not done when its window ends is not done at all: workers drop it when they meet it. */
+  #expire(): void {
+    const one = this.#byDeadline[this.#passed];
+    this.#passed += 1;
+    if (one === undefined || !this.#live.includes(one)) return;
+    this.#live = this.#live.filter((other) => other !== one);
+    this.#inFlight -= one.enqueued - one.drafted + one.escalated - one.answered;
+    this.#leave('drafter', one, one.batch.documents - one.drafted);
+    this.#leave('expert', one, one.escalated - one.answered);
+  }
+
+  #leave(tier: TierName, { batch }: BatchProgress, documents: number): void {
+    const service = this.#services[tier].get(batch.tenant);
+    if (service !== undefined) service.waiting -= documents;
+  }
+
   #drafted({ batch, documents }: SimulatedJob): void {
     this.#working.drafter = null;
     const one = this.#of(batch);
+    if (!this.#live.includes(one)) return;
     one.drafted += documents;
     this.#wait('drafter', one, -documents);
     const escalated = Math.round(one.drafted * one.batch.escalated) - one.escalated;
@@ -159,6 +188,7 @@ class Simulation {
   #answered({ batch, documents }: SimulatedJob): void {
     this.#working.expert = null;
     const one = this.#of(batch);
+    if (!this.#live.includes(one)) return;
     one.answered += documents;
     this.#inFlight -= documents;
     this.#wait('expert', one, -documents);
@@ -173,24 +203,30 @@ class Simulation {
 
   #decide(): void {
     const order = this.#order;
-    if (order.kind === 'ranks' || order.decide === null || this.#nowS < this.#dueS) return;
+    if (order.kind !== 'rule' || this.#nowS < this.#dueS) return;
     this.#dueS = this.#nowS + order.everyS;
-    this.#precedence.clear();
-    for (const [tenant, first] of order.decide(this.#live, this.#nowS)) this.#precedence.set(tenant, first);
+    this.#precedence = order.decide(this.#live, this.#nowS);
+    for (const queue of Object.values(this.#queues)) if (queue instanceof TagQueue) queue.deal(this.#precedence);
   }
 
   /** What the dispatcher does: pages, by tenants, then by batches. */
   #enqueue(): void {
+    let isFull = false;
     for (;;) {
-      const ready = this.#live.filter(({ enqueued, batch }) => enqueued < batch.documents);
+      const ready = this.#live.filter(
+        ({ enqueued, batch }) => enqueued < batch.documents && (!isFull || this.#isFirstOf(batch.tenant)),
+      );
       const tenant = this.#tenants.next([...new Set(ready.map(({ batch }) => batch.tenant))]);
       const own = ready.filter(({ batch }) => batch.tenant === tenant);
       const next = this.#choose(own, this.#precedence.get(tenant ?? '') ?? []);
       if (next === null || tenant === null) return;
       const documents = Math.min(PAGE, next.batch.documents - next.enqueued);
-      if (!this.#hasCapacity(documents)) return;
+      isFull = !this.#hasCapacity(documents);
+      if (isFull && !this.#isFirstOf(tenant)) continue;
       this.#tenants.spend(tenant, documents);
-      if (!(this.#precedence.get(tenant) ?? []).includes(next.index)) this.#batches.spend(next.batch.id, documents);
+      if (!(this.#precedence.get(tenant) ?? []).includes(next.index)) {
+        this.#sharesOf(tenant).spend(next.batch.id, documents);
+      }
       next.enqueued += documents;
       this.#inFlight += documents;
       for (let left = documents; left > 0; left -= JOB) {
@@ -204,14 +240,29 @@ class Simulation {
       const first = own.find((one) => one.index === index);
       if (first !== undefined) return first;
     }
-    const id = this.#batches.next(own.map(({ batch }) => batch.id));
+    const id = this.#sharesOf(own[0]?.batch.tenant ?? '').next(own.map(({ batch }) => batch.id));
     return own.find(({ batch }) => batch.id === id) ?? null;
+  }
+
+  #sharesOf(tenant: string): FairShare {
+    const name = this.#order.kind === 'before' ? '' : tenant;
+    let share = this.#batches.get(name);
+    if (share === undefined) this.#batches.set(name, (share = new FairShare()));
+    return share;
   }
 
   /** An order that knows everything has no queues to bound. */
   #hasCapacity(documents: number): boolean {
-    if (this.#order.kind === 'ranks' || this.#inFlight === 0) return true;
+    if (this.#order.kind === 'ranks') return true;
     return this.#queues.drafter.length + documents <= MAX_WAITING && this.#inFlight + documents <= MAX_IN_FLIGHT;
+  }
+
+  /** A tenant's first page is always enqueued. */
+  #isFirstOf(tenant: string): boolean {
+    return this.#live.every(
+      ({ batch, enqueued, drafted, escalated, answered }) =>
+        batch.tenant !== tenant || enqueued - drafted + escalated === answered,
+    );
   }
 
   #flowOf({ index, batch }: BatchProgress): Flow {
@@ -221,7 +272,7 @@ class Simulation {
 
   #take(tier: TierName): void {
     if (this.#working[tier] !== null) return;
-    const job = this.#queues[tier].next();
+    const job = this.#queues[tier].next((batch) => this.#live.includes(this.#of(batch)));
     if (job === null) return;
     this.#working[tier] = { job, untilS: this.#nowS + job.documents / this.#mix.perSecond[tier] };
   }

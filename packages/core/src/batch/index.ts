@@ -9,6 +9,7 @@ export * from './ids.ts';
 export * from './metadata.ts';
 export * from './page.ts';
 export * from './page-plan.ts';
+export * from './precedence.ts';
 export * from './records.ts';
 export * from './status.ts';
 export * from './warning.ts';

@@ -11,6 +11,7 @@ export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';
 export { readFindings, writeFindings } from './findings.ts';
 export type { Outage } from './outage.ts';
 export * from './pages.ts';
+export { dealTags, type TenantOrder } from './precedence.ts';
 export { Queues } from './queues.ts';
 export { settle, type DocumentPlace, type Settled } from './settle.ts';
 export {

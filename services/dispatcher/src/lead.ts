@@ -8,6 +8,7 @@ import { collectGarbage } from './garbage.ts';
 import type { InputLimits } from './input-check.ts';
 import type { LiveBatches } from './live-batches.ts';
 import type { Outlines } from './outlines.ts';
+import { DECIDES_EVERY_MS, Precedence } from './precedence.ts';
 import { recoverIfNeeded } from './recover.ts';
 import { sealFullPages } from './seal.ts';
 import type { StepFailures } from './step-failures.ts';
@@ -45,18 +46,18 @@ export type LeaderOptions = {
 
 /** Does the leader's work until the signal is aborted. `token` names this process in a recovery. */
 export async function lead(given: LeaderOptions, token: string, signal: AbortSignal): Promise<void> {
-  const { redis, room, webhooks, live, outlines, intervals, telemetry, log } = given;
-  const { meters, spans } = telemetry;
+  const { redis, room, webhooks, live, outlines, intervals, log } = given;
+  const { meters, spans } = given.telemetry;
+  const precedence = new Precedence(given);
   const options = {
     ...given,
     meters,
     spans,
     sampling: spans?.settings.sampling ?? null,
     finisher: new Finisher(given),
+    precedence,
   };
-  const validator = new Validator(options);
-  const enqueuer = new Enqueuer(options);
-  const ender = new Ender(options);
+  const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   live.begin([outlines, validator, enqueuer, ender]);
   const wake = new Wake();
   await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
@@ -108,6 +109,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
       await webhooks.sendDue(signal);
       return false;
     }),
+    repeat(() => precedence.decide(), { idleMs: DECIDES_EVERY_MS, signal, onError: onError('precedence') }),
     sweepAgainAndAgain(options, signal),
     collectAgainAndAgain(options, signal),
   ]);

@@ -45,10 +45,9 @@ test('documents with precedence go before the others of their tenant, and other 
     dealt.map((id) => isOther(id)),
     first.map((id) => isOther(id)),
   );
-  assert.deepEqual(
-    dealt.filter((id) => !isOther(id)),
-    ['early-0', 'due-0', 'due-1', 'large-0', 'large-1', 'large-2', 'large-3', 'large-4'],
-  );
+  const own = dealt.filter((id) => !isOther(id));
+  assert.deepEqual(own.slice(0, 3), ['early-0', 'due-0', 'due-1']);
+  assert.deepEqual(own.slice(3).toSorted(), ['large-0', 'large-1', 'large-2', 'large-3', 'large-4']);
   assert.equal(await dealTags(store, 'drafter.small', [{ first: ['early', 'due'], others: ['large'] }]), 0);
   // What is added later has precedence from the next time on.
   await add(queues, 't', 'early', 2);
@@ -76,8 +75,8 @@ test('tenants are dealt each its own, and a batch that nobody named stays', asyn
     first.map((id) => id[0]),
   );
   const of = (tenant: string): string[] => dealt.filter((id) => id.startsWith(tenant));
-  assert.deepEqual(of('a'), ['a-due-0', 'a-large-0', 'a-large-1', 'a-large-2']);
-  assert.deepEqual(of('b'), ['b-due-0', 'b-large-0', 'b-large-1', 'b-large-2']);
+  assert.deepEqual([of('a')[0], of('a').length], ['a-due-0', 4]);
+  assert.deepEqual([of('b')[0], of('b').length], ['b-due-0', 4]);
 });
 
 test('at the expert too: what was handed off later goes first', async () => {
@@ -96,7 +95,23 @@ test('at the expert too: what was handed off later goes first', async () => {
   await handOff('due', 2);
   assert.notDeepEqual((await waiting(store, 'expert.large')).slice(0, 2), ['due-0', 'due-1']);
   await dealTags(store, 'expert.large', [{ first: ['due'], others: ['large'] }]);
-  assert.deepEqual(await waiting(store, 'expert.large'), ['due-0', 'due-1', 'large-0', 'large-1', 'large-2']);
+  const dealt = await waiting(store, 'expert.large');
+  assert.deepEqual(dealt.slice(0, 2), ['due-0', 'due-1']);
+  assert.deepEqual(dealt.slice(2).toSorted(), ['large-0', 'large-1', 'large-2']);
+});
+
+test('a long queue is dealt in many goes', async () => {
+  await using store = await storeOn(redis, 'long');
+  await using queues = new Queues(store);
+  await add(queues, 't', 'large', 2_100);
+  await add(queues, 't', 'due', 600);
+  await dealTags(store, 'drafter.small', [{ first: ['due'], others: ['large'] }]);
+  const dealt = await waiting(store, 'drafter.small');
+  assert.deepEqual(
+    dealt.slice(0, 600),
+    Array.from({ length: 600 }, (_, document) => `due-${document}`),
+  );
+  assert.equal(new Set(dealt).size, 2_700);
 });
 
 test('a job of which Redis lost the data is not made anew by being dealt', async () => {

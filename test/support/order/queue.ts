@@ -1,4 +1,4 @@
-import { FairShare, Heap } from '@spillway/core';
+import { dealt, FairShare, Heap } from '@spillway/core';
 
 /** Consecutive documents of one batch that go through a tier together. */
 export type SimulatedJob = { readonly batch: number; readonly documents: number };
@@ -54,10 +54,8 @@ export class TagQueue implements SimulatedQueue {
     for (let one = this.#heap.pop(); one !== undefined; one = this.#heap.pop()) all.push(one);
     for (const [tenant, first] of precedence) {
       const own = all.filter((one) => one.tenant === tenant);
-      const places = own.map(({ tag, order }) => ({ tag, order }));
-      const rankOf = ({ job }: Tagged): number => (first.includes(job.batch) ? first.indexOf(job.batch) : first.length);
-      const dealt = own.toSorted((left, right) => rankOf(left) - rankOf(right));
-      for (const [at, place] of places.entries()) Object.assign(dealt[at] ?? {}, place);
+      const places = own.map(({ tag, order, job }) => ({ key: { tag, order }, flow: job.batch }));
+      for (const { job, to } of dealt(places, first)) Object.assign(own[job] ?? {}, places[to]?.key);
     }
     for (const one of all) this.#heap.push(one);
   }

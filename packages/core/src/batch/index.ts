@@ -1,6 +1,7 @@
 export * from './bad-lines.ts';
 export * from './batch-object.ts';
 export * from './capacity.ts';
+export * from './dealing.ts';
 export * from './duplicates.ts';
 export * from './fair-queue.ts';
 export * from './fair-share.ts';

@@ -20,7 +20,7 @@ import { System, until } from '../support/system.ts';
 /** The first of the thousand mixes that `node test/bench/deadline-order.ts` runs. */
 const SEEDS = Array.from({ length: 25 }, (_, seed) => seed);
 
-test('windows that could be kept are kept, and no tenant has less of its share for it', () => {
+test('of a sample of mixes nearly all windows that could be kept are kept, and tenants have their shares', () => {
   const { before, rule } = figuresOf(SEEDS);
   assert.ok(before.missed > 0.02 * before.keepable, `without the rule ${before.missed} of ${before.keepable}`);
   assert.ok(rule.missed <= 0.01 * rule.keepable, `${rule.missed} of ${rule.keepable}`);
@@ -75,8 +75,6 @@ test('pages of a batch in danger are enqueued before those of its tenant, which 
     const states = await Promise.all(ids.map((id) => readBatch(parts.redis, `batch_${id}`)));
     return Object.fromEntries(ids.map((id, at) => [id, states[at]?.enqueued]));
   };
-  await parts.live.refresh();
-  for (const id of ['batch_old', 'batch_new', 'batch_due', 'batch_other']) await parts.outlines.of(id);
   // Two documents a second, of which the tenant has one: all 40 take 40 s alone, and 120 s beside two others.
   await new Heartbeat(parts.redis, 'drafter.small').beat({ concurrency: 2, secondsPerDocument: 1, paused: null });
   await precedence.decide();

@@ -1,18 +1,24 @@
 import { precedenceOf, workLeft, type DueBatch } from '@spillway/core';
 import { dealTags, readTier, redisNowMs, type Queues, type RedisStore } from '@spillway/redis';
+import { mapConcurrent } from '@spillway/runtime';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import type { Outline, Outlines } from './outlines.ts';
+import { runStep, type StepFailures } from './step-failures.ts';
 
 /** A window is a minute and more, and what was taken in between stands at most so long behind what it should precede. */
 export const DECIDES_EVERY_MS = 1_000;
 /** To decide and to deal takes this part of the time at most, also with a hundred thousand batches and a long queue. */
 const DECIDING_SHARE = 0.05;
+/** Outlines that are not known yet are read by so many, and so many at a time. */
+const READ_PER_DECISION = 500;
+const MAX_READS = 16;
 
 export type PrecedenceOptions = {
   readonly redis: RedisStore;
   readonly queues: Queues;
   readonly live: LiveBatches;
   readonly outlines: Outlines;
+  readonly failures: StepFailures;
 };
 
 /** A batch that has something left to do, and where. */
@@ -42,7 +48,7 @@ export class Precedence {
     const beganMs = performance.now();
     if (beganMs < this.#dueMs) return false;
     await this.#options.live.refresh();
-    const due = this.#due();
+    const due = await this.#due();
     const tiers = [...new Set(due.flatMap(({ outline }) => outline.route.tiers))];
     this.#byTenant = await this.#decided(due, tiers);
     for (const tier of tiers) await this.#deal(tier, due);
@@ -51,17 +57,22 @@ export class Precedence {
     return false;
   }
 
-  /** The open batches whose outlines are known: others are not enqueued yet. */
-  #due(): Due[] {
-    const { live, outlines } = this.#options;
-    return live
+  /** The open batches that have something left to do, as far as it is known yet where their documents go. */
+  async #due(): Promise<Due[]> {
+    const { live, outlines, failures } = this.#options;
+    const open = live
       .all()
-      .toArray()
-      .flatMap((batch) => {
-        const outline = outlines.known(batch.id);
-        const isLeft = batch.phase === 'open' && batch.settled < batch.total;
-        return isLeft && outline !== undefined ? [{ batch, outline }] : [];
-      });
+      .filter(({ phase, settled, total }) => phase === 'open' && settled < total)
+      .toArray();
+    // Whoever has just come to lead knows none of those that are enqueued whole.
+    const unknown = open.filter(({ id }) => outlines.known(id) === undefined).slice(0, READ_PER_DECISION);
+    await mapConcurrent(unknown, MAX_READS, ({ id: batch }) =>
+      runStep(failures, { batch, step: 'plan' }, () => outlines.of(batch)),
+    );
+    return open.flatMap((batch) => {
+      const outline = outlines.known(batch.id);
+      return outline === undefined ? [] : [{ batch, outline }];
+    });
   }
 
   async #decided(due: readonly Due[], tiers: readonly string[]): Promise<Map<string, string[]>> {

@@ -13,6 +13,7 @@ import { OpenBatches } from '../../services/api/src/batches/open.ts';
 import { Ender } from '../../services/dispatcher/src/end.ts';
 import { Enqueuer } from '../../services/dispatcher/src/enqueue.ts';
 import { Finisher } from '../../services/dispatcher/src/finish.ts';
+import { Precedence } from '../../services/dispatcher/src/precedence.ts';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { Sweep } from '../../services/dispatcher/src/sweep.ts';
 import { Validator } from '../../services/dispatcher/src/validate.ts';
@@ -75,7 +76,8 @@ async function askedBy(batches: number) {
   const telemetry = await openTelemetry('test', new EnvReader({}), parts.log);
   const finisher = new Finisher({ ...parts, webhooks: { mark: async () => undefined }, telemetry });
   const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
-  const options = { ...parts, finisher, limits, sampling: null, spans: null };
+  const precedence = new Precedence(parts);
+  const options = { ...parts, finisher, limits, precedence, sampling: null, spans: null };
   const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   parts.live.begin([parts.outlines, validator, enqueuer, ender]);
   const pass = async (): Promise<void> => {

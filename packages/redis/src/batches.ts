@@ -200,7 +200,11 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
 
 /** How far a batch is: what says which work it waits for. */
 export type BatchSummary = BatchFacts &
-  Pick<Progress, 'phase' | 'outcome' | 'total' | 'enqueued' | 'pages' | 'sealedPages'> & { readonly settled: number };
+  Pick<Progress, 'phase' | 'outcome' | 'total' | 'enqueued' | 'pages' | 'sealedPages'> & {
+    readonly settled: number;
+    /** Of the settled documents those whose first draft was not final. */
+    readonly escalated: number;
+  };
 
 const SUMMARY = [
   'phase',
@@ -214,6 +218,7 @@ const SUMMARY = [
   'sealedPages',
   'completed',
   'failed',
+  'escalated',
 ];
 
 /** How far some batches are; null where Redis does not know one. */
@@ -237,6 +242,7 @@ function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
     pages: number(4),
     sealedPages: number(5),
     settled: number(6) + number(7),
+    escalated: number(8),
   };
 }
 

@@ -11,6 +11,7 @@ export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';
 export { readFindings, writeFindings } from './findings.ts';
 export type { Outage } from './outage.ts';
 export * from './pages.ts';
+export { dealTags, type TenantOrder } from './precedence.ts';
 export { keepNotes } from './progress.ts';
 export { Queues } from './queues.ts';
 export { readShortage, writeShortage, type Shortage } from './shortage.ts';

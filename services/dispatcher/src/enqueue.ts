@@ -1,4 +1,4 @@
-import { FairQueue, FairShare, pageCost } from '@spillway/core';
+import { FairQueue, FairShare, pageCost, TenantShares } from '@spillway/core';
 import { advance, enqueuePage } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Records, Storage } from '@spillway/storage';
@@ -8,6 +8,7 @@ import { readDocuments } from './input.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
 import type { Outline, Outlines, PageOutline, Route } from './outlines.ts';
+import type { Precedence } from './precedence.ts';
 import { LARGE_PAGE_BYTES } from './seal.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
@@ -27,6 +28,7 @@ export type EnqueuerOptions = JobTarget & {
   readonly outlines: Outlines;
   readonly failures: StepFailures;
   readonly live: LiveBatches;
+  readonly precedence: Precedence;
 };
 
 /** A batch's next page. */
@@ -41,13 +43,14 @@ type Chosen = { readonly id: string; readonly page: number; readonly at: PageOut
 type Group = { readonly route: Route; readonly queue: FairQueue };
 
 /**
- * Enqueues pages while there is capacity: tenants share it evenly in bytes, then each one's batches do. Batches that wait
+ * Enqueues pages while there is capacity: tenants share it evenly in bytes, then each one's batches do, but for those
+ * that have precedence, which come before the others of their tenant and are not charged for it. Batches that wait
  * for capacity stand in queues, by tenant and way, so that a pass costs what it enqueues, however many wait.
  */
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
   readonly #tenants = new FairShare();
-  readonly #batches = new FairShare();
+  readonly #batches = new TenantShares();
   readonly #groups = new Map<string, Map<Route, Group>>();
   readonly #candidates = new Map<string, Candidate>();
   /** Batches with pages to enqueue that are in no queue yet. */
@@ -125,7 +128,9 @@ export class Enqueuer {
       capacity.take(outline, at);
       // A page that fails is charged too, so that its batch is not chosen for ever.
       this.#tenants.spend(outline.tenant, at.costBytes);
-      this.#batches.spend(batch.id, at.costBytes);
+      if (!this.#options.precedence.of(outline.tenant).includes(batch.id)) {
+        this.#batches.spend(outline.tenant, batch.id, at.costBytes);
+      }
       chosen.push({ id: batch.id, page, at });
       this.#drop(batch.id);
       if (page + 1 < outline.pages.length) this.#put({ ...next, page: page + 1 });
@@ -134,7 +139,7 @@ export class Enqueuer {
     return chosen;
   }
 
-  /** The next page of the tenant and batch that had least, of those that no full tier holds up. */
+  /** The next page of the tenant that had least, of its batch that has precedence or had least, that no full tier holds up. */
   #choose(full: ReadonlySet<string>, capacity: Capacity): Candidate | null {
     const ready = new Map<string, Group[]>();
     for (const [tenant, groups] of this.#groups) {
@@ -146,7 +151,13 @@ export class Enqueuer {
       if (own.length > 0) ready.set(tenant, own);
     }
     const tenant = this.#tenants.next([...ready.keys()]);
-    const nexts = (ready.get(tenant ?? '') ?? []).flatMap(({ queue }) => queue.next() ?? []);
+    if (tenant === null) return null;
+    const own = ready.get(tenant) ?? [];
+    const isReady = (one: Candidate | undefined): boolean => own.some(({ route }) => route === one?.outline.route);
+    const due = this.#options.precedence.of(tenant).values();
+    const firstDue = due.map((id) => this.#candidates.get(id)).find(isReady);
+    if (firstDue !== undefined) return firstDue;
+    const nexts = own.flatMap(({ queue }) => queue.next() ?? []);
     const [first] = nexts.toSorted((left, right) => left.tag - right.tag || left.order - right.order);
     return first === undefined ? null : (this.#candidates.get(first.flow) ?? null);
   }
@@ -158,7 +169,7 @@ export class Enqueuer {
     let groups = this.#groups.get(tenant);
     if (groups === undefined) this.#groups.set(tenant, (groups = new Map()));
     let group = groups.get(route);
-    if (group === undefined) groups.set(route, (group = { route, queue: new FairQueue(this.#batches) }));
+    if (group === undefined) groups.set(route, (group = { route, queue: new FairQueue(this.#batches.of(tenant)) }));
     group.queue.put(batch.id, batch.createdAtMs);
   }
 

@@ -8,6 +8,7 @@ import { collectGarbage } from './garbage.ts';
 import type { InputLimits } from './input-check.ts';
 import type { LiveBatches } from './live-batches.ts';
 import type { Outlines } from './outlines.ts';
+import { DECIDES_EVERY_MS, Precedence } from './precedence.ts';
 import { ProgressNotes } from './progress.ts';
 import { recoverIfNeeded } from './recover.ts';
 import { sealFullPages } from './seal.ts';
@@ -49,18 +50,18 @@ export type LeaderOptions = {
 
 /** Does the leader's work until the signal is aborted. `token` names this process in a recovery. */
 export async function lead(given: LeaderOptions, token: string, signal: AbortSignal): Promise<void> {
-  const { redis, room, webhooks, live, outlines, intervals, telemetry, log } = given;
-  const { meters, spans } = telemetry;
+  const { redis, room, webhooks, live, outlines, intervals, log } = given;
+  const { meters, spans } = given.telemetry;
+  const precedence = new Precedence(given);
   const options = {
     ...given,
     meters,
     spans,
     sampling: spans?.settings.sampling ?? null,
     finisher: new Finisher(given),
+    precedence,
   };
-  const validator = new Validator(options);
-  const enqueuer = new Enqueuer(options);
-  const ender = new Ender(options);
+  const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   const progress = new ProgressNotes({ ...given, enqueuer });
   live.begin([outlines, validator, enqueuer, ender, progress]);
   const wake = new Wake();
@@ -111,6 +112,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
     ),
     loop('webhooks', intervals.pollMs, () => webhooks.sendDue(signal)),
     repeat(() => progress.noteSome(), { idleMs: NOTE_MS, signal, onError: onError('progress') }),
+    repeat(() => precedence.decide(), { idleMs: DECIDES_EVERY_MS, signal, onError: onError('precedence') }),
     sweepAgainAndAgain(options, signal),
     collectAgainAndAgain(options, signal),
   ]);

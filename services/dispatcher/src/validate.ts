@@ -4,6 +4,7 @@ import {
   KEYS,
   RECORD_VERSION,
   RECORDS,
+  TenantShares,
   type EndingRecord,
   type FileRecord,
   type LineError,
@@ -53,7 +54,7 @@ export class Validator {
   readonly #backlog = new Backlog();
   readonly #running = new Map<string, Running>();
   readonly #tenants = new FairShare();
-  readonly #batches = new FairShare();
+  readonly #batches = new TenantShares();
 
   constructor(options: ValidatorOptions) {
     this.#options = options;
@@ -94,7 +95,7 @@ export class Validator {
     const running = id === null ? undefined : this.#running.get(id);
     if (id === null || running === undefined) return false;
     this.#tenants.spend(running.tenant, SLICE_BYTES);
-    this.#batches.spend(id, SLICE_BYTES);
+    this.#batches.spend(running.tenant, id, SLICE_BYTES);
     running.isUnderWay = true;
     const step = { batch: id, step: 'validate' } as const;
     const slice = await runStep(this.#options.failures, step, () => sliceOf(running));
@@ -110,7 +111,9 @@ export class Validator {
     const ready = all.filter(([, { isUnderWay, size }]) => !isUnderWay && !(isLargeRead && (size ?? 0) > SLICE_BYTES));
     const tenants = new Set(ready.map(([, { tenant }]) => tenant));
     const tenant = this.#tenants.next([...tenants].toSorted());
-    return this.#batches.next(ready.filter(([, running]) => running.tenant === tenant).map(([id]) => id));
+    return this.#batches
+      .of(tenant ?? '')
+      .next(ready.filter(([, running]) => running.tenant === tenant).map(([id]) => id));
   }
 
   /** Begins validations of batches that wait for one. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FairShare } from './fair-share.ts';
+import { FairShare, TenantShares } from './fair-share.ts';
 
 test('flows that are always ready differ by at most one piece of the largest cost', () => {
   fc.assert(
@@ -40,4 +40,23 @@ test('nothing ready, nothing next; forgotten flows start anew', () => {
   share.spend('a', 5);
   share.forget('a');
   assert.equal(share.next(['a']), 'a');
+});
+
+test('of two flows of a tenant each is served, also while another tenant has one of its own', () => {
+  const tenants = new FairShare();
+  const flows = new TenantShares();
+  const own: Readonly<Record<string, readonly string[]>> = { a: ['only'], b: ['old', 'new'] };
+  const served: Record<string, number> = {};
+  for (let turn = 0; turn < 400; turn += 1) {
+    const tenant = tenants.next(['a', 'b']) ?? '';
+    const flow = flows.of(tenant).next(own[tenant] ?? []) ?? '';
+    tenants.spend(tenant, 10);
+    flows.spend(tenant, flow, 10);
+    served[flow] = (served[flow] ?? 0) + 1;
+  }
+  assert.deepEqual(served, { only: 200, old: 100, new: 100 });
+  const share = flows.of('b');
+  assert.ok(share.startOf('old') > share.now);
+  flows.forget('old');
+  assert.equal(share.startOf('old'), share.now);
 });

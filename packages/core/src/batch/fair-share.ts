@@ -38,3 +38,31 @@ export class FairShare {
     this.#finish.delete(flow);
   }
 }
+
+/**
+ * A share for the flows of each tenant. One for all of them would not do: a tenant with a single flow moves its present on
+ * by that alone, and of another one's flows all would begin there, the oldest first, for ever.
+ */
+export class TenantShares {
+  readonly #shares = new Map<string, FairShare>();
+  readonly #byFlow = new Map<string, FairShare>();
+
+  of(tenant: string): FairShare {
+    let share = this.#shares.get(tenant);
+    if (share === undefined) this.#shares.set(tenant, (share = new FairShare()));
+    return share;
+  }
+
+  /** A piece of this cost was served to a tenant's flow. */
+  spend(tenant: string, flow: string, cost: number): void {
+    const share = this.of(tenant);
+    share.spend(flow, cost);
+    this.#byFlow.set(flow, share);
+  }
+
+  /** Forgets a flow that is gone. */
+  forget(flow: string): void {
+    this.#byFlow.get(flow)?.forget(flow);
+    this.#byFlow.delete(flow);
+  }
+}

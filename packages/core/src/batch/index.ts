@@ -1,6 +1,7 @@
 export * from './bad-lines.ts';
 export * from './batch-object.ts';
 export * from './capacity.ts';
+export * from './dealing.ts';
 export * from './document-index.ts';
 export * from './document-rows.ts';
 export * from './duplicates.ts';
@@ -12,6 +13,7 @@ export * from './ids.ts';
 export * from './metadata.ts';
 export * from './page.ts';
 export * from './page-plan.ts';
+export * from './precedence.ts';
 export * from './records.ts';
 export * from './status.ts';
 export * from './warning.ts';

@@ -1,0 +1,26 @@
+/** Who goes where, by the places that jobs have now. */
+export type Move = { readonly job: number; readonly to: number };
+
+/**
+ * Deals the places that a tenant's jobs have in a queue anew: those of flows with precedence get the first ones, in its
+ * order, and the jobs that were there get the places that these leave. The others stay where they are, so that little is
+ * moved, however many wait.
+ */
+export function dealt<Flow>(jobs: readonly { readonly flow: Flow }[], precedence: readonly Flow[]): Move[] {
+  const ranks = new Map(precedence.map((flow, rank) => [flow, rank]));
+  const rankOf = (at: number): number => {
+    const flow = jobs[at]?.flow;
+    return (flow === undefined ? undefined : ranks.get(flow)) ?? precedence.length;
+  };
+  const all = [...jobs.keys()];
+  const first = all
+    .filter((at) => rankOf(at) < precedence.length)
+    .toSorted((left, right) => rankOf(left) - rankOf(right));
+  const displaced = all.slice(0, first.length).filter((at) => rankOf(at) === precedence.length);
+  const left = all.slice(first.length).filter((at) => rankOf(at) < precedence.length);
+  const moves = [
+    ...first.map((job, to) => ({ job, to })),
+    ...displaced.map((job, index) => ({ job, to: left[index] ?? job })),
+  ];
+  return moves.filter(({ job, to }) => job !== to);
+}

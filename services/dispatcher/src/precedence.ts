@@ -1,0 +1,114 @@
+import { precedenceOf, workLeft, type DueBatch } from '@spillway/core';
+import { dealTags, readTier, redisNowMs, type Queues, type RedisStore } from '@spillway/redis';
+import { mapConcurrent } from '@spillway/runtime';
+import type { LiveBatch, LiveBatches } from './live-batches.ts';
+import type { Outline, Outlines } from './outlines.ts';
+import { runStep, type StepFailures } from './step-failures.ts';
+
+/** A window is a minute and more, and what was taken in between stands at most so long behind what it should precede. */
+export const DECIDES_EVERY_MS = 1_000;
+/** To decide and to deal takes this part of the time at most, also with a hundred thousand batches and a long queue. */
+const DECIDING_SHARE = 0.05;
+/** Outlines that are not known yet are read by so many, and so many at a time. */
+const READ_PER_DECISION = 500;
+const MAX_READS = 16;
+
+export type PrecedenceOptions = {
+  readonly redis: RedisStore;
+  readonly queues: Queues;
+  readonly live: LiveBatches;
+  readonly outlines: Outlines;
+  readonly failures: StepFailures;
+};
+
+/** A batch that has something left to do, and where. */
+type Due = { readonly batch: LiveBatch; readonly outline: Outline };
+
+/**
+ * Which batches go before the others of their tenant, as their windows would not be kept otherwise: in the order in which
+ * pages are enqueued, and in every queue. All of it follows from what is in work now, so that nothing is lost with Redis
+ * or with this process.
+ */
+export class Precedence {
+  readonly #options: PrecedenceOptions;
+  #byTenant: ReadonlyMap<string, readonly string[]> = new Map();
+  #dueMs = 0;
+
+  constructor(options: PrecedenceOptions) {
+    this.#options = options;
+  }
+
+  /** A tenant's batches that have precedence, first one first. */
+  of(tenant: string): readonly string[] {
+    return this.#byTenant.get(tenant) ?? [];
+  }
+
+  /** Decides anew, and puts what waits in the queues into that order; false, as there is nothing more to do at once. */
+  async decide(): Promise<false> {
+    const beganMs = performance.now();
+    if (beganMs < this.#dueMs) return false;
+    await this.#options.live.refresh();
+    const due = await this.#due();
+    const tiers = [...new Set(due.flatMap(({ outline }) => outline.route.tiers))];
+    this.#byTenant = await this.#decided(due, tiers);
+    for (const tier of tiers) await this.#deal(tier, due);
+    const endedMs = performance.now();
+    this.#dueMs = endedMs + (endedMs - beganMs) * (1 / DECIDING_SHARE - 1);
+    return false;
+  }
+
+  /** The open batches that have something left to do, as far as it is known yet where their documents go. */
+  async #due(): Promise<Due[]> {
+    const { live, outlines, failures } = this.#options;
+    const open = live
+      .all()
+      .filter(({ phase, settled, total }) => phase === 'open' && settled < total)
+      .toArray();
+    // Whoever has just come to lead knows none of those that are enqueued whole.
+    const unknown = open.filter(({ id }) => outlines.known(id) === undefined).slice(0, READ_PER_DECISION);
+    await mapConcurrent(unknown, MAX_READS, ({ id: batch }) =>
+      runStep(failures, { batch, step: 'plan' }, () => outlines.of(batch)),
+    );
+    return open.flatMap((batch) => {
+      const outline = outlines.known(batch.id);
+      return outline === undefined ? [] : [{ batch, outline }];
+    });
+  }
+
+  async #decided(due: readonly Due[], tiers: readonly string[]): Promise<Map<string, string[]>> {
+    if (due.length === 0) return new Map();
+    const { redis, queues } = this.#options;
+    const [nowMs, ...readings] = await Promise.all([
+      redisNowMs(redis),
+      ...tiers.map(async (tier) => ({ tier, depth: await queues.depth(tier), rate: await this.#rateOf(tier) })),
+    ]);
+    const queued = new Map(readings.map(({ tier, depth }) => [tier, depth.waiting + depth.delayed + depth.active]));
+    const perSecond = new Map(readings.flatMap(({ tier, rate }) => (rate === null ? [] : [[tier, rate] as const])));
+    const all = due.map(({ batch, outline }): DueBatch => {
+      const { id, tenant, expiresAtMs } = batch;
+      return { id, tenant, deadlineMs: expiresAtMs, work: workLeft(batch, outline.route, queued) };
+    });
+    return precedenceOf(all, perSecond, nowMs);
+  }
+
+  /** Documents that the workers of a tier answer in a second; null: nobody works there, or has measured it. */
+  async #rateOf(tier: string): Promise<number | null> {
+    const { replicas, concurrency, secondsPerDocument } = await readTier(this.#options.redis, tier);
+    if (concurrency === null || secondsPerDocument === null) return null;
+    return (replicas * concurrency) / Math.max(1e-6, secondsPerDocument);
+  }
+
+  async #deal(tier: string, due: readonly Due[]): Promise<void> {
+    const own = due.filter(
+      ({ batch, outline }) =>
+        this.#byTenant.has(batch.tenant) && batch.enqueued > batch.settled && outline.route.tiers.includes(tier),
+    );
+    const orders = [...Map.groupBy(own, ({ batch }) => batch.tenant)].map(([tenant, batches]) => {
+      const ids = new Set(batches.map(({ batch }) => batch.id));
+      const first = new Set(this.of(tenant).filter((id) => ids.has(id)));
+      return { first: [...first], others: [...ids.difference(first)] };
+    });
+    const useful = orders.filter(({ first, others }) => first.length + others.length > 1 && first.length > 0);
+    if (useful.length > 0) await dealTags(this.#options.redis, tier, useful);
+  }
+}

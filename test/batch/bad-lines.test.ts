@@ -200,10 +200,10 @@ test('whoever enqueues a page, and however often: a bad line is settled once, an
   const documents = await readDocuments(storage, plan, page);
   // Died after a part of it; two at a time, as a leader that was thought dead; and the sweep after them.
   await enqueuePage(parts.redis, id, 0, page, 1_000);
-  await addDocuments(target, { plan, page: 0, documents, places: [0] });
-  const all = { plan, page: 0, documents, places: [0, 1, 2, 3] };
+  await addDocuments(target, { plan, page: 0, documents, places: [0], loads: null });
+  const all = { plan, page: 0, documents, places: [0, 1, 2, 3], loads: null };
   await Promise.all([addDocuments(target, all), addDocuments(target, all)]);
-  await addDocuments(target, { plan, page: 0, documents, places: [2] });
+  await addDocuments(target, { plan, page: 0, documents, places: [2], loads: null });
   const { lines: settled, counts } = await readPage(parts.redis, id, 0);
   const errorOf = (place: number) => (JSON.parse(settled.get(place)?.text ?? 'null') as ResultLine | null)?.error;
   assert.deepEqual(new Set(settled.keys()), new Set([0, 2, 3]));

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS, type BatchObject } from '@spillway/core';
+import { Queues } from '@spillway/redis';
 import { startModelServer } from '../support/model-server.ts';
+import { storeOn } from '../support/stores.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -19,9 +21,11 @@ test('twenty documents behind twenty thousand: enqueued and drafted long before 
 });
 
 test("a small batch's escalations do not queue behind a large one's, and none of the large one's starve", async () => {
-  await using system = await System.start({ expert: { latencyMs: 20 }, models: { large: { concurrency: 4 } } });
+  await using system = await System.start({ expert: { latencyMs: 40 }, models: { large: { concurrency: 4 } } });
+  await using store = await storeOn(system.redis, 'test');
+  await using queues = new Queues(store);
   const large = await system.submit(many(1_500, '[[drafter unsure]]'));
-  await until(async () => (await system.redis.client.zcard('{test}:expert.large:prioritized')) > 500);
+  await until(async () => (await queues.depth('expert.large')).waiting > 400);
   const small = await system.submit(many(20, '[[drafter unsure]]'));
   await system.settled(small.id);
   const during = await system.client.batches.retrieve(large.id);

@@ -203,6 +203,7 @@ cascades:
 });
 
 const TIER = 'drafter.small';
+const jobAt = (document: number) => ({ tier: TIER, id: `a-${document}` });
 
 /** What a call says that began so long ago, and nobody was answered since. */
 function openingOf({ ageMs, ...said }: Pick<Opening, 'cause' | 'askedMs' | 'reason'> & { ageMs: number }): Opening {
@@ -261,7 +262,12 @@ test('a breaker is half open while one call probes the server, and open again wh
   await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
   const taking = { priority: 1, answered: null, callMs: 1_000, losses: 0 };
   const start = async (document: number, breaks = 0) => {
-    const { state, ms } = await startJob(store, TIER, { ...jobOf({ batch: 'a', document }), breaks }, taking);
+    const { state, ms } = await startJob(
+      store,
+      jobAt(document),
+      [{ ...jobOf({ batch: 'a', document }), breaks }],
+      taking,
+    );
     return { state, ms };
   };
   const state = async () => (await readBreaker(store, TIER)).state;
@@ -308,7 +314,8 @@ test('who takes a document up learns since when it was with a worker that is gon
   await openBatch(store, 'a', 1, 1);
   await enqueuePage(store, 'a', 0, { first: 0, documents: 1, offset: 0, bytes: 100, lineBefore: 0 }, 100);
   const job = jobOf({ batch: 'a', document: 0 });
-  const start = (losses: number) => startJob(store, TIER, job, { priority: 1, answered: null, callMs: 1_000, losses });
+  const start = (losses: number) =>
+    startJob(store, jobAt(0), [job], { priority: 1, answered: null, callMs: 1_000, losses });
   assert.equal((await start(0)).lostSinceMs, null, 'it has no job: nothing is written of it');
   assert.equal(await store.client.exists(`${store.keys.jobs(TIER)}a-0`), 0);
   await queues.add(TIER, [job], () => 1);
@@ -332,7 +339,7 @@ test('who takes a document up learns whether others of its tier, at any worker, 
   });
   const start = async (document: number, failedAtMs: number): Promise<boolean> => {
     const taking = { priority: 1, answered: null, callMs: 1_000, losses: 0 };
-    return (await startJob(store, TIER, failed(document, failedAtMs), taking)).brokeTogether;
+    return (await startJob(store, jobAt(document), [failed(document, failedAtMs)], taking)).brokeTogether;
   };
   const note = (document: number, failedAtMs: number) =>
     noteBroken(store, TIER, { document: `a-${document}`, failedAtMs });
@@ -356,12 +363,12 @@ test('of documents that are asked alone one goes at a time in the whole tier; wh
   await openBatch(store, 'a', 3, 1);
   await enqueuePage(store, 'a', 0, { first: 0, documents: 3, offset: 0, bytes: 100, lineBefore: 0 }, 100);
   const start = async (document: number, breaks: number, answered: { atMs: number; begunAtMs: number } | null = null) =>
-    await startJob(
-      store,
-      TIER,
-      { ...jobOf({ batch: 'a', document }), breaks },
-      { priority: 1, answered, callMs: 60_000, losses: 0 },
-    );
+    await startJob(store, jobAt(document), [{ ...jobOf({ batch: 'a', document }), breaks }], {
+      priority: 1,
+      answered,
+      callMs: 60_000,
+      losses: 0,
+    });
   assert.equal((await start(0, 2)).state, 'GO');
   assert.equal((await start(0, 2)).state, 'GO', 'taken up again, as its worker died');
   assert.equal((await start(1, 2)).state, 'ALONE');

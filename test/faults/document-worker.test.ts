@@ -3,13 +3,26 @@ import { after, before, beforeEach, test } from 'node:test';
 import { DocumentTelemetry, openStageModel, type StageModel } from '@spillway/cascade';
 import {
   readConfiguration,
+  withDraft,
   type CascadeDocument,
   type Configuration,
   type DocumentJob,
   type Role,
 } from '@spillway/core';
-import { close, enqueuePage, pagesInFlight, prepareHandOff, Queues, untilRecovered } from '@spillway/redis';
+import {
+  bundledField,
+  close,
+  enqueuePage,
+  HandOffs,
+  leaveBundle,
+  pagesInFlight,
+  Queues,
+  Settler,
+  untilRecovered,
+  writeDocument,
+} from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
+import { BundleHandler } from '../../packages/worker/src/bundle-handler.ts';
 import { DocumentWorker, type Verdict } from '../../packages/worker/src/document-worker.ts';
 import { answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
@@ -69,7 +82,11 @@ async function working(role: Role) {
   await markRecovered(store);
   await openBatch(store, 'a', 1, 1);
   await enqueuePage(store, 'a', 0, page, 100);
-  const worker = new DocumentWorker(model, { redis: store, queues, telemetry: documents });
+  const worker = new DocumentWorker(model, {
+    settler: new Settler(store),
+    handOffs: new HandOffs(store, queues),
+    telemetry: documents,
+  });
   const saved: DocumentJob[] = [];
   const work = (job: DocumentJob, stopping = new AbortController().signal): Promise<Verdict> =>
     worker.work(
@@ -116,7 +133,7 @@ test('a draft is written down before it is handed off: whoever gets the job next
   await markRecovered(system.store);
   assert.equal((await system.work(job)).kind, 'done');
   assert.equal(server.received - asked, 1);
-  const [next] = await system.queues.find('expert.large', ['a-0']);
+  const [next] = await system.queues.find('expert.large', { batch: 'a', ...page }, [0]);
   assert.deepEqual([next?.stage, next?.drafts.map(({ attempts }) => attempts.length)], [1, [1]]);
 });
 
@@ -133,8 +150,46 @@ test('a hand-off that Redis takes only at the fourth time charges its draft once
     if (tags.length < 4) throw Object.assign(full, { name: 'ReplyError' });
     await add(...given);
   };
-  const handed = await untilRecovered(prepareHandOff(store, queues, document), new AbortController().signal);
+  const handed = await untilRecovered(new HandOffs(store, queues).prepare(document), new AbortController().signal);
   assert.deepEqual([handed, tags.length, new Set(tags).size], ['GO', 4, 1]);
   const [inFlight] = await pagesInFlight(store);
   assert.equal((inFlight?.bytes ?? 0) - 100, Buffer.byteLength(JSON.stringify(draft)));
+});
+
+test('a bundle whose worker was lost goes on as jobs of its own, with drafts that were written and without what has left it', async () => {
+  await using system = await working('drafter');
+  const { store, queues } = system;
+  const tier = 'drafter.small';
+  const inPage = { batch: 'a', first: 0, documents: 4 };
+  const documents = [0, 1, 2, 3].map((document) => jobOf({ batch: 'a', document, waitingSinceMs: 1_000 }));
+  await queues.add(tier, documents, () => 7, { size: 4 });
+  const held = { tier, id: 'a-0b', token: 'token' };
+  const key = `${store.keys.jobs(tier)}a-0b`;
+  await store.client.set(`${key}:lock`, 'token');
+  await store.client.hset(key, 'taken', '5000 0');
+  const drafted = withDraft(documents[1] ?? jobOf(), draftOf());
+  await writeDocument(store, held, bundledField(1), drafted);
+  await leaveBundle(store, held, [2]);
+  const bundles = new BundleHandler(
+    { redis: store, queues, documents: {} as never, pause: { isPaused: false } },
+    { isDraining: () => false, stopping: new AbortController().signal, onFailed: () => undefined },
+  );
+  assert.deepEqual(await bundles.split(held, 7), { kind: 'done' });
+  await store.client.del(key);
+  const found = (await queues.find(tier, inPage, [0, 1, 2, 3])).toSorted((left, right) => left.place - right.place);
+  assert.deepEqual(
+    found.map(({ place, drafts }) => [place, drafts.length]),
+    [
+      [0, 0],
+      [1, 1],
+      [3, 0],
+    ],
+  );
+  // Since it was taken up nobody had it, which was no time in the queue.
+  assert.deepEqual(
+    found.map(({ delays = [] }) => delays.map(({ reason, fromMs }) => [reason, fromMs])),
+    found.map(() => [['lost_worker', 5_000]]),
+  );
+  const ids = await store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
+  assert.deepEqual(ids.filter((id) => id !== 'a-0b').toSorted(), ['a-0', 'a-1', 'a-3']);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { JOB_VERSION, type DocumentJob } from '@spillway/core';
+import { BUNDLE_VERSION, type DocumentJob } from '@spillway/core';
 import { Queues } from '@spillway/redis';
 import type { OpenAI } from 'openai';
 import { jobOf } from '../support/jobs.ts';
@@ -67,7 +67,7 @@ test('jobs of an older Spillway, and one without its data, are dropped, and thei
     ['drafter.small', 4],
     ['expert.large', 5],
   ] as const) {
-    await queues.drop('drafter.small', [`${id}-${document}`]);
+    await queues.drop('drafter.small', { batch: id, first: 0, documents: 20 }, [document]);
     await queues.add(tier, [older(document)], () => 1);
   }
   // As in a Redis that went back in time: the queue names it, and it has no data.
@@ -99,7 +99,7 @@ test('a job of a newer Spillway waits for a newer worker, and holds up nobody el
   await until(async () => (await client.zcard('{test}:drafter.small:prioritized')) === 3);
   const key = `{test}:drafter.small:${id}-1`;
   const today = JSON.parse((await client.hget(key, 'data')) ?? '{}') as DocumentJob;
-  const newer = JSON.stringify({ ...today, v: JOB_VERSION + 1, body: 'of a shape to come' });
+  const newer = JSON.stringify({ ...today, v: BUNDLE_VERSION + 1, body: 'of a shape to come' });
   await client.hset(key, 'data', newer);
   await system.run('drafter');
   await system.settled(id, (batch) => done(batch) === 2);

@@ -140,7 +140,7 @@ test('three stages: what waits bounds the first tier, what is in flight bounds e
     kind: 'request' as const,
     request: { customId: `doc-${index}`, cascade: 'contracts', body: { model: 'contracts' } },
   }));
-  await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4] });
+  await addDocuments({ ...parts, sampling: null }, { ...place, documents, places: [0, 1, 2, 3, 4], loads: null });
   const capacity = await Capacity.measure(parts);
   assert.deepEqual(
     capacity.lacking(...firstPage(plan)),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { withDraft } from '@spillway/core';
-import { dealTags, enqueuePage, prepareHandOff, Queues, type RedisStore } from '@spillway/redis';
+import { dealTags, enqueuePage, HandOffs, Queues, type RedisStore } from '@spillway/redis';
 import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
@@ -88,7 +88,7 @@ test('at the expert too: what was handed off later goes first', async () => {
     await enqueuePage(store, batch, 0, { first: 0, documents, offset: 0, bytes: 100, lineBefore: 0 }, 100);
     for (let document = 0; document < documents; document += 1) {
       const job = withDraft(jobOf({ batch, document }), draftOf());
-      assert.equal(await prepareHandOff(store, queues, { job, rules: rulesOf() })(), 'GO');
+      assert.equal(await new HandOffs(store, queues).prepare({ job, rules: rulesOf() })(), 'GO');
     }
   };
   await handOff('large', 3);

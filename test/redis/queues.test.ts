@@ -3,8 +3,12 @@ import { after, before, test } from 'node:test';
 import { LIMITS, nextStageJob, withDraft } from '@spillway/core';
 import {
   enqueuePage,
+  bundledField,
+  HandOffs,
+  Heartbeat,
+  leaveBundle,
+  writeDocument,
   lostDocuments,
-  prepareHandOff,
   pagesInFlight,
   Queues,
   untilRecovered,
@@ -26,6 +30,7 @@ after(async () => {
   await redis.stop();
 });
 
+const PAGE = { batch: 'a', first: 0, documents: 8 };
 const QUEUE = 'drafter.small';
 
 /** Adds documents of a batch of the tenant that is named like it, or of another one. */
@@ -177,8 +182,9 @@ test('a hand-off charges the draft to the capacity of its page', async () => {
   const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
   const job = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
   const document = { job, rules: rulesOf() };
-  assert.equal(await prepareHandOff(store, queues, document)(), 'GO');
-  const [next] = await queues.find('expert.large', ['a-0']);
+  const handOffs = new HandOffs(store, queues);
+  assert.equal(await handOffs.prepare(document)(), 'GO');
+  const [next] = await queues.find('expert.large', PAGE, [0]);
   assert.deepEqual([next?.stage, next?.drafts[0]?.answer], [1, draft.answer]);
   assert.deepEqual(nextStageJob(document, 0).drafts, [{ ...draft, handedOffAtMs: 0 }]);
   const [page] = await pagesInFlight(store);
@@ -194,24 +200,25 @@ test('a hand-off goes to the next stage that can take the document, and each dra
   const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
   const bytes = async (): Promise<number> => (await pagesInFlight(store))[0]?.bytes ?? 0;
   const rules = threeStageRules();
+  const handOffs = new HandOffs(store, queues);
   const first = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
-  assert.equal(await prepareHandOff(store, queues, { job: first, rules })(), 'GO');
+  assert.equal(await handOffs.prepare({ job: first, rules })(), 'GO');
   const afterOne = await bytes();
-  const [medium] = await queues.find('drafter.medium', ['a-0']);
+  const [medium] = await queues.find('drafter.medium', PAGE, [0]);
   assert.equal(medium?.stage, 1);
   assert.ok(medium !== undefined);
   const second = withDraft(medium, draftOf({ model: 'medium' }));
-  assert.equal(await prepareHandOff(store, queues, { job: second, rules })(), 'GO');
+  assert.equal(await handOffs.prepare({ job: second, rules })(), 'GO');
   assert.ok((await bytes()) > afterOne && (await bytes()) < afterOne + 5_000, 'the first draft is not charged again');
-  const [large] = await queues.find('expert.large', ['a-0']);
+  const [large] = await queues.find('expert.large', PAGE, [0]);
   assert.deepEqual([large?.stage, large?.drafts.map(({ model }) => model)], [2, ['small', 'medium']]);
 
   const skipping = threeStageRules({ limits: [{}, { tools: false }] });
   const body = { ...first.body, tools: [{ type: 'function', function: { name: 'f' } }] };
   const other = withDraft(jobOf({ batch: 'a', document: 1, body }), draft);
-  assert.equal(await prepareHandOff(store, queues, { job: other, rules: skipping })(), 'GO');
-  assert.deepEqual(await queues.find('drafter.medium', ['a-1']), []);
-  const [skipped] = await queues.find('expert.large', ['a-1']);
+  assert.equal(await handOffs.prepare({ job: other, rules: skipping })(), 'GO');
+  assert.deepEqual(await queues.find('drafter.medium', PAGE, [1]), []);
+  const [skipped] = await queues.find('expert.large', PAGE, [1]);
   const reasons = skipped?.drafts.map(({ reason }) => reason);
   assert.deepEqual([skipped?.stage, reasons], [2, ['low_confidence', 'needs_tools']]);
 });
@@ -301,4 +308,95 @@ test('a queue that was first used while Redis was away just then is opened anew'
       ),
     10_000,
   );
+});
+
+test('documents in one job are counted, found, swept and dropped one by one', async () => {
+  await using store = await storeOn(redis, 'bundled');
+  await using queues = new Queues(store);
+  const page = { batch: 'a', first: 10, documents: 40 };
+  const documents = Array.from({ length: 37 }, (_, place) =>
+    jobOf({ batch: 'a', document: 10 + place, place, customId: `doc-${place}` }),
+  );
+  await queues.add(QUEUE, documents, (at) => at + 1, { size: 16 });
+  assert.deepEqual(await waiting(store), ['a-10b', 'a-26b', 'a-42b']);
+  assert.deepEqual(await queues.depth(QUEUE), { waiting: 37, active: 0, delayed: 0 });
+  const tags = await store.client.zrange(`${store.keys.queue(QUEUE)}:prioritized`, '0', '-1', 'WITHSCORES');
+  assert.deepEqual(
+    [1, 3, 5].map((at) => Math.floor(Number(tags[at]) / 0x100000000)),
+    [1, 17, 33],
+    'each at the tag of its first document',
+  );
+  const placesOf = async (places: readonly number[]) =>
+    (await queues.find(QUEUE, page, places)).map(({ place }) => place);
+  assert.deepEqual(await placesOf([0, 15, 16, 36, 37]), [0, 15, 16, 36]);
+  const where = { first: 10, enqueuedDocuments: 40, tiers: [QUEUE, 'expert.large'] };
+  assert.deepEqual(await lostDocuments(store, 'a', 0, where), [37, 38, 39]);
+
+  // A worker has the first one. Two have left it: one for a job of its own, one for a job that Redis lost.
+  const { client, keys } = store;
+  const queue = keys.queue(QUEUE);
+  const held = { tier: QUEUE, id: 'a-10b', token: 'token' };
+  await client.zrem(`${queue}:prioritized`, held.id);
+  await client.lpush(`${queue}:active`, held.id);
+  await client.set(`${queue}:${held.id}:lock`, held.token);
+  assert.deepEqual(await queues.depth(QUEUE), { waiting: 21, active: 16, delayed: 0 });
+  const changed = { ...jobOf({ batch: 'a', document: 13, place: 3 }), usedAttempts: 1 };
+  assert.equal(await writeDocument(store, held, bundledField(3), changed), 'SAVED');
+  assert.equal(await leaveBundle(store, held, [4]), 'LEFT');
+  assert.equal(await leaveBundle(store, held, [5, 6]), 'LEFT');
+  await queues.add(QUEUE, documents.slice(4, 5), () => 1, { afterMs: 60_000 });
+  assert.deepEqual((await queues.depth(QUEUE)).delayed, 1);
+  assert.deepEqual(await lostDocuments(store, 'a', 0, where), [5, 6, 37, 38, 39]);
+  assert.equal((await queues.find(QUEUE, page, [3]))[0]?.usedAttempts, 1);
+  assert.equal(await leaveBundle(store, { ...held, token: 'of another' }, [7]), 'GONE');
+
+  await client.del(`${queue}:${held.id}:lock`);
+  const all = page.documents;
+  await queues.drop(
+    QUEUE,
+    page,
+    Array.from({ length: all }, (_, place) => place),
+  );
+  assert.deepEqual(await queues.depth(QUEUE), { waiting: 0, active: 0, delayed: 0 });
+});
+
+test('a queue with more jobs than are looked at: its documents are estimated', async () => {
+  await using store = await storeOn(redis, 'estimated');
+  await using queues = new Queues(store);
+  const documents = (from: number, count: number) =>
+    Array.from({ length: count }, (_, at) => jobOf({ batch: 'a', document: from + at, place: at }));
+  for (let from = 0; from < 32_000; from += 8_000)
+    await queues.add(QUEUE, documents(from, 8_000), () => 1, { size: 4 });
+  assert.deepEqual(await queues.depth(QUEUE), { waiting: 32_000, active: 0, delayed: 0 });
+  await queues.add(QUEUE, documents(32_000, 4_000), () => 2);
+  const { waiting: estimated } = await queues.depth(QUEUE);
+  assert.ok(Math.abs(estimated - 36_000) < 1_800, `${estimated}`);
+});
+
+test('drafts of a page that are handed off together are one job, and each goes by itself where it was on its way before', async () => {
+  await using store = await storeOn(redis, 'together');
+  await using queues = new Queues(store);
+  await markRecovered(store);
+  await openBatch(store, 'a', 8, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 8, offset: 0, bytes: 800, lineBefore: 0 }, 100);
+  const tier = 'expert.large';
+  await new Heartbeat(store, tier).beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
+  const drafted = (document: number) => ({
+    job: withDraft(jobOf({ batch: 'a', document }), draftOf({ handedOffAtMs: null })),
+    rules: rulesOf(),
+  });
+  const handOffs = new HandOffs(store, queues);
+  const four = [1, 3, 4, 6].map((document) => handOffs.prepare(drafted(document)));
+  assert.deepEqual(await Promise.all(four.map((handOff) => handOff())), ['GO', 'GO', 'GO', 'GO']);
+  const ids = () => store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
+  assert.deepEqual(await ids(), ['a-1b']);
+  assert.deepEqual(await queues.depth(tier), { waiting: 4, active: 0, delayed: 0 });
+  const found = await queues.find(tier, PAGE, [0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(
+    found.map(({ place, stage }) => [place, stage]),
+    [1, 3, 4, 6].map((place) => [place, 1]),
+  );
+  const again = [1, 2].map((document) => handOffs.prepare(drafted(document), { isAgain: true }));
+  await Promise.all(again.map((handOff) => handOff()));
+  assert.deepEqual((await ids()).toSorted(), ['a-1', 'a-1b', 'a-2']);
 });

@@ -8,7 +8,7 @@ import {
   enqueuePage,
   finishRecovery,
   fullPages,
-  prepareHandOff,
+  HandOffs,
   isRecovering,
   lostDocuments,
   markSealed,
@@ -235,8 +235,15 @@ test('what another version of Spillway left in Redis counts as lost: every scrip
     await open(store, 'd', facts, { test: rulesOf() }),
     await enqueuePage(store, 'd', 0, plan, 100),
     await advance(store, 'd', 0, 1),
-    (await startJob(store, 'drafter.small', job, { priority: 1, answered: null, callMs: 1_000, losses: 0 })).state,
-    await prepareHandOff(store, queues, drafted)(),
+    (
+      await startJob(store, { tier: 'drafter.small', id: 'd-0' }, [job], {
+        priority: 1,
+        answered: null,
+        callMs: 1_000,
+        losses: 0,
+      })
+    ).state,
+    await new HandOffs(store, queues).prepare(drafted)(),
     await settle(store, { batch: 'd', page: 0, place: 0 }, resultBy(2, 0)),
     (await close(store, 'd', 'completed')).kind,
   ];

@@ -14,10 +14,10 @@ import {
   type Warning,
 } from '@spillway/core';
 import {
+  HandOffs,
   enqueuePage,
   keepSaid,
   markSealed,
-  prepareHandOff,
   Queues,
   readBatch,
   readPage,
@@ -63,12 +63,8 @@ async function drafting(namespace: string, total: number) {
       for (let at = 0; at < count; at += 1, document += 1) {
         const job = withDraft(jobOf({ batch: 'b', document }), draft);
         const process = document % 2;
-        const handOff = prepareHandOff(
-          stores[process] as RedisStore,
-          queues[process] as Queues,
-          { job, rules },
-          (warning) => told.push(warning),
-        );
+        const handOffs = new HandOffs(stores[process] as RedisStore, queues[process] as Queues);
+        const handOff = handOffs.prepare({ job, rules }, { onUnjudged: (warning) => told.push(warning) });
         assert.equal(await handOff(), 'GO');
       }
     },

@@ -1,4 +1,5 @@
 import {
+  bundleSize,
   draftToHandOff,
   isUnjudged,
   LIMITS,
@@ -7,71 +8,130 @@ import {
   stageKey,
   stageTier,
   type CascadeDocument,
+  type DocumentJob,
   type Warning,
 } from '@spillway/core';
 import { pageMember } from './keys.ts';
 import type { Queues } from './queues.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
+import { TierLoads } from './tier-loads.ts';
+import { Together } from './together.ts';
 import { readWarning } from './words.ts';
 
 /** What became of a hand-off. */
 export type HandedOff = 'GO' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('handoff', 'move_down', 'fair', 'said', 'drafts');
+const script = new Script('handoff', 'move_down', 'fair', 'said', 'drafts', 'charge_draft');
+
+/** A document on its way to the next stage. */
+type HandingOff = {
+  readonly job: DocumentJob;
+  readonly next: DocumentJob;
+  readonly tier: string;
+  /** It was on this way before, or may have been: it goes as a job of its own, whose id only this document can have. */
+  readonly isAgain: boolean;
+  /** What the script is to know of the draft. */
+  readonly draft: readonly (string | number)[];
+  readonly onUnjudged: (warning: Warning) => void;
+  /** Its start tag, once that was taken. */
+  tag: number | null;
+};
+
+export type HandOffOptions = {
+  /** Its draft was written by somebody who may have handed it off, too. */
+  readonly isAgain?: boolean;
+  /** None of the stage's first drafts in this batch could be judged: called once for a batch and a tier. */
+  readonly onUnjudged?: (warning: Warning) => void;
+};
 
 /**
- * ★ The only way from one stage to the next. The draft was written onto the stage's job before, so whoever gets that job
- * again hands the same draft off; the next job has a deterministic id; settle decides should two run after all. The
- * function that is returned may be called again until it succeeds: the draft is charged and its start tag taken once.
- *
- * The draft is also counted among the first ones of its stage in this batch. Where it is the last of those and none of
- * them could be judged, `onUnjudged` is called: once for a batch and a tier, whichever process gets there.
+ * ★ The only way from one stage to the next. A draft was written into the stage's job before, so whoever gets that job
+ * again hands the same draft off; the next job has a deterministic id; settle decides should two run after all. What of a
+ * page is handed off to the same tier while another hand-off is under way goes together, as jobs of several documents.
  */
-export function prepareHandOff(
-  redis: RedisStore,
-  queues: Queues,
-  document: CascadeDocument,
-  onUnjudged: (warning: Warning) => void = () => undefined,
-): () => Promise<HandedOff> {
-  const { keys, client } = redis;
-  const { job, rules } = document;
-  const next = nextStageJob(document, Date.now());
-  const tier = stageTier(rules, next.stage);
-  const draft = draftToHandOff(job);
-  const bytes = Buffer.byteLength(JSON.stringify(draft));
-  const told = [stageKey(job.cascade, job.stage), stageTier(rules, job.stage), ...draftWords(document)];
-  const all = [
-    keys.epoch,
-    keys.batch(job.batch),
-    keys.sealed(job.batch),
-    keys.page(job.batch, job.page),
-    keys.inFlight,
-    ...keys.tagInputs(tier),
-  ];
-  const member = pageMember(job.batch, job.page);
-  let taken: number | null = null;
-  return async () => {
-    const [state, tag, isTold] = (await script.run(client, all, [
-      job.page,
-      job.place,
-      job.batch,
-      LIMITS.queuePriority,
-      keys.jobs(tier),
-      member,
-      bytes,
-      taken ?? '',
-      ...told,
-    ])) as [HandedOff, number, number?];
-    if (state !== 'GO') return state;
-    taken = tag;
-    if (isTold === 1) {
-      const warning = await readWarning(redis, job.batch, job);
+export class HandOffs {
+  readonly #redis: RedisStore;
+  readonly #queues: Queues;
+  readonly #loads: TierLoads;
+  readonly #together: Together<HandingOff, HandedOff>;
+
+  constructor(redis: RedisStore, queues: Queues) {
+    this.#redis = redis;
+    this.#queues = queues;
+    this.#loads = new TierLoads(redis, queues);
+    this.#together = new Together(
+      (items) => this.#handOff(items as readonly [HandingOff, ...HandingOff[]]),
+      ({ job, tier, isAgain }) => `${tier} ${pageMember(job.batch, job.page)} ${String(isAgain)}`,
+    );
+  }
+
+  /**
+   * Prepares the hand-off of a document. The function that is returned may be called again until it succeeds: the draft
+   * is charged and its start tag taken once.
+   */
+  prepare(
+    document: CascadeDocument,
+    { isAgain = false, onUnjudged = () => undefined }: HandOffOptions = {},
+  ): () => Promise<HandedOff> {
+    const { job, rules } = document;
+    const next = nextStageJob(document, Date.now());
+    const tier = stageTier(rules, next.stage);
+    const own = stageTier(rules, job.stage);
+    const bytes = Buffer.byteLength(JSON.stringify(draftToHandOff(job)));
+    const draft = [bytes, stageKey(job.cascade, job.stage), own, ...draftWords(document)];
+    let item: HandingOff = { job, next, tier, isAgain, draft, onUnjudged, tag: null };
+    return async () => {
+      // With a tag it was on its way, and may be there.
+      if (item.tag !== null) item = { ...item, isAgain: true };
+      return await this.#together.ask(item);
+    };
+  }
+
+  /** Items of one page and one next tier. */
+  async #handOff(items: readonly [HandingOff, ...HandingOff[]]): Promise<HandedOff[]> {
+    const { keys, scripts } = this.#redis;
+    const [{ job, tier }] = items;
+    const names = [
+      keys.epoch,
+      keys.batch(job.batch),
+      keys.sealed(job.batch),
+      keys.page(job.batch, job.page),
+      keys.inFlight,
+      ...keys.tagInputs(tier),
+    ];
+    const args = [job.page, job.batch, LIMITS.queuePriority, keys.jobs(tier), pageMember(job.batch, job.page)];
+    const drafts = items.flatMap(({ job: { place }, tag, draft }) => [place, tag ?? '', ...draft]);
+    const answers = (await script.run(scripts, names, [...args, ...drafts])) as [HandedOff, number, number][];
+    const going = items.filter((item, at) => {
+      const [state, tag] = answers[at] ?? ['RECOVERING', 0];
+      if (state === 'GO') item.tag = tag;
+      return state === 'GO';
+    });
+    await this.#tell(items.filter((_, at) => answers[at]?.[2] === 1));
+    if (going.length > 0) await this.#add(tier, going);
+    return answers.map(([state]) => state);
+  }
+
+  async #add(tier: string, going: readonly HandingOff[]): Promise<void> {
+    const jobs = going.map(({ next }) => next);
+    const isApart = jobs.length < 2 || going.some(({ isAgain }) => isAgain);
+    const size = isApart ? 1 : await this.#sizeFor(tier, jobs);
+    await this.#queues.add(tier, jobs, (at) => going[at]?.tag ?? 1, { size });
+  }
+
+  /** They come as they come: what waits behind them does not matter, as nothing lingered for them. */
+  async #sizeFor(tier: string, jobs: readonly DocumentJob[]): Promise<number> {
+    const adding = { documents: jobs.length, bytes: JSON.stringify(jobs).length };
+    return bundleSize({ ...(await this.#loads.of(tier, adding)), waiting: Number.POSITIVE_INFINITY });
+  }
+
+  async #tell(items: readonly HandingOff[]): Promise<void> {
+    for (const { job, onUnjudged } of items) {
+      const warning = await readWarning(this.#redis, job.batch, job);
       if (warning !== null) onUnjudged(warning);
     }
-    await queues.add(tier, [next], () => tag);
-    return 'GO';
-  };
+  }
 }
 
 /** What the script is to count of a draft and keep of what its server said. */

@@ -13,9 +13,9 @@ export type { Outage } from './outage.ts';
 export * from './pages.ts';
 export { dealTags, type TenantOrder } from './precedence.ts';
 export { keepNotes } from './progress.ts';
-export { Queues } from './queues.ts';
+export { bundledDocuments, bundledField, Queues, type PageDocuments } from './queues.ts';
 export { readShortage, writeShortage, type Shortage } from './shortage.ts';
-export { settle, type DocumentPlace, type Settled } from './settle.ts';
+export { settle, Settler, type DocumentPlace, type Settled } from './settle.ts';
 export {
   memoryShare,
   memoryUse,
@@ -36,6 +36,7 @@ export {
 } from './tier.ts';
 export * from './tenant-bytes.ts';
 export * from './tenant-work.ts';
+export { TierLoads } from './tier-loads.ts';
 export { takeTrace } from './traces.ts';
 export { keepSaid } from './words.ts';
 export { untilRecovered } from './until-recovered.ts';

@@ -1,20 +1,23 @@
-import { draftToHandOff, isAskedAlone, jobIdOf, type DocumentJob, type TierFacts } from '@spillway/core';
+import { draftToHandOff, isAskedAlone, type DocumentJob, type TierFacts } from '@spillway/core';
 import { FORGET_CLOSED_AFTER_MS, PROBE_MS, TOGETHER_MS } from './breaker.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
 const startScript = new Script('start', 'may_ask', 'take_up', 'broke_together');
 const writeScript = new Script('write_job');
+const leaveScript = new Script('leave');
 
-/** What is to be done with a document that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
+/** What is to be done with a job that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
 export type Started = TierFacts & {
   readonly state: 'GO' | 'PROBE' | 'WAIT' | 'ALONE' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
   readonly ms: number;
   /** When a worker took it up that was lost since, by Redis' clock; null: none was. */
   readonly lostSinceMs: number | null;
+  /** The places of its documents that have a result already. */
+  readonly settled: readonly number[];
 };
 
-/** What a worker says when it takes up a document. */
+/** What a worker says when it takes up a job. */
 export type Taking = {
   readonly priority: number;
   /** When this worker was last answered, and when the latest answered call began, if the tier is to know; else null. */
@@ -25,11 +28,16 @@ export type Taking = {
   readonly losses: number;
 };
 
-/** A worker of a tier took up a document: whether it still is to be done, and whether the model may be asked. */
-export async function startJob(redis: RedisStore, tier: string, job: DocumentJob, taking: Taking): Promise<Started> {
-  const { keys, client } = redis;
+/** A worker of a tier took up a job of its documents: which still are to be done, and whether the model may be asked. */
+export async function startJob(
+  redis: RedisStore,
+  { tier, id }: Pick<HeldJob, 'tier' | 'id'>,
+  documents: readonly [DocumentJob, ...DocumentJob[]],
+  taking: Taking,
+): Promise<Started> {
+  const { keys, scripts } = redis;
   const { priority, answered, callMs, losses } = taking;
-  const id = jobIdOf(job.batch, job.document);
+  const [job, ...more] = documents;
   const names = [
     keys.epoch,
     keys.batch(job.batch),
@@ -40,17 +48,17 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     `${keys.jobs(tier)}${id}`,
     keys.broken(tier),
   ];
-  const asksModel = draftToHandOff(job) === null ? '1' : '0';
-  const alone = isAskedAlone(job) ? id : '';
+  const asksModel = documents.some((one) => draftToHandOff(one) === null) ? '1' : '0';
+  const isAlone = more.length === 0 && isAskedAlone(job);
   const args = [
     job.page,
-    job.place,
+    documents.map(({ place }) => place).join(','),
     priority,
     PROBE_MS,
     asksModel,
     FORGET_CLOSED_AFTER_MS,
     answered?.atMs ?? '',
-    alone,
+    isAlone ? id : '',
     callMs,
     answered?.begunAtMs ?? '',
     losses,
@@ -58,8 +66,9 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     job.unproven?.failedAtMs ?? '',
     TOGETHER_MS,
   ];
-  const answer = (await startScript.run(client, names, args)) as [Started['state'], ...number[]];
-  const [state, ms = 0, nowMs = 0, closedAtMs = 0, workedAtMs = 0, lostSinceMs = 0, together = 0] = answer;
+  const answer = (await startScript.run(scripts, names, args)) as StartAnswer;
+  const [state, ms = 0, nowMs = 0, closedAtMs = 0, workedAtMs = 0, lostSinceMs = 0, together = 0, settled = []] =
+    answer;
   return {
     state,
     ms,
@@ -68,16 +77,57 @@ export async function startJob(redis: RedisStore, tier: string, job: DocumentJob
     workedAtMs,
     lostSinceMs: lostSinceMs === 0 ? null : lostSinceMs,
     brokeTogether: together === 1,
+    settled,
   };
 }
 
-/** Writes a job as changed, if it is still the worker's with this lock token; GONE: it is not. */
-export async function writeJob(
+type StartAnswer = [
+  state: Started['state'],
+  ms?: number,
+  nowMs?: number,
+  closedAtMs?: number,
+  workedAtMs?: number,
+  lostSinceMs?: number,
+  together?: number,
+  settled?: number[],
+];
+
+/** A job that a worker has, with its lock token. */
+export type HeldJob = { readonly tier: string; readonly id: string; readonly token: string };
+
+/**
+ * Writes a document as changed into its job, if that is still the worker's; GONE: it is not. `field`: `data` where the job
+ * is the document's own, else `bundledField`.
+ */
+export async function writeDocument(
   redis: RedisStore,
-  { tier, id, token }: { readonly tier: string; readonly id: string; readonly token: string },
+  held: HeldJob,
+  field: string,
   changed: DocumentJob,
 ): Promise<'SAVED' | 'GONE'> {
-  const key = `${redis.keys.queue(tier)}:${id}`;
-  const args = [token, JSON.stringify(changed)];
-  return (await writeScript.run(redis.client, [key, `${key}:lock`], args)) as 'SAVED' | 'GONE';
+  const args = [held.token, field, JSON.stringify(changed)];
+  return (await writeScript.run(redis.scripts, lockedKeys(redis, held), args)) as 'SAVED' | 'GONE';
+}
+
+/** Notes in a bundle that documents have left it for jobs of their own; who takes it up next has nothing to do with them. */
+export async function leaveBundle(
+  redis: RedisStore,
+  held: HeldJob,
+  places: readonly number[],
+): Promise<'LEFT' | 'GONE'> {
+  const args = [held.token, places.join(',')];
+  return (await leaveScript.run(redis.scripts, lockedKeys(redis, held), args)) as 'LEFT' | 'GONE';
+}
+
+/** The fields of a job as they stand in Redis. */
+export async function readJobFields(
+  redis: RedisStore,
+  { tier, id }: Pick<HeldJob, 'tier' | 'id'>,
+): Promise<Record<string, string>> {
+  return await redis.client.hgetall(`${redis.keys.jobs(tier)}${id}`);
+}
+
+function lockedKeys({ keys }: RedisStore, { tier, id }: HeldJob): string[] {
+  const key = `${keys.jobs(tier)}${id}`;
+  return [key, `${key}:lock`];
 }

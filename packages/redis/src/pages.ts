@@ -1,5 +1,4 @@
 import {
-  jobIdOf,
   readCounts,
   readTimes,
   Waits,
@@ -24,7 +23,7 @@ const PAGES_AT_A_TIME = 256;
 const enqueueScript = new Script('enqueue_page');
 const advanceScript = new Script('advance');
 const sealScript = new Script('seal', 'counters');
-const lostScript = new Script('lost');
+const lostScript = new Script('lost', 'bundled');
 const rewriteScript = new Script('rewrite_page');
 
 /** Enqueues a page, taking capacity for `costBytes`. SEALED: it stands in storage already. */
@@ -182,7 +181,3 @@ export async function dropPages(redis: RedisStore, batch: string, pages: number)
     ]);
   }
 }
-
-/** The job ids of some places of a page. */
-export const jobIds = (batch: string, first: number, places: readonly number[]): string[] =>
-  places.map((place) => jobIdOf(batch, first + place));

@@ -1,6 +1,6 @@
-import { JOB_VERSION, LIMITS, jobIdOf, type DocumentJob } from '@spillway/core';
+import { bundleIdOf, jobDataOf, jobIdOf, LIMITS, readJob, type DocumentJob, type JobData } from '@spillway/core';
 import { mapConcurrent } from '@spillway/runtime';
-import { Queue } from 'bullmq';
+import { Queue, type JobsOptions } from 'bullmq';
 import type { RedisStore } from './store.ts';
 import { Script } from './script.ts';
 
@@ -14,6 +14,11 @@ const CLOCK_TOLERANCE_MS = 5_000;
 const MAX_MISDATED = 5_000;
 const WAKES_AT_A_TIME = 64;
 
+/** Of a state that has more jobs the documents are estimated by so many of them; to look at each takes Redis a microsecond. */
+const MAX_COUNTED = 4_096;
+
+const bundlesScript = new Script('bundles', 'bundled');
+const depthScript = new Script('depth');
 const misdatedScript = new Script('misdated');
 const takeTagsScript = new Script('take_tags', 'move_down', 'fair');
 
@@ -27,6 +32,9 @@ const JOB_OPTIONS = {
 
 /** Documents of a tenant's batch that are about to be enqueued. */
 export type Flow = { readonly tenant: string; readonly batch: string; readonly documents: number };
+
+/** The documents of a page, by their place in the batch. */
+export type PageDocuments = { readonly batch: string; readonly first: number; readonly documents: number };
 
 /** The queues of all tiers, opened as they are named. */
 export class Queues implements AsyncDisposable {
@@ -71,43 +79,47 @@ export class Queues implements AsyncDisposable {
     return (at) => Math.min(own + at * step, row + at, LIMITS.queuePriority);
   }
 
-  /** Adds documents to a queue under their deterministic ids, each at its start tag; one that has a job there keeps it. */
-  async add(name: string, jobs: readonly DocumentJob[], tagOf: (at: number) => number): Promise<void> {
+  /**
+   * Adds documents of a page to a queue under their deterministic ids, each at its start tag; one that has a job there
+   * keeps it. As many as `size` are one job, which stands at the tag of its first document.
+   */
+  async add(
+    name: string,
+    documents: readonly DocumentJob[],
+    tagOf: (at: number) => number,
+    { size = 1, afterMs = 0 }: { readonly size?: number; readonly afterMs?: number } = {},
+  ): Promise<void> {
     const queue = this.of(name);
-    for (let from = 0; from < jobs.length; from += CHUNK) {
-      const chunk = jobs.slice(from, from + CHUNK).map((data, index) => ({
-        name: 'document',
-        data,
-        opts: {
-          ...JOB_OPTIONS,
-          jobId: jobIdOf(data.batch, data.document),
-          priority: tagOf(from + index),
-        },
-      }));
-      await queue.addBulk(chunk);
-    }
+    const jobs = Array.from({ length: Math.ceil(documents.length / size) }, (_, at) =>
+      newJobOf(documents.slice(at * size, (at + 1) * size), tagOf(at * size), afterMs),
+    );
+    const [only] = jobs;
+    if (jobs.length === 1 && only !== undefined) await queue.add(only.name, only.data, only.opts);
+    else for (let from = 0; from < jobs.length; from += CHUNK) await queue.addBulk(jobs.slice(from, from + CHUNK));
   }
 
   /** Documents of a queue that no worker has taken up: waiting and due later. */
   async waiting(name: string): Promise<number> {
-    const counts = await this.of(name).getJobCounts('prioritized', 'wait', 'delayed');
-    return (counts['prioritized'] ?? 0) + (counts['wait'] ?? 0) + (counts['delayed'] ?? 0);
+    const { waiting, delayed } = await this.depth(name);
+    return waiting + delayed;
   }
 
-  /** Whether a worker could take up a document of a queue now; not while somebody pauses all of it by BullMQ's own means. */
+  /** Whether a worker could take up a job of a queue now; not while somebody pauses all of it by BullMQ's own means. */
   async hasClaimable(name: string): Promise<boolean> {
-    const [isPaused, { waiting }] = await Promise.all([this.of(name).isPaused(), this.depth(name)]);
-    return !isPaused && waiting > 0;
+    const [isPaused, counts] = await Promise.all([
+      this.of(name).isPaused(),
+      this.of(name).getJobCounts('prioritized', 'wait'),
+    ]);
+    return !isPaused && (counts['prioritized'] ?? 0) + (counts['wait'] ?? 0) > 0;
   }
 
-  /** The documents of a queue as BullMQ counts them. */
+  /** The documents of a queue, whatever jobs they are in, by BullMQ's states. */
   async depth(name: string): Promise<{ waiting: number; active: number; delayed: number }> {
-    const counts = await this.of(name).getJobCounts('prioritized', 'wait', 'delayed', 'active');
-    return {
-      waiting: (counts['prioritized'] ?? 0) + (counts['wait'] ?? 0),
-      active: counts['active'] ?? 0,
-      delayed: counts['delayed'] ?? 0,
-    };
+    const { keys, client } = this.#redis;
+    const states = ['prioritized', 'wait', 'delayed', 'active'].map((part) => `${keys.queue(name)}:${part}`);
+    const answer = await depthScript.run(client, states, [keys.jobs(name), MAX_COUNTED]);
+    const [waiting, delayed, active] = answer as [number, number, number];
+    return { waiting, active, delayed };
   }
 
   /**
@@ -125,19 +137,83 @@ export class Queues implements AsyncDisposable {
     return ids.length;
   }
 
-  /** The jobs of some ids that are in a queue. */
-  async find(name: string, ids: readonly string[]): Promise<DocumentJob[]> {
-    const jobs = await Promise.all(ids.map((id) => this.of(name).getJob(id)));
-    return jobs.flatMap((job) => (job === undefined || job.data.v !== JOB_VERSION ? [] : [job.data as DocumentJob]));
+  /** The documents at some places of a page that are in a queue. */
+  async find(name: string, page: PageDocuments, places: readonly number[]): Promise<DocumentJob[]> {
+    const ids = places.map((place) => jobIdOf(page.batch, page.first + place));
+    const jobs = await Promise.all([
+      ...ids.map(async (id) => await this.of(name).getJob(id)),
+      ...(await this.#bundles(name, page)).map(async (id) => await this.#bundle(name, id)),
+    ]);
+    const wanted = new Set(places);
+    return jobs
+      .flatMap((job) => (job === undefined ? [] : documentsIn(job.data as JobData)))
+      .filter(({ place }) => wanted.has(place));
   }
 
-  /** Removes jobs that nobody needs any more; one that a worker holds stays, its worker drops it. */
-  async drop(name: string, ids: readonly string[]): Promise<void> {
+  /** Removes the jobs of a page whose batch is over; one that a worker holds stays, its worker drops it. */
+  async drop(name: string, page: PageDocuments, places: readonly number[]): Promise<void> {
     const queue = this.of(name);
+    const ids = [
+      ...places.map((place) => jobIdOf(page.batch, page.first + place)),
+      ...(await this.#bundles(name, page)),
+    ];
     await Promise.all(ids.map((id) => queue.remove(id)));
+  }
+
+  async #bundles(name: string, { batch, first, documents }: PageDocuments): Promise<string[]> {
+    const { keys, client } = this.#redis;
+    const args = [keys.queue(name), batch, first, documents];
+    return (await bundlesScript.run(client, [keys.startTags(name)], args)) as string[];
+  }
+
+  /** A bundle with what was written into it since. */
+  async #bundle(name: string, id: string): Promise<{ readonly data: JobData } | undefined> {
+    const fields = await this.#redis.client.hgetall(`${this.#redis.keys.jobs(name)}${id}`);
+    const documents = bundledDocuments(fields);
+    return documents.length === 0 ? undefined : { data: jobDataOf(documents) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#open.values()].map((queue) => queue.close()));
   }
+}
+
+/** The field of a bundle's job that has one of its documents as it was changed. */
+export const bundledField = (place: number): string => `d${place}`;
+
+/** The documents of a bundle that have not left it, as they were changed, by the fields of its job. */
+export function bundledDocuments({
+  data = '{}',
+  left = '',
+  ...fields
+}: Readonly<Record<string, string>>): DocumentJob[] {
+  const gone = new Set(left.split(','));
+  return documentsIn(JSON.parse(data) as JobData)
+    .filter(({ place }) => !gone.has(String(place)))
+    .map((document) => {
+      const changed = fields[bundledField(document.place)];
+      return changed === undefined ? document : (JSON.parse(changed) as DocumentJob);
+    });
+}
+
+/** None of a job that another version wrote. */
+function documentsIn(data: JobData): readonly DocumentJob[] {
+  const content = readJob(data);
+  return content.kind === 'bundle' || content.kind === 'document' ? content.documents : [];
+}
+
+function newJobOf(documents: readonly DocumentJob[], priority: number, delay: number) {
+  const [first] = documents;
+  if (first === undefined) throw new Error('a job without a document');
+  const { batch, document } = first;
+  const isOne = documents.length === 1;
+  const opts: JobsOptions = {
+    ...JOB_OPTIONS,
+    jobId: isOne ? jobIdOf(batch, document) : bundleIdOf(batch, document),
+    priority,
+    ...(delay > 0 ? { delay } : {}),
+  };
+  // The scripts read a bundle's places there.
+  const name = isOne ? 'document' : documents.map(({ place }) => place).join(',');
+  return { name, data: jobDataOf(documents), opts };
 }

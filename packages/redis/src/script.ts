@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { RedisClient } from './client.ts';
 
+/** What scripts run on: a connection, and the run id of the server that it is to, as far as that is known; else ''. */
+export type ScriptConnection = { readonly client: RedisClient; readonly runId: string };
+
 const source = (name: string): string => readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
 
 /** A Lua script of ours, run by its hash and sent again when Redis forgot it. */
@@ -15,12 +18,18 @@ export class Script {
     this.#hash = createHash('sha1').update(this.#text).digest('hex');
   }
 
-  async run(client: RedisClient, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  async run(
+    on: RedisClient | ScriptConnection,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    const { client, runId } = 'runId' in on ? on : { client: on, runId: '' };
     try {
-      return await client.evalsha(this.#hash, keys.length, ...keys, ...args);
+      return await client.evalsha(this.#hash, keys.length, ...keys, ...args, runId);
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return await client.eval(this.#text, keys.length, ...keys, ...args);
     }
+    // Anew: meanwhile it may be another server.
+    return await client.eval(this.#text, keys.length, ...keys, ...args, 'runId' in on ? on.runId : '');
   }
 }

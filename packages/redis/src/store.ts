@@ -3,7 +3,8 @@ import { shownAddress } from './address.ts';
 import { connectRedis, type RedisClient } from './client.ts';
 import { Keys } from './keys.ts';
 import { Outage } from './outage.ts';
-import { Script } from './script.ts';
+import { OwnScriptConnection } from './script-connection.ts';
+import { Script, type ScriptConnection } from './script.ts';
 
 const infoScript = new Script('info');
 const nowScript = new Script('now');
@@ -11,6 +12,8 @@ const nowScript = new Script('now');
 /** Spillway's state in Redis: a client and the names of its keys. */
 export type RedisStore = AsyncDisposable & {
   readonly client: RedisClient;
+  /** What runs the scripts that every document needs: the client, or a connection of its own. */
+  readonly scripts: ScriptConnection;
   readonly keys: Keys;
   readonly address: string;
   readonly outage: Outage;
@@ -21,6 +24,8 @@ export type RedisOptions = {
   /** Prefix of all keys; systems that share one Redis differ in it. */
   readonly namespace: string;
   readonly log: Log;
+  /** It works on documents: their scripts have a connection of their own. */
+  readonly works?: boolean;
 };
 
 const MAX_CONNECT_MS = 15_000;
@@ -46,16 +51,23 @@ export async function openRedis(options: RedisOptions): Promise<RedisStore> {
   }
   const keys = new Keys(options.namespace);
   const outage = new Outage({ client, keys, log: options.log, reason: () => last });
+  const own =
+    options.works === true
+      ? new OwnScriptConnection(options.address, (error) => options.log.debug({ err: error }, 'redis connection'))
+      : null;
   const redis: RedisStore = {
     client,
+    scripts: own ?? { client, runId: '' },
     keys,
     address: options.address,
     outage,
     [Symbol.asyncDispose]: async () => {
       outage[Symbol.dispose]();
+      own?.[Symbol.dispose]();
       client.disconnect();
     },
   };
+  if (own !== null) await connected(own.client);
   await checkServer(redis, options.log);
   return redis;
 }

@@ -229,7 +229,7 @@ export class BreakerControl {
       const silence = await this.#suspicion.confirm(call, { cause: 'down', reason, askedMs }, null);
       return silence === null ? 0 : await this.#stop({ ...silence, begunMs });
     }
-    if (!isLowered) await this.#pause.begin('full', { reason, retryAfterMs: null }, begunMs);
+    if (!isLowered) this.#pause.begin('full', { reason, retryAfterMs: null }, begunMs);
     return 0;
   }
 
@@ -263,7 +263,7 @@ export class BreakerControl {
     if (!this.#options.sidecar) return await this.#open(verdict);
     const why = verdict.cause === 'asked' ? 'full' : 'down';
     const { reason, cause, askedMs, begunMs } = verdict;
-    const pauseMs = await this.#pause.begin(why, { reason, retryAfterMs: askedMs }, begunMs);
+    const pauseMs = this.#pause.begin(why, { reason, retryAfterMs: askedMs }, begunMs);
     if (pauseMs > 0) this.#report.opening(verdict, null);
     if (cause === 'down' && this.#pause.isPaused) this.#giveUp.soon(verdict.isGone === true);
     return Math.max(pauseMs, this.#pause.isPaused ? 1 : 0);
@@ -278,11 +278,11 @@ export class BreakerControl {
     if ((kind === 'answered' || kind === 'past') && opens.askedMs !== null) return opens.askedMs;
     // Others are answered and this worker is not: only it waits.
     if (kind === 'answered' && opens.cause === 'down') {
-      return await this.#pause.begin('down', { reason: opens.reason, retryAfterMs: null }, begunMs);
+      return this.#pause.begin('down', { reason: opens.reason, retryAfterMs: null }, begunMs);
     }
     if (kind === 'opened') this.#report.opening(verdict, { waitMs, openings });
     if (cause === 'down') this.#giveUp.soon(isGone);
-    if (waitMs > 0) await this.#pause.waitForBreaker(waitMs);
+    if (waitMs > 0) this.#pause.waitForBreaker(waitMs);
     return waitMs;
   }
 

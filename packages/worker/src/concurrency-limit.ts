@@ -1,5 +1,5 @@
 import { isCrowded, limitAfterAnswer, loweredLimit } from '@spillway/core';
-import type { QueueWorker } from './queue-worker.ts';
+import type { Slots } from './slots.ts';
 
 /** So many answers say how long calls take lately. */
 const LATELY = 8;
@@ -9,7 +9,7 @@ const WARY_MS = 600_000;
 
 /** How many calls at a time a worker makes to its model server, adapted to what the server takes (AIMD). */
 export class ConcurrencyLimit {
-  readonly #worker: Pick<QueueWorker, 'concurrency'>;
+  readonly #slots: Pick<Slots, 'concurrency'>;
   readonly #max: number;
   readonly #timeoutMs: number;
   #limit: number;
@@ -20,10 +20,10 @@ export class ConcurrencyLimit {
   #lately: readonly number[] = [];
 
   constructor(
-    worker: Pick<QueueWorker, 'concurrency'>,
+    slots: Pick<Slots, 'concurrency'>,
     { max, timeoutMs }: { readonly max: number; readonly timeoutMs: number },
   ) {
-    this.#worker = worker;
+    this.#slots = slots;
     this.#max = max;
     this.#timeoutMs = timeoutMs;
     this.#limit = max;
@@ -72,6 +72,6 @@ export class ConcurrencyLimit {
 
   #allow(limit: number): void {
     this.#limit = limit;
-    if (this.#worker.concurrency !== this.value) this.#worker.concurrency = this.value;
+    if (this.#slots.concurrency !== this.value) this.#slots.concurrency = this.value;
   }
 }

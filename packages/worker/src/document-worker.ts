@@ -7,7 +7,7 @@ import {
 } from '@spillway/cascade';
 import { draftToHandOff, resultOf, type CascadeDocument, type DocumentJob, type Ending } from '@spillway/core';
 import type { StopReason } from '@spillway/runtime';
-import { prepareHandOff, settle, untilRecovered, type Queues, type RedisStore } from '@spillway/redis';
+import { untilRecovered, type HandOffs, type Settler } from '@spillway/redis';
 
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
@@ -38,24 +38,24 @@ const KEPT: Verdict = { kind: 'later', afterMs: ENDING_MS };
 
 const isBatchOver = (reason: StopReason): boolean => reason === 'cancelled' || reason === 'expired';
 
+/** How a worker process records what came of documents, for all of its tiers. */
+export type Recorders = {
+  readonly settler: Settler;
+  readonly handOffs: HandOffs;
+  readonly telemetry: DocumentTelemetry;
+};
+
 /** Answers documents of one tier, and records what came of it in Redis. */
 export class DocumentWorker {
-  readonly #redis: RedisStore;
-  readonly #queues: Queues;
+  readonly #settler: Settler;
+  readonly #handOffs: HandOffs;
   readonly #telemetry: DocumentTelemetry;
   readonly #model: StageModel;
 
-  constructor(
-    model: StageModel,
-    {
-      redis,
-      queues,
-      telemetry,
-    }: { readonly redis: RedisStore; readonly queues: Queues; readonly telemetry: DocumentTelemetry },
-  ) {
+  constructor(model: StageModel, { settler, handOffs, telemetry }: Recorders) {
     this.#model = model;
-    this.#redis = redis;
-    this.#queues = queues;
+    this.#settler = settler;
+    this.#handOffs = handOffs;
     this.#telemetry = telemetry;
   }
 
@@ -83,22 +83,24 @@ export class DocumentWorker {
   async #settle(document: CascadeDocument, ending: Ending, { stopping }: WorkerAttempt): Promise<Verdict> {
     const isTraced = await this.#telemetry.isTraced(document, ending);
     const result = resultOf(document, ending, isTraced);
-    const settled = await untilRecovered(() => settle(this.#redis, document.job, result), stopping);
+    const settled = await untilRecovered(() => this.#settler.settle(document.job, result), stopping);
     if (settled === 'WROTE') this.#telemetry.settled({ document, ending, result, isTraced });
     if (settled === 'CLOSED' && document.job.drafts.length > 0) return KEPT;
     return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
   }
 
   /** Writes the draft onto the job, so that it is not asked for twice, then hands the document off. */
-  async #escalate(document: CascadeDocument, isWritten: boolean, { save, stopping }: WorkerAttempt): Promise<Verdict> {
+  async #escalate(document: CascadeDocument, isWritten: boolean, attempt: WorkerAttempt): Promise<Verdict> {
+    const { save, stopping, stalls } = attempt;
     if (!isWritten) {
       // Without a job to write it on the draft is handed off all the same: that says whether it is still wanted.
       const saved = await untilRecovered(() => save(document.job), stopping);
       if (saved === 'STOPPED') return { kind: 'put_back' };
     }
-    const handOff = prepareHandOff(this.#redis, this.#queues, document, (warning) =>
-      this.#telemetry.unjudged(document.job.batch, warning),
-    );
+    const handOff = this.#handOffs.prepare(document, {
+      isAgain: isWritten || stalls > 0,
+      onUnjudged: (warning) => this.#telemetry.unjudged(document.job.batch, warning),
+    });
     const handed = await untilRecovered(handOff, stopping);
     if (handed === 'CLOSED') return KEPT;
     return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };

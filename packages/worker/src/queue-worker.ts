@@ -1,64 +1,77 @@
 import { connectRedis, type RedisClient, type RedisStore } from '@spillway/redis';
-import { within } from '@spillway/runtime';
-import { Worker, type Job } from 'bullmq';
+import { pause, within } from '@spillway/runtime';
+import { Job, Worker, type JobJson } from 'bullmq';
+import type { Slots } from './slots.ts';
 
 export type QueueWorkerOptions = {
   readonly tier: string;
-  readonly concurrency: number;
+  /** The calls at a time: a job is fetched when there is one to spare. */
+  readonly slots: Slots;
   /** How long a job stays with a worker that went silent. */
   readonly lockMs: number;
-  readonly process: (job: Job, token: string) => Promise<void>;
-  readonly onFailed: (job: Job | undefined, error: Error) => void;
+  /**
+   * Begins with a job, and reserves its slots before it waits for anything; resolves when all of the job is done with.
+   * `complete` removes a job that nobody needs any more.
+   */
+  readonly process: (job: Job, token: string, complete: () => Promise<void>) => Promise<void>;
   readonly onError: (error: unknown) => void;
-  /** Its loop broke: it takes nothing any more. */
-  readonly onBroken: (error: unknown) => void;
 };
 
-/** BullMQ's worker with its connections: the one that is handed to it, and one that it makes of that to wait on. */
-type Opened = { readonly worker: Worker; readonly connection: RedisClient };
+/**
+ * BullMQ's worker with its connections: the one that is handed to it, and one that it makes of that to wait on; and its
+ * jobs with their lock tokens.
+ */
+type Opened = {
+  readonly worker: Worker;
+  readonly connection: RedisClient;
+  readonly jobs: Map<string, string>;
+  readonly running: Set<Promise<void>>;
+  /** No more jobs are fetched; their locks are renewed until `closed`. */
+  readonly ending: AbortController;
+  readonly closed: AbortController;
+};
 
-/** Takes the jobs of a tier's queue by a worker of BullMQ, which can be replaced by one with new connections. */
+/** Locks are renewed so many times before one would be over. */
+const RENEWALS = 4;
+
+/** After an error that is not of the connection, which waits by itself. */
+const FETCH_AGAIN_MS = 1_000;
+
+/**
+ * Takes the jobs of a tier's queue by a worker of BullMQ, which can be replaced by one with new connections. Jobs are
+ * fetched by hand (https://docs.bullmq.io/patterns/manually-fetching-jobs): BullMQ's own loop counts jobs, and looks for
+ * the next one when a job is done; what counts here is documents, of which a job has several.
+ */
 export class QueueWorker {
   readonly #redis: RedisStore;
   readonly #options: QueueWorkerOptions;
   #opened: Opened;
-  #concurrency: number;
+  #fetched = 0;
+  #isFetching = false;
   #isStarted = false;
   #isPaused = false;
+  #resumed = Promise.withResolvers<void>();
 
   constructor(redis: RedisStore, options: QueueWorkerOptions) {
     this.#redis = redis;
     this.#options = options;
-    this.#concurrency = options.concurrency;
     this.#opened = this.#open();
-  }
-
-  /** How many jobs at a time. */
-  get concurrency(): number {
-    return this.#concurrency;
-  }
-
-  set concurrency(concurrency: number) {
-    this.#concurrency = concurrency;
-    this.#opened.worker.concurrency = concurrency;
   }
 
   start(): void {
     this.#isStarted = true;
-    if (!this.#isPaused) this.#run();
+    this.#run(this.#opened);
   }
 
   /** Takes no more jobs; those that it has go on. */
-  async pause(): Promise<void> {
+  pause(): void {
     this.#isPaused = true;
-    await this.#opened.worker.pause(true);
   }
 
   resume(): void {
     this.#isPaused = false;
-    if (!this.#isStarted) return;
-    // Where its loop ended meanwhile it begins another, whose breaking ends the process like that of the first.
-    void this.#opened.worker.resume();
+    this.#resumed.resolve();
+    this.#resumed = Promise.withResolvers();
   }
 
   /**
@@ -68,8 +81,7 @@ export class QueueWorker {
   replace(limitMs: number): void {
     const before = this.#opened;
     this.#opened = this.#open();
-    if (this.#isStarted && !this.#isPaused) this.#run();
-    void before.worker.pause(true);
+    if (this.#isStarted) this.#run(this.#opened);
     void this.#close(before, limitMs);
   }
 
@@ -79,32 +91,117 @@ export class QueueWorker {
   }
 
   #open(): Opened {
-    const { tier, lockMs, process, onFailed, onError } = this.#options;
+    const { tier, lockMs, onError } = this.#options;
     const connection = connectRedis(this.#redis.address, 'wait');
-    const worker = new Worker(tier, (job: Job, token?: string) => process(job, token ?? ''), {
+    const worker = new Worker(tier, null, {
       connection,
       prefix: this.#redis.keys.prefix,
-      concurrency: this.#concurrency,
       lockDuration: lockMs,
       stalledInterval: Math.max(1_000, Math.floor(lockMs / 2)),
       maxStalledCount: 1_000_000,
       autorun: false,
     });
-    worker.on('failed', onFailed);
     worker.on('error', onError);
-    return { worker, connection };
+    return {
+      worker,
+      connection,
+      jobs: new Map(),
+      running: new Set(),
+      ending: new AbortController(),
+      closed: new AbortController(),
+    };
   }
 
-  #run(): void {
-    this.#opened.worker.run().catch(this.#options.onBroken);
+  #run(opened: Opened): void {
+    const { onError } = this.#options;
+    opened.worker.startStalledCheckTimer().catch(onError);
+    void this.#renewLocks(opened);
+    void this.#fetchAll(opened);
+  }
+
+  async #fetchAll(opened: Opened): Promise<void> {
+    const { slots, onError } = this.#options;
+    const { signal } = opened.ending;
+    while (!signal.aborted) {
+      await slots.spare();
+      if (this.#isPaused) {
+        await this.#resumed.promise;
+        continue;
+      }
+      if (signal.aborted) return;
+      const token = `${opened.worker.id}:${this.#fetched++}`;
+      this.#isFetching = true;
+      try {
+        const job = await opened.worker.getNextJob(token);
+        if (job !== undefined) this.#begin(opened, job, token);
+      } catch (error) {
+        onError(error);
+        this.#isFetching = false;
+        await pause(FETCH_AGAIN_MS, signal);
+      } finally {
+        this.#isFetching = false;
+      }
+    }
+  }
+
+  #begin(opened: Opened, job: Job, token: string): void {
+    const { jobs, running } = opened;
+    const id = job.id ?? '';
+    jobs.set(id, token);
+    const run = this.#options
+      .process(job, token, () => this.#complete(opened, job, token))
+      .catch(this.#options.onError)
+      .finally(() => {
+        // Where its lock was lost, it may have come to this worker once more.
+        if (jobs.get(id) === token) jobs.delete(id);
+        running.delete(run);
+      });
+    running.add(run);
+  }
+
+  /**
+   * Where there is a call to spare, the next job comes in the same step: a Redis that is full takes no other, and what has
+   * been enqueued must be done before there is room again.
+   */
+  async #complete(opened: Opened, job: Job, token: string): Promise<void> {
+    const { slots } = this.#options;
+    const claim = slots.reserve();
+    const fetches = claim.isTaken && !this.#isFetching && !this.#isPaused && !opened.ending.signal.aborted;
+    if (!fetches) claim.release();
+    try {
+      const answer = (await job.moveToCompleted(null, token, fetches)) as [JobJson?, string?] | undefined;
+      const [next, id] = fetches && Array.isArray(answer) ? answer : [];
+      claim.release();
+      if (!next || !id) return;
+      // It is locked with the token of the one before.
+      this.#begin(opened, Job.fromJSON(opened.worker, next, id), token);
+    } finally {
+      claim.release();
+    }
+  }
+
+  async #renewLocks({ worker, jobs, closed: { signal } }: Opened): Promise<void> {
+    const { lockMs, onError } = this.#options;
+    while (!signal.aborted) {
+      await pause(lockMs / RENEWALS, signal);
+      if (jobs.size > 0) {
+        await worker.extendJobLocks([...jobs.keys()], [...jobs.values()], lockMs).catch(onError);
+      }
+    }
   }
 
   /** BullMQ closes the connection that it made, not the one that it was given. */
-  async #close({ worker, connection }: Opened, limitMs: number): Promise<void> {
-    await within(limitMs, worker.close()).catch((error: unknown) => {
-      this.#options.onError(error);
-      worker.disconnect().catch(this.#options.onError);
-    });
+  async #close({ worker, connection, running, ending, closed }: Opened, limitMs: number): Promise<void> {
+    const { onError } = this.#options;
+    ending.abort();
+    const rest = async (): Promise<void> => {
+      // A job may end by beginning with the next one.
+      while (running.size > 0) await Promise.allSettled(running);
+    };
+    await within(limitMs, rest()).catch(onError);
+    closed.abort();
+    // Nothing is under way that it should wait for, but for its waiting for the next job.
+    worker.close(true).catch(onError);
     connection.disconnect();
   }
 }

@@ -8,7 +8,7 @@ import {
   type StageModel,
 } from '@spillway/cascade';
 import { signalsOf, tierName, type DatedFindings, type Role } from '@spillway/core';
-import { openRedis, Queues, takeTrace, writeFindings, type RedisStore } from '@spillway/redis';
+import { HandOffs, openRedis, Queues, Settler, takeTrace, writeFindings, type RedisStore } from '@spillway/redis';
 import { serveHealth, type Life, type ServedModel } from '@spillway/runtime';
 import type { WorkerConfig } from './config.ts';
 import { DocumentWorker } from './document-worker.ts';
@@ -20,7 +20,7 @@ import { TierWorkers, type TierDuty } from './tier-workers.ts';
 /** Runs a process that serves every model of a role, or those that SPILLWAY_MODELS names. */
 export async function runWorker(role: Role, config: WorkerConfig, life: Life): Promise<void> {
   const { configuration } = config;
-  const redis = await openRedis({ address: config.redis, namespace: config.namespace, log: life.log });
+  const redis = await openRedis({ address: config.redis, namespace: config.namespace, log: life.log, works: true });
   life.defer(() => redis[Symbol.asyncDispose]());
   const queues = new Queues(redis);
   life.defer(() => queues[Symbol.asyncDispose]());
@@ -29,6 +29,7 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
     loggedShare: config.loggedShare,
     takeTrace: (batch, kind, max) => takeTrace(redis, batch, kind, max),
   });
+  const recorders = { settler: new Settler(redis), handOffs: new HandOffs(redis, queues), telemetry };
   const duties = config.models.map((served): TierDuty => {
     const model = openStageModel(served, {
       role,
@@ -39,7 +40,7 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
     });
     life.defer(() => model[Symbol.asyncDispose]());
     const { concurrency, sidecar } = served.spec;
-    const documents = new DocumentWorker(model, { redis, queues, telemetry });
+    const documents = new DocumentWorker(model, recorders);
     const tier = tierName(role, served.name);
     const checked = config.checksModels ? startCheck(served, { role, tier, model, redis }, config, life) : undefined;
     return { tier, concurrency, sidecar, documents, model, checked: checked ?? Promise.resolve() };

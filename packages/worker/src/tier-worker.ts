@@ -2,15 +2,18 @@ import type { StageModel } from '@spillway/cascade';
 import { tierLabels } from '@spillway/core';
 import { RedisClock, type Queues, type RedisStore } from '@spillway/redis';
 import { pause, processName, type Life, type StopReason } from '@spillway/runtime';
-import { DelayedError, WaitingError, type Job } from 'bullmq';
+import type { Job } from 'bullmq';
 import { BreakerControl } from './breaker-control.ts';
+import { BundleHandler } from './bundle-handler.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { DocumentHandler } from './document-handler.ts';
 import type { DocumentWorker } from './document-worker.ts';
 import { JobHandler } from './job-handler.ts';
 import { watchQueue } from './queue-watch.ts';
 import { QueueWorker } from './queue-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import { RunningCalls } from './running-calls.ts';
+import { Slots } from './slots.ts';
 import { watchSilence } from './silence-watch.ts';
 import type { AskControl } from './suspicion.ts';
 import { WaitWatch } from './wait-watch.ts';
@@ -27,7 +30,7 @@ export type TierWorkerOptions = {
 };
 
 export type TierWorkerParts = {
-  readonly queues: Pick<Queues, 'hasClaimable'>;
+  readonly queues: Pick<Queues, 'add' | 'hasClaimable'>;
   readonly documents: DocumentWorker;
   readonly rules: RulesCache;
   readonly model: Pick<StageModel, 'timeoutMs' | 'maxAttempts' | 'look' | 'askControl'>;
@@ -44,6 +47,7 @@ const NEWEST_WEIGHT = 0.05;
 
 /** Works on one tier's queue. */
 export class TierWorker {
+  readonly #redis: RedisStore;
   readonly #options: TierWorkerOptions;
   readonly #model: TierWorkerParts['model'];
   readonly #calls = new RunningCalls();
@@ -62,25 +66,22 @@ export class TierWorker {
   #secondsPerDocument: number | null = null;
 
   constructor(redis: RedisStore, options: TierWorkerOptions, { model, queues, ...parts }: TierWorkerParts) {
+    this.#redis = redis;
     this.#options = options;
     this.#model = model;
     this.#queues = queues;
     const { tier, life } = options;
     life.telemetry.meters.begin('cascade.worker.replacements', [tierLabels(tier)]);
+    const slots = new Slots(options.concurrency);
     this.#queue = new QueueWorker(redis, {
       ...options,
-      process: (job, token) => this.#process(job, token),
-      onFailed: (job, error) => {
-        if (redis.outage.explains(error)) return;
-        life.log.warn({ err: error, tier, job: job?.id }, 'handling a job failed: it comes again');
-      },
+      slots,
+      process: (job, token, complete) => this.#process(job, token, complete),
       onError: (error) => life.log.debug({ err: error, tier }, 'queue'),
-      // A loop that broke takes nothing any more: better a new process.
-      onBroken: (error) => life.fail(error),
     });
     const calls = this.#calls;
     const clock = new RedisClock();
-    const limit = new ConcurrencyLimit(this.#queue, { max: options.concurrency, timeoutMs: model.timeoutMs });
+    const limit = new ConcurrencyLimit(slots, { max: options.concurrency, timeoutMs: model.timeoutMs });
     const ownPause = new WorkerPause(this.#queue);
     const look = (signal: AbortSignal): Promise<string | null> => model.look(signal);
     const askControl: AskControl = (question, signal) => model.askControl(question, signal);
@@ -92,18 +93,21 @@ export class TierWorker {
     this.#limit = limit;
     this.#pause = ownPause;
     this.#breaker = breaker;
-    this.#handler = new JobHandler(
-      { ...parts, redis, breaker, pause: ownPause, calls, clock, waits: new WaitWatch(redis, tier, processName()) },
+    const ending = { isDraining: () => this.#draining, stopping: this.#stop.signal };
+    const shared = { redis, breaker, pause: ownPause, clock };
+    const documents = new DocumentHandler(
+      { ...parts, ...shared, calls, waits: new WaitWatch(redis, tier, processName()) },
       {
+        ...ending,
         tier,
-        callMs: model.timeoutMs,
         maxAttempts: model.maxAttempts,
         askControl,
-        isDraining: () => this.#draining,
-        stopping: this.#stop.signal,
         onDone: (seconds) => this.#measure(seconds),
       },
     );
+    const onFailed = (id: string, error: unknown): void => this.#failed(id, error);
+    const bundles = new BundleHandler({ redis, queues, documents, pause: ownPause }, { ...ending, onFailed });
+    this.#handler = new JobHandler({ ...shared, slots, documents, bundles }, { tier, callMs: model.timeoutMs });
   }
 
   /** Starts to take jobs, unless it was told to stop before that. */
@@ -174,7 +178,7 @@ export class TierWorker {
   async stop(drainMs: number): Promise<void> {
     this.#draining = true;
     this.#pause.stop();
-    await this.#queue.pause();
+    this.#queue.pause();
     const limit = new AbortController();
     await Promise.race([this.#calls.empty, pause(drainMs, limit.signal)]);
     limit.abort();
@@ -195,21 +199,38 @@ export class TierWorker {
     this.#queue.replace(this.#model.timeoutMs + MAX_CLOSE_MS);
   }
 
-  /** BullMQ's processor: what is to be done with a job that is not done is told to BullMQ by an error, here only. */
-  async #process(job: Job, token: string): Promise<void> {
+  /** Handles a job, and tells BullMQ what becomes of it. */
+  async #process(job: Job, token: string, complete: () => Promise<void>): Promise<void> {
     this.#takenUpAtMs = performance.now();
     this.#taken += 1;
-    const disposition = await this.#handler.handle(job, token);
+    const disposition = await this.#handler.handle(job, token).catch((error: unknown) => {
+      this.#failed(job.id ?? '', error);
+      return { kind: 'failed', error } as const;
+    });
     switch (disposition.kind) {
       case 'done':
+        await complete();
         return;
       case 'put_back':
         await job.moveToWait(token);
-        throw new WaitingError();
+        return;
       case 'later':
         await job.moveToDelayed(Date.now() + disposition.afterMs, token);
-        throw new DelayedError();
+        return;
+      case 'failed': {
+        const { error } = disposition;
+        await job.moveToFailed(error instanceof Error ? error : new Error(String(error)), token, false);
+        return;
+      }
+      case 'left_alone':
+        return;
     }
+  }
+
+  #failed(id: string, error: unknown): void {
+    const { tier, life } = this.#options;
+    if (this.#redis.outage.explains(error)) return;
+    life.log.warn({ err: error, tier, job: id }, 'handling a job failed: it comes again');
   }
 
   #measure(seconds: number): void {

@@ -1,6 +1,6 @@
 import { delaysOf, isAskedAlone, type Delay, type DocumentJob } from '@spillway/core';
 import { readHolds, type RedisStore, type Started } from '@spillway/redis';
-import type { Job } from 'bullmq';
+import type { HeldDocument } from './held-document.ts';
 
 /** When the last call for a document ended in its present wait; never, if there was none. */
 const lastCallOf = ({ unproven, delays = [] }: DocumentJob): number =>
@@ -23,8 +23,7 @@ export class WaitWatch {
   }
 
   /** A document as this process has taken it up: with what its wait was, and by whom it was taken up. */
-  async takenUp(job: Job, started: Started): Promise<DocumentJob> {
-    const data = job.data as DocumentJob;
+  async takenUp({ data, options: { started, takes } }: HeldDocument): Promise<DocumentJob> {
     const delays = delaysOf({
       sinceMs: data.waitingSinceMs,
       delays: data.delays ?? [],
@@ -33,7 +32,7 @@ export class WaitWatch {
       lostSinceMs: started.lostSinceMs,
       otherwise: isAskedAlone(data) ? { reason: 'breaker', sinceMs: lastCallOf(data) } : null,
     });
-    const take = { number: job.attemptsStarted, by: this.#by };
+    const take = { number: takes, by: this.#by };
     return { ...data, delays: delays.length === 0 ? undefined : delays, take };
   }
 

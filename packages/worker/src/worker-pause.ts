@@ -51,25 +51,25 @@ export class WorkerPause {
   }
 
   /** Takes no jobs for a while, as the breaker is open for `waitMs`; 0: until the call that probes was answered. */
-  async waitForBreaker(waitMs: number): Promise<void> {
+  waitForBreaker(waitMs: number): void {
     if (this.#pause !== null) return;
     this.#looks = waitMs === 0 ? Math.min(this.#looks + 1, LOOK_SOON_MS.length) : 0;
-    await this.#begin('breaker', '', LOOK_SOON_MS[this.#looks - 1] ?? Math.min(waitMs, LOOK_AGAIN_MS));
+    this.#begin('breaker', '', LOOK_SOON_MS[this.#looks - 1] ?? Math.min(waitMs, LOOK_AGAIN_MS));
   }
 
   /**
    * Takes no jobs for a while, longer each time, while the tier's other workers go on. A call that began before the last
    * pause was over tells of the server as it was. For how long it pauses; 0: no pause began.
    */
-  async begin(
+  begin(
     why: 'down' | 'full',
     { reason, retryAfterMs }: { readonly reason: string; readonly retryAfterMs: number | null },
     startedAtMs: number,
-  ): Promise<number> {
+  ): number {
     if (this.#pause !== null || startedAtMs < this.#overAtMs) return 0;
     this.#pauses += 1;
     const ms = Math.max(1, retryAfterMs ?? holdBackoffMs(this.#pauses, Math.random()));
-    await this.#begin(why, reason, ms);
+    this.#begin(why, reason, ms);
     return ms;
   }
 
@@ -88,8 +88,8 @@ export class WorkerPause {
     clearTimeout(this.#pause?.timer);
   }
 
-  async #begin(why: Why, reason: string, ms: number): Promise<void> {
+  #begin(why: Why, reason: string, ms: number): void {
     this.#pause = { why, reason, timer: setTimeout(() => this.end(), ms) };
-    await this.#worker.pause();
+    this.#worker.pause();
   }
 }

@@ -1,5 +1,6 @@
 import {
   badLineResult,
+  bundleSize,
   drawnShare,
   isDrawn,
   newJob,
@@ -8,7 +9,7 @@ import {
   type DocumentJob,
   type DocumentRequest,
 } from '@spillway/core';
-import { settle, type Queues, type RedisStore } from '@spillway/redis';
+import { Settler, type Queues, type RedisStore, type TierLoads } from '@spillway/redis';
 import { mapConcurrent, type Sampling } from '@spillway/runtime';
 import type { BatchPlan } from '@spillway/storage';
 import type { PageDocument } from './input.ts';
@@ -29,6 +30,8 @@ export type PageDocuments = {
   readonly page: number;
   readonly documents: readonly PageDocument[];
   readonly places: readonly number[];
+  /** What says how many documents a job is to have; null: each has one of its own, whose id no other job can have. */
+  readonly loads: TierLoads | null;
 };
 
 /**
@@ -48,12 +51,13 @@ async function settleBadLines({ redis }: JobTarget, { plan, page, documents, pla
     const document = documents[place];
     return document?.kind === 'bad' ? [{ place, result: badLineResult(batch, first + place, document) }] : [];
   });
-  await mapConcurrent(bad, MAX_SETTLES, ({ place, result }) => settle(redis, { batch, page, place }, result));
+  const settler = new Settler(redis);
+  await mapConcurrent(bad, MAX_SETTLES, ({ place, result }) => settler.settle({ batch, page, place }, result));
 }
 
 async function addJobs(
   { queues, sampling }: JobTarget,
-  { plan, page, documents, places }: PageDocuments,
+  { plan, page, documents, places, loads }: PageDocuments,
 ): Promise<void> {
   const share = tracedShare(sampling, plan.total);
   const now = Date.now();
@@ -70,9 +74,12 @@ async function addJobs(
     if (jobs === undefined) byTier.set(tier, [job]);
     else jobs.push(job);
   }
+  const { bytes = 0, documents: all = 1 } = plan.pages[page] ?? {};
   for (const [tier, jobs] of byTier) {
     const { id: batch, tenant } = plan.manifest;
-    await queues.add(tier, jobs, await queues.takeTags(tier, { tenant, batch, documents: jobs.length }));
+    const adding = { documents: jobs.length, bytes: (bytes / all) * jobs.length };
+    const size = loads === null ? 1 : bundleSize(await loads.of(tier, adding));
+    await queues.add(tier, jobs, await queues.takeTags(tier, { tenant, batch, documents: jobs.length }), { size });
   }
 }
 

@@ -1,5 +1,5 @@
 import { FairQueue, FairShare, pageCost, TenantShares } from '@spillway/core';
-import { advance, enqueuePage } from '@spillway/redis';
+import { advance, enqueuePage, TierLoads } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
@@ -49,6 +49,7 @@ type Group = { readonly route: Route; readonly queue: FairQueue };
  */
 export class Enqueuer {
   readonly #options: EnqueuerOptions;
+  readonly #loads: TierLoads;
   readonly #tenants = new FairShare();
   readonly #batches = new TenantShares();
   readonly #groups = new Map<string, Map<Route, Group>>();
@@ -61,6 +62,7 @@ export class Enqueuer {
 
   constructor(options: EnqueuerOptions) {
     this.#options = options;
+    this.#loads = new TierLoads(options.redis, options.queues);
   }
 
   note(id: string, batch: LiveBatch | null): void {
@@ -211,7 +213,8 @@ export class Enqueuer {
     if (answer === 'CLOSED' || answer === 'RECOVERING') return false;
     if (answer === 'ENQUEUED') {
       const documents = await readDocuments(storage, plan, at);
-      await addDocuments(this.#options, { plan, page, documents, places: documents.keys().toArray() });
+      const places = documents.keys().toArray();
+      await addDocuments(this.#options, { plan, page, documents, places, loads: this.#loads });
     }
     return (await advance(redis, id, at.first, at.first + at.documents)) === 'ADVANCED';
   }

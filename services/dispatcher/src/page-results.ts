@@ -16,7 +16,7 @@ import {
   type Said,
   type Waits,
 } from '@spillway/core';
-import { jobIds, type Queues } from '@spillway/redis';
+import type { Queues } from '@spillway/redis';
 import type { Meters } from '@spillway/runtime';
 import type { BatchPlan, Storage } from '@spillway/storage';
 
@@ -60,9 +60,9 @@ export async function deadlineDrafts(
 ): Promise<Map<number, Result>> {
   const found = new Map<number, CascadeDocument>();
   if (!Object.values(plan.cascades).some((rules) => rules.onDeadline === 'draft')) return new Map();
-  const ids = jobIds(plan.manifest.id, at.first, unfinished);
+  const ofPage = { batch: plan.manifest.id, first: at.first, documents: at.documents };
   for (const tier of plan.tiers) {
-    for (const job of await queues.find(tier, ids)) {
+    for (const job of await queues.find(tier, ofPage, unfinished)) {
       const rules = plan.cascades[job.cascade];
       if (rules?.onDeadline !== 'draft') continue;
       // During a hand-off a document has a job in each of two queues: what the later stage's one says is all that was.

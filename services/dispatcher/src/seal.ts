@@ -12,7 +12,7 @@ import {
   type PagePlan,
   type Result,
 } from '@spillway/core';
-import { dropPage, fullPages, jobIds, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
+import { dropPage, fullPages, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
 import { mapConcurrent, type Meters, type Spans } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import { readDocuments } from './input.ts';
@@ -141,7 +141,8 @@ export async function sealUnfinished(
   const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits });
   spans?.emit(traces.flat());
   await markSealed(redis, batch, footer);
-  for (const tier of plan.tiers) await queues.drop(tier, jobIds(batch, at.first, unfinished));
+  const ofPage = { batch, first: at.first, documents: at.documents };
+  for (const tier of plan.tiers) await queues.drop(tier, ofPage, unfinished);
   return footer;
 }
 

@@ -136,7 +136,7 @@ async function sweepPage(options: SweepOptions, batch: LiveBatch, page: number):
   const places = await lostDocuments(redis, batch.id, page, where);
   if (places.length === 0) return;
   if ((await enqueuePage(redis, batch.id, page, at, pageCost(at))) !== 'ENQUEUED') return;
-  await addDocuments(options, { plan, page, documents: await readDocuments(storage, plan, at), places });
+  await addDocuments(options, { plan, page, documents: await readDocuments(storage, plan, at), places, loads: null });
   log.warn({ batch: batch.id, page, documents: places.length }, 'enqueued again what had lost its job');
 }
 

@@ -1,5 +1,5 @@
 import { isDrawn, unfinishedSpans, type FinishedSpan, type NoAnswer, type PagePlan } from '@spillway/core';
-import { jobIds, type Queues } from '@spillway/redis';
+import type { Queues } from '@spillway/redis';
 import type { Sampling } from '@spillway/runtime';
 import type { BatchPlan } from '@spillway/storage';
 import { tracedShare } from './document-jobs.ts';
@@ -24,10 +24,10 @@ export async function unfinishedTraces(
   const batch = plan.manifest.id;
   const share = tracedShare(sampling, plan.total);
   const drawn = places.filter((place) => isDrawn({ batch, document: at.first + place }, share));
-  const ids = jobIds(batch, at.first, drawn);
+  const ofPage = { batch, first: at.first, documents: at.documents };
   const found = new Map<number, FinishedSpan[]>();
   for (const tier of plan.tiers) {
-    for (const job of await queues.find(tier, ids)) {
+    for (const job of await queues.find(tier, ofPage, drawn)) {
       const rules = plan.cascades[job.cascade];
       if (rules === undefined || !job.sampled) continue;
       const document = { job, rules };

@@ -55,6 +55,9 @@ export function jobIdOf(batch: string, document: number): string {
   return `${batch}-${document}`;
 }
 
+/** The id of a bundle of documents of a page in its queue, by its first one. */
+export const bundleIdOf = (batch: string, first: number): string => `${jobIdOf(batch, first)}b`;
+
 /** `direct_…` from 16 random bytes, in a batch's place for what is answered at once. */
 export const directIdOf = (random: Uint8Array): string => `direct_${Buffer.from(random).toString('hex')}`;
 

@@ -9,6 +9,7 @@ export {
   type StageRecord,
 } from './ending.ts';
 export type { AttemptError } from './attempt-error.ts';
+export * from './bundle.ts';
 export * from './custom-id.ts';
 export * from './delays.ts';
 export * from './job.ts';

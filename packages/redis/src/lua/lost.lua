@@ -1,6 +1,7 @@
 -- Which enqueued documents of a page have neither a result nor a job in any state of any queue. What is left of a job that
--- no list or set of its queue names is removed: nobody would ever take it, and its id keeps a new one out.
--- KEYS: sealed, page   ARGV: page, batch, first document, enqueued documents of the page, queue key, ...
+-- no list or set of its queue names is removed: nobody would ever take it, and its id keeps a new one out. A page with every
+-- result is full, also where Redis lost that somebody noted it.
+-- KEYS: sealed, page, full   ARGV: page, batch, first document, enqueued documents of the page, member, queue key, ...
 -- Returns: places in the page
 if redis.call('GETBIT', KEYS[1], ARGV[1]) == 1 then return {} end
 
@@ -11,28 +12,26 @@ local function is_in(queue, id)
   for _, list in ipairs({ ':active', ':wait', ':paused' }) do
     if redis.call('LPOS', queue .. list, id) then return true end
   end
+  redis.call('DEL', queue .. ':' .. id, queue .. ':' .. id .. ':lock')
   return false
 end
 
-local function has_job(id)
-  local found = false
-  for i = 6, #ARGV do
-    local job = ARGV[i] .. ':' .. id
-    if redis.call('EXISTS', job) == 1 then
-      if is_in(ARGV[i], id) then found = true else redis.call('DEL', job, job .. ':lock') end
+local first, last, has_job = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1, {}
+for i = 6, #ARGV do
+  for place = 0, last do
+    local id = ARGV[2] .. '-' .. string.format('%d', first + place)
+    if redis.call('EXISTS', ARGV[i] .. ':' .. id) == 1 and is_in(ARGV[i], id) then has_job[place] = true end
+    local bundle, places = bundle_at(ARGV[i], ARGV[2], first + place)
+    if bundle and is_in(ARGV[i], bundle) then
+      for _, one in ipairs(places) do has_job[one] = true end
     end
   end
-  return found
 end
 
 local lost, results = {}, 0
-for place = 0, tonumber(ARGV[4]) - 1 do
-  if redis.call('HEXISTS', KEYS[2], place) == 1 then
-    results = results + 1
-  else
-    local id = ARGV[2] .. '-' .. string.format('%d', tonumber(ARGV[3]) + place)
-    if not has_job(id) then table.insert(lost, place) end
-  end
+for place = 0, last do
+  if redis.call('HEXISTS', KEYS[2], place) == 1 then results = results + 1
+  elseif not has_job[place] then table.insert(lost, place) end
 end
 if results == tonumber(redis.call('HGET', KEYS[2], '#size')) then redis.call('SADD', KEYS[3], ARGV[5]) end
 return lost

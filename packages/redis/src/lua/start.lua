@@ -1,14 +1,15 @@
--- A worker took a document: whether it still is to be done, and whether its model may be asked. Moves the queue's present
--- on. Through an open breaker whose time is over one call goes at a time, to probe the server. Of documents that are
--- asked alone, as their server broke down under them, one goes at a time.
+-- A worker took a job up: which of its documents still are to be done, and whether their model may be asked. Moves the
+-- queue's present on. Through an open breaker whose time is over one call goes at a time, to probe the server. Of
+-- documents that are asked alone, as their server broke down under them, one goes at a time.
 -- KEYS: epoch, batch, sealed, page, start tags, breaker, job, broken calls
--- ARGV: page, place, priority, ms a probe may take before another one, '1' to ask the model, ms to keep a breaker,
--- when this worker was last answered or '', the document if it is asked alone or '', ms its call may take, when the
--- latest call began that was answered or '', how often a worker was lost that had the job, the document, when
+-- ARGV: page, places with commas between, priority, ms a probe may take before another one, '1' to ask the model, ms to
+-- keep a breaker, when this worker was last answered or '', the document if it is asked alone or '', ms its call may take,
+-- when the latest call began that was answered or '', how often a worker was lost that had the job, the document, when
 -- its last call failed if that is to be judged or '', within how many ms calls break together
--- Returns: {GO | PROBE | WAIT | ALONE | ALREADY | CLOSED | GONE (no such batch, or its page is not enqueued) | RECOVERING,
--- for PROBE until when, for WAIT the ms, 0: until the one that probes was answered; now, breaker's closedAt, workedAt,
--- when a worker took the job up that was lost or 0, 1 if its last call broke with others}
+-- Returns: {GO | PROBE | WAIT | ALONE | ALREADY (all of them) | CLOSED | GONE (no such batch, or its page is not enqueued)
+-- | RECOVERING, for PROBE until when, for WAIT the ms, 0: until the one that probes was answered; now, breaker's closedAt,
+-- workedAt, when a worker took the job up that was lost or 0, 1 if its last call broke with others, the places of those
+-- that have a result}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 press_on(KEYS[5])
@@ -21,10 +22,15 @@ if not phase then return { 'GONE', 0, now, 0, 0 } end
 if phase ~= 'open' then return { 'CLOSED', 0, now, 0, 0 } end
 if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return { 'ALREADY', 0, now, 0, 0 } end
 if redis.call('HEXISTS', KEYS[4], '#size') == 0 then return { 'GONE', 0, now, 0, 0 } end
-if redis.call('HEXISTS', KEYS[4], ARGV[2]) == 1 then return { 'ALREADY', 0, now, 0, 0 } end
+local settled, open = {}, 0
+for place in string.gmatch(ARGV[2], '%d+') do
+  if redis.call('HEXISTS', KEYS[4], place) == 1 then settled[#settled + 1] = tonumber(place) else open = open + 1 end
+end
+if open == 0 then return { 'ALREADY', 0, now, 0, 0 } end
 local answer = may_ask(KEYS[6], now, ARGV)
 if answer[1] == 'GO' or answer[1] == 'PROBE' then
   answer[6] = take_up(KEYS[7], now, ARGV[11])
   answer[7] = broke_together(KEYS[8], ARGV[12], ARGV[13], ARGV[14])
+  answer[8] = settled
 end
 return answer

@@ -1,6 +1,7 @@
--- A worker writes a job as changed, if it is still its own.
--- KEYS: job, its lock   ARGV: token, data
+-- A worker writes a document as changed into the job that it has it from, if that is still its own: a job's data, or of a
+-- bundle the field of the document.
+-- KEYS: job, its lock   ARGV: token, field, document
 -- Returns: SAVED | GONE (Redis lost it, or its lock went to somebody else)
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('EXISTS', KEYS[1]) == 0 then return 'GONE' end
-redis.call('HSET', KEYS[1], 'data', ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 return 'SAVED'

@@ -1,0 +1,58 @@
+/** What was asked for by one. */
+type Waiting<Item, Answer> = {
+  readonly item: Item;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/** So many are taken together: a script of a hundred microseconds holds up nobody. */
+const MAX_TOGETHER = 16;
+
+/**
+ * Does together what is asked for while it is at it: the first goes at once, and what comes until it is answered goes
+ * next, as one. Nothing waits for others to come, and each has an answer of its own; an error is everybody's that went
+ * with it.
+ */
+export class Together<Item, Answer> {
+  readonly #run: (items: readonly Item[]) => Promise<readonly Answer[]>;
+  /** What cannot go together differs in this. */
+  readonly #groupOf: (item: Item) => string;
+  /** By group, what waits while one of that group is under way. */
+  readonly #groups = new Map<string, Waiting<Item, Answer>[]>();
+
+  constructor(run: (items: readonly Item[]) => Promise<readonly Answer[]>, groupOf: (item: Item) => string = () => '') {
+    this.#run = run;
+    this.#groupOf = groupOf;
+  }
+
+  ask(item: Item): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const group = this.#groupOf(item);
+    const waiting = this.#groups.get(group);
+    if (waiting === undefined) {
+      this.#groups.set(group, [{ item, resolve, reject }]);
+      void this.#work(group);
+    } else waiting.push({ item, resolve, reject });
+    return promise;
+  }
+
+  async #work(group: string): Promise<void> {
+    // What came in the same turn goes with the first.
+    await Promise.resolve();
+    for (let some = this.#next(group); some.length > 0; some = this.#next(group)) {
+      try {
+        const answers = await this.#run(some.map(({ item }) => item));
+        for (const [at, { resolve }] of some.entries()) resolve(answers[at] as Answer);
+      } catch (error) {
+        for (const { reject } of some) reject(error);
+      }
+    }
+  }
+
+  /** What of a group waits; once nothing does, it is under way no more. */
+  #next(group: string): Waiting<Item, Answer>[] {
+    const some = this.#groups.get(group)?.splice(0, MAX_TOGETHER) ?? [];
+    if (some.length === 0) this.#groups.delete(group);
+    return some;
+  }
+}

@@ -1,0 +1,139 @@
+import { delayed, MAX_HELD_MS, type DocumentJob } from '@spillway/core';
+import {
+  bundledDocuments,
+  leaveBundle,
+  readJobFields,
+  untilRecovered,
+  type HeldJob,
+  type Queues,
+  type RedisStore,
+  type Started,
+} from '@spillway/redis';
+import { DONE, later, LEFT_ALONE, type Disposition } from './disposition.ts';
+import type { DocumentHandler } from './document-handler.ts';
+import { HeldDocument } from './held-document.ts';
+import type { Slot } from './slots.ts';
+import type { WorkerPause } from './worker-pause.ts';
+
+export type BundleHandlerParts = {
+  readonly redis: RedisStore;
+  readonly queues: Pick<Queues, 'add'>;
+  readonly documents: DocumentHandler;
+  readonly pause: Pick<WorkerPause, 'isPaused'>;
+};
+
+export type BundleHandlerOptions = {
+  /** No more documents are begun. */
+  readonly isDraining: () => boolean;
+  /** Aborted when the process must end now. */
+  readonly stopping: AbortSignal;
+  readonly onFailed: (id: string, error: unknown) => void;
+};
+
+/** A document whose handling failed comes again after so long. */
+const FAILED_MS = 1_000;
+
+/** A bundle that was taken up and may be begun. */
+export type TakenBundle = {
+  readonly held: HeldJob;
+  readonly documents: readonly DocumentJob[];
+  /** One for each document. */
+  readonly slots: readonly Slot[];
+  readonly priority: number;
+  readonly started: Started;
+  readonly takes: number;
+  /** When it came, on the clock that never goes back. */
+  readonly beganMs: number;
+};
+
+/**
+ * Handles jobs of several documents. Each is begun as soon as there is a call for it; those for which there is none for a
+ * moment go back together. A document that is to wait, or to come again, leaves for a job of its own, where all that
+ * concerns one document alone is decided: a bundle is done when nothing of it is left.
+ */
+export class BundleHandler {
+  readonly #parts: BundleHandlerParts;
+  readonly #options: BundleHandlerOptions;
+
+  constructor(parts: BundleHandlerParts, options: BundleHandlerOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  async handle({ documents, slots, ...bundle }: TakenBundle): Promise<Disposition> {
+    const { started, beganMs } = bundle;
+    const settled = new Set(started.settled);
+    const open = documents.filter(({ place }) => !settled.has(place));
+    for (const spare of slots.slice(open.length)) spare.release();
+    const running: Promise<boolean>[] = [];
+    for (const [at, document] of open.entries()) {
+      // Through an open breaker one goes.
+      const isOver = at > 0 && (started.state === 'PROBE' || this.#isPaused);
+      const slot = slots[at];
+      if (isOver || slot === undefined || !(await slot.within(beganMs + MAX_HELD_MS - performance.now()))) {
+        for (const one of slots.slice(at)) one.release();
+        running.push(this.#leave(bundle, open.slice(at), 0));
+        break;
+      }
+      running.push(this.#handleOne(bundle, document).finally(() => slot.release()));
+    }
+    return (await Promise.all(running)).every(Boolean) ? DONE : LEFT_ALONE;
+  }
+
+  /** A worker was lost that had it. Its documents go on as jobs of their own, next in line, with what was written of them. */
+  async split(held: HeldJob, priority: number): Promise<Disposition> {
+    const fields = await readJobFields(this.#parts.redis, held);
+    const takenAtMs = Number(/^\d+/.exec(fields['taken'] ?? '')?.[0] ?? Date.now());
+    const nowMs = Date.now();
+    const documents = bundledDocuments(fields).map((document) =>
+      delayed(document, { reason: 'lost_worker', fromMs: Math.max(takenAtMs, document.waitingSinceMs), toMs: nowMs }),
+    );
+    return (await this.#add(held.tier, documents, priority, { size: 1 })) ? DONE : LEFT_ALONE;
+  }
+
+  get #isPaused(): boolean {
+    return this.#options.isDraining() || this.#parts.pause.isPaused;
+  }
+
+  /** Whether nothing of it is left in the bundle. */
+  async #handleOne(
+    { held, started, takes, priority }: Omit<TakenBundle, 'documents' | 'slots'>,
+    document: DocumentJob,
+  ): Promise<boolean> {
+    const one = new HeldDocument(document, { job: held, isBundled: true, started, losses: 0, takes });
+    const disposition = await this.#parts.documents.handle(one).catch((error: unknown) => {
+      this.#options.onFailed(one.id, error);
+      return later(FAILED_MS);
+    });
+    // Somebody else has the bundle now, and splits it.
+    if (disposition.kind === 'done' || one.isGone) return true;
+    const afterMs = disposition.kind === 'later' ? disposition.afterMs : 0;
+    return await this.#leave({ held, priority }, [one.data], afterMs);
+  }
+
+  async #leave(
+    { held, priority }: Pick<TakenBundle, 'held' | 'priority'>,
+    documents: readonly DocumentJob[],
+    afterMs: number,
+  ): Promise<boolean> {
+    if (!(await this.#add(held.tier, documents, priority, { size: documents.length, afterMs }))) return false;
+    const places = documents.map(({ place }) => place);
+    return (
+      (await untilRecovered(() => leaveBundle(this.#parts.redis, held, places), this.#options.stopping)) !== 'STOPPED'
+    );
+  }
+
+  /** False: the process must end, and Redis has not taken them. */
+  async #add(
+    tier: string,
+    documents: readonly DocumentJob[],
+    tag: number,
+    options: { readonly size: number; readonly afterMs?: number },
+  ): Promise<boolean> {
+    const add = async (): Promise<'ADDED'> => {
+      await this.#parts.queues.add(tier, documents, () => tag, options);
+      return 'ADDED';
+    };
+    return (await untilRecovered(add, this.#options.stopping)) === 'ADDED';
+  }
+}

@@ -1,0 +1,45 @@
+import { jobIdOf, type DocumentJob } from '@spillway/core';
+import { bundledField, writeDocument, type HeldJob, type RedisStore, type Started } from '@spillway/redis';
+
+export type HeldDocumentOptions = {
+  readonly job: HeldJob;
+  /** It is one of several in its job. */
+  readonly isBundled: boolean;
+  readonly started: Started;
+  /** How often a worker was lost that had its job. */
+  readonly losses: number;
+  /** How often its job was taken up. */
+  readonly takes: number;
+};
+
+/** A document that a worker has from a job: the only one in it, or one of a bundle. */
+export class HeldDocument {
+  readonly options: HeldDocumentOptions;
+  /** As it is now: what is written goes to whoever gets it next, the rest is this worker's. */
+  data: DocumentJob;
+  #isGone = false;
+
+  constructor(data: DocumentJob, options: HeldDocumentOptions) {
+    this.data = data;
+    this.options = options;
+  }
+
+  /** The id of the job that it has, or would have by itself. */
+  get id(): string {
+    return jobIdOf(this.data.batch, this.data.document);
+  }
+
+  /** Its job went to somebody else, or Redis lost it. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Writes it as changed, unless its job went to somebody else meanwhile. */
+  async write(redis: RedisStore, changed: DocumentJob): Promise<'SAVED' | 'GONE'> {
+    const { job, isBundled } = this.options;
+    const written = await writeDocument(redis, job, isBundled ? bundledField(changed.place) : 'data', changed);
+    if (written === 'SAVED') this.data = changed;
+    else this.#isGone = true;
+    return written;
+  }
+}

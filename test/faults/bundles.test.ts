@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Scripted } from '../support/model-server.ts';
+import type { Service } from '../support/service.ts';
+import { System, until } from '../support/system.ts';
+import { docIds, wholeResults } from '../support/whole.ts';
+
+/** Jobs of several documents, whose workers are killed, stopped, or have no call for all of them. */
+
+/** A model server's answers: at once, or each when the test says so. */
+class Answers {
+  #waiting: (() => void)[] = [];
+  isHolding = false;
+
+  readonly answer = async (): Promise<Scripted> => {
+    if (this.isHolding) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return { kind: 'completion' };
+  };
+
+  /** Lets those answer that were asked by now. */
+  release(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+const texts = (count: number): string[] => Array.from({ length: count }, (_, index) => `${index}`);
+
+/** The bundles of the drafter's queue, in whatever state. */
+async function bundles({ redis: { client } }: System, batch: string): Promise<string[]> {
+  return await client.keys(`{test}:drafter.small:${batch}-*b`);
+}
+
+/** A tier whose calls are known to be quick, so that documents are bundled. */
+async function warmUp(system: System): Promise<void> {
+  await system.settled((await system.submit(texts(40))).id);
+  const measured = async (): Promise<boolean> =>
+    (await system.redis.client.hexists('{test}:tier:drafter.small', '#seconds')) === 1;
+  await until(measured);
+}
+
+/** How often each prompt has been asked, beyond once. */
+function askedAgain(system: System, from: number): number {
+  const prompts = system.drafterModel.requests.slice(from).map(({ body }) => JSON.stringify(body));
+  return prompts.length - new Set(prompts).size;
+}
+
+test('two workers with four calls each and bundles of ten: no call is idle while a document waits, also at the end', async () => {
+  const answers = new Answers();
+  await using system = await System.start({
+    drafter: { answer: answers.answer },
+    models: { small: { concurrency: 4 } },
+  });
+  await system.run('drafter');
+  await warmUp(system);
+  const twoWorkers = async (): Promise<boolean> => (await system.redis.client.hlen('{test}:tier:drafter.small')) === 3;
+  await until(twoWorkers);
+  const from = system.drafterModel.requests.length;
+  answers.isHolding = true;
+  const { id } = await system.submit(texts(84));
+  // What goes back from those that have no call for it does so within a moment.
+  for (let left = 84; left > 0; left -= 8) {
+    const busy = Math.min(8, left);
+    const asked = (): number => system.drafterModel.requests.length - from;
+    await until(async () => Promise.resolve(asked() === 84 - left + busy && system.drafterModel.inFlight === busy));
+    if (left === 84) assert.ok((await bundles(system, id)).length > 0);
+    answers.release();
+  }
+  const batch = await system.settled(id);
+  await wholeResults(system, batch, docIds(84));
+  assert.equal(askedAgain(system, from), 0);
+});
+
+test('a worker killed in the middle of bundles: only what was under way is asked again, and nobody pays', async () => {
+  await using system = await System.start({
+    drafter: { latencyMs: 15 },
+    expert: { latencyMs: 25 },
+    models: { small: { max_attempts: 1 }, large: { max_attempts: 1 } },
+  });
+  await warmUp(system);
+  const from = system.drafterModel.requests.length;
+  const prompts = texts(600).map((text, index) => (index % 3 === 0 ? `[[drafter unsure]] ${text}` : text));
+  const { id } = await system.submit(prompts);
+  await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= 50);
+  assert.ok((await bundles(system, id)).length > 0);
+  for (const name of ['drafter', 'expert']) {
+    await (system.services.find((service) => service.name === name) as Service).kill();
+  }
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  const batch = await system.settled(id);
+  const { output, errors } = await wholeResults(system, batch, docIds(600));
+  assert.deepEqual(errors, []);
+  const attempts = output.flatMap(({ cascade }) => cascade?.stages.map((stage) => stage.attempts) ?? []);
+  assert.deepEqual(new Set(attempts), new Set([1]));
+  assert.ok(askedAgain(system, from) <= 16, 'as many as it had calls');
+  assert.deepEqual(await bundles(system, id), []);
+});
+
+test('Redis wiped in the middle of bundles, and a worker told to end: all is finished, nothing is asked for in vain', async () => {
+  const answers = new Answers();
+  await using system = await System.start({
+    drafter: { answer: answers.answer },
+    models: { small: { concurrency: 4 } },
+  });
+  await warmUp(system);
+  answers.isHolding = true;
+  const from = system.drafterModel.requests.length;
+  const { id } = await system.submit(texts(300));
+  await until(async () => Promise.resolve(system.drafterModel.inFlight === 4));
+  assert.ok((await bundles(system, id)).length > 0);
+  // What it has no call for goes back at once, what is under way is waited for.
+  const worker = system.services.find(({ name }) => name === 'drafter') as Service;
+  const stopped = worker.stop();
+  await until(async () => (await system.redis.client.llen('{test}:drafter.small:active')) === 1);
+  answers.release();
+  assert.equal(await stopped, 0);
+  answers.isHolding = false;
+  await system.run('drafter');
+  await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= 100);
+  assert.equal(askedAgain(system, from), 0);
+  await system.redis.client.flushall();
+  const batch = await system.settled(id);
+  await wholeResults(system, batch, docIds(300));
+});

@@ -171,7 +171,13 @@ test('a bundle whose worker was lost goes on as jobs of its own, with drafts tha
   await writeDocument(store, held, bundledField(1), drafted);
   await leaveBundle(store, held, [2]);
   const bundles = new BundleHandler(
-    { redis: store, queues, documents: {} as never, pause: { isPaused: false } },
+    {
+      redis: store,
+      queues,
+      documents: {} as never,
+      pause: { isPaused: false },
+      breaker: { wasGoneSince: () => false },
+    },
     { isDraining: () => false, stopping: new AbortController().signal, onFailed: () => undefined },
   );
   assert.deepEqual(await bundles.split(held, 7), { kind: 'done' });

@@ -25,8 +25,8 @@ export function isAway(error: unknown): boolean {
 }
 
 export type OutageOptions = {
-  /** It has connected. */
-  readonly client: RedisClient;
+  /** They have connected. Redis is there again when each is answered. */
+  readonly clients: readonly RedisClient[];
   readonly keys: Keys;
   readonly log: Log;
   /** What was last wrong with the connection. */
@@ -46,7 +46,7 @@ export class Outage implements Disposable {
 
   constructor(options: OutageOptions) {
     this.#options = options;
-    options.client.on('close', () => this.#begin(options.reason()));
+    for (const client of options.clients) client.on('close', () => this.#begin(options.reason()));
   }
 
   /** Whether an error is Redis' being away, which is told here: whoever got it has nothing to add. */
@@ -86,9 +86,9 @@ export class Outage implements Disposable {
 
   /** By a write that changes nothing: a replica, or a Cluster that lost a part, has answers to a PING. */
   async #isAnswered(): Promise<boolean> {
-    const { client, keys } = this.#options;
+    const { clients, keys } = this.#options;
     try {
-      await client.del(keys.prefix);
+      await Promise.all(clients.map((client) => client.del(keys.prefix)));
       return true;
     } catch (error) {
       return !isAway(error);

@@ -37,24 +37,23 @@ const HOPELESS = /^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|ERR_TLS_CERT_|WRON
 export async function openRedis(options: RedisOptions): Promise<RedisStore> {
   const client = connectRedis(options.address, 'ask');
   let last = 'no answer';
-  client.on('error', (error: Error) => {
+  const onError = (error: Error): void => {
     last = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
     options.log.debug({ err: error }, 'redis connection');
-  });
+  };
+  client.on('error', onError);
+  const own = options.works === true ? new OwnScriptConnection(options.address, onError) : null;
+  const clients = own === null ? [client] : [client, own.client];
   try {
-    await connected(client);
+    await Promise.all(clients.map(connected));
   } catch {
-    client.disconnect();
+    for (const one of clients) one.disconnect();
     throw new SetupError(
       `Cannot reach Redis at ${shownAddress(options.address)} (${last}): start it or set REDIS_URL to where it runs`,
     );
   }
   const keys = new Keys(options.namespace);
-  const outage = new Outage({ client, keys, log: options.log, reason: () => last });
-  const own =
-    options.works === true
-      ? new OwnScriptConnection(options.address, (error) => options.log.debug({ err: error }, 'redis connection'))
-      : null;
+  const outage = new Outage({ clients, keys, log: options.log, reason: () => last });
   const redis: RedisStore = {
     client,
     scripts: own ?? { client, runId: '' },
@@ -67,7 +66,6 @@ export async function openRedis(options: RedisOptions): Promise<RedisStore> {
       client.disconnect();
     },
   };
-  if (own !== null) await connected(own.client);
   await checkServer(redis, options.log);
   return redis;
 }

@@ -114,6 +114,11 @@ export class BreakerControl {
     return this.#answers.toTell();
   }
 
+  /** Whether a call broke off since then, or found no server: whoever was to be begun before that asks again whether it may. */
+  wasGoneSince(ms: number): boolean {
+    return this.#gone.since(ms);
+  }
+
   /** The server answered a call, or said what is wrong with its request: an open breaker closes. */
   answered(call: RunningCall, how: 'completed' | 'rejected'): void {
     call.isAnswered = true;

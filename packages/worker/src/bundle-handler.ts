@@ -9,6 +9,7 @@ import {
   type RedisStore,
   type Started,
 } from '@spillway/redis';
+import type { BreakerControl } from './breaker-control.ts';
 import { DONE, later, LEFT_ALONE, type Disposition } from './disposition.ts';
 import type { DocumentHandler } from './document-handler.ts';
 import { HeldDocument } from './held-document.ts';
@@ -20,6 +21,7 @@ export type BundleHandlerParts = {
   readonly queues: Pick<Queues, 'add'>;
   readonly documents: DocumentHandler;
   readonly pause: Pick<WorkerPause, 'isPaused'>;
+  readonly breaker: Pick<BreakerControl, 'wasGoneSince'>;
 };
 
 export type BundleHandlerOptions = {
@@ -67,10 +69,10 @@ export class BundleHandler {
     for (const spare of slots.slice(open.length)) spare.release();
     const running: Promise<boolean>[] = [];
     for (const [at, document] of open.entries()) {
-      // Through an open breaker one goes.
-      const isOver = at > 0 && (started.state === 'PROBE' || this.#isPaused);
       const slot = slots[at];
-      if (isOver || slot === undefined || !(await slot.within(beganMs + MAX_HELD_MS - performance.now()))) {
+      const leftMs = beganMs + MAX_HELD_MS - performance.now();
+      const mayBegin = slot !== undefined && !this.#isOver(bundle, at) && (await slot.within(leftMs));
+      if (!mayBegin || this.#isOver(bundle, at)) {
         for (const one of slots.slice(at)) one.release();
         running.push(this.#leave(bundle, open.slice(at), 0));
         break;
@@ -91,8 +93,12 @@ export class BundleHandler {
     return (await this.#add(held.tier, documents, priority, { size: 1 })) ? DONE : LEFT_ALONE;
   }
 
-  get #isPaused(): boolean {
-    return this.#options.isDraining() || this.#parts.pause.isPaused;
+  /** Whether those from there on are not begun here any more. Through an open breaker one goes. */
+  #isOver({ started, beganMs }: Pick<TakenBundle, 'started' | 'beganMs'>, at: number): boolean {
+    const { pause, breaker } = this.#parts;
+    if (at === 0) return false;
+    if (started.state === 'PROBE' || this.#options.isDraining()) return true;
+    return pause.isPaused || breaker.wasGoneSince(beganMs);
   }
 
   /** Whether nothing of it is left in the bundle. */

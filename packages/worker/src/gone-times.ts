@@ -10,6 +10,11 @@ export class GoneTimes {
     this.#times = [...this.#times, performance.now()].slice(-MAX_REMEMBERED);
   }
 
+  /** Whether that was seen since then. */
+  since(ms: number): boolean {
+    return (this.#times.at(-1) ?? Number.NEGATIVE_INFINITY) >= ms;
+  }
+
   /** When that was last seen before then; long ago: never. */
   before(ms: number): number {
     return this.#times.findLast((goneMs) => goneMs < ms) ?? Number.NEGATIVE_INFINITY;

@@ -106,7 +106,7 @@ export class TierWorker {
       },
     );
     const onFailed = (id: string, error: unknown): void => this.#failed(id, error);
-    const bundles = new BundleHandler({ redis, queues, documents, pause: ownPause }, { ...ending, onFailed });
+    const bundles = new BundleHandler({ redis, queues, documents, pause: ownPause, breaker }, { ...ending, onFailed });
     this.#handler = new JobHandler({ ...shared, slots, documents, bundles }, { tier, callMs: model.timeoutMs });
   }
 

@@ -4,6 +4,7 @@ import {
   Waits,
   writeCounts,
   type Counts,
+  type DocumentJob,
   type PageFooter,
   type PageLine,
   type PagePlan,
@@ -99,6 +100,17 @@ export async function readWaits(redis: RedisStore, batch: string, page: number):
 export async function rewritePage(redis: RedisStore, recovery: Recovery, batch: string, page: number): Promise<void> {
   const { keys, client } = redis;
   await rewriteScript.run(client, [keys.recovery, keys.page(batch, page), keys.times(batch, page)], [recovery.token]);
+}
+
+/** Those documents of one open page that have no result. */
+export async function withoutResult<Document extends Pick<DocumentJob, 'batch' | 'page' | 'place'>>(
+  { client, keys }: RedisStore,
+  documents: readonly Document[],
+): Promise<Document[]> {
+  const [first] = documents;
+  if (first === undefined) return [];
+  const results = await client.hmget(keys.page(first.batch, first.page), ...documents.map(({ place }) => `${place}`));
+  return documents.filter((_, at) => results[at] === null);
 }
 
 /** Drops a page that stands in storage; the footer's counts are the ones that count. */

@@ -4,6 +4,7 @@ import {
   leaveBundle,
   readJobFields,
   untilRecovered,
+  withoutResult,
   type HeldJob,
   type Queues,
   type RedisStore,
@@ -87,7 +88,8 @@ export class BundleHandler {
     const fields = await readJobFields(this.#parts.redis, held);
     const takenAtMs = Number(/^\d+/.exec(fields['taken'] ?? '')?.[0] ?? Date.now());
     const nowMs = Date.now();
-    const documents = bundledDocuments(fields).map((document) =>
+    const left = await withoutResult(this.#parts.redis, bundledDocuments(fields));
+    const documents = left.map((document) =>
       delayed(document, { reason: 'lost_worker', fromMs: Math.max(takenAtMs, document.waitingSinceMs), toMs: nowMs }),
     );
     return (await this.#add(held.tier, documents, priority, { size: 1 })) ? DONE : LEFT_ALONE;
@@ -112,9 +114,21 @@ export class BundleHandler {
       return later(FAILED_MS);
     });
     // Somebody else has the bundle now, and splits it.
-    if (disposition.kind === 'done' || one.isGone) return true;
+    if (one.isGone) return true;
+    if (disposition.kind === 'done') {
+      if (disposition.isHandedOff === true) await this.#noteHandedOff(held, document);
+      return true;
+    }
     const afterMs = disposition.kind === 'later' ? disposition.afterMs : 0;
     return await this.#leave({ held, priority }, [one.data], afterMs);
+  }
+
+  /**
+   * Should this worker be lost before the rest of the bundle is done, its expert would be asked once more. Where it cannot
+   * be noted that is all that follows.
+   */
+  async #noteHandedOff(held: HeldJob, { place }: DocumentJob): Promise<void> {
+    await leaveBundle(this.#parts.redis, held, [place]).catch(() => 'GONE');
   }
 
   async #leave(

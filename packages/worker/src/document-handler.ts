@@ -11,7 +11,7 @@ import {
 import { leaveAlone, untilRecovered, type RedisClock, type RedisStore } from '@spillway/redis';
 import type { StopReason } from '@spillway/runtime';
 import type { BreakerControl } from './breaker-control.ts';
-import { DONE, later, PUT_BACK, type Disposition } from './disposition.ts';
+import { later, PUT_BACK, type Disposition } from './disposition.ts';
 import type { DocumentWorker, Verdict } from './document-worker.ts';
 import type { HeldDocument } from './held-document.ts';
 import type { RulesCache } from './rules-cache.ts';
@@ -190,7 +190,7 @@ export class DocumentHandler {
     switch (verdict.kind) {
       case 'done':
         this.#options.onDone((performance.now() - call.startedAtMs) / 1_000);
-        return DONE;
+        return verdict;
       case 'unproven':
       case 'hold': {
         const { data } = held;

@@ -11,8 +11,8 @@ import { untilRecovered, type HandOffs, type Settler } from '@spillway/redis';
 
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
-  /** The document needs this job no more. */
-  | { readonly kind: 'done' }
+  /** The document needs this job no more: it has its result, or another stage has it. */
+  | { readonly kind: 'done'; readonly isHandedOff?: boolean }
   /** The call failed, and what comes of others shows whose fault that was: this job again after a while, as changed. */
   | Extract<StageOutcome, { kind: 'unproven' }>
   /** The model server is down, asks to wait, or takes no more: the tier waits, slows down, or the document does. */
@@ -103,6 +103,6 @@ export class DocumentWorker {
     });
     const handed = await untilRecovered(handOff, stopping);
     if (handed === 'CLOSED') return KEPT;
-    return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+    return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done', isHandedOff: handed === 'GO' };
   }
 }

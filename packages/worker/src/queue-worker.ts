@@ -70,8 +70,7 @@ export class QueueWorker {
 
   resume(): void {
     this.#isPaused = false;
-    this.#resumed.resolve();
-    this.#resumed = Promise.withResolvers();
+    this.#wake();
   }
 
   /**
@@ -110,6 +109,12 @@ export class QueueWorker {
       ending: new AbortController(),
       closed: new AbortController(),
     };
+  }
+
+  /** Whoever waits for the end of a pause looks again. */
+  #wake(): void {
+    this.#resumed.resolve();
+    this.#resumed = Promise.withResolvers();
   }
 
   #run(opened: Opened): void {
@@ -194,6 +199,7 @@ export class QueueWorker {
   async #close({ worker, connection, running, ending, closed }: Opened, limitMs: number): Promise<void> {
     const { onError } = this.#options;
     ending.abort();
+    this.#wake();
     const rest = async (): Promise<void> => {
       // A job may end by beginning with the next one.
       while (running.size > 0) await Promise.allSettled(running);

@@ -227,8 +227,16 @@ test('a batch whose counters in Redis are wrong ends all the same, and shows wha
   const { id } = await system.submit(prompts.slice(0, 20));
   await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
   await system.redis.client.hincrby(`{test}:batch:${id}`, 'completed', -1);
+  await system.redis.client.hset(`{test}:page:${id}:0`, '#completed', 5);
   await Promise.all([system.run('drafter'), system.run('expert')]);
   const batch = await system.settled(id);
+  const told = system.services.flatMap(({ lines }) =>
+    lines.filter(({ msg }) => msg === 'a page was counted wrong: its lines say how many documents have an answer'),
+  );
+  assert.deepEqual(
+    told.map(({ batch: of, page, counted, lines }) => ({ of, page, counted, lines })),
+    [{ of: id, page: 0, counted: { completed: 25, failed: 0 }, lines: 20 }],
+  );
   assert.deepEqual([batch.status, batch.request_counts], ['completed', { total: 20, completed: 20, failed: 0 }]);
   await wholeResults(system, batch, docIds(20));
 });

@@ -5,6 +5,7 @@ import {
   errorCounter,
   MAX_USD_REACHED,
   unfinishedLine,
+  type Counts,
   type EndingRecord,
   type NoAnswer,
   type PageFooter,
@@ -13,12 +14,12 @@ import {
   type Result,
 } from '@spillway/core';
 import { dropPage, fullPages, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
-import { mapConcurrent, type Meters, type Spans } from '@spillway/runtime';
+import { mapConcurrent, type Log, type Meters, type Spans } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import { readDocuments } from './input.ts';
 import type { LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
-import { deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
+import { countLines, deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 import { unfinishedTraces } from './unfinished-traces.ts';
 
@@ -31,6 +32,7 @@ export type SealOptions = {
   readonly redis: RedisStore;
   readonly storage: Storage;
   readonly meters: Meters;
+  readonly log: Log;
 };
 
 /** Seals every page whose documents are all settled; true when there was one. */
@@ -59,9 +61,12 @@ export async function sealFullPages(
   return sealed.some((done) => done === true);
 }
 
+/** Redis' counters are for progress. */
+const MISCOUNTED = 'a page was counted wrong: its lines say how many documents have an answer';
+
 /** False: the page is not full after all. */
 async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number): Promise<boolean> {
-  const { redis, storage } = options;
+  const { redis, storage, log } = options;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) {
@@ -70,10 +75,15 @@ async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number)
   }
   const results = await readPage(redis, batch, page);
   const lines = linesInOrder(at, results.lines);
+  const countsOf = (all: readonly PageLine[]): Counts => {
+    const { counts, counted } = countLines(all, results.counts);
+    if (counted !== null) log.error({ batch, page, counted, lines: counts.completed }, MISCOUNTED);
+    return counts;
+  };
   const footer =
     lines === null
       ? await readFooterOf(storage, batch, page)
-      : await writeOrAdoptPage(options, batch, page, { ...results, lines });
+      : await writeOrAdoptPage(options, batch, page, { ...results, lines, counts: countsOf(lines) });
   if (footer === null) return false;
   if ((await markSealed(redis, batch, footer)) === 'GONE') await dropPage(redis, batch, page);
   return true;

@@ -8,7 +8,9 @@ import {
   stageCounts,
   stageTier,
   tierName,
+  workLeft,
   type Configuration,
+  type Due,
   type Role,
   type Scaling,
   type Tier,
@@ -80,6 +82,8 @@ export class ScalingSignal {
       const readings = await Promise.all(group.map(async (name) => [name, await this.#read(name)] as const));
       for (const [name, reading] of readings) tiers.set(name, reading);
     }
+    const others = new Set(open.batches.flatMap(({ plan }) => plan.tiers)).difference(tiers);
+    await Promise.all([...others].map(async (name) => tiers.set(name, await this.#read(name))));
     const [{ depth, state }, breaker, notEnqueued] = await Promise.all([
       tiers.get(tier) ?? this.#read(tier),
       readBreaker(redis, tier),
@@ -95,6 +99,7 @@ export class ScalingSignal {
         ...depth,
         notEnqueued,
         upstream: upstreamOf(tier, work, tiers),
+        due: dueIn(tier, open.batches, tiers),
         secondsPerDocument: state.secondsPerDocument ?? SECONDS_UNMEASURED,
         concurrency: state.concurrency ?? spec.concurrency,
         replicas: state.replicas,
@@ -142,6 +147,18 @@ function nextPageBytes({ state, plan }: OpenBatch): number {
 }
 
 const notEnqueuedOf = ({ total, enqueued }: OpenBatch['state']): number => total - enqueued;
+
+/** What a tier has to answer for each open batch that goes through it, and in which time. */
+function dueIn(tier: string, batches: readonly OpenBatch[], tiers: ReadonlyMap<string, TierReading>): Due[] {
+  const queued = new Map([...tiers].map(([name, reading]) => [name, reading.queued]));
+  const nowMs = Date.now();
+  return batches.flatMap(({ state: { counts, total, enqueued, expiresAtMs }, plan }) => {
+    const { completed, failed, escalated } = counts;
+    const batch = { total, enqueued, settled: completed + failed, escalated };
+    const documents = workLeft(batch, plan, queued).get(tier) ?? 0;
+    return documents > 0 ? [{ documents, seconds: Math.max(0, expiresAtMs - nowMs) / 1_000 }] : [];
+  });
+}
 
 /** What of an open batch says what will come to a tier. */
 function workOf({ state, plan }: OpenBatch): OpenWork {

@@ -27,6 +27,23 @@ test('enough replicas to work off what waits, is due later, is worked on and is 
   assert.equal(required({ replicas: 5 }), 0);
 });
 
+test('what is due before it would be worked off anyway is worked off in time, the earliest first, as far as it can be', () => {
+  // Ten a second each, in sixty seconds: two replicas.
+  assert.equal(required({ waiting: 1_200, due: [{ documents: 1_200, seconds: 3_600 }] }), 2);
+  // In three quarters of twenty seconds.
+  assert.equal(required({ waiting: 1_200, due: [{ documents: 1_200, seconds: 20 }] }), 8);
+  const due = [
+    { documents: 900, seconds: 40 },
+    { documents: 300, seconds: 20 },
+  ];
+  assert.equal(required({ waiting: 1_200, due }), 4, '300 in 15 s are 20, and 1,200 in 30 s are 40 a second');
+  const { reason } = scalingOf({ ...idle, waiting: 1_200, due }, target);
+  assert.equal(reason, '1200 documents are due in 40 s at 10/s each');
+  assert.equal(required({ waiting: 1_200, due }, { coldStartSeconds: 25 }), 20, 'of five seconds that are left of 30');
+  const late = [{ documents: 1_200, seconds: 20 }];
+  assert.equal(required({ waiting: 1_200, due: late }, { coldStartSeconds: 25 }), 2, 'no new replica is there in time');
+});
+
 test('an expert is warmed for what its drafters will send over, as fast as they can', () => {
   const expert = { ...idle, replicas: 0, secondsPerDocument: 2, concurrency: 16 };
   const upstream = (perSecond: number | null) => [{ documents: 3_000, perSecond, upstream: [] }];

@@ -5,7 +5,7 @@ import { recovering } from './live.ts';
 
 /** What of a plan says where documents go. Batches of the same cascades share their routes. */
 type OpenPlan = Route & Pick<BatchPlan, 'pages'>;
-type Route = Pick<BatchPlan, 'cascades' | 'firstTiers' | 'way'>;
+type Route = Pick<BatchPlan, 'cascades' | 'tiers' | 'firstTiers' | 'way'>;
 
 /** An open batch, with the cascades that its documents name in its plan. */
 export type OpenBatch = { readonly id: string; readonly state: BatchState; readonly plan: OpenPlan };
@@ -96,9 +96,9 @@ export class OpenBatches {
     }
   }
 
-  #shared({ pages, cascades, firstTiers, way }: OpenPlan): OpenPlan {
-    const name = JSON.stringify([cascades, firstTiers, way]);
-    const route = this.#routes.get(name) ?? { cascades, firstTiers, way };
+  #shared({ pages, cascades, tiers, firstTiers, way }: OpenPlan): OpenPlan {
+    const name = JSON.stringify([cascades, tiers, firstTiers, way]);
+    const route = this.#routes.get(name) ?? { cascades, tiers, firstTiers, way };
     this.#routes.set(name, route);
     return { pages, ...route };
   }

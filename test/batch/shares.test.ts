@@ -24,8 +24,8 @@ test("a small batch's escalations do not queue behind a large one's, and none of
   await using system = await System.start({ expert: { latencyMs: 40 }, models: { large: { concurrency: 4 } } });
   await using store = await storeOn(system.redis, 'test');
   await using queues = new Queues(store);
-  const large = await system.submit(many(1_500, '[[drafter unsure]]'));
-  await until(async () => (await queues.depth('expert.large')).waiting > 400);
+  const large = await system.submit(many(900, '[[drafter unsure]]'));
+  await until(async () => (await queues.depth('expert.large')).waiting > 200);
   const done = async (): Promise<number> =>
     (await system.client.batches.retrieve(large.id)).request_counts?.completed ?? 0;
   const [before, { waiting }] = [await done(), await queues.depth('expert.large')];
@@ -33,7 +33,7 @@ test("a small batch's escalations do not queue behind a large one's, and none of
   await system.settled(small.id);
   const meanwhile = (await done()) - before;
   assert.ok(meanwhile < waiting, `${meanwhile} of ${waiting} that waited before it`);
-  await wholeResults(system, await system.settled(large.id), docIds(1_500));
+  await wholeResults(system, await system.settled(large.id), docIds(900));
 });
 
 test('one expert is down: its batches wait and use up no attempt, another cascade goes on', async () => {

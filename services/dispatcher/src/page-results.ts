@@ -39,7 +39,7 @@ export type LineCounts = Readonly<Record<'completed' | 'failed', number>>;
 export function countLines(lines: readonly PageLine[], counts: Counts): { counts: Counts; counted: LineCounts | null } {
   const completed = lines.filter(({ part }) => part === 'output').length;
   const failed = lines.length - completed;
-  const { completed: known = 0, failed: knownFailed = 0 } = counts;
+  const { completed: known, failed: knownFailed } = counts;
   if (known === completed && knownFailed === failed) return { counts, counted: null };
   return { counts: { ...counts, completed, failed }, counted: { completed: known, failed: knownFailed } };
 }

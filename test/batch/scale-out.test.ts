@@ -5,7 +5,7 @@ import { Autoscaler } from '../support/autoscaler.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
-const DOCUMENTS = 3_000;
+const DOCUMENTS = 2_400;
 const prompts = Array.from({ length: DOCUMENTS }, (_, index) =>
   index % 3 === 0 ? `[[drafter unsure]] ${index}` : `${index}`,
 );
@@ -14,8 +14,8 @@ const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ??
 
 test('tiers grow to four drafters and three experts and shrink again under load: nothing is lost or repeated', async (t) => {
   await using system = await System.create({
-    drafter: { latencyMs: 60 },
-    expert: { latencyMs: 100 },
+    drafter: { latencyMs: 120 },
+    expert: { latencyMs: 200 },
     models: {
       small: { concurrency: 4, scaling: { drain_s: 4, max_replicas: 4 } },
       large: { concurrency: 4, scaling: { drain_s: 4, max_replicas: 3 } },

@@ -110,7 +110,8 @@ async function askedBy(batches: number) {
 test('a pass asks for what can be done in it, and not for every open batch', async () => {
   const few = await askedBy(250);
   const many = await askedBy(1_000);
-  assert.ok(few.idle.redis > 0 && many.idle.redis <= few.idle.redis + 5, JSON.stringify([few, many]));
+  // The capacity is measured from time to time, with a dozen questions: the one pass may have done it, the other not.
+  assert.ok(few.idle.redis > 0 && many.idle.redis <= few.idle.redis + 20, JSON.stringify([few, many]));
   assert.equal(many.idle.storage, 0);
   assert.deepEqual(many.changed, few.changed);
   assert.equal(many.changed.storage, 0);

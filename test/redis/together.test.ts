@@ -18,7 +18,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 
 test('what comes while something is under way goes together, and each has its own answer', async () => {
   const { runs, run } = held();
-  const together = new Together(run);
+  const together = new Together({ run, groupOf: () => '', bytesOf: () => 1 });
   const first = together.ask('a');
   await settled();
   const rest = [together.ask('b'), together.ask('c')];
@@ -37,7 +37,7 @@ test('what comes while something is under way goes together, and each has its ow
 
 test('groups go beside each other; an error is of those that went together, and the next ones go on', async () => {
   const { runs, run } = held();
-  const together = new Together(run, (item) => item.slice(0, 1));
+  const together = new Together({ run, groupOf: (item) => item.slice(0, 1), bytesOf: () => 1 });
   const [one, two, other] = [together.ask('a1'), together.ask('a2'), together.ask('b1')];
   await settled();
   const next = together.ask('a3');
@@ -53,4 +53,20 @@ test('groups go beside each other; an error is of those that went together, and 
   await settled();
   runs[2]?.end();
   assert.equal(await next, 'A3');
+});
+
+test('no more than sixteen go together, nor more bytes than hold up Redis; what is larger goes by itself', async () => {
+  const { runs, run } = held();
+  const together = new Together({ run, groupOf: () => '', bytesOf: (item: string) => Number(item) * 1024 });
+  const sizes = [1, 100, 200, 40, 300, ...Array.from({ length: 20 }, () => 1)];
+  const all = sizes.map((size) => together.ask(`${size}`));
+  for (let at = 0; at < 6; at += 1) {
+    await settled();
+    runs[at]?.end();
+  }
+  await Promise.all(all);
+  assert.deepEqual(
+    runs.map(({ items }) => items.map(Number)),
+    [[1, 100], [200, 40], [300], sizes.slice(5, 21), sizes.slice(21)],
+  );
 });

@@ -31,6 +31,8 @@ type HandingOff = {
   readonly tier: string;
   /** It was on this way before, or may have been: it goes as a job of its own, whose id only this document can have. */
   readonly isAgain: boolean;
+  /** Of the draft. */
+  readonly bytes: number;
   /** What the script is to know of the draft. */
   readonly draft: readonly (string | number)[];
   readonly onUnjudged: (warning: Warning) => void;
@@ -60,10 +62,11 @@ export class HandOffs {
     this.#redis = redis;
     this.#queues = queues;
     this.#loads = new TierLoads(redis, queues);
-    this.#together = new Together(
-      (items) => this.#handOff(items as readonly [HandingOff, ...HandingOff[]]),
-      ({ job, tier, isAgain }) => `${tier} ${pageMember(job.batch, job.page)} ${String(isAgain)}`,
-    );
+    this.#together = new Together({
+      run: (items) => this.#handOff(items as readonly [HandingOff, ...HandingOff[]]),
+      groupOf: ({ job, tier, isAgain }) => `${tier} ${pageMember(job.batch, job.page)} ${String(isAgain)}`,
+      bytesOf: ({ bytes }) => bytes,
+    });
   }
 
   /**
@@ -80,7 +83,7 @@ export class HandOffs {
     const own = stageTier(rules, job.stage);
     const bytes = Buffer.byteLength(JSON.stringify(draftToHandOff(job)));
     const draft = [bytes, stageKey(job.cascade, job.stage), own, ...draftWords(document)];
-    let item: HandingOff = { job, next, tier, isAgain, draft, onUnjudged, tag: null };
+    let item: HandingOff = { job, next, tier, isAgain, bytes, draft, onUnjudged, tag: null };
     return async () => {
       // With a tag it was on its way, and may be there.
       if (item.tag !== null) item = { ...item, isAgain: true };

@@ -25,8 +25,11 @@ export class Settler {
 
   constructor(redis: RedisStore) {
     this.#redis = redis;
-    const run = (results: readonly Settling[]) => this.#settle(results as readonly [Settling, ...Settling[]]);
-    this.#together = new Together(run, ({ where: { batch, page } }) => pageMember(batch, page));
+    this.#together = new Together({
+      run: (results) => this.#settle(results as readonly [Settling, ...Settling[]]),
+      groupOf: ({ where: { batch, page } }) => pageMember(batch, page),
+      bytesOf: ({ result: { line } }) => line.text.length,
+    });
   }
 
   settle(where: DocumentPlace, result: Result | UnaskedResult): Promise<Settled> {

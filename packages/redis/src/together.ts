@@ -8,26 +8,33 @@ type Waiting<Item, Answer> = {
 /** So many are taken together: a script of a hundred microseconds holds up nobody. */
 const MAX_TOGETHER = 16;
 
+/** And of so many bytes; what is larger goes by itself. */
+const MAX_BYTES_TOGETHER = 256 * 1024;
+
+export type TogetherOptions<Item, Answer> = {
+  readonly run: (items: readonly Item[]) => Promise<readonly Answer[]>;
+  /** What cannot go together differs in this. */
+  readonly groupOf: (item: Item) => string;
+  readonly bytesOf: (item: Item) => number;
+};
+
 /**
  * Does together what is asked for while it is at it: the first goes at once, and what comes until it is answered goes
  * next, as one. Nothing waits for others to come, and each has an answer of its own; an error is everybody's that went
  * with it.
  */
 export class Together<Item, Answer> {
-  readonly #run: (items: readonly Item[]) => Promise<readonly Answer[]>;
-  /** What cannot go together differs in this. */
-  readonly #groupOf: (item: Item) => string;
+  readonly #options: TogetherOptions<Item, Answer>;
   /** By group, what waits while one of that group is under way. */
   readonly #groups = new Map<string, Waiting<Item, Answer>[]>();
 
-  constructor(run: (items: readonly Item[]) => Promise<readonly Answer[]>, groupOf: (item: Item) => string = () => '') {
-    this.#run = run;
-    this.#groupOf = groupOf;
+  constructor(options: TogetherOptions<Item, Answer>) {
+    this.#options = options;
   }
 
   ask(item: Item): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const group = this.#groupOf(item);
+    const group = this.#options.groupOf(item);
     const waiting = this.#groups.get(group);
     if (waiting === undefined) {
       this.#groups.set(group, [{ item, resolve, reject }]);
@@ -41,7 +48,7 @@ export class Together<Item, Answer> {
     await Promise.resolve();
     for (let some = this.#next(group); some.length > 0; some = this.#next(group)) {
       try {
-        const answers = await this.#run(some.map(({ item }) => item));
+        const answers = await this.#options.run(some.map(({ item }) => item));
         for (const [at, { resolve }] of some.entries()) resolve(answers[at] as Answer);
       } catch (error) {
         for (const { reject } of some) reject(error);
@@ -51,7 +58,14 @@ export class Together<Item, Answer> {
 
   /** What of a group waits; once nothing does, it is under way no more. */
   #next(group: string): Waiting<Item, Answer>[] {
-    const some = this.#groups.get(group)?.splice(0, MAX_TOGETHER) ?? [];
+    const waiting = this.#groups.get(group) ?? [];
+    let [count, bytes] = [0, 0];
+    for (const { item } of waiting.slice(0, MAX_TOGETHER)) {
+      bytes += this.#options.bytesOf(item);
+      if (count > 0 && bytes > MAX_BYTES_TOGETHER) break;
+      count += 1;
+    }
+    const some = waiting.splice(0, count);
     if (some.length === 0) this.#groups.delete(group);
     return some;
   }

@@ -71,7 +71,7 @@ export class JobHandler {
   async #handleOne(job: Job, held: HeldJob, document: DocumentJob, slot: Slot): Promise<Disposition> {
     await slot.taken;
     const started = await this.#start(job, held, [document]);
-    const instead = await this.#instead(started, [document]);
+    const instead = this.#instead(started, [document]);
     if (instead !== null) return instead;
     const { stalledCounter: losses, attemptsStarted: takes } = job;
     const one = new HeldDocument(document, { job: held, isBundled: false, started, losses, takes });
@@ -91,7 +91,7 @@ export class JobHandler {
     const beganMs = performance.now();
     await slots[0]?.taken;
     const started = await this.#start(job, held, documents);
-    const instead = await this.#instead(started, documents);
+    const instead = this.#instead(started, documents);
     if (instead !== null) return instead;
     return await bundles.handle({ held, documents, slots, priority, started, takes, beganMs });
   }
@@ -107,7 +107,7 @@ export class JobHandler {
   }
 
   /** What is done with a job that is not begun; null: it is. */
-  async #instead({ state, ms }: Started, documents: readonly DocumentJob[]): Promise<Disposition | null> {
+  #instead({ state, ms }: Started, documents: readonly DocumentJob[]): Disposition | null {
     switch (state) {
       case 'RECOVERING':
         return later(RECOVERING_MS);

@@ -26,6 +26,8 @@ type Opened = {
   readonly connection: RedisClient;
   readonly jobs: Map<string, string>;
   readonly running: Set<Promise<void>>;
+  /** Its next job is being fetched. */
+  isFetching: boolean;
   /** No more jobs are fetched; their locks are renewed until `closed`. */
   readonly ending: AbortController;
   readonly closed: AbortController;
@@ -47,7 +49,6 @@ export class QueueWorker {
   readonly #options: QueueWorkerOptions;
   #opened: Opened;
   #fetched = 0;
-  #isFetching = false;
   #isStarted = false;
   #isPaused = false;
   #resumed = Promise.withResolvers<void>();
@@ -106,6 +107,7 @@ export class QueueWorker {
       connection,
       jobs: new Map(),
       running: new Set(),
+      isFetching: false,
       ending: new AbortController(),
       closed: new AbortController(),
     };
@@ -125,7 +127,7 @@ export class QueueWorker {
   }
 
   async #fetchAll(opened: Opened): Promise<void> {
-    const { slots, onError } = this.#options;
+    const { slots } = this.#options;
     const { signal } = opened.ending;
     while (!signal.aborted) {
       await slots.spare();
@@ -134,18 +136,23 @@ export class QueueWorker {
         continue;
       }
       if (signal.aborted) return;
-      const token = `${opened.worker.id}:${this.#fetched++}`;
-      this.#isFetching = true;
-      try {
-        const job = await opened.worker.getNextJob(token);
-        if (job !== undefined) this.#begin(opened, job, token);
-      } catch (error) {
-        onError(error);
-        this.#isFetching = false;
-        await pause(FETCH_AGAIN_MS, signal);
-      } finally {
-        this.#isFetching = false;
-      }
+      if (!(await this.#fetchOne(opened))) await pause(FETCH_AGAIN_MS, signal);
+    }
+  }
+
+  /** Waits for the next job, for a while where there is none; false: that went wrong. */
+  async #fetchOne(opened: Opened): Promise<boolean> {
+    const token = `${opened.worker.id}:${this.#fetched++}`;
+    opened.isFetching = true;
+    try {
+      const job = await opened.worker.getNextJob(token);
+      if (job !== undefined) this.#begin(opened, job, token);
+      return true;
+    } catch (error) {
+      this.#options.onError(error);
+      return false;
+    } finally {
+      opened.isFetching = false;
     }
   }
 
@@ -171,18 +178,13 @@ export class QueueWorker {
   async #complete(opened: Opened, job: Job, token: string): Promise<void> {
     const { slots } = this.#options;
     const claim = slots.reserve();
-    const fetches = claim.isTaken && !this.#isFetching && !this.#isPaused && !opened.ending.signal.aborted;
+    const fetches = claim.isTaken && !opened.isFetching && !this.#isPaused && !opened.ending.signal.aborted;
     if (!fetches) claim.release();
-    try {
-      const answer = (await job.moveToCompleted(null, token, fetches)) as [JobJson?, string?] | undefined;
-      const [next, id] = fetches && Array.isArray(answer) ? answer : [];
-      claim.release();
-      if (!next || !id) return;
-      // It is locked with the token of the one before.
-      this.#begin(opened, Job.fromJSON(opened.worker, next, id), token);
-    } finally {
-      claim.release();
-    }
+    const completed = job.moveToCompleted(null, token, fetches).finally(() => claim.release());
+    const answer = (await completed) as [JobJson?, string?] | undefined;
+    const [next, id] = fetches && Array.isArray(answer) ? answer : [];
+    // It is locked with the token of the one before.
+    if (next && id) this.#begin(opened, Job.fromJSON(opened.worker, next, id), token);
   }
 
   async #renewLocks({ worker, jobs, closed: { signal } }: Opened): Promise<void> {

@@ -29,6 +29,7 @@ export {
   Heartbeat,
   HEARTBEAT_MS,
   heldReason,
+  perSecondOf,
   readTier,
   readWaiting,
   type TierState,

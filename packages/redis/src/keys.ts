@@ -104,7 +104,13 @@ export class Keys {
   }
   /** What taking tags reads of a queue: its start tags, and BullMQ's own jobs that wait, are due later, are worked on. */
   tagInputs(tier: string): string[] {
-    return [this.startTags(tier), ...['prioritized', 'delayed', 'active'].map((part) => `${this.queue(tier)}:${part}`)];
+    const [prioritized, , delayed, active] = this.states(tier);
+    return [this.startTags(tier), prioritized, delayed, active];
+  }
+  /** BullMQ's own jobs of a queue, by state: those that wait, in order and in a list, are due later, are worked on. */
+  states(tier: string): [prioritized: string, wait: string, delayed: string, active: string] {
+    const queue = this.queue(tier);
+    return [`${queue}:prioritized`, `${queue}:wait`, `${queue}:delayed`, `${queue}:active`];
   }
   /** Before the ids of a queue's jobs. */
   jobs(tier: string): string {

@@ -1,6 +1,7 @@
 import { bundleIdOf, jobDataOf, jobIdOf, LIMITS, readJob, type DocumentJob, type JobData } from '@spillway/core';
 import { mapConcurrent } from '@spillway/runtime';
 import { Queue, type JobsOptions } from 'bullmq';
+import { readJobFields } from './jobs.ts';
 import type { RedisStore } from './store.ts';
 import { Script } from './script.ts';
 
@@ -104,6 +105,12 @@ export class Queues implements AsyncDisposable {
     return waiting + delayed;
   }
 
+  /** All documents of a queue, whoever has them. */
+  async documents(name: string): Promise<number> {
+    const { waiting, delayed, active } = await this.depth(name);
+    return waiting + delayed + active;
+  }
+
   /** Whether a worker could take up a job of a queue now; not while somebody pauses all of it by BullMQ's own means. */
   async hasClaimable(name: string): Promise<boolean> {
     const [isPaused, counts] = await Promise.all([
@@ -116,8 +123,7 @@ export class Queues implements AsyncDisposable {
   /** The documents of a queue, whatever jobs they are in, by BullMQ's states. */
   async depth(name: string): Promise<{ waiting: number; active: number; delayed: number }> {
     const { keys, client } = this.#redis;
-    const states = ['prioritized', 'wait', 'delayed', 'active'].map((part) => `${keys.queue(name)}:${part}`);
-    const answer = await depthScript.run(client, states, [keys.jobs(name), MAX_COUNTED]);
+    const answer = await depthScript.run(client, keys.states(name), [keys.jobs(name), MAX_COUNTED]);
     const [waiting, delayed, active] = answer as [number, number, number];
     return { waiting, active, delayed };
   }
@@ -139,15 +145,15 @@ export class Queues implements AsyncDisposable {
 
   /** The documents at some places of a page that are in a queue. */
   async find(name: string, page: PageDocuments, places: readonly number[]): Promise<DocumentJob[]> {
-    const ids = places.map((place) => jobIdOf(page.batch, page.first + place));
-    const jobs = await Promise.all([
-      ...ids.map(async (id) => await this.of(name).getJob(id)),
-      ...(await this.#bundles(name, page)).map(async (id) => await this.#bundle(name, id)),
-    ]);
     const wanted = new Set(places);
-    return jobs
-      .flatMap((job) => (job === undefined ? [] : documentsIn(job.data as JobData)))
-      .filter(({ place }) => wanted.has(place));
+    const bundled = (await this.#bundles(name, page)).map(async (id) =>
+      bundledDocuments(await readJobFields(this.#redis, { tier: name, id })),
+    );
+    const alone = places.map(async (place) => {
+      const job = await this.of(name).getJob(jobIdOf(page.batch, page.first + place));
+      return job === undefined ? [] : documentsIn(job.data as JobData);
+    });
+    return (await Promise.all([...alone, ...bundled])).flat().filter(({ place }) => wanted.has(place));
   }
 
   /** Removes the jobs of a page whose batch is over; one that a worker holds stays, its worker drops it. */
@@ -164,13 +170,6 @@ export class Queues implements AsyncDisposable {
     const { keys, client } = this.#redis;
     const args = [keys.queue(name), batch, first, documents];
     return (await bundlesScript.run(client, [keys.startTags(name)], args)) as string[];
-  }
-
-  /** A bundle with what was written into it since. */
-  async #bundle(name: string, id: string): Promise<{ readonly data: JobData } | undefined> {
-    const fields = await this.#redis.client.hgetall(`${this.#redis.keys.jobs(name)}${id}`);
-    const documents = bundledDocuments(fields);
-    return documents.length === 0 ? undefined : { data: jobDataOf(documents) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,6 +29,12 @@ export type TierState = {
 /** What a worker tells of itself beside that it is there. */
 export type HeartbeatFacts = Pick<TierState, 'secondsPerDocument' | 'paused'> & { readonly concurrency: number };
 
+/** Documents that the workers of a tier answer in a second; null: nobody works there, or has measured it. */
+export function perSecondOf({ replicas, concurrency, secondsPerDocument }: TierState): number | null {
+  if (concurrency === null || secondsPerDocument === null) return null;
+  return (replicas * concurrency) / Math.max(1e-6, secondsPerDocument);
+}
+
 /** A worker process in one tier. */
 export class Heartbeat {
   readonly #redis: RedisStore;
@@ -80,14 +86,7 @@ export const heldReason = async (redis: RedisStore, tier: string): Promise<strin
 
 /** Whether documents are in a tier's queue, by BullMQ's own keys. */
 async function hasJobs({ client, keys }: RedisStore, tier: string): Promise<boolean> {
-  const queue = keys.queue(tier);
-  const [prioritized, delayed, wait, active] = await Promise.all([
-    client.zcard(`${queue}:prioritized`),
-    client.zcard(`${queue}:delayed`),
-    client.llen(`${queue}:wait`),
-    client.llen(`${queue}:active`),
-  ]);
-  return prioritized + delayed + wait + active > 0;
+  return (await client.exists(...keys.states(tier))) > 0;
 }
 
 /** The workers of a tier by their last heartbeats; those that fell silent are forgotten. */

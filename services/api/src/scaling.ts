@@ -3,7 +3,6 @@ import {
   isNearlyFull,
   pageOfDocument,
   modelsOfRole,
-  readTierName,
   scalingOf,
   stageCounts,
   stageTier,
@@ -18,6 +17,7 @@ import {
 import {
   isRecovering,
   memoryUse,
+  perSecondOf,
   readBreaker,
   readTier,
   type Queues,
@@ -111,11 +111,12 @@ export class ScalingSignal {
   }
 
   async #read(tier: string): Promise<TierReading> {
-    const { redis, queues, configuration } = this.#sources;
+    const { redis, queues } = this.#sources;
     const [depth, state] = await Promise.all([queues.depth(tier), readTier(redis, tier)]);
     const { waiting, delayed, active } = depth;
-    const rate = rateOf(state, configuration.models[readTierName(tier).model]?.concurrency ?? 1);
-    return { depth, state, queued: waiting + delayed + active, perSecond: rate > 0 ? rate : null };
+    const { secondsPerDocument } = state;
+    const perSecond = perSecondOf({ ...state, secondsPerDocument: secondsPerDocument ?? SECONDS_UNMEASURED });
+    return { depth, state, queued: waiting + delayed + active, perSecond };
   }
 
   /**
@@ -170,11 +171,6 @@ function workOf({ state, plan }: OpenBatch): OpenWork {
     }),
   }));
   return { notEnqueued: notEnqueuedOf(state), cascades };
-}
-
-/** Documents per second of all workers of a tier; 0: none is there. */
-function rateOf({ replicas, concurrency, secondsPerDocument }: TierState, configured: number): number {
-  return (replicas * (concurrency ?? configured)) / (secondsPerDocument ?? SECONDS_UNMEASURED);
 }
 
 function noSuchTier(role: Role, model: string, known: readonly string[]): ApiError {

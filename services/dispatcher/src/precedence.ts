@@ -1,5 +1,5 @@
 import { precedenceOf, workLeft, type DueBatch } from '@spillway/core';
-import { dealTags, readTier, redisNowMs, type Queues, type RedisStore } from '@spillway/redis';
+import { dealTags, perSecondOf, readTier, redisNowMs, type Queues, type RedisStore } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import type { Outline, Outlines } from './outlines.ts';
@@ -80,22 +80,19 @@ export class Precedence {
     const { redis, queues } = this.#options;
     const [nowMs, ...readings] = await Promise.all([
       redisNowMs(redis),
-      ...tiers.map(async (tier) => ({ tier, depth: await queues.depth(tier), rate: await this.#rateOf(tier) })),
+      ...tiers.map(async (tier) => ({
+        tier,
+        documents: await queues.documents(tier),
+        rate: perSecondOf(await readTier(redis, tier)),
+      })),
     ]);
-    const queued = new Map(readings.map(({ tier, depth }) => [tier, depth.waiting + depth.delayed + depth.active]));
+    const queued = new Map(readings.map(({ tier, documents }) => [tier, documents]));
     const perSecond = new Map(readings.flatMap(({ tier, rate }) => (rate === null ? [] : [[tier, rate] as const])));
     const all = due.map(({ batch, outline }): DueBatch => {
       const { id, tenant, expiresAtMs } = batch;
       return { id, tenant, deadlineMs: expiresAtMs, work: workLeft(batch, outline.route, queued) };
     });
     return precedenceOf(all, perSecond, nowMs);
-  }
-
-  /** Documents that the workers of a tier answer in a second; null: nobody works there, or has measured it. */
-  async #rateOf(tier: string): Promise<number | null> {
-    const { replicas, concurrency, secondsPerDocument } = await readTier(this.#options.redis, tier);
-    if (concurrency === null || secondsPerDocument === null) return null;
-    return (replicas * concurrency) / Math.max(1e-6, secondsPerDocument);
   }
 
   async #deal(tier: string, due: readonly Due[]): Promise<void> {

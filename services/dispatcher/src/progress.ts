@@ -127,7 +127,7 @@ export class ProgressNotes {
     const depthOf = (tier: string): Promise<number> => {
       let depth = depths.get(tier);
       if (depth === undefined) {
-        depth = queues.depth(tier).then(({ waiting, active, delayed }) => waiting + active + delayed);
+        depth = queues.documents(tier);
         depths.set(tier, depth);
       }
       return depth;

@@ -2,12 +2,9 @@ import { spentNanoUsd } from '../accounting/cap.ts';
 import { stageCounts, type Counts } from '../accounting/counts.ts';
 import { isLastStage, type CascadeRules } from '../cascade/rules.ts';
 import type { ProgressNote } from './notes.ts';
-import { reachOf, type Expected } from './time-left.ts';
+import { reachOf, Z, type Expected } from './time-left.ts';
 
 type Cascades = Readonly<Record<string, CascadeRules>>;
-
-/** Of a normal distribution 90 % are within so many standard deviations. */
-const Z = 1.645;
 
 /** What one document costs beside another, and what those to come cost beside those that were, as standard deviations. */
 const DOCUMENT_SPREAD = 1;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '../calibration/measures.ts';
 import { isAtRisk } from './at-risk.ts';
 import { addNote, nextNoteAtMs, type ProgressNote } from './notes.ts';
 import { timeLeft } from './time-left.ts';
@@ -27,17 +28,6 @@ type Mix = {
 };
 
 type Random = () => number;
-
-/** Mulberry32. */
-function seeded(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d_2b_79_f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const normal = (random: Random): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 const within = (random: Random, low: number, high: number): number => low + (high - low) * random();
@@ -191,7 +181,7 @@ const quantile = (values: readonly number[], part: number): number =>
   values.toSorted((left, right) => left - right)[Math.floor(values.length * part)] ?? Number.NaN;
 
 const runs = Array.from({ length: 1_000 }, (_, at) => {
-  const random = seeded(at + 1);
+  const random = seededRandom(at + 1);
   return run(mixOf(random), random);
 });
 

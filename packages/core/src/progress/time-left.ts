@@ -19,7 +19,7 @@ const LOOKBACKS = [1, 2, 4, 8] as const;
 const PART_PRIOR = 1 / 25;
 
 /** Of a normal distribution 90 % are within so many standard deviations. */
-const Z = 1.645;
+export const Z = 1.645;
 
 /**
  * Of the logarithm of the rate to come: how much more it varies than the parts did, what nobody can know, and how much more

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
-import { readConfiguration, snapshotRules, type CascadeRules, type Configuration } from '@spillway/core';
+import {
+  readConfiguration,
+  RECORD_VERSION,
+  snapshotRules,
+  type CascadeRules,
+  type Configuration,
+} from '@spillway/core';
 import { finishRecovery, openRedis, type RedisStore } from '@spillway/redis';
 import { Calibrations, EnvReader, openLog, openTelemetry, type Life } from '@spillway/runtime';
 import { openStorage, type Storage } from '@spillway/storage';
@@ -44,6 +50,8 @@ export type TestApi = AsyncDisposable & {
   client(key?: string): OpenAI;
   /** Says in Redis that the recovery is over, as the dispatcher does. */
   recover(): Promise<void>;
+  /** Writes a record to storage as a service does. */
+  put(key: string, record: object): Promise<unknown>;
   /** Every key in storage. */
   keys(): Promise<string[]>;
   /** What it logged. */
@@ -108,6 +116,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     keyFile,
     recover,
     client: (key = 'none') => new OpenAI({ apiKey: key, baseURL: `${url}/v1`, maxRetries: 0 }),
+    put: (key, record) => storage.create(key, Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...record }))),
     keys: place.keys,
     lines,
     [Symbol.asyncDispose]: async () => {

@@ -1,16 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import {
-  digestBits,
-  DocumentRows,
-  KEYS,
-  NO_COUNTS,
-  RECORD_VERSION,
-  resultLineId,
-  writePage,
-  type PageLine,
-} from '@spillway/core';
+import { digestBits, DocumentRows, KEYS, NO_COUNTS, resultLineId, writePage, type PageLine } from '@spillway/core';
 import { storeIndex } from '@spillway/storage';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -27,9 +18,6 @@ after(async () => {
   await api[Symbol.asyncDispose]();
   await redis.stop();
 });
-
-const put = (key: string, value: object): Promise<unknown> =>
-  api.storage.create(key, Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...value })));
 
 type Batch = {
   /** The `custom_id` of each document's line. */
@@ -66,12 +54,18 @@ async function write({ ids, indexed, pageDocuments = 50, open = [], hasEnded = t
     if (id !== null) rows.add({ id: digestBits(id), body: null, document, offset: 0 });
   }
   const index = indexed === null ? {} : { index: await storeIndex(api.storage, batch, rows) };
-  await put(KEYS.validated(batch), { validatedAtMs: 1, total: ids.length, cascades: ['invoices'], pages, ...index });
+  await api.put(KEYS.validated(batch), {
+    validatedAtMs: 1,
+    total: ids.length,
+    cascades: ['invoices'],
+    pages,
+    ...index,
+  });
   await api.store.client.del(api.store.keys.batch(batch));
   const times = { inProgressAtMs: 1, closedAtMs: 2, endedAtMs: 3 };
   const files = { pages: pages.map(() => [1, 0]), outputFileId: 'file-0', errorFileId: null };
   const final = { outcome: 'completed', total: ids.length, model: 'invoices', counts: NO_COUNTS, errors: [] };
-  if (hasEnded) await put(KEYS.final(batch), { ...final, ...times, ...files });
+  if (hasEnded) await api.put(KEYS.final(batch), { ...final, ...times, ...files });
   return batch;
 }
 

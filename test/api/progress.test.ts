@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { KEYS, RECORD_VERSION, stageCounter, type BatchObject, type ProgressNote } from '@spillway/core';
+import { KEYS, stageCounter, type BatchObject, type ProgressNote } from '@spillway/core';
 import { advance, close, Heartbeat, keepNotes, open, openBreaker, Queues, writeShortage } from '@spillway/redis';
 import { jobOf } from '../support/jobs.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -42,7 +42,7 @@ async function batchInWork(
     metadata: { ...metadata },
   });
   const validated = { validatedAtMs: beganMs, total: 1_000, cascades: ['invoices'], pages: [[0, 1_000, 0, 99, 0]] };
-  await api.storage.create(KEYS.validated(id), Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...validated })));
+  await api.put(KEYS.validated(id), validated);
   const facts = { total: 1_000, pages: 1, model: 'invoices', inProgressAtMs: beganMs };
   assert.equal(await open(api.store, id, facts, rulesOf('invoices')), 'OPENED');
   assert.equal(await advance(api.store, id, 0, enqueued), 'ADVANCED');

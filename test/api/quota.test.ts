@@ -202,8 +202,6 @@ test('a retry takes its documents and the bytes of its input of what its tenant 
 
 /** Writes what the dispatcher writes of a batch whose documents all failed. */
 async function endFailed(api: TestApi, batch: string, documents: number): Promise<void> {
-  const put = (key: string, value: object): Promise<unknown> =>
-    api.storage.create(key, Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...value })));
   const { inputFileId } = JSON.parse(Buffer.from((await api.storage.read(KEYS.manifest(batch))) ?? []).toString()) as {
     inputFileId: string;
   };
@@ -212,8 +210,8 @@ async function endFailed(api: TestApi, batch: string, documents: number): Promis
   const page = writePage(0, lines, { counts: NO_COUNTS, waits: {} });
   await api.storage.create(KEYS.page(batch, 0), page.bytes);
   const pages = [[0, documents, 0, size, 0]];
-  await put(KEYS.validated(batch), { validatedAtMs: 1, total: documents, cascades: ['invoices'], pages });
-  await put(KEYS.final(batch), {
+  await api.put(KEYS.validated(batch), { validatedAtMs: 1, total: documents, cascades: ['invoices'], pages });
+  await api.put(KEYS.final(batch), {
     outcome: 'completed',
     total: documents,
     model: 'invoices',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KEYS, NO_COUNTS, RECORD_VERSION, type BatchObject } from '@spillway/core';
+import { KEYS, NO_COUNTS, type BatchObject } from '@spillway/core';
 import { finishRecovery, open, readBatch, restore } from '@spillway/redis';
 import { toFile, type OpenAI } from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -54,9 +54,6 @@ const create = (headers = {}): Promise<Answer> =>
 
 const cancel = (id: string): Promise<Answer> => send(`${api.url}/v1/batches/${id}/cancel`, { method: 'POST' });
 
-const write = (key: string, value: object): Promise<unknown> =>
-  api.storage.create(key, Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...value })));
-
 function unavailable(answer: Answer): void {
   assert.equal(answer.status, 503, answer.body.toString());
   assert.equal(answer.headers['retry-after'], '1');
@@ -76,9 +73,12 @@ async function batches(): Promise<Record<string, string>> {
     cascades: ['invoices'],
     pages: [[0, 4, 0, 99, 0]],
   };
-  for (const status of ['in_progress', 'cancelling']) await write(KEYS.validated(made[status] ?? ''), validated);
-  await write(KEYS.ending(made['cancelling'] ?? ''), { outcome: 'cancelled', endedAtMs: facts.inProgressAtMs + 1_000 });
-  await write(KEYS.final(made['completed'] ?? ''), {
+  for (const status of ['in_progress', 'cancelling']) await api.put(KEYS.validated(made[status] ?? ''), validated);
+  await api.put(KEYS.ending(made['cancelling'] ?? ''), {
+    outcome: 'cancelled',
+    endedAtMs: facts.inProgressAtMs + 1_000,
+  });
+  await api.put(KEYS.final(made['completed'] ?? ''), {
     outcome: 'completed',
     total: 4,
     model: 'invoices',

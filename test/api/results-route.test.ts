@@ -1,14 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import {
-  KEYS,
-  NO_COUNTS,
-  RECORD_VERSION,
-  resultFileId,
-  writePage,
-  type PageFooter,
-  type PageLine,
-} from '@spillway/core';
+import { KEYS, NO_COUNTS, resultFileId, writePage, type PageFooter, type PageLine } from '@spillway/core';
 import OpenAI from 'openai';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { startTestApi, type TestApi } from './api-under-test.ts';
@@ -25,9 +17,6 @@ after(async () => {
   await api[Symbol.asyncDispose]();
   await redis.stop();
 });
-
-const put = (key: string, value: object): Promise<unknown> =>
-  api.storage.create(key, Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...value })));
 
 /** Ends a batch of 700 documents as the dispatcher does; every third fails, the second page whole. */
 async function endedBatch(): Promise<{ batch: string; lines: Record<PageLine['part'], string> }> {
@@ -53,7 +42,7 @@ async function endedBatch(): Promise<{ batch: string; lines: Record<PageLine['pa
   for (const part of ['output', 'error'] as const) {
     const id = resultFileId(batch, part);
     const createdAtMs = Date.now();
-    await put(KEYS.fileRecord(id), {
+    await api.put(KEYS.fileRecord(id), {
       id,
       tenant: 'default',
       filename: `${batch}_${part}.jsonl`,
@@ -65,7 +54,7 @@ async function endedBatch(): Promise<{ batch: string; lines: Record<PageLine['pa
     });
     await api.storage.create(KEYS.tenantFile('default', createdAtMs, id), Buffer.from('{}'));
   }
-  await put(KEYS.final(batch), {
+  await api.put(KEYS.final(batch), {
     outcome: 'completed',
     total: 700,
     model: 'invoices',

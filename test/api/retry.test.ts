@@ -3,7 +3,6 @@ import { after, before, test } from 'node:test';
 import {
   KEYS,
   NO_COUNTS,
-  RECORD_VERSION,
   resultFileId,
   resultLineId,
   retryFileId,
@@ -36,9 +35,6 @@ after(async () => {
 });
 
 const client = (): OpenAI => api.client('a');
-const put = (key: string, value: object): Promise<unknown> =>
-  api.storage.create(key, Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...value })));
-
 /** What became of a document: `waits` is of a page that is not sealed. */
 type Fate = 'answered' | 'failed' | 'bad' | 'waits';
 
@@ -87,10 +83,10 @@ async function end(batch: string, { fates, pageDocuments = 256, hasEnded = true 
     bits: bits.toString('base64'),
   };
   const total = fates.length;
-  await put(KEYS.validated(batch), { validatedAtMs: 1, total, cascades: ['invoices'], pages, badLines });
+  await api.put(KEYS.validated(batch), { validatedAtMs: 1, total, cascades: ['invoices'], pages, badLines });
   await api.store.client.del(api.store.keys.batch(batch));
   if (!hasEnded) return;
-  await put(KEYS.final(batch), {
+  await api.put(KEYS.final(batch), {
     outcome: 'completed',
     total,
     model: 'invoices',
@@ -110,7 +106,7 @@ async function refuse(batch: string): Promise<void> {
   await api.store.client.del(api.store.keys.batch(batch));
   const times = { inProgressAtMs: null, closedAtMs: 2, endedAtMs: 3 };
   const nothing = { total: 0, model: null, counts: NO_COUNTS, pages: [], outputFileId: null, errorFileId: null };
-  await put(KEYS.final(batch), { outcome: 'failed', ...nothing, ...times, errors: [] });
+  await api.put(KEYS.final(batch), { outcome: 'failed', ...nothing, ...times, errors: [] });
 }
 
 /** A batch of so many lines; some are blank. */

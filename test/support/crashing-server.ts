@@ -1,6 +1,11 @@
 import { startModelServer, type ModelRequest, type ModelServer, type Scripted } from './model-server.ts';
 
-export type CrashingServer = { readonly server: ModelServer; readonly crashes: () => number };
+export type CrashingServer = {
+  readonly server: ModelServer;
+  readonly crashes: () => number;
+  /** Those of a server that had answered somebody since it was there. */
+  readonly crashesAtWork: () => number;
+};
 
 /**
  * A model server that a document with the word `poison` ends: the calls that it has break, and for a while there is
@@ -15,19 +20,28 @@ export async function startCrashingServer({
   readonly awayMs: number;
   readonly latencyMs?: (prompt: string) => number;
 }): Promise<CrashingServer> {
-  let crashes = 0;
+  let [crashes, crashesAtWork] = [0, 0];
+  let hasAnswered = true;
   const answer = async ({ body }: ModelRequest): Promise<Scripted> => {
     const prompt = JSON.stringify(body['messages']);
+    const begun = crashes;
     await elapsed(latencyMs(prompt));
-    if (!prompt.includes('poison')) return { kind: 'completion', logprobs: -0.01 };
+    // Its call broke with another one's: it ended nothing, and nobody hears what it says.
+    if (begun !== crashes) return { kind: 'completion' };
+    if (!prompt.includes('poison')) {
+      hasAnswered = true;
+      return { kind: 'completion', logprobs: -0.01 };
+    }
     crashes += 1;
+    if (hasAnswered) crashesAtWork += 1;
+    hasAnswered = false;
     await server.stop();
     await elapsed(awayMs);
     await server.restart();
     return { kind: 'completion' };
   };
   const server = await startModelServer({ role, answer });
-  return { server, crashes: () => crashes };
+  return { server, crashes: () => crashes, crashesAtWork: () => crashesAtWork };
 }
 
 const elapsed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

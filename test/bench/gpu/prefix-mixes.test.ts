@@ -12,8 +12,9 @@ const CACHES = { small: 4_000, large: SPEC.cacheBlocks };
 test('the order of a page is worth much where a cache is too small for long texts, and costs nothing elsewhere', () => {
   const ratios = (Object.keys(MIXES) as MixName[]).map((name) => {
     const bodies = contentsOf(name, DOCUMENTS).map(bodyOf);
-    const works = worksOf(bodies, SPEC);
     const [given, ours] = [bodies.keys().toArray(), enqueued(bodies)];
+    if (ours.every((place, at) => place === at)) return { name, small: 1, large: 1 };
+    const works = worksOf(bodies, SPEC);
     const ratio = (cacheBlocks: number): number =>
       serve({ ...SPEC, cacheBlocks }, works, ours).ms / serve({ ...SPEC, cacheBlocks }, works, given).ms;
     return { name, small: ratio(CACHES.small), large: ratio(CACHES.large) };

@@ -14,6 +14,7 @@ import {
   close,
   enqueuePage,
   HandOffs,
+  Heartbeat,
   leaveBundle,
   pagesInFlight,
   Queues,
@@ -28,6 +29,7 @@ import { answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { until } from '../support/system.ts';
 
 /** One document with one worker, at the moments that processes rarely meet. */
 
@@ -67,6 +69,10 @@ function modelOf(role: Role): StageModel {
   );
 }
 
+/** When the process must end, and what becomes of a draft that is written onto its job. */
+type Working = { readonly stopping?: AbortSignal; readonly written?: Saved | Promise<Saved> };
+type Saved = 'SAVED' | 'GONE';
+
 /** A batch with one document in work, and a worker of a role for it. */
 async function working(role: Role) {
   await using stack = new AsyncDisposableStack();
@@ -88,14 +94,18 @@ async function working(role: Role) {
     telemetry: documents,
   });
   const saved: DocumentJob[] = [];
-  const work = (job: DocumentJob, stopping = new AbortController().signal): Promise<Verdict> =>
+  const never = new AbortController().signal;
+  const work = (job: DocumentJob, { stopping = never, written = 'SAVED' }: Working = {}): Promise<Verdict> =>
     worker.work(
       { job, rules },
       {
-        signal: new AbortController().signal,
+        signal: never,
         stopping,
         stalls: 0,
-        save: (changed) => Promise.resolve(saved.push(changed) > 0 ? 'SAVED' : 'GONE'),
+        save: async (changed) => {
+          saved.push(changed);
+          return await written;
+        },
       },
     );
   const kept = stack.move();
@@ -127,7 +137,10 @@ test('a draft is written down before it is handed off: whoever gets the job next
   // Redis recovers and the process must end: the draft cannot be handed off.
   await system.store.client.del(system.store.keys.epoch);
   const stopped = AbortSignal.abort();
-  assert.equal((await system.work(jobOf({ batch: 'a', document: 0, body: unsure }), stopped)).kind, 'put_back');
+  assert.equal(
+    (await system.work(jobOf({ batch: 'a', document: 0, body: unsure }), { stopping: stopped })).kind,
+    'put_back',
+  );
   const [job] = system.saved;
   assert.ok(job !== undefined);
   await markRecovered(system.store);
@@ -135,6 +148,26 @@ test('a draft is written down before it is handed off: whoever gets the job next
   assert.equal(server.received - asked, 1);
   const [next] = await system.queues.find('expert.large', { batch: 'a', ...page }, [0]);
   assert.deepEqual([next?.stage, next?.drafts.map(({ attempts }) => attempts.length)], [1, [1]]);
+});
+
+test('drafts whose jobs went to somebody else keep nobody from being handed off who is drafted there with one of them', async () => {
+  await using system = await working('drafter');
+  await new Heartbeat(system.store, 'expert.large').beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
+  /** All are drafted before the first one is handed off. */
+  const draft = async (documents: readonly number[], answer: Saved): Promise<void> => {
+    const { promise: written, resolve } = Promise.withResolvers<Saved>();
+    const saved = system.saved.length;
+    const drafted = documents.map((document) =>
+      system.work(jobOf({ batch: 'a', document, body: unsure }), { written }),
+    );
+    await until(async () => Promise.resolve(system.saved.length - saved === documents.length));
+    resolve(answer);
+    await Promise.all(drafted);
+  };
+  await draft([0, 1], 'GONE');
+  await draft([0, 2], 'SAVED');
+  const found = await system.queues.find('expert.large', { batch: 'a', first: 0, documents: 3 }, [0, 1, 2]);
+  assert.deepEqual(new Set(found.map(({ place }) => place)), new Set([0, 1, 2]));
 });
 
 test('a hand-off that Redis takes only at the fourth time charges its draft once, in bytes, and takes one start tag', async () => {

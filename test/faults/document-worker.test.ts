@@ -19,12 +19,17 @@ import {
   pagesInFlight,
   Queues,
   Settler,
+  type RedisStore,
+  type Started,
   untilRecovered,
   writeDocument,
 } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
 import { BundleHandler } from '../../packages/worker/src/bundle-handler.ts';
+import { DONE, later, LEFT_ALONE, PUT_BACK, type Disposition } from '../../packages/worker/src/disposition.ts';
 import { DocumentWorker, type Verdict } from '../../packages/worker/src/document-worker.ts';
+import type { HeldDocument } from '../../packages/worker/src/held-document.ts';
+import { Slots } from '../../packages/worker/src/slots.ts';
 import { answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -110,6 +115,25 @@ async function working(role: Role) {
     );
   const kept = stack.move();
   return { store, queues, work, saved, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** What handles bundles, whose documents are handled so; and what of them failed. */
+function bundlesOn(
+  redisStore: RedisStore,
+  queues: Queues,
+  handle: (held: HeldDocument) => Promise<Disposition> = () => Promise.resolve(DONE),
+  isPaused = false,
+) {
+  const failed: string[] = [];
+  const handler = new BundleHandler(
+    { redis: redisStore, queues, documents: { handle }, pause: { isPaused }, breaker: { wasGoneSince: () => false } },
+    {
+      isDraining: () => false,
+      stopping: new AbortController().signal,
+      onFailed: (id) => void failed.push(id),
+    },
+  );
+  return { handler, failed };
 }
 
 test('a draft that was made as its batch expired stays in its job, where the dispatcher looks for it', async () => {
@@ -203,18 +227,8 @@ test('a bundle whose worker was lost goes on as jobs of its own, with drafts tha
   const drafted = withDraft(documents[1] ?? jobOf(), draftOf());
   await writeDocument(store, held, bundledField(1), drafted);
   await leaveBundle(store, held, [2]);
-  const bundles = new BundleHandler(
-    {
-      redis: store,
-      queues,
-      documents: {} as never,
-      pause: { isPaused: false },
-      breaker: { wasGoneSince: () => false },
-    },
-    { isDraining: () => false, stopping: new AbortController().signal, onFailed: () => undefined },
-  );
-  assert.deepEqual(await bundles.split(held, 7), { kind: 'done' });
-  await store.client.del(key);
+  const { handler } = bundlesOn(store, queues);
+  assert.deepEqual(await handler.split(held, 7), { kind: 'done' });
   const found = (await queues.find(tier, inPage, [0, 1, 2, 3])).toSorted((left, right) => left.place - right.place);
   assert.deepEqual(
     found.map(({ place, drafts }) => [place, drafts.length]),
@@ -229,6 +243,43 @@ test('a bundle whose worker was lost goes on as jobs of its own, with drafts tha
     found.map(({ delays = [] }) => delays.map(({ reason, fromMs }) => [reason, fromMs])),
     found.map(() => [['lost_worker', 5_000]]),
   );
-  const ids = await store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
-  assert.deepEqual(ids.filter((id) => id !== 'a-0b').toSorted(), ['a-0', 'a-1', 'a-3']);
+  const ids = async () => (await store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1')).toSorted();
+  assert.deepEqual(await ids(), ['a-0', 'a-0b', 'a-1', 'a-3']);
+  // Whoever split it was lost, too, before it was gone: nothing of it is begun once more.
+  await queues.drop(tier, { ...inPage, documents: 0 }, [0, 1, 3]);
+  assert.deepEqual(await handler.split(held, 7), { kind: 'done' });
+  assert.deepEqual(await ids(), ['a-0b']);
+});
+
+test('a bundle of which one document cannot leave stays, and the others are done with', async () => {
+  await using system = await working('drafter');
+  const { store, queues } = system;
+  const other = Promise.withResolvers<Disposition>();
+  const { handler, failed } = bundlesOn(store, queues, async ({ data: { place } }) =>
+    place === 1 ? await other.promise : later(10),
+  );
+  queues.add = () => Promise.reject(new Error('Missing key for job'));
+  const slots = new Slots(2);
+  const documents = [0, 1].map((document) => jobOf({ batch: 'a', document }));
+  const held = { tier: 'drafter.small', id: 'a-0b', token: 'token' };
+  const started = { state: 'GO', settled: [] } as unknown as Started;
+  const taken = { held, documents, slots: documents.map(() => slots.reserve()), priority: 1, started, takes: 1 };
+  let disposition: Disposition | null = null;
+  const handling = handler.handle({ ...taken, beganMs: performance.now() }).then((said) => (disposition = said));
+  await until(async () => Promise.resolve(failed.length === 1));
+  assert.equal(disposition, null);
+  other.resolve(DONE);
+  assert.deepEqual([await handling, failed], [LEFT_ALONE, ['a-0b']]);
+});
+
+test('a bundle that comes as its worker pauses goes back as it is', async () => {
+  await using system = await working('drafter');
+  const { handler } = bundlesOn(system.store, system.queues, undefined, true);
+  const documents = [0, 1].map((document) => jobOf({ batch: 'a', document }));
+  const slots = new Slots(2);
+  const held = { tier: 'drafter.small', id: 'a-0b', token: 'token' };
+  const started = { state: 'GO', settled: [] } as unknown as Started;
+  const taken = { held, documents, slots: documents.map(() => slots.reserve()), priority: 1, started, takes: 1 };
+  assert.deepEqual(await handler.handle({ ...taken, beganMs: performance.now() }), PUT_BACK);
+  assert.equal(await system.queues.documents('drafter.small'), 0);
 });

@@ -1,5 +1,5 @@
 import type { StageModel } from '@spillway/cascade';
-import { tierLabels } from '@spillway/core';
+import { backoffMs, tierLabels, type Backoff } from '@spillway/core';
 import { RedisClock, type Queues, type RedisStore } from '@spillway/redis';
 import { pause, processName, type Life, type StopReason } from '@spillway/runtime';
 import type { Job } from 'bullmq';
@@ -41,6 +41,9 @@ export const MAX_CLOSE_MS = 5_000;
 
 /** So often in a row a worker that is stuck connects anew; then its process ends, for whoever starts another one. */
 const MAX_REPLACEMENTS = 2;
+
+/** Between two attempts to handle a job, where that fails: what fails for ever is nobody's load, until its batch's time is over. */
+const FAILED: Backoff = { firstMs: 1_000, maxMs: 60_000 };
 
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
@@ -219,6 +222,9 @@ export class TierWorker {
         return;
       case 'failed': {
         const { error } = disposition;
+        // Each failure would leave its stack in Redis.
+        const backoff = { type: 'fixed', delay: backoffMs(job.attemptsMade + 1, Math.random(), FAILED) };
+        Object.assign(job.opts, { backoff, stackTraceLimit: 1 });
         await job.moveToFailed(error instanceof Error ? error : new Error(String(error)), token, false);
         return;
       }

@@ -10,7 +10,7 @@ import { DocumentHandler } from './document-handler.ts';
 import type { DocumentWorker } from './document-worker.ts';
 import { JobHandler } from './job-handler.ts';
 import { watchQueue } from './queue-watch.ts';
-import { QueueWorker } from './queue-worker.ts';
+import { QueueWorker, type JobEnds } from './queue-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import { RunningCalls } from './running-calls.ts';
 import { Slots } from './slots.ts';
@@ -79,7 +79,7 @@ export class TierWorker {
     this.#queue = new QueueWorker(redis, {
       ...options,
       slots,
-      process: (job, token, complete) => this.#process(job, token, complete),
+      process: (job, token, ends) => this.#process(job, token, ends),
       onError: (error) => life.log.debug({ err: error, tier }, 'queue'),
     });
     const calls = this.#calls;
@@ -203,7 +203,7 @@ export class TierWorker {
   }
 
   /** Handles a job, and tells BullMQ what becomes of it. */
-  async #process(job: Job, token: string, complete: () => Promise<void>): Promise<void> {
+  async #process(job: Job, token: string, { complete, putBack }: JobEnds): Promise<void> {
     this.#takenUpAtMs = performance.now();
     this.#taken += 1;
     const disposition = await this.#handler.handle(job, token).catch((error: unknown) => {
@@ -215,7 +215,7 @@ export class TierWorker {
         await complete();
         return;
       case 'put_back':
-        await job.moveToWait(token);
+        await putBack();
         return;
       case 'later':
         await job.moveToDelayed(Date.now() + disposition.afterMs, token);

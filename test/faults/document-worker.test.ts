@@ -14,20 +14,27 @@ import {
   close,
   enqueuePage,
   HandOffs,
+  Heartbeat,
   leaveBundle,
   pagesInFlight,
   Queues,
   Settler,
+  type RedisStore,
+  type Started,
   untilRecovered,
   writeDocument,
 } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
 import { BundleHandler } from '../../packages/worker/src/bundle-handler.ts';
+import { DONE, later, LEFT_ALONE, PUT_BACK, type Disposition } from '../../packages/worker/src/disposition.ts';
 import { DocumentWorker, type Verdict } from '../../packages/worker/src/document-worker.ts';
+import type { HeldDocument } from '../../packages/worker/src/held-document.ts';
+import { Slots } from '../../packages/worker/src/slots.ts';
 import { answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { until } from '../support/system.ts';
 
 /** One document with one worker, at the moments that processes rarely meet. */
 
@@ -67,6 +74,10 @@ function modelOf(role: Role): StageModel {
   );
 }
 
+/** When the process must end, and what becomes of a draft that is written onto its job. */
+type Working = { readonly stopping?: AbortSignal; readonly written?: Saved | Promise<Saved> };
+type Saved = 'SAVED' | 'GONE';
+
 /** A batch with one document in work, and a worker of a role for it. */
 async function working(role: Role) {
   await using stack = new AsyncDisposableStack();
@@ -88,18 +99,41 @@ async function working(role: Role) {
     telemetry: documents,
   });
   const saved: DocumentJob[] = [];
-  const work = (job: DocumentJob, stopping = new AbortController().signal): Promise<Verdict> =>
+  const never = new AbortController().signal;
+  const work = (job: DocumentJob, { stopping = never, written = 'SAVED' }: Working = {}): Promise<Verdict> =>
     worker.work(
       { job, rules },
       {
-        signal: new AbortController().signal,
+        signal: never,
         stopping,
         stalls: 0,
-        save: (changed) => Promise.resolve(saved.push(changed) > 0 ? 'SAVED' : 'GONE'),
+        save: async (changed) => {
+          saved.push(changed);
+          return await written;
+        },
       },
     );
   const kept = stack.move();
   return { store, queues, work, saved, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** What handles bundles, whose documents are handled so; and what of them failed. */
+function bundlesOn(
+  redisStore: RedisStore,
+  queues: Queues,
+  handle: (held: HeldDocument) => Promise<Disposition> = () => Promise.resolve(DONE),
+  isPaused = false,
+) {
+  const failed: string[] = [];
+  const handler = new BundleHandler(
+    { redis: redisStore, queues, documents: { handle }, pause: { isPaused }, breaker: { wasGoneSince: () => false } },
+    {
+      isDraining: () => false,
+      stopping: new AbortController().signal,
+      onFailed: (id) => void failed.push(id),
+    },
+  );
+  return { handler, failed };
 }
 
 test('a draft that was made as its batch expired stays in its job, where the dispatcher looks for it', async () => {
@@ -127,7 +161,10 @@ test('a draft is written down before it is handed off: whoever gets the job next
   // Redis recovers and the process must end: the draft cannot be handed off.
   await system.store.client.del(system.store.keys.epoch);
   const stopped = AbortSignal.abort();
-  assert.equal((await system.work(jobOf({ batch: 'a', document: 0, body: unsure }), stopped)).kind, 'put_back');
+  assert.equal(
+    (await system.work(jobOf({ batch: 'a', document: 0, body: unsure }), { stopping: stopped })).kind,
+    'put_back',
+  );
   const [job] = system.saved;
   assert.ok(job !== undefined);
   await markRecovered(system.store);
@@ -135,6 +172,26 @@ test('a draft is written down before it is handed off: whoever gets the job next
   assert.equal(server.received - asked, 1);
   const [next] = await system.queues.find('expert.large', { batch: 'a', ...page }, [0]);
   assert.deepEqual([next?.stage, next?.drafts.map(({ attempts }) => attempts.length)], [1, [1]]);
+});
+
+test('drafts whose jobs went to somebody else keep nobody from being handed off who is drafted there with one of them', async () => {
+  await using system = await working('drafter');
+  await new Heartbeat(system.store, 'expert.large').beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
+  /** All are drafted before the first one is handed off. */
+  const draft = async (documents: readonly number[], answer: Saved): Promise<void> => {
+    const { promise: written, resolve } = Promise.withResolvers<Saved>();
+    const saved = system.saved.length;
+    const drafted = documents.map((document) =>
+      system.work(jobOf({ batch: 'a', document, body: unsure }), { written }),
+    );
+    await until(async () => Promise.resolve(system.saved.length - saved === documents.length));
+    resolve(answer);
+    await Promise.all(drafted);
+  };
+  await draft([0, 1], 'GONE');
+  await draft([0, 2], 'SAVED');
+  const found = await system.queues.find('expert.large', { batch: 'a', first: 0, documents: 3 }, [0, 1, 2]);
+  assert.deepEqual(new Set(found.map(({ place }) => place)), new Set([0, 1, 2]));
 });
 
 test('a hand-off that Redis takes only at the fourth time charges its draft once, in bytes, and takes one start tag', async () => {
@@ -170,18 +227,8 @@ test('a bundle whose worker was lost goes on as jobs of its own, with drafts tha
   const drafted = withDraft(documents[1] ?? jobOf(), draftOf());
   await writeDocument(store, held, bundledField(1), drafted);
   await leaveBundle(store, held, [2]);
-  const bundles = new BundleHandler(
-    {
-      redis: store,
-      queues,
-      documents: {} as never,
-      pause: { isPaused: false },
-      breaker: { wasGoneSince: () => false },
-    },
-    { isDraining: () => false, stopping: new AbortController().signal, onFailed: () => undefined },
-  );
-  assert.deepEqual(await bundles.split(held, 7), { kind: 'done' });
-  await store.client.del(key);
+  const { handler } = bundlesOn(store, queues);
+  assert.deepEqual(await handler.split(held, 7), { kind: 'done' });
   const found = (await queues.find(tier, inPage, [0, 1, 2, 3])).toSorted((left, right) => left.place - right.place);
   assert.deepEqual(
     found.map(({ place, drafts }) => [place, drafts.length]),
@@ -196,6 +243,43 @@ test('a bundle whose worker was lost goes on as jobs of its own, with drafts tha
     found.map(({ delays = [] }) => delays.map(({ reason, fromMs }) => [reason, fromMs])),
     found.map(() => [['lost_worker', 5_000]]),
   );
-  const ids = await store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
-  assert.deepEqual(ids.filter((id) => id !== 'a-0b').toSorted(), ['a-0', 'a-1', 'a-3']);
+  const ids = async () => (await store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1')).toSorted();
+  assert.deepEqual(await ids(), ['a-0', 'a-0b', 'a-1', 'a-3']);
+  // Whoever split it was lost, too, before it was gone: nothing of it is begun once more.
+  await queues.drop(tier, { ...inPage, documents: 0 }, [0, 1, 3]);
+  assert.deepEqual(await handler.split(held, 7), { kind: 'done' });
+  assert.deepEqual(await ids(), ['a-0b']);
+});
+
+test('a bundle of which one document cannot leave stays, and the others are done with', async () => {
+  await using system = await working('drafter');
+  const { store, queues } = system;
+  const other = Promise.withResolvers<Disposition>();
+  const { handler, failed } = bundlesOn(store, queues, async ({ data: { place } }) =>
+    place === 1 ? await other.promise : later(10),
+  );
+  queues.add = () => Promise.reject(new Error('Missing key for job'));
+  const slots = new Slots(2);
+  const documents = [0, 1].map((document) => jobOf({ batch: 'a', document }));
+  const held = { tier: 'drafter.small', id: 'a-0b', token: 'token' };
+  const started = { state: 'GO', settled: [] } as unknown as Started;
+  const taken = { held, documents, slots: documents.map(() => slots.reserve()), priority: 1, started, takes: 1 };
+  let disposition: Disposition | null = null;
+  const handling = handler.handle({ ...taken, beganMs: performance.now() }).then((said) => (disposition = said));
+  await until(async () => Promise.resolve(failed.length === 1));
+  assert.equal(disposition, null);
+  other.resolve(DONE);
+  assert.deepEqual([await handling, failed], [LEFT_ALONE, ['a-0b']]);
+});
+
+test('a bundle that comes as its worker pauses goes back as it is', async () => {
+  await using system = await working('drafter');
+  const { handler } = bundlesOn(system.store, system.queues, undefined, true);
+  const documents = [0, 1].map((document) => jobOf({ batch: 'a', document }));
+  const slots = new Slots(2);
+  const held = { tier: 'drafter.small', id: 'a-0b', token: 'token' };
+  const started = { state: 'GO', settled: [] } as unknown as Started;
+  const taken = { held, documents, slots: documents.map(() => slots.reserve()), priority: 1, started, takes: 1 };
+  assert.deepEqual(await handler.handle({ ...taken, beganMs: performance.now() }), PUT_BACK);
+  assert.equal(await system.queues.documents('drafter.small'), 0);
 });

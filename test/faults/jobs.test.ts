@@ -112,6 +112,34 @@ test('a job of a newer Spillway waits for a newer worker, and holds up nobody el
   assert.equal(system.drafterModel.received, 3);
 });
 
+test('a job whose handling fails again and again comes ever later, and does not grow', async () => {
+  await using system = await System.create();
+  await Promise.all([system.run('dispatcher'), system.run('api')]);
+  await system.admitted();
+  const { client } = system.redis;
+  const { id } = await system.submit(['a']);
+  const key = `{test}:drafter.small:${id}-0`;
+  await until(async () => (await client.exists(key)) === 1);
+  const rules = `{test}:rules:${id}`;
+  await client.rename(rules, 'kept');
+  await client.hset(rules, 'of', 'another kind');
+  await system.run('drafter');
+  const delays: number[] = [];
+  for (let failures = 1; failures <= 3; failures += 1) {
+    await until(async () => Number(await client.hget(key, 'atm')) === failures);
+    delays.push(Number(await client.hget(key, 'delay')));
+  }
+  const [first = 0, , third = 0] = delays;
+  assert.ok(first <= 1_000 && third >= 2_000, delays.join());
+  const stacks = JSON.parse((await client.hget(key, 'stacktrace')) ?? '[]') as string[];
+  assert.deepEqual(
+    stacks.map((stack) => /WRONGTYPE/.test(stack)),
+    [true],
+  );
+  await client.rename('kept', rules);
+  await wholeResults(system, await system.settled(id), docIds(1));
+});
+
 test('the same job delivered twice: one result', async () => {
   await using system = await System.create();
   await Promise.all([system.run('api'), system.run('dispatcher')]);

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { ENDPOINT_URLS, type EndpointUrl, type JsonObject } from '@spillway/core';
+import { ModelCheck } from '@spillway/models';
 import { always, completed, failed, KEY, openAt, setUp } from '../support/model-client.ts';
 
 const BODIES: Readonly<Record<EndpointUrl, (prompt: string) => JsonObject>> = {
@@ -73,6 +74,32 @@ test('the address is what the SDK makes of the base URL and the path', async (t)
     urls,
     all.flatMap((path) => [path, path]),
   );
+});
+
+test('a look for a server and a check of its model go to the same addresses as calls', async (t) => {
+  const urls = new Set<string | undefined>();
+  const { origin } = await serve(t, (request, response) => {
+    urls.add(request.url);
+    request.resume();
+    response.end(ANSWER);
+  });
+  const { signal } = new AbortController();
+  for (const [base, query] of [
+    ['/v1', ''],
+    ['/v1/', ''],
+    ['/a%20b/v1', ''],
+    ['/v1', '?api-version=2&x=%2F'],
+  ] as const) {
+    const baseURL = origin + base + query;
+    assert.equal(await openAt(t, baseURL).client.look(signal), null);
+    const model = { name: 'small', model: 's', baseURL, apiKey: null, timeoutMs: 5_000 };
+    await using check = new ModelCheck({ ...model, prepare: ({ body }) => body });
+    await check.begin(signal);
+    const root = base.replace(/\/$/, '');
+    const paths = ['/models', '/chat/completions'].map((path) => root + path + query);
+    assert.deepEqual(urls, new Set(paths));
+    urls.clear();
+  }
 });
 
 test('a call is sent once, whatever the server says about retries, and its error keeps what the server said', async (t) => {

@@ -400,3 +400,31 @@ test('drafts of a page that are handed off together are one job, and each goes b
   await Promise.all(again.map((handOff) => handOff()));
   assert.deepEqual((await ids()).toSorted(), ['a-1', 'a-1b', 'a-2']);
 });
+
+test('drafts that went together and whose jobs Redis did not confirm are the same jobs when it does', async () => {
+  await using store = await storeOn(redis, 'unconfirmed');
+  await using queues = new Queues(store);
+  await markRecovered(store);
+  await openBatch(store, 'a', 8, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents: 8, offset: 0, bytes: 800, lineBefore: 0 }, 100);
+  const tier = 'expert.large';
+  await new Heartbeat(store, tier).beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
+  const handOffs = new HandOffs(store, queues);
+  queues.depth = () => assert.fail('what waits does not matter, and to count it takes Redis milliseconds');
+  const addToQueue = queues.add.bind(queues);
+  let adds = 0;
+  queues.add = async (...given) => {
+    adds += 1;
+    // Before Redis has them, and when it has them already.
+    if (adds > 1) await addToQueue(...given);
+    if (adds < 4) throw new Error('Connection is closed.');
+  };
+  const ids = () => store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
+  const handOff = async (document: number): Promise<string> => {
+    const job = withDraft(jobOf({ batch: 'a', document }), draftOf({ handedOffAtMs: null }));
+    return await untilRecovered(handOffs.prepare({ job, rules: rulesOf() }), new AbortController().signal);
+  };
+  assert.deepEqual(await Promise.all([1, 3, 4, 6].map(handOff)), ['GO', 'GO', 'GO', 'GO']);
+  assert.deepEqual(await ids(), ['a-1b']);
+  assert.equal(adds, 4, 'once for all of them, each time');
+});

@@ -259,7 +259,7 @@ test('what another version of Spillway left in Redis counts as lost: every scrip
   assert.equal(await queues.waiting('expert.large'), 0);
   await markRecovered(store);
   assert.equal(await client.get(keys.epoch), epoch);
-  assert.deepEqual(await answers(), ['ADMITTED', 'CLOSED', 'ENQUEUED', 'ADVANCED', 'GO', 'GO', 'WROTE', 'REFUSED']);
+  assert.deepEqual(await answers(), ['ADMITTED', 'CLOSED', 'AGAIN', 'ADVANCED', 'GO', 'GO', 'WROTE', 'REFUSED']);
 });
 
 test('a recovery puts the rules of a batch back, whether Redis still had them or not', async () => {

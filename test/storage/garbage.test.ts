@@ -67,6 +67,22 @@ test('pages go with the last of their two files, the batch a month later', async
   for (const key of [KEYS.atRisk(id), KEYS.riskMark(id), KEYS.riskHookDone(id, 'all')]) {
     await storage.create(key, Buffer.from('{}'));
   }
+  // A pass that is killed once the manifest is gone.
+  const dying = new Proxy(storage, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (name !== 'remove') return typeof value === 'function' ? value.bind(target) : value;
+      return async (key: string): Promise<void> => {
+        if ((await target.size(KEYS.manifest(id))) === null) throw new Error('killed');
+        await target.remove(key);
+      };
+    },
+  });
+  assert.equal((await collect(dying, 40 * DAY_MS)).batches, 0);
+  assert.deepEqual(
+    [await storage.size(KEYS.manifest(id)), (await storage.size(KEYS.final(id))) !== null],
+    [null, true],
+  );
   const { batches } = await collect(storage, 40 * DAY_MS);
   assert.equal(batches, 1);
   const left: string[] = [];

@@ -1,6 +1,6 @@
 import { isBrokenOff, type Fault } from '@spillway/core';
 import { faultOf, type Redact } from './fault.ts';
-import { openTransport } from './transport.ts';
+import { addressBelow, openTransport } from './transport.ts';
 
 /** A list of models costs a server nothing: who needs longer for it is busy, not gone. */
 const LOOK_MS = 2_000;
@@ -15,7 +15,7 @@ export async function lookForServer(
   // A connection that is there says nothing: a server that goes away keeps it.
   await using transport = openTransport({ origin, apiKey, connections: 1, timeoutMs: LOOK_MS });
   try {
-    const target = transport.targetOf('GET', `${baseURL.replace(/\/$/, '')}/models`, new Headers());
+    const target = transport.targetOf('GET', addressBelow(baseURL, '/models'), new Headers());
     const { status } = await transport.send(target, { signal, timeoutMs: LOOK_MS });
     const fault: Fault = { kind: 'http', status, body: null, retryAfterMs: null, requestId: null };
     // 503 and 529 may be about this moment only.

@@ -17,7 +17,7 @@ import { readJson } from '@spillway/runtime';
 import { ANSWER_LIMITS } from './answer-limits.ts';
 import { faultOf, HttpError, redactor, type Redact } from './fault.ts';
 import { EventReader } from './server-events.ts';
-import { openTransport, type Transport } from './transport.ts';
+import { addressBelow, openTransport, type Transport } from './transport.ts';
 
 export type ModelCheckOptions = CheckedModel & {
   readonly apiKey: string | null;
@@ -105,7 +105,7 @@ export class ModelCheck implements AsyncDisposable {
 
   #addressOf(question: CheckQuestion): string {
     const path = question.kind === 'models' ? '/models' : ENDPOINTS[question.endpoint].path;
-    return `${this.#options.baseURL.replace(/\/$/, '')}${path}`;
+    return addressBelow(this.#options.baseURL, path);
   }
 
   #bodyOf(question: Extract<CheckQuestion, { kind: 'call' }>): string {

@@ -19,6 +19,13 @@ export type Sent = {
   readonly onChunk?: OnChunk;
 };
 
+/** The address of a path below a model's base URL, whose query stays: as the SDK makes those of its calls. */
+export function addressBelow(baseURL: string, path: string): string {
+  const url = new URL(baseURL);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
+  return url.href;
+}
+
 export type Transport = AsyncDisposable & {
   /** Of the headers go those that are of use to a model server: the SDK's environment may add others. */
   targetOf(method: Target['method'], url: string, headers: Headers): Target;

@@ -29,7 +29,7 @@ type HandingOff = {
   readonly job: DocumentJob;
   readonly next: DocumentJob;
   readonly tier: string;
-  /** It was on this way before, or may have been: it goes as a job of its own, whose id only this document can have. */
+  /** Somebody else may have handed it off before: it goes as a job of its own, whose id only this document can have. */
   readonly isAgain: boolean;
   /** Of the draft. */
   readonly bytes: number;
@@ -38,6 +38,8 @@ type HandingOff = {
   readonly onUnjudged: (warning: Warning) => void;
   /** Its start tag, once that was taken. */
   tag: number | null;
+  /** Adds its job, which may be several documents'; null: nobody has begun to. */
+  add: (() => Promise<void>) | null;
 };
 
 export type HandOffOptions = {
@@ -71,7 +73,7 @@ export class HandOffs {
 
   /**
    * Prepares the hand-off of a document. The function that is returned may be called again until it succeeds: the draft
-   * is charged and its start tag taken once.
+   * is charged and its start tag taken once, and its job stays the same, with the others that it has.
    */
   prepare(
     document: CascadeDocument,
@@ -83,12 +85,8 @@ export class HandOffs {
     const own = stageTier(rules, job.stage);
     const bytes = Buffer.byteLength(JSON.stringify(draftToHandOff(job)));
     const draft = [bytes, stageKey(job.cascade, job.stage), own, ...draftWords(document)];
-    let item: HandingOff = { job, next, tier, isAgain, bytes, draft, onUnjudged, tag: null };
-    return async () => {
-      // With a tag it was on its way, and may be there.
-      if (item.tag !== null) item = { ...item, isAgain: true };
-      return await this.#together.ask(item);
-    };
+    const item: HandingOff = { job, next, tier, isAgain, bytes, draft, onUnjudged, tag: null, add: null };
+    return () => this.#together.ask(item);
   }
 
   /** Items of one page and one next tier. */
@@ -112,21 +110,27 @@ export class HandOffs {
       return state === 'GO';
     });
     await this.#tell(items.filter((_, at) => answers[at]?.[2] === 1));
-    if (going.length > 0) await this.#add(tier, going);
+    await this.#addAll(tier, going);
     return answers.map(([state]) => state);
   }
 
-  async #add(tier: string, going: readonly HandingOff[]): Promise<void> {
-    const jobs = going.map(({ next }) => next);
-    const isApart = jobs.length < 2 || going.some(({ isAgain }) => isAgain);
-    const size = isApart ? 1 : await this.#sizeFor(tier, jobs);
-    await this.#queues.add(tier, jobs, (at) => going[at]?.tag ?? 1, { size });
+  /** Each with those that it went together with first, whoever is here now. */
+  async #addAll(tier: string, going: readonly HandingOff[]): Promise<void> {
+    const fresh = going.filter(({ add }) => add === null);
+    if (fresh.length > 0) {
+      const jobs = fresh.map(({ next }) => next);
+      const size = fresh.some(({ isAgain }) => isAgain) ? 1 : await this.#sizeFor(tier, jobs);
+      const add = once(() => this.#queues.add(tier, jobs, (at) => fresh[at]?.tag ?? 1, { size }));
+      for (const item of fresh) item.add = add;
+    }
+    await Promise.all(going.map(async ({ add }) => await add?.()));
   }
 
   /** They come as they come: what waits behind them does not matter, as nothing lingered for them. */
   async #sizeFor(tier: string, jobs: readonly DocumentJob[]): Promise<number> {
-    const adding = { documents: jobs.length, bytes: JSON.stringify(jobs).length };
-    return bundleSize({ ...(await this.#loads.of(tier, adding)), waiting: Number.POSITIVE_INFINITY });
+    if (jobs.length < 2) return 1;
+    const bytesPerDocument = JSON.stringify(jobs).length / jobs.length;
+    return bundleSize({ ...(await this.#loads.workers(tier)), waiting: Number.POSITIVE_INFINITY, bytesPerDocument });
   }
 
   async #tell(items: readonly HandingOff[]): Promise<void> {
@@ -135,6 +139,18 @@ export class HandOffs {
       if (warning !== null) onUnjudged(warning);
     }
   }
+}
+
+/** Acts until that went well once; whoever asks meanwhile, or later, has the same. */
+function once(act: () => Promise<void>): () => Promise<void> {
+  let acting: Promise<void> | null = null;
+  return async () => {
+    const now = (acting ??= act());
+    await now.catch((error: unknown) => {
+      if (acting === now) acting = null;
+      throw error;
+    });
+  };
 }
 
 /** What the script is to count of a draft and keep of what its server said. */

@@ -27,21 +27,24 @@ const sealScript = new Script('seal', 'counters');
 const lostScript = new Script('lost', 'bundled');
 const rewriteScript = new Script('rewrite_page');
 
-/** Enqueues a page, taking capacity for `costBytes`. SEALED: it stands in storage already. */
+/**
+ * Enqueues a page, taking capacity for `costBytes`. AGAIN: it was enqueued before, and its documents may have jobs.
+ * SEALED: it stands in storage already.
+ */
 export async function enqueuePage(
   redis: RedisStore,
   batch: string,
   page: number,
   plan: PagePlan,
   costBytes: number,
-): Promise<'ENQUEUED' | 'SEALED' | 'CLOSED' | 'RECOVERING'> {
+): Promise<'ENQUEUED' | 'AGAIN' | 'SEALED' | 'CLOSED' | 'RECOVERING'> {
   const { keys, client } = redis;
   const answer = await enqueueScript.run(
     client,
     [keys.epoch, keys.batch(batch), keys.sealed(batch), keys.page(batch, page), keys.inFlight],
     [page, plan.documents, costBytes, pageMember(batch, page)],
   );
-  return answer as 'ENQUEUED' | 'SEALED' | 'CLOSED' | 'RECOVERING';
+  return answer as 'ENQUEUED' | 'AGAIN' | 'SEALED' | 'CLOSED' | 'RECOVERING';
 }
 
 /** Moves a batch's enqueueing from one document to another, unless somebody else moved it. */

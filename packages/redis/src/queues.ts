@@ -23,7 +23,10 @@ const depthScript = new Script('depth');
 const misdatedScript = new Script('misdated');
 const takeTagsScript = new Script('take_tags', 'move_down', 'fair');
 
-/** BullMQ carries, it never decides: its attempts are without end, and what is finished goes at once. */
+/**
+ * BullMQ carries, it never decides: its attempts are without end, and what is finished goes at once. How soon a job that
+ * failed comes again its worker says; by `backoff` one of an earlier version did.
+ */
 const JOB_OPTIONS = {
   attempts: 1_000_000,
   backoff: { type: 'fixed', delay: 1_000 },

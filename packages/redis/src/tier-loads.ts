@@ -6,40 +6,56 @@ import { readTier } from './tier.ts';
 /** What a tier has to do changes no faster than its workers tell of themselves; a queue may. */
 const KNOWN_MS = 1_000;
 
-type Known = Omit<BundleLoad, 'bytesPerDocument'> & { readonly untilMs: number };
+/** What the size of bundles depends on of those who work in a tier. */
+type TierWorkers = Pick<BundleLoad, 'slotsPerWorker' | 'slots' | 'secondsPerDocument'>;
 
 /** How much tiers have to do and who is there to do it, read now and then: what the size of bundles depends on. */
 export class TierLoads {
-  readonly #redis: RedisStore;
-  readonly #queues: Pick<Queues, 'depth'>;
-  readonly #known = new Map<string, Promise<Known>>();
+  readonly #workers: Lately<TierWorkers>;
+  /** To count them takes Redis milliseconds. */
+  readonly #waiting: Lately<number>;
 
   constructor(redis: RedisStore, queues: Pick<Queues, 'depth'>) {
-    this.#redis = redis;
-    this.#queues = queues;
+    this.#waiting = new Lately(async (tier) => (await queues.depth(tier)).waiting);
+    this.#workers = new Lately(async (tier) => {
+      const { replicas, concurrency, secondsPerDocument } = await readTier(redis, tier);
+      const slotsPerWorker = concurrency ?? 0;
+      return { slotsPerWorker, slots: slotsPerWorker * replicas, secondsPerDocument };
+    });
+  }
+
+  /** Who works in a tier. */
+  async workers(tier: string): Promise<TierWorkers> {
+    return await this.#workers.of(tier);
   }
 
   /** The load of a tier to which so many documents are about to be added, of so many bytes together. */
   async of(tier: string, adding: { readonly documents: number; readonly bytes: number }): Promise<BundleLoad> {
     const { documents, bytes } = adding;
-    const { waiting, ...load } = await this.#read(tier);
-    return { ...load, waiting: waiting + documents, bytesPerDocument: bytes / Math.max(1, documents) };
+    const [workers, waiting] = await Promise.all([this.workers(tier), this.#waiting.of(tier)]);
+    return { ...workers, waiting: waiting + documents, bytesPerDocument: bytes / Math.max(1, documents) };
+  }
+}
+
+/** What was read lately of each tier: anew after a while, once for all who ask meanwhile. */
+class Lately<Value> {
+  readonly #read: (tier: string) => Promise<Value>;
+  readonly #known = new Map<string, { readonly value: Promise<Value>; readonly untilMs: number }>();
+
+  constructor(read: (tier: string) => Promise<Value>) {
+    this.#read = read;
   }
 
-  async #read(tier: string): Promise<Known> {
+  async of(tier: string): Promise<Value> {
+    const now = performance.now();
     const known = this.#known.get(tier);
-    if (known !== undefined && (await known).untilMs > performance.now()) return await known;
-    const reading = this.#measure(tier);
+    if (known !== undefined && known.untilMs > now) return await known.value;
+    const value = this.#read(tier);
+    const reading = { value, untilMs: now + KNOWN_MS };
     this.#known.set(tier, reading);
-    reading.catch(() => this.#known.delete(tier));
-    return await reading;
-  }
-
-  async #measure(tier: string): Promise<Known> {
-    const [{ waiting }, state] = await Promise.all([this.#queues.depth(tier), readTier(this.#redis, tier)]);
-    const { replicas, concurrency, secondsPerDocument } = state;
-    const slotsPerWorker = concurrency ?? 0;
-    const untilMs = performance.now() + KNOWN_MS;
-    return { waiting, slotsPerWorker, slots: slotsPerWorker * replicas, secondsPerDocument, untilMs };
+    return await value.catch((error: unknown) => {
+      if (this.#known.get(tier) === reading) this.#known.delete(tier);
+      throw error;
+    });
   }
 }

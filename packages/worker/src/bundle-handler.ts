@@ -11,7 +11,7 @@ import {
   type Started,
 } from '@spillway/redis';
 import type { BreakerControl } from './breaker-control.ts';
-import { DONE, later, LEFT_ALONE, type Disposition } from './disposition.ts';
+import { DONE, later, LEFT_ALONE, PUT_BACK, type Disposition } from './disposition.ts';
 import type { DocumentHandler } from './document-handler.ts';
 import { HeldDocument } from './held-document.ts';
 import type { Slot } from './slots.ts';
@@ -20,7 +20,7 @@ import type { WorkerPause } from './worker-pause.ts';
 export type BundleHandlerParts = {
   readonly redis: RedisStore;
   readonly queues: Pick<Queues, 'add'>;
-  readonly documents: DocumentHandler;
+  readonly documents: Pick<DocumentHandler, 'handle'>;
   readonly pause: Pick<WorkerPause, 'isPaused'>;
   readonly breaker: Pick<BreakerControl, 'wasGoneSince'>;
 };
@@ -65,6 +65,8 @@ export class BundleHandler {
 
   async handle({ documents, slots, ...bundle }: TakenBundle): Promise<Disposition> {
     const { started, beganMs } = bundle;
+    // Nothing of it was begun, and nothing need leave it.
+    if (started.state !== 'PROBE' && this.#takesNone) return PUT_BACK;
     const settled = new Set(started.settled);
     const open = documents.filter(({ place }) => !settled.has(place));
     for (const spare of slots.slice(open.length)) spare.release();
@@ -75,7 +77,7 @@ export class BundleHandler {
       const mayBegin = slot !== undefined && !this.#isOver(bundle, at) && (await slot.within(leftMs));
       if (!mayBegin || this.#isOver(bundle, at)) {
         for (const one of slots.slice(at)) one.release();
-        running.push(this.#leave(bundle, open.slice(at), 0));
+        running.push(this.#leave(bundle, open.slice(at), { size: open.length - at }));
         break;
       }
       running.push(this.#handleOne(bundle, document).finally(() => slot.release()));
@@ -92,18 +94,20 @@ export class BundleHandler {
     const documents = left.map((document) =>
       delayed(document, { reason: 'lost_worker', fromMs: Math.max(takenAtMs, document.waitingSinceMs), toMs: nowMs }),
     );
-    return (await this.#add(held.tier, documents, priority, { size: 1 })) ? DONE : LEFT_ALONE;
+    return (await this.#leave({ held, priority }, documents, { size: 1 })) ? DONE : LEFT_ALONE;
   }
 
   /** Whether those from there on are not begun here any more. Through an open breaker one goes. */
   #isOver({ started, beganMs }: Pick<TakenBundle, 'started' | 'beganMs'>, at: number): boolean {
-    const { pause, breaker } = this.#parts;
     if (at === 0) return false;
-    if (started.state === 'PROBE' || this.#options.isDraining()) return true;
-    return pause.isPaused || breaker.wasGoneSince(beganMs);
+    return started.state === 'PROBE' || this.#takesNone || this.#parts.breaker.wasGoneSince(beganMs);
   }
 
-  /** Whether nothing of it is left in the bundle. */
+  get #takesNone(): boolean {
+    return this.#options.isDraining() || this.#parts.pause.isPaused;
+  }
+
+  /** Whether nothing of it is left in the bundle. It does not fail, so that the others are waited for. */
   async #handleOne(
     { held, started, takes, priority }: Omit<TakenBundle, 'documents' | 'slots'>,
     document: DocumentJob,
@@ -120,7 +124,7 @@ export class BundleHandler {
       return true;
     }
     const afterMs = disposition.kind === 'later' ? disposition.afterMs : 0;
-    return await this.#leave({ held, priority }, [one.data], afterMs);
+    return await this.#leave({ held, priority }, [one.data], { size: 1, afterMs });
   }
 
   /**
@@ -131,29 +135,28 @@ export class BundleHandler {
     await leaveBundle(this.#parts.redis, held, [place]).catch(() => 'GONE');
   }
 
+  /**
+   * Puts documents into jobs of so many, which the bundle has no more. False: the process must end and Redis has not taken
+   * them, or something went wrong. Then the bundle stays, and is split when its lock is over.
+   */
   async #leave(
     { held, priority }: Pick<TakenBundle, 'held' | 'priority'>,
     documents: readonly DocumentJob[],
-    afterMs: number,
-  ): Promise<boolean> {
-    if (!(await this.#add(held.tier, documents, priority, { size: documents.length, afterMs }))) return false;
-    const places = documents.map(({ place }) => place);
-    return (
-      (await untilRecovered(() => leaveBundle(this.#parts.redis, held, places), this.#options.stopping)) !== 'STOPPED'
-    );
-  }
-
-  /** False: the process must end, and Redis has not taken them. */
-  async #add(
-    tier: string,
-    documents: readonly DocumentJob[],
-    tag: number,
     options: { readonly size: number; readonly afterMs?: number },
   ): Promise<boolean> {
+    const { redis, queues } = this.#parts;
+    const { stopping } = this.#options;
     const add = async (): Promise<'ADDED'> => {
-      await this.#parts.queues.add(tier, documents, () => tag, options);
+      await queues.add(held.tier, documents, () => priority, options);
       return 'ADDED';
     };
-    return (await untilRecovered(add, this.#options.stopping)) === 'ADDED';
+    const places = documents.map(({ place }) => place);
+    try {
+      if ((await untilRecovered(add, stopping)) === 'STOPPED') return false;
+      return (await untilRecovered(() => leaveBundle(redis, held, places), stopping)) !== 'STOPPED';
+    } catch (error) {
+      this.#options.onFailed(held.id, error);
+      return false;
+    }
   }
 }

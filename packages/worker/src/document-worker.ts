@@ -92,13 +92,12 @@ export class DocumentWorker {
   /** Writes the draft onto the job, so that it is not asked for twice, then hands the document off. */
   async #escalate(document: CascadeDocument, isWritten: boolean, attempt: WorkerAttempt): Promise<Verdict> {
     const { save, stopping, stalls } = attempt;
-    if (!isWritten) {
-      // Without a job to write it on the draft is handed off all the same: that says whether it is still wanted.
-      const saved = await untilRecovered(() => save(document.job), stopping);
-      if (saved === 'STOPPED') return { kind: 'put_back' };
-    }
+    // Without a job to write it on the draft is handed off all the same: that says whether it is still wanted.
+    const saved = isWritten ? 'BEFORE' : await untilRecovered(() => save(document.job), stopping);
+    if (saved === 'STOPPED') return { kind: 'put_back' };
     const handOff = this.#handOffs.prepare(document, {
-      isAgain: isWritten || stalls > 0,
+      // Whoever has its job now hands it off, too.
+      isAgain: saved !== 'SAVED' || stalls > 0,
       onUnjudged: (warning) => this.#telemetry.unjudged(document.job.batch, warning),
     });
     const handed = await untilRecovered(handOff, stopping);

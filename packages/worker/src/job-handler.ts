@@ -1,4 +1,4 @@
-import { readJob, type DocumentJob } from '@spillway/core';
+import { MAX_HELD_MS, readJob, type DocumentJob } from '@spillway/core';
 import { startJob, type HeldJob, type RedisClock, type RedisStore, type Started } from '@spillway/redis';
 import type { Job } from 'bullmq';
 import type { BreakerControl } from './breaker-control.ts';
@@ -47,7 +47,10 @@ export class JobHandler {
     this.#options = options;
   }
 
-  /** Each document of a job has a place in the line for a call as soon as the job is there, and no later than others. */
+  /**
+   * Each document of a job has a place in the line for a call as soon as the job is there, and no later than others. One
+   * that came as the concurrency limit fell goes back: others may have a call for it.
+   */
   async handle(job: Job, token: string): Promise<Disposition> {
     const content = readJob(job.data);
     if (content.kind === 'newer') return later(NEWER_JOB_MS);
@@ -69,7 +72,7 @@ export class JobHandler {
   }
 
   async #handleOne(job: Job, held: HeldJob, document: DocumentJob, slot: Slot): Promise<Disposition> {
-    await slot.taken;
+    if (!(await slot.within(MAX_HELD_MS))) return PUT_BACK;
     const started = await this.#start(job, held, [document]);
     const instead = this.#instead(started, [document]);
     if (instead !== null) return instead;
@@ -89,7 +92,7 @@ export class JobHandler {
     // Whoever had it was lost in the middle of it: its documents go on by themselves.
     if (losses > 0) return await bundles.split(held, priority);
     const beganMs = performance.now();
-    await slots[0]?.taken;
+    if (!(await slots[0]?.within(MAX_HELD_MS))) return PUT_BACK;
     const started = await this.#start(job, held, documents);
     const instead = this.#instead(started, documents);
     if (instead !== null) return instead;

@@ -9,12 +9,17 @@ export type QueueWorkerOptions = {
   readonly slots: Slots;
   /** How long a job stays with a worker that went silent. */
   readonly lockMs: number;
-  /**
-   * Begins with a job, and reserves its slots before it waits for anything; resolves when all of the job is done with.
-   * `complete` removes a job that nobody needs any more.
-   */
-  readonly process: (job: Job, token: string, complete: () => Promise<void>) => Promise<void>;
+  /** Begins with a job, and reserves its slots before it waits for anything; resolves when all of the job is done with. */
+  readonly process: (job: Job, token: string, ends: JobEnds) => Promise<void>;
   readonly onError: (error: unknown) => void;
+};
+
+/** How a job ends that was handled. */
+export type JobEnds = {
+  /** It goes, as nobody needs it any more. */
+  readonly complete: () => Promise<void>;
+  /** It is next in line again. */
+  readonly putBack: () => Promise<void>;
 };
 
 /**
@@ -161,7 +166,10 @@ export class QueueWorker {
     const id = job.id ?? '';
     jobs.set(id, token);
     const run = this.#options
-      .process(job, token, () => this.#complete(opened, job, token))
+      .process(job, token, {
+        complete: () => this.#complete(opened, job, token),
+        putBack: () => this.#putBack(opened, job, token),
+      })
       .catch(this.#options.onError)
       .finally(() => {
         // Where its lock was lost, it may have come to this worker once more.
@@ -185,6 +193,12 @@ export class QueueWorker {
     const [next, id] = fetches && Array.isArray(answer) ? answer : [];
     // It is locked with the token of the one before.
     if (next && id) this.#begin(opened, Job.fromJSON(opened.worker, next, id), token);
+  }
+
+  /** BullMQ tells nobody of a job with a priority that goes back: who waits for one would look again after five seconds. */
+  async #putBack({ worker, connection }: Opened, job: Job, token: string): Promise<void> {
+    await job.moveToWait(token);
+    await connection.zadd(worker.toKey('marker'), 0, '0');
   }
 
   async #renewLocks({ worker, jobs, closed: { signal } }: Opened): Promise<void> {

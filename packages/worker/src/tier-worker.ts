@@ -1,5 +1,5 @@
 import type { StageModel } from '@spillway/cascade';
-import { tierLabels } from '@spillway/core';
+import { backoffMs, tierLabels, type Backoff } from '@spillway/core';
 import { RedisClock, type Queues, type RedisStore } from '@spillway/redis';
 import { pause, processName, type Life, type StopReason } from '@spillway/runtime';
 import type { Job } from 'bullmq';
@@ -10,7 +10,7 @@ import { DocumentHandler } from './document-handler.ts';
 import type { DocumentWorker } from './document-worker.ts';
 import { JobHandler } from './job-handler.ts';
 import { watchQueue } from './queue-watch.ts';
-import { QueueWorker } from './queue-worker.ts';
+import { QueueWorker, type JobEnds } from './queue-worker.ts';
 import type { RulesCache } from './rules-cache.ts';
 import { RunningCalls } from './running-calls.ts';
 import { Slots } from './slots.ts';
@@ -41,6 +41,9 @@ export const MAX_CLOSE_MS = 5_000;
 
 /** So often in a row a worker that is stuck connects anew; then its process ends, for whoever starts another one. */
 const MAX_REPLACEMENTS = 2;
+
+/** Between two attempts to handle a job, where that fails: what fails for ever is nobody's load, until its batch's time is over. */
+const FAILED: Backoff = { firstMs: 1_000, maxMs: 60_000 };
 
 /** A document's part in the mean of seconds: the last twenty or so count. */
 const NEWEST_WEIGHT = 0.05;
@@ -76,7 +79,7 @@ export class TierWorker {
     this.#queue = new QueueWorker(redis, {
       ...options,
       slots,
-      process: (job, token, complete) => this.#process(job, token, complete),
+      process: (job, token, ends) => this.#process(job, token, ends),
       onError: (error) => life.log.debug({ err: error, tier }, 'queue'),
     });
     const calls = this.#calls;
@@ -200,7 +203,7 @@ export class TierWorker {
   }
 
   /** Handles a job, and tells BullMQ what becomes of it. */
-  async #process(job: Job, token: string, complete: () => Promise<void>): Promise<void> {
+  async #process(job: Job, token: string, { complete, putBack }: JobEnds): Promise<void> {
     this.#takenUpAtMs = performance.now();
     this.#taken += 1;
     const disposition = await this.#handler.handle(job, token).catch((error: unknown) => {
@@ -212,13 +215,16 @@ export class TierWorker {
         await complete();
         return;
       case 'put_back':
-        await job.moveToWait(token);
+        await putBack();
         return;
       case 'later':
         await job.moveToDelayed(Date.now() + disposition.afterMs, token);
         return;
       case 'failed': {
         const { error } = disposition;
+        // Each failure would leave its stack in Redis.
+        const backoff = { type: 'fixed', delay: backoffMs(job.attemptsMade + 1, Math.random(), FAILED) };
+        Object.assign(job.opts, { backoff, stackTraceLimit: 1 });
         await job.moveToFailed(error instanceof Error ? error : new Error(String(error)), token, false);
         return;
       }

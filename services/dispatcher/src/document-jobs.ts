@@ -5,15 +5,16 @@ import {
   drawnShare,
   isDrawn,
   newJob,
+  pageCost,
   skipUnfit,
   stageTier,
   type DocumentJob,
   type DocumentRequest,
 } from '@spillway/core';
-import { Settler, type Queues, type RedisStore, type TierLoads } from '@spillway/redis';
+import { enqueuePage, lostDocuments, Settler, type Queues, type RedisStore, type TierLoads } from '@spillway/redis';
 import { mapConcurrent, type Sampling } from '@spillway/runtime';
-import type { BatchPlan } from '@spillway/storage';
-import type { PageDocument } from './input.ts';
+import type { BatchPlan, Storage } from '@spillway/storage';
+import { readDocuments, type PageDocument } from './input.ts';
 
 /** Bad lines are settled by this many at a time. */
 const MAX_SETTLES = 64;
@@ -42,6 +43,29 @@ export type PageDocuments = {
 export async function addDocuments(target: JobTarget, added: PageDocuments): Promise<void> {
   await settleBadLines(target, added);
   await addJobs(target, added);
+}
+
+/**
+ * Enqueues again what of an enqueued page has neither a result nor a job; answers how many documents that were. Each has a
+ * job of its own: jobs of several are not put together as they were before.
+ */
+export async function addLostDocuments(
+  target: JobTarget & { readonly storage: Storage },
+  plan: BatchPlan,
+  page: number,
+): Promise<number> {
+  const { redis, storage } = target;
+  const batch = plan.manifest.id;
+  const at = plan.pages[page];
+  if (at === undefined) return 0;
+  const where = { first: at.first, enqueuedDocuments: at.documents, tiers: plan.tiers };
+  const places = await lostDocuments(redis, batch, page, where);
+  if (places.length === 0) return 0;
+  const answer = await enqueuePage(redis, batch, page, at, pageCost(at));
+  if (answer !== 'ENQUEUED' && answer !== 'AGAIN') return 0;
+  const documents = await readDocuments(storage, plan, at);
+  await addDocuments(target, { plan, page, documents, places, loads: null });
+  return places.length;
 }
 
 /** What Redis does not take now, as it recovers or was lost, is found by the sweep: it has neither a result nor a job. */

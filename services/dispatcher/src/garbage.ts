@@ -98,10 +98,9 @@ class TenantPass {
     const { storage, nowMs } = this.#options;
     const manifest = await readRecord(storage, KEYS.manifest(id), RECORDS.manifest);
     if (manifest === null) {
-      // Never the manifest: the same Idempotency-Key may be making this batch now, and writes its mark once more.
-      return await this.#unfinished(createdAtMs, async () => {
-        for (const one of [KEYS.openMark(id), key]) await storage.remove(one);
-      });
+      // Begun and never finished, or the rest of one that a killed pass took away. Never the manifest: the same
+      // Idempotency-Key may be making this batch now, and writes its mark once more.
+      return await this.#unfinished(createdAtMs, () => this.#removeRest(id, key));
     }
     if (key !== KEYS.tenantBatch(this.#tenant, manifest.createdAtMs, id)) {
       return await this.#unfinished(createdAtMs, () => storage.remove(key));
@@ -138,6 +137,15 @@ class TenantPass {
   }
 
   async #removeBatch(id: string, key: string): Promise<void> {
+    // Nobody misses it. Of a batch that ended while it was validated it did not go with the pages.
+    await this.#removeIndexes(id);
+    // The manifest first: without it there is no batch, and no half of one is ever shown.
+    await this.#options.storage.remove(KEYS.manifest(id));
+    await this.#removeRest(id, key);
+  }
+
+  /** What there is of a batch without its manifest; the index key that leads to it last. */
+  async #removeRest(id: string, key: string): Promise<void> {
     const { storage } = this.#options;
     const done: string[] = [];
     for (const folder of [KEYS.hooksDone(id), KEYS.riskHooksDone(id)]) {
@@ -145,10 +153,7 @@ class TenantPass {
     }
     const marks = [KEYS.openMark(id), KEYS.hookMark(id), KEYS.riskMark(id)];
     const records = [KEYS.validated(id), KEYS.ending(id), KEYS.atRisk(id), KEYS.final(id), ...marks];
-    // Nobody misses it. Of a batch that ended while it was validated it did not go with the pages.
-    await this.#removeIndexes(id);
-    // The manifest first: without it there is no batch, and no half of one is ever shown.
-    for (const one of [KEYS.manifest(id), ...done, ...records, key]) await storage.remove(one);
+    for (const one of [...done, ...records, key]) await storage.remove(one);
   }
 
   async #file(id: string, key: string, createdAtMs: number): Promise<boolean> {

@@ -1,20 +1,9 @@
-import { pageCost, pageOfDocument } from '@spillway/core';
-import {
-  admit,
-  distrust,
-  dropPage,
-  enqueuePage,
-  hasLostRules,
-  lostDocuments,
-  pagesInFlight,
-  readBatch,
-  sealedPages,
-} from '@spillway/redis';
+import { pageOfDocument } from '@spillway/core';
+import { admit, distrust, dropPage, hasLostRules, pagesInFlight, readBatch, sealedPages } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import { readFooters, type Records, type Storage } from '@spillway/storage';
-import { addDocuments, type JobTarget } from './document-jobs.ts';
+import { addLostDocuments, type JobTarget } from './document-jobs.ts';
 import { cleanUp } from './finish.ts';
-import { readDocuments } from './input.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { MARKS_AT_A_TIME, someOpenMarks } from './open-marks.ts';
 import type { Outlines } from './outlines.ts';
@@ -128,16 +117,13 @@ async function sweepLostPages(options: SweepOptions, batch: LiveBatch, inFlight:
 }
 
 async function sweepPage(options: SweepOptions, batch: LiveBatch, page: number): Promise<void> {
-  const { redis, storage, records, log } = options;
+  const { records, log } = options;
   const plan = await records.plan(batch.id);
   const at = plan?.pages[page];
   if (plan === null || at === undefined || at.first + at.documents > batch.enqueued) return;
-  const where = { first: at.first, enqueuedDocuments: at.documents, tiers: plan.tiers };
-  const places = await lostDocuments(redis, batch.id, page, where);
-  if (places.length === 0) return;
-  if ((await enqueuePage(redis, batch.id, page, at, pageCost(at))) !== 'ENQUEUED') return;
-  await addDocuments(options, { plan, page, documents: await readDocuments(storage, plan, at), places, loads: null });
-  log.warn({ batch: batch.id, page, documents: places.length }, 'enqueued again what had lost its job');
+  const documents = await addLostDocuments(options, plan, page);
+  if (documents === 0) return;
+  log.warn({ batch: batch.id, page, documents }, 'enqueued again what had lost its job');
 }
 
 async function sweepMark(options: SweepOptions, id: string): Promise<void> {

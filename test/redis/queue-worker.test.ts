@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Queues } from '@spillway/redis';
+import { QueueWorker, type QueueWorkerOptions } from '../../packages/worker/src/queue-worker.ts';
+import { Slots } from '../../packages/worker/src/slots.ts';
+import { jobOf } from '../support/jobs.ts';
+import { startRedis } from '../support/redis.ts';
+import { storeOn } from '../support/stores.ts';
+import { until } from '../support/system.ts';
+
+const TIER = 'drafter.small';
+
+test('a job that a worker puts back is taken up at once by one that waits', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'put-back');
+  await using queues = new Queues(store);
+  const workerOf = (process: QueueWorkerOptions['process']): QueueWorker =>
+    new QueueWorker(store, { tier: TIER, slots: new Slots(1), lockMs: 30_000, process, onError: () => undefined });
+  const [taken, held, given] = [1, 2, 3].map(() => Promise.withResolvers<void>());
+  assert.ok(taken !== undefined && held !== undefined && given !== undefined);
+  const first = workerOf(async (_job, _token, { putBack }) => {
+    taken.resolve();
+    await held.promise;
+    first.pause();
+    await putBack();
+  });
+  const second = workerOf(async (_job, _token, { complete }) => {
+    await complete();
+    given.resolve();
+  });
+  await using _workers = {
+    [Symbol.asyncDispose]: async () => void (await Promise.all([first.close(1_000), second.close(1_000)])),
+  };
+  first.start();
+  await queues.add(TIER, [jobOf({ batch: 'a' })], () => 5);
+  await taken.promise;
+  second.start();
+  await until(async () => /cmd=bzpopmin/.test(String(await redis.client.call('CLIENT', 'LIST'))));
+  const putBackMs = performance.now();
+  held.resolve();
+  await given.promise;
+  const waitedMs = performance.now() - putBackMs;
+  assert.ok(waitedMs < 2_000, `${waitedMs}`);
+  assert.deepEqual(await queues.depth(TIER), { waiting: 0, active: 0, delayed: 0 });
+});

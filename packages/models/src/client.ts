@@ -66,6 +66,8 @@ export type Attempt =
       readonly requestId: string | null;
       /** What the server said when it refused the log-probs that were asked for; absent: it did not, or said nothing. */
       readonly refusal?: string;
+      /** `onEvent` had enough of it: this is what had come, with no usage but what the server had said by then. */
+      readonly isStopped?: boolean;
       readonly status: 200;
     } & CallTimes)
   | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
@@ -83,10 +85,15 @@ export type ModelClient = AsyncDisposable & {
   look(signal: AbortSignal): Promise<Fault | null>;
   /** Spares the server what it refuses, for as long as a refusal counts; whoever checked has told of it. */
   know(refused: KnownRefusals): void;
+  /** Its answers are seen not to begin with a thought that only shows by its end. */
+  readonly saysNoThoughts: boolean;
 };
 
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
 const LATE_MS = 1_000;
+
+/** After so many answers that began with no thought of their prompt's, the next one is not expected to. */
+const MIN_THOUGHTLESS = 8;
 
 /** Timers above this fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -102,6 +109,7 @@ type Answer =
       readonly body: JsonObject;
       readonly requestId: string | null;
       readonly refusal?: string;
+      readonly isStopped?: boolean;
     }
   | { readonly kind: 'failed'; readonly fault: Fault }
   | { readonly kind: 'aborted'; readonly reason: unknown };
@@ -114,6 +122,7 @@ class OpenAiModel implements ModelClient {
   readonly #refusals: LogprobRefusals;
   /** The model has answered with a thought that its prompt began. */
   #opensThoughts = false;
+  #thoughtless = 0;
 
   constructor(options: ModelOptions) {
     this.#options = options;
@@ -142,6 +151,10 @@ class OpenAiModel implements ModelClient {
     this.#refusals.know(refused);
   }
 
+  get saysNoThoughts(): boolean {
+    return !this.#opensThoughts && this.#thoughtless >= MIN_THOUGHTLESS;
+  }
+
   async look(signal: AbortSignal): Promise<Fault | null> {
     return await lookForServer(this.#options, this.#redact, signal);
   }
@@ -158,6 +171,7 @@ class OpenAiModel implements ModelClient {
       if (answer.kind === 'completed') {
         this.#refusals.noteGiven(answer.completion);
         this.#opensThoughts ||= answer.completion.thought === 'opened';
+        if (answer.isStopped !== true) this.#thoughtless += 1;
         if (less !== null) this.#refusals.remember(less);
         const refusal = call.logprobs && !asked.wanted ? (less?.said ?? this.#refusals.said) : null;
         return refusal === null ? answer : { ...answer, refusal };
@@ -201,7 +215,7 @@ class OpenAiModel implements ModelClient {
   #streamOf({ endpoint, body, signal }: ModelCall, onEvent: OnEvent): AnswerStream {
     const { stream, format } = ENDPOINTS[endpoint];
     const options = { stream, request: body, format: format(body), opensThoughts: this.#opensThoughts };
-    return new AnswerStream(stream.collect(), new ThoughtWatch(options), onEvent, signal);
+    return new AnswerStream({ stream, watch: new ThoughtWatch(options), onEvent, signal });
   }
 
   async #readStream(stream: AnswerStream, response: Response, call: ModelCall, asked: AskedLogprobs): Promise<Answer> {
@@ -211,6 +225,11 @@ class OpenAiModel implements ModelClient {
         return { kind: 'failed', fault: { kind: 'reset', message: 'the stream ended before the answer was whole' } };
       case 'refused':
         return this.#noCompletion(await readJson(end.text, ANSWER_LIMITS), end.text, response);
+      case 'stopped': {
+        const read = { kind: 'json', value: end.body } as const;
+        const answer = await this.#read({ read, text: () => JSON.stringify(end.body) }, response, call, asked);
+        return answer.kind === 'completed' ? { ...answer, isStopped: true } : answer;
+      }
       case 'whole': {
         const read = { kind: 'json', value: end.body } as const;
         const answer = await this.#read({ read, text: () => JSON.stringify(end.body) }, response, call, asked);

@@ -32,7 +32,7 @@ const anyLogprob = fc.oneof(
 const anyTokens: fc.Arbitrary<readonly Token[]> = fc
   .tuple(anyText, fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 12 }), fc.array(anyLogprob, { minLength: 1 }))
   .map(([text, lengths, logprobs]) => {
-    const characters = [...text];
+    const characters = Array.from(text);
     const tokens: Token[] = [];
     for (let at = 0; characters.length > 0; at += 1) {
       const length = Math.max(at % lengths.length === 0 ? 1 : 0, lengths[at % lengths.length] ?? 1);

@@ -7,10 +7,12 @@ import {
   judge,
   leastSure,
   route,
+  scoreBegun,
   stageOf,
   withDraft,
   type AcceptedDraft,
   type CascadeDocument,
+  type ConfidenceRule,
   type Decision,
   type DocumentJob,
   type Draft,
@@ -159,7 +161,7 @@ async function judgeDraft(
   { asked, rule, options }: Judging,
 ): Promise<StageOutcome> {
   const { confidence, acceptAt } = rule;
-  if (asked.stopped !== null) return stoppedOutcome(document, asked, asked.stopped);
+  if (asked.stopped !== null) return await stoppedOutcome(document, { asked, stopped: asked.stopped, confidence });
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
@@ -185,8 +187,10 @@ async function judgeDraft(
 }
 
 /** A draft that was given up: the decision was made while it came. */
-function stoppedOutcome(document: CascadeDocument, asked: Judging['asked'], stopped: StoppedCall): StageOutcome {
-  const { job, rules } = document;
+async function stoppedOutcome(
+  { job, rules }: CascadeDocument,
+  { asked, stopped, confidence }: Pick<Judging, 'asked'> & { stopped: StoppedCall; confidence: ConfidenceRule },
+): Promise<StageOutcome> {
   const { model, ask } = stageOf(rules, job.stage);
   const { reason, scoreAtMost, isEstimated } = stopped;
   const said = scoreAtMost === null ? firstWords(asked.completion.refusal ?? asked.completion.text) : null;
@@ -196,7 +200,7 @@ function stoppedOutcome(document: CascadeDocument, asked: Judging['asked'], stop
     answer: asked.answer,
     score: null,
     confidence: null,
-    fields: null,
+    fields: leastSure(await runSliced(scoreBegun(asked.completion, confidence))),
     evidence: null,
     reason,
     stopped: { scoreAtMost, isEstimated },

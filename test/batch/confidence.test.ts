@@ -171,7 +171,7 @@ test('JSON answers tell how sure each value is; only values count', async () => 
     token('}', 0.2),
   ];
   await using system = await System.start({
-    moreCascades: cascade('values', '{ signal: min_logprob }'),
+    moreCascades: cascade('values', '{ signal: min_logprob }', ', stop_early: false'),
     drafter: { answer: () => say('{"total": 12, "tax": 3}', tokens) },
   });
   const { lines } = await run(system, 'values', ['x'], { response_format: { type: 'json_object' } });

@@ -5,6 +5,7 @@ import {
   charged,
   isLastStage,
   nextStageJob,
+  NOTHING_FOUND,
   readConfiguration,
   readResultLine,
   resultOf,
@@ -117,38 +118,48 @@ const promptOf = (behaviours: readonly Behaviour[]): string => {
 const behaviour = fc.constantFrom(...(Object.keys(BEHAVIOURS) as Behaviour[]));
 
 test('whatever the servers do, a document ends once, in the first stage that is sure or in the last', async () => {
-  const passages = fc.asyncProperty(fc.tuple(behaviour, behaviour, behaviour), async (behaviours) => {
-    const messages = [{ role: 'user', content: promptOf(behaviours) }];
-    const job = jobOf({ document: prompts, body: { model: 'test', messages }, enqueuedAtMs: Date.now() });
-    const { document, ending } = await run({ job, rules });
-    const sure = behaviours.slice(0, -1).findIndex((one) => BEHAVIOURS[one] === null);
-    const last = sure === -1 ? ROLES.length - 1 : sure;
-    assert.equal(document.job.stage, last);
-    assert.equal(
-      ending.kind,
-      sure === -1 ? (NO_ANSWERS.has(behaviours[last] ?? 'confident') ? 'failed' : 'answered') : 'accepted',
-    );
-    const result = resultOf(document, ending);
-    const { cascade } = readResultLine(result.line.text) ?? {};
-    assert.ok(cascade !== undefined, result.line.text);
-    const reasons = behaviours.slice(0, last).map((one) => BEHAVIOURS[one]);
-    assert.deepEqual(
-      cascade.stages.map(({ reason }) => reason),
-      [...reasons, null],
-    );
-    for (const [stage, { attempts, model }] of cascade.stages.entries()) {
-      const own = behaviours[stage] ?? 'confident';
-      const isFailing = own === 'unclosed' ? isLastStage(rules, stage) : NO_ANSWERS.has(own);
-      const isRetried = own.endsWith('x1') || own === 'status 500' || own === 'errorbeside' || isFailing;
-      assert.equal(attempts, isRetried ? MAX_ATTEMPTS : 1, own);
-      assert.equal(model, stageOf(rules, stage).model);
-    }
-    const isFailed = isLastStage(rules, last) && FAILURES.has(behaviours[last] ?? 'confident');
-    assert.equal(result.line.part, isFailed ? 'error' : 'output');
-    assert.doesNotMatch(result.line.text, /let me see/, 'nothing that was thought is in a line');
-    assert.equal((result.counts.completed ?? 0) + (result.counts.failed ?? 0), 1);
-  });
+  const stopped: string[] = [];
+  const passages = fc.asyncProperty(
+    fc.tuple(behaviour, behaviour, behaviour),
+    fc.boolean(),
+    async (behaviours, streams) => {
+      // What is given up as it comes is decided as if it had come whole.
+      for (const model of models) model.know({ ...NOTHING_FOUND, streamed_log_probs: streams });
+      const messages = [{ role: 'user', content: promptOf(behaviours) }];
+      const job = jobOf({ document: prompts, body: { model: 'test', messages }, enqueuedAtMs: Date.now() });
+      const { document, ending } = await run({ job, rules });
+      const sure = behaviours.slice(0, -1).findIndex((one) => BEHAVIOURS[one] === null);
+      const last = sure === -1 ? ROLES.length - 1 : sure;
+      assert.equal(document.job.stage, last);
+      assert.equal(
+        ending.kind,
+        sure === -1 ? (NO_ANSWERS.has(behaviours[last] ?? 'confident') ? 'failed' : 'answered') : 'accepted',
+      );
+      const result = resultOf(document, ending);
+      const { cascade } = readResultLine(result.line.text) ?? {};
+      assert.ok(cascade !== undefined, result.line.text);
+      const reasons = behaviours.slice(0, last).map((one) => BEHAVIOURS[one]);
+      assert.deepEqual(
+        cascade.stages.map(({ reason }) => reason),
+        [...reasons, null],
+      );
+      for (const { reason, stopped: part } of cascade.stages) if (part !== undefined) stopped.push(reason ?? 'none');
+      for (const [stage, { attempts, model }] of cascade.stages.entries()) {
+        const own = behaviours[stage] ?? 'confident';
+        const isFailing = own === 'unclosed' ? isLastStage(rules, stage) : NO_ANSWERS.has(own);
+        const isRetried = own.endsWith('x1') || own === 'status 500' || own === 'errorbeside' || isFailing;
+        assert.equal(attempts, isRetried ? MAX_ATTEMPTS : 1, own);
+        assert.equal(model, stageOf(rules, stage).model);
+      }
+      const isFailed = isLastStage(rules, last) && FAILURES.has(behaviours[last] ?? 'confident');
+      assert.equal(result.line.part, isFailed ? 'error' : 'output');
+      assert.doesNotMatch(result.line.text, /let me see/, 'nothing that was thought is in a line');
+      assert.equal((result.counts.completed ?? 0) + (result.counts.failed ?? 0), 1);
+    },
+  );
   await fc.assert(passages, { numRuns: 120 });
+  for (const model of models) model.know(NOTHING_FOUND);
+  assert.deepEqual([...new Set(stopped)].toSorted(), ['low_confidence', 'refused', 'tool_call']);
 });
 
 test('a draft that is written down is not asked for again', async () => {

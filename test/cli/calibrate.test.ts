@@ -155,7 +155,7 @@ test('a later stage is calibrated on the documents that the first one escalates'
     ...pair,
     moreModels: `  medium: { base_url: "${medium.baseURL}", model: medium-8b, price: { input: 1, cached_input: 0.1, output: 1 } }`,
     moreCascades:
-      '  three: { stages: [{ model: small, accept_at: 0.7 }, { model: medium, accept_at: 0.8 }, { model: large }] }',
+      '  three: { stages: [{ model: small, accept_at: 0.7 }, { model: medium, accept_at: 0.8, stop_early: false }, { model: large }] }',
   });
   const { id } = await system.submit(prompts, { model: 'three' });
   await system.settled(id);
@@ -195,9 +195,14 @@ test('a later stage is calibrated on the documents that the first one escalates'
 });
 
 test("by the user's labels, without a call; what is wrong with a file is named by its line", async () => {
-  await using system = await System.start(pair);
-  const { id } = await system.submit(prompts.slice(0, 200));
+  const stopping = '  stopping: { drafter: small, expert: large, accept_at: 0.8 }';
+  await using system = await System.start({ ...pair, stopEarly: false, moreCascades: stopping });
+  const [{ id }, { id: stopped }] = await Promise.all([
+    system.submit(prompts.slice(0, 200)),
+    system.submit(prompts.slice(0, 50), { model: 'stopping' }),
+  ]);
   await system.settled(id);
+  await system.settled(stopped);
   const received = system.drafterModel.received;
   const labels = join(directory, 'labels.jsonl');
   const write = (lines: readonly unknown[]) =>
@@ -217,6 +222,10 @@ test("by the user's labels, without a call; what is wrong with a file is named b
   assert.equal(labelled.code, 0, labelled.stderr);
   assert.equal(system.drafterModel.received, received, 'nothing was asked');
   assert.match(labelled.stdout, /accept_at: /);
+  await write(prompts.slice(0, 50).map((_, index) => ({ custom_id: `doc-${index}`, answer: 'Yes.' })));
+  const unknown = await calibrate(system, '--batch', stopped, '--labels', labels, '--out', 'stopped.json');
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /\d+ of 50 drafts were given up early, so that nobody knows how sure they were/);
   await write([
     { custom_id: 'doc-1', correct: true },
     'no JSON',

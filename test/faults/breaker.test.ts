@@ -189,7 +189,7 @@ cascades:
   const served = { name: 'large', spec, apiKey: null };
   const options = { role: 'expert', configuration, propagates: false, onCall: () => undefined } as const;
   await using model = openStageModel(served, options);
-  const attempt = { signal: new AbortController().signal, topLogprobs: 0, stalls: 0 };
+  const attempt = { signal: new AbortController().signal, topLogprobs: 0, watching: null, stalls: 0 };
   let job = jobOf({ batch: 'a', document: 0 });
   let now = 0;
   const refuseAgain = (answeredAtMs: number): void => {

@@ -34,6 +34,8 @@ export type SystemOptions = {
   readonly expert?: ModelServerOptions;
   readonly models?: { readonly small?: Model; readonly medium?: Model; readonly large?: Model };
   readonly onDeadline?: 'error' | 'draft';
+  /** Drafts of the cascade `test`, which has two stages then, come whole whatever they say. */
+  readonly stopEarly?: false;
   /** Lines of YAML below `models:` and below `cascades:`, for cascades beside `test`. */
   readonly moreModels?: string;
   readonly moreCascades?: string;
@@ -272,7 +274,7 @@ function yamlOf(options: SystemOptions, urls: ModelUrls): string {
   const { models = {}, onDeadline = 'error' } = options;
   const stages =
     urls.medium === null
-      ? 'drafter: small, expert: large, accept_at: 0.8'
+      ? `drafter: small, expert: large, accept_at: 0.8${options.stopEarly === false ? ', stop_early: false' : ''}`
       : 'stages: [{ model: small, accept_at: 0.8 }, { model: medium, accept_at: 0.8 }, { model: large }]';
   return `models:
 ${model('small', urls.small, models.small)}

@@ -2,11 +2,14 @@ import type {
   Answer,
   AttemptError,
   Completion,
+  DraftWatchOptions,
+  EarlyStop,
   ExtraCall,
   Hold,
   JsonObject,
   NoAnswer,
   Role,
+  StoppedDraft,
   Take,
   Unproven,
 } from '@spillway/core';
@@ -19,6 +22,12 @@ export type Span = { readonly startedAtMs: number; readonly endedAtMs: number; r
 /** A call that brought nothing and used no attempt: the fault is not the document's. */
 export type Held = Hold & Span & { readonly why: AttemptError };
 
+/** A call that was given up as its draft was hopeless. */
+export type StoppedCall = EarlyStop & Pick<StoppedDraft, 'isEstimated'>;
+
+/** How a draft is watched as it comes: by what judges it. */
+export type Watching = Omit<DraftWatchOptions, 'onlyJson'>;
+
 /** What came of one attempt at a document. */
 export type Asked =
   | ({
@@ -27,6 +36,8 @@ export type Asked =
       readonly answer: Answer;
       /** What the server said when it refused log-probs; null: it did not. */
       readonly refusal: string | null;
+      /** Why the draft was given up before it was whole; null: it is whole. */
+      readonly stopped: StoppedCall | null;
     } & Span)
   /** The model called the request itself wrong (a 4xx). */
   | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)

@@ -22,19 +22,14 @@ import {
   type EndpointUrl,
   type ExtraCall,
   type JsonObject,
+  type ModelFindings,
   type RequestSettings,
   type Role,
 } from '@spillway/core';
-import {
-  askIsolated,
-  openModel,
-  type Attempt,
-  type KnownRefusals,
-  type ModelClient,
-  type ModelNotice,
-} from '@spillway/models';
+import { askIsolated, openModel, type Attempt, type ModelClient, type ModelNotice } from '@spillway/models';
 import type { ServedModel, StopReason } from '@spillway/runtime';
-import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span } from './asked.ts';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span, Watching } from './asked.ts';
+import { DraftWatches } from './draft-watches.ts';
 import { answerOf, errorOf, noAnswerOf } from './failed-call.ts';
 
 /** Why not even something small is answered. */
@@ -76,6 +71,7 @@ export class StageModel implements AsyncDisposable {
   readonly #client: ModelClient;
   readonly #settings: ReadonlyMap<string, RequestSettings>;
   readonly #ownSettings: RequestSettings;
+  readonly #watches = new DraftWatches();
 
   constructor(served: ServedModel, options: StageModelOptions) {
     this.#served = served;
@@ -116,9 +112,14 @@ export class StageModel implements AsyncDisposable {
     await this.#client[Symbol.asyncDispose]();
   }
 
-  /** Spares the server what a check saw it refuse. */
-  know(refused: KnownRefusals): void {
-    this.#client.know(refused);
+  /** What a check found: spares the server what it refuses, and has drafts streamed where log-probs come with them. */
+  know({ refused, said, streamed_log_probs: streams }: ModelFindings): void {
+    this.#client.know({
+      logprobs: refused.includes('logprobs'),
+      alternatives: refused.includes('top_logprobs'),
+      said: said ?? null,
+    });
+    this.#watches.isStreaming = streams === true;
   }
 
   /** Whether there is a server at all: why there is none; null: there is one, as far as it can be seen. */
@@ -155,15 +156,22 @@ export class StageModel implements AsyncDisposable {
     return { cause: askedMs === null ? 'down' : 'asked', reason: faultReason(fault), askedMs };
   }
 
-  /** Asks for the answer to a document. */
-  async ask(job: DocumentJob, options: AttemptOptions & { readonly topLogprobs: number }): Promise<Asked> {
-    const attempt = await this.#call(job, options, {
-      body: job.body,
-      own: [],
-      index: null,
-      logprobs: this.role === 'drafter',
-    });
-    return attempt === null ? { kind: 'stopped', reason: 'expired' } : this.#judge(attempt, job);
+  /** Asks for the answer to a document; `watching`: a draft is given up as soon as it is hopeless. */
+  async ask(
+    job: DocumentJob,
+    { watching, ...options }: AttemptOptions & { readonly topLogprobs: number; readonly watching: Watching | null },
+  ): Promise<Asked> {
+    const isShared = options.stalls < MAX_SHARED_STALLS;
+    const onlyJson = !this.#client.saysNoThoughts;
+    const watch = watching === null || !isShared ? null : this.#watches.of(job, { ...watching, onlyJson });
+    const attempt = await this.#call(
+      job,
+      { ...options, ...(watch === null ? {} : { onEvent: watch.onEvent }) },
+      { body: job.body, own: [], index: null, logprobs: this.role === 'drafter' },
+    );
+    if (attempt === null) return { kind: 'stopped', reason: 'expired' };
+    const asked = this.#judge(attempt, job);
+    return asked.kind === 'answered' ? this.#watches.account(asked, job, watch) : asked;
   }
 
   /** Asks what a draft is judged by, beside the draft's own call: it has no attempts of its own. */
@@ -250,7 +258,7 @@ export class StageModel implements AsyncDisposable {
     if (attempt.kind === 'completed') {
       const { status, requestId, body, completion, refusal = null } = attempt;
       const answer = { status, requestId, body, usage: completion.usage };
-      return { kind: 'answered', completion, answer, refusal, startedAtMs, endedAtMs };
+      return { kind: 'answered', completion, answer, refusal, stopped: null, startedAtMs, endedAtMs };
     }
     const { fault } = attempt;
     const decision = decideFault(fault, {

@@ -7,10 +7,12 @@ import {
   judge,
   leastSure,
   route,
+  scoreBegun,
   stageOf,
   withDraft,
   type AcceptedDraft,
   type CascadeDocument,
+  type ConfidenceRule,
   type Decision,
   type DocumentJob,
   type Draft,
@@ -20,7 +22,7 @@ import {
 } from '@spillway/core';
 import { runSliced, type StopReason } from '@spillway/runtime';
 import { ASK } from './ask/index.ts';
-import type { Asked, AttemptOptions, Held } from './asked.ts';
+import type { Asked, AttemptOptions, Held, StoppedCall } from './asked.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
 import type { StageModel } from './stage-model.ts';
 
@@ -159,6 +161,7 @@ async function judgeDraft(
   { asked, rule, options }: Judging,
 ): Promise<StageOutcome> {
   const { confidence, acceptAt } = rule;
+  if (asked.stopped !== null) return await stoppedOutcome(document, { asked, stopped: asked.stopped, confidence });
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
@@ -181,6 +184,31 @@ async function judgeDraft(
     handedOffAtMs: null,
   };
   return { kind: 'escalate', job: withDraft(document.job, draft) };
+}
+
+/** A draft that was given up: the decision was made while it came. */
+async function stoppedOutcome(
+  { job, rules }: CascadeDocument,
+  { asked, stopped, confidence }: Pick<Judging, 'asked'> & { stopped: StoppedCall; confidence: ConfidenceRule },
+): Promise<StageOutcome> {
+  const { model, ask } = stageOf(rules, job.stage);
+  const { reason, scoreAtMost, isEstimated } = stopped;
+  const said = scoreAtMost === null ? firstWords(asked.completion.refusal ?? asked.completion.text) : null;
+  const draft: Draft = {
+    model,
+    ask,
+    answer: asked.answer,
+    score: null,
+    confidence: null,
+    fields: leastSure(await runSliced(scoreBegun(asked.completion, confidence))),
+    evidence: null,
+    reason,
+    stopped: { scoreAtMost, isEstimated },
+    ...(said === null ? {} : { said }),
+    attempts: attemptsWith(job, asked, null),
+    handedOffAtMs: null,
+  };
+  return { kind: 'escalate', job: withDraft(job, draft) };
 }
 
 type Judged = { readonly asked: Judging['asked']; readonly gathered: Gathered; readonly decision: Decision };

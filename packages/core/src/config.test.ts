@@ -57,14 +57,39 @@ test('the short form is the long form of two stages', () => {
   const plain = { ask: 'answer', request: { default: {}, override: {} }, rename: {}, drop: [], system: null };
   const judge = { confidence: { signal: { name: 'min_logprob' }, calibration: null }, acceptAt: 0.9 };
   const stages = [
-    { model: 'small', ...plain, judge },
-    { model: 'large', ...plain, judge: null },
+    { model: 'small', ...plain, judge, stop_early: true },
+    { model: 'large', ...plain, judge: null, stop_early: false },
   ];
   const short = '    drafter: small\n    expert: large\n    confidence: { signal: min_logprob }\n    accept_at: 0.9\n';
   const read = { form: 'short', stages, on_deadline: 'error', annotate: true };
   assert.deepEqual(cascadeOf(short), read);
   const long = stagesOf('{ model: small, confidence: { signal: min_logprob }, accept_at: 0.9 }', '{ model: large }');
   assert.deepEqual(cascadeOf(long), { ...read, form: 'long' });
+});
+
+const LAST = '{ model: large }';
+
+test('drafts are given up early where that changes no decision and nobody needs the rest, or not at all', () => {
+  const stopping = (judged: string, more = ''): boolean[] =>
+    cascadeOf(`${more}${stagesOf(`{ model: small, accept_at: 0.9, ${judged} }`, LAST)}`).stages.map(
+      ({ stop_early }) => stop_early,
+    );
+  assert.deepEqual(stopping('confidence: { signal: sum_logprob }'), [true, false]);
+  assert.deepEqual(stopping('confidence: { signal: sum_logprob }, stop_early: false'), [false, false]);
+  assert.deepEqual(stopping('confidence: { signal: mean_logprob }'), [false, false]);
+  assert.deepEqual(stopping('confidence: { signal: min_logprob }', '    on_deadline: draft\n'), [false, false]);
+  const asked = '{ model: small, accept_at: 0.9, stop_early: true }';
+  const at = (stage: number): string => `cascades.x.stages.${stage}.stop_early`;
+  assert.deepEqual(
+    problemsOfStages('{ model: small, accept_at: 0.9, confidence: { signal: mean_logprob }, stop_early: true }', LAST),
+    [`${at(0)}: expected false: what mean_logprob says of a draft only its end shows`],
+  );
+  assert.deepEqual(problemsOf(`${MODELS}cascades:\n  x:\n    on_deadline: draft\n${stagesOf(asked, LAST)}`), [
+    `${at(0)}: expected false: with \`on_deadline: draft\` a draft is needed whole`,
+  ]);
+  assert.deepEqual(problemsOfStages('{ model: small, accept_at: 0.9 }', '{ model: large, stop_early: true }'), [
+    `${at(1)}: no such key in the last stage, whose answer is final`,
+  ]);
 });
 
 test('the long form: each stage has its own confidence, threshold, settings and system text', () => {

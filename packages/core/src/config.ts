@@ -4,6 +4,7 @@ import { price } from './accounting/price.ts';
 import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './cascade/ask.ts';
 import { PRIORITY_ORDERS } from './cascade/priority.ts';
 import { settingsShape, type RequestSettings } from './cascade/settings.ts';
+import { stopsEarly } from './cascade/stop-early.ts';
 import { SIGNALS, signalSpec, type SignalSpec } from './confidence/index.ts';
 import { LIMITS } from './limits.ts';
 import { isJsonObject } from './text/json.ts';
@@ -74,12 +75,14 @@ const confidence = z
 const acceptAt = z.number().min(0).max(1);
 const onDeadline = z.enum(['error', 'draft']).default('error');
 const annotate = z.boolean().default(true);
+const stopEarly = z.boolean().optional();
 
 const stage = z.strictObject({
   model: z.string(),
   ask: z.enum(ASK_KINDS).default(DEFAULT_ASK),
   confidence: confidence.optional(),
   accept_at: acceptAt.optional(),
+  stop_early: stopEarly,
   ...settingsShape,
   system: z.string().min(1).optional(),
 });
@@ -98,6 +101,7 @@ const shortForm = z.strictObject({
   expert: z.string(),
   confidence: confidence.prefault({}),
   accept_at: acceptAt,
+  stop_early: stopEarly,
   on_deadline: onDeadline,
   annotate,
 });
@@ -108,6 +112,8 @@ export type StageSpec = Omit<RequestSettings, 'system'> & {
   readonly ask: AskKind;
   /** Null for the last stage, whose answer is final. */
   readonly judge: { readonly confidence: ConfidenceSpec; readonly acceptAt: number } | null;
+  /** Drafts are given up once nothing can make them final. */
+  readonly stop_early: boolean;
   readonly system: string | null;
 };
 
@@ -148,6 +154,10 @@ const cascade = z.record(z.string(), z.unknown()).transform((given, context): Ca
     return z.NEVER;
   }
   if (misplaced.length > 0) return z.NEVER;
+  const refuse = (path: (string | number)[], message: string): never => {
+    context.addIssue({ code: 'custom', path, message });
+    return z.NEVER;
+  };
   const { data } = read;
   const { on_deadline, annotate: isAnnotated } = data;
   if (!('stages' in data)) {
@@ -159,16 +169,22 @@ const cascade = z.record(z.string(), z.unknown()).transform((given, context): Ca
       system: null,
     } as const;
     const judge = { confidence: data.confidence, acceptAt: data.accept_at };
+    const stops = stopsEarly(data.stop_early, judge, on_deadline);
+    if (stops.problem !== null) return refuse(['stop_early'], stops.problem);
     const stages = [
-      { ...plain, model: data.drafter, judge },
-      { ...plain, model: data.expert, judge: null },
+      { ...plain, model: data.drafter, judge, stop_early: stops.early },
+      { ...plain, model: data.expert, judge: null, stop_early: false },
     ];
     return { form: 'short', stages, on_deadline, annotate: isAnnotated };
   }
-  const stages = data.stages.map(({ confidence: rule, accept_at: acceptFrom, system = null, ...kept }): StageSpec => {
+  const stages: StageSpec[] = [];
+  for (const [at, one] of data.stages.entries()) {
+    const { confidence: rule, accept_at: acceptFrom, stop_early: asked, system = null, ...kept } = one;
     const judge = acceptFrom === undefined ? null : { confidence: rule ?? confidence.parse({}), acceptAt: acceptFrom };
-    return { ...kept, system, judge };
-  });
+    const stops = stopsEarly(asked, judge, on_deadline);
+    if (stops.problem !== null) return refuse(['stages', at, 'stop_early'], stops.problem);
+    stages.push({ ...kept, system, judge, stop_early: stops.early });
+  }
   return { form: 'long', stages, on_deadline, annotate: isAnnotated };
 });
 

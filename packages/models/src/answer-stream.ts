@@ -7,6 +7,7 @@ import {
   type Json,
   type JsonObject,
   type ReadJson,
+  type EndpointStream,
   type StreamCollector,
   type ThoughtWatch,
 } from '@spillway/core';
@@ -18,6 +19,8 @@ import { EventReader, type ServerEvent } from './server-events.ts';
 /** What a streamed call has brought. */
 type StreamedAnswer =
   | { readonly kind: 'whole'; readonly body: JsonObject }
+  /** Whoever gets the events has enough: what came of the answer until then. */
+  | { readonly kind: 'stopped'; readonly body: JsonObject }
   /** The server does not stream: the text is its answer. */
   | { readonly kind: 'plain'; readonly text: string }
   /** Something that is no answer, such as an error in mid-stream or a page for people. */
@@ -25,11 +28,18 @@ type StreamedAnswer =
   /** Events came, and stopped before the answer was whole. */
   | { readonly kind: 'broken' };
 
-/** Takes an event; a promise: no more are wanted before it is over. */
-export type OnEvent = (data: JsonObject) => Promise<void> | undefined;
+/** Takes an event; a promise: no more are wanted before it is over; `enough`: no more are wanted at all. */
+export type OnEvent = (data: JsonObject) => Promise<void> | 'enough' | undefined;
 
 /** What ends the streams of some endpoints; nothing behind it counts. */
 const END = '[DONE]';
+
+export type AnswerStreamOptions = {
+  readonly stream: Pick<EndpointStream, 'collect' | 'stopped'>;
+  readonly watch: ThoughtWatch;
+  readonly onEvent: OnEvent;
+  readonly signal: AbortSignal;
+};
 
 /**
  * Reads the body of a streamed call as it comes: passes every event on, unless it may be of a thought, and puts the answer
@@ -38,7 +48,11 @@ const END = '[DONE]';
 export class AnswerStream {
   readonly #collector: StreamCollector;
   readonly #watch: ThoughtWatch;
+  /** What ends the stream of one that has enough. */
+  readonly #stopped: JsonObject | null;
   readonly #onEvent: OnEvent;
+  /** Nothing more is wanted. */
+  #isEnough = false;
   /** Until when whoever gets the events wants no more of them. */
   #isTaken: Promise<void> | undefined;
   readonly #signal: AbortSignal;
@@ -52,8 +66,9 @@ export class AnswerStream {
   #hasEvents = false;
   #isOver = false;
 
-  constructor(collector: StreamCollector, watch: ThoughtWatch, onEvent: OnEvent, signal: AbortSignal) {
-    this.#collector = collector;
+  constructor({ stream, watch, onEvent, signal }: AnswerStreamOptions) {
+    this.#collector = stream.collect();
+    this.#stopped = stream.stopped;
     this.#watch = watch;
     this.#onEvent = onEvent;
     this.#signal = signal;
@@ -89,6 +104,7 @@ export class AnswerStream {
 
   /** To be called once, when the body has ended. */
   async end(): Promise<StreamedAnswer> {
+    if (this.#isEnough) return this.#stoppedAnswer();
     if (this.#kind !== 'events') {
       this.#plain.push(this.#decoder.decode());
       return { kind: 'plain', text: this.#plain.take() };
@@ -102,6 +118,12 @@ export class AnswerStream {
     const body = this.#collector.body();
     if (body !== null) return { kind: 'whole', body };
     return this.#hasEvents ? { kind: 'broken' } : { kind: 'refused', text: this.#begin };
+  }
+
+  #stoppedAnswer(): StreamedAnswer {
+    if (this.#stopped !== null) this.#collector.push(this.#stopped);
+    const body = this.#collector.body();
+    return body === null ? { kind: 'broken' } : { kind: 'stopped', body };
   }
 
   /** Takes one event after the other; a long one is read in slices, and the others wait for it. */
@@ -133,7 +155,7 @@ export class AnswerStream {
     this.#hasEvents = true;
     this.#collector.push(data);
     this.#pass(this.#watch.push(data));
-    return true;
+    return !this.#isEnough;
   }
 
   /** Passes on what was held back, of an answer that turned out to have no thought in it. */
@@ -143,8 +165,10 @@ export class AnswerStream {
 
   #pass(events: readonly JsonObject[]): void {
     for (const data of events) {
-      if (this.#signal.aborted) return;
-      this.#isTaken = this.#onEvent(data) ?? this.#isTaken;
+      if (this.#signal.aborted || this.#isEnough) return;
+      const wanted = this.#onEvent(data);
+      if (wanted === 'enough') this.#isEnough = true;
+      else this.#isTaken = wanted ?? this.#isTaken;
     }
   }
 }

@@ -73,6 +73,8 @@ export type Attempt =
       readonly requestId: string | null;
       /** What the server said when it refused the log-probs that were asked for; absent: it did not, or said nothing. */
       readonly refusal?: string;
+      /** `onEvent` had enough of it: this is what had come, with no usage but what the server had said by then. */
+      readonly isStopped?: boolean;
       readonly status: 200;
     } & CallTimes)
   | ({ readonly kind: 'failed'; readonly fault: Fault } & CallTimes)
@@ -90,10 +92,15 @@ export type ModelClient = AsyncDisposable & {
   look(signal: AbortSignal): Promise<Fault | null>;
   /** Spares the server what it refuses, for as long as a refusal counts; whoever checked has told of it. */
   know(refused: KnownRefusals): void;
+  /** Its answers are seen not to begin with a thought that only shows by its end. */
+  readonly saysNoThoughts: boolean;
 };
 
 /** A timer that fires so much too late says that the whole process was held: frozen, swapped out, moved elsewhere. */
 const LATE_MS = 1_000;
+
+/** After so many answers that began with no thought of their prompt's, the next one is not expected to. */
+const MIN_THOUGHTLESS = 8;
 
 /** Timers above this fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -109,6 +116,7 @@ type Answer =
       readonly body: JsonObject;
       readonly requestId: string | null;
       readonly refusal?: string;
+      readonly isStopped?: boolean;
     }
   | { readonly kind: 'failed'; readonly fault: Fault }
   | { readonly kind: 'aborted'; readonly reason: unknown };
@@ -121,6 +129,7 @@ class OpenAiModel implements ModelClient {
   readonly #refusals: Refusals;
   /** The model has answered with a thought that its prompt began. */
   #opensThoughts = false;
+  #thoughtless = 0;
 
   constructor(options: ModelOptions) {
     this.#options = options;
@@ -149,6 +158,10 @@ class OpenAiModel implements ModelClient {
     this.#refusals.know(refused);
   }
 
+  get saysNoThoughts(): boolean {
+    return !this.#opensThoughts && this.#thoughtless >= MIN_THOUGHTLESS;
+  }
+
   async look(signal: AbortSignal): Promise<Fault | null> {
     return await lookForServer(this.#options, this.#redact, signal);
   }
@@ -166,6 +179,7 @@ class OpenAiModel implements ModelClient {
       if (answer.kind === 'completed') {
         this.#refusals.noteGiven(answer.completion, asked);
         this.#opensThoughts ||= answer.completion.thought === 'opened';
+        if (answer.isStopped !== true) this.#thoughtless += 1;
         if (less !== null) this.#refusals.remember(less);
         const said = less?.part === 'priority' ? null : less?.said;
         const refusal = wanted && !asked.wanted ? (said ?? this.#refusals.said) : null;
@@ -210,7 +224,7 @@ class OpenAiModel implements ModelClient {
   #streamOf({ endpoint, body, signal }: ModelCall, onEvent: OnEvent): AnswerStream {
     const { stream, format } = ENDPOINTS[endpoint];
     const options = { stream, request: body, format: format(body), opensThoughts: this.#opensThoughts };
-    return new AnswerStream(stream.collect(), new ThoughtWatch(options), onEvent, signal);
+    return new AnswerStream({ stream, watch: new ThoughtWatch(options), onEvent, signal });
   }
 
   async #readStream(stream: AnswerStream, response: Response, call: ModelCall, asked: AskedLogprobs): Promise<Answer> {
@@ -220,6 +234,11 @@ class OpenAiModel implements ModelClient {
         return { kind: 'failed', fault: { kind: 'reset', message: 'the stream ended before the answer was whole' } };
       case 'refused':
         return this.#noCompletion(await readJson(end.text, ANSWER_LIMITS), end.text, response);
+      case 'stopped': {
+        const read = { kind: 'json', value: end.body } as const;
+        const answer = await this.#read({ read, text: () => JSON.stringify(end.body) }, response, call, asked);
+        return answer.kind === 'completed' ? { ...answer, isStopped: true } : answer;
+      }
       case 'whole': {
         const read = { kind: 'json', value: end.body } as const;
         const answer = await this.#read({ read, text: () => JSON.stringify(end.body) }, response, call, asked);

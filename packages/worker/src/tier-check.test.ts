@@ -47,7 +47,7 @@ function checking(
         complete: ({ found }) => Promise.resolve({ ...found, scoring: 'no' }),
         [Symbol.asyncDispose]: () => Promise.resolve(),
       },
-      model: { know: (refused) => void known.push(refused) },
+      model: { know: (findings) => void known.push(findings) },
       write: async (findings) => {
         written.push(findings);
         if (written.length >= stopsAfter) stop.abort('shutdown');
@@ -68,7 +68,7 @@ test('one line says all that was found, and it is written', async () => {
   const { level: _level, time: _time, service: _service, pid: _pid, msg: _msg, ...fields } = lines[0] ?? {};
   assert.deepEqual(fields, { tier: 'drafter.small', ...FIT, scoring: 'no' });
   assert.deepEqual(written.at(-1)?.found, { ...FIT, scoring: 'no' });
-  assert.deepEqual(known, [{ logprobs: false, alternatives: false, said: null }]);
+  assert.deepEqual(known, [FIT, { ...FIT, scoring: 'no' }], 'what is known at first, and all of it');
 });
 
 test('what drafts cannot be judged without is said before documents are taken, and what is refused is not sent', async () => {
@@ -77,7 +77,7 @@ test('what drafts cannot be judged without is said before documents are taken, a
   await start();
   const reason = 'the server refuses log-probs (no logprobs here): without them sum_logprob cannot judge a draft';
   assert.deepEqual(said()[0], ['warn', 'every document will escalate', reason]);
-  assert.deepEqual(known, [{ logprobs: true, alternatives: true, said: 'no logprobs here' }]);
+  assert.deepEqual(known[0], found);
 });
 
 test('a server that is not up is waited for, which is said once, and once that it is there', async () => {

@@ -71,6 +71,7 @@ export class TierCheck {
         await this.#write(begun.found);
         const found = await check.complete(begun, signal);
         if (found === null) return;
+        this.#tier.model.know(found);
         await this.#write(found);
         log.info({ tier, ...found }, 'the model was checked');
         return;
@@ -89,8 +90,7 @@ export class TierCheck {
     const { tier, signals, model } = this.#tier;
     const { log } = this.#life;
     if (this.#said.size > 0) log.info({ tier }, 'the model server is there');
-    const { refused, said = null } = found;
-    model.know({ logprobs: refused.includes('logprobs'), alternatives: refused.includes('top_logprobs'), said });
+    model.know(found);
     const lack = lackOf(found, signals);
     if (lack !== null) log.warn({ tier, reason: lack }, 'every document will escalate');
   }

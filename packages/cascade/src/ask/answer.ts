@@ -14,8 +14,8 @@ export async function askAnswer(
   { job, rules }: CascadeDocument,
   options: AttemptOptions,
 ): Promise<Asked> {
-  const { judge } = stageOf(rules, job.stage);
+  const { judge, stopEarly = false } = stageOf(rules, job.stage);
   const wanted = judge === null ? 0 : SIGNALS[judge.confidence.signal.name].topLogprobs;
   const topLogprobs = judge !== null && rules.shadow ? Math.max(wanted, SHADOW_TOP_LOGPROBS) : wanted;
-  return await model.ask(job, { ...options, topLogprobs });
+  return await model.ask(job, { ...options, topLogprobs, watching: stopEarly ? judge : null });
 }

@@ -67,6 +67,7 @@ export async function calibrate(
   const drafts = draftsIn(seen);
   if (options.stage > 1) tell(`${drafts.length} of ${seen.length} documents come to the stage ${options.stage}`);
   refuseOtherModel(drafts, calibrated, options);
+  refuseStopped(drafts);
   const subject = {
     cascade,
     batch: options.batch,
@@ -170,8 +171,17 @@ function refuseHopeless(drafts: readonly DraftedDocument[], signal: SignalSpec, 
     );
   }
   // In an ordinary batch perhaps no document came to a later stage; the sample decides then.
-  if (drafts.length > 0 && drafts.every(({ score }) => score === null))
+  if (drafts.length > 0 && drafts.every(({ score, isStopped }) => score === null && !isStopped))
     throw new UserError('no draft of this batch has a score: its server gives nothing that the signal could use');
+}
+
+/** What was given up early has no score, and drafts that are missing for being unsure would make the others look surer. */
+function refuseStopped(drafts: readonly DraftedDocument[]): void {
+  const stopped = drafts.filter(({ isStopped }) => isStopped).length;
+  if (stopped === 0) return;
+  throw new UserError(
+    `${stopped} of ${drafts.length} drafts were given up early, so that nobody knows how sure they were: calibrate by a batch with the metadata "spillway.shadow": "true", or whose cascade has \`stop_early: false\``,
+  );
 }
 
 function labelled(

@@ -71,6 +71,7 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
     draft: 'draft of small',
     expert: 'answer of large',
     score: Math.log(0.4),
+    isStopped: false,
     scores: EVIDENCE.scores,
     features: EVIDENCE.features,
     draftTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },

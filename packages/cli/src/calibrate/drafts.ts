@@ -22,6 +22,8 @@ export type DraftedDocument = {
   readonly draft: string | null;
   /** What the expert said; null: it was not asked, or failed. */
   readonly expert: string | null;
+  /** It was given up before it was whole. */
+  readonly isStopped: boolean;
   /** By the stage's own signal. */
   readonly score: number | null;
   /** By the JSON of each signal that the line shows; null: the batch was no shadow run. */
@@ -88,6 +90,7 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
     format: cascade.response_format ?? null,
     draft: cascade.stage === stage ? answer : (own.draft?.text ?? null),
     expert: expert === undefined ? null : answer,
+    isStopped: own.stopped !== undefined,
     score: own.score,
     scores: own.draft?.evidence?.scores ?? null,
     features: own.draft?.evidence?.features ?? null,

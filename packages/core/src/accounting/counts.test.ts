@@ -8,6 +8,7 @@ import {
   batchUsage,
   COUNTERS,
   countsRecord,
+  moreRecord,
   errorCounter,
   isCounter,
   NO_COUNTS,
@@ -101,8 +102,11 @@ test('sums in any order agree, and those of all stages are those of each', () =>
       const stages = ['a', 'ab', 'b'].flatMap((cascade) => [0, 1, 2].map((stage) => stageCounts(sum, cascade, stage)));
       const together = addStageCounts(stages);
       for (const name of STAGE_COUNTERS) assert.equal(totalOf(sum, name), together[name], name);
-      const { counts: plain, reasons } = JSON.parse(JSON.stringify(writeCounts(sum))) as ReturnType<typeof writeCounts>;
-      assert.deepEqual(readCounts({ counts: countsRecord.parse(plain), reasons: countsRecord.parse(reasons) }), sum);
+      const { counts: plain, ...others } = JSON.parse(JSON.stringify(writeCounts(sum))) as ReturnType<
+        typeof writeCounts
+      >;
+      const [reasons, more] = [countsRecord.parse(others.reasons), moreRecord.parse(others.more)];
+      assert.deepEqual(readCounts({ counts: countsRecord.parse(plain), reasons, more }), sum);
     }),
   );
 });

@@ -37,6 +37,9 @@ export const STAGE_COUNTERS = [
   'wastedInputTokens',
   'wastedOutputTokens',
   'wastedNanoUsd',
+  /** Drafts that were given up before they were whole, and what had come of them. */
+  'stopped',
+  'stoppedOutputTokens',
 ] as const;
 
 export type Counter = (typeof COUNTERS)[number];
@@ -57,6 +60,9 @@ export type Counts = Readonly<Record<Counter, number>> &
   Readonly<Record<StageCounterName | ReasonCounterName | ErrorCounterName, number>>;
 
 const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
+
+/** Those of a stage that records of the version before have no place for. */
+const MORE_STAGE_COUNTER = /^[^/]+\/\d+\/(?:stopped|stoppedOutputTokens)$/;
 
 /** Whatever a version to come calls its reasons and codes. */
 const REASON_COUNTER = /^(?:[^/]+\/\d+\/reason:|error\/)[a-z0-9_]{1,40}$/;
@@ -88,7 +94,8 @@ export const isCounter = (name: string): name is keyof Counts =>
   isReasonCounter(name) ||
   isOneMore(name);
 
-const isOneMore = (name: string): boolean => (MORE_COUNTERS as readonly string[]).includes(name);
+const isOneMore = (name: string): boolean =>
+  (MORE_COUNTERS as readonly string[]).includes(name) || MORE_STAGE_COUNTER.test(name);
 
 export const NO_USAGE: Usage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 

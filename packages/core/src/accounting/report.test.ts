@@ -111,10 +111,26 @@ test('a report says what was, what it cost, and what one model alone would have 
     cached_tokens: 0,
     output_tokens: 0,
     usd: 0.001,
+    stopped_early: { documents: 0, output_tokens: 0, saved_output_tokens: 0 },
   });
   assert.deepEqual([queue.count, queue.mean, calls.count, calls.mean], [10, 7.1, 10, 10]);
   assert.deepEqual([last?.role, last?.documents.answered, last?.documents.failed, last?.usd], ['expert', 2, 1, 0.003]);
   assert.deepEqual([report.latency_ms.accepted.mean, report.latency_ms.escalated.mean], [15, 60]);
+});
+
+test('a report says how many drafts were given up, and about what they would have written on', () => {
+  const own: Partial<Counts> = {
+    'a/1/accepted': 4,
+    'a/1/outputTokens': 4 * 20 + 6 * 5,
+    'a/1/wastedOutputTokens': 6 * 5,
+    'a/1/stopped': 6,
+    'a/1/stoppedOutputTokens': 6 * 5,
+  };
+  const savedBy = (counts: Partial<Counts>) =>
+    reportOf({ total: 10, stages: STAGES, counts: addCounts(NO_COUNTS, counts), said: {}, waits: new Waits() })
+      .stages[0]?.stopped_early;
+  assert.deepEqual(savedBy(own), { documents: 6, output_tokens: 30, saved_output_tokens: 6 * 15 });
+  assert.equal(savedBy({ ...own, 'a/1/accepted': 0 })?.saved_output_tokens, null);
 });
 
 test('a report says why drafts went on and what failed, with what the servers said first', () => {

@@ -133,6 +133,17 @@ function stageReport({ cascade, stage, model, role, ask, calibrated, counts, rea
     cached_tokens: counts.cachedTokens,
     output_tokens: counts.outputTokens,
     usd: dollars(counts.nanoUsd),
+    stopped_early: stoppedReport(counts),
+  };
+}
+
+/** Drafts that were given up, and about what they would have written on, had they been as long as the accepted ones. */
+function stoppedReport({ accepted, stopped, stoppedOutputTokens, outputTokens, wastedOutputTokens }: StageCounts) {
+  const mean = accepted === 0 ? null : (outputTokens - wastedOutputTokens) / accepted;
+  return {
+    documents: stopped,
+    output_tokens: stoppedOutputTokens,
+    saved_output_tokens: mean === null ? null : Math.max(0, Math.round(stopped * mean - stoppedOutputTokens)),
   };
 }
 

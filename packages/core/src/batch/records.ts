@@ -63,6 +63,7 @@ const stageRules = z.object({
       formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
     })
     .nullable(),
+  stopEarly: z.literal(true).optional(),
   limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),
   price: price.nullable(),
 });

@@ -22,6 +22,8 @@ export type StageRules = {
   readonly ask: AskKind;
   /** Null for the last stage, whose answer is final. */
   readonly judge: JudgeRule | null;
+  /** A draft is given up once nothing can make it final; absent: it is not, or a version before wrote this. */
+  readonly stopEarly?: true | undefined;
   readonly limits: ModelLimits;
   readonly price: Price | null;
 };
@@ -77,7 +79,10 @@ export function snapshotRules(
       name,
       {
         stages: spec.stages.map((stage, index) =>
-          stageRules(stage, configuration.models[stage.model], calibrations.get(stageKey(name, index))),
+          stageRules(stage, configuration.models[stage.model], {
+            calibration: calibrations.get(stageKey(name, index)),
+            needsWhole: shadow || spec.on_deadline === 'draft',
+          }),
         ),
         shadow,
         onDeadline: spec.on_deadline,
@@ -88,9 +93,9 @@ export function snapshotRules(
 }
 
 function stageRules(
-  { model, ask, judge }: StageSpec,
+  { model, ask, judge, stop_early: stops }: StageSpec,
   spec: ModelSpec | undefined,
-  calibration: CalibrationArtefact | undefined,
+  { calibration, needsWhole }: { readonly calibration: CalibrationArtefact | undefined; readonly needsWhole: boolean },
 ): StageRules {
   const formats = calibration?.made_with?.formats ?? null;
   return {
@@ -104,6 +109,7 @@ function stageRules(
             acceptAt: judge.acceptAt,
             ...(formats === null ? {} : { formats }),
           },
+    ...(stops && !needsWhole ? { stopEarly: true } : {}),
     limits: {
       contextTokens: spec?.context_tokens ?? null,
       images: spec?.images ?? true,

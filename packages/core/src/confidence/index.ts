@@ -1,10 +1,12 @@
 export { majorityOf, sameAnswer } from './agreement.ts';
 export { ASSESSMENT_TOP, assessmentRequest } from './assessment.ts';
+export { DraftWatch, type DraftWatchOptions, type EarlyStop } from './draft-watch.ts';
 export * from './features.ts';
 export { headFeatures } from './head.ts';
 export * from './judge.ts';
 export * from './reasons.ts';
 export { leastSure, type FieldScore, type ScoredDraft } from './score.ts';
+export { isBounded } from './score-bound.ts';
 export * from './shadow-evidence.ts';
 export { SIGNALS, type SignalName } from './signals.ts';
 export { sameSignal, signalSpec, type SignalSpec } from './spec.ts';

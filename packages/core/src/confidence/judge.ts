@@ -79,6 +79,15 @@ export function* scoreDraft(evidence: Evidence, rule: ConfidenceRule): Sliced<Sc
   return seen.kind === 'seen' ? scoreSeen(seen.draft, rule) : seen;
 }
 
+/** What the values come to of a JSON answer of which only the beginning is there, the last of them as far as it goes. */
+export function* scoreBegun({ text, tokens }: Completion, rule: ConfidenceRule): Sliced<readonly FieldScore[] | null> {
+  if (text === null || tokens === null || !hasFields(text)) return null;
+  const fields = fieldsOf(text, tokens);
+  yield;
+  const scored = scoreSeen({ text, tokens, fields, isPartial: false, assessment: null, agreement: null }, rule);
+  return scored.kind === 'scored' ? scored.fields : null;
+}
+
 /** A draft with its confidence, or why it has none. */
 export function* judge(evidence: Evidence, rule: ConfidenceRule): Sliced<JudgedDraft> {
   const scored = yield* scoreDraft(evidence, rule);

@@ -65,6 +65,7 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
       input_tokens: usage.inputTokens,
       cached_tokens: usage.cachedTokens,
       output_tokens: usage.outputTokens,
+      ...(draft?.stopped?.isEstimated === true ? { estimated: true as const } : {}),
     },
     wait_ms: {
       queue: whole(times?.queueMs),
@@ -72,7 +73,7 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
       hand_off: whole(times?.handOffMs),
       ...(times?.delaysMs === undefined ? {} : { delays: wholeDelays(times.delaysMs) }),
     },
-    ...(escalated?.answer == null ? {} : { draft: shownDraft(job, escalated) }),
+    ...(escalated?.answer == null ? {} : shownDraft(job, escalated)),
     ...(fields === null || judge === null
       ? {}
       : {
@@ -84,10 +85,16 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
 }
 
 /** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
-function shownDraft(job: CascadeDocument['job'], { answer, evidence }: Draft): NonNullable<StageAnnotation['draft']> {
+function shownDraft(
+  job: CascadeDocument['job'],
+  { answer, evidence, stopped }: Draft,
+): Pick<StageAnnotation, 'draft' | 'stopped'> {
   const text = ENDPOINTS[job.endpoint].text(answer?.body, job.body);
   const shown = text === null ? null : cutText(text, MAX_DRAFT_CHARACTERS);
-  if (evidence === null) return { text: shown };
+  if (stopped !== undefined) return { stopped: { text: shown, score_at_most: stopped.scoreAtMost } };
+  if (evidence === null) return { draft: { text: shown } };
   const { scores, features } = evidence;
-  return { text: shown, evidence: { scores: { ...scores }, features: features === null ? null : [...features] } };
+  return {
+    draft: { text: shown, evidence: { scores: { ...scores }, features: features === null ? null : [...features] } },
+  };
 }

@@ -138,7 +138,9 @@ export function passageOf({ job }: CascadeDocument, stages: readonly StageRecord
  * was refused, cut short or empty is no answer. Null: there is none.
  */
 export function deadlineStage(job: DocumentJob): number | null {
-  const found = job.drafts.findLastIndex(({ answer, reason }) => !isFailure(answer) && !UNFIT.has(reason));
+  const found = job.drafts.findLastIndex(
+    ({ answer, reason, stopped }) => stopped === undefined && !isFailure(answer) && !UNFIT.has(reason),
+  );
   return found === -1 ? null : found;
 }
 

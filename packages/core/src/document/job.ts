@@ -25,6 +25,14 @@ export type Answer = {
 /** Why a call has no answer from HTTP. */
 export type NoAnswer = { readonly code: string; readonly message: string };
 
+/** How a draft was given up. */
+export type StoppedDraft = {
+  /** What it could have scored at most; null: it could not have been judged. */
+  readonly scoreAtMost: number | null;
+  /** Its server had not said what the call took: the tokens read are estimated, those written are as many as came. */
+  readonly isEstimated: boolean;
+};
+
 /** What a drafting stage made of a document. */
 type StageDraft = {
   readonly model: string;
@@ -34,6 +42,8 @@ type StageDraft = {
   readonly confidence: number | null;
   /** The least sure values of a JSON answer, least sure first. */
   readonly fields: readonly FieldScore[] | null;
+  /** Set when it was given up before it was whole. */
+  readonly stopped?: StoppedDraft | undefined;
   /** Every attempt, the last one included; none where the stage was skipped. */
   readonly attempts: readonly Attempt[];
 };

@@ -22,7 +22,15 @@ const stage = z
     }),
     accept_at: z.number().nullable(),
     attempts: count,
-    usage: z.strictObject({ input_tokens: count, cached_tokens: count, output_tokens: count }),
+    usage: z.strictObject({
+      input_tokens: count,
+      cached_tokens: count,
+      output_tokens: count,
+      estimated: z
+        .literal(true)
+        .optional()
+        .meta({ description: 'The call was given up before its server said what it took: the input is estimated.' }),
+    }),
     wait_ms: z.strictObject({
       queue: ms.meta({ description: 'For a free worker.' }),
       call: ms,
@@ -45,6 +53,10 @@ const stage = z
       })
       .optional()
       .meta({ description: 'What was drafted and is not the answer.' }),
+    stopped: z.strictObject({ text: z.string().nullable(), score_at_most: z.number().nullable() }).optional().meta({
+      description:
+        'What there was of a draft that was given up, as nothing could make it final any more, and what it could have scored at most (null: it could not have been judged).',
+    }),
     fields: z
       .record(z.string(), z.number())
       .optional()

@@ -146,7 +146,7 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Cou
 }
 
 function stageCountsOf(
-  { outcome, usage }: StageRecord,
+  { outcome, usage, draft }: StageRecord,
   isFinal: boolean,
   price: Parameters<typeof nanoUsd>[1],
 ): Partial<Record<StageCounter, number>> {
@@ -163,6 +163,7 @@ function stageCountsOf(
     ...(isFinal
       ? {}
       : { wastedInputTokens: usage.inputTokens, wastedOutputTokens: usage.outputTokens, wastedNanoUsd: money }),
+    ...(draft?.stopped === undefined ? {} : { stopped: 1, stoppedOutputTokens: usage.outputTokens }),
   };
 }
 

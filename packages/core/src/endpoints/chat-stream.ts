@@ -18,6 +18,11 @@ export const chatStream = choiceStream({
     const isOther = Object.entries(more).some(([key, value]) => OTHERS.has(key) && value !== null && value !== '');
     return { text: contentText(content), isOther };
   },
+  unjudgeable: ({ delta }) => {
+    const { tool_calls: calls, function_call: called, refusal } = isJsonObject(delta) ? delta : {};
+    if ((Array.isArray(calls) && calls.length > 0) || isJsonObject(called)) return 'tool_call';
+    return typeof refusal === 'string' && refusal !== '' ? 'refused' : null;
+  },
   show: (choice, request) => chatChoice(choice, request, true),
 });
 

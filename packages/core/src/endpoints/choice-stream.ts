@@ -1,5 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
-import { Pieces, type EndpointStream, type StreamCollector, type StreamEvent } from './stream.ts';
+import { runAtOnce } from '../text/slices.ts';
+import { readTokens } from './completion-tokens.ts';
+import { Pieces, type DraftPiece, type EndpointStream, type StreamCollector, type StreamEvent } from './stream.ts';
 
 /** A choice of an answer that comes in pieces. */
 export type ChoicePieces = {
@@ -21,12 +23,22 @@ type ChoiceStreamOptions = {
   readonly pieces: (choices: readonly { readonly choice: JsonObject; readonly index: number }[]) => JsonObject[];
   /** What a chunk's choice says. */
   readonly said: (choice: JsonObject) => { readonly text: string | null; readonly isOther: boolean };
+  /** By what a chunk's choice shows that the answer cannot be judged; null: by nothing. */
+  readonly unjudgeable: (choice: JsonObject) => 'tool_call' | 'refused' | null;
   /** A chunk's choice as the client asked for it. */
   readonly show: (choice: Json, request: JsonObject) => Json;
 };
 
 /** How endpoints whose answers have choices stream. */
-export function choiceStream({ object, chunk, open, pieces, said, show }: ChoiceStreamOptions): EndpointStream {
+export function choiceStream({
+  object,
+  chunk,
+  open,
+  pieces,
+  said,
+  unjudgeable,
+  show,
+}: ChoiceStreamOptions): EndpointStream {
   return {
     fields: { stream: true, stream_options: { include_usage: true } },
     end: '[DONE]',
@@ -38,6 +50,8 @@ export function choiceStream({ object, chunk, open, pieces, said, show }: Choice
         isOther: all.some(({ isOther }) => isOther),
       };
     },
+    draft: (data) => draftPiece(choicesOf(data), { said, unjudgeable }),
+    stopped: { choices: [{ index: 0, finish_reason: STOPPED_EARLY }] },
     events: (body, request) => {
       const choices = choicesOf(body).map((choice, at) => ({ choice, index: indexOf(choice, at) }));
       return chunksOf(body, request, chunk, pieces(choices));
@@ -51,6 +65,24 @@ export function choiceStream({ object, chunk, open, pieces, said, show }: Choice
     },
     failed: (envelope) => ({ event: null, data: envelope }),
   };
+}
+
+/** Why an answer ended that was given up; no server says so. */
+const STOPPED_EARLY = 'stopped_early';
+
+/** A piece of an answer that has one choice; tokens of anything but its text are none of its own. */
+function draftPiece(
+  choices: readonly JsonObject[],
+  { said, unjudgeable }: Pick<ChoiceStreamOptions, 'said' | 'unjudgeable'>,
+): DraftPiece {
+  const [choice] = choices;
+  if (choice === undefined) return { kind: 'other', tokens: [] };
+  const listed = runAtOnce(readTokens(choice['logprobs']));
+  const tokens = listed.kind === 'listed' ? listed.tokens : [];
+  const kind = unjudgeable(choice);
+  if (kind !== null) return { kind, tokens };
+  const { text, isOther } = said(choice);
+  return isOther || text === null ? { kind: 'other', tokens } : { kind: 'text', text, tokens };
 }
 
 /** The collector of the endpoints whose answers have choices. */

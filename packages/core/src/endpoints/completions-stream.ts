@@ -13,6 +13,7 @@ export const completionsStream = choiceStream({
     ...choices.map(({ choice, index }) => ended(choice, index)),
   ],
   said: ({ text }) => ({ text: typeof text === 'string' ? text : null, isOther: false }),
+  unjudgeable: () => null,
   show: (choice, request) => completionChoice(choice, request, true),
 });
 

@@ -8,7 +8,7 @@ export * from './completion.ts';
 export type { AskedFormat, AskedLogprobs, BodyProblem, Endpoint, FormatKind } from './endpoint.ts';
 export { FORMAT_KINDS } from './endpoint.ts';
 export { ThoughtWatch } from './thought-watch.ts';
-export type { EndpointStream, StreamCollector, StreamEvent } from './stream.ts';
+export type { DraftPiece, EndpointStream, StreamCollector, StreamEvent } from './stream.ts';
 
 /** The endpoints whose documents a batch may hold; the one place where one is added. */
 export const ENDPOINTS = {

@@ -24,6 +24,9 @@ export const responsesStream: EndpointStream = {
     // All messages of a response are one answer.
     return isText ? { texts: [{ index: 0, text: delta }], isOther: false } : { texts: [], isOther: true };
   },
+  // What came of an answer that broke off is in no event.
+  draft: null,
+  stopped: null,
   events: (body) => {
     const output: readonly Json[] = Array.isArray(body['output']) ? body['output'] : [];
     const unsaid = Object.fromEntries(OF_THE_END.filter((key) => key in body).map((key) => [key, null]));

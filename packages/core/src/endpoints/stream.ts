@@ -1,5 +1,6 @@
 import type { ErrorEnvelope } from '../text/error-envelope.ts';
 import type { Json, JsonObject } from '../text/json.ts';
+import type { TokenLogprob } from './completion-tokens.ts';
 
 /** A server-sent event; most endpoints give theirs no name. */
 export type StreamEvent = { readonly event: string | null; readonly data: JsonObject };
@@ -17,6 +18,11 @@ type StreamedPiece = {
   readonly isOther: boolean;
 };
 
+/** What an event says of a draft: more of its text, with the tokens of that, or something by which it cannot be judged. */
+export type DraftPiece =
+  | { readonly kind: 'text'; readonly text: string; readonly tokens: readonly TokenLogprob[] }
+  | { readonly kind: 'tool_call' | 'refused' | 'other'; readonly tokens: readonly TokenLogprob[] };
+
 /** How an endpoint streams. */
 export type EndpointStream = {
   /** What makes a request a streamed one. */
@@ -25,6 +31,10 @@ export type EndpointStream = {
   readonly end: '[DONE]' | null;
   readonly collect: () => StreamCollector;
   readonly said: (data: JsonObject) => StreamedPiece;
+  /** What an event says of the only choice, if it is to be judged; null: drafts are not watched on this endpoint. */
+  readonly draft: ((data: JsonObject) => DraftPiece) | null;
+  /** What ends a draft that was given up, so that what came of it can be put together; null: as above. */
+  readonly stopped: JsonObject | null;
   /** A whole answer as the events that would have made it. */
   readonly events: (body: JsonObject, request: JsonObject) => readonly StreamEvent[];
   /** The last event of a stream with what the cascade has to say of the answer. */

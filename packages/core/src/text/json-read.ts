@@ -28,6 +28,7 @@ export type ReadJson =
  * the parsing (measured: 100,000 objects are parsed in 8 ms and taken over in 20, with keys of digits in 20 and 340).
  */
 export function* readingJson(text: string, limits: JsonLimits): Sliced<ReadJson> {
+  if (text.length <= Math.min(SHORT_CHARACTERS, limits.values) && !mayBeDeep(text, limits.depth)) return parsed(text);
   const scanned = yield* new JsonScan(text, limits).run();
   if (scanned.kind !== 'scanned') return scanned;
   try {
@@ -35,6 +36,27 @@ export function* readingJson(text: string, limits: JsonLimits): Sliced<ReadJson>
   } catch (error) {
     if (error instanceof SyntaxError) return { kind: 'no_json' };
     throw error;
+  }
+}
+
+/** What is this short and not deep is parsed before it could be counted; a streamed answer has an event a token. */
+const SHORT_CHARACTERS = 2_048;
+
+/** Whether there are more brackets than a text may be deep, wherever they are. */
+function mayBeDeep(text: string, depth: number): boolean {
+  let opened = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === OPEN_OBJECT || code === OPEN_ARRAY) opened += 1;
+  }
+  return opened > depth;
+}
+
+function parsed(text: string): ReadJson {
+  try {
+    return { kind: 'json', value: JSON.parse(text) as Json };
+  } catch {
+    return { kind: 'no_json' };
   }
 }
 

@@ -153,7 +153,12 @@ export class StageSpans {
     const { extra = [], take, error } = attempt;
     const called = take?.number ?? number;
     const workId = this.#ids.spanId(this.#stage, called, 'work');
-    const attributes = { ...this.#shared, 'cascade.attempt': number };
+    const isStopped = isLast && this.#record.draft?.stopped !== undefined;
+    const attributes = {
+      ...this.#shared,
+      'cascade.attempt': number,
+      ...(isStopped ? { 'cascade.stopped_early': true } : {}),
+    };
     const within = (ms: number): number => Math.min(Math.max(work.startUs, microseconds(ms)), work.endUs);
     const answer = isLast ? this.#record.answer : null;
     const call = describeCall(document.job, this.#record, { models, content, answer });

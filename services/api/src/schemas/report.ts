@@ -38,6 +38,13 @@ const stage = z
     cached_tokens: count,
     output_tokens: count,
     usd: z.number().meta({ description: 'Cached tokens at their own price.' }),
+    stopped_early: z
+      .strictObject({ documents: count, output_tokens: count, saved_output_tokens: count.nullable() })
+      .meta({
+        description:
+          'Drafts that were given up, as nothing could make them final any more; the tokens that came of them, and ' +
+          'about how many more would have, had they been as long as the accepted ones (null: none was).',
+      }),
   })
   .meta({ id: 'ReportedStage', description: 'What one stage of a cascade did and cost.' });
 

@@ -18,6 +18,8 @@ export type Outcome = {
   readonly escalated: boolean;
   /** Of the escalated ones. */
   readonly reason: string | null;
+  /** Its draft was given up before it was whole. */
+  readonly stopped: boolean;
   readonly totalMs: number;
   /** Of the escalated ones: what came before the expert's call. */
   readonly wait: SequentialWait | null;
@@ -63,6 +65,7 @@ export function readOutcome(text: string): Outcome {
     answer: response === null ? null : answerText(response.body),
     escalated: cascade?.escalated ?? false,
     reason: drafter?.reason ?? null,
+    stopped: drafter?.stopped !== undefined,
     totalMs: cascade?.wait_ms.total ?? 0,
     wait:
       sequentialMs === null

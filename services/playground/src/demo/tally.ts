@@ -12,6 +12,8 @@ export type Tally = {
   readonly escalated: number;
   /** How many documents were escalated for which reason. */
   readonly reasons: ReadonlyMap<string, number>;
+  /** Drafts that were given up, and the tokens that came of them. */
+  readonly stopped: { readonly drafts: number; readonly outputTokens: number };
   /** How long the documents took: those whose draft was accepted, and the escalated ones. */
   readonly fastMs: readonly number[];
   readonly slowMs: readonly number[];
@@ -29,6 +31,7 @@ export async function tally(
 ): Promise<Tally> {
   const counts = { documents: 0, failed: 0, accepted: 0, escalated: 0, correct: 0 };
   const reasons = new Map<string, number>();
+  const stopped = { drafts: 0, outputTokens: 0 };
   const fastMs: number[] = [];
   const slowMs: number[] = [];
   const waits: SequentialWait[] = [];
@@ -37,6 +40,10 @@ export async function tally(
   for await (const { outcome, failed } of outcomes) {
     counts.documents += 1;
     drafter = addTokens(drafter, outcome.drafter);
+    if (outcome.stopped) {
+      stopped.drafts += 1;
+      stopped.outputTokens += outcome.drafter.outputTokens;
+    }
     expert = addTokens(expert, outcome.expert);
     if (outcome.escalated) {
       const reason = outcome.reason ?? 'unknown';
@@ -58,6 +65,7 @@ export async function tally(
     ...counts,
     correct: truths === null ? null : counts.correct,
     reasons,
+    stopped,
     fastMs,
     slowMs,
     waits,

@@ -24,7 +24,10 @@ const WARM_UP_DOCUMENTS = 500;
 
 export type Servers = { readonly drafter: { readonly baseURL: string }; readonly expert: { readonly baseURL: string } };
 
-/** A system whose models are servers of their own, so many calls at a time. No service runs yet. */
+/**
+ * A system whose models are servers of their own, so many calls at a time. No service runs yet. Drafts come whole, as the
+ * answers of what they are compared with do: what `stop_early` costs and saves is measured by itself.
+ */
 export function createSystem(servers: Servers, concurrency: number, env: Env = {}): Promise<System> {
   const spec = { concurrency, timeout_s: 600 };
   return System.create({
@@ -32,6 +35,7 @@ export function createSystem(servers: Servers, concurrency: number, env: Env = {
       small: { ...spec, base_url: servers.drafter.baseURL },
       large: { ...spec, base_url: servers.expert.baseURL },
     },
+    stopEarly: false,
     env: { ...PRODUCTION, ...env },
   });
 }

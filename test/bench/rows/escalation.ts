@@ -18,6 +18,7 @@ export async function measureEscalation(run: Run): Promise<Figure[]> {
   let draftedMs = 0;
   let waitMs = 0;
   await using system = await System.start({
+    stopEarly: false,
     env: PRODUCTION,
     drafter: {
       record: false,

@@ -24,6 +24,9 @@ export type JobTarget = {
   readonly sampling: Sampling | null;
 };
 
+/** Who answers documents from an equal one: takes those that are such copies, and says which of the places are left. */
+export type CopyTaker = { take(added: PageDocuments): Promise<readonly number[]> };
+
 /** Documents of a page; `places` are the indices in the page of those that are enqueued. */
 export type PageDocuments = {
   readonly plan: BatchPlan;
@@ -35,12 +38,15 @@ export type PageDocuments = {
 };
 
 /**
- * Puts documents of a page into the queues of their first stages. A document that a first model is known not to take
- * begins at the first stage that can take it. Bad lines have nothing to wait for: they are settled at once.
+ * Has documents of a page answered: those that are copies of another one from that, as soon as that one is, the others by
+ * being asked about. Bad lines have nothing to wait for: they are settled at once.
  */
-export async function addDocuments(target: JobTarget, added: PageDocuments): Promise<void> {
+export async function addDocuments(
+  target: JobTarget & { readonly copier: CopyTaker },
+  added: PageDocuments,
+): Promise<void> {
   await settleBadLines(target, added);
-  await addJobs(target, added);
+  await askDocuments(target, { ...added, places: await target.copier.take(added) });
 }
 
 /** What Redis does not take now, as it recovers or was lost, is found by the sweep: it has neither a result nor a job. */
@@ -55,7 +61,11 @@ async function settleBadLines({ redis }: JobTarget, { plan, page, documents, pla
   await mapConcurrent(bad, MAX_SETTLES, ({ place, result }) => settler.settle({ batch, page, place }, result));
 }
 
-async function addJobs(
+/**
+ * Puts documents of a page into the queues of their first stages. A document that a first model is known not to take
+ * begins at the first stage that can take it.
+ */
+export async function askDocuments(
   { queues, sampling }: JobTarget,
   { plan, page, documents, places, loads }: PageDocuments,
 ): Promise<void> {

@@ -3,7 +3,7 @@ import { advance, enqueuePage, TierLoads } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
-import { addDocuments, type JobTarget } from './document-jobs.ts';
+import { addDocuments, type CopyTaker, type JobTarget } from './document-jobs.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -29,6 +29,7 @@ export type EnqueuerOptions = JobTarget & {
   readonly failures: StepFailures;
   readonly live: LiveBatches;
   readonly precedence: Precedence;
+  readonly copier: CopyTaker;
 };
 
 /** A batch's next page. */

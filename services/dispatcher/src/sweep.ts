@@ -12,6 +12,7 @@ import {
 } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import { readFooters, type Records, type Storage } from '@spillway/storage';
+import type { Copier } from './copy.ts';
 import { addDocuments, type JobTarget } from './document-jobs.ts';
 import { cleanUp } from './finish.ts';
 import { readDocuments } from './input.ts';
@@ -31,6 +32,7 @@ export type SweepOptions = JobTarget & {
   readonly failures: StepFailures;
   readonly live: LiveBatches;
   readonly outlines: Outlines;
+  readonly copier: Pick<Copier, 'take' | 'isWaiting'>;
   readonly log: Log;
 };
 
@@ -65,7 +67,8 @@ export class Sweep {
   }
 
   /**
-   * Enqueues again every enqueued document that has neither a result nor a job, and drops pages that belong to no batch.
+   * Enqueues again every enqueued document that has neither a result nor a job, nor waits as a copy for that of another,
+   * and drops pages that belong to no batch.
    * Where Redis lost a batch's rules, only a recovery writes them again.
    */
   async #sweepPages(batches: readonly LiveBatch[], signal: AbortSignal): Promise<void> {
@@ -109,7 +112,9 @@ export class Sweep {
     if (state === undefined) {
       if (await records.hasEnded(batch)) await dropPage(redis, batch, page);
     } else if (state.phase === 'open') {
-      await runStep(failures, { batch, step: 'sweep' }, () => sweepPage(this.#options, state, page));
+      await runStep(failures, { batch, step: 'sweep' }, () =>
+        sweepPage(this.#options, state, { page, isInFlight: true }),
+      );
     }
   }
 }
@@ -123,21 +128,31 @@ async function sweepLostPages(options: SweepOptions, batch: LiveBatch, inFlight:
   if (batch.sealedPages + inFlight.size >= enqueued) return;
   const sealed = new Set(await sealedPages(options.redis, batch.id, enqueued));
   for (let page = 0; page < enqueued; page += 1) {
-    if (!sealed.has(page) && !inFlight.has(page)) await sweepPage(options, batch, page);
+    if (!sealed.has(page) && !inFlight.has(page)) await sweepPage(options, batch, { page, isInFlight: false });
   }
 }
 
-async function sweepPage(options: SweepOptions, batch: LiveBatch, page: number): Promise<void> {
-  const { redis, storage, records, log } = options;
+async function sweepPage(
+  options: SweepOptions,
+  batch: LiveBatch,
+  { page, isInFlight }: { readonly page: number; readonly isInFlight: boolean },
+): Promise<void> {
+  const { redis, storage, records, copier, log } = options;
   const plan = await records.plan(batch.id);
   const at = plan?.pages[page];
   if (plan === null || at === undefined || at.first + at.documents > batch.enqueued) return;
   const where = { first: at.first, enqueuedDocuments: at.documents, tiers: plan.tiers };
-  const places = await lostDocuments(redis, batch.id, page, where);
+  const without = await lostDocuments(redis, batch.id, page, where);
+  // Of a page that Redis lost nothing waits any more.
+  const places = isInFlight ? without.filter((place) => !copier.isWaiting(batch.id, at.first + place)) : without;
   if (places.length === 0) return;
   if ((await enqueuePage(redis, batch.id, page, at, pageCost(at))) !== 'ENQUEUED') return;
-  await addDocuments(options, { plan, page, documents: await readDocuments(storage, plan, at), places, loads: null });
-  log.warn({ batch: batch.id, page, documents: places.length }, 'enqueued again what had lost its job');
+  const documents = await readDocuments(storage, plan, at);
+  await addDocuments(options, { plan, page, documents, places, loads: null });
+  // What waits as a copy has none, and whoever comes to lead finds it here.
+  const lost = places.filter((place) => !copier.isWaiting(batch.id, at.first + place));
+  if (lost.length === 0) return;
+  log.warn({ batch: batch.id, page, documents: lost.length }, 'enqueued again what had lost its job');
 }
 
 async function sweepMark(options: SweepOptions, id: string): Promise<void> {

@@ -60,7 +60,7 @@ test('one file serves two servers that take different fields: renamed, dropped, 
   }
 });
 
-test('a stage has settings over its model’s, and a text that it says first', async () => {
+test('a stage has settings over its model’s, a text that it says first, and a place in its server’s queue', async () => {
   const asked: JsonObject[] = [];
   await using system = await System.start({
     expert: {
@@ -69,7 +69,10 @@ test('a stage has settings over its model’s, and a text that it says first', a
         return { kind: 'completion', text: 'four' };
       },
     },
-    models: { large: { request: { default: { temperature: 0.5, seed: 1 } } } },
+    models: {
+      small: { timeout_s: 300, send_priority: 'low_first' },
+      large: { timeout_s: 300, request: { default: { temperature: 0.5, seed: 1 } }, send_priority: 'high_first' },
+    },
     moreCascades: `  careful:
     stages:
       - { model: small, accept_at: 1, system: 'Answer briefly.' }
@@ -77,7 +80,7 @@ test('a stage has settings over its model’s, and a text that it says first', a
   });
   const chat = await system.submit(['[[drafter unsure]] a'], { model: 'careful' });
   const responses = await system.submit(['[[drafter unsure]] b'], { model: 'careful', endpoint: '/v1/responses' });
-  const plain = await system.submit(['[[drafter unsure]] c']);
+  const plain = await system.submit(['[[drafter unsure]] c'], { window: '5m', body: { priority: -1e9 } });
   for (const { id } of [chat, responses, plain]) assert.equal((await system.settled(id)).status, 'completed');
   const byInput = (text: string) => asked.find((body) => JSON.stringify(body).includes(text));
   assert.deepEqual(byInput('] a')?.['messages'], [
@@ -90,6 +93,25 @@ test('a stage has settings over its model’s, and a text that it says first', a
   assert.equal(JSON.stringify(byInput('] c')).includes('correct drafts'), false);
   const spoken = system.drafterModel.requests.map(({ body }) => JSON.stringify(body));
   assert.ok(spoken.some((body) => body.includes('Answer briefly.')));
+  // One may wait a minute for others, one that is due in five minutes for as many seconds; one is for now.
+  const draftOf = (text: string) =>
+    system.drafterModel.requests.find(({ body }) => JSON.stringify(body).includes(text));
+  const tens = Date.now() / 10_000;
+  for (const [text, atMost] of [
+    ['] a', 6],
+    ['] b', 6],
+    ['] c', 1],
+  ] as const) {
+    const [draft, answer] = [draftOf(text)?.body['priority'], byInput(text)?.['priority']].map(Number);
+    assert.ok(draft !== undefined && Math.abs(draft - tens - atMost) < 3, `${text} ${draft} at ${tens}`);
+    assert.ok(answer !== undefined && Math.abs(-answer - tens - atMost) < 3, `${text} ${answer} at ${tens}`);
+  }
+  assert.ok(Number(draftOf('] c')?.body['priority']) < Number(draftOf('] a')?.body['priority']), 'it is due sooner');
+  await system.client.chat.completions.create({
+    model: 'careful',
+    messages: [{ role: 'user', content: '[[drafter unsure]] d' }],
+  });
+  assert.deepEqual([draftOf('] d')?.body['priority'], byInput('] d')?.['priority']], [0, 0]);
 });
 
 test('cached tokens are charged at their own price, in the report, the lines and the cap', async () => {

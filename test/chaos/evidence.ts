@@ -1,11 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Fleet } from './fleet.ts';
 import type { Evidence, Outcome } from './run.ts';
 import type { Schedule } from './schedule.ts';
 
 const MAX_KEYS = 2_000;
+/** Until its processes have written their reports. */
+const REPORTED_MS = 3_000;
 
 /** Keeps all that is needed to understand a schedule that failed, in a folder of its own. */
 export async function keepEvidence(
@@ -30,6 +33,21 @@ export async function keepEvidence(
     const texts = [...lines.map((line) => JSON.stringify(line)), stderr];
     await writeFile(join(folder, `${name}-${index}-${child.pid}.jsonl`), texts.join('\n'));
   }
+  await write('threads.json', await keepReports(folder, fleet));
+}
+
+/** Where each process is at now, as one that hangs says nothing else: what its threads do, and its own report if it can. */
+async function keepReports(folder: string, fleet: Fleet): Promise<object> {
+  const slots = [...fleet.slots.values()];
+  const threads = (): object => Object.fromEntries(slots.map((slot) => [slot.name, slot.threads()]));
+  const before = threads();
+  for (const slot of slots) slot.report();
+  await delay(REPORTED_MS);
+  const { directory } = fleet.system;
+  for (const name of await readdir(directory)) {
+    if (name.startsWith('report.')) await copyFile(join(directory, name), join(folder, name));
+  }
+  return { before, after: threads() };
 }
 
 /** What stands in Redis: every key with its type and its size, small values as they are. */

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,9 @@ import type { System } from '../support/system.ts';
 import { NO_INNER_FAULTS, type InnerFaults } from './inner-faults.ts';
 
 const PRELOAD = `--import=${fileURLToPath(new URL('inner-faults.ts', import.meta.url))}`;
+/** What a process is told to write down where it is, also while it hangs. */
+const REPORT_SIGNAL = 'SIGXCPU';
+const REPORTS = `--report-on-signal --report-signal=${REPORT_SIGNAL} --report-exclude-env`;
 /** A supervisor waits a moment before it starts again what ended. */
 const RESTART_MS = 300;
 /** SPILLWAY_DRAIN_MS, which is 3 s here, and what closing may take. */
@@ -43,7 +46,11 @@ export class ProcessSlot {
     this.#system = system;
     this.name = name;
     this.#control = join(system.directory, `${name}.json`);
-    this.#env = { ...env, NODE_OPTIONS: PRELOAD, INNER_FAULTS: this.#control };
+    this.#env = {
+      ...env,
+      NODE_OPTIONS: `${PRELOAD} ${REPORTS} --report-directory=${system.directory}`,
+      INNER_FAULTS: this.#control,
+    };
   }
 
   /** Where it listens, if it is an API that clients are sent to. */
@@ -162,6 +169,27 @@ export class ProcessSlot {
   retire(): void {
     this.#isRetired = true;
     this.#service = null;
+  }
+
+  /** Has its process write a report of itself into the system's directory: its stack, its handles, its memory. */
+  report(): void {
+    this.#service?.child.kill(REPORT_SIGNAL);
+  }
+
+  /** By thread, how it stands and what processor time it has had, as the system says it; null where it does not. */
+  threads(): string[] | null {
+    const pid = this.#service?.child.pid;
+    if (pid === undefined) return null;
+    try {
+      return readdirSync(`/proc/${pid}/task`).map((thread) => {
+        const [stat, wchan] = ['stat', 'wchan'].map((name) =>
+          readFileSync(`/proc/${pid}/task/${thread}/${name}`, 'utf8'),
+        );
+        return `${stat?.trim()} ${wchan}`;
+      });
+    } catch {
+      return null;
+    }
   }
 
   /** The most memory that its process has had, in bytes; null where the system does not say. */

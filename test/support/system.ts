@@ -23,6 +23,7 @@ type Model = {
   readonly context_tokens?: number;
   readonly sidecar?: boolean;
   readonly timeout_s?: number;
+  readonly send_priority?: 'low_first' | 'high_first';
   readonly scaling?: { readonly drain_s?: number; readonly cold_start_s?: number; readonly max_replicas?: number };
 };
 

@@ -67,6 +67,10 @@ export type ModelCallFacts = {
 export type AttemptOptions = {
   /** Aborted with a StopReason when the call is to be given up. */
   readonly signal: AbortSignal;
+  /**
+   * The present by the clock that all workers share, for a document that can wait; absent: somebody waits for its answer.
+   */
+  readonly nowMs?: number;
   /** How often a worker vanished while it held this document. */
   readonly stalls: number;
   /** Called when the server shows that it works: with an answer, or with what is wrong with the request. */

@@ -11,9 +11,11 @@ import {
   mergeSettings,
   NO_SETTINGS,
   operatorReason,
+  priorityOf,
   tierName,
   traceparentOf,
   faultReason,
+  FIRST_PRIORITY,
   type BreakerCause,
   type Configuration,
   type DocumentJob,
@@ -139,6 +141,7 @@ export class StageModel implements AsyncDisposable {
       endpoint,
       body: applySettings(request, endpoint, this.#ownSettings, CONTROL_FIELDS),
       logprobs: false,
+      ...this.#priority(),
       timeoutMs: Math.min(this.#modelOptions.timeoutMs, MAX_CONTROL_MS),
       signal,
     });
@@ -194,7 +197,7 @@ export class StageModel implements AsyncDisposable {
   ): Promise<Attempt | null> {
     const leftMs = job.deadlineMs - Date.now();
     if (leftMs <= 0) return null;
-    const { signal, stalls, onAnswered, onEvent, topLogprobs } = options;
+    const { signal, stalls, onAnswered, onEvent, topLogprobs, nowMs } = options;
     const number = job.take?.number ?? job.attempts.length + 1;
     const place = { stage: job.stage, attempt: number, extra: request.index, sampled: job.sampled };
     const call = {
@@ -202,6 +205,7 @@ export class StageModel implements AsyncDisposable {
       body: this.#prepare(job, request),
       logprobs: request.logprobs,
       topLogprobs,
+      ...this.#priority(job, nowMs),
       timeoutMs: Math.min(this.#modelOptions.timeoutMs, leftMs),
       signal,
       includesThought: job.body['include_reasoning'] === true,
@@ -223,6 +227,14 @@ export class StageModel implements AsyncDisposable {
     const settings = this.#settings.get(cascade) ?? this.#ownSettings;
     const spoken = settings.system === null ? body : ENDPOINTS[endpoint].withSystem(body, settings.system);
     return applySettings(spoken, endpoint, settings, own);
+  }
+
+  /** The place of a call in the server's own queue, if that is told of it; without a time it is before all that can wait. */
+  #priority(job?: DocumentJob, nowMs?: number): { readonly priority?: number } {
+    const { send_priority: order } = this.#served.spec;
+    if (order === undefined) return {};
+    if (job === undefined || nowMs === undefined) return { priority: FIRST_PRIORITY };
+    return { priority: priorityOf(order, { nowMs, deadlineMs: job.deadlineMs, timeoutMs: this.timeoutMs }) };
   }
 
   #measure({ startedAtMs, endedAtMs }: Span, error: string | null): void {

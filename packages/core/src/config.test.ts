@@ -96,7 +96,7 @@ test('the long form: each stage has its own confidence, threshold, settings and 
 test('all problems at once, each with its path and what was expected', () => {
   const read = readConfiguration(`
 models:
-  small: { base_url: "ftp://x", model: "", concurency: 3 }
+  small: { base_url: "ftp://x", model: "", concurency: 3, send_priority: true }
   "bad:name": { base_url: http://x/v1, model: m }
 cascades:
   a: { drafter: small, expert: huge, accept_at: 1.5 }
@@ -105,6 +105,7 @@ cascades:
   const paths = read.problems.map((problem) => problem.path);
   for (const path of [
     'models.small.base_url',
+    'models.small.send_priority',
     'models.small.model',
     'models.small',
     'models.bad:name',
@@ -113,7 +114,7 @@ cascades:
   ]) {
     assert.ok(paths.includes(path), `${path} in ${paths.join(', ')}`);
   }
-  assert.equal(paths.length, 6);
+  assert.equal(paths.length, 7);
   const unknown = read.problems.find((problem) => problem.path === 'models.small');
   assert.match(unknown?.expected ?? '', /concurency/);
 });

@@ -2,6 +2,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { price } from './accounting/price.ts';
 import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './cascade/ask.ts';
+import { PRIORITY_ORDERS } from './cascade/priority.ts';
 import { settingsShape, type RequestSettings } from './cascade/settings.ts';
 import { SIGNALS, signalSpec, type SignalSpec } from './confidence/index.ts';
 import { LIMITS } from './limits.ts';
@@ -26,6 +27,8 @@ const model = z.strictObject({
   sidecar: z.boolean().default(false),
   timeout_s: z.number().positive().max(86_400).default(300),
   max_attempts: z.int().min(1).max(20).default(4),
+  /** Requests say in `priority` how long they can wait, for a server that begins low or high values first. */
+  send_priority: z.enum(PRIORITY_ORDERS).optional(),
   ...settingsShape,
   /** What a drafter is known not to take goes straight to the next stage. */
   context_tokens: z.int().min(1).optional(),

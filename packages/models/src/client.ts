@@ -4,9 +4,9 @@ import { readJson, runSliced, writeJson } from '@spillway/runtime';
 import { ANSWER_LIMITS } from './answer-limits.ts';
 import { AnswerStream, type OnEvent } from './answer-stream.ts';
 import { faultOf, redactor, type Redact } from './fault.ts';
-import { lessAsked, LogprobRefusals, type LessAsked, type RefusedPart } from './logprob-refusals.ts';
 import { lookForServer } from './look.ts';
 import { noCompletion } from './no-completion.ts';
+import { lessAsked, Refusals, type Asked, type LessAsked, type RefusedLogprobs, type RefusedPart } from './refusals.ts';
 import { Sdk } from './sdk.ts';
 import { openTransport, type Transport } from './transport.ts';
 
@@ -32,8 +32,13 @@ export type ModelNotice = {
 };
 
 /** A notice in words for the log: what follows from it. */
-export const noticeMessage = ({ kind }: ModelNotice): string =>
-  kind === 'logprobs_refused' ? 'every document will escalate' : 'signals that need alternatives will escalate';
+export const noticeMessage = ({ kind }: ModelNotice): string => NOTICES[kind];
+
+const NOTICES: Readonly<Record<ModelNotice['kind'], string>> = {
+  logprobs_refused: 'every document will escalate',
+  alternatives_refused: 'signals that need alternatives will escalate',
+  priority_refused: 'the server takes no priority',
+};
 
 export type ModelCall = {
   readonly endpoint: EndpointUrl;
@@ -41,6 +46,8 @@ export type ModelCall = {
   readonly body: JsonObject;
   readonly logprobs: boolean;
   readonly topLogprobs?: number;
+  /** The request's place in the server's own queue, whatever the body says of it; absent: what the body says. */
+  readonly priority?: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly traceparent?: string;
@@ -72,7 +79,7 @@ export type Attempt =
   | { readonly kind: 'aborted'; readonly reason: unknown };
 
 /** What a check of the model saw its server refuse. */
-export type KnownRefusals = Readonly<Record<RefusedPart, boolean>> & {
+export type KnownRefusals = Readonly<Record<RefusedLogprobs, boolean>> & {
   /** What the server said to it last; null: nothing. */
   readonly said: string | null;
 };
@@ -111,14 +118,14 @@ class OpenAiModel implements ModelClient {
   readonly #transport: Transport;
   readonly #sdk: Sdk;
   readonly #redact: Redact;
-  readonly #refusals: LogprobRefusals;
+  readonly #refusals: Refusals;
   /** The model has answered with a thought that its prompt began. */
   #opensThoughts = false;
 
   constructor(options: ModelOptions) {
     this.#options = options;
     this.#redact = redactor(options.apiKey);
-    this.#refusals = new LogprobRefusals(({ part, status, said }) =>
+    this.#refusals = new Refusals(({ part, status, said }) =>
       options.onNotice?.({ kind: `${part}_refused`, model: options.model, status, said }),
     );
     this.#transport = openTransport({ ...options, origin: new URL(options.baseURL).origin });
@@ -150,16 +157,18 @@ class OpenAiModel implements ModelClient {
     await this.#transport[Symbol.asyncDispose]();
   }
 
-  /** Asks with log-probs; a server that refuses them, or alternatives beside them, is asked again without. */
+  /** Asks with log-probs and a priority; a server that refuses them, or alternatives, is asked again without. */
   async #answer(call: ModelCall, deadlineMs: number): Promise<Answer> {
-    let asked = this.#refusals.asked({ wanted: call.logprobs, top: call.topLogprobs ?? 0 });
+    const { logprobs: wanted, topLogprobs: top = 0, priority = null } = call;
+    let asked = this.#refusals.asked({ wanted, top, priority });
     for (let less: LessAsked | null = null; ;) {
       const answer = await this.#ask(call, asked, deadlineMs);
       if (answer.kind === 'completed') {
-        this.#refusals.noteGiven(answer.completion);
+        this.#refusals.noteGiven(answer.completion, asked);
         this.#opensThoughts ||= answer.completion.thought === 'opened';
         if (less !== null) this.#refusals.remember(less);
-        const refusal = call.logprobs && !asked.wanted ? (less?.said ?? this.#refusals.said) : null;
+        const said = less?.part === 'priority' ? null : less?.said;
+        const refusal = wanted && !asked.wanted ? (said ?? this.#refusals.said) : null;
         return refusal === null ? answer : { ...answer, refusal };
       }
       less = answer.kind === 'failed' ? lessAsked(answer.fault, asked, call) : null;
@@ -168,7 +177,7 @@ class OpenAiModel implements ModelClient {
     }
   }
 
-  async #ask(call: ModelCall, asked: AskedLogprobs, deadlineMs: number): Promise<Answer> {
+  async #ask(call: ModelCall, asked: Asked, deadlineMs: number): Promise<Answer> {
     const { signal } = call;
     if (signal.aborted) return { kind: 'aborted', reason: signal.reason };
     const leftMs = Math.ceil(deadlineMs - performance.now());
@@ -176,7 +185,7 @@ class OpenAiModel implements ModelClient {
       return { kind: 'failed', fault: { kind: 'timeout', message: `no answer within ${call.timeoutMs} ms` } };
     }
     const { path, request, stream } = ENDPOINTS[call.endpoint];
-    const body = request(call.body, this.#options.model, asked);
+    const body = withPriority(request(call.body, this.#options.model, asked), call, asked);
     const answer = call.onEvent === undefined ? null : this.#streamOf(call, call.onEvent);
     const written = await writeJson(answer === null ? body : { ...body, ...stream.fields });
     const { traceparent } = call;
@@ -248,6 +257,13 @@ class OpenAiModel implements ModelClient {
   #noCompletion(read: ReadJson, text: string, response: Response): Answer {
     return { kind: 'failed', fault: noCompletion(read, text, { response, redact: this.#redact }) };
   }
+}
+
+/** A request with the call's priority, or with none where that is refused. */
+function withPriority(body: JsonObject, call: ModelCall, { priority }: Asked): JsonObject {
+  if (call.priority === undefined) return body;
+  const { priority: _own, ...others } = body;
+  return priority === null ? others : { ...others, priority };
 }
 
 /** An answer whose texts have no thought in them; from any other's events its client would get the thought. */

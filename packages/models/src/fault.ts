@@ -58,8 +58,15 @@ export const refusesLogprobs = (fault: Fault): boolean => refuses(fault, /log_?p
 /** Whether a server refuses the request because of the alternatives that are asked for with log-probs. */
 export const refusesAlternatives = (fault: Fault): boolean => refuses(fault, /top_?log_?prob/i);
 
-function refuses(fault: Fault, name: RegExp): boolean {
-  if (fault.kind !== 'http' || ![400, 403, 422].includes(fault.status)) return false;
+/**
+ * Whether a server refuses the request because it has a priority. SGLang says 503 to one; that a call had to make way for
+ * another one's priority is a 503 of its own, and no refusal.
+ */
+export const refusesPriority = (fault: Fault): boolean =>
+  refuses(fault, /\bpriority\b/i) || refuses(fault, /priority is disabled/i, [503]);
+
+function refuses(fault: Fault, name: RegExp, statuses: readonly number[] = [400, 403, 422]): boolean {
+  if (fault.kind !== 'http' || !statuses.includes(fault.status)) return false;
   return name.test(typeof fault.body === 'string' ? fault.body : (JSON.stringify(fault.body) ?? ''));
 }
 

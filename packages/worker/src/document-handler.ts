@@ -167,7 +167,7 @@ export class DocumentHandler {
   }
 
   async #work(held: HeldDocument, call: RunningCall): Promise<Disposition> {
-    const { redis, documents, rules: cache, breaker } = this.#parts;
+    const { redis, documents, rules: cache, breaker, clock } = this.#parts;
     const { data } = held;
     const rules = await cache.of(data);
     if (rules === null) return later(RECOVERING_MS);
@@ -176,6 +176,7 @@ export class DocumentHandler {
       {
         signal: call.abort.signal,
         stopping: this.#options.stopping,
+        nowMs: clock.earliest(performance.now()),
         stalls: held.options.losses,
         onAnswered: (how) => breaker.answered(call, how),
         save: (changed) => held.write(redis, changed),

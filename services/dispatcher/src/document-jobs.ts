@@ -1,6 +1,7 @@
 import {
   badLineResult,
   bundleSize,
+  byPrefix,
   drawnShare,
   isDrawn,
   newJob,
@@ -72,10 +73,11 @@ export async function askDocuments(
   const share = tracedShare(sampling, plan.total);
   const now = Date.now();
   const byTier = new Map<string, DocumentJob[]>();
-  for (const place of places) {
+  const requests = places.flatMap((place) => {
     const document = documents[place];
-    if (document?.kind !== 'request') continue;
-    const { request } = document;
+    return document?.kind === 'request' ? [{ place, request: document.request }] : [];
+  });
+  for (const { place, request } of byPrefix(requests)) {
     const rules = plan.cascades[request.cascade];
     if (rules === undefined) continue;
     const job = skipUnfit({ job: jobOf({ plan, page, place, request, share, now }), rules }, now);

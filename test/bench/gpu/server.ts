@@ -213,13 +213,14 @@ async function bodyOf(request: IncomingMessage): Promise<JsonObject | null> {
   return isJsonObject(body) ? body : null;
 }
 
-/** As a process of its own: PORT, ROLE, SPEC (a name in `published.ts`), MAX_BATCH, SEED, UNSURE_SHARE and SPEED. */
+/** As a process of its own: PORT, ROLE, SPEC (a name in `published.ts`), MAX_BATCH, CACHE_BLOCKS, SEED, UNSURE_SHARE and SPEED. */
 if (import.meta.main) {
   const {
     PORT = '0',
     ROLE = 'drafter',
     SPEC = '',
     MAX_BATCH,
+    CACHE_BLOCKS,
     SEED = '1',
     UNSURE_SHARE = '0.25',
     SPEED = '1',
@@ -227,7 +228,11 @@ if (import.meta.main) {
   if (!isPublished(SPEC)) throw new Error(`SPEC is one of ${Object.keys(PUBLISHED).join(', ')}`);
   const published: EngineSpec = PUBLISHED[SPEC];
   await using server = await new GpuServer({
-    spec: { ...published, maxBatch: Number(MAX_BATCH ?? published.maxBatch) },
+    spec: {
+      ...published,
+      maxBatch: Number(MAX_BATCH ?? published.maxBatch),
+      cacheBlocks: Number(CACHE_BLOCKS ?? published.cacheBlocks),
+    },
     speaker: { seed: Number(SEED), role: ROLE === 'expert' ? 'expert' : 'drafter', unsureShare: Number(UNSURE_SHARE) },
     speed: Number(SPEED),
     port: Number(PORT),

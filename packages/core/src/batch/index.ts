@@ -15,6 +15,7 @@ export * from './metadata.ts';
 export * from './page.ts';
 export * from './page-plan.ts';
 export * from './precedence.ts';
+export * from './prefix-order.ts';
 export * from './records.ts';
 export * from './status.ts';
 export * from './warning.ts';

@@ -7,6 +7,7 @@ export * from './failure/index.ts';
 export * from './fitness.ts';
 export * from './model-check.ts';
 export * from './model-findings.ts';
+export * from './priority.ts';
 export * from './route.ts';
 export * from './rules.ts';
 export * from './scaling.ts';

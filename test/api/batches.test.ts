@@ -165,14 +165,20 @@ describe('create', () => {
         'metadata.spillway.maxusd',
         'unknown_parameter',
         "Unknown key 'spillway.maxusd' in 'metadata'. Did you mean 'spillway.max_usd'? " +
-          "Known keys are 'spillway.max_usd', 'spillway.shadow' and 'spillway.on_bad_lines'.",
+          "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines' and 'spillway.deduplicate'.",
       ],
       [
-        { ...BODY, metadata: { 'spillway.deduplicate': 'false' } },
-        'metadata.spillway.deduplicate',
+        { ...BODY, metadata: { 'spillway.budget': 'expert_share=0.25' } },
+        'metadata.spillway.budget',
         'unknown_parameter',
-        "Unknown key 'spillway.deduplicate' in 'metadata'. " +
-          "Known keys are 'spillway.max_usd', 'spillway.shadow' and 'spillway.on_bad_lines'.",
+        "Unknown key 'spillway.budget' in 'metadata'. " +
+          "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines' and 'spillway.deduplicate'.",
+      ],
+      [
+        { ...BODY, metadata: { 'spillway.deduplicate': 'no' } },
+        'metadata.spillway.deduplicate',
+        'invalid_value',
+        "Invalid value: 'no'. Supported values are: 'true' and 'false'.",
       ],
       [
         { ...BODY, metadata: { a: 1 } },

@@ -6,12 +6,14 @@ import { peakMiB } from './processes.ts';
 /**
  * Peak resident memory of the API and of the dispatcher for inputs of 1, 20 and 200 MB, each with processes of its own,
  * and how fast files are taken and validated. Usage: node test/bench/upload.ts [characters of a prompt] [repetitions]
+ * [distinct | equal]: at a temperature of 0, so that copies are looked for, and none is one or all are.
  *
  * What validation is held against is `JSON.parse` of the same lines, one by one, in this process: nothing that reads a
  * line's fields can be faster.
  */
 const SIZES_MB = [1, 20, 200] as const;
 const CHARACTERS = Number(process.argv[2] ?? 2_000);
+const COLD = process.argv[4];
 
 type Row = {
   readonly mb: number;
@@ -25,7 +27,9 @@ type Row = {
 function* linesOf(bytes: number): Generator<string> {
   const text = 'a document of some length, as they come: '.repeat(CHARACTERS / 40);
   for (let at = 0, sent = 0; sent < bytes; at += 1) {
-    const line = `${requestLine(text, `doc-${at}`)}\n`;
+    const prompt = COLD === 'distinct' ? `${at} ${text}` : text;
+    const options = COLD === undefined ? {} : { body: { temperature: 0 } };
+    const line = `${requestLine(prompt, `doc-${at}`, options)}\n`;
     sent += line.length;
     yield line;
   }

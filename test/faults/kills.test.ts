@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@spillway/core';
 import type { Scripted } from '../support/model-server.ts';
 import type { Service } from '../support/service.ts';
+import { submitEqual } from '../support/equal.ts';
 import { requestLine } from '../support/request-line.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -28,6 +29,7 @@ async function inMidBatch(system: System, id: string, results: number): Promise<
 test('a drafter, an expert and a dispatcher killed in mid-batch: others go on, nothing is lost or doubled', async () => {
   await using system = await System.start(slow);
   const { id } = await system.submit(prompts);
+  const copies = await submitEqual(system);
   for (const [at, victim] of (['drafter', 'expert', 'dispatcher'] as const).entries()) {
     await inMidBatch(system, id, 60 + at * 150);
     const killed = system.services.find((service) => service.name === victim) as Service;
@@ -37,6 +39,7 @@ test('a drafter, an expert and a dispatcher killed in mid-batch: others go on, n
   const batch = await system.settled(id);
   assert.equal(batch.status, 'completed');
   await wholeResults(system, batch, docIds(DOCUMENTS));
+  await copies.check();
 });
 
 test('a standing-by dispatcher takes over from a leader that is killed', async () => {
@@ -83,11 +86,13 @@ test('a dispatcher that dies before or after what it writes: whole or absent, an
       const dying = await system.run('dispatcher', { NODE_OPTIONS: preload('die-at'), DIE_AT: moment });
       await system.admitted();
       const { id } = await system.submit(prompts);
+      const copies = await submitEqual(system);
       await until(async () => dying.child.signalCode === 'SIGKILL', 60_000);
       const next = await system.run('dispatcher');
       const batch = await system.settled(id);
       assert.equal(batch.status, 'completed');
       await wholeResults(system, batch, docIds(DOCUMENTS));
+      await copies.check();
       await next.stop();
     });
   }

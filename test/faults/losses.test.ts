@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { KEYS } from '@spillway/core';
 import type { OpenAI } from 'openai';
+import { submitEqual } from '../support/equal.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -27,12 +28,14 @@ test('Redis wiped at every phase of a batch: everything is finished, each docume
   await using system = await System.start(slow);
   for (const [moment, reached] of Object.entries(MOMENTS)) {
     await t.test(moment, async () => {
+      const copies = await submitEqual(system);
       const { id } = await system.submit(prompts);
       await reached(system, id);
       await system.redis.client.flushall();
       const batch = await system.settled(id);
       assert.equal(batch.status, 'completed');
       await wholeResults(system, batch, docIds(DOCUMENTS));
+      await copies.check();
     });
   }
 });

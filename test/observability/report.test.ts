@@ -50,6 +50,7 @@ test('the report accounts for every document, during the run, after a wipe and a
     failed: 0,
     accepted: 450,
     escalated: 150,
+    copied: 0,
     unfinished: 0,
   });
   const [drafter, expert] = report.stages;

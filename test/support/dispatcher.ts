@@ -1,6 +1,7 @@
 import { Queues, type RedisStore } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry, type Log, type Meters } from '@spillway/runtime';
 import { openStorage, Records, type Storage } from '@spillway/storage';
+import { Copier } from '../../services/dispatcher/src/copy.ts';
 import { LiveBatches } from '../../services/dispatcher/src/live-batches.ts';
 import { Outlines } from '../../services/dispatcher/src/outlines.ts';
 import { StepFailures } from '../../services/dispatcher/src/step-failures.ts';
@@ -18,6 +19,8 @@ export type DispatcherParts = AsyncDisposable & {
   readonly live: LiveBatches;
   readonly outlines: Outlines;
   readonly failures: StepFailures;
+  readonly copier: Copier;
+  readonly sampling: null;
   readonly meters: Meters;
   readonly log: Log;
 };
@@ -34,16 +37,13 @@ export async function dispatcherParts(
   const storage = wrap(await openStorage(`file://${directory}`));
   const { meters } = await openTelemetry('test', new EnvReader({}), log);
   const records = new Records(storage);
+  const live = new LiveBatches(redis);
+  const failures = new StepFailures({ meters, log, outage: redis.outage });
+  const shared = { redis, queues, storage, records, live, failures, sampling: null, meters, log };
   return {
-    redis,
-    queues,
-    storage,
-    records,
-    live: new LiveBatches(redis),
+    ...shared,
+    copier: new Copier(shared),
     outlines: new Outlines(records),
-    failures: new StepFailures({ meters, log, outage: redis.outage }),
-    meters,
-    log,
     [Symbol.asyncDispose]: async () => {
       await queues[Symbol.asyncDispose]();
       await redis[Symbol.asyncDispose]();

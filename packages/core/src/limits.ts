@@ -4,7 +4,7 @@ export const LIMITS = {
   lineBytes: 16 * 1024 * 1024,
   /** What an operator may allow; a page holds at least one line, and is held in memory. */
   lineBytesMax: 64 * 1024 * 1024,
-  /** OpenAI allows 50,000; memory of the validation hardly depends on the number (40 to 70 bytes a line). */
+  /** OpenAI allows 50,000; memory of the validation hardly depends on the number (30 to 90 bytes a line). */
   batchLines: 1_000_000,
   /** OpenAI allows 200 MB. Uploads are streamed, so this bounds the disk, not the memory. */
   uploadBytes: 1024 ** 3,

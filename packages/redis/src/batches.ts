@@ -32,6 +32,8 @@ export type ValidatedFacts = {
   readonly pages: number;
   readonly model: string | null;
   readonly inProgressAtMs: number;
+  /** Documents that are answered from an equal one; null: none. */
+  readonly copies?: number | null;
 };
 
 /** The rules of a batch's cascades, by the cascades' names: workers read them here, jobs do not carry them. */
@@ -185,6 +187,7 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
     createdAtMs: number('createdAtMs'),
     expiresAtMs: number('expiresAtMs'),
     total: number('total'),
+    copies: number('copies'),
     model: hash['model'] ?? null,
     enqueued: number('enqueued'),
     pages: number('pages'),
@@ -204,6 +207,8 @@ export type BatchSummary = BatchFacts &
     readonly settled: number;
     /** Of the settled documents those whose first draft was not final. */
     readonly escalated: number;
+    /** Those that are answered copies. */
+    readonly copied: number;
   };
 
 const SUMMARY = [
@@ -219,6 +224,7 @@ const SUMMARY = [
   'completed',
   'failed',
   'escalated',
+  'copied',
 ];
 
 /** How far some batches are; null where Redis does not know one. */
@@ -243,6 +249,7 @@ function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
     sealedPages: number(5),
     settled: number(6) + number(7),
     escalated: number(8),
+    copied: number(9),
   };
 }
 

@@ -89,6 +89,28 @@ export async function readPage(redis: RedisStore, batch: string, page: number): 
   return { lines, counts, said, waits: await readWaits(redis, batch, page) };
 }
 
+/** How many documents of an open page are settled; null: Redis has no such page. */
+export async function settledIn({ client, keys }: RedisStore, batch: string, page: number): Promise<number | null> {
+  const [size, done] = await client.hmget(keys.page(batch, page), '#size', '#done');
+  return size == null ? null : Number(done ?? 0);
+}
+
+/** The results of some documents of an open page, by place, as far as there are any. */
+export async function readResults(
+  { client, keys }: RedisStore,
+  batch: string,
+  page: number,
+  places: readonly number[],
+): Promise<Map<number, PageLine>> {
+  const results = await client.hmget(keys.page(batch, page), ...places.map(String));
+  return new Map(
+    places.flatMap((place, at): [number, PageLine][] => {
+      const text = results[at];
+      return text == null ? [] : [[place, decodeResult(text)]];
+    }),
+  );
+}
+
 /** The waits of the results that an open page has so far. */
 export async function readWaits(redis: RedisStore, batch: string, page: number): Promise<Waits> {
   const waits = new Waits();

@@ -1,7 +1,9 @@
 export { openProvedStorage, openStorage } from './address.ts';
+export { readPageCopies, storeCopies } from './copies.ts';
 export { findDocuments, storeIndex } from './document-index.ts';
 export { Lru } from './lru.ts';
 export { readFooterOf, readFooters } from './page-file.ts';
+export { PageLines } from './page-lines.ts';
 export type { BatchPlan } from './plan.ts';
 export { createRecord, readRecord } from './record.ts';
 export { Records } from './records.ts';

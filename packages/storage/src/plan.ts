@@ -2,6 +2,7 @@ import {
   stageTier,
   type BadLines,
   type CascadeRules,
+  type Copies,
   type Manifest,
   type PagePlan,
   type Validated,
@@ -27,6 +28,8 @@ export type BatchPlan = {
   readonly way: string;
   /** The lines that go to the error file; null: there are none. */
   readonly badLines: BadLines | null;
+  /** The documents that are answered from an equal one; null: there are none. */
+  readonly copies: Copies | null;
 };
 
 /** The plan of a batch as its two records say it. */
@@ -52,5 +55,6 @@ export function planOf(manifest: Manifest, validated: Validated): BatchPlan {
     laterTiers: [...laterTiers],
     way: [...laterTiers].toSorted().join(' '),
     badLines: validated.badLines ?? null,
+    copies: validated.copies ?? null,
   };
 }

@@ -25,6 +25,7 @@ const MAX_CACHE_BYTES = 32 * 1024 * 1024;
 const OBJECT_BYTES = 1024;
 /** What a page takes in a plan, and in a final record. */
 const PAGE_BYTES = 128;
+const NUMBER_BYTES = 8;
 
 /**
  * Reads the create-only records of files and batches, and keeps those that were used last: what was written once never
@@ -106,8 +107,8 @@ async function kept<Value>(cache: Lru<Value>, id: string, read: () => Promise<Va
   return value;
 }
 
-const validatedBytes = ({ pages, badLines }: Validated): number =>
-  PAGE_BYTES * pages.length + (badLines?.bits.length ?? 0);
+const validatedBytes = ({ pages, badLines, copies }: Validated): number =>
+  PAGE_BYTES * pages.length + (badLines?.bits.length ?? 0) + NUMBER_BYTES * (copies?.before.length ?? 0);
 
 /** The sketches of waits are lists of numbers, and are written with about as many characters as they take bytes. */
 const finalBytes = ({ pages, waits, errors }: FinalRecord): number =>

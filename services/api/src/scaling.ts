@@ -1,4 +1,5 @@
 import {
+  askedWork,
   hasEnqueueMemory,
   isNearlyFull,
   pageOfDocument,
@@ -137,7 +138,7 @@ export class ScalingSignal {
     }
     const canBeEnqueued = (batch: OpenBatch): boolean =>
       !isNearlyFull(inFlight.get(batch.plan.way) ?? 0, nextPageBytes(batch));
-    return own.filter(canBeEnqueued).reduce((sum, { state }) => sum + notEnqueuedOf(state), 0);
+    return own.filter(canBeEnqueued).reduce((sum, batch) => sum + notEnqueuedOf(batch), 0);
   }
 }
 
@@ -147,22 +148,34 @@ function nextPageBytes({ state, plan }: OpenBatch): number {
   return page === undefined ? 0 : page.bytes;
 }
 
-const notEnqueuedOf = ({ total, enqueued }: OpenBatch['state']): number => total - enqueued;
+/** How far a batch is in those documents that are asked about. */
+function askedIn({ state, plan }: OpenBatch) {
+  const { total, enqueued, counts } = state;
+  const { completed, failed, copied = 0 } = counts;
+  const done = { total, enqueued, settled: completed + failed, copied };
+  return askedWork(done, plan.copies, (document) => pageOfDocument(plan.pages, document));
+}
+
+function notEnqueuedOf(batch: OpenBatch): number {
+  const { total, enqueued } = askedIn(batch);
+  return total - enqueued;
+}
 
 /** What a tier has to answer for each open batch that goes through it, and in which time. */
 function dueIn(tier: string, batches: readonly OpenBatch[], tiers: ReadonlyMap<string, TierReading>): Due[] {
   const queued = new Map([...tiers].map(([name, reading]) => [name, reading.queued]));
   const nowMs = Date.now();
-  return batches.flatMap(({ state: { counts, total, enqueued, expiresAtMs }, plan }) => {
-    const { completed, failed, escalated } = counts;
-    const batch = { total, enqueued, settled: completed + failed, escalated };
-    const documents = workLeft(batch, plan, queued).get(tier) ?? 0;
+  return batches.flatMap((batch) => {
+    const { counts, expiresAtMs } = batch.state;
+    const work = { ...askedIn(batch), escalated: counts.escalated };
+    const documents = workLeft(work, batch.plan, queued).get(tier) ?? 0;
     return documents > 0 ? [{ documents, seconds: Math.max(0, expiresAtMs - nowMs) / 1_000 }] : [];
   });
 }
 
 /** What of an open batch says what will come to a tier. */
-function workOf({ state, plan }: OpenBatch): OpenWork {
+function workOf(batch: OpenBatch): OpenWork {
+  const { state, plan } = batch;
   const cascades = Object.entries(plan.cascades).map(([name, rules]) => ({
     tiers: rules.stages.map((_, stage) => stageTier(rules, stage)),
     settled: rules.stages.map((_, stage) => {
@@ -170,7 +183,7 @@ function workOf({ state, plan }: OpenBatch): OpenWork {
       return { accepted, escalated: escalated + skipped };
     }),
   }));
-  return { notEnqueued: notEnqueuedOf(state), cascades };
+  return { notEnqueued: notEnqueuedOf(batch), cascades };
 }
 
 function noSuchTier(role: Role, model: string, known: readonly string[]): ApiError {

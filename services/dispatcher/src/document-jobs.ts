@@ -26,6 +26,14 @@ export type JobTarget = {
   readonly sampling: Sampling | null;
 };
 
+/** Who answers documents from an equal one. */
+export type CopyTaker = {
+  /** Takes those of a page that are such copies, and says which of the places are left. */
+  take(added: PageDocuments): Promise<readonly number[]>;
+  /** Whether a document of a batch was taken and has no answer yet. */
+  isWaiting(batch: string, document: number): boolean;
+};
+
 /** Documents of a page; `places` are the indices in the page of those that are enqueued. */
 export type PageDocuments = {
   readonly plan: BatchPlan;
@@ -37,35 +45,42 @@ export type PageDocuments = {
 };
 
 /**
- * Puts documents of a page into the queues of their first stages. A document that a first model is known not to take
- * begins at the first stage that can take it. Bad lines have nothing to wait for: they are settled at once.
+ * Has documents of a page answered: those that are copies of another one from that, as soon as that one is, the others by
+ * being asked about. Bad lines have nothing to wait for: they are settled at once.
  */
-export async function addDocuments(target: JobTarget, added: PageDocuments): Promise<void> {
+export async function addDocuments(
+  target: JobTarget & { readonly copier: CopyTaker },
+  added: PageDocuments,
+): Promise<void> {
   await settleBadLines(target, added);
-  await addJobs(target, added);
+  await askDocuments(target, { ...added, places: await target.copier.take(added) });
 }
 
 /**
- * Enqueues again what of an enqueued page has neither a result nor a job; answers how many documents that were. Each has a
- * job of its own: jobs of several are not put together as they were before.
+ * Enqueues again what of an enqueued page has neither a result nor a job, nor waits as a copy; answers how many documents
+ * that were. Each has a job of its own: jobs of several are not put together as they were before.
  */
 export async function addLostDocuments(
-  target: JobTarget & { readonly storage: Storage },
+  target: JobTarget & { readonly storage: Storage; readonly copier: CopyTaker },
   plan: BatchPlan,
-  page: number,
+  { page, isInFlight }: { readonly page: number; readonly isInFlight: boolean },
 ): Promise<number> {
-  const { redis, storage } = target;
+  const { redis, storage, copier } = target;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) return 0;
   const where = { first: at.first, enqueuedDocuments: at.documents, tiers: plan.tiers };
-  const places = await lostDocuments(redis, batch, page, where);
+  const without = await lostDocuments(redis, batch, page, where);
+  const waits = (place: number): boolean => copier.isWaiting(batch, at.first + place);
+  // Of a page that Redis lost nothing waits any more.
+  const places = isInFlight ? without.filter((place) => !waits(place)) : without;
   if (places.length === 0) return 0;
   const answer = await enqueuePage(redis, batch, page, at, pageCost(at));
   if (answer !== 'ENQUEUED' && answer !== 'AGAIN') return 0;
   const documents = await readDocuments(storage, plan, at);
   await addDocuments(target, { plan, page, documents, places, loads: null });
-  return places.length;
+  // What waits as a copy has none, and whoever comes to lead finds it here.
+  return places.filter((place) => !waits(place)).length;
 }
 
 /** What Redis does not take now, as it recovers or was lost, is found by the sweep: it has neither a result nor a job. */
@@ -80,7 +95,11 @@ async function settleBadLines({ redis }: JobTarget, { plan, page, documents, pla
   await mapConcurrent(bad, MAX_SETTLES, ({ place, result }) => settler.settle({ batch, page, place }, result));
 }
 
-async function addJobs(
+/**
+ * Puts documents of a page into the queues of their first stages. A document that a first model is known not to take
+ * begins at the first stage that can take it.
+ */
+export async function askDocuments(
   { queues, sampling }: JobTarget,
   { plan, page, documents, places, loads }: PageDocuments,
 ): Promise<void> {

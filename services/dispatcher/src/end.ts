@@ -11,6 +11,7 @@ import { close, readBatch, redisNowMs, type BatchState, type Queues } from '@spi
 import { mapConcurrent, type Spans } from '@spillway/runtime';
 import { readFooters, type BatchPlan, type Records } from '@spillway/storage';
 import { Backlog } from './backlog.ts';
+import type { Copier } from './copy.ts';
 import type { Ending, Finisher } from './finish.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -46,6 +47,7 @@ export type EnderOptions = SealOptions & {
   readonly failures: StepFailures;
   readonly finisher: Finisher;
   readonly live: LiveBatches;
+  readonly copier: Pick<Copier, 'answered'>;
 };
 
 /** A batch with all that Redis knows of it. */

@@ -3,7 +3,7 @@ import { advance, enqueuePage, TierLoads } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
-import { addDocuments, addLostDocuments, type JobTarget } from './document-jobs.ts';
+import { addDocuments, addLostDocuments, type CopyTaker, type JobTarget } from './document-jobs.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -29,6 +29,7 @@ export type EnqueuerOptions = JobTarget & {
   readonly failures: StepFailures;
   readonly live: LiveBatches;
   readonly precedence: Precedence;
+  readonly copier: CopyTaker;
 };
 
 /** A batch's next page. */
@@ -212,7 +213,7 @@ export class Enqueuer {
     const answer = await enqueuePage(redis, id, page, at, pageCost(at));
     if (answer === 'CLOSED' || answer === 'RECOVERING') return false;
     // Whoever began with it may have been lost in the middle of it.
-    if (answer === 'AGAIN') await addLostDocuments(this.#options, plan, page);
+    if (answer === 'AGAIN') await addLostDocuments(this.#options, plan, { page, isInFlight: true });
     if (answer === 'ENQUEUED') {
       const documents = await readDocuments(storage, plan, at);
       const places = documents.keys().toArray();

@@ -1,6 +1,7 @@
 import { listenForWork, type Queues, type RedisStore, type WorkListener } from '@spillway/redis';
 import { repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
 import type { Records, RoomWatch, Storage } from '@spillway/storage';
+import { Copier } from './copy.ts';
 import { Ender } from './end.ts';
 import { Enqueuer } from './enqueue.ts';
 import { Finisher } from './finish.ts';
@@ -53,24 +54,25 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   const { redis, room, webhooks, live, outlines, intervals, log } = given;
   const { meters, spans } = given.telemetry;
   const precedence = new Precedence(given);
+  const sampling = spans?.settings.sampling ?? null;
+  const copier = new Copier({ ...given, meters, sampling });
   const options = {
     ...given,
     meters,
     spans,
-    sampling: spans?.settings.sampling ?? null,
+    sampling,
+    copier,
     finisher: new Finisher(given),
     precedence,
   };
   const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   const progress = new ProgressNotes({ ...given, enqueuer });
-  live.begin([outlines, validator, enqueuer, ender, progress]);
+  live.begin([outlines, validator, enqueuer, copier, ender, progress]);
   const wake = new Wake();
   await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
   const onError = (name: string) => (error: unknown) => {
     if (!redis.outage.explains(error)) log.warn({ err: error, loop: name }, 'a loop failed and goes on');
   };
-  const loop = (name: string, idleMs: number, work: () => Promise<boolean>): Promise<void> =>
-    repeat(work, { idleMs, signal, wake, onError: onError(name) });
   /** Work by what the batches are at now. What was done is what other loops wait for. */
   const waking = (work: () => Promise<boolean>) => async (): Promise<boolean> => {
     await live.refresh();
@@ -86,31 +88,21 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
     wake.call();
     return true;
   };
+  const steps = {
+    validate: writing(() => validator.validateSome()),
+    enqueue: waking(() => enqueuer.enqueueSome()),
+    copy: waking(() => copier.copySome()),
+    seal: writing(() => sealFullPages(options)),
+    end: writing(() => ender.endSome()),
+    webhooks: () => webhooks.sendDue(signal),
+  };
   await recover();
   await Promise.all([
     // No message says that Redis was lost.
     repeat(recover, { idleMs: intervals.recoveryMs, signal, onError: onError('recover') }),
-    loop(
-      'validate',
-      intervals.pollMs,
-      writing(() => validator.validateSome()),
+    ...Object.entries(steps).map(([name, work]) =>
+      repeat(work, { idleMs: intervals.pollMs, signal, wake, onError: onError(name) }),
     ),
-    loop(
-      'enqueue',
-      intervals.pollMs,
-      waking(() => enqueuer.enqueueSome()),
-    ),
-    loop(
-      'seal',
-      intervals.pollMs,
-      writing(() => sealFullPages(options)),
-    ),
-    loop(
-      'end',
-      intervals.pollMs,
-      writing(() => ender.endSome()),
-    ),
-    loop('webhooks', intervals.pollMs, () => webhooks.sendDue(signal)),
     repeat(() => progress.noteSome(), { idleMs: NOTE_MS, signal, onError: onError('progress') }),
     repeat(() => precedence.decide(), { idleMs: DECIDES_EVERY_MS, signal, onError: onError('precedence') }),
     sweepAgainAndAgain(options, signal),

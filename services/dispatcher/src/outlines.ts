@@ -1,4 +1,4 @@
-import { maxNanoUsd, pageCost, type PagePlan } from '@spillway/core';
+import { maxNanoUsd, pageCost, type Copies, type PagePlan } from '@spillway/core';
 import type { BatchPlan, Records } from '@spillway/storage';
 
 /** The tiers that documents may pass. Batches of the same cascades share one. */
@@ -10,6 +10,8 @@ export type Outline = {
   readonly route: Route;
   /** Its metadata say what it may cost. */
   readonly isCapped: boolean;
+  /** Null: there are none. */
+  readonly copies: Copies | null;
   readonly pages: PageOutlines;
 };
 
@@ -47,11 +49,12 @@ class PageOutlines {
 }
 
 /** The outline of a batch as its plan says it. */
-export function outlineOf({ manifest, total, tiers, firstTiers, laterTiers, way, pages }: BatchPlan): Outline {
+export function outlineOf({ manifest, total, tiers, firstTiers, laterTiers, way, pages, copies }: BatchPlan): Outline {
   return {
     tenant: manifest.tenant,
     route: { tiers, firstTiers, laterTiers, way },
     isCapped: maxNanoUsd(manifest.metadata) !== null,
+    copies,
     pages: new PageOutlines(pages, total),
   };
 }

@@ -27,6 +27,8 @@ export type PageContent = {
   /** What the servers said first, by those of the counters that say why. */
   readonly said: Said;
   readonly waits: Waits;
+  /** Single lines of it will be read. */
+  readonly hasLineBytes: boolean;
 };
 
 /** How many documents of a page have an answer, and how many an error, by its lines. */
@@ -49,10 +51,15 @@ export async function writeOrAdoptPage(
   { storage, meters }: { readonly storage: Storage; readonly meters: Meters },
   batch: string,
   page: number,
-  { lines, counts, said, waits }: PageContent,
+  { lines, counts, said, waits, hasLineBytes }: PageContent,
 ): Promise<PageFooter> {
   const key = KEYS.page(batch, page);
-  const written = writePage(page, lines, { counts: addCounts(NO_COUNTS, counts), said, ...waits.write() });
+  const written = writePage(page, lines, {
+    counts: addCounts(NO_COUNTS, counts),
+    said,
+    hasLineBytes,
+    ...waits.write(),
+  });
   if ((await storage.create(key, written.bytes)) === 'created') {
     meters.count('cascade.pages.sealed', 1);
     return written.footer;

@@ -1,4 +1,4 @@
-import { precedenceOf, workLeft, type DueBatch } from '@spillway/core';
+import { askedWork, precedenceOf, workLeft, type DueBatch } from '@spillway/core';
 import { dealTags, perSecondOf, readTier, redisNowMs, type Queues, type RedisStore } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
@@ -90,7 +90,9 @@ export class Precedence {
     const perSecond = new Map(readings.flatMap(({ tier, rate }) => (rate === null ? [] : [[tier, rate] as const])));
     const all = due.map(({ batch, outline }): DueBatch => {
       const { id, tenant, expiresAtMs } = batch;
-      return { id, tenant, deadlineMs: expiresAtMs, work: workLeft(batch, outline.route, queued) };
+      const asked = askedWork(batch, outline.copies, (document) => outline.pages.of(document));
+      const work = workLeft({ ...asked, escalated: batch.escalated }, outline.route, queued);
+      return { id, tenant, deadlineMs: expiresAtMs, work };
     });
     return precedenceOf(all, perSecond, nowMs);
   }

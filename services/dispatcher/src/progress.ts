@@ -1,4 +1,14 @@
-import { addNote, Heap, isAtRisk, nextNoteAtMs, noteOf, stagesIn, stageTier } from '@spillway/core';
+import {
+  addNote,
+  askedWork,
+  Heap,
+  isAtRisk,
+  nextNoteAtMs,
+  noteOf,
+  pageOfDocument,
+  stagesIn,
+  stageTier,
+} from '@spillway/core';
 import {
   keepNotes,
   readBatch,
@@ -39,6 +49,13 @@ export type ProgressOptions = {
 };
 
 type Due = { readonly id: string; readonly atMs: number };
+
+/** How far a batch is in those documents that are asked about. */
+function askedIn({ total, enqueued, counts }: BatchState, { copies, pages }: BatchPlan) {
+  const { completed, failed, copied = 0 } = counts;
+  const done = { total, enqueued, settled: completed + failed, copied };
+  return askedWork(done, copies, (document) => pageOfDocument(pages, document));
+}
 
 /**
  * Takes notes of how far the open batches are, from which the API says how long they still take, tells of those whose
@@ -112,7 +129,8 @@ export class ProgressNotes {
     const plan = this.#begun.has(id) ? await records.plan(id) : null;
     let { notes } = state;
     if (plan !== null && nowMs >= nextNoteAtMs(notes)) {
-      const { enqueued, counts } = state;
+      const { counts } = state;
+      const { enqueued } = askedIn(state, plan);
       const queued = await this.#queued(plan, depths);
       notes = addNote(notes, noteOf({ enqueued, counts, cascades: plan.cascades, queued }, nowMs));
       if ((await keepNotes(redis, id, notes)) !== 'KEPT') return null;

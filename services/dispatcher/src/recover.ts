@@ -133,11 +133,12 @@ async function recoverBatch(
   return true;
 }
 
-const validatedOf = ({ total, pages, model, validatedAtMs, cascades }: BatchPlan) => ({
+const validatedOf = ({ total, pages, model, validatedAtMs, cascades, copies }: BatchPlan) => ({
   total,
   pages: pages.length,
   model,
   inProgressAtMs: validatedAtMs,
+  copies: copies?.count ?? null,
   rules: cascades,
 });
 

@@ -12,10 +12,12 @@ import {
   type PageLine,
   type PagePlan,
   type Result,
+  type UnaskedResult,
 } from '@spillway/core';
 import { dropPage, fullPages, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
 import { mapConcurrent, type Log, type Meters, type Spans } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
+import type { Copier } from './copy.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -83,7 +85,12 @@ async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number)
   const footer =
     lines === null
       ? await readFooterOf(storage, batch, page)
-      : await writeOrAdoptPage(options, batch, page, { ...results, lines, counts: countsOf(lines) });
+      : await writeOrAdoptPage(options, batch, page, {
+          ...results,
+          lines,
+          counts: countsOf(lines),
+          hasLineBytes: plan.copies !== null,
+        });
   if (footer === null) return false;
   if ((await markSealed(redis, batch, footer)) === 'GONE') await dropPage(redis, batch, page);
   return true;
@@ -103,12 +110,19 @@ export type UnfinishedPage = {
   readonly ending: EndingRecord;
 };
 
-/** Seals a page of a batch that ends early: what is settled stays, the other documents get the line of the ending. */
+/**
+ * Seals a page of a batch that ends early: what is settled stays, the other documents get the line of the ending. A batch
+ * whose time ran out gets for its copies what is known: nobody need be asked for that.
+ */
 export async function sealUnfinished(
-  options: SealOptions & { readonly queues: Queues; readonly spans: Spans | null },
+  options: SealOptions & {
+    readonly queues: Queues;
+    readonly spans: Spans | null;
+    readonly copier: Pick<Copier, 'answered'>;
+  },
   { plan, page, ending }: UnfinishedPage,
 ): Promise<PageFooter> {
-  const { redis, storage, queues, spans } = options;
+  const { redis, storage, queues, spans, copier } = options;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) throw new Error(`${batch} has no page ${page}`);
@@ -126,7 +140,11 @@ export async function sealUnfinished(
   const drafts =
     ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
   const error = unfinishedError(ending);
-  const places = unfinished.filter((place) => !drafts.has(place));
+  const copied =
+    ending.outcome === 'expired'
+      ? await copier.answered({ plan, page, documents, places: unfinished })
+      : new Map<number, UnaskedResult>();
+  const places = unfinished.filter((place) => !drafts.has(place) && !copied.has(place));
   const sampling = spans?.settings.sampling ?? null;
   const traces = await unfinishedTraces({ queues, sampling }, { plan, at, places, error, ...ending });
   let counts = traces.length === 0 ? settledCounts : addCounts(settledCounts, { traced: traces.length });
@@ -136,8 +154,9 @@ export async function sealUnfinished(
     said = addSaid(said, result.said ?? {});
     waits.add(result);
   }
+  for (const result of copied.values()) counts = addCounts(counts, result.counts);
   const lines = documents.map((document, place): PageLine => {
-    const line = settled.get(place) ?? drafts.get(place)?.line;
+    const line = settled.get(place) ?? drafts.get(place)?.line ?? copied.get(place)?.line;
     if (line !== undefined) return line;
     if (document.kind === 'request') {
       counts = addCounts(counts, { [errorCounter(error.code)]: 1 });
@@ -148,7 +167,8 @@ export async function sealUnfinished(
     counts = addCounts(counts, bad.counts);
     return bad.line;
   });
-  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits });
+  const hasLineBytes = plan.copies !== null;
+  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits, hasLineBytes });
   spans?.emit(traces.flat());
   await markSealed(redis, batch, footer);
   const ofPage = { batch, first: at.first, documents: at.documents };

@@ -2,7 +2,7 @@ import { pageOfDocument } from '@spillway/core';
 import { admit, distrust, dropPage, hasLostRules, pagesInFlight, readBatch, sealedPages } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import { readFooters, type Records, type Storage } from '@spillway/storage';
-import { addLostDocuments, type JobTarget } from './document-jobs.ts';
+import { addLostDocuments, type CopyTaker, type JobTarget } from './document-jobs.ts';
 import { cleanUp } from './finish.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { MARKS_AT_A_TIME, someOpenMarks } from './open-marks.ts';
@@ -20,6 +20,7 @@ export type SweepOptions = JobTarget & {
   readonly failures: StepFailures;
   readonly live: LiveBatches;
   readonly outlines: Outlines;
+  readonly copier: CopyTaker;
   readonly log: Log;
 };
 
@@ -54,7 +55,8 @@ export class Sweep {
   }
 
   /**
-   * Enqueues again every enqueued document that has neither a result nor a job, and drops pages that belong to no batch.
+   * Enqueues again every enqueued document that has neither a result nor a job, nor waits as a copy for that of another,
+   * and drops pages that belong to no batch.
    * Where Redis lost a batch's rules, only a recovery writes them again.
    */
   async #sweepPages(batches: readonly LiveBatch[], signal: AbortSignal): Promise<void> {
@@ -98,7 +100,9 @@ export class Sweep {
     if (state === undefined) {
       if (await records.hasEnded(batch)) await dropPage(redis, batch, page);
     } else if (state.phase === 'open') {
-      await runStep(failures, { batch, step: 'sweep' }, () => sweepPage(this.#options, state, page));
+      await runStep(failures, { batch, step: 'sweep' }, () =>
+        sweepPage(this.#options, state, { page, isInFlight: true }),
+      );
     }
   }
 }
@@ -112,16 +116,20 @@ async function sweepLostPages(options: SweepOptions, batch: LiveBatch, inFlight:
   if (batch.sealedPages + inFlight.size >= enqueued) return;
   const sealed = new Set(await sealedPages(options.redis, batch.id, enqueued));
   for (let page = 0; page < enqueued; page += 1) {
-    if (!sealed.has(page) && !inFlight.has(page)) await sweepPage(options, batch, page);
+    if (!sealed.has(page) && !inFlight.has(page)) await sweepPage(options, batch, { page, isInFlight: false });
   }
 }
 
-async function sweepPage(options: SweepOptions, batch: LiveBatch, page: number): Promise<void> {
+async function sweepPage(
+  options: SweepOptions,
+  batch: LiveBatch,
+  { page, isInFlight }: { readonly page: number; readonly isInFlight: boolean },
+): Promise<void> {
   const { records, log } = options;
   const plan = await records.plan(batch.id);
   const at = plan?.pages[page];
   if (plan === null || at === undefined || at.first + at.documents > batch.enqueued) return;
-  const documents = await addLostDocuments(options, plan, page);
+  const documents = await addLostDocuments(options, plan, { page, isInFlight });
   if (documents === 0) return;
   log.warn({ batch: batch.id, page, documents }, 'enqueued again what had lost its job');
 }

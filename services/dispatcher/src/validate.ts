@@ -12,7 +12,7 @@ import {
 } from '@spillway/core';
 import { close, open, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
-import { createRecord, storeIndex, type Records, type Storage } from '@spillway/storage';
+import { createRecord, storeCopies, storeIndex, type Records, type Storage } from '@spillway/storage';
 import { Backlog } from './backlog.ts';
 import { cleanUp, type Finisher } from './finish.ts';
 import { InputCheck, type InputLimits } from './input-check.ts';
@@ -21,7 +21,7 @@ import { runStep, type StepFailures } from './step-failures.ts';
 
 /** Bytes that one validation reads before the next batch's validation goes on. */
 const SLICE_BYTES = 1024 * 1024;
-/** Validations open at once; each holds a stream, 40 to 70 bytes a line and a window of earlier lines. */
+/** Validations open at once; each holds a stream, 30 to 90 bytes a line and a window of earlier lines. */
 const MAX_OPEN = 64;
 const MAX_OPEN_PER_TENANT = 8;
 /** Slices that are read at a time: a small batch waits for storage most of the time. Of inputs of several slices one is. */
@@ -174,6 +174,7 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   if (errors.length > 0) return await finisher.refuse(manifest, errors);
   // A document of a batch of one page is found by reading that page.
   const index = pages.length > 1 ? await storeIndex(storage, id, rows) : null;
+  const copies = await storeCopies(storage, id, { rows, pages });
   await createRecord(storage, KEYS.validated(id), RECORDS.validated, {
     v: RECORD_VERSION,
     validatedAtMs: await redisNowMs(redis),
@@ -182,6 +183,7 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     pages: [...pages],
     ...(badLines === null ? {} : { badLines }),
     ...(index === null ? {} : { index }),
+    ...(copies === null ? {} : { copies }),
   });
   await openValidated(options, id);
 }
@@ -220,9 +222,10 @@ async function openValidated({ redis, records, log }: ValidatorOptions, id: stri
   const plan = await records.plan(id);
   // It was closed before its record could be written: whoever closed it ends it without documents.
   if (plan === null) return log.info({ batch: id }, 'not opened: it ended before it was validated');
-  const { total, pages, model, validatedAtMs, cascades, badLines } = plan;
-  const facts = { total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
+  const { total, pages, model, validatedAtMs, cascades, badLines, copies } = plan;
+  const facts = { total, pages: pages.length, model, inProgressAtMs: validatedAtMs, copies: copies?.count ?? null };
   const answer = await open(redis, id, facts, cascades);
   const bad = badLines === null ? {} : { badLines: badLines.count };
-  log.info({ batch: id, documents: total, ...bad, pages: pages.length, answer }, 'validated');
+  const equal = copies === null ? {} : { copies: copies.count };
+  log.info({ batch: id, documents: total, ...bad, ...equal, pages: pages.length, answer }, 'validated');
 }

@@ -34,7 +34,12 @@ const expert: StageAnnotation = {
 };
 
 /** What a stage drafted by a line of these stages, the last of which delivered. */
-function draftIn(stages: readonly StageAnnotation[], stage: number, status = 200) {
+function draftIn(
+  stages: readonly StageAnnotation[],
+  stage: number,
+  status = 200,
+  more: Partial<CascadeAnnotation> = {},
+) {
   const last = stages.at(-1) ?? expert;
   const cascade: CascadeAnnotation = {
     name: 'documents',
@@ -47,6 +52,7 @@ function draftIn(stages: readonly StageAnnotation[], stage: number, status = 200
     trace_id: null,
     stages: [...stages],
     wait_ms: { sequential: null, total: 9 },
+    ...more,
   };
   const body = {
     object: 'chat.completion',
@@ -83,6 +89,7 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
     [accepted?.draft, accepted?.expert, accepted?.expertTokens, accepted?.scores],
     ['answer of small', null, null, null],
   );
+  assert.equal(draftIn([small(0.4), expert], 1, 200, { copy_of: 'b' }), null, 'a copy is no draft of its own');
 });
 
 test('a later stage: in a shadow run only what the stages before would have escalated', () => {

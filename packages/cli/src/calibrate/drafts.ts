@@ -40,7 +40,10 @@ export type DraftedDocument = {
 export type DecidedDocument = {
   readonly customId: string;
   readonly cascade: string;
-  /** Null: a stage before accepted its draft, or, in a shadow run, would have. */
+  /**
+   * Null: a stage before accepted its draft, or, in a shadow run, would have; or it is a copy of another document, which
+   * says the same once more.
+   */
   readonly drafted: DraftedDocument | null;
 };
 
@@ -72,7 +75,8 @@ export async function readDrafts(
 
 /**
  * What a stage (from 1) drafted for a document. Null: the document did not reach it, or reached it only because the
- * batch was a shadow run, in which no stage accepts; such drafts are easier than those that the stage is to judge.
+ * batch was a shadow run, in which no stage accepts; such drafts are easier than those that the stage is to judge. Nor does
+ * a copy say anything that its first does not say.
  *
  * @internal exported for its test
  */
@@ -82,6 +86,7 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
   const own = stages[stage - 1];
   const { custom_id: customId, response } = line;
   if (own === undefined || customId === null || before.some(wouldAccept)) return null;
+  if (cascade.copy_of !== undefined) return null;
   const answer = response !== null && response.status_code < 300 ? answerText(response.body) : null;
   const expert = cascade.role === 'expert' ? stages.at(-1) : undefined;
   return {

@@ -169,6 +169,17 @@ test('a draft that is delivered at the deadline', () => {
   );
 });
 
+test('a copy: what was decided is that of its first, which is named, and nothing was called', () => {
+  const none = { attempts: 0, wait_ms: { queue: null, call: null, hand_off: null } };
+  const line = lineOf([drafted('small', none), answered(none)], { total: 30, sequential: null });
+  const { cascade } = line;
+  assert.ok(cascade !== undefined);
+  assert.deepEqual(waterfall({ ...line, cascade: { ...cascade, copy_of: 'first' } }, 4), [
+    'a: a copy of first, which was asked about, escalated to large, low_confidence (mean_logprob: 0.710, accept_at 0.9), status 200',
+    '  document     30 ms  ────',
+  ]);
+});
+
 test('an accepted document, and one whose line says no more', () => {
   const accepted = drafted('small', {
     outcome: 'accepted',

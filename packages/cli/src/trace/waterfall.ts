@@ -54,8 +54,8 @@ export function waterfall(line: ResultLine, width = 48): string[] {
 }
 
 /** What was decided at each stage that judges; what the last stage answered is said by the line's outcome. */
-function decisions({ stages }: CascadeAnnotation): string[] {
-  return stages.flatMap((stage, index) => {
+function decisions({ stages, copy_of: first }: CascadeAnnotation): string[] {
+  const made = stages.flatMap((stage, index) => {
     const { model, role, outcome, reason, signal, confidence, accept_at: acceptAt } = stage;
     if (role === 'expert') return [];
     const judged = confidence === null ? '' : ` (${signal}: ${confidence.toFixed(3)}, accept_at ${acceptAt})`;
@@ -66,6 +66,7 @@ function decisions({ stages }: CascadeAnnotation): string[] {
     const next = stages.slice(index + 1).find((later) => later.outcome !== 'skipped');
     return [`escalated to ${next?.model ?? 'the expert'}, ${why}`];
   });
+  return first === undefined ? made : [`a copy of ${first}, which was asked about`, ...made];
 }
 
 function sequentialWait({ model, wait_ms: { sequential: wait } }: CascadeAnnotation, total: number): string[] {

@@ -17,6 +17,11 @@ export const COUNTERS = [
 const MORE_COUNTERS = [
   /** Documents whose trace is kept. */
   'traced',
+  /** Completed documents that were answered from an equal one, and what that one took: tokens, and 10⁻⁹ US dollars. */
+  'copied',
+  'savedInputTokens',
+  'savedOutputTokens',
+  'savedNanoUsd',
 ] as const;
 
 /** Counters of one stage of one cascade. */

@@ -71,8 +71,10 @@ test('a report says what was, what it cost, and what one model alone would have 
     failed: 1,
     accepted: 7,
     escalated: 3,
+    copied: 0,
     unfinished: 2,
   });
+  assert.deepEqual(report.saved_by_copies, { documents: 0, input_tokens: 0, output_tokens: 0, usd: 0 });
   assert.equal(report.escalated_share, 0.3);
   assert.equal(report.sequential_wait.ms.count, 3);
   assert.equal(report.sequential_wait.ms.mean, 20);
@@ -131,6 +133,17 @@ test('a report says how many drafts were given up, and about what they would hav
       .stages[0]?.stopped_early;
   assert.deepEqual(savedBy(own), { documents: 6, output_tokens: 30, saved_output_tokens: 6 * 15 });
   assert.equal(savedBy({ ...own, 'a/1/accepted': 0 })?.saved_output_tokens, null);
+});
+
+test('copies count as documents and as what they saved; shares and what models would have cost are of the others', () => {
+  const { counts, ...others } = account();
+  const saved = { savedInputTokens: 120, savedOutputTokens: 30, savedNanoUsd: 5_000_000 };
+  const report = reportOf({ ...others, total: 52, counts: { ...counts, completed: 49, copied: 40, ...saved } });
+  const { documents, saved_by_copies: copies, ...rest } = report;
+  assert.deepEqual(documents, { ...reportOf(account()).documents, total: 52, completed: 49, copied: 40 });
+  assert.deepEqual(copies, { documents: 40, input_tokens: 120, output_tokens: 30, usd: 0.005 });
+  const { documents: _, saved_by_copies: __, traces: ___, ...without } = reportOf(account());
+  assert.deepEqual({ ...rest, traces: undefined }, { ...without, traces: undefined });
 });
 
 test('a report says why drafts went on and what failed, with what the servers said first', () => {

@@ -70,13 +70,16 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
   }));
   const sequential = waits.of('sequential');
   const settled = completed + failed;
+  const { copied = 0 } = counts;
+  // What follows is of the documents that were asked about.
+  const asked = settled - copied;
   const firsts = own.filter(({ stage }) => stage === 0);
   const experts = own.filter(({ role }) => role === 'expert');
   const escalatedCalls = merged(own, 'escalatedCall');
   return {
-    documents: { total, completed, failed, accepted, escalated, unfinished: total - settled },
+    documents: { total, completed, failed, accepted, escalated, copied, unfinished: total - settled },
     traces: { kept: counts.traced ?? 0, documents: total },
-    escalated_share: ratio(escalated, settled),
+    escalated_share: ratio(escalated, asked),
     stages: own.map(stageReport),
     failures: failuresOf(counts, said),
     latency_ms: { accepted: spreadOf(waits.of('acceptedTotal')), escalated: spreadOf(waits.of('escalatedTotal')) },
@@ -91,10 +94,16 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
       output_tokens: totalOf(counts, 'wastedOutputTokens'),
       usd: dollars(totalOf(counts, 'wastedNanoUsd')),
     },
+    saved_by_copies: {
+      documents: copied,
+      input_tokens: counts.savedInputTokens ?? 0,
+      output_tokens: counts.savedOutputTokens ?? 0,
+      usd: dollars(counts.savedNanoUsd ?? 0),
+    },
     counterfactuals: {
-      cascade: way(totalOf(counts, 'nanoUsd'), merged(own, 'call').sum / 1000, settled),
-      all_expert: way(counts.allExpertNanoUsd, ((merged(experts, 'call').mean ?? 0) * settled) / 1000, settled),
-      all_drafter: way(sumOf(firsts).nanoUsd, merged(firsts, 'call').sum / 1000, settled),
+      cascade: way(totalOf(counts, 'nanoUsd'), merged(own, 'call').sum / 1000, asked),
+      all_expert: way(counts.allExpertNanoUsd, ((merged(experts, 'call').mean ?? 0) * asked) / 1000, asked),
+      all_drafter: way(sumOf(firsts).nanoUsd, merged(firsts, 'call').sum / 1000, asked),
     },
     break_even: breakEven(counts, own),
   };
@@ -189,7 +198,7 @@ const way = (nanoUsd: number, seconds: number, documents: number) => ({
  * for money. With more stages there is no such share: what an escalation costs depends on where it ends.
  */
 function breakEven(counts: Counts, stages: readonly StageAccount[]) {
-  const share = ratio(counts.escalated, counts.completed + counts.failed);
+  const share = ratio(counts.escalated, counts.completed + counts.failed - (counts.copied ?? 0));
   const isOfTwo = stages.every(({ stage }) => stage < 2);
   const firsts = stages.filter(({ stage }) => stage === 0);
   const experts = stages.filter(({ role }) => role === 'expert');

@@ -33,6 +33,8 @@ export type Progress = {
   readonly phase: Phase;
   readonly outcome: Outcome | null;
   readonly total: number;
+  /** Of them, those that are answered from an equal one. */
+  readonly copies: number;
   readonly model: string | null;
   readonly enqueued: number;
   readonly pages: number;

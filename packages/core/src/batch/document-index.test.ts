@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { digestBits, type Bits } from '../text/digest.ts';
+import { digestBits, type Bits, type LongBits } from '../text/digest.ts';
 import { runAtOnce } from '../text/slices.ts';
 import { IndexWindow, writingIndex, type DocumentIndex } from './document-index.ts';
 import { DocumentRows } from './document-rows.ts';
@@ -10,7 +10,7 @@ import { searchingIndex } from './index-search.ts';
 type Written = { readonly bytes: Buffer; readonly index: DocumentIndex };
 
 /** The index of documents with these ids, in order; of which one has none. */
-function indexOf(ids: readonly (Bits | null)[], body: Bits | null = null): Written {
+function indexOf(ids: readonly (Bits | null)[], body: LongBits | null = null): Written {
   const rows = new DocumentRows();
   for (const [document, id] of ids.entries()) if (id !== null) rows.add({ id, body, document, offset: 0 });
   return runAtOnce(writingIndex(rows));
@@ -77,7 +77,7 @@ test('ids that were chosen to lie where nobody looks for them are found by halvi
 });
 
 test('a row says what was given of it, and the same rows are written alike', () => {
-  const body = { high: 2 ** 32 - 1, low: 5 };
+  const body = [2 ** 32 - 1, 5, 6, 7] as const;
   const id = digestBits('a');
   const { bytes, index } = indexOf([null, id], body);
   assert.equal(index.rows, 1);
@@ -87,7 +87,7 @@ test('a row says what was given of it, and the same rows are written alike', () 
   reading.next();
   const { value: window } = reading.next(bytes);
   assert.ok(window instanceof IndexWindow);
-  assert.deepEqual([window.id(0), window.body(0), window.document(0)], [id, body, 1]);
+  assert.deepEqual([window.id(0), window.body(0), window.document(0)], [id, { high: 2 ** 32 - 1, low: 5 }, 1]);
 });
 
 test('a byte that changed, a block in the place of another, and a cut are seen by who reads there', () => {

@@ -54,8 +54,9 @@ export function* writingIndex(rows: DocumentRows): Sliced<{ readonly bytes: Buff
 function writeBlock(bytes: Buffer, block: number, rows: DocumentRows, order: Uint32Array): void {
   let at = 0;
   for (const row of order.subarray(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)) {
-    for (const numbers of [rows.idHigh, rows.idLow, rows.bodyHigh, rows.bodyLow, rows.documents]) {
-      at = bytes.writeUInt32LE(numbers[row] as number, at);
+    const [bodyHigh, bodyLow] = rows.bodies ?? [];
+    for (const numbers of [rows.idHigh, rows.idLow, bodyHigh, bodyLow, rows.documents]) {
+      at = bytes.writeUInt32LE(numbers?.[row] ?? 0, at);
     }
   }
   at = bytes.writeUInt32LE(MARK, at);

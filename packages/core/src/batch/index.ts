@@ -1,6 +1,7 @@
 export * from './bad-lines.ts';
 export * from './batch-object.ts';
 export * from './capacity.ts';
+export * from './copies.ts';
 export * from './dealing.ts';
 export * from './document-index.ts';
 export * from './document-rows.ts';

@@ -9,6 +9,9 @@ export const MAX_USD_KEY = 'spillway.max_usd';
 /** The key that says where lines go that are no requests. */
 export const ON_BAD_LINES_KEY = 'spillway.on_bad_lines';
 
+/** The key that says whether equal documents are asked about once. */
+export const DEDUPLICATE_KEY = 'spillway.deduplicate';
+
 /** The key that names the batch whose failed requests a batch holds. */
 export const RETRY_OF_KEY = 'spillway.retry_of';
 
@@ -20,6 +23,16 @@ export function runsShadow(metadata: Readonly<Record<string, string>> | null): b
   const text = metadata?.[SHADOW_KEY];
   if (text === undefined || text === 'false') return false;
   return text === 'true' ? true : 'invalid';
+}
+
+/**
+ * Whether equal documents of a batch are asked about once, where their answers are the same; `invalid` for a value that
+ * says neither. Of a shadow run each document is to be judged by itself.
+ */
+export function wantsDeduplicated(metadata: Readonly<Record<string, string>> | null): boolean | 'invalid' {
+  const text = metadata?.[DEDUPLICATE_KEY] ?? 'true';
+  if (text !== 'true' && text !== 'false') return 'invalid';
+  return text === 'true' && runsShadow(metadata) === false;
 }
 
 /** Where bad lines go: they fail the batch, or each is a line of its error file. */
@@ -37,7 +50,7 @@ export function onBadLines(
 export const REDECIDED_FROM_KEY = 'spillway.redecided_from';
 
 /** The settings that a client may give with a batch: every key here is read by somebody. */
-const SETTINGS: readonly string[] = [MAX_USD_KEY, SHADOW_KEY, ON_BAD_LINES_KEY];
+const SETTINGS: readonly string[] = [MAX_USD_KEY, SHADOW_KEY, ON_BAD_LINES_KEY, DEDUPLICATE_KEY];
 
 /** The service's own labels: they come with batches that it makes of others, and do not count as the client's. */
 export const OWN_LABELS: readonly string[] = [RETRY_OF_KEY, SAMPLE_OF_KEY, REDECIDED_FROM_KEY];

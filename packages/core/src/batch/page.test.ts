@@ -6,7 +6,7 @@ import { nanoUsd } from '../accounting/price.ts';
 import { Waits } from '../accounting/waits.ts';
 import { readUsage } from '../endpoints/completion.ts';
 import { LIMITS } from '../limits.ts';
-import { footerLength, readFooter, verifyPage, writePage, type PageLine } from './page.ts';
+import { footerLength, linePlaces, readFooter, verifyPage, writePage, type PageLine } from './page.ts';
 
 /** The waits of a page whose documents, of cascades of so many stages, have nothing in common. */
 function waitsOf(cascades: readonly string[], stages: number) {
@@ -48,6 +48,11 @@ test('a page object: output lines, then error lines, each in order; its footer i
       const errors = bytes.subarray(footer.outputBytes, footer.outputBytes + footer.errorBytes);
       assert.equal(errors.toString(), text('error'));
       assert.equal(footerLength(bytes), bytes.length - footer.outputBytes - footer.errorBytes);
+      assert.equal(linePlaces(footer), null);
+      const indexed = writePage(3, lines, { counts: countsOf(5), ...waits, hasLineBytes: true });
+      const places = linePlaces(readFooter(indexed.bytes) ?? footer) ?? [];
+      const found = places.map(({ part, start, end }) => ({ part, text: indexed.bytes.toString('utf8', start, end) }));
+      assert.deepEqual(found, lines, 'each line is read without the others');
     }),
   );
 });

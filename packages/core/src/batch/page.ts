@@ -20,6 +20,11 @@ const footer = z.object({
   /** As above: absent in what the version before wrote. */
   delays: delaysRecord.optional(),
   more: moreRecord.optional(),
+  /**
+   * Of each document, in order, how long its line is, and below 0 where that is among the error lines: so one line is
+   * read without the others. Absent in what the version before wrote, and where nobody needs it.
+   */
+  lineBytes: z.array(z.int()).optional(),
   /** SHA-256 of everything before the footer. */
   sha256: z.string(),
 });
@@ -30,15 +35,26 @@ export type PageFooter = z.output<typeof footer>;
 /** One document's place in a page: which file its line goes to. */
 export type PageLine = { readonly part: 'output' | 'error'; readonly text: string };
 
+/** Where the bytes of a line lie in its page's object. */
+export type LinePlace = { readonly part: PageLine['part']; readonly start: number; readonly end: number };
+
 /** The last bytes of a page object: the footer's length in decimal and a mark. */
 const trailer = (length: number): string => `${String(length).padStart(10, '0')} spillway-p2\n`;
 const TRAILER_BYTES = trailer(0).length;
+
+/** What a page says of its lines. */
+export type PageFacts = WrittenWaits & {
+  readonly counts: Counts;
+  readonly said?: Said;
+  /** Single lines will be read of it. */
+  readonly hasLineBytes?: boolean;
+};
 
 /** Builds a page object: output lines, error lines, footer, trailer. `lines` in input order. */
 export function writePage(
   page: number,
   lines: readonly PageLine[],
-  { counts, waits, delays = {}, said = {} }: WrittenWaits & { readonly counts: Counts; readonly said?: Said },
+  { counts, waits, delays = {}, said = {}, hasLineBytes = false }: PageFacts,
 ): { bytes: Buffer; footer: PageFooter } {
   const part = (name: PageLine['part']): Buffer =>
     Buffer.from(lines.flatMap((line) => (line.part === name ? [line.text, '\n'] : [])).join(''));
@@ -55,10 +71,29 @@ export function writePage(
     said,
     waits,
     delays,
+    ...(hasLineBytes ? { lineBytes: lines.map(lineBytesOf) } : {}),
     sha256: createHash('sha256').update(content).digest('hex'),
   };
   const tail = Buffer.from(`${JSON.stringify(written)}\n`);
   return { bytes: Buffer.concat([content, tail, Buffer.from(trailer(tail.length))]), footer: written };
+}
+
+function lineBytesOf({ part, text }: PageLine): number {
+  const bytes = Buffer.byteLength(text) + 1;
+  return part === 'output' ? bytes : -bytes;
+}
+
+/** Where a page's lines lie in its object, by their documents' places; null: its footer does not say it. */
+export function linePlaces({ lineBytes, outputBytes }: PageFooter): LinePlace[] | null {
+  if (lineBytes === undefined) return null;
+  const at = { output: 0, error: outputBytes };
+  return lineBytes.map((bytes): LinePlace => {
+    const part = bytes > 0 ? 'output' : 'error';
+    const start = at[part];
+    at[part] += Math.abs(bytes);
+    // Without the line's end.
+    return { part, start, end: at[part] - 1 };
+  });
 }
 
 /** How many of the last bytes of a page object hold its footer; null when these are not the end of one. */

@@ -3,11 +3,13 @@ import { countsRecord, moreRecord } from '../accounting/counts.ts';
 import { price } from '../accounting/price.ts';
 import { delaysRecord, waitsRecord } from '../accounting/waits.ts';
 import { ASK_KINDS } from '../cascade/ask.ts';
+import { DEDUPLICATE_RULES } from '../cascade/deduplicate.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
 import { isJsonObject } from '../text/json.ts';
 import { badLinesRecord } from './bad-lines.ts';
+import { copiesRecord } from './copies.ts';
 import { documentIndexRecord } from './document-index.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
@@ -26,6 +28,8 @@ export const KEYS = {
   validated: (batch: string) => `batches/${batch}/validated.json`,
   indexes: (batch: string) => `batches/${batch}/index/`,
   index: (batch: string, digest: string) => `batches/${batch}/index/${digest}`,
+  /** Beside the index, with which it goes. */
+  copies: (batch: string, digest: string) => `batches/${batch}/index/copies-${digest}`,
   ending: (batch: string) => `batches/${batch}/ending.json`,
   final: (batch: string) => `batches/${batch}/final.json`,
   page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
@@ -76,6 +80,8 @@ export const cascadeRulesRecord = z.record(
     shadow: z.boolean(),
     onDeadline: z.enum(['error', 'draft']),
     annotate: z.boolean(),
+    /** Absent in what the version before wrote, and where no document is answered from another. */
+    deduplicate: z.enum(DEDUPLICATE_RULES).optional(),
   }),
 );
 
@@ -153,6 +159,8 @@ export const RECORDS = {
     badLines: badLinesRecord.optional(),
     /** Absent in what the version before wrote, and of a batch of one page. */
     index: documentIndexRecord.optional(),
+    /** Absent where there are none. The version before asks about each document. */
+    copies: copiesRecord.optional(),
     /**
      * The batch ended without being validated, and this record keeps it so: no other one can be written any more. Its
      * ending stands before it. The version before reads a batch of no documents.

@@ -2,6 +2,7 @@ export * from './ask.ts';
 export * from './backoff.ts';
 export * from './breaker.ts';
 export * from './concurrency.ts';
+export * from './deduplicate.ts';
 export * from './failure/index.ts';
 export * from './fitness.ts';
 export * from './model-check.ts';

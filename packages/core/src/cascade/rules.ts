@@ -2,8 +2,9 @@ import type { Price } from '../accounting/price.ts';
 import type { CalibrationArtefact } from '../calibration/index.ts';
 import type { ConfidenceRule } from '../confidence/index.ts';
 import type { CascadeSpec, Configuration, ModelSpec, OnDeadline, StageSpec } from '../config.ts';
-import type { FormatKind } from '../endpoints/index.ts';
+import type { EndpointUrl, FormatKind } from '../endpoints/index.ts';
 import type { AskKind } from './ask.ts';
+import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
 import { tierName, type Role } from './tier.ts';
 
@@ -37,6 +38,8 @@ export type CascadeRules = {
   readonly onDeadline: OnDeadline;
   /** Whether result lines say in `cascade` what was decided; off for strict readers. */
   readonly annotate: boolean;
+  /** Which documents are answered from an equal one of their batch. Absent: none. */
+  readonly deduplicate?: DeduplicateRule | undefined;
 };
 
 /** The stage of an index, from 0; a cascade that lacks it is a mistake of the caller. */
@@ -68,11 +71,15 @@ export const stageTier = (rules: CascadeRules, stage: number): string =>
 /** A stage of a cascade by name: `invoices/1`. Stages count from 1 wherever somebody reads them. */
 export const stageKey = (cascade: string, stage: number): string => `${cascade}/${stage + 1}`;
 
-/** A snapshot of every cascade's rules, with the calibrations that its stages have (by `stageKey`). */
+/**
+ * A snapshot of every cascade's rules, with the calibrations that its stages have (by `stageKey`). `deduplicated`: the
+ * endpoint of a batch whose equal documents are asked about once; null: each is asked about.
+ */
 export function snapshotRules(
   configuration: Configuration,
   calibrations: ReadonlyMap<string, CalibrationArtefact>,
   shadow: boolean,
+  deduplicated: EndpointUrl | null = null,
 ): Record<string, CascadeRules> {
   return Object.fromEntries(
     Object.entries(configuration.cascades).map(([name, spec]) => [
@@ -87,6 +94,7 @@ export function snapshotRules(
         shadow,
         onDeadline: spec.on_deadline,
         annotate: spec.annotate,
+        ...(deduplicated === null ? {} : { deduplicate: deduplicateRule(configuration, spec, deduplicated) }),
       },
     ]),
   );

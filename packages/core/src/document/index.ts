@@ -10,6 +10,7 @@ export {
 } from './ending.ts';
 export type { AttemptError } from './attempt-error.ts';
 export * from './bundle.ts';
+export * from './copy.ts';
 export * from './custom-id.ts';
 export * from './delays.ts';
 export * from './job.ts';

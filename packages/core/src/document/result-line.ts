@@ -78,6 +78,14 @@ export const cascadeAnnotation = z
       .meta({ description: 'What the request asks its answer to be; absent in lines that an older Spillway wrote.' }),
     certificate: z.null(),
     trace_id: z.string().nullable(),
+    copy_of: z
+      .string()
+      .optional()
+      .meta({
+        description:
+          'The `custom_id` of the first document of the batch with the same body, whose answer this is: nothing was ' +
+          'asked for this one, so its stages have no attempts, no tokens and no waits. Absent: it was asked about itself.',
+      }),
     stages: z.array(stage),
     wait_ms: z.strictObject({
       sequential: ms.meta({ description: 'From enqueueing until the first call of the stage that delivered.' }),

@@ -1,4 +1,4 @@
-import type { ProgressNote } from './notes.ts';
+import { askedTotal, type ProgressNote } from './notes.ts';
 import { timeLeft } from './time-left.ts';
 
 /** When a batch was made, and when its window is over. */
@@ -13,10 +13,11 @@ const IDLE_SHARE = 0.5;
  */
 export function isAtRisk(
   notes: readonly ProgressNote[],
-  { total, settled, createdAtMs, expiresAtMs }: Window & { readonly total: number; readonly settled: number },
+  batch: Window & { readonly total: number; readonly copies?: number; readonly settled: number },
   nowMs: number,
 ): boolean | null {
-  const expected = timeLeft(notes, total);
+  const { settled, createdAtMs, expiresAtMs } = batch;
+  const expected = timeLeft(notes, askedTotal(batch, notes));
   const last = notes.at(-1);
   if (expected !== null && last !== undefined) return last.atMs + expected.low > expiresAtMs;
   const isIdle = settled === 0 && nowMs - createdAtMs >= IDLE_SHARE * (expiresAtMs - createdAtMs);

@@ -24,6 +24,7 @@ const MIN_SPACING_MS = 1_000;
 
 /** What a note is made of. */
 export type NotedBatch = {
+  /** Of the documents that are asked about, as all that stages reach. */
   readonly enqueued: number;
   readonly counts: Counts;
   readonly cascades: Readonly<Record<string, CascadeRules>>;
@@ -41,9 +42,10 @@ export const stagesIn = (cascades: Readonly<Record<string, CascadeRules>>): numb
  */
 export function noteOf({ counts, cascades, queued, ...batch }: NotedBatch, atMs: number): ProgressNote {
   const settled = counts.completed + counts.failed;
+  const asked = settled - (counts.copied ?? 0);
   // After a loss of Redis' memory what stands in storage is passed over one page after the other.
-  const enqueued = Math.max(batch.enqueued, settled);
-  const unsettled = enqueued - settled;
+  const enqueued = Math.max(batch.enqueued, asked);
+  const unsettled = enqueued - asked;
   const inQueues = queued.reduce((sum, one) => sum + one, 0);
   const here = queued.map((one) => (inQueues > 0 ? (unsettled * one) / inQueues : 0));
   // What is between two queues just now counts for the first one.
@@ -56,6 +58,12 @@ export function noteOf({ counts, cascades, queued, ...batch }: NotedBatch, atMs:
   });
   return { atMs, settled, stages };
 }
+
+/** How many documents of a batch are asked about: not its copies, but for those that are, as their firsts failed. */
+export const askedTotal = (
+  { total, copies = 0 }: { readonly total: number; readonly copies?: number },
+  notes: readonly ProgressNote[],
+): number => Math.max(total - copies, Math.min(total, notes.at(-1)?.stages[0]?.reached ?? 0));
 
 /** Settled documents that a stage, from 0, passed on. */
 const passedOn = (counts: Counts, cascades: NotedBatch['cascades'], stage: number): number =>

@@ -4,7 +4,7 @@ import { addCounts, NO_COUNTS, stageCounter, type Counts, type StageCounter } fr
 import { MAX_USD_KEY } from '../batch/metadata.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { isAtRisk } from './at-risk.ts';
-import { addNote, nextNoteAtMs, noteOf, readNotes, writeNotes, type ProgressNote } from './notes.ts';
+import { addNote, askedTotal, nextNoteAtMs, noteOf, readNotes, writeNotes, type ProgressNote } from './notes.ts';
 import { progressInTheEnd, progressOf, type BatchInWork } from './progress.ts';
 import { timeLeft } from './time-left.ts';
 
@@ -70,6 +70,19 @@ test('where the documents of a batch are is told by the counts of settled ones a
     { reached: 100, left: 40 },
     { reached: 10, left: 10 },
   ]);
+});
+
+test('copies are settled with the others, and no stage has anything to do for them', () => {
+  const counts = { ...countsOf({ completed: 89, failed: 1 }, [0, 'accepted', 39]), copied: 50 };
+  const note = noteOf({ enqueued: 100, counts, cascades, queued: [60, 0] }, 7);
+  assert.deepEqual([note.settled, note.stages[0]], [90, { reached: 100, left: 40 }]);
+  const notes = steady(20, { drafts: 10, answers: 9, escalated: 0.3 });
+  assert.equal(askedTotal({ total: 3_000, copies: 500 }, notes), 2_500);
+  assert.equal(askedTotal({ total: 1_200, copies: 500 }, notes), 1_000, 'as many came to the first stage');
+  assert.equal(askedTotal({ total: 700 }, []), 700);
+  const shown = progressOf(inWork({ total: 5_000, copies: 4_000 }), 21_000);
+  assert.deepEqual(shown.left_seconds, progressOf(inWork(), 21_000).left_seconds, 'as long as without them');
+  assert.deepEqual(shown.projected_usd, progressOf(inWork(), 21_000).projected_usd, 'and as dear');
 });
 
 test('notes are taken ever more rarely, so many are kept, and those of before a loss are not', () => {

@@ -3,7 +3,7 @@ import type { Counts } from '../accounting/counts.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { isAtRisk, type Window } from './at-risk.ts';
 import { moneyInTheEnd, spentSoFar } from './money.ts';
-import type { ProgressNote } from './notes.ts';
+import { askedTotal, type ProgressNote } from './notes.ts';
 import { timeLeft } from './time-left.ts';
 
 /** The rate that is shown is that of the latest minute, or of the latest eighth of the time where that is longer. */
@@ -28,6 +28,8 @@ export type ShownProgress = {
 /** A batch in work, as far as it is known. */
 export type BatchInWork = Window & {
   readonly total: number;
+  /** Of them, those that are answered from an equal one; absent: none. */
+  readonly copies?: number;
   readonly counts: Counts;
   readonly cascades: Readonly<Record<string, CascadeRules>>;
   readonly metadata: Readonly<Record<string, string>> | null;
@@ -44,9 +46,10 @@ const rounded = (rate: number): number => Number(rate.toPrecision(3));
 
 /** How far an open batch is: what it has done, and what is expected of the rest in nine of ten cases. */
 export function progressOf(batch: BatchInWork, nowMs: number): ShownProgress {
-  const { total, counts, cascades, metadata, inProgressAtMs, expiresAtMs } = batch;
+  const { counts, cascades, metadata, inProgressAtMs, expiresAtMs } = batch;
   const settled = counts.completed + counts.failed;
   const notes = isCurrent(batch.notes, nowMs) ? batch.notes : [];
+  const total = askedTotal(batch, notes);
   const spent = spentSoFar(counts, cascades);
   const money = moneyInTheEnd(notes, { total, counts, cascades });
   const cap = maxNanoUsd(metadata);

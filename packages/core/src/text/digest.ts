@@ -17,6 +17,18 @@ export function digestBits(text: string): Bits {
   return { high: bytes.readUInt32LE(0), low: bytes.readUInt32LE(4) };
 }
 
+/** 128 bits of SHA-256 as four whole numbers. */
+export type LongBits = readonly [number, number, number, number];
+
+/**
+ * 128 bits of a text's digest, which stand for the text: of those that somebody brings no two have the same, not even if
+ * he looks for them.
+ */
+export function digestLongBits(text: string): LongBits {
+  const bytes = hashAtOnce('sha256', text, 'buffer');
+  return [bytes.readUInt32LE(0), bytes.readUInt32LE(4), bytes.readUInt32LE(8), bytes.readUInt32LE(12)];
+}
+
 /** The digest of two parts, the second of which is long and comes in pieces. */
 export function* digestingPieces(part: string, pieces: readonly string[]): Sliced<string> {
   const bytes = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0);

@@ -16,7 +16,8 @@ export const HISTOGRAMS = {
 } as const;
 
 export const COUNTERS = {
-  'cascade.documents': ['{document}', 'Settled documents.'],
+  'cascade.documents': ['{document}', 'Settled documents that were asked about.'],
+  'cascade.documents.copied': ['{document}', 'Documents that were answered from an equal one of their batch.'],
   'cascade.escalations': ['{document}', 'Drafts that went on to the next stage, by reason.'],
   'cascade.tokens': ['{token}', 'Tokens that models read and wrote.'],
   'cascade.cost': ['USD', 'What the calls of settled documents cost, by the prices of the configuration.'],

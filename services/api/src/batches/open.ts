@@ -4,7 +4,7 @@ import type { BatchPlan, Records } from '@spillway/storage';
 import { recovering } from './live.ts';
 
 /** What of a plan says where documents go. Batches of the same cascades share their routes. */
-type OpenPlan = Route & Pick<BatchPlan, 'pages'>;
+type OpenPlan = Route & Pick<BatchPlan, 'pages' | 'copies'>;
 type Route = Pick<BatchPlan, 'cascades' | 'tiers' | 'firstTiers' | 'way'>;
 
 /** An open batch, with the cascades that its documents name in its plan. */
@@ -96,10 +96,10 @@ export class OpenBatches {
     }
   }
 
-  #shared({ pages, cascades, tiers, firstTiers, way }: OpenPlan): OpenPlan {
+  #shared({ pages, copies, cascades, tiers, firstTiers, way }: OpenPlan): OpenPlan {
     const name = JSON.stringify([cascades, tiers, firstTiers, way]);
     const route = this.#routes.get(name) ?? { cascades, tiers, firstTiers, way };
     this.#routes.set(name, route);
-    return { pages, ...route };
+    return { pages, copies, ...route };
   }
 }

@@ -58,6 +58,7 @@ test('each bad field is named, with its code', () => {
     [{ ...good, metadata: { ['k'.repeat(65)]: 'v' } }, 'metadata', 'string_above_max_length'],
     [{ ...good, metadata: { k: 'v'.repeat(513) } }, 'metadata.k', 'string_above_max_length'],
     [{ ...good, metadata: { k: 1 } }, 'metadata.k', 'invalid_type'],
+    [{ ...good, metadata: { 'spillway.deduplicate': 'no' } }, 'metadata.spillway.deduplicate', 'invalid_value'],
     [{ ...good, output_expires_after: 5 }, 'output_expires_after', 'invalid_type'],
     [{ ...good, output_expires_after: {} }, 'output_expires_after.anchor', 'missing_required_parameter'],
     [{ ...good, output_expires_after: { anchor: 'now', seconds: 1 } }, 'output_expires_after.anchor', 'invalid_value'],

@@ -1,5 +1,6 @@
 import {
   BAD_LINES_TO,
+  DEDUPLICATE_KEY,
   ON_BAD_LINES_KEY,
   SHADOW_KEY,
   clientLabels,
@@ -13,6 +14,7 @@ import {
   OWN_LABELS,
   runsShadow,
   unknownSetting,
+  wantsDeduplicated,
   windowMs,
   type EndpointUrl,
   type JsonObject,
@@ -86,6 +88,9 @@ export function readOrder(body: unknown): BatchOrder {
   }
   if (runsShadow(given) === 'invalid') {
     throw invalidValue(`metadata.${SHADOW_KEY}`, given?.[SHADOW_KEY] ?? '', "'true' and 'false'");
+  }
+  if (wantsDeduplicated(given) === 'invalid') {
+    throw invalidValue(`metadata.${DEDUPLICATE_KEY}`, given?.[DEDUPLICATE_KEY] ?? '', "'true' and 'false'");
   }
   if (onBadLines(given) === 'invalid') {
     const allowed = BAD_LINES_TO.map((one) => `'${one}'`).join(' and ');

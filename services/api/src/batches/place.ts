@@ -8,6 +8,7 @@ import {
   RECORDS,
   runsShadow,
   snapshotRules,
+  wantsDeduplicated,
   type BatchObject,
   type Configuration,
   type Manifest,
@@ -100,13 +101,15 @@ function manifestOf(
   const { windowMs, ...asked } = order;
   const createdAtMs = Date.now();
   const expiresAtMs = createdAtMs + windowMs;
+  const isShadow = runsShadow(asked.metadata) === true;
+  const deduplicated = wantsDeduplicated(asked.metadata) === true ? asked.endpoint : null;
   return {
     v: RECORD_VERSION,
     ...own,
     ...asked,
     createdAtMs,
     expiresAtMs,
-    cascades: snapshotRules(configuration, calibrations.current(), runsShadow(asked.metadata) === true),
+    cascades: snapshotRules(configuration, calibrations.current(), isShadow, deduplicated),
   };
 }
 

@@ -42,6 +42,7 @@ async function storedProgress({ records, accounts }: BatchSources, manifest: Man
     phase: ending !== null ? 'closed' : validated !== null ? 'open' : 'validating',
     outcome: ending?.outcome ?? null,
     total: validated?.total ?? 0,
+    copies: validated?.copies?.count ?? 0,
     model: (validated?.cascades.length === 1 ? validated.cascades[0] : null) ?? null,
     enqueued: 0,
     pages: validated?.pages.length ?? 0,

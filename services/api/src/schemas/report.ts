@@ -67,12 +67,15 @@ export const batchReport = z
       failed: count,
       accepted: count,
       escalated: count,
+      copied: count.meta({
+        description: 'Of the completed ones, those that were answered from an equal one, without a call.',
+      }),
       unfinished: count,
     }),
     traces: z
       .strictObject({ kept: count, documents: count })
       .meta({ description: 'Of how many of the documents a trace is kept so far.' }),
-    escalated_share: z.number().nullable(),
+    escalated_share: z.number().nullable().meta({ description: 'Of the documents that were asked about.' }),
     stages: z
       .array(stage)
       .meta({ description: 'The stages of the cascades that the documents name; known from the validation on.' }),
@@ -105,10 +108,17 @@ export const batchReport = z
     wasted: z
       .strictObject({ drafter_seconds: z.number(), input_tokens: count, output_tokens: count, usd: z.number() })
       .meta({ description: 'What drafts cost that were not accepted.' }),
+    saved_by_copies: z
+      .strictObject({ documents: count, input_tokens: count, output_tokens: count, usd: z.number() })
+      .meta({
+        description:
+          'What the copies among the documents would have cost as well: each what the one took that it is a copy of. ' +
+          'Where lines are not annotated they do not say which stages that was: then the least that it can be.',
+      }),
     counterfactuals: z.strictObject({ cascade: way, all_expert: way, all_drafter: way }).meta({
       description:
-        'The settled documents as they were answered, and as the last or the first stage would have answered all of ' +
-        'them: what the expert would have read and written for an accepted draft is taken to be what the drafter ' +
+        'The settled documents as they were answered, copies left out, and as the last or the first stage would have ' +
+        'answered all of them: what the expert would have read and written for an accepted draft is taken to be what the drafter ' +
         'did, its time to be its mean.',
     }),
     break_even: z.strictObject({ time: side, money: side }).meta({

@@ -1,0 +1,429 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  KEYS,
+  LIMITS,
+  RECORD_VERSION,
+  RECORDS,
+  readResultLine,
+  resultOf,
+  writePage,
+  type DocumentJob,
+  type Outcome,
+  type ResultLine,
+} from '@spillway/core';
+import { admit, advance, close, enqueuePage, markSealed, readPage, settle } from '@spillway/redis';
+import { EnvReader, openTelemetry } from '@spillway/runtime';
+import { createRecord, readFooters, Records, type Storage } from '@spillway/storage';
+import fc from 'fast-check';
+import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
+import { Copier } from '../../services/dispatcher/src/copy.ts';
+import { addDocuments } from '../../services/dispatcher/src/document-jobs.ts';
+import { Ender } from '../../services/dispatcher/src/end.ts';
+import { Enqueuer } from '../../services/dispatcher/src/enqueue.ts';
+import { Finisher } from '../../services/dispatcher/src/finish.ts';
+import { readDocuments } from '../../services/dispatcher/src/input.ts';
+import { LiveBatches } from '../../services/dispatcher/src/live-batches.ts';
+import { Outlines } from '../../services/dispatcher/src/outlines.ts';
+import { Precedence } from '../../services/dispatcher/src/precedence.ts';
+import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
+import { sealFullPages } from '../../services/dispatcher/src/seal.ts';
+import { StepFailures } from '../../services/dispatcher/src/step-failures.ts';
+import { Sweep } from '../../services/dispatcher/src/sweep.ts';
+import { Validator } from '../../services/dispatcher/src/validate.ts';
+import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
+import { acceptedDraftOf, answerOf, rulesOf } from '../support/jobs.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { requestLine } from '../support/request-line.ts';
+
+/*
+ * A batch with copies is taken to its end by real parts of dispatchers on a real Redis and a real directory, in any order of
+ * their steps: each leader may die before any of its readings and writings, and Redis may be wiped, at any moment.
+ */
+
+let redis: RedisServer;
+let directory: string;
+let runs = 0;
+
+before(async () => {
+  redis = await startRedis();
+  directory = await mkdtemp(join(tmpdir(), 'spillway-copies-'));
+});
+
+after(async () => {
+  await redis.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const ID = `batch_${'c'.repeat(32)}`;
+const FILE = `file-${'0'.repeat(32)}`;
+const never = new AbortController().signal;
+const RULES = rulesOf({ deduplicate: 'always', prices: [{ input: 1, output: 2 }, null] });
+
+/** Three pages: bodies that come again within a page and in others, some only once, and a few that are bad lines. */
+const DOCUMENTS = 2 * LIMITS.pageDocuments + 60;
+const bodyOf = (at: number): number => (at % 7 === 3 ? 1_000 + at : at % 90);
+const isBad = (at: number): boolean => at === 5 || at === 300;
+/** The first of this body fails, and some that are asked about after it. */
+const fails = (at: number): boolean => bodyOf(at) % 30 === 8 && at % 4 !== 2;
+
+const firsts = new Map<number, number>();
+for (let at = 0; at < DOCUMENTS; at += 1) {
+  if (!isBad(at) && !firsts.has(bodyOf(at))) firsts.set(bodyOf(at), at);
+}
+const firstOf = (at: number): number => firsts.get(bodyOf(at)) ?? at;
+
+async function create({ storage, redis: store }: DispatcherParts): Promise<void> {
+  const text = Array.from({ length: DOCUMENTS }, (_, at) =>
+    isBad(at) ? '{}\n' : `${requestLine(`text ${bodyOf(at)}`, `doc-${at}`)}\n`,
+  ).join('');
+  const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 86_400_000 };
+  const { tenant, createdAtMs } = facts;
+  await storage.create(KEYS.fileBytes(FILE), Buffer.from(text));
+  await createRecord(storage, KEYS.fileRecord(FILE), RECORDS.file, {
+    v: RECORD_VERSION,
+    id: FILE,
+    tenant,
+    filename: 'a.jsonl',
+    purpose: 'batch',
+    bytes: text.length,
+    createdAtMs,
+    expiresAtMs: null,
+    source: { kind: 'upload' },
+  });
+  await storage.create(KEYS.openMark(ID), Buffer.from('{}'));
+  await createRecord(storage, KEYS.manifest(ID), RECORDS.manifest, {
+    v: RECORD_VERSION,
+    ...facts,
+    id: ID,
+    inputFileId: FILE,
+    endpoint: '/v1/chat/completions',
+    completionWindow: '24h',
+    metadata: { 'spillway.on_bad_lines': 'error_file' },
+    outputExpiresAfterSeconds: null,
+    requestDigest: '',
+    cascades: { test: RULES },
+  });
+  await admit(store, ID, facts);
+}
+
+/** What a process does until its end: so many readings and writings. */
+class Life {
+  left: number;
+
+  constructor(left: number) {
+    this.left = left;
+  }
+
+  /** The same thing, as long as the process lives. */
+  of<Thing extends object>(thing: Thing): Thing {
+    return new Proxy(thing, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        return (...given: unknown[]): unknown => {
+          this.left -= 1;
+          if (this.left < 0) return Promise.reject(new Error('this process is dead'));
+          return Reflect.apply(value, target, given) as unknown;
+        };
+      },
+    });
+  }
+}
+
+type Leader = { readonly step: (name: StepName) => Promise<void>; readonly live: LiveBatches };
+const STEPS = ['validate', 'enqueue', 'copy', 'answer some', 'answer', 'seal', 'sweep', 'end'] as const;
+type StepName = (typeof STEPS)[number];
+
+/** A dispatcher that comes to lead, on the connections of others. */
+async function leading(base: DispatcherParts, life: Life): Promise<Leader> {
+  const { log, meters } = base;
+  const client = life.of(base.redis.client);
+  const store = { ...base.redis, client, scripts: { client, runId: '' } };
+  const storage: Storage = life.of(base.storage);
+  const records = new Records(storage);
+  const live = new LiveBatches(store);
+  const failures = new StepFailures({ meters, log, outage: base.redis.outage });
+  const queues = life.of(base.queues);
+  const shared = { redis: store, queues, storage, records, live, failures, sampling: null, spans: null, meters, log };
+  const outlines = new Outlines(records);
+  const copier = new Copier(shared);
+  const telemetry = await openTelemetry('test', new EnvReader({}), log);
+  const finisher = new Finisher({ redis: store, storage, webhooks: { mark: async () => undefined }, telemetry, log });
+  const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
+  const parts = { ...shared, outlines, copier, finisher, limits };
+  const options = { ...parts, precedence: new Precedence(parts) };
+  const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
+  live.begin([outlines, validator, enqueuer, copier, ender]);
+  const sweep = new Sweep(options);
+  const steps: Record<StepName, () => Promise<unknown>> = {
+    validate: () => validator.validateSome(),
+    enqueue: () => enqueuer.enqueueSome(),
+    copy: () => copier.copySome(),
+    'answer some': () => answer(base, (job) => job.document % 3 === 0),
+    answer: () => answer(base, () => true),
+    seal: () => sealFullPages(options),
+    sweep: () => sweep.sweepSome(never),
+    end: () => ender.endSome(),
+  };
+  const step = async (name: StepName): Promise<void> => {
+    live.noteGap();
+    try {
+      await live.refresh();
+      await steps[name]();
+    } catch (error) {
+      if (life.left >= 0) throw error;
+    }
+  };
+  return { step, live };
+}
+
+/** Works on some of the documents that are in the queue. */
+async function answer(base: DispatcherParts, isChosen: (job: DocumentJob) => boolean): Promise<void> {
+  const plan = await base.records.plan(ID);
+  for (const [page, { first, documents }] of (plan?.pages ?? []).entries()) {
+    const places = Array.from({ length: documents }, (_, place) => place);
+    const ofPage = { batch: ID, first, documents };
+    const jobs = (await base.queues.find('drafter.small', ofPage, places)).filter(isChosen);
+    await Promise.all(jobs.map((job) => settle(base.redis, { batch: ID, page, place: job.place }, resultFor(job))));
+    const done = jobs.map(({ place }) => place);
+    await base.queues.drop('drafter.small', ofPage, done);
+  }
+}
+
+function resultFor(job: DocumentJob) {
+  const times = { startedAtMs: job.enqueuedAtMs, endedAtMs: job.enqueuedAtMs };
+  if (fails(job.document)) {
+    const error = { code: 'server_error', message: 'no' };
+    return resultOf(
+      { job: { ...job, stage: 1 }, rules: RULES },
+      { kind: 'failed', error, why: { type: '500', message: '' }, ...times },
+    );
+  }
+  const body = { choices: [], text: `${bodyOf(job.document)}`, error: null, cascade: { copy_of: 'nothing' } };
+  return resultOf({ job, rules: RULES }, { kind: 'accepted', draft: acceptedDraftOf({ answer: answerOf({ body }) }) });
+}
+
+type Lives = readonly { readonly operations: number; readonly steps: readonly StepName[] }[];
+
+/** What happens after so many steps, and before the first one. */
+type Events = {
+  readonly wipe?: { readonly after: number } | null;
+  readonly closing?: { readonly after: number; readonly outcome: Outcome } | null;
+  readonly prepare?: (parts: DispatcherParts) => Promise<void>;
+};
+
+/** Takes a batch to its end; answers how many documents have the answer of another one, or one of their own. */
+async function runToEnd(
+  name: string,
+  lives: Lives,
+  { wipe = null, closing = null, prepare }: Events,
+): Promise<{ readonly copied: number; readonly output: number }> {
+  await redis.client.flushall();
+  const path = join(directory, name);
+  await using base = await dispatcherParts(redis, 'copies', path);
+  await recoverIfNeeded(base, 'first', never);
+  await create(base);
+  await (await leading(base, new Life(Number.POSITIVE_INFINITY))).step('validate');
+  await prepare?.(base);
+  let at = 0;
+  for (const { operations, steps } of lives) {
+    const leader = await leading(base, new Life(operations));
+    for (const one of steps) {
+      await leader.step(one);
+      at += 1;
+      if (wipe?.after === at) {
+        await redis.client.flushall();
+        await recoverIfNeeded(base, 'wipe', never);
+      }
+      if (closing?.after === at) await close(base.redis, ID, closing.outcome);
+    }
+  }
+  const last = await leading(base, new Life(Number.POSITIVE_INFINITY));
+  for (let pass = 0; pass < 60 && !(await base.records.hasEnded(ID)); pass += 1) {
+    for (const one of STEPS) await last.step(one);
+    await delay(5);
+  }
+  const isAsked = prepare !== undefined;
+  const found = await checkEnd(base, { outcome: closing?.outcome ?? 'completed', isWiped: wipe !== null, isAsked });
+  await rm(path, { recursive: true, force: true });
+  return found;
+}
+
+async function checkEnd(
+  { storage, records }: DispatcherParts,
+  {
+    outcome,
+    isWiped,
+    isAsked,
+  }: {
+    readonly outcome: Outcome;
+    readonly isWiped: boolean;
+    /** Copies may have been asked about although their firsts have an answer. */
+    readonly isAsked: boolean;
+  },
+): Promise<{ readonly copied: number; readonly output: number }> {
+  const final = await records.final(ID);
+  assert.ok(final !== null, 'it came to its end');
+  // What was closed when all was done is completed.
+  assert.ok(final.outcome === outcome || final.outcome === 'completed');
+  const plan = await records.plan(ID);
+  assert.ok(plan !== null);
+  const lines = new Map<number, { readonly part: string; readonly line: ResultLine }>();
+  for (const page of plan.pages.keys()) {
+    const sealed = await sealedPage(storage, ID, plan.pages, page);
+    assert.ok(sealed !== null);
+    for await (const { document, part, bytes } of linesOf(storage, sealed)) {
+      const line = readResultLine(bytes.toString());
+      assert.ok(line !== null, bytes.toString());
+      assert.ok(!lines.has(document), 'each has one line');
+      lines.set(document, { part, line });
+    }
+  }
+  assert.equal(lines.size, DOCUMENTS);
+  let [output, copied, saved] = [0, 0, 0];
+  for (const [document, { part, line }] of lines) {
+    if (isBad(document)) {
+      assert.equal(line.error?.code, 'missing_required_parameter');
+      continue;
+    }
+    assert.equal(line.custom_id, `doc-${document}`);
+    if (part === 'output') output += 1;
+    const first = firstOf(document);
+    const own = line.cascade?.copy_of;
+    if (own !== undefined) {
+      copied += 1;
+      saved += 100;
+      assert.equal(own, `doc-${first}`);
+      assert.ok(document > first);
+      if (!isWiped) assert.deepEqual(line.response, lines.get(first)?.line.response);
+      assert.equal((line.response as { body: { text: string } }).body.text, `${bodyOf(document)}`);
+    }
+    const isUnfinished = line.error?.code?.startsWith('batch_') === true;
+    assert.ok(!isUnfinished || final.outcome !== 'completed');
+    if (isUnfinished) {
+      // Of a batch whose time ran out nothing is given up that is known.
+      const isKnown = lines.get(first)?.part === 'output';
+      if (final.outcome === 'expired' && !isWiped) assert.ok(!isKnown || first === document, `${document} is known`);
+      continue;
+    }
+    assert.equal(part === 'error', own === undefined && fails(document), `${document}`);
+    // Who leads asks about no copy of what is answered.
+    if (part === 'output' && first !== document && !fails(first) && !isWiped && !isAsked)
+      assert.notEqual(own, undefined);
+  }
+  assert.deepEqual([final.counts['completed'], final.more?.['copied'] ?? 0], [output, copied]);
+  assert.equal(final.more?.['savedInputTokens'] ?? 0, saved);
+  const footers = await readFooters(storage, ID, plan.pages.keys());
+  assert.equal(
+    footers.reduce((sum, footer) => sum + (footer?.more?.['copied'] ?? 0), 0),
+    copied,
+  );
+  return { copied, output };
+}
+
+const life = fc.record({
+  operations: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 60, max: 600 })),
+  steps: fc.array(fc.constantFrom(...STEPS), { minLength: 1, maxLength: 8 }),
+});
+
+const schedule = fc.record({
+  lives: fc.array(life, { minLength: 1, maxLength: 5 }),
+  wipe: fc.option(fc.record({ after: fc.integer({ min: 1, max: 20 }) })),
+  closing: fc.option(
+    fc.record({
+      after: fc.integer({ min: 3, max: 25 }),
+      outcome: fc.constantFrom<Outcome[]>('cancelled', 'expired'),
+    }),
+    { freq: 2 },
+  ),
+});
+
+const CLEAN = { operations: Number.POSITIVE_INFINITY };
+const COPIES = DOCUMENTS - 2 - firsts.size;
+/** Copies whose firsts fail, and of them those that are answered when they are asked about. */
+const ofFailed = Array.from({ length: DOCUMENTS }, (_, at) => at).filter(
+  (at) => !isBad(at) && firstOf(at) !== at && fails(firstOf(at)),
+);
+
+test('a batch that ends early: a copy of what is answered has an answer if its time ran out, none if it was cancelled', async () => {
+  const lives = [{ ...CLEAN, steps: ['enqueue', 'answer some'] as const }];
+  const expired = await runToEnd('expired', lives, { closing: { after: 2, outcome: 'expired' } });
+  // Of the firsts every third one was answered, and nothing was copied until then.
+  const answered = [...firsts.values()].filter((at) => at % 3 === 0 && !fails(at));
+  const known = Array.from({ length: DOCUMENTS }, (_, at) => at).filter(
+    (at) => !isBad(at) && firstOf(at) !== at && answered.includes(firstOf(at)),
+  );
+  assert.ok(known.length > 100);
+  assert.deepEqual(expired, { copied: known.length, output: answered.length + known.length });
+  const cancelled = await runToEnd('cancelled', lives, { closing: { after: 2, outcome: 'cancelled' } });
+  assert.deepEqual(cancelled, { copied: 0, output: answered.length });
+});
+
+test('where nobody can read which documents are copies, or of whom, they are asked about', async () => {
+  const whole = await runToEnd('whole', [], {});
+  assert.deepEqual(whole.copied, COPIES - ofFailed.length);
+  const copiesKey = async ({ records }: DispatcherParts): Promise<string> => {
+    const { copies } = (await records.plan(ID)) ?? assert.fail();
+    return KEYS.copies(ID, copies?.digest ?? '');
+  };
+  const gone = await runToEnd('gone', [], {
+    prepare: async (parts) => await parts.storage.remove(await copiesKey(parts)),
+  });
+  assert.deepEqual(gone, { copied: 0, output: whole.output });
+  // The second page's part is another one's.
+  const damaged = await runToEnd('damaged', [], {
+    prepare: async (parts) => {
+      const key = await copiesKey(parts);
+      const bytes = Buffer.from((await parts.storage.read(key)) ?? assert.fail());
+      const { copies } = (await parts.records.plan(ID)) ?? assert.fail();
+      bytes.fill(1, 8 * (copies?.before[1] ?? 0) + 8, 8 * (copies?.before[1] ?? 0) + 20);
+      await parts.storage.remove(key);
+      await parts.storage.create(key, bytes);
+    },
+  });
+  assert.equal(damaged.output, whole.output);
+  assert.ok(damaged.copied > 0 && damaged.copied < whole.copied);
+  // A version of before led when the batch was enqueued: it knows of no copies, and has sealed the first page.
+  const older = await runToEnd('older', [], {
+    prepare: async (parts) => {
+      const plan = (await parts.records.plan(ID)) ?? assert.fail();
+      const unknowing = {
+        ...parts,
+        copier: { isWaiting: () => false, take: async ({ places }: { places: readonly number[] }) => places },
+      };
+      for (const page of [0, 1]) {
+        const at = plan.pages[page] ?? assert.fail();
+        await enqueuePage(parts.redis, ID, page, at, 1_000);
+        const documents = await readDocuments(parts.storage, plan, at);
+        const places = documents.keys().toArray();
+        await addDocuments(unknowing, { plan, page, documents, places, loads: null });
+        await advance(parts.redis, ID, at.first, at.first + at.documents);
+      }
+      await answer(parts, ({ page }) => page === 0);
+      const results = await readPage(parts.redis, ID, 0);
+      const lines = Array.from({ length: results.lines.size }, (_, at) => results.lines.get(at) ?? assert.fail());
+      const { counts, said, waits } = results;
+      const { footer, bytes } = writePage(0, lines, { counts, said, ...waits.write() });
+      await parts.storage.create(KEYS.page(ID, 0), bytes);
+      await markSealed(parts.redis, ID, footer);
+    },
+  });
+  assert.equal(older.output, whole.output);
+  assert.ok(older.copied < whole.copied);
+});
+
+test('whoever dies and whatever is lost: each document has one line, and a copy that of its first', async () => {
+  await fc.assert(
+    fc.asyncProperty(schedule, async ({ lives, wipe, closing }) => {
+      runs += 1;
+      const { copied } = await runToEnd(`${runs}`, lives, { wipe, closing });
+      if (wipe === null && closing === null) assert.equal(copied, COPIES - ofFailed.length);
+    }),
+    { numRuns: Number(process.env['ORDERS'] ?? 15), endOnFailure: true },
+  );
+});

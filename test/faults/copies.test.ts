@@ -394,7 +394,7 @@ test('where nobody can read which documents are copies, or of whom, they are ask
       const plan = (await parts.records.plan(ID)) ?? assert.fail();
       const unknowing = {
         ...parts,
-        copier: { isWaiting: () => false, take: async ({ places }: { places: readonly number[] }) => places },
+        copier: { take: async ({ places }: { places: readonly number[] }) => places, isWaiting: () => false },
       };
       for (const page of [0, 1]) {
         const at = plan.pages[page] ?? assert.fail();

@@ -26,11 +26,10 @@ export type JobTarget = {
   readonly sampling: Sampling | null;
 };
 
-/** Who answers documents from an equal one. */
+/** Who answers documents from an equal one: takes those that are such copies, and says which of the places are left. */
 export type CopyTaker = {
-  /** Takes those of a page that are such copies, and says which of the places are left. */
   take(added: PageDocuments): Promise<readonly number[]>;
-  /** Whether a document of a batch was taken and has no answer yet. */
+  /** Whether a document, by its index in the batch, was taken and waits. */
   isWaiting(batch: string, document: number): boolean;
 };
 
@@ -57,30 +56,31 @@ export async function addDocuments(
 }
 
 /**
- * Enqueues again what of an enqueued page has neither a result nor a job, nor waits as a copy; answers how many documents
- * that were. Each has a job of its own: jobs of several are not put together as they were before.
+ * Enqueues again what of an enqueued page has neither a result nor a job, nor waits as a copy for that of another; answers
+ * how many documents that were. Each has a job of its own: jobs of several are not put together as they were before.
  */
 export async function addLostDocuments(
   target: JobTarget & { readonly storage: Storage; readonly copier: CopyTaker },
   plan: BatchPlan,
-  { page, isInFlight }: { readonly page: number; readonly isInFlight: boolean },
+  page: number,
 ): Promise<number> {
   const { redis, storage, copier } = target;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) return 0;
   const where = { first: at.first, enqueuedDocuments: at.documents, tiers: plan.tiers };
-  const without = await lostDocuments(redis, batch, page, where);
-  const waits = (place: number): boolean => copier.isWaiting(batch, at.first + place);
-  // Of a page that Redis lost nothing waits any more.
-  const places = isInFlight ? without.filter((place) => !waits(place)) : without;
-  if (places.length === 0) return 0;
+  const found = await lostDocuments(redis, batch, page, where);
+  if (found.length === 0) return 0;
   const answer = await enqueuePage(redis, batch, page, at, pageCost(at));
   if (answer !== 'ENQUEUED' && answer !== 'AGAIN') return 0;
+  const isLost = (place: number): boolean => !copier.isWaiting(batch, at.first + place);
+  // In a page that Redis lost nothing waits any more.
+  const places = answer === 'AGAIN' ? found.filter(isLost) : found;
+  if (places.length === 0) return 0;
   const documents = await readDocuments(storage, plan, at);
   await addDocuments(target, { plan, page, documents, places, loads: null });
-  // What waits as a copy has none, and whoever comes to lead finds it here.
-  return places.filter((place) => !waits(place)).length;
+  // What is taken as a copy has no job, and whoever comes to lead finds it here.
+  return places.filter(isLost).length;
 }
 
 /** What Redis does not take now, as it recovers or was lost, is found by the sweep: it has neither a result nor a job. */

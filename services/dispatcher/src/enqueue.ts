@@ -213,7 +213,7 @@ export class Enqueuer {
     const answer = await enqueuePage(redis, id, page, at, pageCost(at));
     if (answer === 'CLOSED' || answer === 'RECOVERING') return false;
     // Whoever began with it may have been lost in the middle of it.
-    if (answer === 'AGAIN') await addLostDocuments(this.#options, plan, { page, isInFlight: true });
+    if (answer === 'AGAIN') await addLostDocuments(this.#options, plan, page);
     if (answer === 'ENQUEUED') {
       const documents = await readDocuments(storage, plan, at);
       const places = documents.keys().toArray();

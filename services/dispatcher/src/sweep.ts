@@ -100,9 +100,7 @@ export class Sweep {
     if (state === undefined) {
       if (await records.hasEnded(batch)) await dropPage(redis, batch, page);
     } else if (state.phase === 'open') {
-      await runStep(failures, { batch, step: 'sweep' }, () =>
-        sweepPage(this.#options, state, { page, isInFlight: true }),
-      );
+      await runStep(failures, { batch, step: 'sweep' }, () => sweepPage(this.#options, state, page));
     }
   }
 }
@@ -116,20 +114,16 @@ async function sweepLostPages(options: SweepOptions, batch: LiveBatch, inFlight:
   if (batch.sealedPages + inFlight.size >= enqueued) return;
   const sealed = new Set(await sealedPages(options.redis, batch.id, enqueued));
   for (let page = 0; page < enqueued; page += 1) {
-    if (!sealed.has(page) && !inFlight.has(page)) await sweepPage(options, batch, { page, isInFlight: false });
+    if (!sealed.has(page) && !inFlight.has(page)) await sweepPage(options, batch, page);
   }
 }
 
-async function sweepPage(
-  options: SweepOptions,
-  batch: LiveBatch,
-  { page, isInFlight }: { readonly page: number; readonly isInFlight: boolean },
-): Promise<void> {
+async function sweepPage(options: SweepOptions, batch: LiveBatch, page: number): Promise<void> {
   const { records, log } = options;
   const plan = await records.plan(batch.id);
   const at = plan?.pages[page];
   if (plan === null || at === undefined || at.first + at.documents > batch.enqueued) return;
-  const documents = await addLostDocuments(options, plan, { page, isInFlight });
+  const documents = await addLostDocuments(options, plan, page);
   if (documents === 0) return;
   log.warn({ batch: batch.id, page, documents }, 'enqueued again what had lost its job');
 }

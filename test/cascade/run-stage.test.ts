@@ -118,7 +118,6 @@ const promptOf = (behaviours: readonly Behaviour[]): string => {
 const behaviour = fc.constantFrom(...(Object.keys(BEHAVIOURS) as Behaviour[]));
 
 test('whatever the servers do, a document ends once, in the first stage that is sure or in the last', async () => {
-  const stopped: string[] = [];
   const passages = fc.asyncProperty(
     fc.tuple(behaviour, behaviour, behaviour),
     fc.boolean(),
@@ -143,7 +142,6 @@ test('whatever the servers do, a document ends once, in the first stage that is 
         cascade.stages.map(({ reason }) => reason),
         [...reasons, null],
       );
-      for (const { reason, stopped: part } of cascade.stages) if (part !== undefined) stopped.push(reason ?? 'none');
       for (const [stage, { attempts, model }] of cascade.stages.entries()) {
         const own = behaviours[stage] ?? 'confident';
         const isFailing = own === 'unclosed' ? isLastStage(rules, stage) : NO_ANSWERS.has(own);
@@ -159,7 +157,23 @@ test('whatever the servers do, a document ends once, in the first stage that is 
   );
   await fc.assert(passages, { numRuns: 120 });
   for (const model of models) model.know(NOTHING_FOUND);
-  assert.deepEqual([...new Set(stopped)].toSorted(), ['low_confidence', 'refused', 'tool_call']);
+});
+
+test('a call and a refusal are given up as they come, where log-probs are streamed', async () => {
+  for (const [behaviours, reason] of [
+    ['tool', 'tool_call'],
+    ['refuse', 'refused'],
+  ] as const) {
+    for (const streams of [false, true]) {
+      for (const model of models) model.know({ ...NOTHING_FOUND, streamed_log_probs: streams });
+      const messages = [{ role: 'user', content: promptOf([behaviours, 'confident', 'confident']) }];
+      const job = jobOf({ document: prompts, body: { model: 'test', messages }, enqueuedAtMs: Date.now() });
+      const { document, ending } = await run({ job, rules });
+      const [first] = readResultLine(resultOf(document, ending).line.text)?.cascade?.stages ?? [];
+      assert.deepEqual([first?.reason, first?.stopped?.score_at_most], [reason, streams ? null : undefined]);
+    }
+  }
+  for (const model of models) model.know(NOTHING_FOUND);
 });
 
 test('a draft that is written down is not asked for again', async () => {

@@ -169,6 +169,8 @@ test('a document that kills its worker harms no other: it runs isolated and gets
     drafter: { answer },
     expert: { answer },
     models: { small: { max_attempts: 2 }, large: { max_attempts: 2 } },
+    // What kills is the whole text.
+    stopEarly: false,
   });
   await Promise.all([system.run('api'), system.run('dispatcher')]);
   const start = (name: 'drafter' | 'expert') => system.run(name, { NODE_OPTIONS: preload('poison') });

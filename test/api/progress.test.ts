@@ -24,12 +24,12 @@ type Shown = BatchObject['spillway'];
 
 const shown = async (id: string): Promise<Shown> => {
   const read = async (): Promise<Shown> => (await api.client().get<BatchObject>(`/batches/${id}`)).spillway;
-  const before = await read();
+  const first = await read();
   const report: Pick<Shown, 'progress' | 'waiting'> = await api.client().get(`/batches/${id}/report`);
   // A second may end in between.
-  const both = [before, await read()].map(({ progress, waiting }) => JSON.stringify([progress, waiting]));
+  const both = [first, await read()].map(({ progress, waiting }) => JSON.stringify([progress, waiting]));
   assert.ok(both.includes(JSON.stringify([report.progress, report.waiting])), `the report says the same as ${both[0]}`);
-  return before;
+  return first;
 };
 
 /** A validated batch of a thousand documents, of which so many were enqueued, with these counters. */

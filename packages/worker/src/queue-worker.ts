@@ -195,10 +195,13 @@ export class QueueWorker {
     if (next && id) this.#begin(opened, Job.fromJSON(opened.worker, next, id), token);
   }
 
-  /** BullMQ tells nobody of a job with a priority that goes back: who waits for one would look again after five seconds. */
-  async #putBack({ worker, connection }: Opened, job: Job, token: string): Promise<void> {
+  /**
+   * BullMQ tells nobody of a job with a priority that goes back: who waits for one would look again after five seconds. One
+   * that ends tells nobody either: its own last fetch may still wait, would take the job, and leave it to no one.
+   */
+  async #putBack({ worker, connection, ending }: Opened, job: Job, token: string): Promise<void> {
     await job.moveToWait(token);
-    await connection.zadd(worker.toKey('marker'), 0, '0');
+    if (!ending.signal.aborted) await connection.zadd(worker.toKey('marker'), 0, '0');
   }
 
   async #renewLocks({ worker, jobs, closed: { signal } }: Opened): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { Queues } from '@spillway/redis';
 import { QueueWorker, type QueueWorkerOptions } from '../../packages/worker/src/queue-worker.ts';
@@ -40,6 +41,43 @@ test('a job that a worker puts back is taken up at once by one that waits', asyn
   held.resolve();
   await given.promise;
   const waitedMs = performance.now() - putBackMs;
+  assert.ok(waitedMs < 2_000, `${waitedMs}`);
+  assert.deepEqual(await queues.depth(TIER), { waiting: 0, active: 0, delayed: 0 });
+});
+
+test('a job that an ending worker puts back is taken up soon by one that waits, and never by its own last fetch', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'ending');
+  await using queues = new Queues(store);
+  const workerOf = (process: QueueWorkerOptions['process']): QueueWorker =>
+    new QueueWorker(store, { tier: TIER, slots: new Slots(2), lockMs: 30_000, process, onError: () => undefined });
+  const [taken, given] = [1, 2].map(() => Promise.withResolvers<void>());
+  assert.ok(taken !== undefined && given !== undefined);
+  const ended = new AbortController();
+  const first = workerOf(async (_job, _token, { putBack }) => {
+    taken.resolve();
+    await once(ended.signal, 'abort');
+    await putBack();
+  });
+  const second = workerOf(async (_job, _token, { complete }) => {
+    await complete();
+    given.resolve();
+  });
+  await using _second = { [Symbol.asyncDispose]: () => second.close(1_000) };
+  const waiting = async (): Promise<number> =>
+    String(await redis.client.call('CLIENT', 'LIST')).match(/cmd=bzpopmin/g)?.length ?? 0;
+  first.start();
+  await queues.add(TIER, [jobOf({ batch: 'a' })], () => 5);
+  await taken.promise;
+  // It has a call to spare, and waits for the next job.
+  await until(async () => (await waiting()) === 1);
+  second.start();
+  await until(async () => (await waiting()) === 2);
+  const endedMs = performance.now();
+  ended.abort();
+  await first.close(1_000);
+  await given.promise;
+  const waitedMs = performance.now() - endedMs;
   assert.ok(waitedMs < 2_000, `${waitedMs}`);
   assert.deepEqual(await queues.depth(TIER), { waiting: 0, active: 0, delayed: 0 });
 });

@@ -33,6 +33,8 @@ type Opened = {
   readonly running: Set<Promise<void>>;
   /** Its next job is being fetched. */
   isFetching: boolean;
+  /** It put a job back as it ended, and told nobody yet. */
+  owesWord: boolean;
   /** No more jobs are fetched; their locks are renewed until `closed`. */
   readonly ending: AbortController;
   readonly closed: AbortController;
@@ -113,6 +115,7 @@ export class QueueWorker {
       jobs: new Map(),
       running: new Set(),
       isFetching: false,
+      owesWord: false,
       ending: new AbortController(),
       closed: new AbortController(),
     };
@@ -196,12 +199,17 @@ export class QueueWorker {
   }
 
   /**
-   * BullMQ tells nobody of a job with a priority that goes back: who waits for one would look again after five seconds. One
-   * that ends tells nobody either: its own last fetch may still wait, would take the job, and leave it to no one.
+   * BullMQ tells nobody of a job with a priority that goes back: who waits for one would look again after five seconds. While
+   * a worker ends its own last fetch may still wait, would take the job, and leave it to no one: it tells the others then.
    */
-  async #putBack({ worker, connection, ending }: Opened, job: Job, token: string): Promise<void> {
+  async #putBack(opened: Opened, job: Job, token: string): Promise<void> {
     await job.moveToWait(token);
-    if (!ending.signal.aborted) await connection.zadd(worker.toKey('marker'), 0, '0');
+    if (opened.ending.signal.aborted) opened.owesWord = true;
+    else await this.#tellOfJob(opened.worker);
+  }
+
+  async #tellOfJob(worker: Worker): Promise<void> {
+    await this.#redis.client.zadd(worker.toKey('marker'), 0, '0');
   }
 
   async #renewLocks({ worker, jobs, closed: { signal } }: Opened): Promise<void> {
@@ -215,7 +223,8 @@ export class QueueWorker {
   }
 
   /** BullMQ closes the connection that it made, not the one that it was given. */
-  async #close({ worker, connection, running, ending, closed }: Opened, limitMs: number): Promise<void> {
+  async #close(opened: Opened, limitMs: number): Promise<void> {
+    const { worker, connection, running, ending, closed } = opened;
     const { onError } = this.#options;
     ending.abort();
     this.#wake();
@@ -226,7 +235,14 @@ export class QueueWorker {
     await within(limitMs, rest()).catch(onError);
     closed.abort();
     // Nothing is under way that it should wait for, but for its waiting for the next job.
-    worker.close(true).catch(onError);
+    const left = worker.close(true).catch(onError);
     connection.disconnect();
+    if (!opened.owesWord) return;
+    const tell = async (): Promise<void> => {
+      await left;
+      // To Redis the connection that waited may not be gone yet: it would take one word. One too many wakes a worker in vain.
+      for (let word = 0; word < 2; word += 1) await this.#tellOfJob(worker);
+    };
+    await within(limitMs, tell()).catch(onError);
   }
 }

@@ -29,8 +29,10 @@ export class DraftWatches {
    * came are counted, and those that were read are estimated.
    */
   account(asked: Answered, { body }: DocumentJob, watch: Watched | null): Answered {
+    // Only where drafts are given up something is to be estimated; to measure a request takes a pass over it.
+    if (watch === null) return asked;
     const { usage } = asked.answer;
-    const stop = watch?.draft.stop ?? null;
+    const { stop } = watch.draft;
     if (stop === null) {
       this.#reading.note(body, usage.inputTokens);
       return asked;

@@ -44,51 +44,34 @@ export class FirstAnswers {
     }
     if (unknown.length === 0) return { answers, settled: known };
     const settled = await settledIn(this.#redis, firsts.plan.manifest.id, firsts.page);
-    if (settled !== null) {
-      if (settled !== known) await this.#readOpen(firsts, unknown, answers);
-    } else await this.#readSealed(firsts, unknown, answers);
+    if (settled === null || settled !== known) await this.#read(firsts, unknown, { isOpen: settled !== null, answers });
     return { answers, settled };
   }
 
-  async #readOpen(
+  /** A page that is neither open nor in storage will be enqueued again: nothing is known of its documents yet. */
+  async #read(
     firsts: Firsts,
     unknown: readonly number[],
-    answers: Map<number, CopiedAnswer | null>,
+    { isOpen, answers }: { readonly isOpen: boolean; readonly answers: Map<number, CopiedAnswer | null> },
   ): Promise<void> {
     const { plan, page } = firsts;
-    const first = firstOf(firsts);
-    const lines = await readResults(
-      this.#redis,
-      plan.manifest.id,
-      page,
-      unknown.map((document) => document - first),
-    );
-    for (const [place, line] of lines) answers.set(first + place, await answerIn(line, rulesOf(firsts, first + place)));
-  }
-
-  /** A page that is neither open nor in storage will be enqueued again. */
-  async #readSealed(
-    firsts: Firsts,
-    unknown: readonly number[],
-    answers: Map<number, CopiedAnswer | null>,
-  ): Promise<void> {
-    const { plan, page } = firsts;
-    const first = firstOf(firsts);
+    const { id } = plan.manifest;
+    const first = plan.pages[page]?.first ?? 0;
     const places = unknown.map((document) => document - first);
-    const lines = await this.#lines.read(plan.manifest.id, page, places);
+    const lines = isOpen ? await readResults(this.#redis, id, page, places) : await this.#lines.read(id, page, places);
     if (lines === null) return;
     for (const document of unknown) {
       const line = lines.get(document - first);
+      // What has no line yet in an open page may get one; in storage it never does.
+      if (line === undefined && isOpen) continue;
       const answer = line === undefined ? null : await answerIn(line, rulesOf(firsts, document));
       answers.set(document, answer);
-      if (answer !== null) this.#kept.set(keyOf(firsts, document), answer);
+      if (answer !== null && !isOpen) this.#kept.set(keyOf(firsts, document), answer);
     }
   }
 }
 
 const keyOf = ({ plan }: Firsts, document: number): string => `${plan.manifest.id} ${document}`;
-
-const firstOf = ({ plan, page }: Firsts): number => plan.pages[page]?.first ?? 0;
 
 const rulesOf = ({ plan, cascades }: Firsts, document: number): CascadeRules | undefined =>
   plan.cascades[cascades.get(document) ?? ''];

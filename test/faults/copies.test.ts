@@ -7,8 +7,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   KEYS,
   LIMITS,
-  RECORD_VERSION,
-  RECORDS,
   readResultLine,
   resultOf,
   writePage,
@@ -18,7 +16,7 @@ import {
 } from '@spillway/core';
 import { admit, advance, close, enqueuePage, markSealed, readPage, settle } from '@spillway/redis';
 import { EnvReader, openTelemetry } from '@spillway/runtime';
-import { createRecord, readFooters, Records, type Storage } from '@spillway/storage';
+import { readFooters, Records, type Storage } from '@spillway/storage';
 import fc from 'fast-check';
 import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
 import { Copier } from '../../services/dispatcher/src/copy.ts';
@@ -37,6 +35,7 @@ import { Sweep } from '../../services/dispatcher/src/sweep.ts';
 import { Validator } from '../../services/dispatcher/src/validate.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { acceptedDraftOf, answerOf, rulesOf } from '../support/jobs.ts';
+import { manifestOf, writeNewBatch } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { requestLine } from '../support/request-line.ts';
 
@@ -82,32 +81,9 @@ async function create({ storage, redis: store }: DispatcherParts): Promise<void>
     isBad(at) ? '{}\n' : `${requestLine(`text ${bodyOf(at)}`, `doc-${at}`)}\n`,
   ).join('');
   const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 86_400_000 };
-  const { tenant, createdAtMs } = facts;
-  await storage.create(KEYS.fileBytes(FILE), Buffer.from(text));
-  await createRecord(storage, KEYS.fileRecord(FILE), RECORDS.file, {
-    v: RECORD_VERSION,
-    id: FILE,
-    tenant,
-    filename: 'a.jsonl',
-    purpose: 'batch',
-    bytes: text.length,
-    createdAtMs,
-    expiresAtMs: null,
-    source: { kind: 'upload' },
-  });
-  await storage.create(KEYS.openMark(ID), Buffer.from('{}'));
-  await createRecord(storage, KEYS.manifest(ID), RECORDS.manifest, {
-    v: RECORD_VERSION,
-    ...facts,
-    id: ID,
-    inputFileId: FILE,
-    endpoint: '/v1/chat/completions',
-    completionWindow: '24h',
-    metadata: { 'spillway.on_bad_lines': 'error_file' },
-    outputExpiresAfterSeconds: null,
-    requestDigest: '',
-    cascades: { test: RULES },
-  });
+  const metadata = { 'spillway.on_bad_lines': 'error_file' };
+  const manifest = manifestOf(ID, { ...facts, inputFileId: FILE, metadata, cascades: { test: RULES } });
+  await writeNewBatch(storage, manifest, text);
   await admit(store, ID, facts);
 }
 

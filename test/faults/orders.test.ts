@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KEYS, LIMITS, RECORD_VERSION, RECORDS } from '@spillway/core';
+import { KEYS, LIMITS, RECORDS } from '@spillway/core';
 import { admit } from '@spillway/redis';
 import { EnvReader, openTelemetry } from '@spillway/runtime';
-import { createRecord, findDocuments, readFooters, readRecord, type Storage } from '@spillway/storage';
+import { findDocuments, readFooters, readRecord, type Storage } from '@spillway/storage';
 import fc from 'fast-check';
 import { Accounts } from '../../services/api/src/batches/account.ts';
 import { cancelBatch } from '../../services/api/src/batches/cancel.ts';
@@ -19,6 +19,7 @@ import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { Validator } from '../../services/dispatcher/src/validate.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { rulesOf } from '../support/jobs.ts';
+import { manifestOf, writeNewBatch } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { requestLine } from '../support/request-line.ts';
 
@@ -127,32 +128,8 @@ async function leading(parts: DispatcherParts) {
 
 async function create({ storage, redis: store }: DispatcherParts): Promise<void> {
   const text = Array.from({ length: DOCUMENTS }, (_, at) => `${requestLine('x', `doc-${at}`)}\n`).join('');
-  const { tenant, createdAtMs } = facts;
-  await storage.create(KEYS.fileBytes(FILE), Buffer.from(text));
-  await createRecord(storage, KEYS.fileRecord(FILE), RECORDS.file, {
-    v: RECORD_VERSION,
-    id: FILE,
-    tenant,
-    filename: 'a.jsonl',
-    purpose: 'batch',
-    bytes: text.length,
-    createdAtMs,
-    expiresAtMs: null,
-    source: { kind: 'upload' },
-  });
-  await storage.create(KEYS.openMark(ID), Buffer.from('{}'));
-  await createRecord(storage, KEYS.manifest(ID), RECORDS.manifest, {
-    v: RECORD_VERSION,
-    ...facts,
-    id: ID,
-    inputFileId: FILE,
-    endpoint: '/v1/chat/completions',
-    completionWindow: '24h',
-    metadata: null,
-    outputExpiresAfterSeconds: null,
-    requestDigest: '',
-    cascades: { test: rulesOf() },
-  });
+  const manifest = manifestOf(ID, { ...facts, inputFileId: FILE, cascades: { test: rulesOf() } });
+  await writeNewBatch(storage, manifest, text);
   await admit(store, ID, facts);
 }
 

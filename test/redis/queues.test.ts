@@ -373,18 +373,24 @@ test('a queue with more jobs than are looked at: its documents are estimated', a
   assert.ok(Math.abs(estimated - 36_000) < 1_800, `${estimated}`);
 });
 
-test('drafts of a page that are handed off together are one job, and each goes by itself where it was on its way before', async () => {
-  await using store = await storeOn(redis, 'together');
-  await using queues = new Queues(store);
+/** A page of eight documents, and experts that are quick. */
+async function readyToHandOff(store: RedisStore, tier: string): Promise<void> {
   await markRecovered(store);
   await openBatch(store, 'a', 8, 1);
   await enqueuePage(store, 'a', 0, { first: 0, documents: 8, offset: 0, bytes: 800, lineBefore: 0 }, 100);
-  const tier = 'expert.large';
   await new Heartbeat(store, tier).beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
-  const drafted = (document: number) => ({
-    job: withDraft(jobOf({ batch: 'a', document }), draftOf({ handedOffAtMs: null })),
-    rules: rulesOf(),
-  });
+}
+
+const drafted = (document: number) => ({
+  job: withDraft(jobOf({ batch: 'a', document }), draftOf({ handedOffAtMs: null })),
+  rules: rulesOf(),
+});
+
+test('drafts of a page that are handed off together are one job, and each goes by itself where it was on its way before', async () => {
+  await using store = await storeOn(redis, 'together');
+  await using queues = new Queues(store);
+  const tier = 'expert.large';
+  await readyToHandOff(store, tier);
   const handOffs = new HandOffs(store, queues);
   const four = [1, 3, 4, 6].map((document) => handOffs.prepare(drafted(document)));
   assert.deepEqual(await Promise.all(four.map((handOff) => handOff())), ['GO', 'GO', 'GO', 'GO']);
@@ -404,11 +410,8 @@ test('drafts of a page that are handed off together are one job, and each goes b
 test('drafts that went together and whose jobs Redis did not confirm are the same jobs when it does', async () => {
   await using store = await storeOn(redis, 'unconfirmed');
   await using queues = new Queues(store);
-  await markRecovered(store);
-  await openBatch(store, 'a', 8, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 8, offset: 0, bytes: 800, lineBefore: 0 }, 100);
   const tier = 'expert.large';
-  await new Heartbeat(store, tier).beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
+  await readyToHandOff(store, tier);
   const handOffs = new HandOffs(store, queues);
   queues.depth = () => assert.fail('what waits does not matter, and to count it takes Redis milliseconds');
   const addToQueue = queues.add.bind(queues);
@@ -421,8 +424,7 @@ test('drafts that went together and whose jobs Redis did not confirm are the sam
   };
   const ids = () => store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
   const handOff = async (document: number): Promise<string> => {
-    const job = withDraft(jobOf({ batch: 'a', document }), draftOf({ handedOffAtMs: null }));
-    return await untilRecovered(handOffs.prepare({ job, rules: rulesOf() }), new AbortController().signal);
+    return await untilRecovered(handOffs.prepare(drafted(document)), new AbortController().signal);
   };
   assert.deepEqual(await Promise.all([1, 3, 4, 6].map(handOff)), ['GO', 'GO', 'GO', 'GO']);
   assert.deepEqual(await ids(), ['a-1b']);

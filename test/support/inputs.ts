@@ -1,6 +1,7 @@
-import { KEYS, RECORD_VERSION, RECORDS, type Manifest } from '@spillway/core';
+import { KEYS, RECORDS, type Manifest } from '@spillway/core';
 import { createRecord, type Storage } from '@spillway/storage';
 import { rulesOf } from './jobs.ts';
+import { manifestOf } from './records.ts';
 
 /** The manifest of a batch whose cascade is `test`, and its input: the records that a validation begins with. */
 export async function storeInput(
@@ -11,19 +12,14 @@ export async function storeInput(
 ): Promise<Manifest> {
   const inputFileId = id.replace('batch_', 'file-');
   await storage.create(KEYS.fileBytes(inputFileId), input);
-  const { record } = await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, {
-    v: RECORD_VERSION,
-    id,
+  const manifest = manifestOf(id, {
     tenant: 'default',
     inputFileId,
-    endpoint: '/v1/chat/completions',
-    completionWindow: '24h',
     metadata,
-    outputExpiresAfterSeconds: null,
     createdAtMs: 0,
     expiresAtMs: Number.MAX_SAFE_INTEGER,
-    requestDigest: '',
     cascades: { test: rulesOf() },
   });
+  const { record } = await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, manifest);
   return record;
 }

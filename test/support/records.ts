@@ -15,7 +15,7 @@ export const FACTS = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: 
 /** What the API writes of a batch before it answers. */
 export const manifestOf = (
   id: string,
-  given: Pick<Manifest, 'tenant' | 'createdAtMs' | 'expiresAtMs' | 'cascades'>,
+  given: Pick<Manifest, 'tenant' | 'createdAtMs' | 'expiresAtMs' | 'cascades'> & Partial<Manifest>,
 ): Manifest => ({
   v: RECORD_VERSION,
   id,
@@ -27,6 +27,25 @@ export const manifestOf = (
   requestDigest: '',
   ...given,
 });
+
+/** A new batch with its file, as the API leaves them in storage; `text` is the file's. */
+export async function writeNewBatch(storage: Storage, manifest: Manifest, text: string): Promise<void> {
+  const { id, inputFileId, tenant, createdAtMs } = manifest;
+  await storage.create(KEYS.fileBytes(inputFileId), Buffer.from(text));
+  await createRecord(storage, KEYS.fileRecord(inputFileId), RECORDS.file, {
+    v: RECORD_VERSION,
+    id: inputFileId,
+    tenant,
+    filename: 'a.jsonl',
+    purpose: 'batch',
+    bytes: text.length,
+    createdAtMs,
+    expiresAtMs: null,
+    source: { kind: 'upload' },
+  });
+  await storage.create(KEYS.openMark(id), Buffer.from('{}'));
+  await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, manifest);
+}
 
 /** What the validation writes of it. */
 export const validatedOf = (

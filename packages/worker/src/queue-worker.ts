@@ -33,8 +33,8 @@ type Opened = {
   readonly running: Set<Promise<void>>;
   /** Its next job is being fetched. */
   isFetching: boolean;
-  /** It put a job back as it ended, and told nobody yet. */
-  owesWord: boolean;
+  /** It put a job back while it ended, of which nobody was told yet. */
+  hasPutBack: boolean;
   /** No more jobs are fetched; their locks are renewed until `closed`. */
   readonly ending: AbortController;
   readonly closed: AbortController;
@@ -115,7 +115,7 @@ export class QueueWorker {
       jobs: new Map(),
       running: new Set(),
       isFetching: false,
-      owesWord: false,
+      hasPutBack: false,
       ending: new AbortController(),
       closed: new AbortController(),
     };
@@ -204,7 +204,7 @@ export class QueueWorker {
    */
   async #putBack(opened: Opened, job: Job, token: string): Promise<void> {
     await job.moveToWait(token);
-    if (opened.ending.signal.aborted) opened.owesWord = true;
+    if (opened.ending.signal.aborted) opened.hasPutBack = true;
     else await this.#tellOfJob(opened.worker);
   }
 
@@ -237,7 +237,7 @@ export class QueueWorker {
     // Nothing is under way that it should wait for, but for its waiting for the next job.
     const left = worker.close(true).catch(onError);
     connection.disconnect();
-    if (!opened.owesWord) return;
+    if (!opened.hasPutBack) return;
     const tell = async (): Promise<void> => {
       await left;
       // To Redis the connection that waited may not be gone yet: it would take one word. One too many wakes a worker in vain.

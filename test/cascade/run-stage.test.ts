@@ -176,6 +176,30 @@ test('a call and a refusal are given up as they come, where log-probs are stream
   for (const model of models) model.know(NOTHING_FOUND);
 });
 
+test('a draft that came whole all the same, as its server does not stream, is judged as whole', async () => {
+  await using server = await startModelServer({
+    answer: () => ({ kind: 'completion', text: '{"a":"b"}', logprobs: -2, streams: false }),
+  });
+  const read = readConfiguration(`models:
+  m0: { base_url: "${server.baseURL}", model: m0 }
+  m1: { base_url: "${server.baseURL}", model: m1 }
+cascades:
+  test: { drafter: m0, expert: m1, accept_at: 0.8 }
+`);
+  assert.ok(read.kind === 'valid');
+  const { configuration } = read;
+  const spec = configuration.models['m0'] ?? assert.fail();
+  const more = { role: 'drafter', configuration, propagates: false, onCall: () => undefined } as const;
+  await using model = openStageModel({ name: 'm0', spec, apiKey: null }, more);
+  model.know({ ...NOTHING_FOUND, streamed_log_probs: true });
+  const body = { model: 'test', messages: [{ role: 'user', content: 'x' }] };
+  const job = jobOf({ body, enqueuedAtMs: Date.now() });
+  const outcome = await runStage(model, { job, rules }, { signal: new AbortController().signal, stalls: 0 });
+  assert.ok(outcome.kind === 'escalate');
+  const [draft] = outcome.job.drafts;
+  assert.deepEqual([draft?.reason, draft?.score, draft?.stopped], ['low_confidence', -2, undefined]);
+});
+
 test('a draft that is written down is not asked for again', async () => {
   const messages = [{ role: 'user', content: promptOf(['unsure', 'confident', 'confident']) }];
   const job = jobOf({ body: { model: 'test', messages }, enqueuedAtMs: Date.now() });

@@ -1,4 +1,11 @@
-import { DraftWatch, ENDPOINTS, type DocumentJob, type DraftWatchOptions, type JsonObject } from '@spillway/core';
+import {
+  DraftWatch,
+  ENDPOINTS,
+  type DocumentJob,
+  type DraftWatchOptions,
+  type EarlyStop,
+  type JsonObject,
+} from '@spillway/core';
 import type { OnEvent } from '@spillway/models';
 import type { Asked } from './asked.ts';
 import { ReadingRate } from './reading-rate.ts';
@@ -25,14 +32,12 @@ export class DraftWatches {
   }
 
   /**
-   * An answer with what its call took. A server says so at the end: of a call that was given up before, the tokens that
-   * came are counted, and those that were read are estimated.
+   * A watched draft with what its call took; `stop` null: it came whole, whatever was said of it as it came. A server says
+   * it at the end: of a call that was given up before, the tokens that came are counted, and those that were read are
+   * estimated.
    */
-  account(asked: Answered, { body }: DocumentJob, watch: Watched | null): Answered {
-    // Only where drafts are given up something is to be estimated; to measure a request takes a pass over it.
-    if (watch === null) return asked;
+  account(asked: Answered, { body }: DocumentJob, stop: EarlyStop | null): Answered {
     const { usage } = asked.answer;
-    const { stop } = watch.draft;
     if (stop === null) {
       this.#reading.note(body, usage.inputTokens);
       return asked;

@@ -171,7 +171,9 @@ export class StageModel implements AsyncDisposable {
     );
     if (attempt === null) return { kind: 'stopped', reason: 'expired' };
     const asked = this.#judge(attempt, job);
-    return asked.kind === 'answered' ? this.#watches.account(asked, job, watch) : asked;
+    if (asked.kind !== 'answered' || watch === null) return asked;
+    const stop = attempt.kind === 'completed' && attempt.isStopped === true ? watch.draft.stop : null;
+    return this.#watches.account(asked, job, stop);
   }
 
   /** Asks what a draft is judged by, beside the draft's own call: it has no attempts of its own. */

@@ -78,7 +78,7 @@ class Speller {
       if (end - at > LIMITS.judgedLogprobs) return unreadable('the draft has more tokens than are looked at');
       if ((end - at) % SLICE_ITEMS === 0) yield;
       const texts = this.#tokens.textsAt(at);
-      if ('kind' in texts) return first ?? texts;
+      if ('kind' in texts) return texts;
       if (at === end - 1 && texts.every((one) => one === '')) return unreadable('the last token has no characters');
       places = yield* this.#before(places, texts);
       if (this.#steps > MAX_STEPS) return unreadable('the tokens may be laid over the draft in too many ways');
@@ -89,15 +89,14 @@ class Speller {
   }
 
   /** The tokens without characters in which the first character of the text began; a mark before the text may have none, either. */
-  #withBeginning(first: number): number {
+  #withBeginning(first: number): number | Unreadable {
     const most = characterLength(this.#wanted[0] ?? 0) - 1;
-    const isSilent = (at: number): boolean => {
-      const texts = at < 0 ? [] : this.#tokens.textsAt(at);
-      return !('kind' in texts) && texts.length > 0 && texts.every((one) => one === '');
-    };
-    let begin = first;
-    while (first - begin < most && isSilent(begin - 1)) begin -= 1;
-    return begin;
+    for (let at = first - 1; at >= Math.max(0, first - most); at -= 1) {
+      const texts = this.#tokens.textsAt(at);
+      if ('kind' in texts) return texts;
+      if (texts.some((one) => one !== '')) return at + 1;
+    }
+    return Math.max(0, first - most);
   }
 
   /** Cuts the tokens wherever there is one place only at which the next one may begin, and a character begins there. */

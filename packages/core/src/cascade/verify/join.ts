@@ -31,7 +31,7 @@ export type JoinedAnswer =
   | { readonly kind: 'no_join'; readonly why: string };
 
 /** Fewer characters of plain text do not show whether a server went on with them or began anew. */
-export const MIN_KEPT_CHARACTERS = 16;
+const MIN_KEPT_CHARACTERS = 16;
 
 /** Marks between turns, which servers leave in a text that they did not take for a beginning. */
 const MARK = /^\s*(?:<\/?s>|<(?:bos|eos|pad|unk)>|<[|｜][^|｜<>]{1,64}[|｜]>|<(?:start|end)_of_turn>|\[\/?INST\])/;

@@ -33,9 +33,9 @@ export type KeptPrefix = {
  * word is cut in the middle the expert may go on otherwise than behind its own tokens.
  */
 export function keptPrefix(draft: string, tokens: readonly ScoredToken[], rule: KeepRule): KeptPrefix {
-  const stands = (token: ScoredToken): boolean =>
-    'tolerance' in rule ? token.isBest || token.ratio >= 1 - rule.tolerance : token.isBest;
-  const refused = tokens.findIndex((token) => !stands(token));
+  // A token that is the best has the ratio 1, and so has one that is as likely as the best.
+  const least = 'tolerance' in rule ? 1 - rule.tolerance : null;
+  const refused = tokens.findIndex(({ isBest, ratio }) => !isBest && (least === null || ratio < least));
   const isWhole = refused === -1 && tokens.length > 0;
   const count = isWhole ? tokens.length : lastEnd(draft, tokens, refused);
   const characters = tokens[count - 1]?.to ?? 0;
@@ -67,8 +67,11 @@ export function cutToLimit(
   return { text: draft.slice(0, tokens[count - 1]?.to ?? 0), tokens: used };
 }
 
-const tokensIn = (tokens: readonly ScoredToken[], count: number): number =>
-  tokens.slice(0, count).reduce((sum, one) => sum + one.tokens, 0);
+function tokensIn(tokens: readonly ScoredToken[], count: number): number {
+  let sum = 0;
+  for (let at = 0; at < count; at += 1) sum += tokens[at]?.tokens ?? 0;
+  return sum;
+}
 
 /** How many of so many tokens there are up to the last place at which the draft may be cut. */
 function lastEnd(draft: string, tokens: readonly ScoredToken[], most: number): number {

@@ -83,12 +83,29 @@ test('white space that a template trimmed at the end is not scored; at the begin
     [' \n', 1],
   ]);
   assert.equal(read(bodyOf(['ab']), ' ab').kind, 'unreadable');
+  const template = bodyOf(['\n'], ['ab']) as { prompt_logprobs: unknown };
+  assert.equal(read(template, '\nab').kind, 'unreadable', 'the line may be the template’s');
+  assert.equal(read({ choices: [template] }, '\nab').kind, 'scored', 'a completion has no template');
 });
 
 test('a token that is of the prompt and of the draft scores neither', () => {
   assert.equal(read(bodyOf(['\n\nab']), 'ab').kind, 'unreadable');
   assert.equal(read(bodyOf(['x'], ['ab']), 'yab').kind, 'unreadable');
   assert.equal(read(bodyOf(['ab'], ['<|im_end|>']), 'ab').kind, 'unreadable');
+});
+
+test('a token is spelt whatever its characters', () => {
+  const token = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(fc.oneof(token, fc.constantFrom('a é', ' é', '\ud83d')), { minLength: 1 }), (texts) => {
+      const draft = texts.join('');
+      fc.pre(/^\S/.test(draft) && draft.isWellFormed());
+      assert.deepEqual(
+        groups(read(bodyOf(...texts.map((text): Shown => [text])), draft), draft),
+        texts.map((text) => [text, 1]),
+      );
+    }),
+  );
 });
 
 test('tokens that share a character are one group', () => {

@@ -26,7 +26,8 @@ export type ReadScores = { readonly kind: 'scored'; readonly tokens: readonly Sc
  * not fit: the tokens must spell the draft to the letter, and each must have numbers that can be.
  *
  * - `prompt_logprobs` (vLLM): the draft is the end of the prompt. A chat template may trim it there: then the
- *   tokens are those of the draft without the white space at its end.
+ *   tokens are those of the draft without the white space at its end. Where a draft begins with white space nobody can say
+ *   whether that is its own or the template's.
  * - `echo` (`/v1/completions`): the server repeats `prompt` and draft, and may write one token more. Marks
  *   before them, such as a BOS, are passed over, and so is the space that SentencePiece puts before a text.
  */
@@ -38,6 +39,7 @@ export function* readScores(body: unknown, source: ScoreSource, draft: string, p
 function* readPrompt(body: unknown, draft: string): Sliced<ReadScores> {
   const listed = promptTokens(body);
   if (listed.kind === 'unreadable') return listed;
+  if (listed.isChat && draft !== draft.trimStart()) return unreadable('the draft begins with white space');
   const tokens = { end: listed.count, textsAt: listed.textsAt };
   const whole = yield* spellEnd(draft, tokens);
   const trimmed = draft.trimEnd();
@@ -77,14 +79,14 @@ function* scoreGroups(listed: ListedTokens, groups: readonly TokenGroup[], start
   for (const { from, to, first, end } of groups) {
     let worst: TokenScore = { isBest: true, ratio: 1 };
     for (let at = first; at < end; at += 1) {
+      const score = listed.scoreAt(at);
+      if ('kind' in score) return score;
       looked += listed.sizeAt(at);
       if (looked > LIMITS.judgedLogprobs) return unreadable('more log-probs than are looked at');
       if (looked > slice) {
         slice = looked + SLICE_ITEMS;
         yield;
       }
-      const score = listed.scoreAt(at);
-      if ('kind' in score) return score;
       worst = { isBest: worst.isBest && score.isBest, ratio: Math.min(worst.ratio, score.ratio) };
     }
     tokens.push({ from: from - start, to: to - start, tokens: end - first, ...worst });

@@ -22,13 +22,22 @@ export type ListedTokens = {
 
 const BEST: TokenScore = { isBest: true, ratio: 1 };
 
+/** Servers give 20 alternatives at most, unless they are told otherwise. */
+const MAX_LISTED = 256;
+
 /** Log-probs that differ by less are the same, computed twice. */
 const ROUNDING = 1e-3;
 
-/** vLLM's `prompt_logprobs`, beside the choices of a chat and in the choice of a completion: an object for each token. */
-export function promptTokens(body: unknown): ListedTokens | Unreadable {
+/** vLLM's `prompt_logprobs`: an object for each token. */
+export type PromptTokens = ListedTokens & {
+  /** They stand beside the choices of a chat, and not in the choice of a completion. */
+  readonly isChat: boolean;
+};
+
+export function promptTokens(body: unknown): PromptTokens | Unreadable {
   if (!isJsonObject(body)) return unreadable('the answer is no object');
-  const entries = body['prompt_logprobs'] ?? choiceOf(body)?.['prompt_logprobs'];
+  const isChat = (body['prompt_logprobs'] ?? null) !== null;
+  const entries = isChat ? body['prompt_logprobs'] : choiceOf(body)?.['prompt_logprobs'];
   if (!Array.isArray(entries) || !entries.some(isJsonObject)) return unreadable('no prompt_logprobs');
   const { usage } = body;
   const counted = isJsonObject(usage) ? usage['prompt_tokens'] : undefined;
@@ -37,6 +46,7 @@ export function promptTokens(body: unknown): ListedTokens | Unreadable {
   }
   return {
     kind: 'listed',
+    isChat,
     count: entries.length,
     textsAt: (at) => {
       const own = ownOf(entries[at] as Json | undefined);
@@ -87,7 +97,9 @@ function ownOf(entry: Json | undefined): OwnToken | Unreadable {
 function rankedIn(entry: Json | undefined): readonly Ranked[] | Unreadable {
   if (!isJsonObject(entry)) return unreadable('a token without scores');
   const ranked: Ranked[] = [];
-  for (const one of Object.values(entry)) {
+  for (const id in entry) {
+    const one = entry[id];
+    if (ranked.length === MAX_LISTED) return unreadable('more alternatives than anybody asks for');
     if (!isJsonObject(one)) return unreadable('a score that is no object');
     const { rank, decoded_token: text } = one;
     const logprob = readLogprob(one['logprob']);
@@ -131,8 +143,11 @@ function echoedScore(given: Json | undefined, top: Json | undefined): TokenScore
   if (own === null) return unreadable('a log-prob that is none');
   if (!isJsonObject(top)) return unreadable('a token without alternatives');
   let most: number | null = null;
-  for (const one of Object.values(top)) {
-    const logprob = readLogprob(one);
+  let listed = 0;
+  for (const token in top) {
+    const logprob = readLogprob(top[token]);
+    listed += 1;
+    if (listed > MAX_LISTED) return unreadable('more alternatives than anybody asks for');
     if (logprob === null) return unreadable('a log-prob that is none');
     most = Math.max(most ?? logprob, logprob);
   }

@@ -37,7 +37,7 @@ const MAX_STEPS = 1_000_000;
 /** Longer tokens are counted as steps. */
 const MAX_SHORT = 256;
 
-/** So many of them are one slice: at most 4 ms. */
+/** So many of them are one slice: 4 to 5 ms where nothing else is done in it. */
 const SLICE_STEPS = 5_000;
 
 /**

@@ -102,7 +102,7 @@ function parallelEntries(logprobs: JsonObject): readonly Json[] | null {
 }
 
 /** A number, or one written as a string; null for what is neither. −∞ comes as null or as a string and is the floor. */
-function readLogprob(value: Json | undefined): number | null {
+export function readLogprob(value: Json | undefined): number | null {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number !== 'number' || Number.isNaN(number) || number > ROUNDING) return null;
   return Math.min(0, Math.max(FLOOR, number));

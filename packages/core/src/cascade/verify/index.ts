@@ -1,0 +1,3 @@
+export { joinAnswer, leftTokens, type JoinedAnswer, type Joining } from './join.ts';
+export { cutToLimit, keptPrefix, type KeepRule, type KeptPrefix } from './kept-prefix.ts';
+export { readScores, type ReadScores, type ScoredToken } from './scores.ts';

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
+  ASK_REASONS,
   classOf,
   decideFault,
   ESCALATION_REASONS,
@@ -33,6 +34,14 @@ test('the reasons of an escalation are those of the code, in its words', () => {
   assert.deepEqual(
     rows.map(([reason = '', meaning = '']) => ({ reason: reason.replaceAll('`', ''), meaning: plain(meaning) })),
     ESCALATION_REASONS,
+  );
+});
+
+test('the reasons to ask for a whole answer are those of the code, in its words', () => {
+  const rows = tableOf(sectionOf('docs/cascades.md', 'When the whole answer is asked for'), 'reason');
+  assert.deepEqual(
+    rows.map(([reason = '', meaning = '']) => ({ reason: reason.replaceAll('`', ''), meaning: plain(meaning) })),
+    ASK_REASONS,
   );
 });
 
@@ -105,10 +114,14 @@ test('the keys of the YAML are those of the code, and the example has all of the
   const namesBelow = (title: string): string[] => sorted(namesOfFirst(tableOf(section, title)));
   const ofModel = keysBetween(config, 'const model = z.strictObject({', '\n});').filter((key) => key !== 'scaling');
   assert.deepEqual(namesBelow('key of `models.<name>`'), sorted([...ofModel, ...settings, ...scaling]));
-  const ofStage = keysBetween(config, 'const stage = z.strictObject({', '\n});');
-  assert.deepEqual(namesBelow('key of a stage'), sorted([...ofStage, ...settings]));
+  const spec = 'packages/core/src/cascade/spec.ts';
+  const ofStage = keysBetween(spec, 'const stage = z.strictObject({', '\n});');
+  const inner = ['verify.tolerance'];
+  const outer = new Set(inner.map((name) => name.slice(0, name.indexOf('.'))));
+  const shown = [...ofStage.filter((key) => !outer.has(key)), ...inner];
+  assert.deepEqual(namesBelow('key of a stage'), sorted([...shown, ...settings]));
   const ofCascade = ['const longForm = z.strictObject({', 'const shortForm = z.strictObject({'].flatMap((from) =>
-    keysBetween(config, from, '\n});'),
+    keysBetween(spec, from, '\n});'),
   );
   assert.deepEqual(namesBelow('key of `cascades.<name>`'), sorted(ofCascade));
   const ofWebhook = keysBetween(config, 'const webhook = z.strictObject({', '\n});');

@@ -6,6 +6,7 @@ import type {
   EarlyStop,
   ExtraCall,
   Hold,
+  HowAsked,
   JsonObject,
   NoAnswer,
   Role,
@@ -38,6 +39,10 @@ export type Asked =
       readonly refusal: string | null;
       /** Why the draft was given up before it was whole; null: it is whole. */
       readonly stopped: StoppedCall | null;
+      /** Absent: the model was just asked for its answer. */
+      readonly how?: HowAsked;
+      /** All the calls of an attempt that has several; absent: there was one. */
+      readonly extra?: readonly ExtraCall[];
     } & Span)
   /** The model called the request itself wrong (a 4xx). */
   | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
@@ -99,6 +104,12 @@ export type ExtraRequest = {
 };
 
 export type ExtraAnswer =
-  | { readonly kind: 'answered'; readonly completion: Completion; readonly body: JsonObject; readonly call: ExtraCall }
+  | {
+      readonly kind: 'answered';
+      readonly completion: Completion;
+      readonly body: JsonObject;
+      readonly requestId: string | null;
+      readonly call: ExtraCall;
+    }
   | { readonly kind: 'failed'; readonly call: ExtraCall }
   | Extract<Asked, { kind: 'hold' | 'stopped' | 'unproven' }>;

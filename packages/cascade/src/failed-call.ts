@@ -7,6 +7,7 @@ import {
   type Fault,
   type NoAnswer,
 } from '@spillway/core';
+import type { Attempt } from '@spillway/models';
 
 /** The answer over HTTP that a failed call has; null: it has none. */
 export function answerOf(fault: Fault): Answer | null {
@@ -36,4 +37,12 @@ export function noAnswerOf(fault: Fault): NoAnswer {
   if (fault.kind === 'http') return { code: 'server_error', message: `The model server answered ${fault.status}.` };
   const code = fault.kind === 'timeout' ? 'request_timeout' : 'server_error';
   return { code, message: fault.message };
+}
+
+/** A thought that never ends is no answer: a draft is judged so, and where nobody judges it the attempt has failed. */
+export function withoutUnclosed(attempt: Attempt): Attempt {
+  if (attempt.kind !== 'completed' || attempt.completion.thought !== 'unclosed') return attempt;
+  const { startedAtMs, endedAtMs, status } = attempt;
+  const message = `${status} with a thought that never ends, and no answer`;
+  return { kind: 'failed', fault: { kind: 'garbled', status, message }, startedAtMs, endedAtMs };
 }

@@ -1,8 +1,8 @@
 export { openModelCheck, type ModelCheck } from './model-check.ts';
 export { runStage, type StageOutcome } from './stage.ts';
 export type { AttemptOptions } from './asked.ts';
-export { noticeMessage, type OnEvent } from '@spillway/models';
-export { openStageModel, StageModel, type ControlFailure, type ControlQuestion } from './stage-model.ts';
+export type { OnEvent } from '@spillway/models';
+export { noticeMessage, openStageModel, StageModel, type ControlFailure, type ControlQuestion } from './stage-model.ts';
 export { callMeter } from './telemetry/call-meter.ts';
 export { beginDocumentCounters } from './telemetry/document-counters.ts';
 export { DocumentTelemetry, type Settlement } from './telemetry/document-telemetry.ts';

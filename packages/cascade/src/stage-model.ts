@@ -4,9 +4,7 @@ import {
   classOf,
   CONTROL_FIELDS,
   controlRequest,
-  decideFault,
   ENDPOINTS,
-  isBrokenOff,
   isUnderstood,
   mergeSettings,
   NO_SETTINGS,
@@ -26,11 +24,21 @@ import {
   type RequestSettings,
   type Role,
 } from '@spillway/core';
-import { askIsolated, openModel, type Attempt, type ModelClient, type ModelNotice } from '@spillway/models';
-import type { ServedModel, StopReason } from '@spillway/runtime';
+import {
+  askIsolated,
+  noticeMessage as modelNoticeMessage,
+  openModel,
+  type Attempt,
+  type ModelClient,
+  type ModelNotice,
+} from '@spillway/models';
+import type { ServedModel } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span, Watching } from './asked.ts';
 import { DraftWatches } from './draft-watches.ts';
-import { answerOf, errorOf, noAnswerOf } from './failed-call.ts';
+import { askedOf } from './asked-of.ts';
+import { errorOf, withoutUnclosed } from './failed-call.ts';
+import { VerifyLane } from './verify-lane.ts';
+import { WritingRate } from './writing-rate.ts';
 
 /** Why not even something small is answered. */
 export type ControlFailure = {
@@ -56,8 +64,18 @@ export type StageModelOptions = {
   /** Whether model servers are told which trace a call belongs to. */
   readonly propagates: boolean;
   readonly onCall: (call: ModelCallFacts) => void;
-  readonly onNotice?: (notice: ModelNotice) => void;
+  readonly onNotice?: (notice: StageNotice) => void;
 };
+
+/** What is told once of a model's server, so that it can be logged. */
+export type StageNotice =
+  | ModelNotice
+  /** Its calls that score drafts fail: for a while none is made. */
+  | { readonly kind: 'verifying_paused'; readonly model: string; readonly said: string };
+
+/** A notice in words for the log: what follows from it. */
+export const noticeMessage = (notice: StageNotice): string =>
+  notice.kind === 'verifying_paused' ? 'drafts are not verified for a while' : modelNoticeMessage(notice);
 
 /** Opens a model in one role, as it is configured. A drafter's answers are judged, so it is asked for log-probs. */
 export function openStageModel(served: ServedModel, options: StageModelOptions): StageModel {
@@ -72,12 +90,18 @@ export class StageModel implements AsyncDisposable {
   readonly #settings: ReadonlyMap<string, RequestSettings>;
   readonly #ownSettings: RequestSettings;
   readonly #watches = new DraftWatches();
+  /** How fast the model writes. */
+  readonly writing = new WritingRate();
+  /** Whether it verifies drafts. */
+  readonly verifying: VerifyLane;
 
   constructor(served: ServedModel, options: StageModelOptions) {
     this.#served = served;
     this.#options = options;
     const { onNotice } = options;
     this.#client = openModel({ ...this.#modelOptions, ...(onNotice === undefined ? {} : { onNotice }) });
+    const named = { kind: 'verifying_paused', model: served.spec.model } as const;
+    this.verifying = new VerifyLane((said) => onNotice?.({ ...named, said }));
     this.#ownSettings = mergeSettings(served.spec, NO_SETTINGS);
     this.#settings = new Map(
       Object.entries(options.configuration.cascades).flatMap(([cascade, { stages }]) =>
@@ -113,7 +137,9 @@ export class StageModel implements AsyncDisposable {
   }
 
   /** What a check found: spares the server what it refuses, and has drafts streamed where log-probs come with them. */
-  know({ refused, said, streamed_log_probs: streams }: ModelFindings): void {
+  know(findings: ModelFindings): void {
+    const { refused, said, streamed_log_probs: streams } = findings;
+    this.verifying.know(findings);
     this.#client.know({
       logprobs: refused.includes('logprobs'),
       alternatives: refused.includes('top_logprobs'),
@@ -183,20 +209,27 @@ export class StageModel implements AsyncDisposable {
     request: ExtraRequest,
   ): Promise<ExtraAnswer> {
     const { purpose } = request;
-    const attempt = await this.#call(job, options, { ...request, logprobs: purpose === 'self_assessment' });
+    const logprobs = purpose === 'self_assessment' || (purpose === 'continuation' && this.role === 'drafter');
+    const attempt = await this.#call(job, options, { ...request, logprobs });
     if (attempt === null) return { kind: 'stopped', reason: 'expired' };
     if (attempt.kind === 'completed') {
       this.#measure(attempt, null);
-      const { startedAtMs, endedAtMs, completion, body } = attempt;
+      const { startedAtMs, endedAtMs, completion, body, requestId } = attempt;
       const { inputTokens, outputTokens } = completion.usage;
+      this.writing.note(attempt, completion.usage);
       const call: ExtraCall = { purpose, startedAtMs, endedAtMs, error: null, inputTokens, outputTokens };
-      return { kind: 'answered', completion, body, call };
+      return { kind: 'answered', completion, body, requestId, call };
     }
     const asked = this.#judge(attempt, job);
     if (asked.kind === 'hold' || asked.kind === 'stopped' || asked.kind === 'unproven') return asked;
     const error = asked.kind === 'answered' ? null : asked.why;
     const { startedAtMs, endedAtMs } = asked;
     return { kind: 'failed', call: { purpose, startedAtMs, endedAtMs, error, inputTokens: 0, outputTokens: 0 } };
+  }
+
+  /** A document's request as this model's server is to get it, but for what the client adds. */
+  prepared(job: DocumentJob): JsonObject {
+    return this.#prepare(job, { body: job.body, own: [] });
   }
 
   /** Null: the document's time is over. */
@@ -254,42 +287,10 @@ export class StageModel implements AsyncDisposable {
   }
 
   #judge(attempt: Attempt, job: DocumentJob): Asked {
-    if (attempt.kind === 'aborted') return { kind: 'stopped', reason: stopReason(attempt.reason) };
-    const { startedAtMs, endedAtMs } = attempt;
-    this.#measure(attempt, attempt.kind === 'failed' ? errorOf(attempt.fault).type : null);
-    if (attempt.kind === 'completed') {
-      const { status, requestId, body, completion, refusal = null } = attempt;
-      const answer = { status, requestId, body, usage: completion.usage };
-      return { kind: 'answered', completion, answer, refusal, stopped: null, startedAtMs, endedAtMs };
+    if (attempt.kind !== 'aborted') {
+      this.#measure(attempt, attempt.kind === 'failed' ? errorOf(attempt.fault).type : null);
     }
-    const { fault } = attempt;
-    const decision = decideFault(fault, {
-      usedAttempts: job.usedAttempts + 1,
-      refusals: job.refused?.times ?? 0,
-      jitter: Math.random(),
-    });
-    const why = errorOf(fault);
-    if (decision.kind === 'hold') return { ...decision, why, startedAtMs, endedAtMs };
-    const answer = answerOf(fault);
-    const error = noAnswerOf(fault);
-    if (decision.kind === 'unproven') {
-      const kinds = { isTimeout: fault.kind === 'timeout', isBrokenOff: isBrokenOff(fault) };
-      return { ...decision, ...kinds, answer, error, why, startedAtMs, endedAtMs };
-    }
-    if (decision.rejected && answer !== null) return { kind: 'rejected', answer, why, startedAtMs, endedAtMs };
-    return { kind: 'exhausted', answer, error, why, startedAtMs, endedAtMs };
+    if (attempt.kind === 'completed') this.writing.note(attempt, attempt.completion.usage);
+    return askedOf(attempt, job);
   }
-}
-
-/** A thought that never ends is no answer: a draft is judged so, and where nobody judges it the attempt has failed. */
-function withoutUnclosed(attempt: Attempt): Attempt {
-  if (attempt.kind !== 'completed' || attempt.completion.thought !== 'unclosed') return attempt;
-  const { startedAtMs, endedAtMs, status } = attempt;
-  const message = `${status} with a thought that never ends, and no answer`;
-  return { kind: 'failed', fault: { kind: 'garbled', status, message }, startedAtMs, endedAtMs };
-}
-
-function stopReason(reason: unknown): StopReason {
-  const known = (['cancelled', 'expired', 'server_down', 'call_lost'] as const).find((one) => one === reason);
-  return known ?? 'shutdown';
 }

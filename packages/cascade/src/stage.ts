@@ -125,7 +125,10 @@ function conclude(document: CascadeDocument, asked: Concluded): StageOutcome {
 function finalEnding(asked: Concluded): Ending {
   const { startedAtMs, endedAtMs, take } = asked;
   const span = { startedAtMs, endedAtMs, take };
-  if (asked.kind === 'answered') return { kind: 'answered', answer: asked.answer, ...span };
+  if (asked.kind === 'answered') {
+    const { answer, how, extra } = asked;
+    return { kind: 'answered', answer, how, extra, ...span };
+  }
   if (asked.answer !== null) return { kind: 'answered', answer: asked.answer, why: asked.why, ...span };
   if (asked.kind === 'rejected') throw new Error('a rejection has an answer');
   return { kind: 'failed', error: asked.error, why: asked.why, ...span };
@@ -204,6 +207,7 @@ async function stoppedOutcome(
     evidence: null,
     reason,
     stopped: { scoreAtMost, isEstimated },
+    how: asked.how,
     ...(said === null ? {} : { said }),
     attempts: attemptsWith(job, asked, null),
     handedOffAtMs: null,
@@ -227,7 +231,8 @@ function unjudgedWords({ asked, gathered, decision }: Judged): string | null {
 /** A draft as it is written down, accepted or not. Its times run to the end of the last call for it. */
 function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision }: Judged) {
   const { model, ask } = stageOf(rules, job.stage);
-  const { answer, extra } = gathered;
+  const { answer } = gathered;
+  const extra = [...(asked.extra ?? []), ...gathered.extra];
   const endedAtMs = Math.max(asked.endedAtMs, ...extra.map((call) => call.endedAtMs));
   return {
     model,
@@ -235,6 +240,7 @@ function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision }:
     answer,
     score: decision.score,
     fields: leastSure(decision.fields),
+    how: asked.how,
     attempts: attemptsWith(job, { startedAtMs: asked.startedAtMs, endedAtMs, extra }, null),
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readConfiguration, type CascadeSpec } from './config.ts';
+import type { CascadeSpec } from './cascade/spec.ts';
+import { readConfiguration } from './config.ts';
 
 const GOOD = `
 models:
@@ -54,7 +55,14 @@ test('a good file is read, defaults are filled in', () => {
 });
 
 test('the short form is the long form of two stages', () => {
-  const plain = { ask: 'answer', request: { default: {}, override: {} }, rename: {}, drop: [], system: null };
+  const plain = {
+    tolerance: null,
+    ask: 'answer',
+    request: { default: {}, override: {} },
+    rename: {},
+    drop: [],
+    system: null,
+  };
   const judge = { confidence: { signal: { name: 'min_logprob' }, calibration: null }, acceptAt: 0.9 };
   const stages = [
     { model: 'small', ...plain, judge, stop_early: true },
@@ -89,6 +97,52 @@ test('drafts are given up early where that changes no decision and nobody needs 
   ]);
   assert.deepEqual(problemsOfStages('{ model: small, accept_at: 0.9 }', '{ model: large, stop_early: true }'), [
     `${at(1)}: no such key in the last stage, whose answer is final`,
+  ]);
+});
+
+test('a stage may verify the drafts before it, within a tolerance if it says so', () => {
+  const asks = (text: string) =>
+    cascadeOf(text).stages.map(({ ask, tolerance, stop_early }) => [ask, tolerance, stop_early]);
+  const first = '{ model: small, accept_at: 0.9 }';
+  // A draft that is verified is worth having whole, unless somebody says otherwise.
+  const plain = ['answer', null, false];
+  assert.deepEqual(asks(stagesOf(first, '{ model: large, ask: verify }')), [plain, ['verify', null, false]]);
+  assert.deepEqual(asks(stagesOf(first, '{ model: large, ask: verify, verify: { tolerance: 0.1 } }')), [
+    plain,
+    ['verify', 0.1, false],
+  ]);
+  const short = '    drafter: small\n    expert: large\n    accept_at: 0.9\n    ask: verify\n';
+  assert.deepEqual(asks(short), [plain, ['verify', null, false]]);
+  assert.deepEqual(asks(`${short}    stop_early: true\n`)[0], ['answer', null, true]);
+  assert.deepEqual(asks(`${short}    verify: { tolerance: 0.5 }\n`)[1], ['verify', 0.5, false]);
+  const middle = (more: string): string =>
+    stagesOf(first, `{ model: medium, accept_at: 0.9, ask: verify${more} }`, '{ model: large, ask: verify }');
+  assert.deepEqual(asks(middle(''))[1], ['verify', null, false]);
+});
+
+test('what cannot be verified is told where it is written', () => {
+  const last = '{ model: large }';
+  const first = '{ model: small, accept_at: 0.9 }';
+  const of = (...stages: string[]): string[] => problemsOfStages(...stages);
+  assert.deepEqual(of('{ model: small, accept_at: 0.9, ask: verify }', last), [
+    'cascades.x.stages.0.ask: expected answer: no stage before the first one has a draft',
+  ]);
+  assert.deepEqual(of(first, '{ model: large, verify: { tolerance: 0.1 } }'), [
+    'cascades.x.stages.1.verify: no such key without `ask: verify`',
+  ]);
+  assert.deepEqual(of(first, '{ model: large, ask: verify, verify: { tolerance: 1 } }'), [
+    'cascades.x.stages.1.verify.tolerance: expected a number between 0 and 1',
+  ]);
+  const middle = (signal: string): string =>
+    `{ model: medium, accept_at: 0.9, ask: verify, confidence: { signal: ${signal} } }`;
+  for (const signal of ['margin, calibration: f.json', 'self_assessment', 'agreement']) {
+    assert.deepEqual(of(first, middle(signal), last), [
+      'cascades.x.stages.1.confidence: expected one of mean_logprob, sum_logprob, min_logprob, quantile_logprob: of what a stage verifies only the log-probs of its own tokens are known',
+    ]);
+  }
+  const stopping = '{ model: medium, accept_at: 0.9, ask: verify, stop_early: true }';
+  assert.deepEqual(of(first, stopping, last), [
+    'cascades.x.stages.1.stop_early: expected false: with `ask: verify` an answer does not come piece by piece',
   ]);
 });
 

@@ -1,14 +1,12 @@
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { price } from './accounting/price.ts';
-import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './cascade/ask.ts';
-import { PRIORITY_ORDERS } from './cascade/priority.ts';
-import { settingsShape, type RequestSettings } from './cascade/settings.ts';
-import { stopsEarly } from './cascade/stop-early.ts';
-import { SIGNALS, signalSpec, type SignalSpec } from './confidence/index.ts';
-import { LIMITS } from './limits.ts';
-import { isJsonObject } from './text/json.ts';
 import { WEBHOOK_EVENTS } from './batch/webhook.ts';
+import { PRIORITY_ORDERS } from './cascade/priority.ts';
+import { settingsShape } from './cascade/settings.ts';
+import { cascadeSpec } from './cascade/spec.ts';
+import { issueMessage } from './text/issue-message.ts';
+import { isJsonObject } from './text/json.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const nameMessage = 'expected a name of letters, digits, ".", "_" and "-", at most 63';
@@ -45,149 +43,6 @@ const model = z.strictObject({
     .prefault({}),
 });
 
-/** How drafts are judged: a signal, its parameters, and a file that `npm run calibrate` wrote. */
-type ConfidenceSpec = { readonly signal: SignalSpec; readonly calibration: string | null };
-
-const confidence = z
-  .record(z.string(), z.unknown())
-  .transform(({ signal = 'sum_logprob', calibration = null, ...parameters }, context): ConfidenceSpec => {
-    const problem = (path: PropertyKey[], message: string): never => {
-      context.addIssue({ code: 'custom', path, message });
-      return z.NEVER;
-    };
-    if (typeof signal !== 'string' || !Object.hasOwn(SIGNALS, signal)) {
-      return problem(['signal'], `expected one of ${Object.keys(SIGNALS).join(', ')}`);
-    }
-    const read = signalSpec.safeParse({ ...parameters, name: signal });
-    if (!read.success) {
-      for (const issue of read.error.issues) problem(issue.path, `${messageOf(issue)} (of the signal ${signal})`);
-      return z.NEVER;
-    }
-    if (calibration !== null && typeof calibration !== 'string') {
-      return problem(['calibration'], 'expected the path of a file that `npm run calibrate` wrote');
-    }
-    if (calibration === null && SIGNALS[read.data.name].probability === null) {
-      return problem(['calibration'], `expected a file: the signal ${signal} says nothing without a calibration`);
-    }
-    return { signal: read.data, calibration };
-  });
-
-const acceptAt = z.number().min(0).max(1);
-const onDeadline = z.enum(['error', 'draft']).default('error');
-const annotate = z.boolean().default(true);
-const stopEarly = z.boolean().optional();
-
-const stage = z.strictObject({
-  model: z.string(),
-  ask: z.enum(ASK_KINDS).default(DEFAULT_ASK),
-  confidence: confidence.optional(),
-  accept_at: acceptAt.optional(),
-  stop_early: stopEarly,
-  ...settingsShape,
-  system: z.string().min(1).optional(),
-});
-
-const longForm = z.strictObject({
-  stages: z
-    .array(stage)
-    .min(2, 'expected at least two stages: a drafter and an expert')
-    .max(LIMITS.cascadeStages, `expected at most ${LIMITS.cascadeStages} stages`),
-  on_deadline: onDeadline,
-  annotate,
-});
-
-const shortForm = z.strictObject({
-  drafter: z.string(),
-  expert: z.string(),
-  confidence: confidence.prefault({}),
-  accept_at: acceptAt,
-  stop_early: stopEarly,
-  on_deadline: onDeadline,
-  annotate,
-});
-
-/** One step of a cascade. */
-export type StageSpec = Omit<RequestSettings, 'system'> & {
-  readonly model: string;
-  readonly ask: AskKind;
-  /** Null for the last stage, whose answer is final. */
-  readonly judge: { readonly confidence: ConfidenceSpec; readonly acceptAt: number } | null;
-  /** Drafts are given up once nothing can make them final. */
-  readonly stop_early: boolean;
-  readonly system: string | null;
-};
-
-/** An ordered list of stages; every model stands in it once. */
-export type CascadeSpec = {
-  /** How it is written: as a list, or by its `drafter` and its `expert`. */
-  readonly form: 'long' | 'short';
-  readonly stages: readonly StageSpec[];
-  readonly on_deadline: 'error' | 'draft';
-  readonly annotate: boolean;
-};
-
-const LAST_IS_FINAL = 'no such key in the last stage, whose answer is final';
-const MUST_JUDGE = 'expected a number from 0 to 1: all stages but the last judge';
-
-type StageProblem = { readonly path: readonly (string | number)[]; readonly message: string };
-
-/** What stages have too much or lack by their place in the list, whatever else is wrong with them. */
-function placeProblems(stages: unknown): StageProblem[] {
-  if (!Array.isArray(stages) || stages.length < 2) return [];
-  return stages.flatMap((one: unknown, index): StageProblem[] => {
-    if (!isJsonObject(one)) return [];
-    const at = (key: string, message: string): StageProblem => ({ path: ['stages', index, key], message });
-    if (index < stages.length - 1) return one['accept_at'] === undefined ? [at('accept_at', MUST_JUDGE)] : [];
-    return ['confidence', 'accept_at'].flatMap((key) => (Object.hasOwn(one, key) ? [at(key, LAST_IS_FINAL)] : []));
-  });
-}
-
-/** Either form of a cascade; what is said of a mistake is said of the form that was written. */
-const cascade = z.record(z.string(), z.unknown()).transform((given, context): CascadeSpec => {
-  const misplaced = placeProblems(given['stages']);
-  for (const { path, message } of misplaced) context.addIssue({ code: 'custom', path: [...path], message });
-  const read = 'stages' in given ? longForm.safeParse(given) : shortForm.safeParse(given);
-  if (!read.success) {
-    for (const issue of read.error.issues) {
-      context.addIssue({ code: 'custom', path: issue.path, message: messageOf(issue) });
-    }
-    return z.NEVER;
-  }
-  if (misplaced.length > 0) return z.NEVER;
-  const refuse = (path: (string | number)[], message: string): never => {
-    context.addIssue({ code: 'custom', path, message });
-    return z.NEVER;
-  };
-  const { data } = read;
-  const { on_deadline, annotate: isAnnotated } = data;
-  if (!('stages' in data)) {
-    const plain = {
-      ask: DEFAULT_ASK,
-      request: { default: {}, override: {} },
-      rename: {},
-      drop: [],
-      system: null,
-    } as const;
-    const judge = { confidence: data.confidence, acceptAt: data.accept_at };
-    const stops = stopsEarly(data.stop_early, judge, on_deadline);
-    if (stops.problem !== null) return refuse(['stop_early'], stops.problem);
-    const stages = [
-      { ...plain, model: data.drafter, judge, stop_early: stops.early },
-      { ...plain, model: data.expert, judge: null, stop_early: false },
-    ];
-    return { form: 'short', stages, on_deadline, annotate: isAnnotated };
-  }
-  const stages: StageSpec[] = [];
-  for (const [at, one] of data.stages.entries()) {
-    const { confidence: rule, accept_at: acceptFrom, stop_early: asked, system = null, ...kept } = one;
-    const judge = acceptFrom === undefined ? null : { confidence: rule ?? confidence.parse({}), acceptAt: acceptFrom };
-    const stops = stopsEarly(asked, judge, on_deadline);
-    if (stops.problem !== null) return refuse(['stages', at, 'stop_early'], stops.problem);
-    stages.push({ ...kept, system, judge, stop_early: stops.early });
-  }
-  return { form: 'long', stages, on_deadline, annotate: isAnnotated };
-});
-
 const webhook = z.strictObject({
   url: z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// address' }),
   secret_env: environmentName,
@@ -201,14 +56,13 @@ const webhook = z.strictObject({
 const file = z.strictObject({
   models: z.record(z.string().regex(NAME, nameMessage), model),
   cascades: z
-    .record(z.string().regex(NAME, nameMessage), cascade)
+    .record(z.string().regex(NAME, nameMessage), cascadeSpec)
     .refine((all) => Object.keys(all).length > 0, 'expected at least one cascade'),
   webhooks: z.record(z.string().regex(NAME, nameMessage), webhook).default({}),
 });
 
 export type ModelSpec = z.output<typeof model>;
 export type Configuration = z.output<typeof file>;
-export type OnDeadline = CascadeSpec['on_deadline'];
 
 /** What is wrong with a configuration, and where. */
 export type Problem = { readonly path: string; readonly expected: string };
@@ -246,15 +100,7 @@ export function readConfiguration(text: string): ReadConfiguration {
 }
 
 function problemOf(issue: z.core.$ZodIssue): Problem {
-  return { path: issue.path.map(String).join('.') || '(top level)', expected: messageOf(issue) };
-}
-
-function messageOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys') {
-    return `no key ${issue.keys.map((key) => `"${key}"`).join(', ')} (not known here)`;
-  }
-  if (issue.code === 'invalid_key') return issue.issues.map((inner) => inner.message).join('; ');
-  return issue.message.replace(/^Invalid input: /, '');
+  return { path: issue.path.map(String).join('.') || '(top level)', expected: issueMessage(issue) };
 }
 
 /** Stages whose model is not declared, or stands in the cascade twice; they are found whatever else is wrong. */

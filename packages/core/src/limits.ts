@@ -20,6 +20,11 @@ export const LIMITS = {
   judgedCharacters: 1024 * 1024,
   /** Log-probs of a draft that are looked at: its tokens and all their alternatives. Reading them takes 1 µs each. */
   judgedLogprobs: 250_000,
+  /**
+   * Request and draft that a model is asked to score in one pass: some 50,000 tokens, each an entry of the answer. Scoring
+   * very long prompts has made servers run out of memory.
+   */
+  scoredCharacters: 200_000,
   customIdCharacters: 512,
   /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
   cascadeStages: 8,

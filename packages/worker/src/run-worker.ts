@@ -7,7 +7,7 @@ import {
   openStageModel,
   type StageModel,
 } from '@spillway/cascade';
-import { signalsOf, tierName, type DatedFindings, type Role } from '@spillway/core';
+import { asksOf, signalsOf, tierName, type DatedFindings, type Role } from '@spillway/core';
 import { HandOffs, openRedis, Queues, Settler, takeTrace, writeFindings, type RedisStore } from '@spillway/redis';
 import { serveHealth, type Life, type ServedModel } from '@spillway/runtime';
 import type { WorkerConfig } from './config.ts';
@@ -65,7 +65,8 @@ async function startCheck(
   const signals = role === 'drafter' ? signalsOf(configuration.cascades, served.name) : [];
   const check = openModelCheck(served, { role, configuration });
   const write = (findings: DatedFindings): Promise<void> => writeFindings(redis, tier, findings);
-  await new TierCheck(life, { tier, signals, check, model, write }).start();
+  const asks = asksOf(configuration.cascades, served.name, role);
+  await new TierCheck(life, { tier, signals, asks, check, model, write }).start();
 }
 
 /** Probes and metrics on a port of their own; null: the operator wants none. */

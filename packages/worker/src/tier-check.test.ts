@@ -42,6 +42,7 @@ function checking(
     {
       tier: 'drafter.small',
       signals,
+      asks: [],
       check: {
         begin,
         complete: ({ found }) => Promise.resolve({ ...found, scoring: 'no' }),

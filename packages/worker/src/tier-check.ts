@@ -1,7 +1,9 @@
 import type { ModelCheck, StageModel } from '@spillway/cascade';
 import {
+  askLackOf,
   backoffMs,
   lackOf,
+  type AskKind,
   type BegunCheck,
   type DatedFindings,
   type ModelFindings,
@@ -14,6 +16,8 @@ export type CheckedTier = {
   readonly tier: string;
   /** By which its answers are judged; none at an expert. */
   readonly signals: readonly SignalName[];
+  /** How it is asked beside for its answer. */
+  readonly asks: readonly AskKind[];
   readonly check: Pick<ModelCheck, 'begin' | 'complete'> & AsyncDisposable;
   /** Who asks about documents: it is told what the server refuses. */
   readonly model: Pick<StageModel, 'know'>;
@@ -48,7 +52,7 @@ export class TierCheck {
 
   /**
    * Starts it. Resolves when documents may be asked about: where their answers are judged, when something is known of
-   * the server and was said. One that is down is no reason to wait, as the circuit breaker keeps what waits, and a silent
+   * the server and was said; where it is asked about drafts, when all is. One that is down is no reason to wait, as the circuit breaker keeps what waits, and a silent
    * one only for a moment.
    */
   async start(): Promise<void> {
@@ -56,7 +60,7 @@ export class TierCheck {
       this.#life.log.warn({ err: error, tier: this.#tier.tier }, 'the check of a model broke off');
       this.#begun.resolve();
     });
-    if (this.#tier.signals.length === 0) return;
+    if (this.#tier.signals.length === 0 && this.#tier.asks.length === 0) return;
     await within(MAX_WAIT_MS, this.#begun.promise).catch(() => undefined);
   }
 
@@ -67,13 +71,17 @@ export class TierCheck {
     for (let begun = await check.begin(signal); begun !== null; begun = await check.begin(signal)) {
       if (begun.kind === 'answered') {
         this.#use(begun.found);
-        this.#begun.resolve();
+        // How a given answer is taken is known at the end only.
+        if (this.#tier.asks.length === 0) this.#begun.resolve();
         await this.#write(begun.found);
         const found = await check.complete(begun, signal);
-        if (found === null) return;
+        if (found === null) break;
         this.#tier.model.know(found);
+        this.#begun.resolve();
         await this.#write(found);
         log.info({ tier, ...found }, 'the model was checked');
+        const lack = askLackOf(found, this.#tier.asks);
+        if (lack !== null) log.warn({ tier, reason: lack }, 'drafts are not verified');
         return;
       }
       this.#complain(begun);

@@ -1,5 +1,5 @@
 import { DocumentTelemetry } from '@spillway/cascade';
-import { openRedis, Queues, takeTrace } from '@spillway/redis';
+import { openRedis, readFindings, Queues, takeTrace } from '@spillway/redis';
 import { listenError, serveHealth, type Health, type Life } from '@spillway/runtime';
 import { openProvedStorage, Records, RoomWatch } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
@@ -51,13 +51,13 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     log,
     meters: telemetry.meters,
     propagates: documents.propagates,
+    findings: (tiers) => readFindings(redis, tiers),
   });
   life.defer(() => models[Symbol.asyncDispose]());
-  const sampling = telemetry.spans?.settings.sampling;
   const direct = new DirectAnswers({
     configuration,
     calibrations,
-    sampling,
+    sampling: telemetry.spans?.settings.sampling,
     models,
     telemetry: documents,
     log,

@@ -24,6 +24,22 @@ const MORE_COUNTERS = [
   'savedNanoUsd',
 ] as const;
 
+/** Counters of a stage that makes use of the drafts before it, which records of earlier versions have no place for. */
+const REUSE_COUNTERS = [
+  /** Documents that were answered so, and those among them whose draft stood as it was. */
+  'reused',
+  'reusedWhole',
+  'reusedInputTokens',
+  'reusedOutputTokens',
+  'reusedNanoUsd',
+  'reusedMs',
+  /** What their whole answers would have taken of the same model. */
+  'insteadInputTokens',
+  'insteadOutputTokens',
+  'insteadNanoUsd',
+  'insteadMs',
+] as const;
+
 /** Counters of one stage of one cascade. */
 export const STAGE_COUNTERS = [
   'accepted',
@@ -45,6 +61,7 @@ export const STAGE_COUNTERS = [
   /** Drafts that were given up before they were whole, and what had come of them. */
   'stopped',
   'stoppedOutputTokens',
+  ...REUSE_COUNTERS,
 ] as const;
 
 export type Counter = (typeof COUNTERS)[number];
@@ -56,18 +73,23 @@ type StageCounterName = `${string}/${number}/${StageCounter}`;
 /** Drafts of a stage that went on to the next one, by reason: `invoices/1/reason:no_label`. */
 type ReasonCounterName = `${string}/${number}/reason:${string}`;
 
+/** Whole answers that a stage was asked for though its rules say otherwise, by reason: `invoices/2/asked:no_draft`. */
+type AskCounterName = `${string}/${number}/asked:${string}`;
+
 /** Lines of the error file by HTTP status or code: `error/400`, `error/batch_expired`. */
 type ErrorCounterName = `error/${string}`;
 
 /** Sums of counters; those of stages that no document passed, and of what never happened, are absent. */
 export type Counts = Readonly<Record<Counter, number>> &
   Readonly<Partial<Record<(typeof MORE_COUNTERS)[number], number>>> &
-  Readonly<Record<StageCounterName | ReasonCounterName | ErrorCounterName, number>>;
+  Readonly<Record<StageCounterName | ReasonCounterName | AskCounterName | ErrorCounterName, number>>;
 
 const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
 
 /** Those of a stage that records of the version before have no place for. */
-const MORE_STAGE_COUNTER = /^[^/]+\/\d+\/(?:stopped|stoppedOutputTokens)$/;
+const MORE_STAGE_COUNTER = new RegExp(
+  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|${REUSE_COUNTERS.join('|')}|asked:[a-z0-9_]{1,40})$`,
+);
 
 /** Whatever a version to come calls its reasons and codes. */
 const REASON_COUNTER = /^(?:[^/]+\/\d+\/reason:|error\/)[a-z0-9_]{1,40}$/;
@@ -79,6 +101,10 @@ export const stageCounter = (cascade: string, stage: number, counter: StageCount
 /** The name of the counter of a reason for which drafts of a stage, from 0, went on. */
 export const reasonCounter = (cascade: string, stage: number, reason: string): ReasonCounterName =>
   `${cascade}/${stage + 1}/reason:${reason}`;
+
+/** The name of the counter of a reason for which a stage, from 0, was asked for whole answers though its rules say otherwise. */
+export const askCounter = (cascade: string, stage: number, reason: string): AskCounterName =>
+  `${cascade}/${stage + 1}/asked:${reason}`;
 
 /**
  * The name of the counter of lines of the error file that hold this HTTP status or code. Neither is the client's or the

@@ -1,4 +1,4 @@
-import { errorCounter, reasonCounter, type Counts } from './counts.ts';
+import { askCounter, errorCounter, reasonCounter, type Counts } from './counts.ts';
 import { LIMITS } from '../limits.ts';
 
 /** What a model server said first, by the counter of the reason that it explains. */
@@ -28,6 +28,10 @@ function countedBelow(counts: Counts, said: Said, prefix: string): Counted[] {
 /** Why the drafts of a stage, from 0, went on. */
 export const reasonsOf = (counts: Counts, said: Said, cascade: string, stage: number): CountedReason[] =>
   countedBelow(counts, said, reasonCounter(cascade, stage, '')).map(({ name, ...own }) => ({ reason: name, ...own }));
+
+/** Why a stage, from 0, was asked for whole answers though its rules say otherwise. */
+export const askReasonsOf = (counts: Counts, cascade: string, stage: number): Omit<CountedReason, 'said'>[] =>
+  countedBelow(counts, {}, askCounter(cascade, stage, '')).map(({ name, count }) => ({ reason: name, count }));
 
 /** What the lines of the error file hold. Names with a further slash are of the stages of a cascade named `error`. */
 export const failuresOf = (counts: Counts, said: Said): CountedFailure[] =>

@@ -114,10 +114,54 @@ test('a report says what was, what it cost, and what one model alone would have 
     output_tokens: 0,
     usd: 0.001,
     stopped_early: { documents: 0, output_tokens: 0, saved_output_tokens: 0 },
+    reuse: {
+      documents: 0,
+      whole: 0,
+      input_tokens: 0,
+      output_tokens: 0,
+      usd: 0,
+      instead: { input_tokens: 0, output_tokens: 0, usd: 0 },
+      saved_seconds: null,
+    },
+    asked_whole: [],
   });
   assert.deepEqual([queue.count, queue.mean, calls.count, calls.mean], [10, 7.1, 10, 10]);
   assert.deepEqual([last?.role, last?.documents.answered, last?.documents.failed, last?.usd], ['expert', 2, 1, 0.003]);
   assert.deepEqual([report.latency_ms.accepted.mean, report.latency_ms.escalated.mean], [15, 60]);
+});
+
+test('a report says what the use of drafts took, what whole answers would have, and why some were asked for', () => {
+  const given = account();
+  const counts = addCounts(given.counts, {
+    'a/2/reused': 2,
+    'a/2/reusedWhole': 1,
+    'a/2/reusedInputTokens': 400,
+    'a/2/reusedOutputTokens': 9,
+    'a/2/reusedNanoUsd': 500_000,
+    'a/2/reusedMs': 80,
+    'a/2/insteadInputTokens': 180,
+    'a/2/insteadOutputTokens': 40,
+    'a/2/insteadNanoUsd': 900_000,
+    'a/2/insteadMs': 230,
+    'a/2/asked:not_joined': 1,
+    'a/2/asked:no_draft': 3,
+  });
+  const report = reportOf({ ...given, counts });
+  assert.deepEqual(report.stages[1]?.reuse, {
+    documents: 2,
+    whole: 1,
+    input_tokens: 400,
+    output_tokens: 9,
+    usd: 0.0005,
+    instead: { input_tokens: 180, output_tokens: 40, usd: 0.0009 },
+    saved_seconds: 0.15,
+  });
+  assert.deepEqual(report.stages[1]?.asked_whole, [
+    { reason: 'no_draft', count: 3 },
+    { reason: 'not_joined', count: 1 },
+  ]);
+  // The expert alone would have had no drafts to make use of: three calls of 120 ms and 150 ms more.
+  assert.equal(report.counterfactuals.all_expert.mean_inference_ms, 90);
 });
 
 test('a report says how many drafts were given up, and about what they would have written on', () => {

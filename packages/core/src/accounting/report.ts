@@ -2,7 +2,7 @@ import { DELAY_REASONS, type DelayReason } from '../document/delays.ts';
 import type { AskKind } from '../cascade/ask.ts';
 import type { Role } from '../cascade/tier.ts';
 import { addStageCounts, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
-import { failuresOf, reasonsOf, type CountedReason, type Said } from './reasons.ts';
+import { askReasonsOf, failuresOf, reasonsOf, type CountedReason, type Said } from './reasons.ts';
 import { Sketch } from './sketch.ts';
 import type { Waits } from './waits.ts';
 
@@ -53,6 +53,7 @@ const spreadOf = (sketch: Sketch): Spread => ({
 type StageAccount = ReportedStage & {
   readonly counts: StageCounts;
   readonly reasons: readonly CountedReason[];
+  readonly askReasons: readonly Omit<CountedReason, 'said'>[];
   readonly waits: Waits;
 };
 
@@ -66,6 +67,7 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
     ...stage,
     counts: stageCounts(counts, stage.cascade, stage.stage),
     reasons: reasonsOf(counts, said, stage.cascade, stage.stage),
+    askReasons: askReasonsOf(counts, stage.cascade, stage.stage),
     waits,
   }));
   const sequential = waits.of('sequential');
@@ -102,7 +104,7 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
     },
     counterfactuals: {
       cascade: way(totalOf(counts, 'nanoUsd'), merged(own, 'call').sum / 1000, asked),
-      all_expert: way(counts.allExpertNanoUsd, ((merged(experts, 'call').mean ?? 0) * asked) / 1000, asked),
+      all_expert: way(counts.allExpertNanoUsd, ((wholeAnswerMs(experts) ?? 0) * asked) / 1000, asked),
       all_drafter: way(sumOf(firsts).nanoUsd, merged(firsts, 'call').sum / 1000, asked),
     },
     break_even: breakEven(counts, own),
@@ -119,7 +121,15 @@ function merged(stages: readonly StageAccount[], measure: Parameters<Waits['ofSt
   return all;
 }
 
-function stageReport({ cascade, stage, model, role, ask, calibrated, counts, reasons, waits }: StageAccount) {
+/** What a whole answer of some stages takes on average, those that made use of a draft as well; null: there is none. */
+function wholeAnswerMs(stages: readonly StageAccount[]): number | null {
+  const calls = merged(stages, 'call');
+  const { insteadMs, reusedMs } = sumOf(stages);
+  return calls.count === 0 ? null : Math.max(0, calls.sum + insteadMs - reusedMs) / calls.count;
+}
+
+function stageReport({ cascade, stage, counts, waits, ...named }: StageAccount) {
+  const { model, role, ask, calibrated, reasons, askReasons } = named;
   const call = waits.ofStage(cascade, stage, 'call');
   const { accepted, escalated, skipped, answered, failed } = counts;
   return {
@@ -143,6 +153,26 @@ function stageReport({ cascade, stage, model, role, ask, calibrated, counts, rea
     output_tokens: counts.outputTokens,
     usd: dollars(counts.nanoUsd),
     stopped_early: stoppedReport(counts),
+    reuse: reuseReport(counts),
+    asked_whole: askReasons,
+  };
+}
+
+/** Documents whose earlier drafts a stage made use of: what that took, and what their whole answers would have. */
+function reuseReport(counts: StageCounts) {
+  const { reusedMs, insteadMs } = counts;
+  return {
+    documents: counts.reused,
+    whole: counts.reusedWhole,
+    input_tokens: counts.reusedInputTokens,
+    output_tokens: counts.reusedOutputTokens,
+    usd: dollars(counts.reusedNanoUsd),
+    instead: {
+      input_tokens: counts.insteadInputTokens,
+      output_tokens: counts.insteadOutputTokens,
+      usd: dollars(counts.insteadNanoUsd),
+    },
+    saved_seconds: insteadMs === 0 ? null : thousandth((insteadMs - reusedMs) / 1000),
   };
 }
 
@@ -208,7 +238,7 @@ function breakEven(counts: Counts, stages: readonly StageAccount[]) {
     return { escalated_share: most, pays: most === null || share === null ? null : share < most };
   };
   return {
-    time: side(merged(firsts, 'call').mean, merged(experts, 'call').mean),
+    time: side(merged(firsts, 'call').mean, wholeAnswerMs(experts)),
     money: side(sumOf(firsts).nanoUsd, counts.allExpertNanoUsd),
   };
 }

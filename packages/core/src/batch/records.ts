@@ -59,6 +59,7 @@ export const KEYS = {
 const stageRules = z.object({
   model: z.string(),
   ask: z.enum(ASK_KINDS),
+  tolerance: z.number().optional(),
   judge: z
     .object({
       confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),

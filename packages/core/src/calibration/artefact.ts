@@ -79,7 +79,7 @@ export function readCalibration(
   const problems = [
     ...(cascade === use.cascade ? [] : [`made for the cascade ${cascade}, not for ${use.cascade}`]),
     ...(stage === use.stage ? [] : [`made for the stage ${stage}, not for ${use.stage}`]),
-    ...(ask === use.ask ? [] : [`made for drafts by ask: ${String(ask)}, not by ${String(use.ask)}`]),
+    ...(ask === use.ask ? [] : [`made for drafts by ask: ${ask}, not by ${use.ask}`]),
     ...(model === use.model ? [] : [`made for the drafter ${model}, not for ${use.model}`]),
     ...(sameSignal(signal, use.signal)
       ? []

@@ -1,7 +1,59 @@
 /** The ways in which a stage may ask its model; each is a file of packages/cascade/src/ask. */
-export const ASK_KINDS = ['answer'] as const;
+export const ASK_KINDS = ['answer', 'verify'] as const;
 
 export type AskKind = (typeof ASK_KINDS)[number];
 
 /** How a stage asks that does not say how. */
 export const DEFAULT_ASK: AskKind = 'answer';
+
+/** Why a stage asked for the whole answer though its rules say otherwise. */
+export const ASK_REASONS = [
+  { reason: 'no_draft', meaning: 'No stage before left a draft that is text: each was skipped, refused, or failed.' },
+  {
+    reason: 'request_sampled',
+    meaning: 'The answer is drawn at a temperature above 0, or at the server’s own: there is no one answer to compare.',
+  },
+  {
+    reason: 'request_unsuited',
+    meaning:
+      'The request asks for what cannot be joined: several answers, tools, audio, log-probs, penalties, a logit bias, ' +
+      'an answer that it has begun itself, a prompt of tokens, or `/v1/responses`.',
+  },
+  { reason: 'model_reasons', meaning: 'The model thinks before it answers, and the draft shows no such thought.' },
+  { reason: 'not_scored', meaning: 'The server does not say how likely a given answer is, or was not checked yet.' },
+  { reason: 'not_continued', meaning: 'The server does not go on with a given answer.' },
+  { reason: 'request_too_long', meaning: 'Request and draft are longer than what is scored (200,000 characters).' },
+  { reason: 'answer_streamed', meaning: 'The answer is streamed to its client as it is written.' },
+  {
+    reason: 'failed_before',
+    meaning: 'A call about this document failed in this stage: it is asked plainly from then on.',
+  },
+  {
+    reason: 'scoring_paused',
+    meaning: 'The calls that score drafts failed one after the other: for a while none is made.',
+  },
+  { reason: 'scoring_failed', meaning: 'The call that scores the draft failed, or what it brought cannot be read.' },
+  { reason: 'nothing_kept', meaning: 'So little of the draft was kept that going on from it would prove nothing.' },
+  { reason: 'not_joined', meaning: 'What was kept and what came after it do not make one answer for sure.' },
+] as const;
+
+export type AskReason = (typeof ASK_REASONS)[number]['reason'];
+
+/** What the whole answer would have taken of the same model, as far as it can be known. */
+export type Instead = {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Null: nobody knows yet how fast the model writes. */
+  readonly ms: number | null;
+};
+
+/** How a stage came to its answer where it was not just asked for it. */
+export type HowAsked =
+  | { readonly kind: 'answer'; readonly reason: AskReason }
+  | {
+      readonly kind: 'verify';
+      /** Of the draft, in UTF-16 units; and whether that was all of it. */
+      readonly keptCharacters: number;
+      readonly isWhole: boolean;
+      readonly instead: Instead;
+    };

@@ -1,4 +1,5 @@
-import type { Configuration, CascadeSpec } from '../config.ts';
+import type { Configuration } from '../config.ts';
+import type { CascadeSpec } from './spec.ts';
 import type { EndpointUrl } from '../endpoints/index.ts';
 import type { JsonObject } from '../text/json.ts';
 import { applySettings, mergeSettings, type RequestSettings } from './settings.ts';

@@ -13,4 +13,6 @@ export * from './rules.ts';
 export * from './scaling.ts';
 export * from './server-words.ts';
 export * from './settings.ts';
+export type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
 export * from './tier.ts';
+export * from './verify/index.ts';

@@ -203,7 +203,17 @@ function foundIn(
     alternatives: given(hasTop),
     refused,
     ...(said === null ? {} : { said }),
+    ...(beginsWithThought(body) ? { reasons: true } : {}),
   };
+}
+
+/** Whether an answer begins with a thought, in a field of its own or in its text. */
+function beginsWithThought(body: JsonObject): boolean {
+  const message = choiceOf(body)?.['message'];
+  const thoughts = isJsonObject(message) ? [message['reasoning_content'], message['reasoning']] : [];
+  return (
+    thoughts.some((one) => typeof one === 'string' && one !== '') || textOf(body).trimStart().startsWith('<think>')
+  );
 }
 
 /**

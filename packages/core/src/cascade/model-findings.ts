@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { SIGNALS, type SignalName } from '../confidence/index.ts';
 import type { Configuration } from '../config.ts';
+import type { AskKind } from './ask.ts';
+import type { Role } from './tier.ts';
 
 const yesOrNo = z.boolean().nullable();
 
@@ -23,6 +25,7 @@ export const modelFindings = z.object({
   streamed_log_probs: yesOrNo,
   scoring: scoring.nullable().meta({ description: 'How a given answer is scored.' }),
   continuation: continuation.nullable().meta({ description: 'What comes back when a given answer is continued.' }),
+  reasons: z.boolean().optional().meta({ description: 'It thinks before it answers; absent: it was not seen to.' }),
   json_mode: yesOrNo.meta({ description: '`response_format: {"type": "json_object"}` is kept to.' }),
   refused: z
     .array(z.string())
@@ -60,6 +63,28 @@ export function signalsOf(cascades: Configuration['cascades'], model: string): S
     stages.flatMap(({ model: own, judge }) => (own === model && judge !== null ? [judge.confidence.signal.name] : [])),
   );
   return [...new Set(judges)];
+}
+
+/** How a model is asked in a role, beside being just asked for its answer. */
+export function asksOf(cascades: Configuration['cascades'], model: string, role: Role): AskKind[] {
+  const asks = Object.values(cascades).flatMap(({ stages }) =>
+    stages.flatMap((stage) =>
+      stage.model === model && stage.ask !== 'answer' && (stage.judge === null) === (role === 'expert')
+        ? [stage.ask]
+        : [],
+    ),
+  );
+  return [...new Set(asks)];
+}
+
+/** What a server lacks for how its model is to be asked, so that it is asked for whole answers; null: nothing. */
+export function askLackOf({ scoring: scores, continuation: goesOn, reasons }: ModelFindings, asks: readonly AskKind[]) {
+  if (!asks.includes('verify')) return null;
+  if (reasons === true) return 'the model thinks before it answers, and drafts show no thought';
+  if (scores === 'no') return 'the server does not say how likely a given answer is (prompt_logprobs, echo)';
+  if (scores === 'prompt_logprobs' && goesOn === 'no') return 'the server does not go on with a given answer';
+  if (scores === 'echo') return 'the server scores completions only (echo), not chat completions';
+  return null;
 }
 
 const needLogprobs = (signals: readonly SignalName[]): SignalName[] =>

@@ -1,11 +1,12 @@
 import type { Price } from '../accounting/price.ts';
 import type { CalibrationArtefact } from '../calibration/index.ts';
 import type { ConfidenceRule } from '../confidence/index.ts';
-import type { CascadeSpec, Configuration, ModelSpec, OnDeadline, StageSpec } from '../config.ts';
+import type { Configuration, ModelSpec } from '../config.ts';
 import type { EndpointUrl, FormatKind } from '../endpoints/index.ts';
 import type { AskKind } from './ask.ts';
 import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
+import type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
 import { tierName, type Role } from './tier.ts';
 
 /** How a draft is judged, and from which confidence on it is final. */
@@ -21,6 +22,8 @@ export type StageRules = {
   /** By its name in the configuration. */
   readonly model: string;
   readonly ask: AskKind;
+  /** Of `ask: verify`; absent: only the most likely tokens of a draft are kept. */
+  readonly tolerance?: number | undefined;
   /** Null for the last stage, whose answer is final. */
   readonly judge: JudgeRule | null;
   /** A draft is given up once nothing can make it final; absent: it is not, or a version before wrote this. */
@@ -101,7 +104,7 @@ export function snapshotRules(
 }
 
 function stageRules(
-  { model, ask, judge, stop_early: stops }: StageSpec,
+  { model, ask, tolerance, judge, stop_early: stops }: StageSpec,
   spec: ModelSpec | undefined,
   { calibration, needsWhole }: { readonly calibration: CalibrationArtefact | undefined; readonly needsWhole: boolean },
 ): StageRules {
@@ -109,6 +112,7 @@ function stageRules(
   return {
     model,
     ask,
+    ...(tolerance === null ? {} : { tolerance }),
     judge:
       judge === null
         ? null

@@ -46,13 +46,15 @@ type Reached = {
 
 function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times }: Reached): StageAnnotation {
   const { model, ask, judge } = stageOf(rules, stage);
-  const { outcome, draft, attempts, usage } = record;
+  const { outcome, draft, attempts, usage, how } = record;
   const escalated = draft !== null && 'reason' in draft && outcome !== 'deadline_draft' ? draft : null;
   const fields = draft?.fields ?? null;
   return {
     model,
     role: roleOf(rules, stage),
-    ask,
+    ask: how?.kind ?? ask,
+    ...(how?.kind === 'answer' ? { ask_reason: how.reason } : {}),
+    ...(how?.kind === 'verify' ? { kept_characters: how.keptCharacters } : {}),
     outcome,
     reason: draft !== null && 'reason' in draft ? draft.reason : null,
     signal: judge?.confidence.signal.name ?? null,

@@ -1,4 +1,5 @@
 import { NO_USAGE } from '../accounting/counts.ts';
+import type { HowAsked } from '../cascade/ask.ts';
 import { stageOf } from '../cascade/rules.ts';
 import type { Usage } from '../endpoints/index.ts';
 import type { Take } from './delays.ts';
@@ -12,7 +13,7 @@ import {
   type NoAnswer,
 } from './job.ts';
 import type { AttemptError } from './attempt-error.ts';
-import type { Attempt, Passage } from './times.ts';
+import type { Attempt, ExtraCall, Passage } from './times.ts';
 
 /** How a document ended. */
 export type Ending =
@@ -24,6 +25,10 @@ export type Ending =
       readonly answer: Answer;
       readonly startedAtMs: number;
       readonly endedAtMs: number;
+      /** Absent: there was one call. */
+      readonly extra?: readonly ExtraCall[] | undefined;
+      /** Absent: the stage was just asked for its answer. */
+      readonly how?: HowAsked | undefined;
       /** Absent: by whom the document was taken up last. */
       readonly take?: Take | undefined;
       /** Set when the answer is an error of the model server. */
@@ -54,14 +59,16 @@ export type StageRecord = {
   readonly handedOffAtMs: number | null;
   readonly answer: Answer | null;
   readonly usage: Usage;
+  /** Absent: it was just asked for its answer, or has none. */
+  readonly how?: HowAsked | undefined;
 };
 
 const isFailure = (answer: Answer | null): boolean => answer === null || answer.status >= 300;
 
 function draftRecord(draft: Draft): StageRecord {
-  const { model, attempts, answer, handedOffAtMs } = draft;
+  const { model, attempts, answer, handedOffAtMs, how } = draft;
   const outcome = attempts.length === 0 ? 'skipped' : isFailure(answer) ? 'failed' : 'escalated';
-  return { model, outcome, draft, attempts, handedOffAtMs, answer, usage: answer?.usage ?? NO_USAGE };
+  return { model, outcome, draft, attempts, handedOffAtMs, answer, usage: answer?.usage ?? NO_USAGE, how };
 }
 
 /** A draft that was still to be handed off counts as gone on at once: by its hand-off it differs from an accepted one. */
@@ -78,15 +85,15 @@ export function stagesOf({ job, rules }: CascadeDocument, ending: Ending): Stage
   switch (ending.kind) {
     case 'accepted': {
       const { draft } = ending;
-      const { attempts, answer } = draft;
-      const own = { model, draft, attempts, handedOffAtMs: null, answer, usage: answer.usage };
+      const { attempts, answer, how } = draft;
+      const own = { model, draft, attempts, handedOffAtMs: null, answer, usage: answer.usage, how };
       return [...before.slice(0, job.stage), { ...own, outcome: 'accepted' }];
     }
     case 'answered': {
-      const { answer, why = null } = ending;
+      const { answer, why = null, how } = ending;
       const attempts = attemptsWith(job, ending, why);
       const outcome = isFailure(answer) ? 'failed' : 'answered';
-      const own = { model, draft: null, attempts, handedOffAtMs: null, answer, usage: answer.usage };
+      const own = { model, draft: null, attempts, handedOffAtMs: null, answer, usage: answer.usage, how };
       return [...before, { ...own, outcome }];
     }
     case 'failed': {

@@ -1,4 +1,4 @@
-import type { AskKind } from '../cascade/ask.ts';
+import type { AskKind, HowAsked } from '../cascade/ask.ts';
 import { unfitReason } from '../cascade/fitness.ts';
 import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import type { DraftEvidence, EscalationReason, FieldScore } from '../confidence/index.ts';
@@ -44,6 +44,8 @@ type StageDraft = {
   readonly fields: readonly FieldScore[] | null;
   /** Set when it was given up before it was whole. */
   readonly stopped?: StoppedDraft | undefined;
+  /** Absent: the stage was just asked for its answer. */
+  readonly how?: HowAsked | undefined;
   /** Every attempt, the last one included; none where the stage was skipped. */
   readonly attempts: readonly Attempt[];
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ASK_KINDS } from '../cascade/ask.ts';
+import { ASK_KINDS, ASK_REASONS } from '../cascade/ask.ts';
 import { FORMAT_KINDS } from '../endpoints/index.ts';
 import { DELAY_REASONS } from './delays.ts';
 
@@ -10,7 +10,14 @@ const stage = z
   .strictObject({
     model: z.string().meta({ description: 'By its name in the configuration.' }),
     role: z.enum(['drafter', 'expert']),
-    ask: z.enum(ASK_KINDS),
+    ask: z.enum(ASK_KINDS).meta({ description: 'How its model was asked in the end.' }),
+    ask_reason: z
+      .enum(ASK_REASONS.map(({ reason }) => reason))
+      .optional()
+      .meta({ description: 'Why it was asked for the whole answer though the stage is to ask otherwise.' }),
+    kept_characters: count.optional().meta({
+      description: 'Of a verified draft: how many of its characters (UTF-16) the answer begins with.',
+    }),
     outcome: z.enum(['accepted', 'answered', 'escalated', 'failed', 'skipped', 'deadline_draft']),
     reason: z.string().nullable().meta({ description: 'Why it was escalated or skipped.' }),
     signal: z.string().nullable(),

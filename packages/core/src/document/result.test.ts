@@ -92,6 +92,62 @@ const lowSmall = {
 const lowDraft = draftOf({ attempts: [attemptOf({ sinceMs: 1_000 })] });
 const mediumDraft = draftOf({ model: 'medium', attempts: [attemptOf({ sinceMs: 1_350, startedAtMs: 1_400 })] });
 
+test('a line and its counters say how a draft was verified, and what a whole answer would have taken', () => {
+  const document = escalated(rules, [draft]);
+  const taken = { inputTokens: 300, cachedTokens: 100, outputTokens: 5, reasoningTokens: 0 };
+  const paid = { startedAtMs: 2_000, endedAtMs: 2_100, error: null } as const;
+  const extra = [
+    { ...paid, purpose: 'scoring', inputTokens: 150, outputTokens: 1 },
+    { ...paid, purpose: 'continuation', inputTokens: 150, outputTokens: 4 },
+  ] as const;
+  const instead = { inputTokens: 130, outputTokens: 20, ms: 250 };
+  const ending: Ending = {
+    kind: 'answered',
+    answer: answerOf({ usage: taken }),
+    how: { kind: 'verify', keptCharacters: 40, isWhole: false, instead },
+    extra,
+    startedAtMs: 2_000,
+    endedAtMs: 2_100,
+  };
+  const result = resultOf(document, ending);
+  const stage = lineOf(result).cascade?.stages[1];
+  assert.deepEqual(
+    [stage?.ask, stage?.kept_characters, stage?.ask_reason, stage?.usage.output_tokens],
+    ['verify', 40, undefined, 5],
+  );
+  const own = Object.entries(result.counts).flatMap(([name, count]) =>
+    name.startsWith('invoices/2/') ? [[name.slice('invoices/2/'.length), count]] : [],
+  );
+  const nanoUsd = (300 * 10 + 5 * 20) * 1_000;
+  assert.deepEqual(Object.fromEntries(own), {
+    answered: 1,
+    inputTokens: 300,
+    cachedTokens: 100,
+    outputTokens: 5,
+    nanoUsd,
+    reused: 1,
+    reusedInputTokens: 300,
+    reusedOutputTokens: 5,
+    reusedNanoUsd: nanoUsd,
+    reusedMs: 100,
+    insteadInputTokens: 130,
+    insteadOutputTokens: 20,
+    insteadNanoUsd: (130 * 10 + 20 * 20) * 1_000,
+    insteadMs: 250,
+  });
+  assert.equal(
+    result.counts.allExpertNanoUsd,
+    (130 * 10 + 20 * 20) * 1_000,
+    'of what the expert alone would have taken',
+  );
+  const whole: Ending = { ...ending, how: { kind: 'answer', reason: 'no_draft' } };
+  const asked = resultOf(document, whole);
+  const shown = lineOf(asked).cascade?.stages[1];
+  assert.deepEqual([shown?.ask, shown?.ask_reason], ['answer', 'no_draft']);
+  assert.equal(asked.counts['invoices/2/asked:no_draft'], 1);
+  assert.equal(asked.counts['invoices/2/reused'], undefined);
+});
+
 test('an accepted draft: output line, counts, money', () => {
   const result = resultOf({ job, rules }, { kind: 'accepted', draft: accepted });
   assert.equal(result.line.part, 'output');

@@ -1,4 +1,5 @@
 import {
+  askCounter,
   errorCounter,
   NO_USAGE,
   reasonCounter,
@@ -7,7 +8,7 @@ import {
   type Counts,
   type StageCounter,
 } from '../accounting/counts.ts';
-import { nanoUsd } from '../accounting/price.ts';
+import { nanoUsd, type PricedTokens } from '../accounting/price.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { requestIdOf, resultLineId } from '../batch/ids.ts';
 import type { PageLine } from '../batch/page.ts';
@@ -137,6 +138,8 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Cou
   for (const [stage, record] of all.entries()) {
     const reason = reasonOf(record);
     if (reason !== null) counts[reasonCounter(job.cascade, stage, reason)] = 1;
+    const { how } = record;
+    if (how?.kind === 'answer') counts[askCounter(job.cascade, stage, how.reason)] = 1;
     const own = stageCountsOf(record, stage === stages.length - 1, stageOf(rules, stage).price);
     for (const [name, by] of Object.entries(own)) {
       if (by !== 0) counts[stageCounter(job.cascade, stage, name as StageCounter)] = by;
@@ -146,10 +149,11 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Cou
 }
 
 function stageCountsOf(
-  { outcome, usage, draft }: StageRecord,
+  record: StageRecord,
   isFinal: boolean,
   price: Parameters<typeof nanoUsd>[1],
 ): Partial<Record<StageCounter, number>> {
+  const { outcome, usage, draft } = record;
   const money = nanoUsd(usage, price);
   return {
     ...(outcome === 'deadline_draft' ? { escalated: 1 } : { [outcome]: 1 }),
@@ -164,6 +168,33 @@ function stageCountsOf(
       ? {}
       : { wastedInputTokens: usage.inputTokens, wastedOutputTokens: usage.outputTokens, wastedNanoUsd: money }),
     ...(draft?.stopped === undefined ? {} : { stopped: 1, stoppedOutputTokens: usage.outputTokens }),
+    ...reuseOf(record, price),
+  };
+}
+
+/** What a stage took that made use of a draft, and what its whole answer would have. */
+function reuseOf(
+  { how, usage, attempts }: StageRecord,
+  price: Parameters<typeof nanoUsd>[1],
+): Partial<Record<StageCounter, number>> {
+  if (how === undefined || how.kind === 'answer') return {};
+  const { isWhole, instead } = how;
+  const last = attempts.at(-1);
+  return {
+    reused: 1,
+    reusedWhole: isWhole ? 1 : 0,
+    reusedInputTokens: usage.inputTokens,
+    reusedOutputTokens: usage.outputTokens,
+    reusedNanoUsd: nanoUsd(usage, price),
+    insteadInputTokens: instead.inputTokens,
+    insteadOutputTokens: instead.outputTokens,
+    insteadNanoUsd: nanoUsd({ ...instead, cachedTokens: 0 }, price),
+    ...(instead.ms === null || last === undefined
+      ? {}
+      : {
+          reusedMs: Math.max(0, Math.round(last.endedAtMs - last.startedAtMs)),
+          insteadMs: Math.round(instead.ms),
+        }),
   };
 }
 
@@ -174,5 +205,9 @@ function stageCountsOf(
 function allExpertNanoUsd({ rules }: CascadeDocument, stages: readonly StageRecord[]): number {
   const expert = stageOf(rules, rules.stages.length - 1);
   const answered = stages.findLast(({ answer }) => answer !== null);
-  return nanoUsd(answered?.usage ?? NO_USAGE, expert.price);
+  return nanoUsd(answered === undefined ? NO_USAGE : wholeAnswerOf(answered), expert.price);
 }
+
+/** What a stage took, or would have if it had not made use of a draft. */
+const wholeAnswerOf = ({ how, usage }: StageRecord): PricedTokens =>
+  how === undefined || how.kind === 'answer' ? usage : { ...how.instead, cachedTokens: 0 };

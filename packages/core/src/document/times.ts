@@ -2,9 +2,15 @@ import { z } from 'zod';
 import type { AttemptError } from './attempt-error.ts';
 import { DELAY_REASONS, waitParts, type Delay, type DelayReason, type Take } from './delays.ts';
 
-/** A call beside the draft's own, by which it is judged. Unix milliseconds. */
+/** Calls beside an answer's own, by which it is judged; they begin when that has ended. */
+const JUDGING_CALLS = ['self_assessment', 'sample'] as const;
+
+/** The calls of a stage that is not just asked for its answer: all that it makes, the one for the whole answer included. */
+const ASKING_CALLS = ['scoring', 'continuation', 'whole_answer'] as const;
+
+/** One of several calls of an attempt. Unix milliseconds. */
 export type ExtraCall = {
-  readonly purpose: 'self_assessment' | 'sample';
+  readonly purpose: (typeof JUDGING_CALLS)[number] | (typeof ASKING_CALLS)[number];
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   readonly error: AttemptError | null;
@@ -12,7 +18,11 @@ export type ExtraCall = {
   readonly outputTokens: number;
 };
 
-/** One call of a stage's model for a document. Unix milliseconds. */
+/** Whether the calls of an attempt are all among its extra ones: there is no other. */
+export const areAllExtra = (extra: readonly ExtraCall[]): boolean =>
+  extra.some(({ purpose }) => (ASKING_CALLS as readonly string[]).includes(purpose));
+
+/** One attempt of a stage at a document: its call, and what calls there are beside it. Unix milliseconds. */
 export type Attempt = {
   /** When it began to wait for this attempt: at its enqueueing, its hand-off, or the end of the attempt before. */
   readonly sinceMs: number;
@@ -20,7 +30,7 @@ export type Attempt = {
   readonly endedAtMs: number;
   /** Why it failed; null for an answer. */
   readonly error: AttemptError | null;
-  /** After the draft's own call, which ended when the first of them began. */
+  /** After the attempt's own call, which ended when the first of them began; or all that there are. */
   readonly extra?: readonly ExtraCall[];
   /** What of the wait before it was no time in the queue; absent: nothing. */
   readonly delays?: readonly Delay[] | undefined;

@@ -4,7 +4,7 @@ import { waitParts, type Take, type WaitPart } from '../document/delays.ts';
 import type { StageRecord } from '../document/ending.ts';
 import type { CascadeDocument } from '../document/job.ts';
 import type { AttemptError } from '../document/attempt-error.ts';
-import type { Attempt, ExtraCall } from '../document/times.ts';
+import { areAllExtra, type Attempt, type ExtraCall } from '../document/times.ts';
 import { describeCall, describeExtraCall, describeFailure, type NamedModel } from './call.ts';
 import type { TraceIds } from './ids.ts';
 import { microseconds, type FinishedSpan, type SpanAttributes, type SpanEvent } from './span.ts';
@@ -158,6 +158,7 @@ export class StageSpans {
       ...this.#shared,
       'cascade.attempt': number,
       ...(isStopped ? { 'cascade.stopped_early': true } : {}),
+      ...(isLast ? this.#howAsked() : {}),
     };
     const within = (ms: number): number => Math.min(Math.max(work.startUs, microseconds(ms)), work.endUs);
     const answer = isLast ? this.#record.answer : null;
@@ -195,13 +196,23 @@ export class StageSpans {
       startUs: within(one.startedAtMs),
       endUs: Math.max(within(one.startedAtMs), within(one.endedAtMs)),
     }));
-    return [worked, asked, ...besides];
+    return areAllExtra(extra) ? [worked, ...besides] : [worked, asked, ...besides];
+  }
+
+  /** How the stage came to its answer. */
+  #howAsked(): SpanAttributes {
+    const { how } = this.#record;
+    const { ask } = stageOf(this.#trace.document.rules, this.#stage);
+    if (how === undefined) return { 'cascade.ask': ask };
+    if (how.kind === 'answer') return { 'cascade.ask': how.kind, 'cascade.ask.reason': how.reason };
+    return { 'cascade.ask': how.kind, 'cascade.kept_characters': how.keptCharacters };
   }
 
   #extraCall(call: ExtraCall, attributes: SpanAttributes): Pick<FinishedSpan, 'attributes' | 'error'> {
     const { models, content } = this.#trace;
     const { error } = call;
-    const described = describeExtraCall(call, models(this.#record.model)?.model ?? this.#record.model);
+    const { model: name } = this.#record;
+    const described = describeExtraCall(this.#trace.document.job, call, { name, named: models(name) });
     const failure = error === null ? {} : describeFailure(error, content);
     return { attributes: { ...attributes, ...described, ...failure }, error: error?.message ?? null };
   }

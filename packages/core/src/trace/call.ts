@@ -54,12 +54,18 @@ export function describeCall(
   };
 }
 
-/** A call by which a draft is judged. */
-export function describeExtraCall({ purpose, inputTokens, outputTokens }: ExtraCall, model: string): SpanAttributes {
+/** One of several calls of an attempt: by which a draft is judged, or by which its stage made use of an earlier one. */
+export function describeExtraCall(
+  job: DocumentJob,
+  { purpose, inputTokens, outputTokens }: ExtraCall,
+  { name, named }: { readonly name: string; readonly named: NamedModel | null },
+): SpanAttributes {
   return {
-    'gen_ai.operation.name': 'chat',
+    'gen_ai.operation.name': ENDPOINTS[job.endpoint].operation,
     'gen_ai.provider.name': 'openai',
-    'gen_ai.request.model': model,
+    'gen_ai.request.model': named?.model ?? name,
+    'server.address': named?.address ?? null,
+    'server.port': named?.port ?? null,
     'cascade.call.purpose': purpose,
     'gen_ai.usage.input_tokens': inputTokens,
     'gen_ai.usage.output_tokens': outputTokens,

@@ -4,6 +4,8 @@ import {
   lackOf,
   modelsOfRole,
   ROLES,
+  askLackOf,
+  asksOf,
   signalsOf,
   type Configuration,
   type ModelFindings,
@@ -53,7 +55,8 @@ export async function checkModels({ configuration, models }: CheckConfig, signal
       if (found === null) return [];
       const { name } = served;
       const signals = role === 'drafter' ? signalsOf(configuration.cascades, name) : [];
-      return [{ name, role, ok: isFit(found, signals), reason: found.problem ?? lackOf(found, signals), found }];
+      const lack = lackOf(found, signals) ?? askLackOf(found, asksOf(configuration.cascades, name, role));
+      return [{ name, role, ok: isFit(found, signals), reason: found.problem ?? lack, found }];
     }),
   );
   return checked.flat();

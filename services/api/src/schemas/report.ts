@@ -45,6 +45,27 @@ const stage = z
           'Drafts that were given up, as nothing could make them final any more; the tokens that came of them, and ' +
           'about how many more would have, had they been as long as the accepted ones (null: none was).',
       }),
+    reuse: z
+      .strictObject({
+        documents: count,
+        whole: count.meta({ description: 'Those whose draft stood as it was.' }),
+        input_tokens: count,
+        output_tokens: count,
+        usd: z.number(),
+        instead: z.strictObject({ input_tokens: count, output_tokens: count, usd: z.number() }),
+        saved_seconds: z.number().nullable().meta({
+          description: 'Of inference, by how fast the model wrote its other answers; null: nobody knows.',
+        }),
+      })
+      .meta({
+        description:
+          'Documents whose earlier drafts the stage made use of (`ask: verify`): what that took, and what their whole ' +
+          'answers would have taken of the same model.',
+      }),
+    asked_whole: z
+      .array(z.strictObject({ reason: z.string(), count }))
+      .readonly()
+      .meta({ description: 'Why documents were asked about whole though the stage is to ask otherwise; most first.' }),
   })
   .meta({ id: 'ReportedStage', description: 'What one stage of a cascade did and cost.' });
 

@@ -72,6 +72,11 @@ export function* joinAnswer({ kept, continuation, format, stop }: Joining): Slic
   return noJoin('the joined text is not the JSON that was asked for');
 }
 
+/** Whether what follows on a kept text could be joined to it at all. */
+export function isWorthContinuing(kept: string, format: AskedFormat | null): boolean {
+  return hasFields(kept) || (format === null && kept.trimStart().length >= MIN_KEPT_CHARACTERS);
+}
+
 /** How many characters of white space a text begins with. */
 const lead = (text: string): number => text.length - text.trimStart().length;
 

@@ -9,7 +9,7 @@ function tokensOf(...given: readonly (readonly [text: string, ratio?: number, to
   return given.map(([text, ratio = 1, tokens = 1]) => {
     const from = at;
     at += text.length;
-    return { from, to: at, tokens, isBest: ratio === 1, ratio };
+    return { from, to: at, tokens, isBest: ratio === 1, ratio, logprob: Math.log(ratio) };
   });
 }
 

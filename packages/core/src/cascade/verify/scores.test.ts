@@ -27,8 +27,8 @@ test('a token is the best if its rank is 1', () => {
   assert.deepEqual(read(bodyOf(['ab'], [' c', 2, -1.5]), 'ab c'), {
     kind: 'scored',
     tokens: [
-      { from: 0, to: 2, tokens: 1, isBest: true, ratio: 1 },
-      { from: 2, to: 4, tokens: 1, isBest: false, ratio: 0 },
+      { from: 0, to: 2, tokens: 1, isBest: true, ratio: 1, logprob: -0.1 },
+      { from: 2, to: 4, tokens: 1, isBest: false, ratio: 0, logprob: -1.5 },
     ],
   });
 });

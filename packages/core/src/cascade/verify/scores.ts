@@ -17,6 +17,8 @@ export type ScoredToken = {
   readonly isBest: boolean;
   /** The probability of the token over that of the likeliest one, of several the least; 1 when best, 0 where unknown. */
   readonly ratio: number;
+  /** Its log-prob; of several the sum. */
+  readonly logprob: number;
 };
 
 export type ReadScores = { readonly kind: 'scored'; readonly tokens: readonly ScoredToken[] } | Unreadable;
@@ -77,7 +79,7 @@ function* scoreGroups(listed: ListedTokens, groups: readonly TokenGroup[], start
   const tokens: ScoredToken[] = [];
   let [looked, slice] = [0, SLICE_ITEMS];
   for (const { from, to, first, end } of groups) {
-    let worst: TokenScore = { isBest: true, ratio: 1 };
+    let worst: TokenScore = { isBest: true, ratio: 1, logprob: 0 };
     for (let at = first; at < end; at += 1) {
       const score = listed.scoreAt(at);
       if ('kind' in score) return score;
@@ -87,7 +89,11 @@ function* scoreGroups(listed: ListedTokens, groups: readonly TokenGroup[], start
         slice = looked + SLICE_ITEMS;
         yield;
       }
-      worst = { isBest: worst.isBest && score.isBest, ratio: Math.min(worst.ratio, score.ratio) };
+      worst = {
+        isBest: worst.isBest && score.isBest,
+        ratio: Math.min(worst.ratio, score.ratio),
+        logprob: worst.logprob + score.logprob,
+      };
     }
     tokens.push({ from: from - start, to: to - start, tokens: end - first, ...worst });
   }

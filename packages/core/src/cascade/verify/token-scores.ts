@@ -8,6 +8,8 @@ export type TokenScore = {
   readonly isBest: boolean;
   /** How likely the token is against the likeliest one there, 0 to 1; 0 where that is not listed. */
   readonly ratio: number;
+  /** The log-prob of the token itself. */
+  readonly logprob: number;
 };
 
 /** The tokens of a prompt as a server lists them, read one at a time: what stands before a draft need not be readable. */
@@ -20,7 +22,7 @@ export type ListedTokens = {
   readonly sizeAt: (at: number) => number;
 };
 
-const BEST: TokenScore = { isBest: true, ratio: 1 };
+const best = (logprob: number): TokenScore => ({ isBest: true, ratio: 1, logprob });
 
 /** Servers give 20 alternatives at most, unless they are told otherwise. */
 const MAX_LISTED = 256;
@@ -76,22 +78,27 @@ function ownOf(entry: Json | undefined): OwnToken | Unreadable {
   if ('kind' in listed) return listed;
   const [only] = listed;
   if (listed.length === 1 && only !== undefined) {
-    return { texts: [only.text], score: only.rank === 1 ? BEST : { isBest: false, ratio: 0 } };
+    return {
+      texts: [only.text],
+      score: only.rank === 1 ? best(only.logprob) : { isBest: false, ratio: 0, logprob: only.logprob },
+    };
   }
-  const best = listed.filter(({ rank }) => rank === 1);
-  if (listed.length === 2 && best.length === 2) {
-    const [left, right] = best.map(({ logprob }) => logprob);
+  const firsts = listed.filter(({ rank }) => rank === 1);
+  if (listed.length === 2 && firsts.length === 2) {
+    const [left, right] = firsts.map(({ logprob }) => logprob);
     const isTie = Math.abs((left ?? 0) - (right ?? 0)) <= ROUNDING;
-    return isTie ? { texts: best.map(({ text }) => text), score: BEST } : unreadable('two tokens of rank 1');
+    return isTie
+      ? { texts: firsts.map(({ text }) => text), score: best(left ?? 0) }
+      : unreadable('two tokens of rank 1');
   }
   const others = listed.filter(({ rank }) => rank > (listed.length === 2 ? 1 : listed.length));
   const [own] = others;
-  if (best.length !== 1 || own === undefined || others.length > 1) {
+  if (firsts.length !== 1 || own === undefined || others.length > 1) {
     return unreadable("nobody can say which of several tokens is the prompt's own");
   }
-  const ahead = own.logprob - (best[0]?.logprob ?? 0);
+  const ahead = own.logprob - (firsts[0]?.logprob ?? 0);
   if (ahead > ROUNDING) return unreadable('a token is likelier than the one of rank 1');
-  return { texts: [own.text], score: { isBest: false, ratio: Math.min(1, Math.exp(ahead)) } };
+  return { texts: [own.text], score: { isBest: false, ratio: Math.min(1, Math.exp(ahead)), logprob: own.logprob } };
 }
 
 function rankedIn(entry: Json | undefined): readonly Ranked[] | Unreadable {
@@ -152,7 +159,7 @@ function echoedScore(given: Json | undefined, top: Json | undefined): TokenScore
     most = Math.max(most ?? logprob, logprob);
   }
   if (most === null) return unreadable('a token without alternatives');
-  return own >= most ? BEST : { isBest: false, ratio: Math.exp(own - most) };
+  return own >= most ? best(own) : { isBest: false, ratio: Math.exp(own - most), logprob: own };
 }
 
 function choiceOf(body: JsonObject): JsonObject | null {

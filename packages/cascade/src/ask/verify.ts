@@ -1,0 +1,247 @@
+import {
+  addUsage,
+  continuationRequest,
+  cutToLimit,
+  ENDPOINTS,
+  isWorthContinuing,
+  joinAnswer,
+  joinedBody,
+  keptPrefix,
+  limitOf,
+  planVerify,
+  promptOf,
+  readScores,
+  scoringRequest,
+  stageOf,
+  stopsOf,
+  type AskReason,
+  type CascadeDocument,
+  type Completion,
+  type ExtraCall,
+  type HowAsked,
+  type JsonObject,
+  leftTokens,
+  type KeepRule,
+  type KeptPrefix,
+  type OwnRequest,
+  type ScoredToken,
+  type TokenLogprob,
+  type Usage,
+  type VerifyPlan,
+} from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
+import type { Asked, AttemptOptions, ExtraAnswer } from '../asked.ts';
+import type { StageModel } from '../stage-model.ts';
+import { askWhole, NO_CALLS, type Calls } from './whole.ts';
+
+/**
+ * `ask: verify`: the model scores the draft of the stages before in one pass, keeps what it would have written itself,
+ * and goes on from there. What cannot be verified, or not be joined for sure, is asked for whole.
+ */
+export async function askVerify(model: StageModel, document: CascadeDocument, options: AttemptOptions): Promise<Asked> {
+  const { job, rules } = document;
+  const { tolerance = null } = stageOf(rules, job.stage);
+  const whole = (reason: AskReason): Promise<Asked> => askWhole(model, document, options, { reason });
+  if (options.onEvent !== undefined) return await whole('answer_streamed');
+  const prepared = model.prepared(job);
+  const plan = planVerify({ job, prepared, tolerance, findings: model.verifying.findings });
+  if (plan.kind === 'answer') return await whole(plan.reason);
+  if (model.verifying.isPaused(Date.now())) return await whole('scoring_paused');
+  return await new Verification(model, document, options, { plan, prepared, tolerance }).run();
+}
+
+type Planned = {
+  readonly plan: Extract<VerifyPlan, { kind: 'verify' }>;
+  readonly prepared: JsonObject;
+  readonly tolerance: number | null;
+};
+
+type Answered = Extract<ExtraAnswer, { kind: 'answered' }>;
+
+/** What is known of a draft once it was scored. */
+type Scored = {
+  readonly kind: 'scored';
+  readonly tokens: readonly ScoredToken[];
+  readonly kept: KeptPrefix;
+  /** The answer to the scoring, whose one token comes after the draft. */
+  readonly after: Answered;
+  /** Tokens of the request itself, without the draft. */
+  readonly inputTokens: number;
+};
+
+/** One document's draft on its way through scoring and continuation. */
+class Verification {
+  readonly #model: StageModel;
+  readonly #document: CascadeDocument;
+  readonly #options: AttemptOptions;
+  readonly #planned: Planned;
+  #calls: Calls = NO_CALLS;
+
+  constructor(model: StageModel, document: CascadeDocument, options: AttemptOptions, planned: Planned) {
+    this.#model = model;
+    this.#document = document;
+    this.#options = options;
+    this.#planned = planned;
+  }
+
+  async run(): Promise<Asked> {
+    const scored = await this.#score();
+    if (scored.kind !== 'scored') return scored;
+    const { draft } = this.#planned.plan;
+    const { kept, after } = scored;
+    const limit = limitOf(this.#planned.prepared);
+    const cut = cutToLimit(draft.text, scored.tokens, kept, limit);
+    if (cut !== null) return this.#answered(scored, { ...cut, finishReason: 'length', written: null });
+    if (kept.isWhole && draft.isWhole && endsThere(after.completion)) {
+      return this.#answered(scored, { text: kept.text, tokens: kept.tokens, finishReason: 'stop', written: null });
+    }
+    if (!isWorthContinuing(kept.text, this.#format)) return await this.#whole('nothing_kept');
+    return await this.#continue(scored, leftTokens(limit, kept.tokens));
+  }
+
+  get #format() {
+    const { endpoint, body } = this.#document.job;
+    return ENDPOINTS[endpoint].format(body);
+  }
+
+  async #score(): Promise<Scored | Asked> {
+    const { plan, tolerance, prepared } = this.#planned;
+    const { draft, scoring } = plan;
+    const request = scoringRequest(this.#document.job, draft.text, { scoring, tolerance });
+    const after = await this.#call('scoring', request);
+    if (after.kind === 'failed') return await this.#failed('scoring_failed', after.call.error?.message ?? 'no answer');
+    if (after.kind !== 'answered') return after;
+    const prompt = promptOf(prepared);
+    const scores = await runSliced(readScores(after.body, scoring, draft.text, prompt));
+    if (scores.kind === 'unreadable') return await this.#failed('scoring_failed', scores.why);
+    this.#model.verifying.noteUsed();
+    const rule: KeepRule = tolerance === null ? { exact: true } : { tolerance };
+    const kept = keptPrefix(draft.text, scores.tokens, rule);
+    const inputTokens = Math.max(0, after.completion.usage.inputTokens - kept.draftTokens);
+    return { kind: 'scored', tokens: scores.tokens, kept, after, inputTokens };
+  }
+
+  async #continue(scored: Scored, maxTokens: number | null): Promise<Asked> {
+    const { job } = this.#document;
+    const { kept } = scored;
+    const written = await this.#call('continuation', continuationRequest(job, kept.text, maxTokens));
+    if (written.kind === 'failed') return await this.#failed('not_joined', written.call.error?.message ?? 'no answer');
+    if (written.kind !== 'answered') return written;
+    const { completion } = written;
+    const joined = await runSliced(
+      joinAnswer({
+        kept: kept.text,
+        continuation: completion.text ?? '',
+        format: this.#format,
+        stop: stopsOf(this.#planned.prepared),
+      }),
+    );
+    if (joined.kind === 'no_join') return await this.#failed('not_joined', joined.why);
+    const finishReason = joined.isStopped ? 'stop' : (completion.finishReason ?? 'stop');
+    return this.#answered(scored, { text: joined.text, tokens: kept.tokens, finishReason, written });
+  }
+
+  async #call(purpose: 'scoring' | 'continuation', request: OwnRequest): Promise<ExtraAnswer> {
+    const { job } = this.#document;
+    const index = this.#calls.extra.length;
+    const answer = await this.#model.askExtra(
+      job,
+      { ...this.#options, topLogprobs: 0 },
+      { ...request, purpose, index },
+    );
+    // A server that breaks by it breaks for every document: each would be asked about twice.
+    if (answer.kind === 'unproven') this.#model.verifying.noteFailed(answer.reason, Date.now());
+    if ('call' in answer) this.#note(answer.call, answer.kind === 'answered' ? answer.completion.usage : null);
+    return answer;
+  }
+
+  #note(call: ExtraCall, usage: Usage | null): void {
+    const { extra, usage: before } = this.#calls;
+    this.#calls = { extra: [...extra, call], usage: usage === null ? before : addUsage(before, usage) };
+  }
+
+  /** The server did not do as it was seen to; so often in a row, and it is left alone with it. */
+  async #failed(reason: AskReason, why: string): Promise<Asked> {
+    this.#model.verifying.noteFailed(why, Date.now());
+    return await this.#whole(reason);
+  }
+
+  async #whole(reason: AskReason): Promise<Asked> {
+    return await askWhole(this.#model, this.#document, this.#options, { reason, calls: this.#calls });
+  }
+
+  #answered({ after, inputTokens, tokens: scored }: Scored, joined: Joined): Asked {
+    const { job } = this.#document;
+    const { text, tokens, finishReason, written } = joined;
+    const base = written ?? after;
+    const outputTokens = tokens + (written?.completion.usage.outputTokens ?? 0);
+    const usage: Usage = { inputTokens, cachedTokens: 0, outputTokens, reasoningTokens: 0 };
+    const how: HowAsked = {
+      kind: 'verify',
+      keptCharacters: scored[countOf(scored, tokens) - 1]?.to ?? 0,
+      isWhole: written === null && finishReason === 'stop',
+      instead: { inputTokens, outputTokens, ms: this.#model.writing.msOf(outputTokens) },
+    };
+    const { extra, usage: paid } = this.#calls;
+    const body = joinedBody(job.endpoint, base.body, { text, finishReason, usage: shownUsage(usage) });
+    return {
+      kind: 'answered',
+      completion: { ...base.completion, ...textOf(scored, joined), finishReason, usage },
+      answer: { status: 200, requestId: base.requestId, body, usage: paid },
+      refusal: null,
+      stopped: null,
+      how,
+      extra,
+      startedAtMs: extra[0]?.startedAtMs ?? base.call.startedAtMs,
+      endedAtMs: base.call.endedAtMs,
+    };
+  }
+}
+
+/** An answer that begins with some of a draft's tokens. */
+type Joined = {
+  readonly text: string;
+  /** Of the draft, how many of the model's own tokens it begins with. */
+  readonly tokens: number;
+  readonly finishReason: string;
+  /** What the model wrote behind them; null: nothing. */
+  readonly written: Answered | null;
+};
+
+/** Whether the one token after a draft is the end of the answer. */
+const endsThere = ({ finishReason, text }: Completion): boolean =>
+  finishReason === 'stop' && (text === null || text === '');
+
+const shownUsage = ({ inputTokens, outputTokens }: Usage): JsonObject => ({
+  prompt_tokens: inputTokens,
+  completion_tokens: outputTokens,
+  total_tokens: inputTokens + outputTokens,
+});
+
+/** How many of the scored parts of a draft make so many of the model's tokens. */
+function countOf(scored: readonly ScoredToken[], tokens: number): number {
+  let [count, left] = [0, tokens];
+  for (; count < scored.length && left > 0; count += 1) left -= scored[count]?.tokens ?? 0;
+  return count;
+}
+
+/**
+ * The answer as it is judged: with the log-probs that the model itself gives to what was kept. Where it was not put
+ * together of just that and what was written, nobody knows which log-probs are whose.
+ */
+function textOf(
+  scored: readonly ScoredToken[],
+  { text, tokens, written }: Joined,
+): Pick<Completion, 'text' | 'tokens' | 'isPartial'> {
+  const parts = scored.slice(0, countOf(scored, tokens));
+  const kept = text.slice(0, parts.at(-1)?.to ?? 0);
+  const rest = written === null ? [] : written.completion.tokens;
+  if (rest === null || text !== kept + (written?.completion.text ?? '')) return { text, tokens: null, isPartial: true };
+  const begun = parts.map(({ from, to, logprob }): TokenLogprob => ({
+    token: kept.slice(from, to),
+    bytes: null,
+    logprob,
+    top: [],
+  }));
+  return { text, tokens: [...begun, ...rest], isPartial: false };
+}

@@ -1,0 +1,31 @@
+import { SIGNALS, type SignalSpec } from '../confidence/index.ts';
+import type { AskKind } from './ask.ts';
+
+/** A stage as far as it says how its model is asked. */
+export type AskingStage = {
+  readonly ask: AskKind;
+  /** Whether it says how drafts are verified. */
+  readonly hasVerify: boolean;
+  /** Null: it is the last one, whose answer is final. */
+  readonly signal: SignalSpec | null;
+};
+
+/** What is wrong with how a stage asks, by the key that says it; null: nothing. `at` is its place, from 0. */
+export function askProblem(
+  { ask, hasVerify, signal }: AskingStage,
+  at: number,
+): { readonly key: 'ask' | 'verify' | 'confidence'; readonly message: string } | null {
+  if (hasVerify && ask !== 'verify') return { key: 'verify', message: 'no such key without `ask: verify`' };
+  if (ask === 'answer') return null;
+  if (at === 0) return { key: 'ask', message: 'expected answer: no stage before the first one has a draft' };
+  if (signal === null || isOfChosenTokens(signal)) return null;
+  const names = Object.entries(SIGNALS).flatMap(([name, { topLogprobs, needs }]) =>
+    topLogprobs === 0 && needs === 'nothing' ? [name] : [],
+  );
+  const message = `expected one of ${names.join(', ')}: of what a stage verifies only the log-probs of its own tokens are known`;
+  return { key: 'confidence', message };
+}
+
+/** Whether a signal looks at nothing but the log-probs of the tokens that an answer has. */
+const isOfChosenTokens = ({ name }: SignalSpec): boolean =>
+  SIGNALS[name].topLogprobs === 0 && SIGNALS[name].needs === 'nothing';

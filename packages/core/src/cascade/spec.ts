@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { SIGNALS, signalSpec, type SignalSpec } from '../confidence/index.ts';
+import { LIMITS } from '../limits.ts';
+import { issueMessage } from '../text/issue-message.ts';
+import { isJsonObject } from '../text/json.ts';
+import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './ask.ts';
+import { askProblem } from './ask-problem.ts';
+import { settingsShape, type RequestSettings } from './settings.ts';
+import { stopsEarly } from './stop-early.ts';
+
+/** How drafts are judged: a signal, its parameters, and a file that `npm run calibrate` wrote. */
+type ConfidenceSpec = { readonly signal: SignalSpec; readonly calibration: string | null };
+
+const confidence = z
+  .record(z.string(), z.unknown())
+  .transform(({ signal = 'sum_logprob', calibration = null, ...parameters }, context): ConfidenceSpec => {
+    const problem = (path: PropertyKey[], message: string): never => {
+      context.addIssue({ code: 'custom', path, message });
+      return z.NEVER;
+    };
+    if (typeof signal !== 'string' || !Object.hasOwn(SIGNALS, signal)) {
+      return problem(['signal'], `expected one of ${Object.keys(SIGNALS).join(', ')}`);
+    }
+    const read = signalSpec.safeParse({ ...parameters, name: signal });
+    if (!read.success) {
+      for (const issue of read.error.issues) problem(issue.path, `${issueMessage(issue)} (of the signal ${signal})`);
+      return z.NEVER;
+    }
+    if (calibration !== null && typeof calibration !== 'string') {
+      return problem(['calibration'], 'expected the path of a file that `npm run calibrate` wrote');
+    }
+    if (calibration === null && SIGNALS[read.data.name].probability === null) {
+      return problem(['calibration'], `expected a file: the signal ${signal} says nothing without a calibration`);
+    }
+    return { signal: read.data, calibration };
+  });
+
+const acceptAt = z.number().min(0).max(1);
+const onDeadline = z.enum(['error', 'draft']).default('error');
+const annotate = z.boolean().default(true);
+const stopEarly = z.boolean().optional();
+
+const ask = z.enum(ASK_KINDS).default(DEFAULT_ASK);
+/** A token of a draft is kept while it is at least (1 − tolerance) times as likely as the best one; absent: the best only. */
+const verify = z
+  .strictObject({ tolerance: z.number('expected a number between 0 and 1').gt(0).lt(1).optional() })
+  .optional();
+
+const stage = z.strictObject({
+  model: z.string(),
+  ask,
+  verify,
+  confidence: confidence.optional(),
+  accept_at: acceptAt.optional(),
+  stop_early: stopEarly,
+  ...settingsShape,
+  system: z.string().min(1).optional(),
+});
+
+const longForm = z.strictObject({
+  stages: z
+    .array(stage)
+    .min(2, 'expected at least two stages: a drafter and an expert')
+    .max(LIMITS.cascadeStages, `expected at most ${LIMITS.cascadeStages} stages`),
+  on_deadline: onDeadline,
+  annotate,
+});
+
+const shortForm = z.strictObject({
+  drafter: z.string(),
+  expert: z.string(),
+  confidence: confidence.prefault({}),
+  accept_at: acceptAt,
+  stop_early: stopEarly,
+  /** How the expert is asked. */
+  ask,
+  verify,
+  on_deadline: onDeadline,
+  annotate,
+});
+
+/** One step of a cascade. */
+export type StageSpec = Omit<RequestSettings, 'system'> & {
+  readonly model: string;
+  readonly ask: AskKind;
+  /** Of `ask: verify`; null: only the most likely tokens are kept, or the stage asks otherwise. */
+  readonly tolerance: number | null;
+  /** Null for the last stage, whose answer is final. */
+  readonly judge: { readonly confidence: ConfidenceSpec; readonly acceptAt: number } | null;
+  /** Drafts are given up once nothing can make them final. */
+  readonly stop_early: boolean;
+  readonly system: string | null;
+};
+
+/** An ordered list of stages; every model stands in it once. */
+export type CascadeSpec = {
+  /** How it is written: as a list, or by its `drafter` and its `expert`. */
+  readonly form: 'long' | 'short';
+  readonly stages: readonly StageSpec[];
+  readonly on_deadline: 'error' | 'draft';
+  readonly annotate: boolean;
+};
+
+export type OnDeadline = CascadeSpec['on_deadline'];
+
+const LAST_IS_FINAL = 'no such key in the last stage, whose answer is final';
+const MUST_JUDGE = 'expected a number from 0 to 1: all stages but the last judge';
+
+type StageProblem = { readonly path: readonly (string | number)[]; readonly message: string };
+
+/** What stages have too much or lack by their place in the list, whatever else is wrong with them. */
+function placeProblems(stages: unknown): StageProblem[] {
+  if (!Array.isArray(stages) || stages.length < 2) return [];
+  return stages.flatMap((one: unknown, index): StageProblem[] => {
+    if (!isJsonObject(one)) return [];
+    const at = (key: string, message: string): StageProblem => ({ path: ['stages', index, key], message });
+    if (index < stages.length - 1) return one['accept_at'] === undefined ? [at('accept_at', MUST_JUDGE)] : [];
+    return ['confidence', 'accept_at'].flatMap((key) => (Object.hasOwn(one, key) ? [at(key, LAST_IS_FINAL)] : []));
+  });
+}
+
+/** Either form of a cascade; what is said of a mistake is said of the form that was written. */
+export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, context): CascadeSpec => {
+  const misplaced = placeProblems(given['stages']);
+  for (const { path, message } of misplaced) context.addIssue({ code: 'custom', path: [...path], message });
+  const read = 'stages' in given ? longForm.safeParse(given) : shortForm.safeParse(given);
+  if (!read.success) {
+    for (const issue of read.error.issues) {
+      context.addIssue({ code: 'custom', path: issue.path, message: issueMessage(issue) });
+    }
+    return z.NEVER;
+  }
+  if (misplaced.length > 0) return z.NEVER;
+  const refuse = (path: (string | number)[], message: string): never => {
+    context.addIssue({ code: 'custom', path, message });
+    return z.NEVER;
+  };
+  const { data } = read;
+  const { on_deadline, annotate: isAnnotated } = data;
+  if (!('stages' in data)) {
+    const plain = {
+      ask: DEFAULT_ASK,
+      tolerance: null,
+      request: { default: {}, override: {} },
+      rename: {},
+      drop: [],
+      system: null,
+    } as const;
+    const judge = { confidence: data.confidence, acceptAt: data.accept_at };
+    const stops = stopsEarly(data.stop_early, { judge, ask: DEFAULT_ASK, nextAsk: data.ask }, on_deadline);
+    if (stops.problem !== null) return refuse(['stop_early'], stops.problem);
+    const asked = { ask: data.ask, tolerance: data.verify?.tolerance ?? null };
+    const problem = askProblem({ ask: data.ask, hasVerify: data.verify !== undefined, signal: null }, 1);
+    if (problem !== null) return refuse([problem.key], problem.message);
+    const stages = [
+      { ...plain, model: data.drafter, judge, stop_early: stops.early },
+      { ...plain, ...asked, model: data.expert, judge: null, stop_early: false },
+    ];
+    return { form: 'short', stages, on_deadline, annotate: isAnnotated };
+  }
+  const stages: StageSpec[] = [];
+  for (const [at, one] of data.stages.entries()) {
+    const { confidence: rule, accept_at: acceptFrom, stop_early: asked, system = null, verify: how, ...kept } = one;
+    const judge = acceptFrom === undefined ? null : { confidence: rule ?? confidence.parse({}), acceptAt: acceptFrom };
+    const nextAsk = data.stages[at + 1]?.ask ?? null;
+    const stops = stopsEarly(asked, { judge, ask: one.ask, nextAsk }, on_deadline);
+    if (stops.problem !== null) return refuse(['stages', at, 'stop_early'], stops.problem);
+    const signal = judge?.confidence.signal ?? null;
+    const problem = askProblem({ ask: one.ask, hasVerify: how !== undefined, signal }, at);
+    if (problem !== null) return refuse(['stages', at, problem.key], problem.message);
+    stages.push({ ...kept, tolerance: how?.tolerance ?? null, system, judge, stop_early: stops.early });
+  }
+  return { form: 'long', stages, on_deadline, annotate: isAnnotated };
+});

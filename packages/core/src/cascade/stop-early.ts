@@ -26,10 +26,11 @@ export function stopsEarly(
   return { early: isWanted && obstacle === null, problem: asked === true ? obstacle : null };
 }
 
-function obstacleOf({ judge, ask }: StoppingStage, onDeadline: 'error' | 'draft'): string | null {
+function obstacleOf({ judge, ask, nextAsk }: StoppingStage, onDeadline: 'error' | 'draft'): string | null {
   if (judge === null) return 'no such key in the last stage, whose answer is final';
   if (ask !== 'answer') return `expected false: with \`ask: ${ask}\` an answer does not come piece by piece`;
   const { signal } = judge.confidence;
   if (!isBounded(signal)) return `expected false: what ${signal.name} says of a draft only its end shows`;
+  if (nextAsk === 'verdict') return 'expected false: before a stage with `ask: verdict` a draft is needed whole';
   return onDeadline === 'draft' ? 'expected false: with `on_deadline: draft` a draft is needed whole' : null;
 }

@@ -199,3 +199,28 @@ test('the judged values of an answer go along with its texts', () => {
   assert.deepEqual(runAtOnce(readFieldAnswer(text, own, judged.slice(1))), { kind: 'whole', reason: 'not_judged' });
   assert.notEqual(parseJson(text), undefined);
 });
+
+test('nothing is merged where scalars and what is known of them do not pair', () => {
+  const source = { path: '', stage: 0, confidence: 0.9, isSure: true };
+  const merged = (drafted: number, answered: number): string =>
+    textOf(
+      runAtOnce(
+        mergeFields({
+          draft: { text: '{"a":[1],"b":2}', fields: Array.from({ length: drafted }, () => source) },
+          plan: plan(['/a']),
+          answers: new Map([['/a', { json: '[3]', fields: Array.from({ length: answered }, () => source) }]]),
+          stage: 1,
+          format: null,
+        }),
+      ),
+    );
+  assert.equal(merged(2, 1), '{"a":[3],"b":2}');
+  for (const [drafted, answered] of [
+    [1, 1],
+    [3, 1],
+    [2, 0],
+    [2, 2],
+  ] as const) {
+    assert.equal(merged(drafted, answered), 'not_judged');
+  }
+});

@@ -127,6 +127,7 @@ test('an object whose names are its own is asked for as a whole', () => {
   const listed = { type: 'object', properties: { z: { type: 'number' } } };
   assert.deepEqual(asked(draft, ['/a/z'], open(listed)), ['/a/z']);
   assert.deepEqual(asked(draft, ['/a/x/y'], open(listed)), ['/a']);
+  assert.deepEqual(asked(draft, ['/a/z', '/a/x/y'], open(listed)), ['/a'], 'what is in it is not asked for twice');
   assert.equal(asked(draft, ['/a/z'], withSchema({ type: 'object' })), 'unlisted_name');
   assert.equal(asked(draft, ['/a/z'], withSchema({})), 'unlisted_name');
   assert.deepEqual(asked(draft, ['/a/z'], { response_format: { type: 'json_object' } }), ['/a/z']);

@@ -66,6 +66,7 @@ const stageRules = z.object({
       acceptAt: z.number(),
       /** Absent in what the version before wrote. */
       formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
+      fields: z.record(z.string(), z.object({ acceptAt: z.number() })).optional(),
     })
     .nullable(),
   stopEarly: z.literal(true).optional(),

@@ -18,7 +18,10 @@ export function askProblem(
   if (hasVerify && ask !== 'verify') return { key: 'verify', message: 'no such key without `ask: verify`' };
   if (ask === 'answer') return null;
   if (at === 0) return { key: 'ask', message: 'expected answer: no stage before the first one has a draft' };
-  if (signal === null || isOfChosenTokens(signal)) return null;
+  if (signal === null) return null;
+  if (ask === 'fields')
+    return { key: 'ask', message: 'expected answer or verify: only the last stage asks for fields' };
+  if (isOfChosenTokens(signal)) return null;
   const names = Object.entries(SIGNALS).flatMap(([name, { topLogprobs, needs }]) =>
     topLogprobs === 0 && needs === 'nothing' ? [name] : [],
   );

@@ -15,6 +15,8 @@ export type JudgeRule = {
   readonly acceptAt: number;
   /** The kinds of answer that its calibration was made with; absent: it has none, or one that does not say. */
   readonly formats?: readonly FormatKind[] | undefined;
+  /** Values of a JSON answer that have a threshold of their own, by JSON pointer; absent: none has. */
+  readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>> | undefined;
 };
 
 /** One step of a cascade. */
@@ -51,6 +53,15 @@ export function stageOf(rules: CascadeRules, stage: number): StageRules {
   if (found === undefined) throw new RangeError(`a cascade of ${rules.stages.length} stages has none at ${stage}`);
   return found;
 }
+
+/** The values that stages before this one have thresholds for, by JSON pointer; counters name them by their places here. */
+export const ruledFields = (rules: CascadeRules, stage: number): readonly string[] => [
+  ...new Set(rules.stages.slice(0, stage).flatMap(({ judge }) => Object.keys(judge?.fields ?? {}))),
+];
+
+/** Whether a stage behind this one asks for the values that a draft is unsure of. */
+export const asksForFields = (rules: CascadeRules, stage: number): boolean =>
+  rules.stages.slice(stage + 1).some(({ ask }) => ask === 'fields');
 
 /** Whether the confidence in an answer of this kind comes from a calibration that was made with such answers. */
 export const isCalibrated = ({ confidence, formats }: JudgeRule, kind: FormatKind): boolean =>
@@ -119,6 +130,7 @@ function stageRules(
         : {
             confidence: { signal: judge.confidence.signal, calibration: calibration?.calibration ?? null },
             acceptAt: judge.acceptAt,
+            ...(judge.fields === undefined ? {} : { fields: judge.fields }),
             ...(formats === null ? {} : { formats }),
           },
     ...(stops && !needsWhole ? { stopEarly: true } : {}),

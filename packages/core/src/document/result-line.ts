@@ -18,6 +18,9 @@ const stage = z
     kept_characters: count.optional().meta({
       description: 'Of a verified draft: how many of its characters (UTF-16) the answer begins with.',
     }),
+    asked_fields: z.array(z.string()).optional().meta({
+      description: 'The values that it was asked for, by JSON pointer; all others are those of the draft before.',
+    }),
     outcome: z.enum(['accepted', 'answered', 'escalated', 'failed', 'skipped', 'deadline_draft']),
     reason: z.string().nullable().meta({ description: 'Why it was escalated or skipped.' }),
     signal: z.string().nullable(),

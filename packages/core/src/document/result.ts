@@ -1,6 +1,7 @@
 import {
   askCounter,
   errorCounter,
+  fieldCounter,
   NO_USAGE,
   reasonCounter,
   stageCounter,
@@ -12,7 +13,7 @@ import { nanoUsd, type PricedTokens } from '../accounting/price.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { requestIdOf, resultLineId } from '../batch/ids.ts';
 import type { PageLine } from '../batch/page.ts';
-import { stageOf } from '../cascade/rules.ts';
+import { ruledFields, stageOf } from '../cascade/rules.ts';
 import { jsonLine } from '../text/json-line.ts';
 import { annotationOf } from './annotation.ts';
 import { writtenId } from './custom-id.ts';
@@ -140,6 +141,11 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Cou
     if (reason !== null) counts[reasonCounter(job.cascade, stage, reason)] = 1;
     const { how } = record;
     if (how?.kind === 'answer') counts[askCounter(job.cascade, stage, how.reason)] = 1;
+    if (how?.kind === 'fields') {
+      for (const [place, path] of ruledFields(rules, stage).entries()) {
+        if (how.asked.includes(path)) counts[fieldCounter(job.cascade, stage, place)] = 1;
+      }
+    }
     const own = stageCountsOf(record, stage === stages.length - 1, stageOf(rules, stage).price);
     for (const [name, by] of Object.entries(own)) {
       if (by !== 0) counts[stageCounter(job.cascade, stage, name as StageCounter)] = by;
@@ -182,6 +188,7 @@ function reuseOf(
   const last = attempts.at(-1);
   return {
     reused: 1,
+    askedFields: how.kind === 'fields' ? how.asked.length : 0,
     reusedWhole: isWhole ? 1 : 0,
     reusedInputTokens: usage.inputTokens,
     reusedOutputTokens: usage.outputTokens,

@@ -205,6 +205,7 @@ export class StageSpans {
     const { ask } = stageOf(this.#trace.document.rules, this.#stage);
     if (how === undefined) return { 'cascade.ask': ask };
     if (how.kind === 'answer') return { 'cascade.ask': how.kind, 'cascade.ask.reason': how.reason };
+    if (how.kind === 'fields') return { 'cascade.ask': how.kind, 'cascade.asked_fields': how.asked.length };
     return { 'cascade.ask': how.kind, 'cascade.kept_characters': how.keptCharacters };
   }
 

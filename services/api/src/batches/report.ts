@@ -1,4 +1,4 @@
-import { reportOf, roleOf, type CascadeRules, type ReportedStage } from '@spillway/core';
+import { reportOf, roleOf, ruledFields, type CascadeRules, type ReportedStage } from '@spillway/core';
 import { ownBatch } from '../ownership.ts';
 import { describeBatch, type BatchSources } from './show.ts';
 
@@ -24,4 +24,5 @@ const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
     role: roleOf(rules, stage),
     ask,
     calibrated: judge === null ? null : judge.confidence.calibration !== null,
+    ruledFields: ruledFields(rules, stage),
   }));

@@ -43,7 +43,7 @@ export type SamplePlan =
 /**
  * How many documents of a batch to sample, at most `most`. K is a whole number that steps up with n: between two steps a
  * larger sample costs more and allows no more, so only steps are looked at (483 of 9,500 allow 17 at 95 % and δ = .05, as
- * 500 do, and the expert gets 5.8 to 9.3 points more than the optimum in place of 6.4 to 10.1 on eight pairs). Of
+ * 500 do, and the expert gets 5.8 to 9.3 points more than the optimum in place of 6.3 to 10.0 on eight pairs). Of
  * these that one is taken which is expected to be the cheapest. A sample of n pays n/N of those that would have been
  * accepted, and gives up what it cannot prove: of m wrong answers that are allowed it leaves about
  * m − (K + ⅔)(1 − n/N)/(n/N) unused, each of which could have kept 1/`marginalShare` drafts from the expert.

@@ -107,7 +107,12 @@ test('drafts are judged by the expert on their way through the queues, which lin
   const of = (purpose: string) => calls().filter(({ attributes }) => attributes['cascade.call.purpose'] === purpose);
   assert.deepEqual([of('verdict').length, of('whole_answer').length], [4, 2]);
   const roots = ofBatch().filter(({ name, attributes }) => name === 'document' && attributes['cascade.escalated']);
-  assert.deepEqual(roots.map(({ attributes }) => Number(attributes['cascade.final_stage'])).toSorted(), [1, 1, 2, 2]);
+  assert.deepEqual(roots.map(({ attributes }) => String(attributes['cascade.final_stage'])).toSorted(), [
+    '1',
+    '1',
+    '2',
+    '2',
+  ]);
   const judged = roots.filter(({ attributes }) => Number(attributes['cascade.final_stage']) === 1);
   for (const { attributes } of judged) {
     assert.equal(attributes['cascade.confidence.signal'], 'self_assessment');

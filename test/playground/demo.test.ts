@@ -101,6 +101,7 @@ test('the demo runs its documents, says how it went, and leaves nothing but the 
   assert.match(text, /^ {2}money +\$[\d.e-]+ against \$[\d.e-]+ all-expert: \d+ % (less|more) /m);
   assert.match(text, /^ {2}fast path +median .+, p95 .+ \(accepted/m);
   assert.match(text, /^ {2}slow path +median .+, p95 .+ \(escalated\)$/m);
+  assert.match(text, /^ {2}values only +the expert was asked for \d+ unsure values of \d+ drafts: \d+ tokens written/m);
   const accepted = Number(/^ {2}accepted +(\d+) drafts/m.exec(text)?.[1]);
   const escalated = Number(/^ {2}escalated +(\d+) to the expert/m.exec(text)?.[1]);
   assert.equal(accepted + escalated, 60);
@@ -287,6 +288,7 @@ test("the root's configuration is the demo's cascade", async () => {
     confidence: { signal: { name: 'sum_logprob' }, calibration: null },
     acceptAt: DEMO.acceptAt,
   });
+  assert.equal(stages[1]?.ask, DEMO.ask);
 });
 
 /** Writes a script into the directory. */

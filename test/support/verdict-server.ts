@@ -5,7 +5,8 @@ import type { Scripted } from './model-server.ts';
 export function isVerdictCall(body: JsonObject): boolean {
   const messages = body['messages'];
   const last = Array.isArray(messages) ? (messages.at(-1) as JsonObject | undefined) : undefined;
-  return String(last?.['content']).startsWith('Is the answer above');
+  const said = last?.['content'];
+  return typeof said === 'string' && said.startsWith('Is the answer above');
 }
 
 /** The kinds of calls that a server had, in order. */

@@ -112,6 +112,8 @@ export type ExtraRequest = {
   readonly own: readonly string[];
   readonly purpose: ExtraCall['purpose'];
   readonly index: number;
+  /** Has the answer streamed, and given up once so much of its text is there; absent: it comes whole. */
+  readonly isEnough?: (text: string) => boolean;
 };
 
 export type ExtraAnswer =
@@ -121,6 +123,8 @@ export type ExtraAnswer =
       readonly body: JsonObject;
       readonly requestId: string | null;
       readonly call: ExtraCall;
+      /** It was given up before its server said what it took. */
+      readonly isEstimated: boolean;
     }
   | { readonly kind: 'failed'; readonly call: ExtraCall }
   | Extract<Asked, { kind: 'hold' | 'stopped' | 'unproven' }>;

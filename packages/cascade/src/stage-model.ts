@@ -1,61 +1,37 @@
 import {
   applySettings,
-  boundedRetryAfterMs,
-  classOf,
   CONTROL_FIELDS,
   controlRequest,
   ENDPOINTS,
   isUnderstood,
   mergeSettings,
   NO_SETTINGS,
-  operatorReason,
   priorityOf,
   tierName,
   traceparentOf,
   faultReason,
   FIRST_PRIORITY,
-  type BreakerCause,
   type Configuration,
   type DocumentJob,
-  type EndpointUrl,
   type ExtraCall,
   type JsonObject,
   type ModelFindings,
   type RequestSettings,
   type Role,
+  type Usage,
 } from '@spillway/core';
 import { askIsolated, openModel, type Attempt, type ModelClient } from '@spillway/models';
 import type { ServedModel } from '@spillway/runtime';
-import type {
-  Asked,
-  AskedOnce,
-  AttemptOptions,
-  ExtraAnswer,
-  ExtraRequest,
-  ModelCallFacts,
-  Span,
-  Watching,
-} from './asked.ts';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span, Watching } from './asked.ts';
+import { askControl, type ControlOutcome, type ControlQuestion } from './control.ts';
+import { DraftLane } from './draft-lane.ts';
 import { DraftWatches } from './draft-watches.ts';
 import { askedOf } from './asked-of.ts';
 import { errorOf, withoutUnclosed } from './failed-call.ts';
-import { DraftLane } from './draft-lane.ts';
+import { ReadingRate } from './reading-rate.ts';
 import type { StageNotice } from './stage-notice.ts';
+import { TextWatch } from './text-watch.ts';
 import { WritingRate } from './writing-rate.ts';
-
-/** Why not even something small is answered. */
-export type ControlFailure = {
-  readonly cause: BreakerCause;
-  readonly reason: string;
-  /** For how long the server asks to be left alone; null: it does not. */
-  readonly askedMs: number | null;
-};
-
-/** What is asked in a document's place; `like` is given where the document's account may be used up. */
-export type ControlQuestion = { readonly endpoint: EndpointUrl; readonly like?: JsonObject };
-
-/** It may wait behind long ones. */
-const MAX_CONTROL_MS = 60_000;
 
 /** Calls of one letter, whose log-probs are all that they bring. */
 const LETTERS: ReadonlySet<ExtraCall['purpose']> = new Set(['self_assessment', 'verdict']);
@@ -86,6 +62,8 @@ export class StageModel implements AsyncDisposable {
   readonly #settings: ReadonlyMap<string, RequestSettings>;
   readonly #ownSettings: RequestSettings;
   readonly #watches = new DraftWatches();
+  /** How much the model reads for a request. */
+  readonly reading = new ReadingRate();
   /** How fast the model writes. */
   readonly writing = new WritingRate();
   /** Whether it verifies drafts. */
@@ -164,27 +142,20 @@ export class StageModel implements AsyncDisposable {
    * asked about. Null: it was answered, or the request was understood; else whose fault it is that it was not. `full`: the
    * server takes no more now, and says so.
    */
-  async askControl(
-    { endpoint, like }: ControlQuestion,
-    signal: AbortSignal,
-  ): Promise<ControlFailure | 'stopped' | 'full' | null> {
-    const request = controlRequest(endpoint, Date.now().toString(36), like ?? null);
-    const attempt = await this.#client.complete({
+  async askControl({ endpoint, like }: ControlQuestion, signal: AbortSignal): Promise<ControlOutcome> {
+    return await askControl(this.#client, {
       endpoint,
-      body: applySettings(request, endpoint, this.#ownSettings, CONTROL_FIELDS),
+      body: applySettings(
+        controlRequest(endpoint, Date.now().toString(36), like ?? null),
+        endpoint,
+        this.#ownSettings,
+        CONTROL_FIELDS,
+      ),
       logprobs: false,
       ...this.#priority(),
-      timeoutMs: Math.min(this.#modelOptions.timeoutMs, MAX_CONTROL_MS),
+      timeoutMs: this.#modelOptions.timeoutMs,
       signal,
     });
-    if (attempt.kind === 'aborted') return 'stopped';
-    if (attempt.kind === 'completed' || isUnderstood(attempt.fault)) return null;
-    const { fault } = attempt;
-    const cause = classOf(fault);
-    if (cause === 'operator') return { cause: 'operator', reason: operatorReason(fault), askedMs: null };
-    const askedMs = fault.kind === 'http' ? boundedRetryAfterMs(fault.retryAfterMs) : null;
-    if (cause === 'limited' && askedMs === null) return 'full';
-    return { cause: askedMs === null ? 'down' : 'asked', reason: faultReason(fault), askedMs };
   }
 
   /** Asks for the answer to a document; `watching`: a draft is given up as soon as it is hopeless. */
@@ -215,21 +186,43 @@ export class StageModel implements AsyncDisposable {
   ): Promise<ExtraAnswer> {
     const { purpose } = request;
     const logprobs = LETTERS.has(purpose) || (purpose === 'continuation' && this.role === 'drafter');
-    const attempt = await this.#call(job, options, { ...request, logprobs });
+    const { onEvent: _client, ...own } = options;
+    const watched = request.isEnough === undefined || options.stalls >= MAX_SHARED_STALLS ? null : request.isEnough;
+    const text = watched === null ? null : new TextWatch(ENDPOINTS[job.endpoint].stream, watched);
+    const calling = { ...own, ...(text === null ? {} : { onEvent: text.onEvent }) };
+    const attempt = await this.#call(job, calling, { ...request, logprobs });
     if (attempt === null) return { kind: 'stopped', reason: 'expired' };
     if (attempt.kind === 'completed') {
       this.#measure(attempt, null);
       const { startedAtMs, endedAtMs, completion, body, requestId } = attempt;
-      const { inputTokens, outputTokens } = completion.usage;
-      this.writing.note(attempt, completion.usage);
+      const usage = this.#accounted(attempt, request, text?.pieces ?? 0);
+      const { inputTokens, outputTokens } = usage;
+      this.writing.note(attempt, usage);
       const call: ExtraCall = { purpose, startedAtMs, endedAtMs, error: null, inputTokens, outputTokens };
-      return { kind: 'answered', completion, body, requestId, call };
+      const isEstimated = usage !== completion.usage;
+      return { kind: 'answered', completion: { ...completion, usage }, body, requestId, call, isEstimated };
     }
     const asked = this.#judge(attempt, job);
     if (asked.kind === 'hold' || asked.kind === 'stopped' || asked.kind === 'unproven') return asked;
     const error = asked.kind === 'answered' ? null : asked.why;
     const { startedAtMs, endedAtMs } = asked;
     return { kind: 'failed', call: { purpose, startedAtMs, endedAtMs, error, inputTokens: 0, outputTokens: 0 } };
+  }
+
+  /**
+   * What a call took. Of one that was given up its server has not said it yet: what came is counted, and what was read
+   * estimated by what other calls read.
+   */
+  #accounted(
+    { completion: { usage }, isStopped = false }: Extract<Attempt, { kind: 'completed' }>,
+    { body }: ExtraRequest,
+    pieces: number,
+  ): Usage {
+    if (!isStopped || usage.inputTokens > 0) {
+      this.reading.note(body, usage.inputTokens);
+      return usage;
+    }
+    return { ...usage, inputTokens: this.reading.tokensOf(body), outputTokens: pieces };
   }
 
   /** A document's request as this model's server is to get it, but for what the client adds. */
@@ -258,7 +251,7 @@ export class StageModel implements AsyncDisposable {
       signal,
       includesThought: job.body['include_reasoning'] === true,
       ...(this.#options.propagates ? { traceparent: traceparentOf(job, place) } : {}),
-      ...(onEvent === undefined || request.index !== null ? {} : { onEvent }),
+      ...(onEvent === undefined ? {} : { onEvent }),
     };
     const attempt =
       stalls >= MAX_SHARED_STALLS ? await askIsolated(this.#modelOptions, call) : await this.#client.complete(call);
@@ -291,7 +284,7 @@ export class StageModel implements AsyncDisposable {
     onCall({ model: spec.model, tier: tierName(role, name), role, ms: endedAtMs - startedAtMs, error });
   }
 
-  #judge(attempt: Attempt, job: DocumentJob): AskedOnce {
+  #judge(attempt: Attempt, job: DocumentJob): ReturnType<typeof askedOf> {
     if (attempt.kind !== 'aborted') {
       this.#measure(attempt, attempt.kind === 'failed' ? errorOf(attempt.fault).type : null);
     }

@@ -1,10 +1,12 @@
 import {
+  asksForFields,
   attemptsWith,
   charged,
   draftToHandOff,
   evidenceOf,
   firstWords,
   judge,
+  judgeFields,
   leastSure,
   route,
   scoreBegun,
@@ -17,6 +19,10 @@ import {
   type DocumentJob,
   type Draft,
   type Ending,
+  type FieldRules,
+  type FieldSource,
+  type JudgedDraft,
+  type JudgedFields,
   type JudgeRule,
   type Unproven,
 } from '@spillway/core';
@@ -172,7 +178,9 @@ async function judgeDraft(
   if (gathered.kind !== 'gathered') return gathered;
   const { shadow } = document.rules;
   const judged = await runSliced(judge(gathered.evidence, confidence));
-  const decision = route(judged, { acceptAt, shadow });
+  const values = judgedValues(document, judged, rule);
+  const areSure = rule.fields === undefined ? null : (values?.isFinal ?? null);
+  const decision = route(judged, { acceptAt, shadow, areSure });
   const drafted = draftOf(document, { asked, gathered, decision });
   if (decision.kind === 'accept') {
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
@@ -186,10 +194,22 @@ async function judgeDraft(
     confidence: decision.confidence,
     reason: decision.reason,
     evidence: shadow ? await runSliced(evidenceOf(gathered.evidence)) : null,
+    ...(values === null ? {} : { values: sourcesOf(values, document.job.stage) }),
     handedOffAtMs: null,
   };
   return { kind: 'escalate', job: withDraft(document.job, draft) };
 }
+
+/** The values of a JSON draft, each by its own rule; null: nobody asks for them, or there are none. */
+function judgedValues({ job, rules }: CascadeDocument, judged: JudgedDraft, rule: JudgeRule): JudgedFields | null {
+  const isAsked = rule.fields !== undefined || asksForFields(rules, job.stage);
+  if (!isAsked || judged.kind !== 'scored' || judged.fields === null) return null;
+  const own = Object.entries(rule.fields ?? {}).map(([path, { acceptAt }]) => [path, { acceptAt, calibration: null }]);
+  return judgeFields(judged.fields, rule, Object.fromEntries(own) as FieldRules);
+}
+
+const sourcesOf = ({ fields }: JudgedFields, stage: number): FieldSource[] =>
+  fields.map(({ path, confidence, isSure }) => ({ path, stage, confidence, isSure }));
 
 /** A draft that was given up: the decision was made while it came. */
 async function stoppedOutcome(

@@ -121,6 +121,37 @@ test('a stage may verify the drafts before it, within a tolerance if it says so'
   assert.deepEqual(asks(middle(''))[1], ['verify', null, false]);
 });
 
+test('values may have thresholds of their own, and the last stage may be asked for unsure ones only', () => {
+  const judged = '{ model: small, accept_at: 0.9, fields: { /total: { accept_at: 0.99 } } }';
+  const [first, last] = cascadeOf(stagesOf(judged, '{ model: large, ask: fields }')).stages;
+  assert.deepEqual(first?.judge?.fields, { '/total': { acceptAt: 0.99 } });
+  assert.deepEqual([first?.stop_early, last?.ask], [false, 'fields']);
+  const short = '    drafter: small\n    expert: large\n    accept_at: 0.9\n    ask: fields\n';
+  const own = `${short}    fields: { /total: { accept_at: 0.99 } }\n`;
+  assert.deepEqual(cascadeOf(own).stages[0]?.judge?.fields, { '/total': { acceptAt: 0.99 } });
+  const plain = '{ model: small, accept_at: 0.9 }';
+  const at = 'cascades.x.stages';
+  assert.deepEqual(problemsOfStages('{ model: small, accept_at: 0.9, fields: { total: { accept_at: 1 } } }', LAST), [
+    `${at}.0.fields.total: expected a JSON pointer such as /total`,
+  ]);
+  assert.deepEqual(problemsOfStages('{ model: small, accept_at: 0.9, fields: {} }', LAST), [
+    `${at}.0.fields: expected at least one JSON pointer, such as /total`,
+  ]);
+  assert.deepEqual(problemsOfStages(plain, '{ model: large, fields: { /total: { accept_at: 1 } } }'), [
+    `${at}.1.fields: no such key in the last stage, whose answer is final`,
+  ]);
+  assert.deepEqual(problemsOfStages(plain, '{ model: medium, accept_at: 0.9, ask: fields }', LAST), [
+    `${at}.1.ask: expected answer or verify: only the last stage asks for fields`,
+  ]);
+  assert.deepEqual(
+    problemsOfStages('{ model: small, accept_at: 0.9, stop_early: true }', '{ model: large, ask: fields }'),
+    [`${at}.0.stop_early: expected false: the next stage asks for the values that a whole draft is unsure of`],
+  );
+  assert.deepEqual(problemsOfStages(`${judged.slice(0, -1)}, stop_early: true }`, LAST), [
+    `${at}.0.stop_early: expected false: with \`fields\` each value has a threshold of its own`,
+  ]);
+});
+
 test('what cannot be verified is told where it is written', () => {
   const last = '{ model: large }';
   const first = '{ model: small, accept_at: 0.9 }';
@@ -170,7 +201,7 @@ test('what no verdict can be asked for on is told where it is written', () => {
     'cascades.x.stages.0.ask: expected answer: no stage before the first one has a draft',
   ]);
   assert.deepEqual(of(first, `{ model: medium, accept_at: 0.9, ${verdict} }`, '{ model: large }'), [
-    'cascades.x.stages.1.ask: expected one of answer, verify: only the last stage says whether a draft is final',
+    'cascades.x.stages.1.ask: expected answer or verify: only the last stage says whether a draft is right',
   ]);
   assert.deepEqual(of(first, '{ model: large, ask: verdict }'), [
     'cascades.x.stages.1.verdict: expected accept_at, from which confidence on the draft is final',

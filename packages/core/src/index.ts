@@ -8,5 +8,6 @@ export * from './document/index.ts';
 export * from './endpoints/index.ts';
 export * from './limits.ts';
 export * from './progress/index.ts';
+export * from './promise/index.ts';
 export * from './text/index.ts';
 export * from './trace/index.ts';

@@ -65,6 +65,26 @@ export async function embeddedRows(split: Split, count: number): Promise<BenchRo
   });
 }
 
+/** A document as both models answer it at temperature 0: what each says, and the draft's scores. */
+export type PairedAnswer = {
+  readonly draft: string;
+  readonly final: string;
+  readonly scores: BenchRow['scores'];
+};
+
+/** The embedded pair's answers to the first `count` documents of a split, compared as agreement is. */
+export async function embeddedAnswers(split: Split, count: number): Promise<PairedAnswer[]> {
+  const tokenizer = loadTokenizer(new URL('tokenizer.json', WEIGHTS));
+  const texts = Array.from({ length: count }, (_, seed) => generateDocument(seed, { split }).text);
+  const asked = { temperature: 0, choices: 1 };
+  const drafts = await answers('drafter', tokenizer, texts, { ...asked, topLogprobs: TOP });
+  const finals = await answers('expert', tokenizer, texts, { ...asked, topLogprobs: 0 });
+  return texts.map((_, at) => {
+    const draft = drafts[at]?.[0] ?? completionOf('', []);
+    return { draft: draft.text ?? '', final: finals[at]?.[0]?.text ?? '', scores: judged(draft, []).scores };
+  });
+}
+
 function judged(completion: Completion, samples: readonly Completion[]): Pick<BenchRow, 'scores' | 'features'> {
   const evidence = { completion, endpoint: '/v1/chat/completions', request: {}, samples } as const;
   const seen = runAtOnce(seeDraft(evidence));

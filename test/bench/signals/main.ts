@@ -3,7 +3,8 @@
 //   npm run bench:signals -- --data FILE.csv.gz --drafter NAME --expert NAME [--labels N] [--seed N] [--json]
 import { parseArgs } from 'node:util';
 import { embeddedRows, EMBEDDED_SIGNALS } from './embedded.ts';
-import { readTable, TableError } from './table.ts';
+import { TableError } from '../answer-table.ts';
+import { readTable } from './table.ts';
 import { judgeSignals, type BenchVerdict } from './verdict.ts';
 
 const { values } = parseArgs({

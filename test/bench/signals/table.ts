@@ -1,12 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { featuresOf, seededRandom, type TokenLogprob } from '@spillway/core';
+import { columnOf, numberAt, openTable, TableError } from '../answer-table.ts';
 import type { BenchData, BenchRow } from './rows.ts';
-
-/** A file that cannot be judged; its message says where and what was expected. */
-export class TableError extends Error {
-  override readonly name = 'TableError';
-}
 
 export type TableOptions = {
   readonly path: string;
@@ -26,33 +20,21 @@ const LEAST = 1e-12;
  */
 export function readTable(options: TableOptions): BenchData {
   const { path, drafter, expert, seed, labels } = options;
-  const bytes = readFileSync(path);
-  const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
-  const [head = '', ...lines] = text.split(/\r?\n/).filter((line) => line !== '');
-  const names = head.split(',');
-  const column = (name: string): number => {
-    const at = names.indexOf(name);
-    if (at !== -1) return at;
-    const models = names.flatMap((one) => (one.endsWith('.ans') ? [one.slice(0, -4)] : []));
-    throw new TableError(`${path}: no column ${name}; its models are ${models.join(', ')}`);
-  };
+  const table = openTable(path);
   const at = {
-    answer: column(`${drafter}.ans`),
-    expert: column(`${expert}.ans`),
-    p1: column(`${drafter}.p1`),
-    p2: column(`${drafter}.p2`),
-    entropy: column(`${drafter}.H`),
+    answer: columnOf(table, drafter, 'ans'),
+    expert: columnOf(table, expert, 'ans'),
+    p1: columnOf(table, drafter, 'p1'),
+    p2: columnOf(table, drafter, 'p2'),
+    entropy: columnOf(table, drafter, 'H'),
   };
-  const rows = lines.map((line, index): BenchRow => {
-    const cells = line.split(',');
+  const rows = table.rows.map((cells, index): BenchRow => {
     const number = (name: 'p1' | 'p2' | 'entropy'): number => {
-      const value = Number(cells[at[name]]);
-      if (cells[at[name]] === '' || !Number.isFinite(value) || value < 0) {
-        throw new TableError(
-          `${path}, line ${index + 2}: expected a number of at least 0 as ${names[at[name]]}, got "${cells[at[name]]}"`,
-        );
-      }
-      return value;
+      const value = numberAt(table, cells, index, at[name]);
+      if (value >= 0) return value;
+      throw new TableError(
+        `${path}, line ${index + 2}: expected a number of at least 0 as ${table.names[at[name]]}, got "${value}"`,
+      );
     };
     const [p1, p2, entropy] = [number('p1'), number('p2'), number('entropy')];
     if (p1 > 1.000001 || p2 > p1 + 1e-6) {

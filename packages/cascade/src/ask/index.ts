@@ -2,6 +2,7 @@ import type { AskKind, CascadeDocument } from '@spillway/core';
 import type { Asked, AttemptOptions } from '../asked.ts';
 import type { StageModel } from '../stage-model.ts';
 import { askAnswer } from './answer.ts';
+import { askFields } from './fields.ts';
 import { askVerdict } from './verdict.ts';
 import { askVerify } from './verify.ts';
 
@@ -9,4 +10,9 @@ import { askVerify } from './verify.ts';
 export type Ask = (model: StageModel, document: CascadeDocument, options: AttemptOptions) => Promise<Asked>;
 
 /** The ways of asking, each a file of this folder; the one place where one is added. */
-export const ASK: Readonly<Record<AskKind, Ask>> = { answer: askAnswer, verify: askVerify, verdict: askVerdict };
+export const ASK: Readonly<Record<AskKind, Ask>> = {
+  answer: askAnswer,
+  verify: askVerify,
+  fields: askFields,
+  verdict: askVerdict,
+};

@@ -20,6 +20,7 @@ export async function askWhole(
 ): Promise<Asked> {
   const asked = await askAnswer(model, document, options);
   if (asked.kind !== 'answered') return asked;
+  model.reading.note(document.job.body, asked.completion.usage.inputTokens);
   const how = reason === null ? {} : { how: { kind: 'answer', reason } as const };
   const [first] = calls.extra;
   if (first === undefined) return { ...asked, ...how };

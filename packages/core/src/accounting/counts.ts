@@ -41,6 +41,8 @@ const REUSE_COUNTERS = [
   /** Drafts of the stage that are final by the verdict of a later one, and how long the calls for them took. */
   'confirmed',
   'confirmedMs',
+  /** Values that were asked for by themselves. */
+  'askedFields',
 ] as const;
 
 /** Counters of one stage of one cascade. */
@@ -79,19 +81,22 @@ type ReasonCounterName = `${string}/${number}/reason:${string}`;
 /** Whole answers that a stage was asked for though its rules say otherwise, by reason: `invoices/2/asked:no_draft`. */
 type AskCounterName = `${string}/${number}/asked:${string}`;
 
+/** Values that were asked for by themselves and have a rule of their own, by its place among those: `invoices/2/field:0`. */
+type FieldCounterName = `${string}/${number}/field:${number}`;
+
 /** Lines of the error file by HTTP status or code: `error/400`, `error/batch_expired`. */
 type ErrorCounterName = `error/${string}`;
 
 /** Sums of counters; those of stages that no document passed, and of what never happened, are absent. */
 export type Counts = Readonly<Record<Counter, number>> &
   Readonly<Partial<Record<(typeof MORE_COUNTERS)[number], number>>> &
-  Readonly<Record<StageCounterName | ReasonCounterName | AskCounterName | ErrorCounterName, number>>;
+  Readonly<Record<StageCounterName | ReasonCounterName | AskCounterName | FieldCounterName | ErrorCounterName, number>>;
 
 const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
 
 /** Those of a stage that records of the version before have no place for. */
 const MORE_STAGE_COUNTER = new RegExp(
-  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|${REUSE_COUNTERS.join('|')}|asked:[a-z0-9_]{1,40})$`,
+  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|${REUSE_COUNTERS.join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
 );
 
 /** Whatever a version to come calls its reasons and codes. */
@@ -108,6 +113,13 @@ export const reasonCounter = (cascade: string, stage: number, reason: string): R
 /** The name of the counter of a reason for which a stage, from 0, was asked for whole answers though its rules say otherwise. */
 export const askCounter = (cascade: string, stage: number, reason: string): AskCounterName =>
   `${cascade}/${stage + 1}/asked:${reason}`;
+
+/**
+ * The name of the counter of a value that a stage, from 0, was asked for by itself. By its place among those that have a
+ * rule of their own: the names of others are the clients', and there is no end of them.
+ */
+export const fieldCounter = (cascade: string, stage: number, place: number): FieldCounterName =>
+  `${cascade}/${stage + 1}/field:${place}`;
 
 /**
  * The name of the counter of lines of the error file that hold this HTTP status or code. Neither is the client's or the

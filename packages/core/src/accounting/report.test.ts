@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { answeredAt, attemptOf, draftOf, jobOf, rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { endedDocuments } from '../../../../test/support/passages.ts';
-import { roleOf, stageOf, type CascadeRules } from '../cascade/rules.ts';
+import { roleOf, ruledFields, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import { nextStageJob, withDraft } from '../document/job.ts';
 import { resultOf } from '../document/result.ts';
 import { addCounts, NO_COUNTS, type Counts } from './counts.ts';
@@ -14,12 +14,28 @@ import { Waits } from './waits.ts';
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
   rules.stages.map(({ model, ask, judge }, stage) => {
     const calibrated = judge === null ? null : judge.confidence.calibration !== null;
-    return { cascade, stage, model, ask, role: roleOf(rules, stage), calibrated };
+    return {
+      cascade,
+      stage,
+      model,
+      ask,
+      role: roleOf(rules, stage),
+      calibrated,
+      ruledFields: ruledFields(rules, stage),
+    };
   });
 
 const STAGES: readonly ReportedStage[] = [
-  { cascade: 'a', stage: 0, model: 'small', role: 'drafter', ask: 'answer', calibrated: true },
-  { cascade: 'a', stage: 1, model: 'large', role: 'expert', ask: 'answer', calibrated: null },
+  { cascade: 'a', stage: 0, model: 'small', role: 'drafter', ask: 'answer', calibrated: true, ruledFields: [] },
+  {
+    cascade: 'a',
+    stage: 1,
+    model: 'large',
+    role: 'expert',
+    ask: 'answer',
+    calibrated: null,
+    ruledFields: ['/total', '/type'],
+  },
 ];
 
 /** Ten documents, three of them escalated: a draft takes 10 ms, the expert 40 ms. */
@@ -121,6 +137,7 @@ test('a report says what was, what it cost, and what one model alone would have 
       output_tokens: 0,
       usd: 0,
       instead: { input_tokens: 0, output_tokens: 0, usd: 0 },
+      fields: [],
       saved_seconds: null,
     },
     asked_whole: [],
@@ -143,6 +160,8 @@ test('a report says what the use of drafts took, what whole answers would have, 
     'a/2/insteadOutputTokens': 40,
     'a/2/insteadNanoUsd': 900_000,
     'a/2/insteadMs': 230,
+    'a/2/askedFields': 5,
+    'a/2/field:1': 2,
     'a/2/asked:not_joined': 1,
     'a/2/asked:no_draft': 3,
   });
@@ -154,6 +173,10 @@ test('a report says what the use of drafts took, what whole answers would have, 
     output_tokens: 9,
     usd: 0.0005,
     instead: { input_tokens: 180, output_tokens: 40, usd: 0.0009 },
+    fields: [
+      { field: '/type', count: 2 },
+      { field: null, count: 3 },
+    ],
     saved_seconds: 0.15,
   });
   assert.deepEqual(report.stages[1]?.asked_whole, [

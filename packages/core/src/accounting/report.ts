@@ -1,7 +1,7 @@
 import { DELAY_REASONS, type DelayReason } from '../document/delays.ts';
 import type { AskKind } from '../cascade/ask.ts';
 import type { Role } from '../cascade/tier.ts';
-import { addStageCounts, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
+import { addStageCounts, fieldCounter, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
 import { askReasonsOf, failuresOf, reasonsOf, type CountedReason, type Said } from './reasons.ts';
 import { Sketch } from './sketch.ts';
 import type { Waits } from './waits.ts';
@@ -15,6 +15,8 @@ export type ReportedStage = {
   readonly ask: AskKind;
   /** Whether its confidence comes from a calibration; null: it judges nothing. */
   readonly calibrated: boolean | null;
+  /** Values that stages before it have rules for, by JSON pointer. */
+  readonly ruledFields: readonly string[];
 };
 
 /** What a report is made of: the stages that the documents can pass, and the sums and waits of the settled ones. */
@@ -54,6 +56,8 @@ type StageAccount = ReportedStage & {
   readonly counts: StageCounts;
   readonly reasons: readonly CountedReason[];
   readonly askReasons: readonly Omit<CountedReason, 'said'>[];
+  /** By the places of `ruledFields`. */
+  readonly fieldCounts: readonly number[];
   readonly waits: Waits;
 };
 
@@ -68,6 +72,7 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
     counts: stageCounts(counts, stage.cascade, stage.stage),
     reasons: reasonsOf(counts, said, stage.cascade, stage.stage),
     askReasons: askReasonsOf(counts, stage.cascade, stage.stage),
+    fieldCounts: stage.ruledFields.map((_, place) => counts[fieldCounter(stage.cascade, stage.stage, place)] ?? 0),
     waits,
   }));
   const sequential = waits.of('sequential');
@@ -154,9 +159,16 @@ function stageReport({ cascade, stage, counts, waits, ...named }: StageAccount) 
     output_tokens: counts.outputTokens,
     usd: dollars(counts.nanoUsd),
     stopped_early: stoppedReport(counts),
-    reuse: reuseReport(counts),
+    reuse: { ...reuseReport(counts), fields: fieldsReport(named.ruledFields, counts.askedFields, named.fieldCounts) },
     asked_whole: askReasons,
   };
+}
+
+/** Which values a stage was asked for by themselves; those without a rule of their own together, as `null`. */
+function fieldsReport(ruled: readonly string[], asked: number, counts: readonly number[]) {
+  const own = ruled.flatMap((field, place) => (counts[place] ? [{ field, count: counts[place] }] : []));
+  const others = asked - own.reduce((sum, { count }) => sum + count, 0);
+  return [...own, ...(others > 0 ? [{ field: null, count: others }] : [])];
 }
 
 /** Documents whose earlier drafts a stage made use of: what that took, and what their whole answers would have. */

@@ -61,6 +61,7 @@ const judgeRule = z.object({
   acceptAt: z.number(),
   /** Absent in what the version before wrote. */
   formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
+  fields: z.record(z.string(), z.object({ acceptAt: z.number() })).optional(),
 });
 
 const stageRules = z.object({

@@ -1,5 +1,5 @@
 import { SIGNALS, type SignalSpec } from '../confidence/index.ts';
-import { ASK_KINDS, type AskKind } from './ask.ts';
+import type { AskKind } from './ask.ts';
 
 /** A stage as far as it says how its model is asked. */
 export type AskingStage = {
@@ -22,7 +22,10 @@ export function askProblem(
   if (ask === 'answer') return null;
   if (at === 0) return { key: 'ask', message: 'expected answer: no stage before the first one has a draft' };
   if (ask === 'verdict') return verdictProblem(hasVerdict, signal);
-  if (signal === null || isOfChosenTokens(signal)) return null;
+  if (signal === null) return null;
+  if (ask === 'fields')
+    return { key: 'ask', message: 'expected answer or verify: only the last stage asks for fields' };
+  if (isOfChosenTokens(signal)) return null;
   const names = Object.entries(SIGNALS).flatMap(([name, { topLogprobs, needs }]) =>
     topLogprobs === 0 && needs === 'nothing' ? [name] : [],
   );
@@ -32,8 +35,7 @@ export function askProblem(
 
 function verdictProblem(hasVerdict: boolean, signal: SignalSpec | null): ReturnType<typeof askProblem> {
   if (signal !== null) {
-    const others = ASK_KINDS.filter((kind) => kind !== 'verdict').join(', ');
-    return { key: 'ask', message: `expected one of ${others}: only the last stage says whether a draft is final` };
+    return { key: 'ask', message: 'expected answer or verify: only the last stage says whether a draft is right' };
   }
   if (hasVerdict) return null;
   return { key: 'verdict', message: 'expected accept_at, from which confidence on the draft is final' };

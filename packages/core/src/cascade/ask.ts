@@ -1,5 +1,5 @@
 /** The ways in which a stage may ask its model; each is a file of packages/cascade/src/ask. */
-export const ASK_KINDS = ['answer', 'verify', 'verdict'] as const;
+export const ASK_KINDS = ['answer', 'verify', 'fields', 'verdict'] as const;
 
 export type AskKind = (typeof ASK_KINDS)[number];
 
@@ -37,13 +37,29 @@ export const ASK_REASONS = [
   },
   {
     reason: 'scoring_paused',
-    meaning: 'The calls that score drafts failed one after the other: for a while none is made.',
+    meaning: 'Calls that make use of drafts failed one after the other: for a while none is made.',
   },
   { reason: 'scoring_failed', meaning: 'The call that scores the draft failed, or what it brought cannot be read.' },
   { reason: 'verdict_paused', meaning: 'Verdicts failed one after the other: for a while none is asked for.' },
   { reason: 'verdict_failed', meaning: 'The call for the verdict failed, or what it brought says neither yes nor no.' },
   { reason: 'nothing_kept', meaning: 'So little of the draft was kept that going on from it would prove nothing.' },
   { reason: 'not_joined', meaning: 'What was kept and what came after it do not make one answer for sure.' },
+  {
+    reason: 'values_not_judged',
+    meaning: 'The values of the draft were not judged one by one: it is no JSON object, or was not judged at all.',
+  },
+  {
+    reason: 'all_unsure',
+    meaning: 'All values of the draft are unsure, or more of them than are asked for by themselves (16).',
+  },
+  {
+    reason: 'not_splittable',
+    meaning: 'What is unsure cannot be asked for by itself, as the schema lets the rest depend on it; or nothing is.',
+  },
+  {
+    reason: 'values_failed',
+    meaning: 'The call for the values failed, or what it brought does not fit into the draft for sure.',
+  },
 ] as const;
 
 export type AskReason = (typeof ASK_REASONS)[number]['reason'];
@@ -64,6 +80,15 @@ export type HowAsked =
       /** Of the draft, in UTF-16 units; and whether that was all of it. */
       readonly keptCharacters: number;
       readonly isWhole: boolean;
+      readonly instead: Instead;
+    }
+  | {
+      readonly kind: 'fields';
+      /** The values that were asked for, by JSON pointer; all others are the draft's. */
+      readonly asked: readonly string[];
+      /** A call was given up once its value was there: what it took is estimated. */
+      readonly isEstimated: boolean;
+      readonly isWhole: false;
       readonly instead: Instead;
     }
   | ({ readonly kind: 'verdict'; readonly instead: Instead } & Verdict);

@@ -4,6 +4,7 @@ export * from './breaker.ts';
 export * from './concurrency.ts';
 export * from './deduplicate.ts';
 export * from './failure/index.ts';
+export * from './fields/index.ts';
 export * from './fitness.ts';
 export * from './model-check.ts';
 export * from './model-findings.ts';

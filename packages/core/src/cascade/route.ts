@@ -23,13 +23,23 @@ export type Decision =
  */
 export function route(
   judged: JudgedDraft,
-  { acceptAt, shadow = false }: { readonly acceptAt: number; readonly shadow?: boolean },
+  {
+    acceptAt,
+    shadow = false,
+    areSure = null,
+  }: {
+    readonly acceptAt: number;
+    readonly shadow?: boolean;
+    /** Whether every value is sure, where they have thresholds of their own; null: they have not. */
+    readonly areSure?: boolean | null;
+  },
 ): Decision {
   if (judged.kind === 'no_evidence') {
     return { kind: 'escalate', reason: judged.reason, confidence: null, score: null, fields: null, acceptAt };
   }
   const { confidence, score, fields } = judged;
   if (shadow) return { kind: 'escalate', reason: 'shadow_run', confidence, score, fields, acceptAt };
-  if (confidence >= acceptAt && confidence <= 1) return { kind: 'accept', confidence, score, fields, acceptAt };
+  const isSure = areSure ?? (confidence >= acceptAt && confidence <= 1);
+  if (isSure) return { kind: 'accept', confidence, score, fields, acceptAt };
   return { kind: 'escalate', reason: 'low_confidence', confidence, score, fields, acceptAt };
 }

@@ -15,6 +15,8 @@ export type JudgeRule = {
   readonly acceptAt: number;
   /** The kinds of answer that its calibration was made with; absent: it has none, or one that does not say. */
   readonly formats?: readonly FormatKind[] | undefined;
+  /** Values of a JSON answer that have a threshold of their own, by JSON pointer; absent: none has. */
+  readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>> | undefined;
 };
 
 /** One step of a cascade. */
@@ -57,6 +59,15 @@ export function stageOf(rules: CascadeRules, stage: number): StageRules {
 /** What a stage judges by: its own draft or, with `ask: verdict`, the one before; null: it judges nothing. */
 export const judgeIn = ({ judge, verdict }: Pick<StageRules, 'judge' | 'verdict'>): JudgeRule | null =>
   judge ?? verdict ?? null;
+
+/** The values that stages before this one have thresholds for, by JSON pointer; counters name them by their places here. */
+export const ruledFields = (rules: CascadeRules, stage: number): readonly string[] => [
+  ...new Set(rules.stages.slice(0, stage).flatMap(({ judge }) => Object.keys(judge?.fields ?? {}))),
+];
+
+/** Whether a stage behind this one asks for the values that a draft is unsure of. */
+export const asksForFields = (rules: CascadeRules, stage: number): boolean =>
+  rules.stages.slice(stage + 1).some(({ ask }) => ask === 'fields');
 
 /** Whether the confidence in an answer of this kind comes from a calibration that was made with such answers. */
 export const isCalibrated = ({ confidence, formats }: JudgeRule, kind: FormatKind): boolean =>
@@ -131,13 +142,14 @@ function stageRules(
 }
 
 function judgeRule(
-  { confidence, acceptAt }: NonNullable<StageSpec['judge']>,
+  { confidence, acceptAt, fields }: NonNullable<StageSpec['judge']>,
   calibration: CalibrationArtefact | undefined,
 ): JudgeRule {
   const formats = calibration?.made_with?.formats ?? null;
   return {
     confidence: { signal: confidence.signal, calibration: calibration?.calibration ?? null },
     acceptAt,
+    ...(fields === undefined ? {} : { fields }),
     ...(formats === null ? {} : { formats }),
   };
 }

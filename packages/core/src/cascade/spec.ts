@@ -5,6 +5,7 @@ import { issueMessage } from '../text/issue-message.ts';
 import { isJsonObject } from '../text/json.ts';
 import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './ask.ts';
 import { askProblem } from './ask-problem.ts';
+import { pointerTokens } from './fields/pointer.ts';
 import { settingsShape, type RequestSettings } from './settings.ts';
 import { stopsEarly } from './stop-early.ts';
 
@@ -36,6 +37,16 @@ const confidence = z
   });
 
 const acceptAt = z.number().min(0).max(1);
+/** Thresholds of values of a JSON answer, by JSON pointer. */
+const fields = z
+  .record(
+    z
+      .string()
+      .refine((key) => key.length <= 100 && pointerTokens(key) !== null, 'expected a JSON pointer such as /total'),
+    z.strictObject({ accept_at: acceptAt }).transform(({ accept_at: from }) => ({ acceptAt: from })),
+  )
+  .refine((all) => Object.keys(all).length > 0, 'expected at least one JSON pointer, such as /total')
+  .optional();
 const onDeadline = z.enum(['error', 'draft']).default('error');
 const annotate = z.boolean().default(true);
 const stopEarly = z.boolean().optional();
@@ -62,6 +73,7 @@ const stage = z.strictObject({
   verdict,
   confidence: confidence.optional(),
   accept_at: acceptAt.optional(),
+  fields,
   stop_early: stopEarly,
   ...settingsShape,
   system: z.string().min(1).optional(),
@@ -81,6 +93,7 @@ const shortForm = z.strictObject({
   expert: z.string(),
   confidence: confidence.prefault({}),
   accept_at: acceptAt,
+  fields,
   stop_early: stopEarly,
   /** How the expert is asked. */
   ask,
@@ -90,7 +103,11 @@ const shortForm = z.strictObject({
   annotate,
 });
 
-type JudgeSpec = { readonly confidence: ConfidenceSpec; readonly acceptAt: number };
+type JudgeSpec = {
+  readonly confidence: ConfidenceSpec;
+  readonly acceptAt: number;
+  readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>>;
+};
 
 /** How a verdict is judged: by P(True), which the model says of the draft before. */
 const verdictSpec = (given: z.output<typeof verdict>): JudgeSpec | null =>
@@ -139,9 +156,21 @@ function placeProblems(stages: unknown): StageProblem[] {
     if (!isJsonObject(one)) return [];
     const at = (key: string, message: string): StageProblem => ({ path: ['stages', index, key], message });
     if (index < stages.length - 1) return one['accept_at'] === undefined ? [at('accept_at', MUST_JUDGE)] : [];
-    return ['confidence', 'accept_at'].flatMap((key) => (Object.hasOwn(one, key) ? [at(key, LAST_IS_FINAL)] : []));
+    return ['confidence', 'accept_at', 'fields'].flatMap((key) =>
+      Object.hasOwn(one, key) ? [at(key, LAST_IS_FINAL)] : [],
+    );
   });
 }
+
+const judgeOf = (
+  spec: ConfidenceSpec,
+  acceptFrom: number,
+  own: z.output<typeof fields>,
+): NonNullable<StageSpec['judge']> => ({
+  confidence: spec,
+  acceptAt: acceptFrom,
+  ...(own === undefined ? {} : { fields: own }),
+});
 
 /** Either form of a cascade; what is said of a mistake is said of the form that was written. */
 export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, context): CascadeSpec => {
@@ -171,7 +200,7 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
       drop: [],
       system: null,
     } as const;
-    const judge = { confidence: data.confidence, acceptAt: data.accept_at };
+    const judge = judgeOf(data.confidence, data.accept_at, data.fields);
     const stops = stopsEarly(data.stop_early, { judge, ask: DEFAULT_ASK, nextAsk: data.ask }, on_deadline);
     if (stops.problem !== null) return refuse(['stop_early'], stops.problem);
     const asked = { ask: data.ask, tolerance: data.verify?.tolerance ?? null, verdict: verdictSpec(data.verdict) };
@@ -186,9 +215,9 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
   }
   const stages: StageSpec[] = [];
   for (const [at, one] of data.stages.entries()) {
-    const { confidence: rule, accept_at: acceptFrom, stop_early: asked, system = null, verify: how, ...others } = one;
-    const { verdict: said, ...kept } = others;
-    const judge = acceptFrom === undefined ? null : { confidence: rule ?? confidence.parse({}), acceptAt: acceptFrom };
+    const { confidence: rule, accept_at: acceptFrom, fields: own, stop_early: asked, verify: how, ...others } = one;
+    const { system = null, verdict: said, ...kept } = others;
+    const judge = acceptFrom === undefined ? null : judgeOf(rule ?? confidence.parse({}), acceptFrom, own);
     const nextAsk = data.stages[at + 1]?.ask ?? null;
     const stops = stopsEarly(asked, { judge, ask: one.ask, nextAsk }, on_deadline);
     if (stops.problem !== null) return refuse(['stages', at, 'stop_early'], stops.problem);

@@ -66,6 +66,7 @@ function stageAnnotation(
     ...(how?.kind === 'answer' ? { ask_reason: how.reason } : {}),
     ...(how?.kind === 'verify' ? { kept_characters: how.keptCharacters } : {}),
     ...(how?.kind === 'verdict' ? { verdict_on: how.stage + 1 } : {}),
+    ...(how?.kind === 'fields' ? { asked_fields: [...how.asked] } : {}),
     outcome,
     reason: draft !== null && 'reason' in draft ? draft.reason : null,
     signal: judge?.confidence.signal.name ?? null,
@@ -78,7 +79,7 @@ function stageAnnotation(
       input_tokens: usage.inputTokens,
       cached_tokens: usage.cachedTokens,
       output_tokens: usage.outputTokens,
-      ...(draft?.stopped?.isEstimated === true ? { estimated: true as const } : {}),
+      ...(isEstimated(record) ? { estimated: true as const } : {}),
     },
     wait_ms: {
       queue: whole(times?.queueMs),
@@ -96,6 +97,10 @@ function stageAnnotation(
         }),
   };
 }
+
+/** Whether a call was given up before its server said what it took. */
+const isEstimated = ({ draft, how }: StageRecord): boolean =>
+  draft?.stopped?.isEstimated === true || (how?.kind === 'fields' && how.isEstimated);
 
 /** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
 function shownDraft(

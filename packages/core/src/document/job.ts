@@ -1,4 +1,5 @@
 import type { AskKind, HowAsked } from '../cascade/ask.ts';
+import type { FieldSource } from '../cascade/fields/index.ts';
 import { unfitReason } from '../cascade/fitness.ts';
 import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import type { DraftEvidence, EscalationReason, FieldScore } from '../confidence/index.ts';
@@ -46,6 +47,8 @@ type StageDraft = {
   readonly stopped?: StoppedDraft | undefined;
   /** Absent: the stage was just asked for its answer. */
   readonly how?: HowAsked | undefined;
+  /** All values of a JSON answer, in its order, for a stage that asks for those that are unsure; absent: none does. */
+  readonly values?: readonly FieldSource[] | undefined;
   /** Every attempt, the last one included; none where the stage was skipped. */
   readonly attempts: readonly Attempt[];
 };

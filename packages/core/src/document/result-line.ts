@@ -18,6 +18,9 @@ const stage = z
     kept_characters: count.optional().meta({
       description: 'Of a verified draft: how many of its characters (UTF-16) the answer begins with.',
     }),
+    asked_fields: z.array(z.string()).optional().meta({
+      description: 'The values that it was asked for, by JSON pointer; all others are those of the draft before.',
+    }),
     verdict_on: z.int().min(1).optional().meta({
       description: 'Of a verdict: the stage, from 1, whose draft it is on; score and confidence are of that draft.',
     }),

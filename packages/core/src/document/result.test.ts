@@ -156,12 +156,12 @@ test('a draft that is final by a verdict: delivered as it was, by its own stage,
   };
   const asking = { ...rules, stages: [...rules.stages.slice(0, 1), { ...last, verdict: judge }] };
   const document = escalated(asking, [draft]);
-  const usage = { inputTokens: 140, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 };
+  const taken = { inputTokens: 140, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 };
   const call = { startedAtMs: 2_000, endedAtMs: 2_100 };
   const extra = [{ ...call, purpose: 'verdict', error: null, inputTokens: 140, outputTokens: 1 }] as const;
   const instead = { inputTokens: 100, outputTokens: 10, ms: 300 };
   const how = { kind: 'verdict', stage: 0, score: 0.9, confidence: 0.9, instead } as const;
-  const result = resultOf(document, { kind: 'confirmed', how, usage, extra, ...call });
+  const result = resultOf(document, { kind: 'confirmed', how, usage: taken, extra, ...call });
   const line = lineOf(result);
   assert.deepEqual(line.response?.body, draft.answer?.body);
   assert.equal(line.response?.request_id, draft.answer?.requestId);

@@ -1,6 +1,7 @@
 import {
   askCounter,
   errorCounter,
+  fieldCounter,
   NO_USAGE,
   reasonCounter,
   stageCounter,
@@ -12,7 +13,7 @@ import { nanoUsd, type PricedTokens } from '../accounting/price.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { requestIdOf, resultLineId } from '../batch/ids.ts';
 import type { PageLine } from '../batch/page.ts';
-import { stageOf } from '../cascade/rules.ts';
+import { ruledFields, stageOf } from '../cascade/rules.ts';
 import { jsonLine } from '../text/json-line.ts';
 import { annotationOf } from './annotation.ts';
 import { writtenId } from './custom-id.ts';
@@ -150,6 +151,11 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure, times
     if (reason !== null) counts[reasonCounter(job.cascade, stage, reason)] = 1;
     const { how } = record;
     if (how?.kind === 'answer') counts[askCounter(job.cascade, stage, how.reason)] = 1;
+    if (how?.kind === 'fields') {
+      for (const [place, path] of ruledFields(rules, stage).entries()) {
+        if (how.asked.includes(path)) counts[fieldCounter(job.cascade, stage, place)] = 1;
+      }
+    }
     const isFinal = stage === delivering || stage === stages.length - 1;
     const own: Partial<Record<StageCounter, number>> = {
       ...stageCountsOf(record, isFinal, stageOf(rules, stage).price),
@@ -204,6 +210,7 @@ function reuseOf(
   const last = attempts.at(-1);
   return {
     reused: 1,
+    askedFields: how.kind === 'fields' ? how.asked.length : 0,
     reusedWhole: isWhole ? 1 : 0,
     reusedInputTokens: usage.inputTokens,
     reusedOutputTokens: usage.outputTokens,

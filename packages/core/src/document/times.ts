@@ -6,7 +6,7 @@ import { DELAY_REASONS, waitParts, type Delay, type DelayReason, type Take } fro
 const JUDGING_CALLS = ['self_assessment', 'sample'] as const;
 
 /** The calls of a stage that is not just asked for its answer: all that it makes, the one for the whole answer included. */
-const ASKING_CALLS = ['scoring', 'continuation', 'verdict', 'whole_answer'] as const;
+const ASKING_CALLS = ['scoring', 'continuation', 'fields', 'verdict', 'whole_answer'] as const;
 
 /** One of several calls of an attempt. Unix milliseconds. */
 export type ExtraCall = {

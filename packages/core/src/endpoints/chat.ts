@@ -5,9 +5,11 @@ import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import {
   exchangeOf,
   messagesOf,
+  messagesWith,
   modelOf,
   required,
   streamProblem,
+  withOwnSchema,
   type AskedFormat,
   type Endpoint,
 } from './endpoint.ts';
@@ -61,6 +63,12 @@ export const chat: Endpoint = {
   read: (answer, body) => readChoice(answer, body),
   text: (answer) => choiceText(answer, ''),
   format: (body) => responseFormat(body),
+  withInstruction: (body, words) => {
+    const messages = body['messages'];
+    const longer = Array.isArray(messages) ? messagesWith(messages as readonly Json[], words, 'text') : null;
+    return longer === null ? null : { ...body, messages: longer };
+  },
+  withSchema: withResponseSchema,
   stream: chatStream,
 };
 
@@ -71,4 +79,12 @@ export function responseFormat(body: JsonObject): AskedFormat | null {
   const { type, json_schema: asked } = format;
   if (type !== 'json_object' && type !== 'json_schema') return null;
   return { type, schema: type === 'json_schema' && isJsonObject(asked) ? asked['schema'] : undefined };
+}
+
+/** The same with another schema. */
+export function withResponseSchema(body: JsonObject, schema: JsonObject, suffix: string): JsonObject {
+  const format = body['response_format'];
+  const asked = isJsonObject(format) ? format['json_schema'] : undefined;
+  if (!isJsonObject(format) || !isJsonObject(asked)) return body;
+  return { ...body, response_format: { ...format, json_schema: withOwnSchema(asked, schema, suffix) } };
 }

@@ -1,4 +1,4 @@
-import { responseFormat } from './chat.ts';
+import { responseFormat, withResponseSchema } from './chat.ts';
 import { completionChoice, likelyOf, wantsCompletionLogprobs } from './completions-choice.ts';
 import { completionsStream } from './completions-stream.ts';
 import { choiceFacts, choiceText, choiceWithoutThought, readChoice, thoughtOptions } from './completion.ts';
@@ -53,6 +53,12 @@ export const completions: Endpoint = {
   read: (answer, body) => readChoice(answer, body, echoOf(body)),
   text: (answer, body) => choiceText(answer, echoOf(body)),
   format: (body) => responseFormat(body),
+  withInstruction: (body, words) => {
+    const { prompt, suffix = null } = body;
+    // With a suffix the model fills in what is between the two.
+    return typeof prompt === 'string' && suffix === null ? { ...body, prompt: `${prompt}\n\n${words}\n` } : null;
+  },
+  withSchema: withResponseSchema,
   stream: completionsStream,
 };
 

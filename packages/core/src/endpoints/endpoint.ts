@@ -1,6 +1,7 @@
 import type { Sliced } from '../text/slices.ts';
 import type { Completion, CompletionFacts } from './completion.ts';
-import type { Json, JsonObject } from '../text/json.ts';
+import { cutText } from '../text/cut.ts';
+import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import type { EndpointStream } from './stream.ts';
 
 /** What a body lacks or must not have, in the words of a batch's `errors`. */
@@ -70,6 +71,13 @@ export type Endpoint = {
   /** The text of an answer as it was shown to the client; null: it has none. */
   readonly text: (answer: unknown, body: JsonObject) => string | null;
   readonly format: (body: JsonObject) => AskedFormat | null;
+  /**
+   * A body with these words put behind whatever else the model reads; null for a body that has no place for them, or whose
+   * answer is begun.
+   */
+  readonly withInstruction: (body: JsonObject, words: string) => JsonObject | null;
+  /** A body whose `json_schema` format has this schema in place of its own, and a name that ends with this. */
+  readonly withSchema: (body: JsonObject, schema: JsonObject, suffix: string) => JsonObject;
   readonly stream: EndpointStream;
 };
 
@@ -103,3 +111,30 @@ export const exchangeOf = (answer: string, question: string): readonly JsonObjec
   { role: 'assistant', content: answer },
   { role: 'user', content: question },
 ];
+
+/**
+ * Messages with words behind them: at the end of what the user said last, as some chat templates take no two messages of
+ * one role in a row, and no system message but the first. Null: the last one is the model's own, and to be gone on with.
+ */
+export function messagesWith(messages: readonly Json[], words: string, partType: string): readonly Json[] | null {
+  const last = messages.at(-1);
+  if (!isJsonObject(last) || last['role'] === 'assistant') return null;
+  if (last['role'] !== 'user') return [...messages, ...messagesOf(words)];
+  const { content } = last;
+  const isText = typeof content === 'string';
+  if (!isText && !Array.isArray(content)) return null;
+  const longer = isText ? `${content}\n\n${words}` : [...(content as Json[]), { type: partType, text: words }];
+  return [...messages.slice(0, -1), { ...last, content: longer }];
+}
+
+/** The format of a body with another schema; `format` is what has the name and the schema in it. */
+export const withOwnSchema = (format: JsonObject, schema: JsonObject, suffix: string): JsonObject => {
+  const { name } = format;
+  return { ...format, ...(typeof name === 'string' ? { name: suffixed(name, suffix) } : {}), schema };
+};
+
+/** OpenAI takes no longer names of a schema. */
+const MAX_NAME_CHARACTERS = 64;
+
+const suffixed = (name: string, suffix: string): string =>
+  `${cutText(name, MAX_NAME_CHARACTERS - suffix.length)}${suffix}`;

@@ -11,7 +11,15 @@ import { outputTexts, partsOf, withoutThought } from './responses-thought.ts';
 import { readTexts } from './said-text.ts';
 import { isJsonObject, type Json, type JsonObject } from '../text/json.ts';
 import type { Sliced } from '../text/slices.ts';
-import { exchangeOf, modelOf, required, streamProblem, type Endpoint } from './endpoint.ts';
+import {
+  exchangeOf,
+  messagesWith,
+  modelOf,
+  required,
+  streamProblem,
+  withOwnSchema,
+  type Endpoint,
+} from './endpoint.ts';
 import { topOf } from './logprobs.ts';
 import { includeOf, LOGPROBS, responseItem, wantsResponseLogprobs } from './responses-item.ts';
 import { responsesStream } from './responses-stream.ts';
@@ -76,6 +84,18 @@ export const responses: Endpoint = {
     if (!isJsonObject(format)) return null;
     const { type, schema } = format;
     return type === 'json_object' || type === 'json_schema' ? { type, schema } : null;
+  },
+  withInstruction: (body, words) => {
+    const { input } = body;
+    if (typeof input === 'string') return { ...body, input: `${input}\n\n${words}` };
+    const longer = Array.isArray(input) ? messagesWith(input as readonly Json[], words, 'input_text') : null;
+    return longer === null ? null : { ...body, input: longer };
+  },
+  withSchema: (body, schema, suffix) => {
+    const text = body['text'];
+    const format = isJsonObject(text) ? text['format'] : undefined;
+    if (!isJsonObject(text) || !isJsonObject(format)) return body;
+    return { ...body, text: { ...text, format: withOwnSchema(format, schema, suffix) } };
   },
   stream: responsesStream,
 };

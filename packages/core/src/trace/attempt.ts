@@ -206,6 +206,7 @@ export class StageSpans {
     if (how === undefined) return { 'cascade.ask': ask };
     if (how.kind === 'answer') return { 'cascade.ask': how.kind, 'cascade.ask.reason': how.reason };
     if (how.kind === 'verdict') return { 'cascade.ask': how.kind, 'cascade.verdict_on': how.stage + 1 };
+    if (how.kind === 'fields') return { 'cascade.ask': how.kind, 'cascade.asked_fields': how.asked.length };
     return { 'cascade.ask': how.kind, 'cascade.kept_characters': how.keptCharacters };
   }
 

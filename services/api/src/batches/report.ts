@@ -1,4 +1,4 @@
-import { judgeIn, reportOf, roleOf, type CascadeRules, type ReportedStage } from '@spillway/core';
+import { judgeIn, reportOf, roleOf, ruledFields, type CascadeRules, type ReportedStage } from '@spillway/core';
 import { ownBatch } from '../ownership.ts';
 import { describeBatch, type BatchSources } from './show.ts';
 
@@ -18,8 +18,14 @@ export async function showReport(sources: BatchSources, tenant: string, id: stri
 
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
   rules.stages.map((own, stage) => {
-    const { model, ask } = own;
     const judge = judgeIn(own);
-    const calibrated = judge === null ? null : judge.confidence.calibration !== null;
-    return { cascade, stage, model, role: roleOf(rules, stage), ask, calibrated };
+    return {
+      cascade,
+      stage,
+      model: own.model,
+      role: roleOf(rules, stage),
+      ask: own.ask,
+      calibrated: judge === null ? null : judge.confidence.calibration !== null,
+      ruledFields: ruledFields(rules, stage),
+    };
   });

@@ -53,13 +53,20 @@ const stage = z
         output_tokens: count,
         usd: z.number(),
         instead: z.strictObject({ input_tokens: count, output_tokens: count, usd: z.number() }),
+        fields: z
+          .array(z.strictObject({ field: z.string().nullable(), count }))
+          .readonly()
+          .meta({
+            description:
+              'Values that were asked for by themselves, by JSON pointer; null: those without a rule of their own.',
+          }),
         saved_seconds: z.number().nullable().meta({
           description: 'Of inference, by how fast the model wrote its other answers; null: nobody knows.',
         }),
       })
       .meta({
         description:
-          'Documents whose earlier drafts the stage made use of (`ask: verify`, `ask: verdict`): what that took, and what their whole ' +
+          'Documents whose earlier drafts the stage made use of (`ask: verify`, `fields`, `verdict`): what that took, and what their whole ' +
           'answers would have taken of the same model.',
       }),
     asked_whole: z

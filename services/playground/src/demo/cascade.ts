@@ -11,6 +11,7 @@ export const DEMO = {
   drafter: { model: 'spillway-drafter', price: { input: 0.05, output: 0.2 }, concurrency: 16 },
   expert: { model: 'spillway-expert', price: { input: 1, cached_input: 0.25, output: 4 }, concurrency: 16 },
   acceptAt: 0.7,
+  ask: 'fields',
 } as const;
 
 /** The configuration of the demo; JSON is YAML too. */
@@ -24,6 +25,7 @@ export function demoConfiguration(playgroundUrl: string): string {
         expert: 'large',
         confidence: { signal: 'sum_logprob' },
         accept_at: DEMO.acceptAt,
+        ask: DEMO.ask,
       },
     },
   };

@@ -20,6 +20,8 @@ export type Outcome = {
   readonly reason: string | null;
   /** Its draft was given up before it was whole. */
   readonly stopped: boolean;
+  /** The expert was asked for so many of its values; null: for the whole answer. */
+  readonly askedFields: number | null;
   readonly totalMs: number;
   /** Of the escalated ones: what came before the expert's call. */
   readonly wait: SequentialWait | null;
@@ -66,6 +68,7 @@ export function readOutcome(text: string): Outcome {
     escalated: cascade?.escalated ?? false,
     reason: drafter?.reason ?? null,
     stopped: drafter?.stopped !== undefined,
+    askedFields: expert?.asked_fields?.length ?? null,
     totalMs: cascade?.wait_ms.total ?? 0,
     wait:
       sequentialMs === null

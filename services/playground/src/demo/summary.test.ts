@@ -103,6 +103,12 @@ test('adds up what the lines say', async () => {
       correct: 2,
       reasons: [['low_confidence', 2]],
       stopped: { drafts: 0, outputTokens: 0 },
+      valued: {
+        documents: 0,
+        values: 0,
+        taken: { inputTokens: 0, cachedTokens: 0, outputTokens: 0 },
+        drafts: { inputTokens: 0, cachedTokens: 0, outputTokens: 0 },
+      },
       fastMs: [200, 200],
       slowMs: [1_000],
       waits: 1,
@@ -161,6 +167,30 @@ test('of drafts that were given up the demo says what they did not write', async
   assert.equal(
     text.find((line) => line.includes('given up')),
     '  given up early   1 of the drafts, as nothing could make them final: about 15 tokens not written (75.0 % of theirs)',
+  );
+});
+
+test('where the expert was asked for unsure values only the demo says what that saved', async () => {
+  const draft = stageOf({ outcome: 'escalated', reason: 'low_confidence' });
+  const usage = { input_tokens: 110, cached_tokens: 0, output_tokens: 8 };
+  const asked = {
+    ask: 'fields',
+    asked_fields: ['/total'],
+    outcome: 'answered',
+    usage,
+  } satisfies Partial<StageAnnotation>;
+  const expert = stageOf({ model: 'large', role: 'expert', ...asked });
+  const cascade = cascadeOf([draft, expert], { sequential: 600, total: 1_000 });
+  const valued = lineOf({ custom_id: '2', response: responseOf('x'), error: null, cascade });
+  const found = await read([{ text: accepted('1', 'x') }, { text: valued }], null);
+  const text = summarize({ tally: found, batchMs: 100, singleModels: null, files: { output: null, errors: null } });
+  assert.deepEqual(
+    text.filter((line) => /values only|plain cascade/.test(line)),
+    [
+      '  values only      the expert was asked for 1 unsure values of 1 drafts: 8 tokens written instead of about 20 (60.0 % less)',
+      // Two drafts at 9e-6; 100 tokens read at 1 and 20 written at 4 dollars a million.
+      '                   a plain cascade, whose expert answers from scratch: $0.000198',
+    ],
   );
 });
 

@@ -18,6 +18,7 @@ export function summarize(facts: SummaryFacts): string[] {
   return [
     ...splitLines(facts),
     ...stoppedLines(facts),
+    ...valuedLines(facts),
     ...accuracyLines(facts),
     ...moneyLines(facts),
     ...timeLines(facts.tally),
@@ -71,6 +72,20 @@ function stoppedLines({ tally: { stopped, documents, drafter } }: SummaryFacts):
   ];
 }
 
+/** A plain cascade's expert would have read the same and written about as much as the drafts have. */
+function valuedLines({ tally: { valued } }: SummaryFacts): string[] {
+  const { documents, values, taken, drafts } = valued;
+  if (documents === 0) return [];
+  const saved = percent(drafts.outputTokens - taken.outputTokens, drafts.outputTokens);
+  return [
+    line(
+      'values only',
+      `the expert was asked for ${number(values)} unsure values of ${number(documents)} drafts: ` +
+        `${number(taken.outputTokens)} tokens written instead of about ${number(drafts.outputTokens)} (${saved} less)`,
+    ),
+  ];
+}
+
 function accuracyLines({ tally, singleModels }: SummaryFacts): string[] {
   if (tally.correct === null || singleModels === null)
     return [line('accuracy', 'unknown: these documents came without the truth')];
@@ -92,8 +107,11 @@ function moneyLines({ tally, singleModels }: SummaryFacts): string[] {
   const saved = allExpert === 0 ? 0 : Math.round(100 * (1 - cascade / allExpert));
   const how = singleModels === null ? 'estimated all-expert' : 'all-expert';
   const compared = saved < 0 ? `${-saved} % more` : `${saved} % less`;
+  const { documents, taken, drafts } = tally.valued;
+  const plain = cascade - usd(taken, expert.price) + usd(drafts, expert.price);
   return [
     line('money', `${money(cascade)} against ${money(allExpert)} ${how}: ${compared} (at the demo's list prices)`),
+    ...(documents === 0 ? [] : [line('', `a plain cascade, whose expert answers from scratch: ${money(plain)}`)]),
   ];
 }
 

@@ -14,6 +14,13 @@ export type Tally = {
   readonly reasons: ReadonlyMap<string, number>;
   /** Drafts that were given up, and the tokens that came of them. */
   readonly stopped: { readonly drafts: number; readonly outputTokens: number };
+  /** Documents of which the expert was asked for some values only, what that took, and what their drafts did. */
+  readonly valued: {
+    readonly documents: number;
+    readonly values: number;
+    readonly taken: PricedTokens;
+    readonly drafts: PricedTokens;
+  };
   /** How long the documents took: those whose draft was accepted, and the escalated ones. */
   readonly fastMs: readonly number[];
   readonly slowMs: readonly number[];
@@ -32,6 +39,7 @@ export async function tally(
   const counts = { documents: 0, failed: 0, accepted: 0, escalated: 0, correct: 0 };
   const reasons = new Map<string, number>();
   const stopped = { drafts: 0, outputTokens: 0 };
+  let valued: Tally['valued'] = { documents: 0, values: 0, taken: NO_TOKENS, drafts: NO_TOKENS };
   const fastMs: number[] = [];
   const slowMs: number[] = [];
   const waits: SequentialWait[] = [];
@@ -45,6 +53,14 @@ export async function tally(
       stopped.outputTokens += outcome.drafter.outputTokens;
     }
     expert = addTokens(expert, outcome.expert);
+    if (outcome.askedFields !== null) {
+      valued = {
+        documents: valued.documents + 1,
+        values: valued.values + outcome.askedFields,
+        taken: addTokens(valued.taken, outcome.expert),
+        drafts: addTokens(valued.drafts, outcome.drafter),
+      };
+    }
     if (outcome.escalated) {
       const reason = outcome.reason ?? 'unknown';
       counts.escalated += 1;
@@ -66,6 +82,7 @@ export async function tally(
     correct: truths === null ? null : counts.correct,
     reasons,
     stopped,
+    valued,
     fastMs,
     slowMs,
     waits,

@@ -130,7 +130,8 @@ const isNeutral = (name: string, value: Json | undefined): boolean =>
   (Array.isArray(value) && value.length === 0) ||
   (isJsonObject(value) && Object.keys(value).length === 0);
 
-function isUnsuited({ endpoint }: DocumentJob, body: JsonObject): boolean {
+/** Whether a request wants of its answer what one that is put together cannot have. */
+export function isUnsuited({ endpoint }: Pick<DocumentJob, 'endpoint'>, body: JsonObject): boolean {
   if (endpoint === '/v1/responses') return true;
   const { n } = body;
   if (n !== undefined && n !== null && n !== 1) return true;

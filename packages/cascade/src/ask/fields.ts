@@ -1,0 +1,227 @@
+import {
+  addUsage,
+  continuedText,
+  continuationRequest,
+  ENDPOINTS,
+  fieldsRequest,
+  isUnsuited,
+  joinedBody,
+  mergeFields,
+  planFields,
+  readContinuedValue,
+  readFieldAnswer,
+  runAtOnce,
+  type AnsweredField,
+  type AskReason,
+  type CascadeDocument,
+  type FieldAnswers,
+  type FieldsPlan,
+  type HowAsked,
+  type JsonObject,
+  type SourcedText,
+  type WholeReason,
+} from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from '../asked.ts';
+import type { StageModel } from '../stage-model.ts';
+import { askWhole, NO_CALLS, type Calls } from './whole.ts';
+
+/**
+ * `ask: fields`: the model is asked for the values only that the draft is unsure of, and they take their places in it. Who
+ * follows instructions is asked by one; a request without a schema is answered by going on with the draft's JSON, where the
+ * server can. What cannot be put together for sure is asked for whole.
+ */
+export async function askFields(model: StageModel, document: CascadeDocument, options: AttemptOptions): Promise<Asked> {
+  const { job } = document;
+  const whole = (reason: AskReason): Promise<Asked> => askWhole(model, document, options, { reason });
+  if (options.onEvent !== undefined) return await whole('answer_streamed');
+  const draft = draftedValues(document);
+  if (draft === null) return await whole('values_not_judged');
+  if (job.attempts.length > 0 || job.breaks !== undefined) return await whole('failed_before');
+  if (isUnsuited(job, model.prepared(job))) return await whole('request_unsuited');
+  const { text, fields } = draft;
+  const plan = await runSliced(planFields({ text, fields, endpoint: job.endpoint, request: job.body }));
+  if (plan.kind === 'whole') return await whole(reasonOf(plan.reason));
+  if (model.verifying.isPaused(Date.now())) return await whole('scoring_paused');
+  return await new FieldsAsking(model, document, options, { plan, draft }).run();
+}
+
+/** The latest draft of the stages before whose values were judged one by one; null: the latest text's were not. */
+function draftedValues({ job }: CascadeDocument): (SourcedText & { readonly outputTokens: number }) | null {
+  const { endpoint, body, stage } = job;
+  for (const { answer, values } of job.drafts.slice(0, stage).toReversed()) {
+    const text = answer === null ? null : ENDPOINTS[endpoint].text(answer.body, body);
+    if (text === null) continue;
+    return values === undefined ? null : { text, fields: values, outputTokens: answer?.usage.outputTokens ?? 0 };
+  }
+  return null;
+}
+
+function reasonOf(reason: WholeReason): AskReason {
+  if (reason === 'all_unsure' || reason === 'too_many_unsure') return 'all_unsure';
+  return reason === 'not_judged' || reason === 'no_object' ? 'values_not_judged' : 'not_splittable';
+}
+
+type Planned = {
+  readonly plan: FieldsPlan;
+  readonly draft: SourcedText & { readonly outputTokens: number };
+};
+
+type Answered = Extract<ExtraAnswer, { kind: 'answered' }>;
+
+/** The values that were asked for, and the call that brought the last of them. */
+type Values = { readonly kind: 'values'; readonly answers: FieldAnswers; readonly last: Answered };
+
+/** One document's draft while its unsure values are asked for. */
+class FieldsAsking {
+  readonly #model: StageModel;
+  readonly #document: CascadeDocument;
+  readonly #options: AttemptOptions;
+  readonly #planned: Planned;
+  #calls: Calls = NO_CALLS;
+  /** Of the request itself: the fewest tokens that a call of its read. */
+  #inputTokens = Number.POSITIVE_INFINITY;
+  #isEstimated = false;
+
+  constructor(model: StageModel, document: CascadeDocument, options: AttemptOptions, planned: Planned) {
+    this.#model = model;
+    this.#document = document;
+    this.#options = options;
+    this.#planned = planned;
+  }
+
+  async run(): Promise<Asked> {
+    const { plan, draft } = this.#planned;
+    const { job } = this.#document;
+    const values = this.#continues ? await this.#continueEach() : await this.#instruct();
+    if (values.kind !== 'values') return values;
+    const format = ENDPOINTS[job.endpoint].format(job.body);
+    const { answers, last } = values;
+    const merged = await runSliced(mergeFields({ draft, plan, answers, stage: job.stage, format }));
+    if (merged.kind === 'whole') return await this.#failed(merged.reason);
+    this.#model.verifying.noteUsed();
+    return this.#answered(merged.text, last);
+  }
+
+  /**
+   * With a schema a server holds its model to the values that are asked for. Without one going on with the draft's JSON
+   * needs no model that follows instructions; but what the draft has left out cannot be asked for like that.
+   */
+  get #continues(): boolean {
+    const { endpoint, body } = this.#document.job;
+    if (ENDPOINTS[endpoint].format(body)?.schema !== undefined || this.#planned.plan.absent.length > 0) return false;
+    const { continuation = null, reasons = false } = this.#model.verifying.findings ?? {};
+    return !reasons && (endpoint === '/v1/completions' || (continuation !== null && continuation !== 'no'));
+  }
+
+  async #instruct(): Promise<Values | Asked> {
+    const { plan } = this.#planned;
+    const { endpoint, body } = this.#document.job;
+    const asked = fieldsRequest(endpoint, body, plan);
+    if (asked === null) return await this.#whole('request_unsuited');
+    const last = await this.#call({ body: asked, own: [] });
+    if (last.kind !== 'answered') return await this.#interrupted(last);
+    this.#inputTokens = last.completion.usage.inputTokens;
+    const read = await runSliced(readFieldAnswer(last.completion.text ?? '', plan, null));
+    if (read.kind === 'whole') return await this.#failed(read.reason);
+    return { kind: 'values', answers: read.answers, last };
+  }
+
+  /** One call for each value, in the order of the draft, given up once the value is there. */
+  async #continueEach(): Promise<Values | Asked> {
+    const { plan, draft } = this.#planned;
+    const { job } = this.#document;
+    const found = new Map<string, string>();
+    let last: Answered | null = null;
+    for (const path of plan.paths) {
+      const before = await runSliced(continuedText(draft.text, path, found));
+      const { body, own } = continuationRequest(job, before, null);
+      const { stop: _stop, ...asked } = body;
+      const isEnough = (text: string): boolean => runAtOnce(readContinuedValue(before, text)).kind !== 'unfinished';
+      const answer: ExtraAnswer = await this.#call({ body: asked, own: [...own, 'stop'], isEnough });
+      if (answer.kind !== 'answered') return await this.#interrupted(answer);
+      const value = await runSliced(readContinuedValue(before, answer.completion.text ?? ''));
+      if (value.kind !== 'value') return await this.#failed(value.kind === 'nonsense' ? value.why : value.kind);
+      const { inputTokens } = answer.completion.usage;
+      const share = charactersOf(job.body) / (charactersOf(job.body) + before.length);
+      this.#inputTokens = Math.min(this.#inputTokens, Math.round(inputTokens * share));
+      found.set(path, value.json);
+      last = answer;
+    }
+    if (last === null) throw new Error('a plan has something to ask for');
+    const answers = new Map([...found].map(([path, json]): [string, AnsweredField] => [path, { json, fields: null }]));
+    return { kind: 'values', answers, last };
+  }
+
+  async #call(request: Pick<ExtraRequest, 'body' | 'own' | 'isEnough'>): Promise<ExtraAnswer> {
+    const { job } = this.#document;
+    const index = this.#calls.extra.length;
+    const answer = await this.#model.askExtra(
+      job,
+      { ...this.#options, topLogprobs: 0 },
+      { ...request, purpose: 'fields', index },
+    );
+    if (answer.kind === 'answered') {
+      this.#isEstimated ||= answer.isEstimated;
+      const usage = addUsage(this.#calls.usage, answer.completion.usage);
+      this.#calls = { extra: [...this.#calls.extra, answer.call], usage };
+    } else if (answer.kind === 'failed') {
+      this.#calls = { ...this.#calls, extra: [...this.#calls.extra, answer.call] };
+    }
+    return answer;
+  }
+
+  /** A call that failed by itself, or whose failure may not be its own. */
+  async #interrupted(answer: Exclude<ExtraAnswer, { kind: 'answered' }>): Promise<Asked> {
+    if (answer.kind !== 'failed') return answer;
+    return await this.#failed(answer.call.error?.message ?? 'no answer');
+  }
+
+  async #failed(why: string): Promise<Asked> {
+    this.#model.verifying.noteFailed(why, Date.now());
+    return await this.#whole('values_failed');
+  }
+
+  async #whole(reason: AskReason): Promise<Asked> {
+    return await askWhole(this.#model, this.#document, this.#options, { reason, calls: this.#calls });
+  }
+
+  #answered(text: string, last: Answered): Asked {
+    const { job } = this.#document;
+    const { plan, draft } = this.#planned;
+    const { extra, usage: paid } = this.#calls;
+    const inputTokens = Number.isFinite(this.#inputTokens) ? this.#inputTokens : 0;
+    // As long as the draft is, by its own model's tokens: the whole was never written by this one.
+    const { outputTokens } = draft;
+    const usage: JsonObject = {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens,
+    };
+    const how: HowAsked = {
+      kind: 'fields',
+      asked: [...plan.paths, ...plan.absent],
+      isEstimated: this.#isEstimated,
+      isWhole: false,
+      instead: { inputTokens, outputTokens, ms: this.#model.writing.msOf(outputTokens) },
+    };
+    return {
+      kind: 'answered',
+      completion: { ...last.completion, text, tokens: null, finishReason: 'stop' },
+      answer: {
+        status: 200,
+        requestId: last.requestId,
+        body: joinedBody(job.endpoint, last.body, { text, finishReason: 'stop', usage }),
+        usage: paid,
+      },
+      refusal: null,
+      stopped: null,
+      how,
+      extra,
+      startedAtMs: extra[0]?.startedAtMs ?? last.call.startedAtMs,
+      endedAtMs: last.call.endedAtMs,
+    };
+  }
+}
+
+const charactersOf = (request: JsonObject): number => JSON.stringify(request).length;

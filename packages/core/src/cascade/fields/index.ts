@@ -1,0 +1,21 @@
+export { readFieldAnswer, type AnsweredField, type FieldAnswers, type Misfit, type MisfitReason } from './answer.ts';
+export { continuedText, readContinuedValue, type ContinuedValue } from './continue.ts';
+export {
+  mergeFields,
+  type FieldSource,
+  type Merged,
+  type MergeParts,
+  type MergeReason,
+  type SourcedText,
+} from './merge.ts';
+export {
+  MAX_FIELDS_ASKED,
+  planFields,
+  type DraftedFields,
+  type FieldsPlan,
+  type Whole,
+  type WholeReason,
+} from './plan.ts';
+export { pointerTokens } from './pointer.ts';
+export { fieldsRequest, reducedSchema } from './request.ts';
+export { judgeFields, type FieldRule, type FieldRules, type JudgedField, type JudgedFields } from './unsure.ts';

@@ -1,0 +1,98 @@
+import { calibrated, type CalibrationMethod } from '../../calibration/method.ts';
+import type { FieldScore } from '../../confidence/index.ts';
+import type { JudgeRule } from '../rules.ts';
+import { MAX_PATH_CHARACTERS, tokensOf } from './pointer.ts';
+
+/** From which confidence on a value is final, and what makes a confidence of its score; null: what its stage has. */
+export type FieldRule = { readonly acceptAt: number; readonly calibration: CalibrationMethod | null };
+
+/**
+ * By JSON pointer: of a scalar, or of an object or array and then of all beneath it. The longest that matches counts. `*`
+ * stands for every index of an array; where a name or index is written out as well, that one counts.
+ */
+export type FieldRules = Readonly<Record<string, FieldRule>>;
+
+/** A value of a JSON answer as it was judged. */
+export type JudgedField = {
+  readonly path: string;
+  readonly score: number;
+  /** Null: its signal says nothing without a calibration. */
+  readonly confidence: number | null;
+  readonly isSure: boolean;
+};
+
+export type JudgedFields = {
+  /** All of them, in the order of the answer. */
+  readonly fields: readonly JudgedField[];
+  /** Every value is sure. */
+  readonly isFinal: boolean;
+};
+
+/**
+ * Judges each value of an answer by its own rule. Without rules of fields this accepts what the stage's rule accepts of
+ * the whole, as that has its least sure value's score and no calibration falls where a score rises.
+ */
+export function judgeFields(
+  scores: readonly FieldScore[],
+  { confidence: { signal, calibration }, acceptAt }: JudgeRule,
+  rules: FieldRules,
+): JudgedFields {
+  const known = ruleTree(rules);
+  const fields = scores.map(({ path, score }): JudgedField => {
+    const rule = ruleFor(known, path);
+    // Cutting a name of a megabyte for each of a thousand values takes long, and no schema has such: it is not sure.
+    if (rule === 'unknown') return { path, score, confidence: null, isSure: false };
+    const confidence = calibrated({ signal, calibration: rule?.calibration ?? calibration }, score);
+    return { path, score, confidence, isSure: isSure(confidence, rule?.acceptAt ?? acceptAt) };
+  });
+  return { fields, isFinal: fields.length > 0 && fields.every((field) => field.isSure) };
+}
+
+/** As `route` decides of a whole: what is no probability accepts nothing, and neither does a threshold that is no number. */
+const isSure = (confidence: number | null, acceptAt: number): boolean =>
+  confidence !== null && confidence >= acceptAt && confidence <= 1;
+
+/** Rules by what their pointers begin with. */
+type RuleTree = { rule: FieldRule | null; readonly inner: Map<string, RuleTree> };
+
+const EVERY_INDEX = '*';
+
+function ruleTree(rules: FieldRules): RuleTree {
+  const root: RuleTree = { rule: null, inner: new Map() };
+  for (const [pointer, rule] of Object.entries(rules)) {
+    let node = root;
+    for (const token of tokensOf(pointer)) {
+      const next = node.inner.get(token) ?? { rule: null, inner: new Map<string, RuleTree>() };
+      node.inner.set(token, next);
+      node = next;
+    }
+    node.rule = rule;
+  }
+  return root;
+}
+
+/** Null: its stage's. */
+function ruleFor(root: RuleTree, path: string): FieldRule | null | 'unknown' {
+  if (root.inner.size === 0) return root.rule;
+  return path.length > MAX_PATH_CHARACTERS ? 'unknown' : longest(root, tokensOf(path), 0).rule;
+}
+
+type Match = { readonly rule: FieldRule | null; readonly length: number };
+
+/** The rule of the longest pointer; of two that are as long the one that has an earlier token written out. */
+function longest(node: RuleTree, tokens: readonly string[], at: number): Match {
+  let found: Match = { rule: node.rule, length: node.rule === null ? -1 : at };
+  const token = tokens[at];
+  if (token === undefined) return found;
+  const exact = node.inner.get(token);
+  const every = isIndex(token) ? node.inner.get(EVERY_INDEX) : undefined;
+  for (const next of [exact, every]) {
+    if (next === undefined) continue;
+    const match = longest(next, tokens, at + 1);
+    if (match.length > found.length) found = match;
+  }
+  return found;
+}
+
+/** Whether an array may have it (RFC 6901, section 4): a name of digits in an object looks the same. */
+const isIndex = (token: string): boolean => /^(?:0|[1-9]\d*)$/.test(token);

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { openStageModel, runStage } from '@spillway/cascade';
+import {
+  nextStageJob,
+  NOTHING_FOUND,
+  readConfiguration,
+  readResultLine,
+  resultOf,
+  roleOf,
+  snapshotRules,
+  type CascadeDocument,
+  type Json,
+  type JsonObject,
+  type ModelFindings,
+} from '@spillway/core';
+import { jobOf } from '../support/jobs.ts';
+import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
+
+/** The tokens of a draft with their log-probs, as a drafter gives them: here a token is whatever a test says. */
+type Tokens = readonly (readonly [text: string, logprob: number])[];
+
+const SURE = -0.001;
+
+/** A draft of three values, of which the total is unsure. */
+const DRAFT: Tokens = [
+  ['{"type": "', SURE],
+  ['invoice', SURE],
+  ['", "currency": "', SURE],
+  ['GBP', SURE],
+  ['", "total": "', SURE],
+  ['70.15', -1],
+  ['"}', SURE],
+];
+
+type Setting = {
+  readonly draft?: Tokens;
+  readonly expert: (request: ModelRequest) => Scripted;
+  readonly body?: JsonObject;
+  readonly found?: Partial<ModelFindings>;
+  readonly more?: string;
+  readonly shadow?: boolean;
+};
+
+const drafted = (tokens: Tokens): Scripted => ({
+  kind: 'completion',
+  text: tokens.map(([text]) => text).join(''),
+  logprobs: {
+    content: tokens.map(([token, logprob]) => ({ token, logprob, bytes: [...Buffer.from(token)], top_logprobs: [] })),
+  },
+});
+
+/** Runs a document through a drafter and an expert that is asked for fields. */
+async function run(t: TestContext, { draft = DRAFT, expert, body = {}, found, more = '', shadow = false }: Setting) {
+  const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
+  const large = await startModelServer({ role: 'expert', answer: expert });
+  t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
+  const yaml = `models:
+  small: { base_url: "${small.baseURL}", model: s }
+  large: { base_url: "${large.baseURL}", model: l }
+cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: fields${more} } }`;
+  const read = readConfiguration(yaml);
+  assert.ok(read.kind === 'valid', JSON.stringify(read));
+  const { configuration } = read;
+  const rules = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
+  const notices: unknown[] = [];
+  const models = Object.entries(configuration.models).map(([name, spec], stage) =>
+    openStageModel(
+      { name, spec, apiKey: null },
+      {
+        role: roleOf(rules, stage),
+        configuration,
+        propagates: false,
+        onCall: () => undefined,
+        onNotice: (notice) => notices.push(notice),
+      },
+    ),
+  );
+  t.after(() => Promise.all(models.map((model) => model[Symbol.asyncDispose]())));
+  models[1]?.know({ ...NOTHING_FOUND, ...found });
+  const messages = [{ role: 'user', content: 'What is it?' }];
+  let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
+  for (;;) {
+    const model = models[document.job.stage] ?? assert.fail();
+    const outcome = await runStage(model, document, { signal: new AbortController().signal, stalls: 0 });
+    if (outcome.kind === 'settle') {
+      const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
+      const said = line.response?.body as { choices: { message: { content: string } }[]; usage?: JsonObject };
+      const stages = line.cascade?.stages ?? [];
+      return { line, text: said.choices[0]?.message.content, stages, last: stages.at(-1), requests: large.requests };
+    }
+    assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
+    const job = JSON.parse(JSON.stringify(outcome.job)) as CascadeDocument['job'];
+    document = { rules, job: nextStageJob({ rules, job }, Date.now()) };
+  }
+}
+
+const says = (text: string): Scripted => ({ kind: 'completion', text });
+const isPlain = ({ body }: ModelRequest): boolean =>
+  JSON.stringify(body['messages']) === JSON.stringify([{ role: 'user', content: 'What is it?' }]);
+
+const SCHEMA = {
+  type: 'object',
+  properties: {
+    type: { type: 'string' },
+    currency: { type: 'string' },
+    total: { type: 'string', description: 'The sum.' },
+  },
+  required: ['type', 'currency', 'total'],
+  additionalProperties: false,
+} satisfies JsonObject;
+const FORMAT = {
+  response_format: { type: 'json_schema', json_schema: { name: 'invoice', strict: true, schema: SCHEMA } },
+};
+
+const schemaOf = ({ body }: ModelRequest): Json | undefined =>
+  ((body['response_format'] as JsonObject | undefined)?.['json_schema'] as JsonObject | undefined)?.['schema'];
+
+test('the expert is asked for the unsure value only, and it takes its place in the draft', async (t) => {
+  const { text, stages, last, requests, line } = await run(t, {
+    expert: () => says('{"total": "10.15"}'),
+    body: FORMAT,
+  });
+  assert.equal(text, '{"type": "invoice", "currency": "GBP", "total": "10.15"}');
+  assert.equal(requests.length, 1);
+  const [request] = requests;
+  assert.deepEqual(Object.keys((schemaOf(request ?? assert.fail()) as JsonObject)['properties'] as JsonObject), [
+    'total',
+  ]);
+  const asked = JSON.stringify(request?.body['messages']);
+  assert.ok(asked.includes('The sum.') && asked.includes('What is it?'), asked);
+  assert.ok(!asked.includes('70.15') && !asked.includes('GBP'), 'the draft is not shown');
+  assert.deepEqual([last?.ask, last?.asked_fields, last?.outcome], ['fields', ['/total'], 'answered']);
+  assert.deepEqual(stages[0]?.fields, { '/total': 0.3679, '/type': 0.999, '/currency': 0.999 });
+  assert.equal(line.cascade?.stage, 2);
+});
+
+test('without a schema the expert goes on with the draft’s JSON, and is given up once the value is there', async (t) => {
+  const { text, last, requests } = await run(t, {
+    found: { continuation: 'new_text' },
+    expert: () => says('": "10.15", "more": "and so on"}'),
+  });
+  assert.equal(text, '{"type": "invoice", "currency": "GBP", "total": "10.15"}');
+  const { body } = requests[0] ?? assert.fail();
+  assert.deepEqual((body['messages'] as JsonObject[]).at(-1), {
+    role: 'assistant',
+    content: '{"type": "invoice", "currency": "GBP", "total',
+  });
+  assert.deepEqual([body['continue_final_message'], body['stream']], [true, true]);
+  assert.deepEqual([last?.ask, last?.asked_fields], ['fields', ['/total']]);
+});
+
+test('several values are asked for one after the other, each behind what came for the one before', async (t) => {
+  const draft = DRAFT.map(([text, logprob]) => [text, text === 'GBP' ? -1 : logprob] as const);
+  const { text, requests } = await run(t, {
+    draft,
+    found: { continuation: 'whole_text' },
+    expert: ({ body }) => {
+      const given = String((body['messages'] as { content: string }[]).at(-1)?.content);
+      return says(given + (given.endsWith('currency') ? '": "EUR", "total": "1"}' : '": "10.15"}'));
+    },
+  });
+  assert.equal(text, '{"type": "invoice", "currency": "EUR", "total": "10.15"}');
+  assert.deepEqual(
+    requests.map(({ body }) => (body['messages'] as JsonObject[]).at(-1)?.['content']),
+    ['{"type": "invoice", "currency', '{"type": "invoice", "currency": "EUR", "total'],
+  );
+});
+
+test('a value may have a threshold of its own, and a draft is final when every value is', async (t) => {
+  const draft = DRAFT.map(([text, logprob]) => [text, text === '70.15' ? -0.1 : logprob] as const);
+  const lax = await run(t, { draft, expert: () => assert.fail(), more: ', fields: { /type: { accept_at: 0.9 } }' });
+  assert.equal(lax.stages.length, 1);
+  const strict = await run(t, {
+    draft,
+    body: FORMAT,
+    more: ', fields: { /total: { accept_at: 0.95 } }',
+    expert: () => says('{"total": "10.15"}'),
+  });
+  assert.deepEqual([strict.last?.ask, strict.last?.asked_fields], ['fields', ['/total']]);
+  assert.equal(strict.stages[0]?.reason, 'low_confidence');
+  const mild = await run(t, { expert: () => assert.fail(), more: ', fields: { /total: { accept_at: 0.3 } }' });
+  assert.equal(mild.stages.length, 1, 'an unsure value that need not be sure');
+});
+
+const WHOLE = '{"type": "receipt", "currency": "USD", "total": "3"}';
+
+async function whole(t: TestContext, reason: string, setting: Partial<Setting>): Promise<void> {
+  const { expert } = setting;
+  const { text, last, requests } = await run(t, {
+    ...setting,
+    expert: (request) => (isPlain(request) ? says(WHOLE) : (expert?.(request) ?? assert.fail('asked for a part'))),
+  });
+  assert.equal(text, WHOLE);
+  assert.deepEqual([last?.ask, last?.ask_reason], ['answer', reason]);
+  assert.ok(isPlain(requests.at(-1) ?? assert.fail()));
+}
+
+test('what cannot be asked for by itself is asked for whole', async (t) => {
+  const all = (logprob: number): Tokens => DRAFT.map(([text]) => [text, logprob] as const);
+  await whole(t, 'all_unsure', { draft: all(-1) });
+  await whole(t, 'values_not_judged', { draft: [['It is 12 pounds', -1]] });
+  await whole(t, 'request_unsuited', { body: { tools: [{ type: 'function', function: { name: 'f' } }] } });
+  const chosen = { ...SCHEMA, anyOf: [{ required: ['total'] }, { required: ['type'] }] };
+  const format = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: chosen } } };
+  await whole(t, 'not_splittable', { body: format });
+});
+
+test('an answer that does not fit is not merged, and the whole is asked for', async (t) => {
+  const misfits: Record<string, Scripted> = {
+    'not JSON': says('ten pounds'),
+    'another name': says('{"sum": "10.15"}'),
+    'too much': says('{"total": "10.15", "type": "receipt"}'),
+    'the wrong kind': says('{"total": 10.15}'),
+    nothing: says(''),
+    'an array': says('["10.15"]'),
+    'cut short': { kind: 'completion', text: '{"total": "10', finishReason: 'length' },
+    refused: { kind: 'status', status: 400 },
+  };
+  for (const [name, answer] of Object.entries(misfits)) {
+    await t.test(name, (one) => whole(one, 'values_failed', { body: FORMAT, expert: () => answer }));
+  }
+  const continued: Record<string, string> = {
+    'begins anew': '{"type": "receipt", "total": "10.15"}',
+    'goes on otherwise': 'ly": "10.15"}',
+    'never ends': '": "10.15',
+    'another kind': '": [10.15]}',
+  };
+  for (const [name, said] of Object.entries(continued)) {
+    await t.test(name, (one) =>
+      whole(one, 'values_failed', { found: { continuation: 'new_text' }, expert: () => says(said) }),
+    );
+  }
+});
+
+test('in a shadow run a document whose values are all sure is asked about whole', async (t) => {
+  const draft = DRAFT.map(([text]) => [text, SURE] as const);
+  await whole(t, 'not_splittable', { draft, shadow: true });
+});

@@ -36,6 +36,8 @@ export type SystemOptions = {
   readonly onDeadline?: 'error' | 'draft';
   /** Drafts of the cascade `test`, which has two stages then, come whole whatever they say. */
   readonly stopEarly?: false;
+  /** The last stage of the cascade `test`, which has three then, verifies the drafts of documents at temperature 0. */
+  readonly verifies?: true;
   /** Lines of YAML below `models:` and below `cascades:`, for cascades beside `test`. */
   readonly moreModels?: string;
   readonly moreCascades?: string;
@@ -275,7 +277,7 @@ function yamlOf(options: SystemOptions, urls: ModelUrls): string {
   const stages =
     urls.medium === null
       ? `drafter: small, expert: large, accept_at: 0.8${options.stopEarly === false ? ', stop_early: false' : ''}`
-      : 'stages: [{ model: small, accept_at: 0.8 }, { model: medium, accept_at: 0.8 }, { model: large }]';
+      : `stages: [{ model: small, accept_at: 0.8 }, { model: medium, accept_at: 0.8 }, { model: large${options.verifies === true ? ', ask: verify' : ''} }]`;
   return `models:
 ${model('small', urls.small, models.small)}
 ${model('medium', urls.medium, models.medium)}

@@ -10,6 +10,7 @@ import { calibrationArtefact, readCalibration, resultLine, seededRandom, serverD
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
 import { install } from '../support/packages.ts';
 import { System, until } from '../support/system.ts';
+import { plainEnv } from '../support/plain-env.ts';
 
 const script = fileURLToPath(new URL('../../packages/cli/src/calibrate/main.ts', import.meta.url));
 const run = promisify(execFile);
@@ -29,7 +30,7 @@ type Run = { readonly code: number; readonly stdout: string; readonly stderr: st
 /** Runs the command as a user does. */
 function calibrate(system: System, ...args: readonly string[]): Promise<Run> {
   const { promise, resolve } = Promise.withResolvers<Run>();
-  const env = { PATH: process.env['PATH'] ?? '', SPILLWAY_URL: system.client.baseURL };
+  const env = { ...plainEnv(), SPILLWAY_URL: system.client.baseURL };
   execFile(process.execPath, [script, ...args], { env, cwd: directory }, (error, stdout, stderr) =>
     resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
   );

@@ -244,8 +244,9 @@ export const isOver = (batch: OpenAI.Batch): boolean =>
   ['completed', 'failed', 'expired', 'cancelled'].includes(batch.status);
 
 /**
- * Waits for a state that has no event to wait for; the limit makes a wrong one fail. One that stays is looked for the more
- * seldom the longer it takes to come: a batch that is asked for every 20 ms costs a tenth of a processor.
+ * Waits for a state that has no event to wait for; the limit makes a wrong one fail. It is looked for the more seldom the
+ * longer it takes to come, and one that stays more seldom still: a batch that is asked for every 20 ms costs a fifth of a
+ * processor.
  */
 export async function until(
   fits: () => Promise<boolean>,
@@ -253,10 +254,11 @@ export async function until(
   stays: 'for good' | 'for now' = 'for now',
 ): Promise<void> {
   const startedAtMs = performance.now();
+  const [share, longestMs] = stays === 'for good' ? [0.05, 100] : [0.02, 50];
   while (!(await fits())) {
     const waitedMs = performance.now() - startedAtMs;
     if (waitedMs > limitMs) throw new Error(`not so after ${limitMs} ms`);
-    await delay(stays === 'for now' ? 20 : Math.max(20, Math.min(waitedMs / 20, 100)));
+    await delay(Math.min(Math.max(20, waitedMs * share), longestMs));
   }
 }
 

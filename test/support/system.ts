@@ -113,7 +113,6 @@ export class System implements AsyncDisposable {
       SPILLWAY_LOCK_MS: '2000',
       SPILLWAY_SWEEP_MS: '1000',
       SPILLWAY_RECOVERY_MS: '100',
-      SPILLWAY_POLL_MS: '25',
       SPILLWAY_DRAIN_MS: '3000',
       PORT: '0',
       ...options.env,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CascadeAnnotation } from '@spillway/core';
 import OpenAI from 'openai';
+import { sharedSystem } from '../support/shared-system.ts';
 import { strictParse } from '../support/strict.ts';
 import { System, until, type SystemOptions } from '../support/system.ts';
 
@@ -14,6 +15,8 @@ async function start(env: Readonly<Record<string, string>> = {}, more: SystemOpt
   await system.run('api');
   return system;
 }
+
+const plain = sharedSystem(() => start());
 
 const ask = (system: System, content: string): Promise<OpenAI.ChatCompletion & Annotated> =>
   system.client.chat.completions.create({ model: 'test', messages: [{ role: 'user', content }] });
@@ -30,7 +33,7 @@ async function failureOf(answer: Promise<unknown>): Promise<InstanceType<typeof 
 }
 
 test('one document is answered through the cascade at once, by the rules of a batch', async () => {
-  await using system = await start();
+  const system = await plain();
   const sure = await ask(system, '[[confident]]');
   assert.deepEqual([sure.cascade?.role, sure.cascade?.escalated, reasonOf(sure)], ['drafter', false, null]);
   assert.match(sure.choices[0]?.message.content ?? '', /^answer to/);
@@ -68,7 +71,7 @@ test('three stages are run in a row, and a stage that cannot take the document i
 });
 
 test('what goes wrong is an error in the envelope', async () => {
-  await using system = await start();
+  const system = await plain();
   const failure = (prompt: string) => failureOf(ask(system, prompt));
   assert.equal((await failure('[[drafter unsure]] [[expert status 400]]')).status, 400);
   assert.equal((await failure('[[drafter unsure]] [[expert status 500]]')).status, 502);
@@ -100,7 +103,7 @@ async function readChat(
 }
 
 test('an accepted draft streams at once, an expert’s answer as it comes, both with what was decided in the last event', async () => {
-  await using system = await start();
+  const system = await plain();
   const whole = await ask(system, 'a b c');
   const accepted = await readChat(system, 'a b c');
   assert.equal(accepted.text, whole.choices[0]?.message.content);
@@ -179,7 +182,7 @@ test('a response that breaks off ends with an error event, numbered behind the o
 });
 
 test('nothing that a model thinks is in an answer or in a stream, unless the request asks for it', async () => {
-  await using system = await start();
+  const system = await plain();
   for (const prompt of ['[[think]]', '[[drafter unsure]] [[expert think]]', '[[drafter unsure]] [[expert harmony]]']) {
     const whole = await ask(system, prompt);
     assert.equal(whole.choices[0]?.message.content, 'four', prompt);
@@ -212,7 +215,7 @@ test('nothing that a model thinks is in an answer or in a stream, unless the req
 });
 
 test('what fails before the first event is answered with its status, also where a stream was asked for', async () => {
-  await using system = await start();
+  const system = await plain();
   const failure = (content: string) => failureOf(readChat(system, content));
   assert.equal((await failure('[[drafter unsure]] [[expert status 400]]')).status, 400);
   assert.equal((await failure('[[drafter unsure]] [[expert status 500]]')).status, 502);
@@ -220,7 +223,7 @@ test('what fails before the first event is answered with its status, also where 
 });
 
 test('Responses and the older completions stream too', async () => {
-  await using system = await start();
+  const system = await plain();
   for (const [input, role] of [
     ['a', 'drafter'],
     ['[[drafter unsure]] a', 'expert'],
@@ -250,13 +253,14 @@ test('Responses and the older completions stream too', async () => {
 });
 
 test('whoever goes away is not answered: the call to the model ends too', async () => {
-  await using system = await start();
+  const system = await plain();
+  const { received } = system.drafterModel;
   const leaving = new AbortController();
   const call = system.client.chat.completions.create(
     { model: 'test', messages: [{ role: 'user', content: '[[hang]]' }] },
     { signal: leaving.signal },
   );
-  await system.drafterModel.waitForRequests(1);
+  await system.drafterModel.waitForRequests(received + 1);
   leaving.abort();
   await assert.rejects(call, OpenAI.APIUserAbortError);
   await until(async () => system.drafterModel.inFlight === 0);
@@ -292,7 +296,7 @@ test('clients that do not read their streams count among those that may ask at a
   const chunk = (content: string, finish: string | null): string =>
     `data: ${JSON.stringify({ id: 'c', model: 'm', choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
   // More than what lies in sockets on the way to a client.
-  const pieces = [...Array.from({ length: 12_000 }, () => chunk('x'.repeat(1_000), null)), chunk('', 'stop')];
+  const pieces = [...Array.from({ length: 750 }, () => chunk('x'.repeat(16_000), null)), chunk('', 'stop')];
   const expert = { answer: () => ({ kind: 'pieces' as const, pieces }), record: false };
   // A call that ran out of time would end its stream, and give its place back.
   const model = { concurrency: 64, timeout_s: 120 };

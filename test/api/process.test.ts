@@ -24,6 +24,7 @@ import { parseKeys } from '../../services/api/src/keys/file.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { Service } from '../support/service.ts';
 import { YAML } from './api-under-test.ts';
+import { plainEnv } from '../support/plain-env.ts';
 
 const KEYS_MAIN = fileURLToPath(new URL('../../services/api/src/keys/main.ts', import.meta.url));
 
@@ -55,7 +56,7 @@ async function failure(over: Record<string, string>): Promise<{ code: number | n
 }
 
 function spawnKeys(...args: string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [KEYS_MAIN, ...args], { cwd: directory, env: { PATH: process.env['PATH'] ?? '' } });
+  return spawn(process.execPath, [KEYS_MAIN, ...args], { cwd: directory, env: plainEnv() });
 }
 
 async function runKeys(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System } from '../support/system.ts';
 
 /** A prompt, then tier and reason that must come of it; null for an error line. */
@@ -25,8 +26,10 @@ const OUTCOMES: readonly [prompt: string, tier: 'drafter' | 'expert', reason: st
     ['[[drafter unsure]] [[expert truncate]] r', 'expert', 'low_confidence', 200],
   ];
 
+const shared = sharedSystem(() => System.start({ models: { small: { max_attempts: 2 }, large: { max_attempts: 2 } } }));
+
 test('a batch with every outcome in it, through the SDK from upload to download', async () => {
-  await using system = await System.start({ models: { small: { max_attempts: 2 }, large: { max_attempts: 2 } } });
+  const system = await shared();
   const submitted = await system.submit(OUTCOMES.map(([prompt]) => prompt));
   assert.equal(submitted.status, 'validating');
   const batch = await system.settled(submitted.id);
@@ -78,7 +81,7 @@ const OTHERS: Readonly<Record<string, readonly (readonly [prompt: string, tier: 
 };
 
 test('batches of the older completions and of responses are judged by their own log-probs', async () => {
-  await using system = await System.start();
+  const system = await shared();
   for (const endpoint of ['/v1/completions', '/v1/responses'] as const) {
     const asked = OTHERS[endpoint] ?? [];
     const { id } = await system.submit(

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { Json, JsonObject, Report } from '@spillway/core';
 import { Collector } from '../support/collector.ts';
 import type { ModelRequest, Scripted } from '../support/model-server.ts';
-import { System, until, type SystemOptions } from '../support/system.ts';
+import { sharedSystem } from '../support/shared-system.ts';
+import { System, until } from '../support/system.ts';
 
 const token = (text: string, probability: number, others: readonly [string, number][] = []): JsonObject => ({
   token: text,
@@ -46,27 +47,43 @@ async function run(
 const cascade = (name: string, confidence: string, more = ''): string =>
   `  ${name}: { drafter: small, expert: large, accept_at: 0.8, confidence: ${confidence}${more} }`;
 
-test('self-assessment: a second call in one token decides, is paid for, and shows in the trace', async () => {
-  await using collector = await Collector.start();
-  const options: SystemOptions = {
-    moreCascades: cascade('assess', '{ signal: self_assessment }'),
+let collector: Collector;
+after(() => collector[Symbol.asyncDispose]());
+
+/** What the drafter says in the test that runs. */
+let drafted: (request: ModelRequest) => Scripted = () => ({ kind: 'completion' });
+
+/** A cascade for each test that needs no processes of its own. */
+const shared = sharedSystem(async () => {
+  collector = await Collector.start();
+  return System.start({
+    moreModels:
+      '  tiny: { base_url: "http://127.0.0.1:1/v1", model: tiny, context_tokens: 100, images: false, tools: false }',
+    moreCascades: [
+      cascade('assess', '{ signal: self_assessment }'),
+      cascade('agree', '{ signal: agreement, samples: 4 }'),
+      cascade('values', '{ signal: min_logprob }', ', stop_early: false'),
+      '  tiny: { drafter: tiny, expert: large, accept_at: 0.8 }',
+    ].join('\n'),
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
       OTEL_BSP_SCHEDULE_DELAY: '100',
     },
-    drafter: {
-      answer: (request) => {
-        const messages = request.body['messages'] as readonly { content: string }[];
-        if (!lastOf(request).startsWith('Is the answer above')) return say('an answer', [token('an answer', 0.5)]);
-        if (messages[0]?.content.includes('odd')) return say('Hm', [token('Hm', 0.9)]);
-        return messages[0]?.content.includes('right')
-          ? say('Y', [token('Y', 0.9, [['N', 0.05]])])
-          : say('N', [token('N', 0.7, [['Y', 0.2]])]);
-      },
-    },
+    drafter: { answer: (request) => drafted(request) },
+  });
+});
+
+test('self-assessment: a second call in one token decides, is paid for, and shows in the trace', async () => {
+  const system = await shared();
+  drafted = (request) => {
+    const messages = request.body['messages'] as readonly { content: string }[];
+    if (!lastOf(request).startsWith('Is the answer above')) return say('an answer', [token('an answer', 0.5)]);
+    if (messages[0]?.content.includes('odd')) return say('Hm', [token('Hm', 0.9)]);
+    return messages[0]?.content.includes('right')
+      ? say('Y', [token('Y', 0.9, [['N', 0.05]])])
+      : say('N', [token('N', 0.7, [['Y', 0.2]])]);
   };
-  await using system = await System.start(options);
   const { lines, batch } = await run(system, 'assess', ['right', 'wrong', 'odd']);
   assert.equal(lines.get('doc-0')?.cascade?.role, 'drafter');
   assert.ok(Math.abs(Number(lines.get('doc-0')?.cascade?.stages[0]?.confidence) - 0.9 / 0.95) < 1e-6);
@@ -91,18 +108,14 @@ test('self-assessment: a second call in one token decides, is paid for, and show
 });
 
 test('agreement: the majority of the samples is the answer, its share the confidence', async () => {
-  await using system = await System.start({
-    moreCascades: cascade('agree', '{ signal: agreement, samples: 4 }'),
-    drafter: {
-      answer: (request) => {
-        const { temperature } = request.body;
-        const isDraft = temperature === undefined;
-        if (lastOf(request) === 'same') return say(isDraft ? 'Paris' : ' paris.', [token('Paris', 0.5)]);
-        if (lastOf(request) === 'other') return say(isDraft ? 'Rome' : 'Paris', [token('Paris', 0.5)]);
-        return isDraft ? say('a', [token('a', 0.5)]) : { kind: 'status', status: 400 };
-      },
-    },
-  });
+  const system = await shared();
+  drafted = (request) => {
+    const { temperature } = request.body;
+    const isDraft = temperature === undefined;
+    if (lastOf(request) === 'same') return say(isDraft ? 'Paris' : ' paris.', [token('Paris', 0.5)]);
+    if (lastOf(request) === 'other') return say(isDraft ? 'Rome' : 'Paris', [token('Paris', 0.5)]);
+    return isDraft ? say('a', [token('a', 0.5)]) : { kind: 'status', status: 400 };
+  };
   const { lines } = await run(system, 'agree', ['same', 'other', 'fails']);
   const same = lines.get('doc-0');
   assert.deepEqual([same?.cascade?.role, same?.cascade?.stages[0]?.confidence], ['drafter', 1]);
@@ -170,21 +183,15 @@ test('JSON answers tell how sure each value is; only values count', async () => 
     token('3', 0.7),
     token('}', 0.2),
   ];
-  await using system = await System.start({
-    moreCascades: cascade('values', '{ signal: min_logprob }', ', stop_early: false'),
-    drafter: { answer: () => say('{"total": 12, "tax": 3}', tokens) },
-  });
+  const system = await shared();
+  drafted = () => say('{"total": 12, "tax": 3}', tokens);
   const { lines } = await run(system, 'values', ['x'], { response_format: { type: 'json_object' } });
   assert.deepEqual(lines.get('doc-0')?.cascade?.stages[0]?.fields, { '/tax': 0.7, '/total': 0.95 });
   assert.equal(Math.round(Number(lines.get('doc-0')?.cascade?.stages[0]?.confidence) * 1e6), 700_000);
 });
 
 test('what a drafter is declared not to take goes straight to the expert, with its reason and no call', async () => {
-  await using system = await System.start({
-    moreModels:
-      '  tiny: { base_url: "http://127.0.0.1:1/v1", model: tiny, context_tokens: 100, images: false, tools: false }',
-    moreCascades: '  tiny: { drafter: tiny, expert: large, accept_at: 0.8 }',
-  });
+  const system = await shared();
   const long = await run(system, 'tiny', ['x'.repeat(2_000)]);
   assert.equal(long.lines.get('doc-0')?.cascade?.stages[0]?.reason, 'too_long');
   assert.equal(long.lines.get('doc-0')?.response?.status_code, 200);

@@ -11,6 +11,7 @@ import type { Service, ServiceName } from '../support/service.ts';
 import { signal } from '../support/signal.ts';
 import { System, until, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
+import { plainEnv } from '../support/plain-env.ts';
 
 type Report = {
   readonly documents: Readonly<Record<string, number>>;
@@ -64,8 +65,7 @@ const serviceOf = (name: ServiceName): Service =>
 /** What the terminal says of a document. */
 async function traced(id: string, customId: string): Promise<string> {
   const script = fileURLToPath(new URL('../../packages/cli/src/trace/main.ts', import.meta.url));
-  const { PATH = '' } = process.env;
-  const env = { PATH, SPILLWAY_URL: system.client.baseURL.replace(/\/v1$/, '') };
+  const env = { ...plainEnv(), SPILLWAY_URL: system.client.baseURL.replace(/\/v1$/, '') };
   return (await promisify(execFile)(process.execPath, [script, id, customId], { env })).stdout;
 }
 

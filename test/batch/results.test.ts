@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
 import { requestLine } from '../support/request-line.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System, until, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -15,8 +16,10 @@ const readResults = (
 
 const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
 
+const shared = sharedSystem(() => System.start({ drafter: { latencyMs: 5 }, models: { large: { max_attempts: 1 } } }));
+
 test('results are read in input order while the batch is in work, none twice and none left out', async () => {
-  await using system = await System.start({ drafter: { latencyMs: 5 } });
+  const system = await shared();
   const prompts = Array.from({ length: 700 }, (_, at) =>
     at === 300
       ? '[[hang]]'
@@ -71,7 +74,7 @@ const retry = (system: System, id: string, options: OpenAI.RequestOptions = {}):
   system.client.post(`/batches/${id}/retry`, options);
 
 test('what failed is tried again as a batch of its own, byte by byte as it was sent', async () => {
-  await using system = await System.start({ models: { large: { max_attempts: 1 } } });
+  const system = await shared();
   const prompts = Array.from({ length: 600 }, (_, at) =>
     at % 50 === 7 ? `[[drafter unsure]] [[expert status 500 x1]] ${at} \u2028 12345678901234567890` : `${at}`,
   );
@@ -108,7 +111,9 @@ test('what failed is tried again as a batch of its own, byte by byte as it was s
 });
 
 test('requests that come with the create are a batch like any other', async () => {
-  await using system = await System.start();
+  const system = await shared();
+  const countFiles = async () => (await system.client.files.list({ purpose: 'batch' })).data.length;
+  const before = await countFiles();
   const requests = Array.from({ length: 300 }, (_, at) => JSON.parse(requestLine(`${at}`, `doc-${at}`)) as object);
   const order = { requests, endpoint: '/v1/chat/completions', completion_window: '24h' };
   const options = { body: order, headers: { 'Idempotency-Key': 'inline' } };
@@ -118,7 +123,7 @@ test('requests that come with the create are a batch like any other', async () =
   await wholeResults(system, batch, docIds(300));
   const file = await system.client.files.retrieve(batch.input_file_id);
   assert.deepEqual([file.purpose, file.filename], ['batch', `${created.id}_input.jsonl`]);
-  assert.equal((await system.client.files.list({ purpose: 'batch' })).data.length, 1);
+  assert.equal(await countFiles(), before + 1);
   const bad = { ...order, requests: [{ custom_id: 'a' }] };
   const failed = await system.client.post<OpenAI.Batch>('/batches', { body: bad });
   const shown = await system.settled(failed.id);

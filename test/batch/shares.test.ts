@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { LIMITS, type BatchObject } from '@spillway/core';
 import { Queues } from '@spillway/redis';
-import { startModelServer } from '../support/model-server.ts';
+import { startModelServer, type ModelServer } from '../support/model-server.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { storeOn } from '../support/stores.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -10,40 +11,23 @@ import { docIds, wholeResults } from '../support/whole.ts';
 const many = (count: number, prompt = 'x'): string[] =>
   Array.from({ length: count }, (_, index) => `${prompt} ${index}`);
 
-test('twenty documents behind twenty thousand: enqueued and drafted long before them', async () => {
-  await using system = await System.start({ drafter: { latencyMs: 5 }, models: { small: { concurrency: 8 } } });
-  const large = await system.submit(many(20_000));
-  await system.settled(large.id, (batch) => (batch.request_counts?.completed ?? 0) >= 100);
-  const small = await system.submit(many(20));
-  await system.settled(small.id);
-  const { request_counts: counts } = await system.client.batches.retrieve(large.id);
-  assert.ok((counts?.completed ?? 0) < 5_000, `the large one was at ${counts?.completed}`);
-});
+let giant: ModelServer;
+after(() => giant[Symbol.asyncDispose]());
 
-test("a small batch's escalations do not queue behind a large one's, and none of the large one's starve", async () => {
-  await using system = await System.start({ expert: { latencyMs: 40 }, models: { large: { concurrency: 4 } } });
-  await using store = await storeOn(system.redis, 'test');
-  await using queues = new Queues(store);
-  const large = await system.submit(many(900, '[[drafter unsure]]'));
-  await until(async () => (await queues.depth('expert.large')).waiting > 200);
-  const done = async (): Promise<number> =>
-    (await system.client.batches.retrieve(large.id)).request_counts?.completed ?? 0;
-  const [before, { waiting }] = [await done(), await queues.depth('expert.large')];
-  const small = await system.submit(many(20, '[[drafter unsure]]'));
-  await system.settled(small.id);
-  const meanwhile = (await done()) - before;
-  assert.ok(meanwhile < waiting, `${meanwhile} of ${waiting} that waited before it`);
-  await wholeResults(system, await system.settled(large.id), docIds(900));
+/** The first test knows it before its expert has answered anything, and the last one leaves a batch in work. */
+const shared = sharedSystem(async () => {
+  giant = await startModelServer({ role: 'expert' });
+  return System.start({
+    drafter: { latencyMs: 5 },
+    expert: { latencyMs: 40 },
+    models: { small: { concurrency: 8 }, large: { concurrency: 4, max_attempts: 1 } },
+    moreModels: `  giant: { base_url: "${giant.baseURL}", model: giant }`,
+    moreCascades: '  other: { drafter: small, expert: giant, accept_at: 0.8 }',
+  });
 });
 
 test('one expert is down: its batches wait and use up no attempt, another cascade goes on', async () => {
-  const other = await startModelServer({ role: 'expert' });
-  await using _other = other;
-  await using system = await System.start({
-    models: { large: { max_attempts: 1 } },
-    moreModels: `  giant: { base_url: "${other.baseURL}", model: giant }`,
-    moreCascades: '  other: { drafter: small, expert: giant, accept_at: 0.8 }',
-  });
+  const system = await shared();
   await system.expertModel.stop();
   const stuck = await system.submit(many(300, '[[drafter unsure]]'));
   await until(async () => (await system.redis.client.exists('{test}:breaker:expert.large')) === 1);
@@ -59,6 +43,32 @@ test('one expert is down: its batches wait and use up no attempt, another cascad
   const batch = await system.settled(stuck.id);
   const { errors } = await wholeResults(system, batch, docIds(300));
   assert.deepEqual(errors, []);
+});
+
+test("a small batch's escalations do not queue behind a large one's, and none of the large one's starve", async () => {
+  const system = await shared();
+  await using store = await storeOn(system.redis, 'test');
+  await using queues = new Queues(store);
+  const large = await system.submit(many(900, '[[drafter unsure]]'));
+  await until(async () => (await queues.depth('expert.large')).waiting > 200);
+  const done = async (): Promise<number> =>
+    (await system.client.batches.retrieve(large.id)).request_counts?.completed ?? 0;
+  const [before, { waiting }] = [await done(), await queues.depth('expert.large')];
+  const small = await system.submit(many(20, '[[drafter unsure]]'));
+  await system.settled(small.id);
+  const meanwhile = (await done()) - before;
+  assert.ok(meanwhile < waiting, `${meanwhile} of ${waiting} that waited before it`);
+  await wholeResults(system, await system.settled(large.id), docIds(900));
+});
+
+test('twenty documents behind twenty thousand: enqueued and drafted long before them', async () => {
+  const system = await shared();
+  const large = await system.submit(many(20_000));
+  await system.settled(large.id, (batch) => (batch.request_counts?.completed ?? 0) >= 100);
+  const small = await system.submit(many(20));
+  await system.settled(small.id);
+  const { request_counts: counts } = await system.client.batches.retrieve(large.id);
+  assert.ok((counts?.completed ?? 0) < 5_000, `the large one was at ${counts?.completed}`);
 });
 
 test('what waits in Redis is bounded by bytes, whatever the size of the work', async () => {

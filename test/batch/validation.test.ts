@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OpenAI } from 'openai';
 import { requestLine } from '../support/request-line.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System } from '../support/system.ts';
 import { wholeResults } from '../support/whole.ts';
 
@@ -74,8 +75,10 @@ async function batchOf(system: System, lines: readonly (string | Buffer)[], end:
   return system.settled((await system.client.batches.create(order)).id);
 }
 
+const shared = sharedSystem(() => System.start({ drafter: { latencyMs: 20 } }));
+
 test('every wrong line is named by its number, what is wrong and where; none is run', async () => {
-  await using system = await System.start();
+  const system = await shared();
   for (const end of ['\n', '\r\n']) {
     // Physical lines count from 1, blank ones too: after the first good line every second one is wrong.
     const lines = [good('first'), ...WRONG.flatMap(([bytes]) => ['', bytes])];
@@ -91,11 +94,11 @@ test('every wrong line is named by its number, what is wrong and where; none is 
     }
     assert.deepEqual(batch.request_counts, { total: 0, completed: 0, failed: 0 });
   }
-  assert.equal(system.drafterModel.received, 0);
+  assert.equal(system.drafterModel.received, 0, 'the first test of this file: nobody was asked before');
 });
 
 test('at most a hundred wrong lines are reported, and an empty file is reported as one', async () => {
-  await using system = await System.start();
+  const system = await shared();
   const many = await batchOf(
     system,
     Array.from({ length: 250 }, (_, at) => (at % 2 === 0 ? '{}' : good('the same'))),
@@ -114,7 +117,7 @@ test('at most a hundred wrong lines are reported, and an empty file is reported 
 });
 
 test('what is odd and right is run, as it was meant', async () => {
-  await using system = await System.start();
+  const system = await shared();
   const lines = [
     `\uFEFF${good('bom')}`,
     good('separators \u2028\u2029\u0085 inside'),
@@ -131,9 +134,11 @@ test('what is odd and right is run, as it was meant', async () => {
 });
 
 test('a batch is validated once', async () => {
-  await using system = await System.start({ drafter: { latencyMs: 20 } });
+  const system = await shared();
   const { id } = await system.submit(Array.from({ length: 100 }, (_, index) => `${index}`));
   await system.settled(id);
-  const said = system.services.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'validated'));
+  const said = system.services.flatMap(({ lines }) =>
+    lines.filter((line) => line.msg === 'validated' && line['batch'] === id),
+  );
   assert.equal(said.length, 1);
 });

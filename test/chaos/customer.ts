@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { APIError, toFile, type OpenAI } from 'openai';
 import { requestLine } from '../support/request-line.ts';
 import { isOver } from '../support/system.ts';
-import { promptOfDocument, type DocumentKind } from './documents.ts';
+import { promptOfDocument, temperatureOf, type DocumentKind } from './documents.ts';
 import type { BatchPlan } from './schedule.ts';
 
 /** A document as its customer knows it: `name` is also its custom_id. */
@@ -71,7 +71,9 @@ export class Customer {
     const { tenant, documents, at, isRetried } = this.plan;
     await this.#market.progress(at);
     const sent = documents.map((kind, document) => ({ name: `${this.#prefix}b${this.#index}-${document}`, kind }));
-    const text = sent.map(({ name, kind }) => requestLine(promptOfDocument(name, kind), name)).join('\n');
+    const text = sent
+      .map(({ name, kind }, index) => requestLine(promptOfDocument(name, kind), name, { body: temperatureOf(index) }))
+      .join('\n');
     const file = await this.#persist('upload', async (client) =>
       client.files.create({ file: await toFile(Buffer.from(`${text}\n`), 'input.jsonl'), purpose: 'batch' }),
     );

@@ -34,8 +34,8 @@ export const DOCUMENT_KINDS = {
   /** Its first call fails, while others are answered. */
   flaky_small: { stages: ['small'], directives: '[[drafter status 500 x1]]', mayCharge: true, weight: 4 },
   flaky_large: { stages: ['large'], directives: `${UNSURE} [[expert garbage x1]]`, mayCharge: true, weight: 4 },
-  /** Its first answer goes on for a gigabyte. */
-  endless_small: { stages: ['small'], directives: '[[drafter endless x1]]', mayCharge: true, weight: 1 },
+  /** Its first answer goes on for a gigabyte; a draft is given up once it is longer than what is judged. */
+  endless_small: { stages: ['small', 'medium'], directives: '[[drafter endless x1]]', mayCharge: true, weight: 1 },
   endless_large: { stages: ['large'], directives: `${UNSURE} [[expert endless x1]]`, mayCharge: true, weight: 1 },
   /** Its first call has its connection cut in mid-answer. */
   cut_medium: { stages: ['medium'], directives: `${UNSURE_SMALL} [[middle cut x1]]`, mayCharge: true, weight: 2 },
@@ -73,9 +73,12 @@ export const nameIn = (prompt: string): string | null => /^<([^>]+)>/.exec(promp
 /** The wits of a judge end long before: 20 kB of arrays in objects. */
 const DEEP_JSON = `${'{"a":[1,'.repeat(2_000)}0${']}'.repeat(2_000)}`;
 
-/** What a model says to a document, whenever it is asked. */
+/** What a model says to a document, whenever it is asked; all begin alike, so that a draft can be gone on with. */
 export const answerOf = (model: ModelName, name: string, directives: string): string =>
-  model === 'small' && directives.includes(DEEP) ? DEEP_JSON : `${model} answers ${name}`;
+  model === 'small' && directives.includes(DEEP) ? DEEP_JSON : `What is asked of ${name} is answered by ${model}.`;
+
+/** Every second document asks for the likeliest answer, so that its draft may be verified. */
+export const temperatureOf = (at: number): { readonly temperature?: 0 } => (at % 2 === 0 ? { temperature: 0 } : {});
 
 /** Whether a call takes the server down that gets it. */
 export const isDeadly = (model: ModelName, prompt: string): boolean => model === 'large' && prompt.includes(DEADLY);

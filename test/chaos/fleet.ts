@@ -73,6 +73,7 @@ export class Fleet implements AsyncDisposable {
       middle: models.medium.options,
       expert: models.large.options,
       models: { small: SLOW_CALL, medium: SLOW_CALL, large: SLOW_CALL },
+      verifies: true,
       proxies: true,
       env: { ...ENV, ...bucket?.env },
     });

@@ -1,6 +1,7 @@
 import { promptOf } from '../support/model-shapes.ts';
 import { scriptOf, type Scripted } from '../support/model-script.ts';
 import type { ModelRequest, ModelServerOptions } from '../support/model-server.ts';
+import { verifyingAnswer } from '../support/verifying-server.ts';
 import { answerOf, isDeadly, nameIn, roleOf, type ModelName } from './documents.ts';
 
 /** What all calls get while a server is at fault; `hanging`: nothing, and their answers when the fault is over. */
@@ -28,7 +29,8 @@ export class ScriptedModel {
       latencyMs,
       record: false,
       answer: (request) => this.#answer(request),
-      check: () => (this.#fault?.kind === 'answer' ? this.#fault.scripted : { kind: 'completion' }),
+      check: ({ body }) =>
+        this.#fault?.kind === 'answer' ? this.#fault.scripted : verifyingAnswer({ answer: () => 'hello' })({ body }),
     };
   }
 
@@ -51,6 +53,10 @@ export class ScriptedModel {
     if (this.#fault?.kind === 'hanging') await this.#healed.promise;
     const scripted = scriptOf({ prompt, attempt, role: roleOf(this.name) });
     if (scripted.kind !== 'completion' || name === null) return scripted;
-    return { ...scripted, text: answerOf(this.name, name, prompt) };
+    const text = answerOf(this.name, name, prompt);
+    // A given answer is scored and gone on with; the drafters are never asked to.
+    return isGiven(body) ? verifyingAnswer({ answer: () => text })({ body }) : { ...scripted, text };
   }
 }
+
+const isGiven = (body: ModelRequest['body']): boolean => body['continue_final_message'] === true;

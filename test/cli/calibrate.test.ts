@@ -7,9 +7,11 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { calibrationArtefact, readCalibration, resultLine, seededRandom, serverDigest } from '@spillway/core';
-import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
+import { startModelServer, type ModelRequest, type ModelServer, type Scripted } from '../support/model-server.ts';
 import { install } from '../support/packages.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System, until } from '../support/system.ts';
+import { plainEnv } from '../support/plain-env.ts';
 import { isVerdictCall, says } from '../support/verdict-server.ts';
 
 const script = fileURLToPath(new URL('../../packages/cli/src/calibrate/main.ts', import.meta.url));
@@ -30,7 +32,7 @@ type Run = { readonly code: number; readonly stdout: string; readonly stderr: st
 /** Runs the command as a user does. */
 function calibrate(system: System, ...args: readonly string[]): Promise<Run> {
   const { promise, resolve } = Promise.withResolvers<Run>();
-  const env = { PATH: process.env['PATH'] ?? '', SPILLWAY_URL: system.client.baseURL };
+  const env = { ...plainEnv(), SPILLWAY_URL: system.client.baseURL };
   execFile(process.execPath, [script, ...args], { env, cwd: directory }, (error, stdout, stderr) =>
     resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
   );
@@ -146,18 +148,27 @@ test('by agreement with the expert on a sample: an artefact that the service tak
   assert.deepEqual(told(), [[json.id, 1, 'json_schema', ['text']]]);
 });
 
-test('a later stage is calibrated on the documents that the first one escalates', async () => {
+let medium: ModelServer;
+after(() => medium[Symbol.asyncDispose]());
+
+/** Beside `test`, whose drafts come whole, a cascade of three stages and one that gives drafts up. */
+const shared = sharedSystem(async () => {
   const answer = (request: ModelRequest): Scripted => {
     const { p, right } = drawnFor(promptOf(request), 5_000);
     return say(right ? 'yes' : 'no', p);
   };
-  await using medium = await startModelServer({ answer });
-  await using system = await System.start({
+  medium = await startModelServer({ answer });
+  return System.start({
     ...pair,
+    stopEarly: false,
     moreModels: `  medium: { base_url: "${medium.baseURL}", model: medium-8b, price: { input: 1, cached_input: 0.1, output: 1 } }`,
-    moreCascades:
-      '  three: { stages: [{ model: small, accept_at: 0.7 }, { model: medium, accept_at: 0.8, stop_early: false }, { model: large }] }',
+    moreCascades: `  three: { stages: [{ model: small, accept_at: 0.7 }, { model: medium, accept_at: 0.8, stop_early: false }, { model: large }] }
+  stopping: { drafter: small, expert: large, accept_at: 0.8 }`,
   });
+});
+
+test('a later stage is calibrated on the documents that the first one escalates', async () => {
+  const system = await shared();
   const { id } = await system.submit(prompts, { model: 'three' });
   await system.settled(id);
   const beyond = await calibrate(system, '--batch', id, '--sample', '500', '--stage', '3');
@@ -238,8 +249,7 @@ test('verdicts are calibrated by the agreement of the drafts that they are on wi
 });
 
 test("by the user's labels, without a call; what is wrong with a file is named by its line", async () => {
-  const stopping = '  stopping: { drafter: small, expert: large, accept_at: 0.8 }';
-  await using system = await System.start({ ...pair, stopEarly: false, moreCascades: stopping });
+  const system = await shared();
   const [{ id }, { id: stopped }] = await Promise.all([
     system.submit(prompts.slice(0, 200)),
     system.submit(prompts.slice(0, 50), { model: 'stopping' }),
@@ -297,7 +307,7 @@ test("by the user's labels, without a call; what is wrong with a file is named b
 });
 
 test('a signal that a shadow run does not record is refused before anything is paid for', async () => {
-  await using system = await System.start(pair);
+  const system = await shared();
   const { id } = await system.submit(['a', 'b']);
   await system.settled(id);
   const { received } = system.drafterModel;

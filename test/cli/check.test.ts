@@ -7,6 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { KEY } from '../support/model-client.ts';
 import { startModelServer, type ModelServerOptions } from '../support/model-server.ts';
+import { plainEnv } from '../support/plain-env.ts';
 
 const script = fileURLToPath(new URL('../../packages/worker/src/check/main.ts', import.meta.url));
 
@@ -25,8 +26,7 @@ cascades:
   test: { drafter: small, expert: large, accept_at: 0.5 }
 `;
   await writeFile(join(directory, 'spillway.yaml'), yaml);
-  const { PATH = '' } = process.env;
-  const env = { PATH, SPILLWAY_CONFIG: join(directory, 'spillway.yaml'), SMALL_KEY: KEY };
+  const env = { ...plainEnv(), SPILLWAY_CONFIG: join(directory, 'spillway.yaml'), SMALL_KEY: KEY };
   const { promise, resolve } = Promise.withResolvers<Run>();
   execFile(process.execPath, [script, ...args], { env }, (error, stdout, stderr) =>
     resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),

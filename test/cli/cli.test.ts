@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startModelServer, type ModelRequest } from '../support/model-server.ts';
 import { System } from '../support/system.ts';
+import { plainEnv } from '../support/plain-env.ts';
 
 const script = fileURLToPath(new URL('../../packages/cli/src/trace/main.ts', import.meta.url));
 
@@ -12,9 +13,11 @@ type Run = { readonly code: number; readonly stdout: string; readonly stderr: st
 /** Runs the command as a user does. */
 function trace(url: string, ...args: readonly string[]): Promise<Run> {
   const { promise, resolve } = Promise.withResolvers<Run>();
-  const { PATH = '' } = process.env;
-  execFile(process.execPath, [script, ...args], { env: { PATH, SPILLWAY_URL: url } }, (error, stdout, stderr) =>
-    resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+  execFile(
+    process.execPath,
+    [script, ...args],
+    { env: { ...plainEnv(), SPILLWAY_URL: url } },
+    (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
   );
   return promise;
 }

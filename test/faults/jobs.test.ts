@@ -5,6 +5,7 @@ import { Queues } from '@spillway/redis';
 import type { OpenAI } from 'openai';
 import { jobOf } from '../support/jobs.ts';
 import type { ModelRequest, Scripted } from '../support/model-server.ts';
+import { sharedWithoutWorkers } from '../support/shared-system.ts';
 import { storeOn } from '../support/stores.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -14,6 +15,8 @@ const prompts = Array.from({ length: 50 }, (_, index) =>
   index % 3 === 0 ? `[[drafter unsure]] ${index}` : `${index}`,
 );
 const slow = { drafter: { latencyMs: 15 }, expert: { latencyMs: 25 } };
+
+const idle = sharedWithoutWorkers(slow);
 
 const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
 
@@ -37,10 +40,8 @@ test('a draft whose job Redis lost while the model was asked: its worker is free
   await wholeResults(system, await system.settled(id), ['doc-0']);
 });
 
-test('jobs that vanish from the queues are enqueued again by the sweep', async () => {
-  await using system = await System.create(slow);
-  await Promise.all([system.run('api'), system.run('dispatcher')]);
-  await system.admitted();
+test('jobs that vanish from the queues are enqueued again by the sweep', async (t) => {
+  const system = await idle(t);
   const { id } = await system.submit(prompts);
   await until(async () => (await system.redis.client.zcard('{test}:drafter.small:prioritized')) === 50);
   const jobs = await system.redis.client.keys(`{test}:drafter.small:${id}-*`);
@@ -49,10 +50,10 @@ test('jobs that vanish from the queues are enqueued again by the sweep', async (
   await wholeResults(system, await system.settled(id), docIds(50));
 });
 
-test('jobs of an older Spillway, and one without its data, are dropped, and their documents enqueued again in the shape of today', async () => {
-  await using system = await System.create();
-  const [dispatcher] = await Promise.all([system.run('dispatcher'), system.run('api')]);
-  await system.admitted();
+test('jobs of an older Spillway, and one without its data, are dropped, and their documents enqueued again in the shape of today', async (t) => {
+  const system = await idle(t);
+  const dispatcher = system.services.find(({ name }) => name === 'dispatcher') ?? assert.fail();
+  const from = dispatcher.lines.length;
   const { id } = await system.submit(prompts.slice(0, 20));
   await until(async () => (await system.redis.client.zcard('{test}:drafter.small:prioritized')) === 20);
   await using store = await storeOn(system.redis, 'test');
@@ -83,17 +84,16 @@ test('jobs of an older Spillway, and one without its data, are dropped, and thei
   );
   const asked = [system.drafterModel, system.expertModel].flatMap(({ requests }) => requests);
   assert.ok(asked.every(({ body }) => !JSON.stringify(body).includes('of an older shape')));
-  const again = dispatcher.lines.filter(({ msg }) => msg === 'enqueued again what had lost its job');
+  const again = dispatcher.lines.slice(from).filter(({ msg }) => msg === 'enqueued again what had lost its job');
   assert.equal(
     again.reduce((sum, { documents }) => sum + Number(documents), 0),
     4,
   );
 });
 
-test('a job of a newer Spillway waits for a newer worker, and holds up nobody else', async () => {
-  await using system = await System.create();
-  await Promise.all([system.run('dispatcher'), system.run('api')]);
-  await system.admitted();
+test('a job of a newer Spillway waits for a newer worker, and holds up nobody else', async (t) => {
+  const system = await idle(t);
+  const { received } = system.drafterModel;
   const { client } = system.redis;
   const { id } = await system.submit(['a', 'b', 'c']);
   await until(async () => (await client.zcard('{test}:drafter.small:prioritized')) === 3);
@@ -109,13 +109,11 @@ test('a job of a newer Spillway waits for a newer worker, and holds up nobody el
   await client.hset(key, 'data', JSON.stringify(today));
   const { errors } = await wholeResults(system, await system.settled(id), docIds(3));
   assert.deepEqual(errors, []);
-  assert.equal(system.drafterModel.received, 3);
+  assert.equal(system.drafterModel.received, received + 3);
 });
 
-test('a job whose handling fails again and again comes ever later, and does not grow', async () => {
-  await using system = await System.create();
-  await Promise.all([system.run('dispatcher'), system.run('api')]);
-  await system.admitted();
+test('a job whose handling fails again and again comes ever later, and does not grow', async (t) => {
+  const system = await idle(t);
   const { client } = system.redis;
   const { id } = await system.submit(['a']);
   const key = `{test}:drafter.small:${id}-0`;
@@ -140,17 +138,16 @@ test('a job whose handling fails again and again comes ever later, and does not 
   await wholeResults(system, await system.settled(id), docIds(1));
 });
 
-test('the same job delivered twice: one result', async () => {
-  await using system = await System.create();
-  await Promise.all([system.run('api'), system.run('dispatcher')]);
-  await system.admitted();
+test('the same job delivered twice: one result', async (t) => {
+  const system = await idle(t);
+  const { received } = system.drafterModel;
   const { id } = await system.submit(['[[hang]] a']);
   await system.run('drafter', { SPILLWAY_LOCK_MS: '4000' });
-  await system.drafterModel.waitForRequests(1);
+  await system.drafterModel.waitForRequests(received + 1);
   // The lock is taken away, as when it ran out: another worker gets the job while the first still works on it.
   await system.redis.client.del(`{test}:drafter.small:${id}-0:lock`);
   await system.run('drafter', { SPILLWAY_LOCK_MS: '1000' });
-  await system.drafterModel.waitForRequests(2);
+  await system.drafterModel.waitForRequests(received + 2);
   system.drafterModel.release();
   const batch = await system.settled(id);
   await wholeResults(system, batch, ['doc-0']);

@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@spillway/core';
 import type { Scripted } from '../support/model-server.ts';
-import type { Service } from '../support/service.ts';
+import type { Service, ServiceName } from '../support/service.ts';
 import { submitEqual } from '../support/equal.ts';
 import { requestLine } from '../support/request-line.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -26,14 +27,29 @@ async function inMidBatch(system: System, id: string, results: number): Promise<
   await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= results);
 }
 
+/** One of each to begin with; every test leaves one of each alive. */
+const whole = sharedSystem(() => System.start(slow));
+
+/** Its dispatchers die: every test starts its own, and leaves none. */
+const headless = sharedSystem(async () => {
+  const system = await System.create(slow);
+  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+  return system;
+});
+
+/** The process of a service that has been there longest. */
+const oldest = (system: System, name: ServiceName): Service =>
+  system.services.find(
+    ({ name: its, child }) => its === name && child.exitCode === null && child.signalCode === null,
+  ) ?? assert.fail();
+
 test('a drafter, an expert and a dispatcher killed in mid-batch: others go on, nothing is lost or doubled', async () => {
-  await using system = await System.start(slow);
+  const system = await whole();
   const { id } = await system.submit(prompts);
   const copies = await submitEqual(system);
   for (const [at, victim] of (['drafter', 'expert', 'dispatcher'] as const).entries()) {
     await inMidBatch(system, id, 60 + at * 150);
-    const killed = system.services.find((service) => service.name === victim) as Service;
-    await killed.kill();
+    await oldest(system, victim).kill();
     await system.run(victim);
   }
   const batch = await system.settled(id);
@@ -43,25 +59,22 @@ test('a drafter, an expert and a dispatcher killed in mid-batch: others go on, n
 });
 
 test('a standing-by dispatcher takes over from a leader that is killed', async () => {
-  await using system = await System.start(slow);
+  const system = await whole();
   const second = await system.run('dispatcher');
   const { id } = await system.submit(prompts);
   await inMidBatch(system, id, 60);
-  const leader = system.services.find((service) => service.name === 'dispatcher') as Service;
-  await leader.kill();
+  await oldest(system, 'dispatcher').kill();
   await second.waitFor((line) => line.msg === 'leading');
   const batch = await system.settled(id);
   await wholeResults(system, batch, docIds(DOCUMENTS));
 });
 
 test('a worker and a leading dispatcher frozen past every lock and lease, and woken late', async () => {
-  await using system = await System.start(slow);
+  const system = await whole();
   const second = await system.run('dispatcher');
   const { id } = await system.submit(prompts);
   await inMidBatch(system, id, 60);
-  const frozen = ['dispatcher', 'drafter', 'expert'].map(
-    (name) => system.services.find((service) => service.name === name) as Service,
-  );
+  const frozen = (['dispatcher', 'drafter', 'expert'] as const).map((name) => oldest(system, name));
   for (const service of frozen) service.freeze();
   await Promise.all([system.run('drafter'), system.run('expert')]);
   await second.waitFor((line) => line.msg === 'leading');
@@ -73,8 +86,7 @@ test('a worker and a leading dispatcher frozen past every lock and lease, and wo
 });
 
 test('a dispatcher that dies before or after what it writes: whole or absent, and the next one goes on from there', async (t) => {
-  await using system = await System.create(slow);
-  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+  const system = await headless();
   for (const moment of [
     'before link pages',
     'after link pages',
@@ -125,8 +137,7 @@ test('a dispatcher that dies while it validates, and the batch is cancelled then
 });
 
 test('dispatchers that die among bad lines, and a Redis that is wiped then: each line has its one result', async () => {
-  await using system = await System.create(slow);
-  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
+  const system = await headless();
   const lines = prompts.map((prompt, at) => (at % 4 === 1 ? '{}' : requestLine(prompt, `doc-${at}`)));
   // The second page is of bad lines only: it is full, and sealed, while it is enqueued.
   for (let at = 256; at < 512; at += 1) lines[at] = '[]';
@@ -145,7 +156,7 @@ test('dispatchers that die among bad lines, and a Redis that is wiped then: each
     await until(async () => dying.child.signalCode === 'SIGKILL', 60_000);
   }
   await system.redis.client.flushall();
-  await system.run('dispatcher');
+  const last = await system.run('dispatcher');
   const batch = await system.settled(id);
   const good = docIds(DOCUMENTS).filter((_, at) => lines[at]?.startsWith('{"custom_id"'));
   assert.equal(batch.status, 'completed');
@@ -158,6 +169,7 @@ test('dispatchers that die among bad lines, and a Redis that is wiped then: each
     (await system.lines(batch.error_file_id)).map(({ error }) => error?.line),
     lines.flatMap((line, at) => (line.startsWith('{"custom_id"') ? [] : [at + 1])),
   );
+  await last.stop();
 });
 
 test('a document that kills its worker harms no other: it runs isolated and gets an error line', async () => {

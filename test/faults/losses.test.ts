@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { KEYS } from '@spillway/core';
 import type { OpenAI } from 'openai';
 import { submitEqual } from '../support/equal.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
@@ -13,6 +14,11 @@ const prompts = Array.from({ length: DOCUMENTS }, (_, index) =>
   index % 3 === 0 ? `[[drafter unsure]] ${index}` : `${index}`,
 );
 const slow = { drafter: { latencyMs: 15 }, expert: { latencyMs: 25 } };
+
+/** Whatever Redis loses, the same processes go on: each test has its own batches. */
+const slowSystem = sharedSystem(() => System.start(slow));
+const plainSystem = sharedSystem(() => System.start());
+const threeStages = sharedSystem(() => System.start({ ...slow, middle: { latencyMs: 20 }, onDeadline: 'draft' }));
 
 const done = (batch: OpenAI.Batch): number => batch.request_counts?.completed ?? 0;
 
@@ -25,7 +31,7 @@ const MOMENTS: Readonly<Record<string, (system: System, id: string) => Promise<u
 };
 
 test('Redis wiped at every phase of a batch: everything is finished, each document once', async (t) => {
-  await using system = await System.start(slow);
+  const system = await slowSystem();
   for (const [moment, reached] of Object.entries(MOMENTS)) {
     await t.test(moment, async () => {
       const copies = await submitEqual(system);
@@ -79,7 +85,7 @@ test('the rules of a batch are lost from Redis in mid-batch: nothing is used up,
 });
 
 test('Redis restarted with what it had written, and replaced by an empty one', async () => {
-  await using system = await System.start(slow);
+  const system = await slowSystem();
   const { id } = await system.submit(prompts);
   await system.settled(id, (batch) => done(batch) >= 100);
   await system.redis.restart();
@@ -90,7 +96,7 @@ test('Redis restarted with what it had written, and replaced by an empty one', a
 });
 
 test('Redis taken back in time, as after a restart that lost its last seconds', async () => {
-  await using system = await System.start(slow);
+  const system = await slowSystem();
   const { id } = await system.submit(prompts);
   await system.settled(id, (batch) => done(batch) >= 50);
   const past = await dumpAll(system);
@@ -129,7 +135,7 @@ async function restoreAll(system: System, dumped: readonly Dumped[]): Promise<vo
 }
 
 test('a wipe right after a cancel was answered: it stays cancelled, and every document has its line', async () => {
-  await using system = await System.start(slow);
+  const system = await slowSystem();
   const { id } = await system.submit(prompts);
   await system.settled(id, (batch) => done(batch) >= 100);
   const cancelling = await system.client.batches.cancel(id);
@@ -142,7 +148,7 @@ test('a wipe right after a cancel was answered: it stays cancelled, and every do
 });
 
 test('cancel racing with the end: one outcome, and the files say the same', async () => {
-  await using system = await System.start();
+  const system = await plainSystem();
   const small = prompts.slice(0, 40);
   const outcomes = new Set<string>();
   for (let round = 0; round < 8; round += 1) {
@@ -165,12 +171,16 @@ test('cancel racing with the end: one outcome, and the files say the same', asyn
 });
 
 test('a batch whose time runs out: what is done stays, the rest expires; escalated ones give their draft where wanted', async () => {
-  for (const onDeadline of ['error', 'draft'] as const) {
-    await using system = await System.start({ onDeadline });
+  await using drafting = await System.start({ onDeadline: 'draft' });
+  for (const [onDeadline, system] of [
+    ['error', await plainSystem()],
+    ['draft', drafting],
+  ] as const) {
+    const { received } = system.expertModel;
     const texts = ['a', '[[drafter unsure]] [[expert hang]] b', '[[hang]] c'];
     const { id } = await system.submit(texts, { window: '1m' });
     await system.settled(id, (batch) => done(batch) >= 1);
-    await system.expertModel.waitForRequests(1);
+    await system.expertModel.waitForRequests(received + 1);
     // The deadline is brought near where it is decided: in the state that the dispatcher reads.
     await system.redis.client.hset(`{test}:batch:${id}`, 'expiresAtMs', Date.now());
     const batch = await system.settled(id);
@@ -189,7 +199,8 @@ test('a batch whose time runs out: what is done stays, the rest expires; escalat
 });
 
 test('a cascade of three stages whose time runs out: the draft of the latest stage that answered whole is delivered', async () => {
-  await using system = await System.start({ middle: {}, onDeadline: 'draft' });
+  const system = await threeStages();
+  const [atExpert, atMiddle] = [system.expertModel.received, system.middleModel.received];
   const texts = [
     '[[drafter unsure]] a',
     '[[drafter unsure]] [[middle unsure]] [[expert hang]] b',
@@ -199,8 +210,8 @@ test('a cascade of three stages whose time runs out: the draft of the latest sta
   ];
   const { id } = await system.submit(texts, { window: '1m' });
   await system.settled(id, (batch) => done(batch) >= 1);
-  await system.expertModel.waitForRequests(2);
-  await system.middleModel.waitForRequests(5);
+  await system.expertModel.waitForRequests(atExpert + 2);
+  await system.middleModel.waitForRequests(atMiddle + 5);
   await system.redis.client.hset(`{test}:batch:${id}`, 'expiresAtMs', Date.now());
   const batch = await system.settled(id);
   assert.equal(batch.status, 'expired');
@@ -221,7 +232,7 @@ test('a cascade of three stages whose time runs out: the draft of the latest sta
 });
 
 test('a cascade of three stages: Redis wiped and workers killed in mid-batch, each document ends once where it has to', async () => {
-  await using system = await System.start({ ...slow, middle: { latencyMs: 20 } });
+  const system = await threeStages();
   const passages = Array.from({ length: DOCUMENTS }, (_, at) =>
     at % 3 === 0 ? `${at}` : at % 3 === 1 ? `[[drafter unsure]] ${at}` : `[[drafter unsure]] [[middle unsure]] ${at}`,
   );

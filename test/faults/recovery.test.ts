@@ -15,6 +15,8 @@ import { dispatcherParts } from '../support/dispatcher.ts';
 import { rulesOf, threeStageRules } from '../support/jobs.ts';
 import { FACTS, writeRecords } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
+import type { Service } from '../support/service.ts';
+import { sharedSystem, sharedWithoutWorkers } from '../support/shared-system.ts';
 import { openBatch } from '../support/stores.ts';
 import { System, until } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
@@ -162,36 +164,39 @@ const prompts = Array.from({ length: DOCUMENTS }, (_, index) =>
 );
 const slowly = { drafter: { latencyMs: 15 }, expert: { latencyMs: 25 } };
 
+/** One of each; a dispatcher that a test kills is followed by another one. */
+const whole = sharedSystem(() => System.start(slowly));
+const idle = sharedWithoutWorkers();
+
+const leader = ({ services }: System): Service =>
+  services.find(({ name, child }) => name === 'dispatcher' && child.signalCode === null) ?? assert.fail();
+
 test('a restarted Redis and a record that cannot be read: the counts are whole when the batch is taken in again', async () => {
-  await using system = await System.create(slowly);
-  const first = await system.run('dispatcher');
-  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
-  await system.admitted();
+  const system = await whole();
+  const first = leader(system);
   const { id } = await system.submit(prompts);
   await system.settled(id, (batch) => done(batch) >= 100);
   await first.kill();
   const path = join(system.directory, 'data', KEYS.validated(id));
-  const whole = await readFile(path);
+  const record = await readFile(path);
   await writeFile(path, '{"v":2,');
   await system.redis.client.bgrewriteaof();
   await system.redis.restart();
   const second = await system.run('dispatcher');
   await second.waitFor((line) => line.msg === 'recovered what Redis forgot from storage');
-  await writeFile(path, whole);
+  await writeFile(path, record);
   await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
 });
 
 test('a page that was cut short in storage holds up its own batch only', async () => {
-  await using system = await System.create(slowly);
-  const first = await system.run('dispatcher');
-  await Promise.all([system.run('api'), system.run('drafter'), system.run('expert')]);
-  await system.admitted();
+  const system = await whole();
+  const first = leader(system);
   const { id } = await system.submit(prompts);
   await until(async () => (await system.redis.client.getbit(`{test}:sealed:${id}`, 0)) === 1);
   await first.kill();
   const page = join(system.directory, 'data', KEYS.page(id, 0));
-  const whole = await readFile(page);
-  await truncate(page, whole.length - 5);
+  const content = await readFile(page);
+  await truncate(page, content.length - 5);
   await system.redis.client.flushall();
   const second = await system.run('dispatcher');
   await system.admitted();
@@ -202,14 +207,12 @@ test('a page that was cut short in storage holds up its own batch only', async (
   assert.equal(recoveries(), earlier, 'nobody else is made to recover for it');
   const other = await system.submit(['a', '[[drafter unsure]] b']);
   await wholeResults(system, await system.settled(other.id), docIds(2));
-  await writeFile(page, whole);
+  await writeFile(page, content);
   await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
 });
 
-test('pages that vanish from Redis before they are done are enqueued again', async () => {
-  await using system = await System.create();
-  await Promise.all([system.run('api'), system.run('dispatcher')]);
-  await system.admitted();
+test('pages that vanish from Redis before they are done are enqueued again', async (t) => {
+  const system = await idle(t);
   const { id } = await system.submit(prompts);
   await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === String(DOCUMENTS));
   const { client } = system.redis;
@@ -220,10 +223,8 @@ test('pages that vanish from Redis before they are done are enqueued again', asy
   await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
 });
 
-test('a batch whose counters in Redis are wrong ends all the same, and shows what its pages say', async () => {
-  await using system = await System.create();
-  await Promise.all([system.run('api'), system.run('dispatcher')]);
-  await system.admitted();
+test('a batch whose counters in Redis are wrong ends all the same, and shows what its pages say', async (t) => {
+  const system = await idle(t);
   const { id } = await system.submit(prompts.slice(0, 20));
   await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
   await system.redis.client.hincrby(`{test}:batch:${id}`, 'completed', -1);

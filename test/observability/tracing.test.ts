@@ -12,6 +12,12 @@ const envOf = (collector: Collector, more: Record<string, string> = {}) => ({
   ...more,
 });
 
+/** For documents that no expert is to take. */
+async function startWithoutExpert(system: System): Promise<void> {
+  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
+  await system.admitted();
+}
+
 const rootOf = (spans: readonly CollectedSpan[]): CollectedSpan | undefined =>
   spans.find(({ name }) => name === 'document');
 
@@ -209,7 +215,7 @@ test('a collector that is down, hangs or fails: work goes on, stopping too, and 
     if (trouble === 'hangs') collector.answer = () => undefined;
     if (trouble === 'fails') collector.answer = (response) => response.writeHead(400).end();
     const url = trouble === 'down' ? 'http://127.0.0.1:1' : collector.url;
-    await using system = await System.start({
+    await using system = await System.create({
       env: envOf(collector, {
         OTEL_EXPORTER_OTLP_ENDPOINT: url,
         OTEL_BSP_MAX_QUEUE_SIZE: '8',
@@ -217,6 +223,7 @@ test('a collector that is down, hangs or fails: work goes on, stopping too, and 
         HEALTH_PORT: '0',
       }),
     });
+    await startWithoutExpert(system);
     const { id } = await system.submit(Array.from({ length: 40 }, (_, at) => `${at}`));
     const batch = await system.settled(id);
     assert.equal(batch.request_counts?.completed, 40);
@@ -232,26 +239,21 @@ test('a collector that is down, hangs or fails: work goes on, stopping too, and 
   }
 });
 
-test('an answer at once has its trace too', async () => {
+test('an answer at once has its trace too; a document that was begun when its batch was cancelled has it up to there', async () => {
   await using collector = await Collector.start();
-  await using system = await System.start({ env: envOf(collector) });
+  await using system = await System.create({ env: envOf(collector) });
+  await startWithoutExpert(system);
   await system.client.chat.completions.create({
     model: 'test',
     messages: [{ role: 'user', content: '[[drafter unsure]] a' }],
   });
   await until(async () => named(collector.spans, 'document').length === 1);
-  const [spans] = [...collector.traces().values()];
+  const [answered] = [...collector.traces().values()];
   assert.deepEqual(
-    checkTree(spans ?? []).map(({ name }) => name),
+    checkTree(answered ?? []).map(({ name }) => name),
     ['queue.wait drafter', 'draft', 'queue.wait expert', 'expert'],
   );
-});
 
-test('a document that was begun when its batch was cancelled has its trace up to there', async () => {
-  await using collector = await Collector.start();
-  await using system = await System.create({ env: envOf(collector) });
-  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter')]);
-  await system.admitted();
   const { id } = await system.submit(['[[drafter unsure]] a', '[[drafter unsure]] b']);
   await until(async () => (await system.redis.client.zcard('{test}:expert.large:prioritized')) === 2);
   await system.client.batches.cancel(id);

@@ -36,6 +36,8 @@ export type SystemOptions = {
   readonly onDeadline?: 'error' | 'draft';
   /** Drafts of the cascade `test`, which has two stages then, come whole whatever they say. */
   readonly stopEarly?: false;
+  /** The last stage of the cascade `test`, which has three then, verifies the drafts of documents at temperature 0. */
+  readonly verifies?: true;
   /** Lines of YAML below `models:` and below `cascades:`, for cascades beside `test`. */
   readonly moreModels?: string;
   readonly moreCascades?: string;
@@ -113,7 +115,6 @@ export class System implements AsyncDisposable {
       SPILLWAY_LOCK_MS: '2000',
       SPILLWAY_SWEEP_MS: '1000',
       SPILLWAY_RECOVERY_MS: '100',
-      SPILLWAY_POLL_MS: '25',
       SPILLWAY_DRAIN_MS: '3000',
       PORT: '0',
       ...options.env,
@@ -194,10 +195,11 @@ export class System implements AsyncDisposable {
   /** Polls a batch until it has ended, or fits. */
   async settled(id: string, fits: (batch: OpenAI.Batch) => boolean = isOver, limitMs = 60_000): Promise<OpenAI.Batch> {
     let batch: OpenAI.Batch | null = null;
-    await until(async () => {
+    const isSettled = async (): Promise<boolean> => {
       batch = await this.client.batches.retrieve(id).catch(() => batch);
       return batch !== null && fits(batch);
-    }, limitMs).catch((error: unknown) => {
+    };
+    await until(isSettled, limitMs, fits === isOver ? 'for good' : 'for now').catch((error: unknown) => {
       throw new Error(`${id} stayed ${JSON.stringify(batch)}\n${this.complaints()}`, { cause: error });
     });
     return batch as unknown as OpenAI.Batch;
@@ -242,12 +244,22 @@ export class System implements AsyncDisposable {
 export const isOver = (batch: OpenAI.Batch): boolean =>
   ['completed', 'failed', 'expired', 'cancelled'].includes(batch.status);
 
-/** Waits for a state that has no event to wait for; the limit makes a wrong one fail. */
-export async function until(fits: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
-  const end = performance.now() + limitMs;
+/**
+ * Waits for a state that has no event to wait for; the limit makes a wrong one fail. It is looked for the more seldom the
+ * longer it takes to come, and one that stays more seldom still: a batch that is asked for every 20 ms costs a fifth of a
+ * processor.
+ */
+export async function until(
+  fits: () => Promise<boolean>,
+  limitMs = 30_000,
+  stays: 'for good' | 'for now' = 'for now',
+): Promise<void> {
+  const startedAtMs = performance.now();
+  const [share, longestMs] = stays === 'for good' ? [0.05, 100] : [0.02, 50];
   while (!(await fits())) {
-    if (performance.now() > end) throw new Error(`not so after ${limitMs} ms`);
-    await delay(20);
+    const waitedMs = performance.now() - startedAtMs;
+    if (waitedMs > limitMs) throw new Error(`not so after ${limitMs} ms`);
+    await delay(Math.min(Math.max(20, waitedMs * share), longestMs));
   }
 }
 
@@ -275,7 +287,7 @@ function yamlOf(options: SystemOptions, urls: ModelUrls): string {
   const stages =
     urls.medium === null
       ? `drafter: small, expert: large, accept_at: 0.8${options.stopEarly === false ? ', stop_early: false' : ''}`
-      : 'stages: [{ model: small, accept_at: 0.8 }, { model: medium, accept_at: 0.8 }, { model: large }]';
+      : `stages: [{ model: small, accept_at: 0.8 }, { model: medium, accept_at: 0.8 }, { model: large${options.verifies === true ? ', ask: verify' : ''} }]`;
   return `models:
 ${model('small', urls.small, models.small)}
 ${model('medium', urls.medium, models.medium)}

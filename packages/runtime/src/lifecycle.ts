@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { within } from './deadline.ts';
 import { EnvReader, LOG_LEVELS, SetupError, type Env } from './env.ts';
 import { openProcessLog, type Log } from './log.ts';
@@ -92,6 +93,8 @@ export async function runService(service: string, env: Env, start: (life: Life) 
     reader.check();
     await start(life);
     telemetry.meters.watchLoop();
+    // Where NODE_COMPILE_CACHE names a folder, Node writes to it as it ends, and so never in a process that is killed.
+    flushCompileCache();
   } catch (error) {
     if (error instanceof SetupError) process.stderr.write(`spillway ${service}: ${error.message}\n`);
     else log.fatal({ err: error }, 'could not start');

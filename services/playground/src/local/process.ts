@@ -56,7 +56,8 @@ const MAX_OUTPUT_MS = 500;
 /** Beside its own, an ended test or session must not wait for longer than this. */
 const MAX_DISPOSE_MS = 10_000;
 
-const PLAIN = /^(PATH|HOME|USER|TMPDIR|LANG|LC_ALL|TZ|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY)$/i;
+const PLAIN =
+  /^(PATH|HOME|USER|TMPDIR|LANG|LC_ALL|TZ|NODE_(EXTRA_CA_CERTS|COMPILE_CACHE)|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY)$/i;
 
 /** The variables that any program may need and that hold no secret of somebody else. */
 function plainEnv(env: Env): Env {

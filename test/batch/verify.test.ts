@@ -103,6 +103,6 @@ test('before an expert whose server cannot score, nothing is lost but what it wo
   const report: Report = await system.client.get(`/batches/${id}/report`);
   assert.deepEqual(report.stages[1]?.asked_whole, [{ reason: 'not_scored', count: 2 }]);
   const expert = system.services.find(({ name }) => name === 'expert');
-  const told = expert?.lines.filter(({ msg }) => msg === 'drafts are not verified') ?? [];
+  const told = expert?.lines.filter(({ msg }) => msg === 'drafts are not made use of') ?? [];
   assert.equal(told.length, 1, 'it is told once');
 });

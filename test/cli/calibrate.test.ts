@@ -12,6 +12,7 @@ import { install } from '../support/packages.ts';
 import { sharedSystem } from '../support/shared-system.ts';
 import { System, until } from '../support/system.ts';
 import { plainEnv } from '../support/plain-env.ts';
+import { isVerdictCall, says } from '../support/verdict-server.ts';
 
 const script = fileURLToPath(new URL('../../packages/cli/src/calibrate/main.ts', import.meta.url));
 const run = promisify(execFile);
@@ -171,7 +172,7 @@ test('a later stage is calibrated on the documents that the first one escalates'
   const { id } = await system.submit(prompts, { model: 'three' });
   await system.settled(id);
   const beyond = await calibrate(system, '--batch', id, '--sample', '500', '--stage', '3');
-  assert.match(beyond.stderr, /--stage: expected 1 to 2, the stages of three that judge their drafts, got 3/);
+  assert.match(beyond.stderr, /--stage: expected 1 to 2, the stages of three that judge drafts, got 3/);
   const reached = prompts.filter((prompt) => drawnFor(prompt).p < 0.7).length;
   const sampled = await calibrate(system, '--batch', id, '--sample', '500', '--stage', '2');
   assert.equal(sampled.code, 0, sampled.stderr);
@@ -203,6 +204,48 @@ test('a later stage is calibrated on the documents that the first one escalates'
     [second.labels, second.right, second.accept_before, second.stage],
     [reached, read.artefact.right, [0.7], 2],
   );
+});
+
+test('verdicts are calibrated by the agreement of the drafts that they are on with the answers of the same stage', async () => {
+  const judged = 'ask: verdict, verdict: { accept_at: 0.9 }';
+  await using system = await System.start({
+    drafter: {
+      answer: (request) => say(drawnFor(promptOf(request)).right ? 'yes' : 'no', 0.5),
+    },
+    expert: {
+      answer: ({ body }) => {
+        const [asked] = body['messages'] as { content: string }[];
+        return isVerdictCall(body)
+          ? says('Y', drawnFor(asked?.content ?? '').p)
+          : { kind: 'completion', text: 'yes', usage: { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10 } };
+      },
+    },
+    moreCascades: `  judged: { drafter: small, expert: large, accept_at: 0.8, ${judged} }`,
+  });
+  const { id } = await system.submit(prompts, { model: 'judged' });
+  await system.settled(id);
+  const { code, stdout, stderr } = await calibrate(system, '--batch', id, '--sample', '400', '--stage', '2');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /400 of 400 documents come to the stage 2/);
+  const text = await readFile(join(directory, 'judged.large.calibration.json'), 'utf8');
+  const artefact = calibrationArtefact.parse(JSON.parse(text));
+  assert.deepEqual([artefact.ask, artefact.stage, artefact.labels], ['verdict', 2, 400]);
+  assert.deepEqual([artefact.accept_before, artefact.signal], [[0.8], { name: 'self_assessment' }]);
+  assert.ok(artefact.measured.ece < 0.1 && (artefact.measured.auroc ?? 0) > 0.6, JSON.stringify(artefact.measured));
+
+  // A cascade that names the file goes by it.
+  await writeFile(join(system.directory, 'verdicts.json'), text);
+  const path = join(system.directory, 'spillway.yaml');
+  const yaml = await readFile(path, 'utf8');
+  await writeFile(path, yaml.replace('{ accept_at: 0.9 }', '{ accept_at: 0.6, calibration: verdicts.json }'));
+  for (const service of system.services) await service.stop();
+  await Promise.all([system.run('api'), system.run('dispatcher'), system.run('drafter'), system.run('expert')]);
+  const again = await system.submit(prompts.slice(0, 40), { model: 'judged' });
+  const ended = await system.settled(again.id);
+  const stages = (await system.lines(ended.output_file_id)).map(({ cascade }) => cascade?.stages[1]);
+  assert.deepEqual(new Set(stages.map((one) => one?.outcome)), new Set(['accepted', 'answered']));
+  assert.ok(stages.every((one) => one?.calibrated === true && one.accept_at === 0.6));
+  assert.ok(stages.every((one) => (one?.outcome === 'accepted') === Number(one?.confidence) >= 0.6));
 });
 
 test("by the user's labels, without a call; what is wrong with a file is named by its line", async () => {

@@ -8,6 +8,7 @@ import {
   skipUnfit,
   withDraft,
   type CascadeDocument,
+  type CascadeRules,
   type DocumentJob,
   type Ending,
 } from '@spillway/core';
@@ -44,6 +45,8 @@ const evidence = fc.record({
   features: fc.option(fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { maxLength: 4 })),
 });
 
+const instead = fc.record({ inputTokens: count, outputTokens: count, ms: fc.option(moment) });
+
 const stage = fc.record({
   tools: fc.boolean(),
   price,
@@ -67,6 +70,8 @@ const plan = fc.record({
   /** The first stage whose draft may be final, or delivered at the deadline. */
   endsFrom: fc.nat(7),
   endsAtDeadline: fc.boolean(),
+  /** The last stage is asked for a verdict on the latest draft that is text; null: it is not. */
+  verdict: fc.option(fc.record({ isRight: fc.boolean(), score: fc.double({ min: 0, max: 1, noNaN: true }), instead })),
   isHandedOff: fc.boolean(),
   cascade: fc.constantFrom('invoices', 'contracts'),
   needsTools: fc.boolean(),
@@ -88,9 +93,18 @@ function answerTo({ text: content, usage: own, outcome }: StagePlan) {
     : answerOf({ status: 400, body: error, requestId: null });
 }
 
-/** The end of the last stage. */
-function lastEnding(own: StagePlan): Ending {
+/** The end of the last stage, which has these drafts before it. */
+function lastEnding(own: StagePlan, verdict: Plan['verdict'], { drafts }: DocumentJob): Ending {
   const answer = answerTo(own);
+  const about = drafts.findLastIndex((draft) => draft.answer?.status === 200);
+  if (verdict !== null && about !== -1 && own.outcome === 'answer') {
+    const { isRight, score, instead: spared } = verdict;
+    const how = { kind: 'verdict', stage: about, score, confidence: score, instead: spared } as const;
+    const asked = { ...own.call, purpose: 'verdict', error: null, inputTokens: 5, outputTokens: 1 } as const;
+    return isRight || answer === null
+      ? { kind: 'confirmed', how, usage: own.usage, extra: [asked], ...own.call }
+      : { kind: 'answered', answer, how, extra: [asked, { ...asked, purpose: 'whole_answer' }], ...own.call };
+  }
   const why = { type: 'timeout', message: 'no answer' };
   return answer === null
     ? { kind: 'failed', error: { code: 'request_timeout', message: own.text }, why, ...own.call }
@@ -111,19 +125,29 @@ function draftedBy(job: DocumentJob, model: string, own: StagePlan) {
   };
 }
 
+/** The rules of a cascade whose last stage is asked for verdicts, if it is. */
+function askingFor(verdict: Plan['verdict'], rules: CascadeRules): CascadeRules {
+  const last = rules.stages.at(-1);
+  if (verdict === null || last === undefined) return rules;
+  const confidence = { signal: { name: 'self_assessment' }, calibration: null } as const;
+  const asked = { ...last, ask: 'verdict', verdict: { confidence, acceptAt: 0.5 } } as const;
+  return { ...rules, stages: [...rules.stages.slice(0, -1), asked] };
+}
+
 /** Goes through the stages as a worker does, by the functions that it uses. */
 function ended(given: Plan): EndedDocument {
   const { stages, settledAtMs, enqueuedAtMs, annotate, cascade, sampled, customId } = given;
   const models = stages.map((_, at) => `model-${at}`);
   const limits = stages.map(({ tools }) => ({ tools }));
-  const rules = rulesOf({ models, limits, prices: stages.map((one) => one.price), annotate });
+  const rules = askingFor(given.verdict, rulesOf({ models, limits, prices: stages.map((one) => one.price), annotate }));
   const tools = given.needsTools ? { tools: [{ type: 'function' }] } : {};
   const body = { model: cascade, messages: [{ role: 'user', content: 'x' }], ...tools };
   const enqueued = jobOf({ cascade, sampled, customId, body, enqueuedAtMs, document: 7 });
   for (let job = skipUnfit({ job: enqueued, rules }, enqueuedAtMs); ;) {
     const own = stages[job.stage] as StagePlan;
     for (const failed of own.failures) job = afterFailure(job, job.usedAttempts + 1, failed, FAILURE);
-    if (isLastStage(rules, job.stage)) return { document: { job, rules }, ending: lastEnding(own), settledAtMs };
+    if (isLastStage(rules, job.stage))
+      return { document: { job, rules }, ending: lastEnding(own, given.verdict, job), settledAtMs };
     const draft = draftedBy(job, models[job.stage] as string, own);
     const mayEnd = job.stage >= given.endsFrom;
     if (mayEnd && !given.endsAtDeadline && draft.answer !== null && own.outcome === 'answer') {

@@ -1,11 +1,11 @@
 import { decideFault, isBrokenOff, type DocumentJob } from '@spillway/core';
 import type { Attempt } from '@spillway/models';
 import type { StopReason } from '@spillway/runtime';
-import type { Asked } from './asked.ts';
+import type { AskedOnce } from './asked.ts';
 import { answerOf, errorOf, noAnswerOf } from './failed-call.ts';
 
 /** What a call's outcome means for the document that it was about, by the failure table. */
-export function askedOf(attempt: Attempt, job: DocumentJob): Asked {
+export function askedOf(attempt: Attempt, job: DocumentJob): AskedOnce {
   if (attempt.kind === 'aborted') return { kind: 'stopped', reason: stopReason(attempt.reason) };
   const { startedAtMs, endedAtMs } = attempt;
   if (attempt.kind === 'completed') {

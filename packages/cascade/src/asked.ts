@@ -13,6 +13,7 @@ import type {
   StoppedDraft,
   Take,
   Unproven,
+  Usage,
 } from '@spillway/core';
 import type { OnEvent } from '@spillway/models';
 import type { StopReason } from '@spillway/runtime';
@@ -44,6 +45,13 @@ export type Asked =
       /** All the calls of an attempt that has several; absent: there was one. */
       readonly extra?: readonly ExtraCall[];
     } & Span)
+  /** The model says that the draft of an earlier stage is right. */
+  | ({
+      readonly kind: 'confirmed';
+      readonly how: Extract<HowAsked, { kind: 'verdict' }>;
+      readonly usage: Usage;
+      readonly extra: readonly ExtraCall[];
+    } & Span)
   /** The model called the request itself wrong (a 4xx). */
   | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
   /** Every attempt was used up, or the server has refused the document for good; with its answer over HTTP, if any. */
@@ -68,6 +76,9 @@ export type Asked =
     } & Span)
   | ({ readonly kind: 'hold' } & Held)
   | { readonly kind: 'stopped'; readonly reason: StopReason };
+
+/** What came of one call: of a draft it decides nothing. */
+export type AskedOnce = Exclude<Asked, { kind: 'confirmed' }>;
 
 /** A call of a stage's model that is over, and was not given up. */
 export type ModelCallFacts = {

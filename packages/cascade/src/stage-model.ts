@@ -20,24 +20,21 @@ import {
   type Role,
   type Usage,
 } from '@spillway/core';
-import {
-  askIsolated,
-  noticeMessage as modelNoticeMessage,
-  openModel,
-  type Attempt,
-  type ModelClient,
-  type ModelNotice,
-} from '@spillway/models';
+import { askIsolated, openModel, type Attempt, type ModelClient } from '@spillway/models';
 import type { ServedModel } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span, Watching } from './asked.ts';
 import { askControl, type ControlOutcome, type ControlQuestion } from './control.ts';
+import { DraftLane } from './draft-lane.ts';
 import { DraftWatches } from './draft-watches.ts';
 import { askedOf } from './asked-of.ts';
 import { errorOf, withoutUnclosed } from './failed-call.ts';
 import { ReadingRate } from './reading-rate.ts';
+import type { StageNotice } from './stage-notice.ts';
 import { TextWatch } from './text-watch.ts';
-import { VerifyLane } from './verify-lane.ts';
 import { WritingRate } from './writing-rate.ts';
+
+/** Calls of one letter, whose log-probs are all that they bring. */
+const LETTERS: ReadonlySet<ExtraCall['purpose']> = new Set(['self_assessment', 'verdict']);
 
 /** A document that twice was with a worker that vanished is asked about in a process of its own. */
 const MAX_SHARED_STALLS = 2;
@@ -51,16 +48,6 @@ export type StageModelOptions = {
   readonly onCall: (call: ModelCallFacts) => void;
   readonly onNotice?: (notice: StageNotice) => void;
 };
-
-/** What is told once of a model's server, so that it can be logged. */
-export type StageNotice =
-  | ModelNotice
-  /** Its calls that score drafts fail: for a while none is made. */
-  | { readonly kind: 'verifying_paused'; readonly model: string; readonly said: string };
-
-/** A notice in words for the log: what follows from it. */
-export const noticeMessage = (notice: StageNotice): string =>
-  notice.kind === 'verifying_paused' ? 'no use is made of drafts for a while' : modelNoticeMessage(notice);
 
 /** Opens a model in one role, as it is configured. A drafter's answers are judged, so it is asked for log-probs. */
 export function openStageModel(served: ServedModel, options: StageModelOptions): StageModel {
@@ -80,20 +67,23 @@ export class StageModel implements AsyncDisposable {
   /** How fast the model writes. */
   readonly writing = new WritingRate();
   /** Whether it verifies drafts. */
-  readonly verifying: VerifyLane;
+  readonly verifying: DraftLane;
+  /** Whether it says of drafts if they are right. */
+  readonly verdicts: DraftLane;
 
   constructor(served: ServedModel, options: StageModelOptions) {
     this.#served = served;
     this.#options = options;
     const { onNotice } = options;
     this.#client = openModel({ ...this.#modelOptions, ...(onNotice === undefined ? {} : { onNotice }) });
-    const named = { kind: 'verifying_paused', model: served.spec.model } as const;
-    this.verifying = new VerifyLane((said) => onNotice?.({ ...named, said }));
+    const { model } = served.spec;
+    this.verifying = new DraftLane((said) => onNotice?.({ kind: 'verifying_paused', model, said }));
+    this.verdicts = new DraftLane((said) => onNotice?.({ kind: 'verdicts_paused', model, said }));
     this.#ownSettings = mergeSettings(served.spec, NO_SETTINGS);
     this.#settings = new Map(
       Object.entries(options.configuration.cascades).flatMap(([cascade, { stages }]) =>
         stages
-          .filter(({ model }) => model === served.name)
+          .filter((stage) => stage.model === served.name)
           .map((stage) => [cascade, mergeSettings(served.spec, stage)] as const),
       ),
     );
@@ -126,13 +116,19 @@ export class StageModel implements AsyncDisposable {
   /** What a check found: spares the server what it refuses, and has drafts streamed where log-probs come with them. */
   know(findings: ModelFindings): void {
     const { refused, said, streamed_log_probs: streams } = findings;
-    this.verifying.know(findings);
+    this.knowDrafts(findings);
     this.#client.know({
       logprobs: refused.includes('logprobs'),
       alternatives: refused.includes('top_logprobs'),
       said: said ?? null,
     });
     this.#watches.isStreaming = streams === true;
+  }
+
+  /** What a check found of how the server deals with drafts. */
+  knowDrafts(findings: ModelFindings): void {
+    this.verifying.know(findings);
+    this.verdicts.know(findings);
   }
 
   /** Whether there is a server at all: why there is none; null: there is one, as far as it can be seen. */
@@ -189,7 +185,7 @@ export class StageModel implements AsyncDisposable {
     request: ExtraRequest,
   ): Promise<ExtraAnswer> {
     const { purpose } = request;
-    const logprobs = purpose === 'self_assessment' || (purpose === 'continuation' && this.role === 'drafter');
+    const logprobs = LETTERS.has(purpose) || (purpose === 'continuation' && this.role === 'drafter');
     const { onEvent: _client, ...own } = options;
     const watched = request.isEnough === undefined || options.stalls >= MAX_SHARED_STALLS ? null : request.isEnough;
     const text = watched === null ? null : new TextWatch(ENDPOINTS[job.endpoint].stream, watched);
@@ -288,7 +284,7 @@ export class StageModel implements AsyncDisposable {
     onCall({ model: spec.model, tier: tierName(role, name), role, ms: endedAtMs - startedAtMs, error });
   }
 
-  #judge(attempt: Attempt, job: DocumentJob): Asked {
+  #judge(attempt: Attempt, job: DocumentJob): ReturnType<typeof askedOf> {
     if (attempt.kind !== 'aborted') {
       this.#measure(attempt, attempt.kind === 'failed' ? errorOf(attempt.fault).type : null);
     }

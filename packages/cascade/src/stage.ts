@@ -80,6 +80,8 @@ export async function runStage(
     case 'rejected':
     case 'exhausted':
       return conclude(document, asked);
+    case 'confirmed':
+      return { kind: 'settle', ending: asked };
     case 'answered':
       if (rule === null) return conclude(document, asked);
       return await judgeDraft(model, document, { asked, rule, options });

@@ -57,6 +57,7 @@ test('a good file is read, defaults are filled in', () => {
 test('the short form is the long form of two stages', () => {
   const plain = {
     tolerance: null,
+    verdict: null,
     ask: 'answer',
     request: { default: {}, override: {} },
     rename: {},
@@ -174,6 +175,56 @@ test('what cannot be verified is told where it is written', () => {
   const stopping = '{ model: medium, accept_at: 0.9, ask: verify, stop_early: true }';
   assert.deepEqual(of(first, stopping, last), [
     'cascades.x.stages.1.stop_early: expected false: with `ask: verify` an answer does not come piece by piece',
+  ]);
+});
+
+test('the last stage may be asked for a verdict on the draft before it, with a calibration of its own', () => {
+  const first = '{ model: small, accept_at: 0.9 }';
+  const judge = (acceptAt: number, calibration: string | null = null) => ({
+    confidence: { signal: { name: 'self_assessment' }, calibration },
+    acceptAt,
+  });
+  const of = (text: string) => cascadeOf(text).stages.map(({ ask, verdict, stop_early }) => [ask, verdict, stop_early]);
+  const plain = ['answer', null, false];
+  const last = (more: string): string => `{ model: large, ask: verdict, verdict: { ${more} } }`;
+  assert.deepEqual(of(stagesOf(first, last('accept_at: 0.8'))), [plain, ['verdict', judge(0.8), false]]);
+  assert.deepEqual(of(stagesOf(first, last('accept_at: 1, calibration: f.json')))[1]?.[1], judge(1, 'f.json'));
+  const short = '    drafter: small\n    expert: large\n    accept_at: 0.9\n    ask: verdict\n';
+  assert.deepEqual(of(`${short}    verdict: { accept_at: 0.7 }\n`), [plain, ['verdict', judge(0.7), false]]);
+});
+
+test('what no verdict can be asked for on is told where it is written', () => {
+  const first = '{ model: small, accept_at: 0.9 }';
+  const of = (...stages: string[]): string[] => problemsOfStages(...stages);
+  const verdict = 'ask: verdict, verdict: { accept_at: 0.8 }';
+  assert.deepEqual(of(`{ model: small, accept_at: 0.9, ${verdict} }`, '{ model: large }'), [
+    'cascades.x.stages.0.ask: expected answer: no stage before the first one has a draft',
+  ]);
+  assert.deepEqual(of(first, `{ model: medium, accept_at: 0.9, ${verdict} }`, '{ model: large }'), [
+    'cascades.x.stages.1.ask: expected answer or verify: only the last stage says whether a draft is right',
+  ]);
+  assert.deepEqual(of(first, '{ model: large, ask: verdict }'), [
+    'cascades.x.stages.1.verdict: expected accept_at, from which confidence on the draft is final',
+  ]);
+  for (const given of ['{}', '{ accept_at: 1.5 }', '{ accept_at: -0.1 }', '{ accept_at: yes }']) {
+    assert.deepEqual(of(first, `{ model: large, ask: verdict, verdict: ${given} }`), [
+      'cascades.x.stages.1.verdict.accept_at: expected a number from 0 to 1',
+    ]);
+  }
+  assert.deepEqual(of(first, '{ model: large, ask: verdict, verdict: { accept_at: 1, calibration: 3 } }'), [
+    'cascades.x.stages.1.verdict.calibration: expected the path of a file that `npm run calibrate` wrote',
+  ]);
+  assert.deepEqual(of(first, '{ model: large, ask: verify, verdict: { accept_at: 0.8 } }'), [
+    'cascades.x.stages.1.verdict: no such key without `ask: verdict`',
+  ]);
+  assert.deepEqual(of(first, `{ model: large, accept_at: 0.9, ${verdict} }`), [
+    'cascades.x.stages.1.accept_at: no such key in the last stage, whose answer is final',
+  ]);
+  assert.deepEqual(of('{ model: small, accept_at: 0.9, stop_early: true }', `{ model: large, ${verdict} }`), [
+    'cascades.x.stages.0.stop_early: expected false: before a stage with `ask: verdict` a draft is needed whole',
+  ]);
+  assert.deepEqual(of(first, `{ model: small, ${verdict} }`), [
+    'cascades.x.stages.1.model: expected another model: "small" is in this cascade already',
   ]);
 });
 

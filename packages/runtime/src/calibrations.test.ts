@@ -110,6 +110,28 @@ test('the place is that of the form that was written', () => {
   assert.match(load(long, {}).problems, /two\.json: cannot be read .* \(cascades\.two\.stages\.0\.confidence\.calibr/);
 });
 
+test('a verdict has a calibration, too, which says that it is of one', () => {
+  const file = artefact({ stage: 2, model: 'large-4b', ask: 'verdict', signal: { name: 'self_assessment' } });
+  const verdict = { ask: 'verdict', verdict: { accept_at: 0.9, calibration: 'v.json' } };
+  const long = {
+    long: {
+      stages: [
+        { model: 'small', accept_at: 0.9 },
+        { model: 'large', ...verdict },
+      ],
+    },
+  };
+  const good = load(long, { 'v.json': file });
+  assert.deepEqual([good.problems, [...good.calibrations.keys()]], ['', ['long/2']]);
+  const drafted = artefact({ stage: 2, model: 'large-4b', signal: { name: 'self_assessment' } });
+  assert.match(
+    load(long, { 'v.json': drafted }).problems,
+    /v\.json: made for drafts by ask: answer, not by verdict \(cascades\.long\.stages\.1\.verdict\.calibration\)/,
+  );
+  const short = { long: { drafter: 'small', expert: 'large', accept_at: 0.9, ...verdict } };
+  assert.match(load(short, {}).problems, /v\.json: cannot be read .* \(cascades\.long\.verdict\.calibration\)/);
+});
+
 test('a calibration that was made with another model server is used, and that is told once per load of its file', () => {
   const server = serverDigest('http://127.0.0.1:1/v1');
   const other = serverDigest('http://127.0.0.1:2/v1');

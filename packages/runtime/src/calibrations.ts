@@ -90,14 +90,16 @@ export class Calibrations {
 function sourcesOf(reader: EnvReader, configuration: Configuration): Source[] {
   const base = dirname(resolve(reader.text('SPILLWAY_CONFIG') ?? '.'));
   return Object.entries(configuration.cascades).flatMap(([cascade, { form, stages }]) =>
-    stages.flatMap(({ model: name, ask, judge }, index): Source[] => {
+    stages.flatMap(({ model: name, ask, judge: own, verdict }, index): Source[] => {
+      const judge = own ?? verdict;
       if (judge === null || judge.confidence.calibration === null) return [];
       const { signal, calibration } = judge.confidence;
+      const place = own === null ? 'verdict' : 'confidence';
       const { model, base_url: baseUrl } = modelSpecOf(configuration, name);
       return [
         {
           key: stageKey(cascade, index),
-          named: `cascades.${cascade}${form === 'short' ? '' : `.stages.${index}`}.confidence.calibration`,
+          named: `cascades.${cascade}${form === 'short' ? '' : `.stages.${index}`}.${place}.calibration`,
           path: resolve(base, calibration),
           use: { cascade, stage: index + 1, ask, model, server: serverDigest(baseUrl), signal },
         },

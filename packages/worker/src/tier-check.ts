@@ -81,7 +81,7 @@ export class TierCheck {
         await this.#write(found);
         log.info({ tier, ...found }, 'the model was checked');
         const lack = askLackOf(found, this.#tier.asks);
-        if (lack !== null) log.warn({ tier, reason: lack }, 'drafts are not verified');
+        if (lack !== null) log.warn({ tier, reason: lack }, 'drafts are not made use of');
         return;
       }
       this.#complain(begun);

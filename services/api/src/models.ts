@@ -1,4 +1,5 @@
 import {
+  judgeIn,
   modelSpecOf,
   roleOf,
   serverDigest,
@@ -65,7 +66,9 @@ function modelObject(
   { id, rules, findings }: { readonly id: string; readonly rules: CascadeRules; readonly findings: Findings },
 ) {
   const current = calibrations.current();
-  const stages = rules.stages.map(({ model, ask, judge, price }, stage) => {
+  const stages = rules.stages.map((own, stage) => {
+    const { model, ask, price } = own;
+    const judge = judgeIn(own);
     const spec = modelSpecOf(configuration, model);
     return {
       name: model,

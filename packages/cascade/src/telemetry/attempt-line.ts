@@ -1,6 +1,8 @@
 import {
   formatKindOf,
   isCalibrated,
+  judgeIn,
+  judgementOf,
   roleOf,
   stageOf,
   stagesOf,
@@ -29,7 +31,7 @@ export type AttemptLine = {
   readonly decision: Decided['decision'];
   readonly reason: string | null;
   readonly confidence: number | null;
-  /** Whether a confidence comes from a calibration of such answers; null: the stage is the last and judges nothing. */
+  /** Whether a confidence comes from a calibration of such answers; null: the stage judges nothing. */
   readonly calibrated: boolean | null;
   /** Of the request and of the answer. */
   readonly bytes: { readonly request: number; readonly answer: number };
@@ -71,12 +73,13 @@ function decided(document: CascadeDocument, outcome: StageOutcome): Decided {
     case 'settle': {
       const record = stagesOf(document, outcome.ending).at(-1);
       const attempt = record?.attempts.at(-1) ?? null;
-      const { answer = null, draft = null } = record ?? {};
-      const confidence = draft?.confidence ?? null;
+      const { answer = null } = record ?? {};
+      const confidence = record === undefined ? null : (judgementOf(record)?.confidence ?? null);
       if (record?.outcome === 'accepted') return { ...NOTHING, decision: 'accepted', confidence, answer, attempt };
       const isFailure = record?.outcome === 'failed';
       const reason = attempt?.error?.message ?? null;
-      return { ...NOTHING, decision: isFailure ? 'failed' : 'answered', reason, answer, attempt, isFailure };
+      const decision = isFailure ? 'failed' : 'answered';
+      return { decision, reason, confidence, answer, attempt, isFailure };
     }
   }
 }
@@ -99,7 +102,7 @@ export function attemptLine(document: CascadeDocument, outcome: StageOutcome, is
   const { decision, reason, confidence, answer, attempt, isFailure } = decided(document, outcome);
   if (!isChosen && !isFailure) return null;
   const { job, rules } = document;
-  const { judge } = stageOf(rules, job.stage);
+  const judge = judgeIn(stageOf(rules, job.stage));
   return {
     batch: job.batch,
     document: job.customId,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withDraft, type CascadeDocument, type Draft, type FormatKind, type JsonObject } from '@spillway/core';
 import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
-import { acceptedDraftOf, draftOf, failedDraftOf, jobOf, rulesOf } from '../../../../test/support/jobs.ts';
+import { acceptedDraftOf, answerOf, draftOf, failedDraftOf, jobOf, rulesOf } from '../../../../test/support/jobs.ts';
 import { attemptLine } from './attempt-line.ts';
 import { DocumentTelemetry } from './document-telemetry.ts';
 
@@ -58,6 +58,37 @@ test('a calibration of other answers is told once for a batch and a stage, and n
   const next = documentOf('b', JSON_BODY, ['text']);
   documents.judged(next, escalated(next));
   assert.deepEqual(told(), [warning, ['b', ...warning.slice(1)]]);
+});
+
+test('a verdict is told of as a judgement: its confidence, and whether that is calibrated for such answers', async () => {
+  const confidence = { signal: { name: 'self_assessment' }, calibration: { method: 'platt', a: 1, b: 0 } } as const;
+  const { stages, ...others } = rulesOf();
+  const [first, last] = stages;
+  assert.ok(first !== undefined && last !== undefined);
+  const verdict = { confidence, acceptAt: 0.9, formats: ['text'] } as const;
+  const rules = { ...others, stages: [first, { ...last, ask: 'verdict', verdict }] } as const;
+  const document: CascadeDocument = { job: jobOf({ body: JSON_BODY, stage: 1, drafts: [draftOf()] }), rules };
+  const span = { startedAtMs: 1, endedAtMs: 2 };
+  const instead = { inputTokens: 1, outputTokens: 1, ms: null };
+  const how = { kind: 'verdict', stage: 0, score: 0.95, confidence: 0.93, instead } as const;
+  const usage = { inputTokens: 9, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 };
+  const final = { kind: 'settle', ending: { kind: 'confirmed', how, usage, extra: [], ...span } } as const;
+  const refused = { kind: 'settle', ending: { kind: 'answered', answer: answerOf(), how, ...span } } as const;
+  const said = [final, refused].map((outcome) => attemptLine(document, outcome, true));
+  assert.deepEqual(
+    said.map((line) => [line?.decision, line?.confidence, line?.calibrated, line?.status]),
+    [
+      ['accepted', 0.93, false, 200],
+      ['answered', 0.93, false, 200],
+    ],
+  );
+  const lines: unknown[] = [];
+  const log = openLog('test', 'warn', { write: (line) => void lines.push(line) });
+  await using telemetry = await openTelemetry('test', new EnvReader({}), log);
+  const settings = { configuration: { models: {} }, loggedShare: 0, takeTrace: () => Promise.resolve(false) };
+  const documents = new DocumentTelemetry({ log, telemetry }, settings);
+  for (const outcome of [final, refused]) documents.judged(document, outcome);
+  assert.equal(lines.length, 1);
 });
 
 test("an attempt's line says whether the confidence is calibrated for such an answer", () => {

@@ -1,7 +1,9 @@
 import {
+  deliveringStage,
   documentSpans,
   formatKindOf,
   isCalibrated,
+  judgeIn,
   keptAtMost,
   keptKind,
   roleOf,
@@ -83,10 +85,10 @@ export class DocumentTelemetry {
    * confidence is not calibrated, and the log does once for a batch and a stage.
    */
   judged({ job, rules }: CascadeDocument, outcome: StageOutcome): void {
-    const { judge } = stageOf(rules, job.stage);
+    const judge = judgeIn(stageOf(rules, job.stage));
     const kind = formatKindOf(job.endpoint, job.body);
     if (judge === null || judge.confidence.calibration === null || isCalibrated(judge, kind)) return;
-    if ((draftIn(outcome)?.confidence ?? null) === null) return;
+    if ((judgementIn(outcome)?.confidence ?? null) === null) return;
     const { batch, cascade, stage } = job;
     const name = `${batch} ${cascade} ${stage}`;
     if (this.#told.has(name)) return;
@@ -126,7 +128,7 @@ export class DocumentTelemetry {
     const { rules } = document;
     const { times, counts, cascade } = result;
     const stages = stagesOf(document, ending);
-    const final = { cascade, final_stage: String(stages.length) };
+    const final = { cascade, final_stage: String(deliveringStage(stages) + 1) };
     const outcome = counts.completed === 1 ? 'completed' : 'failed';
     meters.count('cascade.documents', 1, { ...final, outcome });
     meters.time('cascade.document.duration', times.totalMs / 1000, final);
@@ -196,8 +198,11 @@ function remember(names: Set<string>, name: string): void {
   names.add(name);
 }
 
-/** The draft that came of an attempt; null: none did. */
-function draftIn(outcome: StageOutcome): Pick<Draft, 'confidence'> | null {
+/** How an attempt judged a draft, its own or the one before it; null: it judged none. */
+function judgementIn(outcome: StageOutcome): Pick<Draft, 'confidence'> | null {
   if (outcome.kind === 'escalate') return outcome.job.drafts[outcome.job.stage] ?? null;
-  return outcome.kind === 'settle' && outcome.ending.kind === 'accepted' ? outcome.ending.draft : null;
+  if (outcome.kind !== 'settle') return null;
+  const { ending } = outcome;
+  if (ending.kind === 'accepted') return ending.draft;
+  return 'how' in ending && ending.how?.kind === 'verdict' ? ending.how : null;
 }

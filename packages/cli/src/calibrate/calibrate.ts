@@ -104,11 +104,11 @@ async function readStage(api: ApiClient, cascade: string, stage: number): Promis
   const own = stages[stage - 1];
   const expert = stages.at(-1);
   if (own !== undefined && expert !== undefined && own.signal !== null) return { stage: own, own: own.signal, expert };
-  const last = stages.length - 1;
+  const last = stages.filter((one) => one.signal !== null).length;
   const expected =
     last === 1
-      ? `1, the only stage of ${cascade} that judges its drafts`
-      : `1 to ${last}, the stages of ${cascade} that judge their drafts`;
+      ? `1, the only stage of ${cascade} that judges drafts`
+      : `1 to ${last}, the stages of ${cascade} that judge drafts`;
   throw new UserError(`--stage: expected ${expected}, got ${stage}`);
 }
 

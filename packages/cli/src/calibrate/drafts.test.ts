@@ -113,6 +113,48 @@ test('a later stage: in an ordinary batch what reached it', () => {
   assert.equal(draftIn([drafted('small', { confidence: 0.95, acceptAt: 0.9, isAccepted: true })], 2), null);
 });
 
+/** A stage that was asked whether the draft of the first one is right, and answered where it was not sure. */
+const judging = (confidence: number, isFinal: boolean): StageAnnotation => ({
+  ...expert,
+  ask: 'verdict',
+  outcome: isFinal ? 'accepted' : 'answered',
+  signal: 'self_assessment',
+  score: confidence,
+  confidence,
+  accept_at: 0.9,
+  verdict_on: 1,
+  usage: { input_tokens: 120, cached_tokens: 40, output_tokens: 8 },
+});
+
+test('a verdict is on an earlier draft: that one is compared, and each of both calls has its own cost', () => {
+  const refused = draftIn([small(0.4), judging(0.7, false)], 2);
+  assert.deepEqual(refused, {
+    customId: 'a',
+    model: 'large',
+    format: 'json_schema',
+    draft: 'draft of small',
+    expert: 'answer of large',
+    score: 0.7,
+    isStopped: false,
+    scores: null,
+    features: null,
+    draftTokens: { inputTokens: 119, cachedTokens: 40, outputTokens: 7 },
+    expertTokens: { inputTokens: 1, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 },
+    acceptBefore: [0.9],
+  });
+  assert.equal(draftIn([small(0.95), judging(0.7, false)], 2), null, 'in a shadow run: the first draft would be final');
+  const { draft: _, ...delivered } = small(0.4);
+  const final = draftIn([delivered, judging(0.95, true)], 2, 200, { stage: 1, role: 'drafter', by: 'verdict' });
+  assert.deepEqual(
+    [final?.draft, final?.expert, final?.score, final?.expertTokens, final?.draftTokens.outputTokens],
+    ['answer of large', null, 0.95, null, 8],
+    'the answer of the line is the draft',
+  );
+  const { verdict_on: __, ...unasked } = judging(0.7, false);
+  const plain = draftIn([small(0.4), { ...unasked, ask: 'answer', ask_reason: 'verdict_failed', score: null }], 2);
+  assert.deepEqual([plain?.draft, plain?.score], [null, null], 'it was asked for no verdict');
+});
+
 test('an expert that failed has said nothing', () => {
   const found = draftIn([small(0.4), { ...expert, outcome: 'failed' }], 1, 400);
   assert.deepEqual([found?.draft, found?.expert], ['draft of small', null]);

@@ -1,5 +1,7 @@
 import {
   answerText,
+  isJsonObject,
+  readUsage,
   route,
   type CascadeAnnotation,
   type FormatKind,
@@ -88,20 +90,52 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
   if (own === undefined || customId === null || before.some(wouldAccept)) return null;
   if (cascade.copy_of !== undefined) return null;
   const answer = response !== null && response.status_code < 300 ? answerText(response.body) : null;
-  const expert = cascade.role === 'expert' ? stages.at(-1) : undefined;
-  return {
+  const shared = {
     customId,
     model: own.model,
     format: cascade.response_format ?? null,
+    score: own.score,
+    acceptBefore: before.flatMap(({ accept_at: acceptAt }) => (acceptAt === null ? [] : [acceptAt])),
+  };
+  if (own.role === 'expert') return { ...shared, ...judgedBy(own, line, cascade) };
+  const expert = cascade.role === 'expert' ? stages.at(-1) : undefined;
+  return {
+    ...shared,
     draft: cascade.stage === stage ? answer : (own.draft?.text ?? null),
     expert: expert === undefined ? null : answer,
     isStopped: own.stopped !== undefined,
-    score: own.score,
     scores: own.draft?.evidence?.scores ?? null,
     features: own.draft?.evidence?.features ?? null,
     draftTokens: tokensOf(own),
     expertTokens: expert === undefined ? null : tokensOf(expert),
-    acceptBefore: before.flatMap(({ accept_at: acceptAt }) => (acceptAt === null ? [] : [acceptAt])),
+  };
+}
+
+/** Of a stage that says whether an earlier one's draft is right: that draft, what the verdict took, and its own answer. */
+function judgedBy(
+  own: StageAnnotation,
+  { response }: ResultLine,
+  { stages, by }: CascadeAnnotation,
+): Omit<DraftedDocument, 'customId' | 'model' | 'format' | 'score' | 'acceptBefore'> {
+  const judged = own.verdict_on === undefined ? undefined : stages[own.verdict_on - 1];
+  const body = response !== null && response.status_code < 300 ? response.body : null;
+  const answer = body === null ? null : answerText(body);
+  const taken = tokensOf(own);
+  const none = { isStopped: false, scores: null, features: null };
+  if (by === 'verdict') return { ...none, draft: answer, expert: null, draftTokens: taken, expertTokens: null };
+  const whole = readUsage(isJsonObject(body) ? body['usage'] : undefined);
+  // The stage's tokens are those of both calls; what its server said of the answer is of the second one alone.
+  const left = (key: keyof PricedTokens): number => Math.max(0, taken[key] - whole[key]);
+  return {
+    ...none,
+    draft: judged?.draft?.text ?? null,
+    expert: answer,
+    draftTokens: {
+      inputTokens: left('inputTokens'),
+      cachedTokens: left('cachedTokens'),
+      outputTokens: left('outputTokens'),
+    },
+    expertTokens: whole,
   };
 }
 

@@ -8,7 +8,7 @@ const dollars = (value: number | null): string => (value === null ? '–' : `$${
 
 /** The report as one page that needs nothing else: pictures inside, no script, nothing from the network. */
 export function reportPage(report: CalibrationReport): string {
-  const { cascade, stage, drafter, expert, signal, method, basis, judgement } = report;
+  const { cascade, stage, ask, drafter, expert, signal, method, basis, judgement } = report;
   const { verdict } = judgement;
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -16,7 +16,7 @@ export function reportPage(report: CalibrationReport): string {
 <title>Calibration of ${escapeHtml(cascade)}</title>
 <style>${STYLE}</style>
 <h1>Calibration of <b>${escapeHtml(cascade)}</b>, stage ${stage}</h1>
-<p>${escapeHtml(drafter)} drafts, ${escapeHtml(expert)} is the expert; signal <code>${escapeHtml(JSON.stringify(signal))}</code>, calibrated by ${escapeHtml(method ?? 'nothing')}; right means ${escapeHtml(basis)}.</p>
+<p>${escapeHtml(drafter)} ${ask === 'verdict' ? 'judges drafts' : 'drafts'}, ${escapeHtml(expert)} is the expert; signal <code>${escapeHtml(JSON.stringify(signal))}</code>, calibrated by ${escapeHtml(method ?? 'nothing')}; right means ${escapeHtml(basis)}.</p>
 <p>Made with the model server <code>${escapeHtml(report.made_with.server)}</code>; ${escapeHtml(formatsText(report))}.</p>
 <p class="verdict ${verdict.kind}"><b>${VERDICTS[verdict.kind]}</b>: ${escapeHtml(verdict.why)}.</p>
 ${figures(judgement)}

@@ -116,6 +116,31 @@ test('three stages: every stage with its reason, and the sequential wait until t
   ]);
 });
 
+test('a draft that is final by a verdict: who said so, and until when that was waited for', () => {
+  const verdict = answered({
+    ask: 'verdict',
+    outcome: 'accepted',
+    signal: 'self_assessment',
+    confidence: 0.95,
+    accept_at: 0.9,
+    verdict_on: 1,
+  });
+  const line = lineOf([drafted('small'), verdict], { total: 1_000, sequential: 500 });
+  const cascade: CascadeAnnotation = {
+    ...(line.cascade ?? assert.fail()),
+    stage: 1,
+    model: 'small',
+    role: 'drafter',
+    by: 'verdict',
+  };
+  const shown = waterfall({ ...line, cascade }, 20);
+  assert.equal(
+    shown[0],
+    'a: escalated to large, low_confidence (mean_logprob: 0.710, accept_at 0.9), right as large says (self_assessment: 0.950, accept_at 0.9), status 200',
+  );
+  assert.equal(shown.at(-1), "  sequential wait: 500 ms until large began, 50 % of the document's time");
+});
+
 test('a draft that the middle stage accepted: nothing of the stage after it', () => {
   const accepted = drafted('medium', {
     outcome: 'accepted',

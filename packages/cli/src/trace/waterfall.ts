@@ -57,8 +57,9 @@ export function waterfall(line: ResultLine, width = 48): string[] {
 function decisions({ stages, copy_of: first }: CascadeAnnotation): string[] {
   const made = stages.flatMap((stage, index) => {
     const { model, role, outcome, reason, signal, confidence, accept_at: acceptAt } = stage;
-    if (role === 'expert') return [];
+    if (role === 'expert' && outcome !== 'accepted') return [];
     const judged = confidence === null ? '' : ` (${signal}: ${confidence.toFixed(3)}, accept_at ${acceptAt})`;
+    if (outcome === 'accepted' && role === 'expert') return [`right as ${model} says${judged}`];
     if (outcome === 'accepted') return [`accepted from ${model}${judged}`];
     const why = `${reason ?? 'no reason given'}${judged}`;
     if (outcome === 'skipped') return [`${model} skipped, ${why}`];
@@ -69,8 +70,9 @@ function decisions({ stages, copy_of: first }: CascadeAnnotation): string[] {
   return first === undefined ? made : [`a copy of ${first}, which was asked about`, ...made];
 }
 
-function sequentialWait({ model, wait_ms: { sequential: wait } }: CascadeAnnotation, total: number): string[] {
-  if (wait === null) return [];
+function sequentialWait({ stages, wait_ms: { sequential: wait } }: CascadeAnnotation, total: number): string[] {
+  const model = stages.at(-1)?.model;
+  if (wait === null || model === undefined) return [];
   const share = Math.round((wait / total) * 100);
   return [`  sequential wait: ${shownMs(wait)} until ${model} began, ${share} % of the document's time`];
 }

@@ -38,6 +38,9 @@ const REUSE_COUNTERS = [
   'insteadOutputTokens',
   'insteadNanoUsd',
   'insteadMs',
+  /** Drafts of the stage that are final by the verdict of a later one, and how long the calls for them took. */
+  'confirmed',
+  'confirmedMs',
   /** Values that were asked for by themselves. */
   'askedFields',
 ] as const;

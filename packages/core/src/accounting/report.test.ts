@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { answeredAt, draftOf, jobOf, threeStageRules } from '../../../../test/support/jobs.ts';
+import { answeredAt, attemptOf, draftOf, jobOf, rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { roleOf, ruledFields, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import { nextStageJob, withDraft } from '../document/job.ts';
@@ -200,6 +200,28 @@ test('a report says how many drafts were given up, and about what they would hav
       .stages[0]?.stopped_early;
   assert.deepEqual(savedBy(own), { documents: 6, output_tokens: 30, saved_output_tokens: 6 * 15 });
   assert.equal(savedBy({ ...own, 'a/1/accepted': 0 })?.saved_output_tokens, null);
+  const confirmed = { ...own, 'a/1/accepted': 1, 'a/1/confirmed': 3 };
+  assert.equal(savedBy(confirmed)?.saved_output_tokens, 6 * 15, 'drafts that are final by a verdict are as long');
+});
+
+test('a draft that is final by a verdict is no waste, of money or of time', () => {
+  const rules = rulesOf({ prices: [{ input: 1, output: 1 }, null] });
+  const drafted = withDraft(jobOf({ cascade: 'c', stage: 0 }), draftOf({ attempts: [attemptOf()] }));
+  const document = { job: nextStageJob({ job: drafted, rules }, 310), rules };
+  const instead = { inputTokens: 90, outputTokens: 10, ms: 900 };
+  const how = { kind: 'verdict', stage: 0, score: 0.9, confidence: 0.9, instead } as const;
+  const span = { startedAtMs: 400, endedAtMs: 440 };
+  const usage = { inputTokens: 120, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 };
+  const { counts, ...times } = resultOf(document, { kind: 'confirmed', how, usage, extra: [], ...span });
+  const waits = new Waits();
+  waits.add(times);
+  const sums = { counts: addCounts(NO_COUNTS, counts), said: {} };
+  const report = reportOf({ total: 1, stages: stagesOf('c', rules), ...sums, waits });
+  assert.deepEqual(report.wasted, { drafter_seconds: 0, input_tokens: 0, output_tokens: 0, usd: 0 });
+  assert.deepEqual(report.stages[1]?.documents, { accepted: 1, escalated: 0, skipped: 0, answered: 0, failed: 0 });
+  const { documents, whole, saved_seconds: saved } = report.stages[1]?.reuse ?? assert.fail();
+  assert.deepEqual([documents, whole, saved], [1, 1, 0.86]);
+  assert.equal(report.counterfactuals.all_expert.mean_inference_ms, 900);
 });
 
 test('copies count as documents and as what they saved; shares and what models would have cost are of the others', () => {

@@ -13,7 +13,7 @@ export type ReportedStage = {
   readonly model: string;
   readonly role: Role;
   readonly ask: AskKind;
-  /** Whether its confidence comes from a calibration; null: it is the last one and judges nothing. */
+  /** Whether its confidence comes from a calibration; null: it judges nothing. */
   readonly calibrated: boolean | null;
   /** Values that stages before it have rules for, by JSON pointer. */
   readonly ruledFields: readonly string[];
@@ -96,7 +96,8 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
       mean_parts_ms: own.map(sequentialParts),
     },
     wasted: {
-      drafter_seconds: thousandth(escalatedCalls.sum / 1000),
+      // Of drafts that a later stage's verdict made final nothing was wasted.
+      drafter_seconds: thousandth(Math.max(0, escalatedCalls.sum - totalOf(counts, 'confirmedMs')) / 1000),
       input_tokens: totalOf(counts, 'wastedInputTokens'),
       output_tokens: totalOf(counts, 'wastedOutputTokens'),
       usd: dollars(totalOf(counts, 'wastedNanoUsd')),
@@ -188,9 +189,11 @@ function reuseReport(counts: StageCounts) {
   };
 }
 
-/** Drafts that were given up, and about what they would have written on, had they been as long as the accepted ones. */
-function stoppedReport({ accepted, stopped, stoppedOutputTokens, outputTokens, wastedOutputTokens }: StageCounts) {
-  const mean = accepted === 0 ? null : (outputTokens - wastedOutputTokens) / accepted;
+/** Drafts that were given up, and about what they would have written on, had they been as long as the final ones. */
+function stoppedReport(counts: StageCounts) {
+  const { stopped, stoppedOutputTokens, outputTokens, wastedOutputTokens } = counts;
+  const final = counts.accepted + counts.confirmed;
+  const mean = final === 0 ? null : (outputTokens - wastedOutputTokens) / final;
   return {
     documents: stopped,
     output_tokens: stoppedOutputTokens,

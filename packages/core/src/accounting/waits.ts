@@ -8,7 +8,7 @@ const MEASURES = [
   /** From enqueueing to the answer: of those whose first draft was final, and of the others. */
   'acceptedTotal',
   'escalatedTotal',
-  /** Of escalated ones: from enqueueing until the first call of the stage that delivered. */
+  /** Of escalated ones: from enqueueing until the first call of the last stage. */
   'sequential',
 ] as const;
 

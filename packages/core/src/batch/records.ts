@@ -56,19 +56,20 @@ export const KEYS = {
     `tenants/${tenant}/batches/${newestFirst(createdAtMs, id)}`,
 } as const;
 
+const judgeRule = z.object({
+  confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
+  acceptAt: z.number(),
+  /** Absent in what the version before wrote. */
+  formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
+  fields: z.record(z.string(), z.object({ acceptAt: z.number() })).optional(),
+});
+
 const stageRules = z.object({
   model: z.string(),
   ask: z.enum(ASK_KINDS),
   tolerance: z.number().optional(),
-  judge: z
-    .object({
-      confidence: z.object({ signal: signalSpec, calibration: calibrationMethod.nullable() }),
-      acceptAt: z.number(),
-      /** Absent in what the version before wrote. */
-      formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
-      fields: z.record(z.string(), z.object({ acceptAt: z.number() })).optional(),
-    })
-    .nullable(),
+  verdict: judgeRule.optional(),
+  judge: judgeRule.nullable(),
   stopEarly: z.literal(true).optional(),
   limits: z.object({ contextTokens: z.int().nullable(), images: z.boolean(), tools: z.boolean() }),
   price: price.nullable(),

@@ -1,5 +1,5 @@
 /** The ways in which a stage may ask its model; each is a file of packages/cascade/src/ask. */
-export const ASK_KINDS = ['answer', 'verify', 'fields'] as const;
+export const ASK_KINDS = ['answer', 'verify', 'fields', 'verdict'] as const;
 
 export type AskKind = (typeof ASK_KINDS)[number];
 
@@ -17,11 +17,18 @@ export const ASK_REASONS = [
     reason: 'request_unsuited',
     meaning:
       'The request asks for what cannot be joined: several answers, tools, audio, log-probs, penalties, a logit bias, ' +
-      'an answer that it has begun itself, a prompt of tokens, or `/v1/responses`.',
+      'an answer that it has begun itself, a prompt of tokens, or `/v1/responses`. To a verdict only the prompt matters.',
+  },
+  {
+    reason: 'draft_unfit',
+    meaning:
+      'The draft cannot be final as it is: it was cut short or given up, or is not the JSON, or none of the labels, ' +
+      'that are asked for.',
   },
   { reason: 'model_reasons', meaning: 'The model thinks before it answers, and the draft shows no such thought.' },
   { reason: 'not_scored', meaning: 'The server does not say how likely a given answer is, or was not checked yet.' },
   { reason: 'not_continued', meaning: 'The server does not go on with a given answer.' },
+  { reason: 'no_log_probs', meaning: 'The server gives no log-probs, so that nobody knows how sure its verdict is.' },
   { reason: 'request_too_long', meaning: 'Request and draft are longer than what is scored (200,000 characters).' },
   { reason: 'answer_streamed', meaning: 'The answer is streamed to its client as it is written.' },
   {
@@ -33,6 +40,8 @@ export const ASK_REASONS = [
     meaning: 'Calls that make use of drafts failed one after the other: for a while none is made.',
   },
   { reason: 'scoring_failed', meaning: 'The call that scores the draft failed, or what it brought cannot be read.' },
+  { reason: 'verdict_paused', meaning: 'Verdicts failed one after the other: for a while none is asked for.' },
+  { reason: 'verdict_failed', meaning: 'The call for the verdict failed, or what it brought says neither yes nor no.' },
   { reason: 'nothing_kept', meaning: 'So little of the draft was kept that going on from it would prove nothing.' },
   { reason: 'not_joined', meaning: 'What was kept and what came after it do not make one answer for sure.' },
   {
@@ -81,4 +90,14 @@ export type HowAsked =
       readonly isEstimated: boolean;
       readonly isWhole: false;
       readonly instead: Instead;
-    };
+    }
+  | ({ readonly kind: 'verdict'; readonly instead: Instead } & Verdict);
+
+/** What a stage's model said of a draft: whether it is right. */
+export type Verdict = {
+  /** Of the draft, from 0. */
+  readonly stage: number;
+  /** P(True) as the model said it, and the confidence that it stands for. */
+  readonly score: number;
+  readonly confidence: number;
+};

@@ -16,4 +16,5 @@ export * from './server-words.ts';
 export * from './settings.ts';
 export type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
 export * from './tier.ts';
+export * from './verdict.ts';
 export * from './verify/index.ts';

@@ -78,9 +78,16 @@ export function asksOf(cascades: Configuration['cascades'], model: string, role:
 }
 
 /** What a server lacks for how its model is to be asked, so that it is asked for whole answers; null: nothing. */
-export function askLackOf({ scoring: scores, continuation: goesOn, reasons }: ModelFindings, asks: readonly AskKind[]) {
-  if (!asks.includes('verify')) return null;
-  if (reasons === true) return 'the model thinks before it answers, and drafts show no thought';
+export function askLackOf(found: ModelFindings, asks: readonly AskKind[]): string | null {
+  const judgesDrafts = asks.includes('verify') || asks.includes('verdict');
+  if (found.reasons === true && judgesDrafts) return 'the model thinks before it answers, and drafts show no thought';
+  if (asks.includes('verdict') && found.log_probs === false) {
+    return 'the server gives no log-probs: without them nobody knows how sure a verdict is';
+  }
+  return asks.includes('verify') ? verifyLackOf(found) : null;
+}
+
+function verifyLackOf({ scoring: scores, continuation: goesOn }: ModelFindings): string | null {
   if (scores === 'no') return 'the server does not say how likely a given answer is (prompt_logprobs, echo)';
   if (scores === 'prompt_logprobs' && goesOn === 'no') return 'the server does not go on with a given answer';
   if (scores === 'echo') return 'the server scores completions only (echo), not chat completions';

@@ -6,6 +6,7 @@ import { calibrationArtefact, type CalibrationArtefact } from '../calibration/in
 import { readConfiguration, type Configuration } from '../config.ts';
 import {
   isCalibrated,
+  judgeIn,
   isLastStage,
   modelSpecOf,
   modelsOfRole,
@@ -114,6 +115,40 @@ test('a snapshot holds what decides about documents, with the calibration of eac
   assert.deepEqual(formatsOf({ server: 'a1b2c3d4e5f6', formats: ['json_object'] }), ['json_object']);
   assert.deepEqual(formatsOf({ server: 'a1b2c3d4e5f6', formats: null }), undefined);
   assert.deepEqual(formatsOf(undefined), undefined);
+});
+
+test('how a verdict is judged is frozen with its calibration, and read again from the manifest', () => {
+  const read = readConfiguration(`
+models:
+  small: { base_url: "http://127.0.0.1:1/v1", model: s }
+  large: { base_url: "http://127.0.0.1:1/v1", model: l }
+cascades:
+  judged: { drafter: small, expert: large, accept_at: 0.9, ask: verdict, verdict: { accept_at: 0.7, calibration: f } }
+`);
+  assert.ok(read.kind === 'valid');
+  const artefact = calibrationArtefact.parse({
+    kind: 'spillway.calibration',
+    v: 2,
+    cascade: 'judged',
+    stage: 2,
+    ask: 'verdict',
+    accept_before: [0.9],
+    model: 'l',
+    made_with: { server: 'a1b2c3d4e5f6', formats: ['text'] },
+    signal: { name: 'self_assessment' },
+    calibration: { method: 'platt', a: 1, b: 0 },
+    labels: 300,
+    right: 200,
+    createdAt: '2026-01-01T00:00:00Z',
+    measured: { ece: 0.01, brier: 0.1, auroc: 0.9 },
+  });
+  const own = snapshotRules(read.configuration, new Map([['judged/2', artefact]]), false);
+  const [first, second] = cascadeRulesRecord.parse(JSON.parse(JSON.stringify(own)))['judged']?.stages ?? [];
+  const confidence = { signal: { name: 'self_assessment' }, calibration: { method: 'platt', a: 1, b: 0 } };
+  const rule = { confidence, acceptAt: 0.7, formats: ['text'] };
+  assert.deepEqual([second?.ask, second?.judge, second?.verdict], ['verdict', null, rule]);
+  assert.ok(first !== undefined && second !== undefined);
+  assert.deepEqual([judgeIn(first)?.acceptAt, judgeIn(second)?.acceptAt, 'verdict' in first], [0.9, 0.7, false]);
 });
 
 test('a confidence is calibrated by a calibration of answers of its kind, or by one that does not say', () => {

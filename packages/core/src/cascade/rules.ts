@@ -26,6 +26,8 @@ export type StageRules = {
   readonly ask: AskKind;
   /** Of `ask: verify`; absent: only the most likely tokens of a draft are kept. */
   readonly tolerance?: number | undefined;
+  /** Of `ask: verdict`: how the draft before is judged; absent: the stage asks otherwise. */
+  readonly verdict?: JudgeRule | undefined;
   /** Null for the last stage, whose answer is final. */
   readonly judge: JudgeRule | null;
   /** A draft is given up once nothing can make it final; absent: it is not, or a version before wrote this. */
@@ -53,6 +55,10 @@ export function stageOf(rules: CascadeRules, stage: number): StageRules {
   if (found === undefined) throw new RangeError(`a cascade of ${rules.stages.length} stages has none at ${stage}`);
   return found;
 }
+
+/** What a stage judges by: its own draft or, with `ask: verdict`, the one before; null: it judges nothing. */
+export const judgeIn = ({ judge, verdict }: Pick<StageRules, 'judge' | 'verdict'>): JudgeRule | null =>
+  judge ?? verdict ?? null;
 
 /** The values that stages before this one have thresholds for, by JSON pointer; counters name them by their places here. */
 export const ruledFields = (rules: CascadeRules, stage: number): readonly string[] => [
@@ -115,24 +121,16 @@ export function snapshotRules(
 }
 
 function stageRules(
-  { model, ask, tolerance, judge, stop_early: stops }: StageSpec,
+  { model, ask, tolerance, verdict, judge, stop_early: stops }: StageSpec,
   spec: ModelSpec | undefined,
   { calibration, needsWhole }: { readonly calibration: CalibrationArtefact | undefined; readonly needsWhole: boolean },
 ): StageRules {
-  const formats = calibration?.made_with?.formats ?? null;
   return {
     model,
     ask,
     ...(tolerance === null ? {} : { tolerance }),
-    judge:
-      judge === null
-        ? null
-        : {
-            confidence: { signal: judge.confidence.signal, calibration: calibration?.calibration ?? null },
-            acceptAt: judge.acceptAt,
-            ...(judge.fields === undefined ? {} : { fields: judge.fields }),
-            ...(formats === null ? {} : { formats }),
-          },
+    ...(verdict === null ? {} : { verdict: judgeRule(verdict, calibration) }),
+    judge: judge === null ? null : judgeRule(judge, calibration),
     ...(stops && !needsWhole ? { stopEarly: true } : {}),
     limits: {
       contextTokens: spec?.context_tokens ?? null,
@@ -140,6 +138,19 @@ function stageRules(
       tools: spec?.tools ?? true,
     },
     price: spec?.price ?? null,
+  };
+}
+
+function judgeRule(
+  { confidence, acceptAt, fields }: NonNullable<StageSpec['judge']>,
+  calibration: CalibrationArtefact | undefined,
+): JudgeRule {
+  const formats = calibration?.made_with?.formats ?? null;
+  return {
+    confidence: { signal: confidence.signal, calibration: calibration?.calibration ?? null },
+    acceptAt,
+    ...(fields === undefined ? {} : { fields }),
+    ...(formats === null ? {} : { formats }),
   };
 }
 

@@ -57,10 +57,20 @@ const verify = z
   .strictObject({ tolerance: z.number('expected a number between 0 and 1').gt(0).lt(1).optional() })
   .optional();
 
+const FROM_0_TO_1 = 'expected a number from 0 to 1';
+/** From which confidence in a draft on it is final, and by which file that confidence is calibrated. */
+const verdict = z
+  .strictObject({
+    accept_at: z.number(FROM_0_TO_1).min(0, FROM_0_TO_1).max(1, FROM_0_TO_1),
+    calibration: z.string('expected the path of a file that `npm run calibrate` wrote').optional(),
+  })
+  .optional();
+
 const stage = z.strictObject({
   model: z.string(),
   ask,
   verify,
+  verdict,
   confidence: confidence.optional(),
   accept_at: acceptAt.optional(),
   fields,
@@ -88,9 +98,25 @@ const shortForm = z.strictObject({
   /** How the expert is asked. */
   ask,
   verify,
+  verdict,
   on_deadline: onDeadline,
   annotate,
 });
+
+type JudgeSpec = {
+  readonly confidence: ConfidenceSpec;
+  readonly acceptAt: number;
+  readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>>;
+};
+
+/** How a verdict is judged: by P(True), which the model says of the draft before. */
+const verdictSpec = (given: z.output<typeof verdict>): JudgeSpec | null =>
+  given === undefined
+    ? null
+    : {
+        confidence: { signal: { name: 'self_assessment' }, calibration: given.calibration ?? null },
+        acceptAt: given.accept_at,
+      };
 
 /** One step of a cascade. */
 export type StageSpec = Omit<RequestSettings, 'system'> & {
@@ -98,12 +124,10 @@ export type StageSpec = Omit<RequestSettings, 'system'> & {
   readonly ask: AskKind;
   /** Of `ask: verify`; null: only the most likely tokens are kept, or the stage asks otherwise. */
   readonly tolerance: number | null;
+  /** Of `ask: verdict`: how the draft before is judged; null: the stage asks otherwise. */
+  readonly verdict: JudgeSpec | null;
   /** Null for the last stage, whose answer is final. */
-  readonly judge: {
-    readonly confidence: ConfidenceSpec;
-    readonly acceptAt: number;
-    readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>>;
-  } | null;
+  readonly judge: JudgeSpec | null;
   /** Drafts are given up once nothing can make them final. */
   readonly stop_early: boolean;
   readonly system: string | null;
@@ -170,6 +194,7 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     const plain = {
       ask: DEFAULT_ASK,
       tolerance: null,
+      verdict: null,
       request: { default: {}, override: {} },
       rename: {},
       drop: [],
@@ -178,8 +203,9 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     const judge = judgeOf(data.confidence, data.accept_at, data.fields);
     const stops = stopsEarly(data.stop_early, { judge, ask: DEFAULT_ASK, nextAsk: data.ask }, on_deadline);
     if (stops.problem !== null) return refuse(['stop_early'], stops.problem);
-    const asked = { ask: data.ask, tolerance: data.verify?.tolerance ?? null };
-    const problem = askProblem({ ask: data.ask, hasVerify: data.verify !== undefined, signal: null }, 1);
+    const asked = { ask: data.ask, tolerance: data.verify?.tolerance ?? null, verdict: verdictSpec(data.verdict) };
+    const has = { hasVerify: data.verify !== undefined, hasVerdict: data.verdict !== undefined };
+    const problem = askProblem({ ask: data.ask, ...has, signal: null }, 1);
     if (problem !== null) return refuse([problem.key], problem.message);
     const stages = [
       { ...plain, model: data.drafter, judge, stop_early: stops.early },
@@ -190,15 +216,17 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
   const stages: StageSpec[] = [];
   for (const [at, one] of data.stages.entries()) {
     const { confidence: rule, accept_at: acceptFrom, fields: own, stop_early: asked, verify: how, ...others } = one;
-    const { system = null, ...kept } = others;
+    const { system = null, verdict: said, ...kept } = others;
     const judge = acceptFrom === undefined ? null : judgeOf(rule ?? confidence.parse({}), acceptFrom, own);
     const nextAsk = data.stages[at + 1]?.ask ?? null;
     const stops = stopsEarly(asked, { judge, ask: one.ask, nextAsk }, on_deadline);
     if (stops.problem !== null) return refuse(['stages', at, 'stop_early'], stops.problem);
     const signal = judge?.confidence.signal ?? null;
-    const problem = askProblem({ ask: one.ask, hasVerify: how !== undefined, signal }, at);
+    const has = { hasVerify: how !== undefined, hasVerdict: said !== undefined };
+    const problem = askProblem({ ask: one.ask, ...has, signal }, at);
     if (problem !== null) return refuse(['stages', at, problem.key], problem.message);
-    stages.push({ ...kept, tolerance: how?.tolerance ?? null, system, judge, stop_early: stops.early });
+    const reuse = { tolerance: how?.tolerance ?? null, verdict: verdictSpec(said) };
+    stages.push({ ...kept, ...reuse, system, judge, stop_early: stops.early });
   }
   return { form: 'long', stages, on_deadline, annotate: isAnnotated };
 });

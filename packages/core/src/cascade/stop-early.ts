@@ -31,6 +31,7 @@ function obstacleOf({ judge, ask, nextAsk }: StoppingStage, onDeadline: 'error' 
   if (ask !== 'answer') return `expected false: with \`ask: ${ask}\` an answer does not come piece by piece`;
   const { signal } = judge.confidence;
   if (!isBounded(signal)) return `expected false: what ${signal.name} says of a draft only its end shows`;
+  if (nextAsk === 'verdict') return 'expected false: before a stage with `ask: verdict` a draft is needed whole';
   if (judge.fields !== undefined) return 'expected false: with `fields` each value has a threshold of its own';
   if (nextAsk === 'fields') return 'expected false: the next stage asks for the values that a whole draft is unsure of';
   return onDeadline === 'draft' ? 'expected false: with `on_deadline: draft` a draft is needed whole' : null;

@@ -1,9 +1,9 @@
-import { isCalibrated, roleOf, stageOf } from '../cascade/rules.ts';
+import { isCalibrated, judgeIn, roleOf, stageOf } from '../cascade/rules.ts';
 import { calibrated } from '../calibration/method.ts';
 import { ENDPOINTS, formatKindOf } from '../endpoints/index.ts';
 import { cutText } from '../text/cut.ts';
 import { TraceIds } from '../trace/ids.ts';
-import { isEscalated, type StageRecord } from './ending.ts';
+import { deliveringStage, finalVerdict, isEscalated, judgementOf, type StageRecord } from './ending.ts';
 import type { CascadeDocument, Draft } from './job.ts';
 import type { CascadeAnnotation, StageAnnotation } from './result-line.ts';
 import type { DelayTimes, DocumentTimes, StageTimes } from './times.ts';
@@ -23,17 +23,20 @@ export function annotationOf(
   { times, isTraced }: { readonly times: DocumentTimes; readonly isTraced: boolean },
 ): CascadeAnnotation {
   const { job, rules } = document;
-  const last = stages.length - 1;
+  const delivering = deliveringStage(stages);
   return {
     name: job.cascade,
-    stage: last + 1,
-    model: stageOf(rules, last).model,
-    role: roleOf(rules, last),
+    stage: delivering + 1,
+    model: stageOf(rules, delivering).model,
+    role: roleOf(rules, delivering),
+    ...(finalVerdict(stages) === null ? {} : { by: 'verdict' as const }),
     escalated: isEscalated(stages),
     response_format: formatKindOf(job.endpoint, job.body),
     certificate: null,
     trace_id: isTraced ? new TraceIds(job).root.traceId : null,
-    stages: stages.map((record, stage) => stageAnnotation(document, { record, stage, times: times.stages[stage] })),
+    stages: stages.map((record, stage) =>
+      stageAnnotation(document, { record, stage, times: times.stages[stage], isDelivered: stage === delivering }),
+    ),
     wait_ms: { sequential: whole(times.sequentialMs), total: whole(times.totalMs) },
   };
 }
@@ -42,12 +45,19 @@ type Reached = {
   readonly record: StageRecord;
   readonly stage: number;
   readonly times: StageTimes | null | undefined;
+  /** Its answer is the document's. */
+  readonly isDelivered: boolean;
 };
 
-function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times }: Reached): StageAnnotation {
-  const { model, ask, judge } = stageOf(rules, stage);
+function stageAnnotation(
+  { job, rules }: CascadeDocument,
+  { record, stage, times, isDelivered }: Reached,
+): StageAnnotation {
+  const own = stageOf(rules, stage);
+  const { model, ask } = own;
+  const judge = judgeIn(own);
   const { outcome, draft, attempts, usage, how } = record;
-  const escalated = draft !== null && 'reason' in draft && outcome !== 'deadline_draft' ? draft : null;
+  const escalated = draft !== null && 'reason' in draft && !isDelivered ? draft : null;
   const fields = draft?.fields ?? null;
   return {
     model,
@@ -55,12 +65,13 @@ function stageAnnotation({ job, rules }: CascadeDocument, { record, stage, times
     ask: how?.kind ?? ask,
     ...(how?.kind === 'answer' ? { ask_reason: how.reason } : {}),
     ...(how?.kind === 'verify' ? { kept_characters: how.keptCharacters } : {}),
+    ...(how?.kind === 'verdict' ? { verdict_on: how.stage + 1 } : {}),
     ...(how?.kind === 'fields' ? { asked_fields: [...how.asked] } : {}),
     outcome,
     reason: draft !== null && 'reason' in draft ? draft.reason : null,
     signal: judge?.confidence.signal.name ?? null,
-    score: draft?.score ?? null,
-    confidence: draft?.confidence ?? null,
+    score: judgementOf(record)?.score ?? null,
+    confidence: judgementOf(record)?.confidence ?? null,
     calibrated: judge !== null && isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
     accept_at: judge?.acceptAt ?? null,
     attempts: attempts.length,

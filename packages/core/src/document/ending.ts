@@ -34,6 +34,17 @@ export type Ending =
       /** Set when the answer is an error of the model server. */
       readonly why?: AttemptError;
     }
+  /** The last stage says that an earlier one's draft is right: it is final. */
+  | {
+      readonly kind: 'confirmed';
+      readonly how: Extract<HowAsked, { kind: 'verdict' }>;
+      /** Of the call for the verdict. */
+      readonly usage: Usage;
+      readonly startedAtMs: number;
+      readonly endedAtMs: number;
+      readonly extra: readonly ExtraCall[];
+      readonly take?: Take | undefined;
+    }
   /** The last stage has no answer. */
   | {
       readonly kind: 'failed';
@@ -57,6 +68,7 @@ export type StageRecord = {
   readonly draft: AcceptedDraft | Draft | null;
   readonly attempts: readonly Attempt[];
   readonly handedOffAtMs: number | null;
+  /** What it answered, or the draft that is final by its verdict. */
   readonly answer: Answer | null;
   readonly usage: Usage;
   /** Absent: it was just asked for its answer, or has none. */
@@ -78,7 +90,7 @@ const deadlineRecord = (record: StageRecord): StageRecord => ({
   handedOffAtMs: record.handedOffAtMs ?? record.attempts.at(-1)?.endedAtMs ?? null,
 });
 
-/** The stages that a document reached, in order, the one that delivered last. */
+/** The stages that a document reached, in order, the one last that delivered or whose verdict an earlier draft is final by. */
 export function stagesOf({ job, rules }: CascadeDocument, ending: Ending): StageRecord[] {
   const { model } = stageOf(rules, job.stage);
   const before = job.drafts.map(draftRecord);
@@ -95,6 +107,15 @@ export function stagesOf({ job, rules }: CascadeDocument, ending: Ending): Stage
       const outcome = isFailure(answer) ? 'failed' : 'answered';
       const own = { model, draft: null, attempts, handedOffAtMs: null, answer, usage: answer.usage, how };
       return [...before, { ...own, outcome }];
+    }
+    case 'confirmed': {
+      const { how, usage } = ending;
+      const attempts = attemptsWith(job, ending, null);
+      const answer = job.drafts[how.stage]?.answer ?? null;
+      return [
+        ...before,
+        { model, outcome: 'accepted', draft: null, attempts, handedOffAtMs: null, answer, usage, how },
+      ];
     }
     case 'failed': {
       const attempts = attemptsWith(job, ending, ending.why);
@@ -115,7 +136,21 @@ export function stagesOf({ job, rules }: CascadeDocument, ending: Ending): Stage
 export const stagesBeyond = ({ job }: CascadeDocument, ending: Ending): StageRecord[] =>
   ending.kind === 'deadline_draft' ? job.drafts.slice(ending.stage + 1).map(draftRecord) : [];
 
-/** Whether the first stage's draft was not final. */
+/** The verdict of the last stage by which an earlier one's draft is final; null: it was asked for no verdict, or said no. */
+export function finalVerdict(stages: readonly StageRecord[]): Extract<HowAsked, { kind: 'verdict' }> | null {
+  const { outcome = null, how } = stages.at(-1) ?? {};
+  return outcome === 'accepted' && how?.kind === 'verdict' ? how : null;
+}
+
+/** The stage, from 0, whose answer is delivered: the last one, unless by its verdict the draft of an earlier one is final. */
+export const deliveringStage = (stages: readonly StageRecord[]): number =>
+  finalVerdict(stages)?.stage ?? stages.length - 1;
+
+/** How a stage judged its own draft, or the one that it was asked about; null: it judged none. */
+export const judgementOf = ({ draft, how }: StageRecord): Pick<Draft, 'score' | 'confidence'> | null =>
+  how?.kind === 'verdict' ? how : draft;
+
+/** Whether the first stage's draft was not final by itself. */
 export const isEscalated = (stages: readonly StageRecord[]): boolean =>
   stages.length > 1 || stages[0]?.outcome === 'deadline_draft';
 

@@ -1,7 +1,10 @@
 export {
   begunStages,
   deadlineStage,
+  deliveringStage,
+  finalVerdict,
   isEscalated,
+  judgementOf,
   passageOf,
   stagesOf,
   type Ending,

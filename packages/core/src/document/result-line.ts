@@ -21,6 +21,9 @@ const stage = z
     asked_fields: z.array(z.string()).optional().meta({
       description: 'The values that it was asked for, by JSON pointer; all others are those of the draft before.',
     }),
+    verdict_on: z.int().min(1).optional().meta({
+      description: 'Of a verdict: the stage, from 1, whose draft it is on; score and confidence are of that draft.',
+    }),
     outcome: z.enum(['accepted', 'answered', 'escalated', 'failed', 'skipped', 'deadline_draft']),
     reason: z.string().nullable().meta({ description: 'Why it was escalated or skipped.' }),
     signal: z.string().nullable(),
@@ -81,7 +84,11 @@ export const cascadeAnnotation = z
     stage: z.int().min(1).meta({ description: 'The stage whose answer was delivered, from 1.' }),
     model: z.string(),
     role: z.enum(['drafter', 'expert']),
-    escalated: z.boolean().meta({ description: "Whether the first stage's draft was not final." }),
+    by: z
+      .literal('verdict')
+      .optional()
+      .meta({ description: 'The answer is a draft that is final by the verdict of the last of the stages.' }),
+    escalated: z.boolean().meta({ description: "Whether the first stage's draft was not final by itself." }),
     response_format: z
       .enum(FORMAT_KINDS)
       .optional()
@@ -98,7 +105,7 @@ export const cascadeAnnotation = z
       }),
     stages: z.array(stage),
     wait_ms: z.strictObject({
-      sequential: ms.meta({ description: 'From enqueueing until the first call of the stage that delivered.' }),
+      sequential: ms.meta({ description: 'From enqueueing until the first call of the last stage.' }),
       total: ms,
     }),
   })

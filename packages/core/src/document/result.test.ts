@@ -15,7 +15,7 @@ import {
 } from '../../../../test/support/jobs.ts';
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { countsRecord, isCounter, totalOf, type Counts } from '../accounting/counts.ts';
-import type { CascadeRules } from '../cascade/rules.ts';
+import type { CascadeRules, StageRules } from '../cascade/rules.ts';
 import type { FormatKind } from '../endpoints/index.ts';
 import { TraceIds } from '../trace/ids.ts';
 import { writtenId } from './custom-id.ts';
@@ -146,6 +146,73 @@ test('a line and its counters say how a draft was verified, and what a whole ans
   assert.deepEqual([shown?.ask, shown?.ask_reason], ['answer', 'no_draft']);
   assert.equal(asked.counts['invoices/2/asked:no_draft'], 1);
   assert.equal(asked.counts['invoices/2/reused'], undefined);
+});
+
+test('a draft that is final by a verdict: delivered as it was, by its own stage, and paid for by both', () => {
+  const last = { ...rules.stages[1], ask: 'verdict' } as StageRules;
+  const judge = {
+    confidence: { signal: { name: 'self_assessment' } as const, calibration: { method: 'identity' } as const },
+    acceptAt: 0.8,
+  };
+  const asking = { ...rules, stages: [...rules.stages.slice(0, 1), { ...last, verdict: judge }] };
+  const document = escalated(asking, [draft]);
+  const taken = { inputTokens: 140, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 };
+  const call = { startedAtMs: 2_000, endedAtMs: 2_100 };
+  const extra = [{ ...call, purpose: 'verdict', error: null, inputTokens: 140, outputTokens: 1 }] as const;
+  const instead = { inputTokens: 100, outputTokens: 10, ms: 300 };
+  const how = { kind: 'verdict', stage: 0, score: 0.9, confidence: 0.9, instead } as const;
+  const result = resultOf(document, { kind: 'confirmed', how, usage: taken, extra, ...call });
+  const line = lineOf(result);
+  assert.deepEqual(line.response?.body, draft.answer?.body);
+  assert.equal(line.response?.request_id, draft.answer?.requestId);
+  const { stage, model, role, by, escalated: isOver, stages } = cascadeOf(result);
+  assert.deepEqual([stage, model, role, by, isOver], [1, 'small', 'drafter', 'verdict', true]);
+  const [first, second] = stages;
+  assert.deepEqual([first?.outcome, first?.reason, first?.draft], ['escalated', 'low_confidence', undefined]);
+  assert.deepEqual(second, {
+    model: 'large',
+    role: 'expert',
+    ask: 'verdict',
+    verdict_on: 1,
+    outcome: 'accepted',
+    reason: null,
+    signal: 'self_assessment',
+    score: 0.9,
+    confidence: 0.9,
+    calibrated: true,
+    accept_at: 0.8,
+    attempts: 1,
+    usage: { input_tokens: 140, cached_tokens: 0, output_tokens: 1 },
+    wait_ms: second?.wait_ms,
+  });
+  const { counts } = result;
+  assert.deepEqual([counts.completed, counts.accepted, counts.escalated], [1, 1, 1]);
+  const own = (name: string) => counts[`invoices/${name}` as keyof typeof counts];
+  assert.deepEqual(
+    ['1/escalated', '1/confirmed', '1/confirmedMs', '1/wastedInputTokens', '1/wastedNanoUsd'].map(own),
+    [1, 1, 200, undefined, undefined],
+    'nothing of the draft was wasted',
+  );
+  assert.deepEqual(
+    ['2/accepted', '2/answered', '2/reused', '2/reusedWhole', '2/reusedOutputTokens', '2/insteadOutputTokens'].map(own),
+    [1, undefined, 1, 1, 1, 10],
+  );
+  assert.deepEqual(['2/reusedMs', '2/insteadMs'].map(own), [100, 300]);
+  assert.equal(counts.allExpertNanoUsd, (100 * 10 + 10 * 20) * 1_000, 'what the expert alone would have taken');
+
+  const answered = { kind: 'answered', answer: answerOf(), how, extra, ...call } as const;
+  const refused = resultOf(document, answered);
+  const shown = cascadeOf(refused);
+  assert.deepEqual([shown.stage, shown.role, shown.by], [2, 'expert', undefined]);
+  assert.deepEqual(
+    [shown.stages[0]?.draft, shown.stages[1]?.outcome, shown.stages[1]?.confidence],
+    [{ text: null }, 'answered', 0.9],
+  );
+  const asked = refused.counts['invoices/2/reused'];
+  assert.deepEqual(
+    [asked, refused.counts['invoices/2/reusedWhole'], refused.counts.accepted],
+    [1, undefined, undefined],
+  );
 });
 
 test('an accepted draft: output line, counts, money', () => {
@@ -575,11 +642,14 @@ function checkLine(document: CascadeDocument, ending: Ending): void {
   assert.equal(line.response !== null && line.response.status_code < 300 ? 'output' : 'error', result.line.part);
   assert.equal(line.error !== null, ending.kind === 'failed');
   if (line.cascade === undefined) return;
-  const { stage, stages, model, role, escalated: isOver } = line.cascade;
+  const { stage, stages, model, role, by, escalated: isOver } = line.cascade;
   const last = stages.at(-1);
-  assert.deepEqual([stage, model, role], [stages.length, last?.model, last?.role]);
+  const delivering = stages[stage - 1];
+  assert.deepEqual([model, role], [delivering?.model, delivering?.role]);
+  assert.equal(by === 'verdict', stage < stages.length);
+  assert.equal(by === 'verdict', last?.role === 'expert' && last.outcome === 'accepted');
   assert.equal(role === 'expert', stage === document.rules.stages.length);
-  assert.equal(isOver, stage > 1 || last?.outcome === 'deadline_draft');
+  assert.equal(isOver, stages.length > 1 || last?.outcome === 'deadline_draft');
   assert.equal(isOver, isEscalated(records));
   for (const [index, one] of stages.entries()) {
     const before = ['escalated', 'failed', 'skipped'];

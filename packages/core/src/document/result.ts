@@ -17,11 +17,19 @@ import { ruledFields, stageOf } from '../cascade/rules.ts';
 import { jsonLine } from '../text/json-line.ts';
 import { annotationOf } from './annotation.ts';
 import { writtenId } from './custom-id.ts';
-import { isEscalated, passageOf, stagesBeyond, stagesOf, type Ending, type StageRecord } from './ending.ts';
+import {
+  deliveringStage,
+  isEscalated,
+  passageOf,
+  stagesBeyond,
+  stagesOf,
+  type Ending,
+  type StageRecord,
+} from './ending.ts';
 import type { Answer, CascadeDocument, DocumentJob, NoAnswer } from './job.ts';
 import type { BadLine } from './request.ts';
 import type { ResultLine } from './result-line.ts';
-import { timesOf, type DocumentTimes } from './times.ts';
+import { timesOf, type DocumentTimes, type StageTimes } from './times.ts';
 
 /** A document's result as it is kept in its page until that is sealed. */
 export type Result = {
@@ -64,7 +72,7 @@ export function resultOf(document: CascadeDocument, ending: Ending, isTraced = d
   const failure = isCompleted ? null : failureOf(ending);
   return {
     line: { part: isCompleted ? 'output' : 'error', text: jsonLine(line) },
-    counts: { ...countsOf(document, { stages, all, failure }), ...(isTraced ? { traced: 1 } : {}) },
+    counts: { ...countsOf(document, { stages, all, failure, times }), ...(isTraced ? { traced: 1 } : {}) },
     said: saidIn(job, all, failure),
     cascade: job.cascade,
     times,
@@ -122,15 +130,17 @@ type Counted = {
   readonly all: readonly StageRecord[];
   /** Null: its line goes to the output file. */
   readonly failure: Failure | null;
+  readonly times: DocumentTimes;
 };
 
 /** What a document adds to the counters of its page and its batch; counters that it leaves as they are are absent. */
-function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Counted): Partial<Counts> {
+function countsOf({ job, rules }: CascadeDocument, { stages, all, failure, times }: Counted): Partial<Counts> {
   const counts: Record<string, number> = {};
   const add = (name: Counter, by = 1): void => {
     if (by !== 0) counts[name] = by;
   };
   const last = stages.at(-1);
+  const delivering = deliveringStage(stages);
   add(failure === null ? 'completed' : 'failed');
   if (failure !== null) counts[failure.counter] = 1;
   if (last?.outcome === 'accepted') add('accepted');
@@ -146,7 +156,11 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure }: Cou
         if (how.asked.includes(path)) counts[fieldCounter(job.cascade, stage, place)] = 1;
       }
     }
-    const own = stageCountsOf(record, stage === stages.length - 1, stageOf(rules, stage).price);
+    const isFinal = stage === delivering || stage === stages.length - 1;
+    const own: Partial<Record<StageCounter, number>> = {
+      ...stageCountsOf(record, isFinal, stageOf(rules, stage).price),
+      ...(stage === delivering && stage < stages.length - 1 ? confirmedOf(times.stages[stage]) : {}),
+    };
     for (const [name, by] of Object.entries(own)) {
       if (by !== 0) counts[stageCounter(job.cascade, stage, name as StageCounter)] = by;
     }
@@ -178,13 +192,21 @@ function stageCountsOf(
   };
 }
 
+/** Of a stage whose draft is final by the verdict of a later one. */
+const confirmedOf = (times: StageTimes | null | undefined): Partial<Record<StageCounter, number>> => ({
+  confirmed: 1,
+  confirmedMs: Math.round(times?.callMs ?? 0),
+});
+
 /** What a stage took that made use of a draft, and what its whole answer would have. */
 function reuseOf(
-  { how, usage, attempts }: StageRecord,
+  { how, usage, attempts, outcome }: StageRecord,
   price: Parameters<typeof nanoUsd>[1],
 ): Partial<Record<StageCounter, number>> {
   if (how === undefined || how.kind === 'answer') return {};
-  const { isWhole, instead } = how;
+  const { instead } = how;
+  // A draft stands as it was where it is final by a verdict, too.
+  const isWhole = how.kind === 'verdict' ? outcome === 'accepted' : how.isWhole;
   const last = attempts.at(-1);
   return {
     reused: 1,

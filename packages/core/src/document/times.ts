@@ -6,7 +6,7 @@ import { DELAY_REASONS, waitParts, type Delay, type DelayReason, type Take } fro
 const JUDGING_CALLS = ['self_assessment', 'sample'] as const;
 
 /** The calls of a stage that is not just asked for its answer: all that it makes, the one for the whole answer included. */
-const ASKING_CALLS = ['scoring', 'continuation', 'fields', 'whole_answer'] as const;
+const ASKING_CALLS = ['scoring', 'continuation', 'fields', 'verdict', 'whole_answer'] as const;
 
 /** One of several calls of an attempt. Unix milliseconds. */
 export type ExtraCall = {
@@ -41,7 +41,7 @@ export type Attempt = {
 /** A stage that a document passed: its attempts, none where it was skipped, and when it went on to the next stage. */
 export type StagePassage = { readonly attempts: readonly Attempt[]; readonly handedOffAtMs: number | null };
 
-/** Where a document has been, in the order of the stages; the last of them is the one that delivered. */
+/** Where a document has been, in the order of the stages; the last of them is the one that ended its way. */
 export type Passage = {
   readonly enqueuedAtMs: number;
   readonly stages: readonly StagePassage[];
@@ -65,7 +65,7 @@ export type StageTimes = {
 export type DocumentTimes = {
   /** By stage; null: it was not asked. */
   readonly stages: readonly (StageTimes | null)[];
-  /** From enqueueing until the first call of the stage that delivered; null for what the first stage delivered. */
+  /** From enqueueing until the first call of the last stage; null for what the first stage delivered by itself. */
   readonly sequentialMs: number | null;
   readonly totalMs: number;
 };

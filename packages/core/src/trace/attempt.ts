@@ -1,7 +1,7 @@
-import { roleOf, stageOf } from '../cascade/rules.ts';
+import { judgeIn, roleOf, stageOf } from '../cascade/rules.ts';
 import type { Role } from '../cascade/tier.ts';
 import { waitParts, type Take, type WaitPart } from '../document/delays.ts';
-import type { StageRecord } from '../document/ending.ts';
+import { judgementOf, type StageRecord } from '../document/ending.ts';
 import type { CascadeDocument } from '../document/job.ts';
 import type { AttemptError } from '../document/attempt-error.ts';
 import { areAllExtra, type Attempt, type ExtraCall } from '../document/times.ts';
@@ -205,6 +205,7 @@ export class StageSpans {
     const { ask } = stageOf(this.#trace.document.rules, this.#stage);
     if (how === undefined) return { 'cascade.ask': ask };
     if (how.kind === 'answer') return { 'cascade.ask': how.kind, 'cascade.ask.reason': how.reason };
+    if (how.kind === 'verdict') return { 'cascade.ask': how.kind, 'cascade.verdict_on': how.stage + 1 };
     if (how.kind === 'fields') return { 'cascade.ask': how.kind, 'cascade.asked_fields': how.asked.length };
     return { 'cascade.ask': how.kind, 'cascade.kept_characters': how.keptCharacters };
   }
@@ -223,23 +224,24 @@ export class StageSpans {
     return { service: this.#role, by: take?.by ?? null, traceId, events: [], error: null, link: null } as const;
   }
 
-  /** What was made of the stage's draft, and when the document went on. */
+  /** How a draft was judged, the stage's own or the one before it, and when the document went on. */
   #draftEvents(atUs: number): SpanEvent[] {
-    const { judge } = stageOf(this.#trace.document.rules, this.#stage);
+    const judge = judgeIn(stageOf(this.#trace.document.rules, this.#stage));
     const { draft, outcome } = this.#record;
-    if (draft === null || judge === null) return [];
+    const judged = judgementOf(this.#record);
+    if (judged === null || judge === null) return [];
     const isFinal = outcome === 'accepted';
     const evaluation: SpanEvent = {
       name: 'gen_ai.evaluation.result',
       atUs,
       attributes: {
         'gen_ai.evaluation.name': judge.confidence.signal.name,
-        'gen_ai.evaluation.score.value': draft.confidence,
-        'gen_ai.evaluation.score.label': isFinal ? 'accepted' : 'escalated',
-        'gen_ai.evaluation.explanation': 'reason' in draft ? draft.reason : null,
+        'gen_ai.evaluation.score.value': judged.confidence,
+        'gen_ai.evaluation.score.label': isFinal ? 'accepted' : draft === null ? 'answered' : 'escalated',
+        'gen_ai.evaluation.explanation': draft !== null && 'reason' in draft ? draft.reason : null,
       },
     };
-    return isFinal ? [evaluation] : [evaluation, { name: 'hand_off', atUs, attributes: {} }];
+    return isFinal || draft === null ? [evaluation] : [evaluation, { name: 'hand_off', atUs, attributes: {} }];
   }
 }
 

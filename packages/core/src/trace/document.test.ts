@@ -14,7 +14,7 @@ import {
 } from '../../../../test/support/jobs.ts';
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
-import { stagesOf, type Ending } from '../document/ending.ts';
+import { deliveringStage, stagesOf, type Ending } from '../document/ending.ts';
 import {
   afterFailure,
   attemptsWith,
@@ -23,7 +23,7 @@ import {
   type CascadeDocument,
   type DocumentJob,
 } from '../document/job.ts';
-import type { ExtraCall } from '../document/times.ts';
+import { areAllExtra, type ExtraCall } from '../document/times.ts';
 import type { NamedModel } from './call.ts';
 import { documentSpans, unfinishedSpans } from './document.ts';
 import { batchTrace, TraceIds } from './ids.ts';
@@ -278,6 +278,49 @@ test('a draft that the deadline delivers was handed off, and waits for nothing',
   assert.deepEqual([root?.attributes['cascade.escalated'], root?.attributes['cascade.final_stage']], [true, 1]);
 });
 
+test('a draft that is final by a verdict: one call in the work of the expert, which says how sure it was', () => {
+  const confidence = { signal: { name: 'self_assessment' }, calibration: null } as const;
+  const [first, last] = rules.stages;
+  assert.ok(first !== undefined && last !== undefined);
+  const asking = {
+    ...rules,
+    stages: [first, { ...last, ask: 'verdict', verdict: { confidence, acceptAt: 0.9 } }],
+  } as const;
+  const { document } = escalatedBy(
+    [{ attempts: [{ sinceMs: 1_000, startedAtMs: 1_100, endedAtMs: 1_300 }], handedOffAtMs: 1_350 }],
+    [{ sinceMs: 1_350, startedAtMs: 2_000, endedAtMs: 2_050 }],
+    asking,
+  );
+  const instead = { inputTokens: 90, outputTokens: 10, ms: 400 };
+  const how = { kind: 'verdict', stage: 0, score: 0.95, confidence: 0.95, instead } as const;
+  const span = { startedAtMs: 2_000, endedAtMs: 2_050 };
+  const extra = [{ ...span, purpose: 'verdict', error: null, inputTokens: 120, outputTokens: 1 }] as const;
+  const usage = { inputTokens: 120, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 };
+  const ending = { kind: 'confirmed', how, usage, extra, ...span } as const;
+  const spans = documentSpans({ document, ending, settledAtMs: 2_060, models, content: false });
+  const work = named(spans, 'expert');
+  const calls = spans.filter(({ parentId }) => parentId === work.spanId);
+  assert.deepEqual(
+    calls.map(({ attributes }) => [attributes['cascade.call.purpose'], attributes['gen_ai.usage.input_tokens']]),
+    [['verdict', 120]],
+  );
+  assert.deepEqual([work.attributes['cascade.ask'], work.attributes['cascade.verdict_on']], ['verdict', 1]);
+  assert.deepEqual(
+    work.events.map(({ name, attributes }) => [name, attributes['gen_ai.evaluation.score.label']]),
+    [['gen_ai.evaluation.result', 'accepted']],
+  );
+  const { attributes } = named(spans, 'document');
+  assert.deepEqual(
+    [attributes['cascade.final_stage'], attributes['cascade.tier.final'], attributes['cascade.escalation.reason']],
+    [1, `drafter.${first.model}`, 'low_confidence'],
+  );
+  assert.deepEqual(
+    [attributes['cascade.confidence.signal'], attributes['cascade.confidence.value']],
+    ['self_assessment', 0.95],
+  );
+  checkSpans(spans);
+});
+
 test('the calls by which a draft is judged lie behind its own, in the same work', () => {
   const extra = [
     { purpose: 'self_assessment', startedAtMs: 1_250, endedAtMs: 1_280, error: null, inputTokens: 5, outputTokens: 1 },
@@ -509,7 +552,7 @@ test('whatever the clocks say, siblings are in order and a microsecond apart, an
 const partsOf = (document: CascadeDocument, ending: Ending): number =>
   stagesOf(document, ending)
     .flatMap((one) => one.attempts)
-    .reduce((sum, { extra = [] }) => sum + 3 + extra.length, 0);
+    .reduce((sum, { extra = [] }) => sum + (areAllExtra(extra) ? 2 : 3) + extra.length, 0);
 
 test('so it is for every document, of two to eight stages, however it ended', () => {
   fc.assert(
@@ -522,7 +565,7 @@ test('so it is for every document, of two to eight stages, however it ended', ()
       const begins = stages.at(-1)?.attempts[0]?.startedAtMs ?? Number.NaN;
       const event = { name: 'final stage begins', atUs: Math.round(begins * 1_000), attributes: {} };
       assert.deepEqual(root?.events, stages.length > 1 ? [event] : []);
-      assert.equal(root?.attributes['cascade.final_stage'], stages.length);
+      assert.equal(root?.attributes['cascade.final_stage'], deliveringStage(stages) + 1);
       const worked = spans.filter(({ name }) => name === 'draft' || name === 'expert');
       assert.deepEqual(
         worked.map(({ attributes: at }) => [at['cascade.stage'], at['cascade.attempt']]),

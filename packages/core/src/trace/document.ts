@@ -1,6 +1,15 @@
 import { isDirectId } from '../batch/ids.ts';
-import { roleOf, stageOf } from '../cascade/rules.ts';
-import { begunStages, isEscalated, passageOf, stagesOf, type Ending, type StageRecord } from '../document/ending.ts';
+import { judgeIn, roleOf, stageOf } from '../cascade/rules.ts';
+import {
+  begunStages,
+  deliveringStage,
+  isEscalated,
+  judgementOf,
+  passageOf,
+  stagesOf,
+  type Ending,
+  type StageRecord,
+} from '../document/ending.ts';
 import { draftToHandOff, withLostCall, type CascadeDocument } from '../document/job.ts';
 import { timesOf } from '../document/times.ts';
 import { Children, namesOf, StageSpans, type DocumentTrace } from './attempt.ts';
@@ -81,7 +90,7 @@ function spansOf(trace: DocumentTrace, { stages, settledAtMs, endedAtMs }: Way):
   return [root, { ...first, link: isDirectId(job.batch) ? null : batchTrace(job.batch) }, ...others];
 }
 
-/** When the first call of the stage began that delivered: the end of the sequential wait of an escalated document. */
+/** When the first call of the last stage began: the end of the sequential wait of an escalated document. */
 function finalStageEvents(stages: readonly StageRecord[]): SpanEvent[] {
   const first = stages.length > 1 ? stages.at(-1)?.attempts[0] : undefined;
   if (first === undefined) return [];
@@ -91,11 +100,13 @@ function finalStageEvents(stages: readonly StageRecord[]): SpanEvent[] {
 function rootAttributes(document: CascadeDocument, stages: readonly StageRecord[]): SpanAttributes {
   const { rules } = document;
   const { sequentialMs, totalMs } = timesOf(passageOf(document, stages));
-  const last = stages.length - 1;
-  // The confidence of a document is that of the stage that was judged last.
-  const judged = stages.findLastIndex(({ draft }) => draft !== null);
-  const draft = stages[judged]?.draft ?? null;
-  const judge = judged === -1 ? null : stageOf(rules, judged).judge;
+  const last = deliveringStage(stages);
+  // The confidence of a document is that of the stage that judged last.
+  const judgements = stages.map(judgementOf);
+  const judged = judgements.findLastIndex((one) => one !== null);
+  const judgement = judgements[judged] ?? null;
+  const draft = stages.findLast((one) => one.draft !== null)?.draft ?? null;
+  const judge = judged === -1 ? null : judgeIn(stageOf(rules, judged));
   return {
     ...namesOf(document),
     'cascade.final_stage': last + 1,
@@ -103,8 +114,8 @@ function rootAttributes(document: CascadeDocument, stages: readonly StageRecord[
     'cascade.escalated': isEscalated(stages),
     'cascade.escalation.reason': draft !== null && 'reason' in draft ? draft.reason : null,
     'cascade.confidence.signal': judge?.confidence.signal.name ?? null,
-    'cascade.confidence.score': draft?.score ?? null,
-    'cascade.confidence.value': draft?.confidence ?? null,
+    'cascade.confidence.score': judgement?.score ?? null,
+    'cascade.confidence.value': judgement?.confidence ?? null,
     'cascade.confidence.threshold': judge?.acceptAt ?? null,
     'cascade.sequential_wait_ms': sequentialMs,
     'cascade.sequential_wait_share':

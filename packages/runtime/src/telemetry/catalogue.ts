@@ -21,7 +21,7 @@ export const COUNTERS = {
   'cascade.escalations': ['{document}', 'Drafts that went on to the next stage, by reason.'],
   'cascade.tokens': ['{token}', 'Tokens that models read and wrote.'],
   'cascade.cost': ['USD', 'What the calls of settled documents cost, by the prices of the configuration.'],
-  'cascade.wasted.cost': ['USD', 'What drafts cost that were not accepted.'],
+  'cascade.wasted.cost': ['USD', 'What drafts cost that were not final.'],
   'cascade.breaker.openings': [
     '{opening}',
     "A tier's circuit breaker opened: its model server is down or asks to wait.",

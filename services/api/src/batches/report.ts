@@ -1,4 +1,4 @@
-import { reportOf, roleOf, ruledFields, type CascadeRules, type ReportedStage } from '@spillway/core';
+import { judgeIn, reportOf, roleOf, ruledFields, type CascadeRules, type ReportedStage } from '@spillway/core';
 import { ownBatch } from '../ownership.ts';
 import { describeBatch, type BatchSources } from './show.ts';
 
@@ -17,12 +17,15 @@ export async function showReport(sources: BatchSources, tenant: string, id: stri
 }
 
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
-  rules.stages.map(({ model, ask, judge }, stage) => ({
-    cascade,
-    stage,
-    model,
-    role: roleOf(rules, stage),
-    ask,
-    calibrated: judge === null ? null : judge.confidence.calibration !== null,
-    ruledFields: ruledFields(rules, stage),
-  }));
+  rules.stages.map((own, stage) => {
+    const judge = judgeIn(own);
+    return {
+      cascade,
+      stage,
+      model: own.model,
+      role: roleOf(rules, stage),
+      ask: own.ask,
+      calibrated: judge === null ? null : judge.confidence.calibration !== null,
+      ruledFields: ruledFields(rules, stage),
+    };
+  });

@@ -56,7 +56,7 @@ export class DirectModels implements AsyncDisposable {
     return this.#informed(opened, role, name);
   }
 
-  /** A model that is to verify drafts learns whether its server can; until then it is asked for whole answers. */
+  /** A model that is to look at drafts learns whether its server can; until then it may be asked for whole answers. */
   #informed(model: StageModel, role: Role, name: string): StageModel {
     const { configuration, findings, log } = this.#options;
     const tier = tierName(role, name);
@@ -67,7 +67,7 @@ export class DirectModels implements AsyncDisposable {
     void findings([tier])
       .then((found) => {
         const own = found.get(tier);
-        if (own !== undefined) model.verifying.know(own.found);
+        if (own !== undefined) model.knowDrafts(own.found);
       })
       .catch((error: unknown) => log.debug({ err: error, tier }, 'what a check found could not be read'));
     return model;

@@ -100,7 +100,7 @@ const stage = z
     signal: z
       .looseObject({ name: z.string() })
       .nullable()
-      .meta({ description: 'What a draft is judged by, with its parameters; null for the last stage.' }),
+      .meta({ description: 'What a draft is judged by, with its parameters; null for a stage that judges none.' }),
     calibration: z
       .string()
       .nullable()
@@ -108,7 +108,7 @@ const stage = z
     accept_at: z
       .number()
       .nullable()
-      .meta({ description: 'The confidence at or above which a draft is final; null for the last stage.' }),
+      .meta({ description: 'The confidence at or above which a draft is final; null for a stage that judges none.' }),
   })
   .meta({ id: 'ModelStage', description: 'One step of a cascade.' });
 

@@ -21,7 +21,7 @@ const stage = z
       .nullable()
       .meta({
         description:
-          'Whether it has a calibration; null for the last stage. The line of a document that asks for a response ' +
+          'Whether it has a calibration; null for a stage that judges none. The line of a document that asks for a response ' +
           'format that the calibration was not made with says `calibrated: false` all the same.',
       }),
     documents: z
@@ -66,7 +66,7 @@ const stage = z
       })
       .meta({
         description:
-          'Documents whose earlier drafts the stage made use of (`ask: verify`, `ask: fields`): what that took, and what their whole ' +
+          'Documents whose earlier drafts the stage made use of (`ask: verify`, `fields`, `verdict`): what that took, and what their whole ' +
           'answers would have taken of the same model.',
       }),
     asked_whole: z
@@ -135,7 +135,7 @@ export const batchReport = z
       }),
     wasted: z
       .strictObject({ drafter_seconds: z.number(), input_tokens: count, output_tokens: count, usd: z.number() })
-      .meta({ description: 'What drafts cost that were not accepted.' }),
+      .meta({ description: 'What drafts cost that were not final, by themselves or by a verdict.' }),
     saved_by_copies: z
       .strictObject({ documents: count, input_tokens: count, output_tokens: count, usd: z.number() })
       .meta({

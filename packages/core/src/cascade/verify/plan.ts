@@ -73,13 +73,14 @@ const WITHOUT_TEXT: ReadonlySet<EscalationReason> = new Set([
 /** The latest draft of the stages before that is text; null: none is. */
 export function givenDraft({ drafts, stage, endpoint, body }: DocumentJob): GivenDraft | null {
   for (const draft of drafts.slice(0, stage).toReversed()) {
-    const given = textOf(draft, endpoint, body);
+    const given = givenText(draft, endpoint, body);
     if (given !== null) return given;
   }
   return null;
 }
 
-function textOf(draft: Draft, endpoint: EndpointUrl, body: JsonObject): GivenDraft | null {
+/** What a draft says as text; null: it is none. */
+export function givenText(draft: Draft, endpoint: EndpointUrl, body: JsonObject): GivenDraft | null {
   const { answer, reason, stopped } = draft;
   if (answer === null || answer.status !== 200 || WITHOUT_TEXT.has(reason)) return null;
   if (stopped !== undefined && stopped.scoreAtMost === null) return null;
@@ -142,7 +143,7 @@ export function isUnsuited({ endpoint }: Pick<DocumentJob, 'endpoint'>, body: Js
 }
 
 /** Requests name thinking in these ways; whatever they ask for, but none, makes a model think first. */
-function asksToReason(body: JsonObject): boolean {
+export function asksToReason(body: JsonObject): boolean {
   const { reasoning_effort: effort, reasoning, chat_template_kwargs: template } = body;
   if (effort !== undefined && effort !== null && effort !== 'none') return true;
   if (isJsonObject(reasoning) && reasoning['enabled'] !== false && reasoning['effort'] !== 'none') return true;

@@ -1,14 +1,14 @@
 import type { ModelFindings } from '@spillway/core';
 
-/** So many calls in a row that score or go on from drafts may fail; then none is made for a while. */
+/** So many calls in a row about drafts may fail; then none is made for a while. */
 const MAX_FAILURES = 5;
 
 /** The first while, and the longest: each is twice the one before as long as nothing succeeds in between. */
 const FIRST_PAUSE_MS = 60_000;
 const MAX_PAUSE_MS = 3_600_000;
 
-/** What a model's server is seen to do with given answers, and whether it is asked to at present. */
-export class VerifyLane {
+/** The calls about drafts of one way to ask: what the model's server is seen to do, and whether any are made at present. */
+export class DraftLane {
   readonly #onPause: (why: string) => void;
   #findings: ModelFindings | null = null;
   #failures = 0;

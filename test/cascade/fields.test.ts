@@ -40,6 +40,7 @@ type Setting = {
   readonly found?: Partial<ModelFindings>;
   readonly more?: string;
   readonly shadow?: boolean;
+  readonly ask?: string;
 };
 
 const drafted = (tokens: Tokens): Scripted => ({
@@ -51,14 +52,15 @@ const drafted = (tokens: Tokens): Scripted => ({
 });
 
 /** Runs a document through a drafter and an expert that is asked for fields. */
-async function run(t: TestContext, { draft = DRAFT, expert, body = {}, found, more = '', shadow = false }: Setting) {
+async function run(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
+  const { body = {}, found, more = '', shadow = false, ask = 'fields' } = setting;
   const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
   const large = await startModelServer({ role: 'expert', answer: expert });
   t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
   const yaml = `models:
   small: { base_url: "${small.baseURL}", model: s }
   large: { base_url: "${large.baseURL}", model: l }
-cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: fields${more} } }`;
+cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${more} } }`;
   const read = readConfiguration(yaml);
   assert.ok(read.kind === 'valid', JSON.stringify(read));
   const { configuration } = read;
@@ -80,6 +82,7 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: fields${
   models[1]?.know({ ...NOTHING_FOUND, ...found });
   const messages = [{ role: 'user', content: 'What is it?' }];
   let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
+  let jobBytes = 0;
   for (;;) {
     const model = models[document.job.stage] ?? assert.fail();
     const outcome = await runStage(model, document, { signal: new AbortController().signal, stalls: 0 });
@@ -87,10 +90,19 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: fields${
       const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
       const said = line.response?.body as { choices: { message: { content: string } }[]; usage?: JsonObject };
       const stages = line.cascade?.stages ?? [];
-      return { line, text: said.choices[0]?.message.content, stages, last: stages.at(-1), requests: large.requests };
+      return {
+        line,
+        text: said.choices[0]?.message.content,
+        stages,
+        last: stages.at(-1),
+        requests: large.requests,
+        jobBytes,
+      };
     }
     assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
-    const job = JSON.parse(JSON.stringify(outcome.job)) as CascadeDocument['job'];
+    const written = JSON.stringify(outcome.job);
+    jobBytes = Math.max(jobBytes, written.length);
+    const job = JSON.parse(written) as CascadeDocument['job'];
     document = { rules, job: nextStageJob({ rules, job }, Date.now()) };
   }
 }
@@ -236,4 +248,27 @@ test('an answer that does not fit is not merged, and the whole is asked for', as
 test('in a shadow run a document whose values are all sure is asked about whole', async (t) => {
   const draft = DRAFT.map(([text]) => [text, SURE] as const);
   await whole(t, 'not_splittable', { draft, shadow: true });
+});
+
+test('a job grows by what it says of values, and not by their names', async (t) => {
+  const name = 'n'.repeat(60_000);
+  const values = Array.from({ length: 998 }, (_, at): Tokens => [
+    [`${at === 0 ? '' : ','}"k${at}":`, SURE],
+    ['1', SURE],
+  ]);
+  const draft: Tokens = [['{"a":', SURE], ['1', -1], [`,"${name}":{`, SURE], ...values.flat(), ['}}', SURE]];
+  const plain = await run(t, { draft, ask: 'answer', expert: () => says('{"a":2}') });
+  const ruled = ', fields: { /a: { accept_at: 0.99 } }';
+  const own = await run(t, { draft, ask: 'answer', more: ruled, expert: () => says('{"a":2}') });
+  assert.ok(own.jobBytes < plain.jobBytes + 100, `${own.jobBytes}, plain ${plain.jobBytes}`);
+  const asked = await run(t, { draft, found: { continuation: 'new_text' }, expert: () => says('":2,') });
+  assert.deepEqual([asked.last?.ask, asked.last?.asked_fields], ['fields', ['/a']]);
+  assert.equal(
+    asked.text,
+    draft
+      .map(([text]) => text)
+      .join('')
+      .replace('1', '2'),
+  );
+  assert.ok(asked.jobBytes < plain.jobBytes + 1_100, `${asked.jobBytes}, plain ${plain.jobBytes}`);
 });

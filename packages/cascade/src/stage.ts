@@ -20,7 +20,6 @@ import {
   type Draft,
   type Ending,
   type FieldRules,
-  type FieldSource,
   type JudgedDraft,
   type JudgedFields,
   type JudgeRule,
@@ -176,7 +175,8 @@ async function judgeDraft(
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
-  const { shadow } = document.rules;
+  const { job, rules } = document;
+  const { shadow } = rules;
   const judged = await runSliced(judge(gathered.evidence, confidence));
   const values = judgedValues(document, judged, rule);
   const areSure = rule.fields === undefined ? null : (values?.isFinal ?? null);
@@ -194,10 +194,10 @@ async function judgeDraft(
     confidence: decision.confidence,
     reason: decision.reason,
     evidence: shadow ? await runSliced(evidenceOf(gathered.evidence)) : null,
-    ...(values === null ? {} : { values: sourcesOf(values, document.job.stage) }),
+    ...(values === null || !asksForFields(rules, job.stage) ? {} : { sureValues: sureValuesOf(values) }),
     handedOffAtMs: null,
   };
-  return { kind: 'escalate', job: withDraft(document.job, draft) };
+  return { kind: 'escalate', job: withDraft(job, draft) };
 }
 
 /** The values of a JSON draft, each by its own rule; null: nobody asks for them, or there are none. */
@@ -208,8 +208,7 @@ function judgedValues({ job, rules }: CascadeDocument, judged: JudgedDraft, rule
   return judgeFields(judged.fields, rule, Object.fromEntries(own) as FieldRules);
 }
 
-const sourcesOf = ({ fields }: JudgedFields, stage: number): FieldSource[] =>
-  fields.map(({ path, confidence, isSure }) => ({ path, stage, confidence, isSure }));
+const sureValuesOf = ({ fields }: JudgedFields): string => fields.map(({ isSure }) => (isSure ? '1' : '0')).join('');
 
 /** A draft that was given up: the decision was made while it came. */
 async function stoppedOutcome(

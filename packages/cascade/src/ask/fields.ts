@@ -18,7 +18,7 @@ import {
   type FieldsPlan,
   type HowAsked,
   type JsonObject,
-  type SourcedText,
+  type SourcedDraft,
   type WholeReason,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
@@ -47,12 +47,14 @@ export async function askFields(model: StageModel, document: CascadeDocument, op
 }
 
 /** The latest draft of the stages before whose values were judged one by one; null: the latest text's were not. */
-function draftedValues({ job }: CascadeDocument): (SourcedText & { readonly outputTokens: number }) | null {
+function draftedValues({ job }: CascadeDocument): (SourcedDraft & { readonly outputTokens: number }) | null {
   const { endpoint, body, stage } = job;
-  for (const { answer, values } of job.drafts.slice(0, stage).toReversed()) {
+  for (const [from, { answer, sureValues }] of [...job.drafts.slice(0, stage).entries()].toReversed()) {
     const text = answer === null ? null : ENDPOINTS[endpoint].text(answer.body, body);
     if (text === null) continue;
-    return values === undefined ? null : { text, fields: values, outputTokens: answer?.usage.outputTokens ?? 0 };
+    if (sureValues === undefined) return null;
+    const fields = Array.from(sureValues, (mark) => ({ stage: from, confidence: null, isSure: mark === '1' }));
+    return { text, fields, outputTokens: answer?.usage.outputTokens ?? 0 };
   }
   return null;
 }
@@ -64,7 +66,7 @@ function reasonOf(reason: WholeReason): AskReason {
 
 type Planned = {
   readonly plan: FieldsPlan;
-  readonly draft: SourcedText & { readonly outputTokens: number };
+  readonly draft: SourcedDraft & { readonly outputTokens: number };
 };
 
 type Answered = Extract<ExtraAnswer, { kind: 'answered' }>;

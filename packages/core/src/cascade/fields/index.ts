@@ -6,6 +6,7 @@ export {
   type Merged,
   type MergeParts,
   type MergeReason,
+  type SourcedDraft,
   type SourcedText,
 } from './merge.ts';
 export {

@@ -1,5 +1,6 @@
 import {
   addUsage,
+  ContinuedScan,
   continuedText,
   continuationRequest,
   ENDPOINTS,
@@ -10,7 +11,6 @@ import {
   planFields,
   readContinuedValue,
   readFieldAnswer,
-  runAtOnce,
   type AnsweredField,
   type AskReason,
   type CascadeDocument,
@@ -139,7 +139,8 @@ class FieldsAsking {
       const before = await runSliced(continuedText(draft.text, path, found));
       const { body, own } = continuationRequest(job, before, null);
       const { stop: _stop, ...asked } = body;
-      const isEnough = (text: string): boolean => runAtOnce(readContinuedValue(before, text)).kind !== 'unfinished';
+      const scan = new ContinuedScan(before);
+      const isEnough = (piece: string): boolean => scan.push(piece);
       const answer: ExtraAnswer = await this.#call({ body: asked, own: [...own, 'stop'], isEnough });
       if (answer.kind !== 'answered') return await this.#interrupted(answer);
       const value = await runSliced(readContinuedValue(before, answer.completion.text ?? ''));

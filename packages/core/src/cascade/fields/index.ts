@@ -1,5 +1,6 @@
 export { readFieldAnswer, type AnsweredField, type FieldAnswers, type Misfit, type MisfitReason } from './answer.ts';
 export { continuedText, readContinuedValue, type ContinuedValue } from './continue.ts';
+export { ContinuedScan } from './continued-scan.ts';
 export {
   mergeFields,
   type FieldSource,

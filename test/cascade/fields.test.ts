@@ -10,6 +10,7 @@ import {
   roleOf,
   snapshotRules,
   type CascadeDocument,
+  type Draft,
   type Json,
   type JsonObject,
   type ModelFindings,
@@ -41,6 +42,10 @@ type Setting = {
   readonly more?: string;
   readonly shadow?: boolean;
   readonly ask?: string;
+  /** So many documents one after the other; the last one is told of. */
+  readonly times?: number;
+  /** Makes something else of a draft that was handed off. */
+  readonly written?: (draft: Draft) => Draft;
 };
 
 const drafted = (tokens: Tokens): Scripted => ({
@@ -53,7 +58,7 @@ const drafted = (tokens: Tokens): Scripted => ({
 
 /** Runs a document through a drafter and an expert that is asked for fields. */
 async function run(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
-  const { body = {}, found, more = '', shadow = false, ask = 'fields' } = setting;
+  const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change } = setting;
   const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
   const large = await startModelServer({ role: 'expert', answer: expert });
   t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
@@ -83,26 +88,27 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${
   const messages = [{ role: 'user', content: 'What is it?' }];
   let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
   let jobBytes = 0;
+  let ended = 0;
   for (;;) {
     const model = models[document.job.stage] ?? assert.fail();
     const outcome = await runStage(model, document, { signal: new AbortController().signal, stalls: 0 });
+    if (outcome.kind === 'settle' && (ended += 1) < times) {
+      document = { rules, job: jobOf({ body: document.job.body }) };
+      continue;
+    }
     if (outcome.kind === 'settle') {
       const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
       const said = line.response?.body as { choices: { message: { content: string } }[]; usage?: JsonObject };
       const stages = line.cascade?.stages ?? [];
-      return {
-        line,
-        text: said.choices[0]?.message.content,
-        stages,
-        last: stages.at(-1),
-        requests: large.requests,
-        jobBytes,
-      };
+      const text = said.choices[0]?.message.content;
+      const { requests } = large;
+      return { line, text, usage: said.usage, stages, last: stages.at(-1), requests, notices, jobBytes };
     }
     assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
     const written = JSON.stringify(outcome.job);
     jobBytes = Math.max(jobBytes, written.length);
-    const job = JSON.parse(written) as CascadeDocument['job'];
+    const read = JSON.parse(written) as CascadeDocument['job'];
+    const job = { ...read, drafts: read.drafts.map((one) => change?.(one) ?? one) };
     document = { rules, job: nextStageJob({ rules, job }, Date.now()) };
   }
 }
@@ -271,4 +277,46 @@ test('a job grows by what it says of values, and not by their names', async (t) 
       .replace('1', '2'),
   );
   assert.ok(asked.jobBytes < plain.jobBytes + 1_100, `${asked.jobBytes}, plain ${plain.jobBytes}`);
+});
+
+test('what may be the document’s own does not count against the server, and a failed call does', async (t) => {
+  const optional = { ...SCHEMA, required: ['type', 'currency'] };
+  const body = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: optional } } };
+  const none = '{"type": "invoice", "currency": "GBP"}';
+  const times = 6;
+  const leavesOut = await run(t, { times, body, expert: (request) => says(isPlain(request) ? none : '{}') });
+  assert.deepEqual([leavesOut.text, leavesOut.last?.ask_reason, leavesOut.notices], [none, 'values_failed', []]);
+  const otherKind = await run(t, {
+    times,
+    found: { continuation: 'new_text' },
+    expert: (request) => says(isPlain(request) ? none : '": [10.15]}'),
+  });
+  assert.deepEqual([otherKind.last?.ask_reason, otherKind.notices], ['values_failed', []]);
+  const fails = await run(t, {
+    times,
+    body,
+    expert: (request) => (isPlain(request) ? says(none) : { kind: 'status', status: 400 }),
+  });
+  assert.deepEqual([fails.last?.ask_reason, fails.notices.length], ['scoring_paused', 1]);
+});
+
+test('the answer is as long as the draft is, whatever its stage paid for it', async (t) => {
+  const verified = (usage: JsonObject | null, outputTokens: number | null) => (draft: Draft) => {
+    const answer = draft.answer ?? assert.fail();
+    const { usage: _usage, ...said } = answer.body as JsonObject;
+    const instead = { inputTokens: 100, outputTokens: outputTokens ?? 0, ms: null };
+    const how = { kind: 'verify', keptCharacters: 56, isWhole: true, instead } as const;
+    const body = usage === null ? said : { ...said, usage };
+    const paid = { ...answer, body, usage: { ...answer.usage, outputTokens: 3 } };
+    return { ...draft, answer: paid, ...(outputTokens === null ? {} : { how }) };
+  };
+  for (const [written, tokens] of [
+    [verified({ completion_tokens: 40 }, 41), 40],
+    [verified(null, 41), 41],
+    [verified({ prompt_tokens: 7 }, 41), 41],
+    [verified(null, null), 3],
+  ] as const) {
+    const { usage, last } = await run(t, { body: FORMAT, written, expert: () => says('{"total": "10.15"}') });
+    assert.deepEqual([last?.ask, usage?.['completion_tokens']], ['fields', tokens]);
+  }
 });

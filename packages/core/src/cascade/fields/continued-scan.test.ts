@@ -11,7 +11,12 @@ const BEFORE = '{"a';
 /** Texts of the marks that JSON is held together by, and of half a surrogate pair. */
 const mark = fc.string({ unit: fc.constantFrom('"', ':', '{', '}', '[', ']', ',', '1', '\\', ' ', 'a', '\ud83d') });
 const continuation = fc
-  .tuple(fc.constantFrom('', BEFORE, '{"', '{'), fc.constantFrom('":', '" :', '"', ''), fc.oneof(mark, fc.json()), fc.oneof(mark, fc.constantFrom('}', ' ,')))
+  .tuple(
+    fc.constantFrom('', BEFORE, '{"', '{'),
+    fc.constantFrom('":', '" :', '"', ''),
+    fc.oneof(mark, fc.json()),
+    fc.oneof(mark, fc.constantFrom('}', ' ,')),
+  )
   .map((parts) => parts.join(''));
 
 test('a text is enough in pieces exactly where it is when it is read from its beginning', () => {

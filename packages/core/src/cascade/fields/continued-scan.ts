@@ -73,7 +73,8 @@ export class ContinuedScan {
    * `unfinished`, and that of any longer one is not either.
    */
   push(piece: string): boolean {
-    for (let at = 0; at < piece.length && this.#over === null; at += 1) this.#take(piece.charCodeAt(at), this.#length + at);
+    for (let at = 0; at < piece.length && this.#over === null; at += 1)
+      this.#take(piece.charCodeAt(at), this.#length + at);
     this.#length += piece.length;
     return this.#over !== null || this.#length > this.#before.length + LIMITS.judgedCharacters;
   }

@@ -10,10 +10,12 @@ import {
   roleOf,
   snapshotRules,
   type CascadeDocument,
+  type CascadeRules,
   type Draft,
   type Json,
   type JsonObject,
   type ModelFindings,
+  type SignalSpec,
 } from '@spillway/core';
 import { jobOf } from '../support/jobs.ts';
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
@@ -46,6 +48,8 @@ type Setting = {
   readonly times?: number;
   /** Makes something else of a draft that was handed off. */
   readonly written?: (draft: Draft) => Draft;
+  /** What drafts are judged by as a manifest of before may say it. */
+  readonly signal?: SignalSpec;
 };
 
 const drafted = (tokens: Tokens): Scripted => ({
@@ -56,9 +60,17 @@ const drafted = (tokens: Tokens): Scripted => ({
   },
 });
 
+const judgedBy = (rules: CascadeRules, signal: SignalSpec): CascadeRules => ({
+  ...rules,
+  stages: rules.stages.map(({ judge, ...stage }) => ({
+    ...stage,
+    judge: judge === null ? null : { ...judge, confidence: { signal, calibration: null } },
+  })),
+});
+
 /** Runs a document through a drafter and an expert that is asked for fields. */
 async function run(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
-  const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change } = setting;
+  const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change, signal } = setting;
   const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
   const large = await startModelServer({ role: 'expert', answer: expert });
   t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
@@ -69,7 +81,8 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${
   const read = readConfiguration(yaml);
   assert.ok(read.kind === 'valid', JSON.stringify(read));
   const { configuration } = read;
-  const rules = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
+  const own = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
+  const rules = signal === undefined ? own : judgedBy(own, signal);
   const notices: unknown[] = [];
   const models = Object.entries(configuration.models).map(([name, spec], stage) =>
     openStageModel(
@@ -107,8 +120,8 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${
     assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
     const written = JSON.stringify(outcome.job);
     jobBytes = Math.max(jobBytes, written.length);
-    const read = JSON.parse(written) as CascadeDocument['job'];
-    const job = { ...read, drafts: read.drafts.map((one) => change?.(one) ?? one) };
+    const given = JSON.parse(written) as CascadeDocument['job'];
+    const job = { ...given, drafts: given.drafts.map((one) => change?.(one) ?? one) };
     document = { rules, job: nextStageJob({ rules, job }, Date.now()) };
   }
 }
@@ -319,4 +332,14 @@ test('the answer is as long as the draft is, whatever its stage paid for it', as
     const { usage, last } = await run(t, { body: FORMAT, written, expert: () => says('{"total": "10.15"}') });
     assert.deepEqual([last?.ask, usage?.['completion_tokens']], ['fields', tokens]);
   }
+});
+
+test('JSON whose values have no scores is not final where values have thresholds', async (t) => {
+  const more = ', fields: { /total: { accept_at: 0.99 } }';
+  const signal: SignalSpec = { name: 'agreement', samples: 2, temperature: 0.7 };
+  await whole(t, 'values_not_judged', { signal, more });
+  await whole(t, 'values_not_judged', { draft: [['{}', SURE]], more });
+  await whole(t, 'values_not_judged', { draft: [['[]', SURE]], more });
+  const { stages } = await run(t, { draft: [['[1] says so', SURE]], more, expert: () => assert.fail() });
+  assert.equal(stages.length, 1, 'what is no JSON has no values');
 });

@@ -8,6 +8,7 @@ import {
   judge,
   judgeFields,
   leastSure,
+  mayHaveValues,
   route,
   scoreBegun,
   stageOf,
@@ -179,7 +180,7 @@ async function judgeDraft(
   const { shadow } = rules;
   const judged = await runSliced(judge(gathered.evidence, confidence));
   const values = judgedValues(document, judged, rule);
-  const areSure = rule.fields === undefined ? null : (values?.isFinal ?? null);
+  const areSure = rule.fields === undefined ? null : await areValuesSure(values, gathered);
   const decision = route(judged, { acceptAt, shadow, areSure });
   const drafted = draftOf(document, { asked, gathered, decision });
   if (decision.kind === 'accept') {
@@ -206,6 +207,12 @@ function judgedValues({ job, rules }: CascadeDocument, judged: JudgedDraft, rule
   if (!isAsked || judged.kind !== 'scored' || judged.fields === null) return null;
   const own = Object.entries(rule.fields ?? {}).map(([path, { acceptAt }]) => [path, { acceptAt, calibration: null }]);
   return judgeFields(judged.fields, rule, Object.fromEntries(own) as FieldRules);
+}
+
+/** Whether no threshold of a value forbids a draft; null: it has no values. Of JSON without scores nobody can say it. */
+async function areValuesSure(values: JudgedFields | null, { evidence }: Gathered): Promise<boolean | null> {
+  if (values !== null) return values.isFinal;
+  return (await runSliced(mayHaveValues(evidence.completion.text ?? ''))) ? false : null;
 }
 
 const sureValuesOf = ({ fields }: JudgedFields): string => fields.map(({ isSure }) => (isSure ? '1' : '0')).join('');

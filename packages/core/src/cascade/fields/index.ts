@@ -20,4 +20,11 @@ export {
 } from './plan.ts';
 export { pointerTokens } from './pointer.ts';
 export { fieldsRequest, reducedSchema } from './request.ts';
-export { judgeFields, type FieldRule, type FieldRules, type JudgedField, type JudgedFields } from './unsure.ts';
+export {
+  judgeFields,
+  mayHaveValues,
+  type FieldRule,
+  type FieldRules,
+  type JudgedField,
+  type JudgedFields,
+} from './unsure.ts';

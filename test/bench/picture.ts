@@ -7,16 +7,16 @@ const TOP = 64;
 const LEFT = 380;
 const RIGHT = 150;
 
-const MET = '#1a7f37';
-const MISSED = '#b35900';
-const INK = '#24292f';
-const FAINT = '#8c959f';
+export const MET = '#1a7f37';
+export const MISSED = '#b35900';
+export const INK = '#24292f';
+export const FAINT = '#8c959f';
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 type Anchor = 'start' | 'end';
-const text = (x: number, y: number, said: string, fill: string, anchor: Anchor = 'start', size = 13): string =>
+export const text = (x: number, y: number, said: string, fill: string, anchor: Anchor = 'start', size = 13): string =>
   `<text x="${x}" y="${y}" fill="${fill}" text-anchor="${anchor}" font-size="${size}">${escaped(said)}</text>`;
 
 const number = (value: number): string => value.toFixed(1);

@@ -264,9 +264,8 @@ test('an answer that does not fit is not merged, and the whole is asked for', as
   }
 });
 
-test('in a shadow run a document whose values are all sure is asked about whole', async (t) => {
-  const draft = DRAFT.map(([text]) => [text, SURE] as const);
-  await whole(t, 'not_splittable', { draft, shadow: true });
+test('in a shadow run the expert says all of its answer: drafts are compared with it', async (t) => {
+  await whole(t, 'shadow_run', { shadow: true });
 });
 
 test('a job grows by what it says of values, and not by their names', async (t) => {

@@ -177,7 +177,7 @@ test('where no verdict can be had the expert answers, and the line says why', as
 });
 
 test('a call that breaks is the server’s fault first: the document is asked again, and whole', async (t) => {
-  const { run, rules, server } = await expertOf(t, { verdict: () => ({ kind: 'status', status: 500 }) });
+  const { run, rules, server } = await expertOf(t, { verdict: () => ({ kind: 'reset', when: 'after_headers' }) });
   const { outcome } = await run();
   assert.ok(outcome.kind === 'unproven', outcome.kind);
   const job = charged(outcome.job, 3);

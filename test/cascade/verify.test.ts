@@ -26,6 +26,8 @@ type Setting = Partial<VerifyingOptions> & {
   readonly body?: JsonObject;
   readonly found?: ModelFindings;
   readonly verify?: string;
+  /** A call for the whole answer is refused. */
+  readonly refusesWhole?: boolean;
 };
 
 const draftSaying = (text: string, given: Partial<Draft> = {}): Draft =>
@@ -35,10 +37,17 @@ const draftSaying = (text: string, given: Partial<Draft> = {}): Draft =>
   });
 
 /** An expert that has an answer of its own, behind a server, in a cascade that has it verify drafts. */
-async function expertOf(t: TestContext, { own = 'yes', verify = '', found = FOUND, ...options }: Setting) {
+async function expertOf(
+  t: TestContext,
+  { own = 'yes', verify = '', found = FOUND, refusesWhole = false, ...options }: Setting,
+) {
+  const answer = verifyingAnswer({ answer: () => own, ...options });
   const server = await startModelServer({
     role: 'expert',
-    answer: verifyingAnswer({ answer: () => own, ...options }),
+    answer: (request) =>
+      refusesWhole && request.body['continue_final_message'] !== true
+        ? { kind: 'status', status: 400 }
+        : answer(request),
   });
   t.after(() => server[Symbol.asyncDispose]());
   const price = '{ input: 1, output: 10 }';
@@ -306,10 +315,87 @@ test('a server that does not go on from what it was given is found out', async (
   );
 });
 
-test('a call that breaks is the server’s fault first: the document is asked again, and whole', async (t) => {
-  const { run } = await expertOf(t, { own: OWN, scoring: () => ({ kind: 'status', status: 500 }) });
+test('a call that breaks off is the server’s fault first: the document is asked again, and whole then', async (t) => {
+  const { run } = await expertOf(t, { own: OWN, scoring: () => ({ kind: 'reset', when: 'before_headers' }) });
   const { outcome } = await run(OWN);
-  assert.equal(outcome.kind, 'unproven');
+  assert.ok(outcome.kind === 'unproven' || outcome.kind === 'hold', outcome.kind);
+});
+
+test('a scoring that the server cannot do is no attempt of the document: the whole is asked for at once', async (t) => {
+  for (const status of [500, 404]) {
+    const setting = { own: OWN, draft: OWN, scoring: () => ({ kind: 'status', status }) as const };
+    const { calls, line, text } = await answered(t, setting);
+    assert.deepEqual([text, stageIn(line).ask_reason, stageIn(line).attempts], [OWN, 'scoring_failed', 1]);
+    assert.deepEqual(calls, ['scoring', 'answer'], String(status));
+  }
+});
+
+const SCHEMA = { type: 'object', properties: { total: { type: 'string' } }, required: ['total'] };
+const formatOf = (schema: JsonObject): JsonObject => ({
+  response_format: { type: 'json_schema', json_schema: { name: 'r', schema } },
+});
+
+test('a draft that is not what the request asks for is never the answer, however likely the model finds it', async (t) => {
+  const prose = 'The sum of it is ten pounds.';
+  const unfit = await answered(t, { own: prose, draft: prose, body: formatOf(SCHEMA) });
+  assert.deepEqual([unfit.calls, stageIn(unfit.line).ask_reason], [['answer'], 'draft_unfit']);
+  const number = '{"total": 10}';
+  const wrong = await answered(t, { own: number, draft: number, body: formatOf(SCHEMA) });
+  assert.deepEqual([wrong.calls, stageIn(wrong.line).ask_reason], [['scoring', 'answer'], 'not_joined']);
+});
+
+test('a joined answer is held to all that its schema says, or not joined at all', async (t) => {
+  const currency = { $ref: '#/$defs/currency' };
+  const schema = {
+    type: 'object',
+    properties: { total: { type: 'string' }, currency },
+    required: ['total', 'currency'],
+    $defs: { currency: { enum: ['GBP', 'EUR'] } },
+  };
+  const body = formatOf(schema);
+  const draft = '{"currency": "EUR", "total": "1"}';
+  const right = '{"currency": "GBP", "total": "1"}';
+  assert.equal((await answered(t, { own: right, draft, body })).text, right);
+  const wrong = await answered(t, { own: '{"currency": "Pounds", "total": "1"}', draft, body });
+  assert.deepEqual(
+    [wrong.calls, stageIn(wrong.line).ask_reason],
+    [['scoring', 'continuation', 'answer'], 'not_joined'],
+  );
+  const pattern = formatOf({ ...SCHEMA, properties: { total: { type: 'string', pattern: '^[0-9]+$' } } });
+  const more = await answered(t, { own: draft, draft, body: pattern });
+  assert.deepEqual([more.calls, stageIn(more.line).ask_reason], [['answer'], 'request_unsuited']);
+});
+
+test('a stop string of the request that the drafter did not heed ends the answer all the same', async (t) => {
+  const own = 'The first line of it all\nand the second';
+  const { text, calls, line } = await answered(t, { own, draft: own, body: { stop: ['\n'] } });
+  assert.deepEqual([text, calls], ['The first line of it all', ['scoring']]);
+  assert.equal((bodyOf(line)['choices'] as JsonObject[])[0]?.['finish_reason'], 'stop');
+});
+
+test('calls in vain before a refusal are paid for, and counted', async (t) => {
+  const { run } = await expertOf(t, { own: OWN, scores: () => [], refusesWhole: true });
+  const { outcome, document } = await run(OWN);
+  assert.ok(outcome.kind === 'settle');
+  const { counts } = resultOf(document, outcome.ending);
+  assert.ok((counts['test/2/inputTokens'] ?? 0) > 0);
+});
+
+test('a server whose continuations never fit is left alone with them', async (t) => {
+  const { server, run, notices } = await expertOf(t, { own: OWN, continuation: () => 'Is there more?' });
+  for (let document = 0; document < 8; document += 1) await run(OWN.replace('10', '70'));
+  assert.equal(callsOf(server.requests).filter((kind) => kind === 'continuation').length, 5);
+  assert.equal(notices.length, 1);
+});
+
+test('documents that cannot be verified do not keep others from it', async (t) => {
+  const { server, run, notices } = await expertOf(t, { own: OWN });
+  for (let document = 0; document < 8; document += 1) await run(` ${OWN}`);
+  assert.deepEqual(
+    callsOf(server.requests),
+    Array.from({ length: 8 }, () => 'answer'),
+  );
+  assert.deepEqual(notices, []);
 });
 
 test('a server whose scores are nonsense each time is left alone with it for a while, which is told once', async (t) => {

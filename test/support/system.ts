@@ -13,6 +13,8 @@ import { strictLines } from './strict.ts';
 
 type Model = {
   readonly base_url?: string;
+  /** As its server calls it. */
+  readonly model?: string;
   readonly api_key_env?: string;
   readonly concurrency?: number;
   readonly max_attempts?: number;

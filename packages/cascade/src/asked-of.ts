@@ -1,4 +1,4 @@
-import { decideFault, isBrokenOff, type DocumentJob } from '@spillway/core';
+import { decideFault, isAsking, isBrokenOff, type DocumentJob, type ExtraCall } from '@spillway/core';
 import type { Attempt } from '@spillway/models';
 import type { StopReason } from '@spillway/runtime';
 import type { AskedOnce } from './asked.ts';
@@ -36,3 +36,13 @@ function stopReason(reason: unknown): StopReason {
   const known = (['cancelled', 'expired', 'server_down', 'call_lost'] as const).find((one) => one === reason);
   return known ?? 'shutdown';
 }
+
+/**
+ * Whether a failed call of several ends the attempt. Where a stage has other ways to ask, an answer that failed is no
+ * reason to: nobody has asked for the whole yet. But one that broke off may have taken its server down.
+ */
+export const isInterrupting = (
+  asked: AskedOnce,
+  purpose: ExtraCall['purpose'],
+): asked is Extract<AskedOnce, { kind: 'unproven' }> =>
+  asked.kind === 'unproven' && (!isAsking(purpose) || asked.isBrokenOff || asked.isTimeout);

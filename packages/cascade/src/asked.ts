@@ -30,6 +30,9 @@ export type StoppedCall = EarlyStop & Pick<StoppedDraft, 'isEstimated'>;
 /** How a draft is watched as it comes: by what judges it. */
 export type Watching = Omit<DraftWatchOptions, 'onlyJson'>;
 
+/** What an attempt without an answer of its model took before: its calls that were in vain, and their tokens. */
+type Vain = { readonly extra?: readonly ExtraCall[]; readonly spent?: Usage };
+
 /** What came of one attempt at a document. */
 export type Asked =
   | ({
@@ -53,14 +56,15 @@ export type Asked =
       readonly extra: readonly ExtraCall[];
     } & Span)
   /** The model called the request itself wrong (a 4xx). */
-  | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Span)
+  | ({ readonly kind: 'rejected'; readonly answer: Answer; readonly why: AttemptError } & Vain & Span)
   /** Every attempt was used up, or the server has refused the document for good; with its answer over HTTP, if any. */
   | ({
       readonly kind: 'exhausted';
       readonly answer: Answer | null;
       readonly error: NoAnswer;
       readonly why: AttemptError;
-    } & Span)
+    } & Vain &
+      Span)
   /** It failed, and whose fault that was is not known from it alone. */
   | ({
       readonly kind: 'unproven';

@@ -26,7 +26,7 @@ import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, 
 import { askControl, type ControlOutcome, type ControlQuestion } from './control.ts';
 import { DraftLane } from './draft-lane.ts';
 import { DraftWatches } from './draft-watches.ts';
-import { askedOf } from './asked-of.ts';
+import { askedOf, isInterrupting } from './asked-of.ts';
 import { errorOf, withoutUnclosed } from './failed-call.ts';
 import { ReadingRate } from './reading-rate.ts';
 import type { StageNotice } from './stage-notice.ts';
@@ -197,13 +197,12 @@ export class StageModel implements AsyncDisposable {
       const { startedAtMs, endedAtMs, completion, body, requestId } = attempt;
       const usage = this.#accounted(attempt, request, text?.pieces ?? 0);
       const { inputTokens, outputTokens } = usage;
-      this.writing.note(attempt, usage);
       const call: ExtraCall = { purpose, startedAtMs, endedAtMs, error: null, inputTokens, outputTokens };
       const isEstimated = usage !== completion.usage;
       return { kind: 'answered', completion: { ...completion, usage }, body, requestId, call, isEstimated };
     }
     const asked = this.#judge(attempt, job);
-    if (asked.kind === 'hold' || asked.kind === 'stopped' || asked.kind === 'unproven') return asked;
+    if (asked.kind === 'hold' || asked.kind === 'stopped' || isInterrupting(asked, purpose)) return asked;
     const error = asked.kind === 'answered' ? null : asked.why;
     const { startedAtMs, endedAtMs } = asked;
     return { kind: 'failed', call: { purpose, startedAtMs, endedAtMs, error, inputTokens: 0, outputTokens: 0 } };

@@ -27,7 +27,7 @@ import {
   type Unproven,
 } from '@spillway/core';
 import { runSliced, type StopReason } from '@spillway/runtime';
-import { ASK } from './ask/index.ts';
+import { askStage } from './ask/index.ts';
 import type { Asked, AttemptOptions, Held, StoppedCall } from './asked.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
 import type { StageModel } from './stage-model.ts';
@@ -69,8 +69,8 @@ export async function runStage(
   if (draftToHandOff(job) !== null) return { kind: 'escalate', job };
   // It was the document's own failure, and its last word.
   if (job.unproven !== undefined) return conclude(document, lastWordOf(job.unproven));
-  const { ask, judge: rule } = stageOf(rules, job.stage);
-  const asked = await ASK[ask](model, document, options);
+  const { judge: rule } = stageOf(rules, job.stage);
+  const asked = await askStage(model, document, options);
   switch (asked.kind) {
     case 'hold':
     case 'stopped':
@@ -137,9 +137,10 @@ function finalEnding(asked: Concluded): Ending {
     const { answer, how, extra } = asked;
     return { kind: 'answered', answer, how, extra, ...span };
   }
-  if (asked.answer !== null) return { kind: 'answered', answer: asked.answer, why: asked.why, ...span };
+  const { why, extra, spent } = asked;
+  if (asked.answer !== null) return { kind: 'answered', answer: asked.answer, why, extra, ...span };
   if (asked.kind === 'rejected') throw new Error('a rejection has an answer');
-  return { kind: 'failed', error: asked.error, why: asked.why, ...span };
+  return { kind: 'failed', error: asked.error, why, extra, usage: spent, ...span };
 }
 
 /** What is written down of a stage that has no draft. */

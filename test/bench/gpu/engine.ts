@@ -23,6 +23,8 @@ export type Work = {
   readonly promptTokens: number;
   /** Of the prompt's whole blocks; empty for a request that is not to use the cache. */
   readonly blocks: Blocks;
+  /** False: the whole prompt is read, though its blocks are kept for others. */
+  readonly readsCache?: boolean;
   /** Tokens that the answer has, at least one: the step that reads the end of a prompt makes the first. */
   readonly outputTokens: number;
   /** Whether each token is told, or only the end. */
@@ -97,6 +99,11 @@ export class Engine {
     this.#running = this.#running.filter(isOther);
   }
 
+  /** Empties the prefix cache, so that what was asked before makes no difference to what is asked from now on. */
+  resetPrefixCache(): void {
+    this.#cache.clear();
+  }
+
   /** What came of all the steps that end by then, in order. */
   advance(toMs: number): Progress[] {
     const progress: Progress[] = [];
@@ -140,9 +147,10 @@ export class Engine {
   }
 
   #admit(sequence: Sequence): void {
-    const { promptTokens, blocks } = sequence.work;
+    const { promptTokens, blocks, readsCache = true } = sequence.work;
     // The last token is read in any case, as the first token of the answer comes of it.
-    const cached = Math.min(this.#cache.hits(blocks) * this.#spec.blockTokens, promptTokens - 1);
+    const hits = readsCache ? this.#cache.hits(blocks) : 0;
+    const cached = Math.min(hits * this.#spec.blockTokens, promptTokens - 1);
     sequence.cachedTokens = cached;
     sequence.unread = promptTokens - cached;
     this.#running.push(sequence);

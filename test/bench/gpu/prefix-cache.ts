@@ -33,6 +33,11 @@ export class PrefixCache {
     }
   }
 
+  /** Nothing is held any more. */
+  clear(): void {
+    this.#held.clear();
+  }
+
   #use(block: string): void {
     this.#held.delete(block);
     this.#held.add(block);

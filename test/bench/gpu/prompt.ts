@@ -8,8 +8,8 @@ const TOKEN_CHARACTERS = 4;
 export const tokensOf = (text: string): number => Math.max(1, Math.ceil(text.length / TOKEN_CHARACTERS));
 
 /** The whole leading blocks of a prompt, each named by all the text up to its end. */
-export function blocksOf(text: string, blockTokens: number): Blocks {
-  const characters = blockTokens * TOKEN_CHARACTERS;
+export function blocksOf(text: string, blockTokens: number, tokenCharacters = TOKEN_CHARACTERS): Blocks {
+  const characters = Math.max(1, Math.round(blockTokens * tokenCharacters));
   const blocks: string[] = [];
   for (let end = characters, before = ''; end <= text.length; end += characters) {
     before = hash('sha1', before + text.slice(end - characters, end), 'base64');

@@ -4,9 +4,10 @@ import { OpenAI } from 'openai';
 import { answerOf } from './answers.ts';
 import { PUBLISHED } from './published.ts';
 import { GpuServer, type Stats } from './server.ts';
+import { seededVoice } from './voice.ts';
 
 const SPEAKER = { seed: 7, role: 'drafter', unsureShare: 0.25 } as const;
-const OPTIONS = { spec: PUBLISHED['llama-8b-h100'], speaker: SPEAKER, speed: 50 };
+const OPTIONS = { spec: PUBLISHED['llama-8b-h100'], voice: seededVoice(SPEAKER, 16), speed: 50 };
 const SYSTEM = { role: 'system' as const, content: 'Answer with JSON only. '.repeat(40) };
 const user = (content: string) => ({ role: 'user' as const, content });
 

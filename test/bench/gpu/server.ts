@@ -3,25 +3,29 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { isJsonObject, parseJson, type JsonObject } from '@spillway/core';
 import { errorOf, sendJson } from '../../support/model-answers.ts';
-import { completionBody } from '../../support/model-script.ts';
-import { isModelUrl, promptOf } from '../../support/model-shapes.ts';
-import { eventsOf } from '../../support/model-stream.ts';
-import { answerOf, type Answer, type Speaker } from './answers.ts';
+import { isModelUrl } from '../../support/model-shapes.ts';
 import { Engine, type EngineSpec, type Progress } from './engine.ts';
-import { blocksOf, textOf, tokensOf } from './prompt.ts';
 import { isPublished, PUBLISHED } from './published.ts';
+import { ReplayedVoice } from './replay.ts';
+import { seededVoice, type Said, type Voice } from './voice.ts';
 
 export type GpuServerOptions = {
   readonly spec: EngineSpec;
-  readonly speaker: Speaker;
+  readonly voice: Voice;
   /** How many times faster than a real server's its clock runs. */
   readonly speed: number;
   readonly port?: number;
 };
 
-/** What a server has done since it was last asked for it. Times are Unix milliseconds, tokens those that were answered. */
+/**
+ * What a server has done since it was last asked for it. Times are Unix milliseconds, tokens the engine's; those of requests
+ * that were hung up count as far as they came.
+ */
 export type Stats = {
   readonly requests: number;
+  readonly hungUp: number;
+  /** Requests whose answer had to be found first, beyond the engine's time. */
+  readonly waited: number;
   readonly firstCallMs: number | null;
   readonly lastAnswerMs: number | null;
   /** Of the time between the two, in milliseconds that passed here, whatever the speed. */
@@ -33,6 +37,8 @@ export type Stats = {
 
 const NOTHING: Stats = {
   requests: 0,
+  hungUp: 0,
+  waited: 0,
   firstCallMs: null,
   lastAnswerMs: null,
   busyMs: 0,
@@ -43,19 +49,18 @@ const NOTHING: Stats = {
 
 /** A request in the engine, and how it is answered. */
 type Call = {
-  readonly url: string;
-  readonly body: JsonObject;
+  readonly isStreamed: boolean;
   readonly response: ServerResponse;
-  readonly promptTokens: number;
-  readonly answer: Answer & { readonly isCut: boolean };
-  /** The events of a stream, and how many of them were sent. */
+  readonly said: Said;
+  /** Of a stream: its events, how many of them were sent, and the tokens that there were by then. */
   pieces: readonly string[];
   sent: number;
+  tokens: number;
 };
 
 /**
- * An OpenAI-compatible server that takes the time that a model on GPUs takes (`engine.ts`) and says what a seed says
- * (`answers.ts`). Its engine's clock is this process' times `speed`. A request joins at the moment that it is read, and what
+ * An OpenAI-compatible server that takes the time that a model on GPUs takes (`engine.ts`) and says what its voice says: what
+ * a seed says (`answers.ts`), or what another server says to the same request (`replay.ts`). Its engine's clock is this process' times `speed`. A request joins at the moment that it is read, and what
  * a late timer missed is made up for: what a step takes does not depend on how busy the machine is.
  */
 export class GpuServer implements AsyncDisposable {
@@ -101,42 +106,60 @@ export class GpuServer implements AsyncDisposable {
     const { method, url } = request;
     if (method === 'GET' && url === '/v1/models') return sendJson(response, 200, { object: 'list', data: [] }, {});
     if (method === 'GET' && url === '/stats') return sendJson(response, 200, this.#takeStats(), {});
+    // As vLLM names it.
+    if (method === 'POST' && url === '/reset_prefix_cache') {
+      this.#engine.resetPrefixCache();
+      return sendJson(response, 200, {}, {});
+    }
     if (method !== 'POST' || !isModelUrl(url)) return sendJson(response, 404, errorOf(404), {});
     const body = await bodyOf(request);
     if (body === null) return sendJson(response, 400, errorOf(400), {});
-    const text = textOf(body);
-    const { spec, speaker } = this.#options;
-    const answer = cut(answerOf(speaker, promptOf(body)), body);
-    const [id, promptTokens] = [(this.#lastId += 1), tokensOf(text)];
-    this.#calls.set(id, { url, body, response, promptTokens, answer, pieces: [], sent: 0 });
-    response.once('close', () => {
-      if (this.#calls.delete(id)) this.#engine.cancel(id);
-    });
-    const blocks = spec.cacheBlocks === 0 ? [] : blocksOf(text, spec.blockTokens);
+    const said = await this.#options.voice.say(url, body);
+    if (said.kind === 'refusal') return sendJson(response, said.status, said.body, {});
+    if (response.destroyed) return;
+    const id = (this.#lastId += 1);
     const isStreamed = body['stream'] === true;
+    const call: Call = { isStreamed, response, said, pieces: [], sent: 0, tokens: 0 };
+    this.#calls.set(id, call);
+    response.once('close', () => {
+      if (this.#calls.delete(id)) this.#hangUp(id, call);
+    });
+    const { promptTokens, outputTokens, readsCache } = said;
+    const blocks = this.#options.spec.cacheBlocks === 0 ? [] : said.blocks;
     const nowMs = this.#advance();
     const { requests, firstCallMs } = this.#stats;
     this.#stats = { ...this.#stats, requests: requests + 1, firstCallMs: firstCallMs ?? Date.now() };
-    this.#engine.submit([{ id, promptTokens, blocks, outputTokens: answer.tokens.length, isStreamed }], nowMs);
+    this.#engine.submit([{ id, promptTokens, blocks, readsCache, outputTokens, isStreamed }], nowMs);
     this.#arm();
+  }
+
+  #hangUp(id: number, { said, tokens }: Call): void {
+    this.#engine.cancel(id);
+    const { hungUp, promptTokens, outputTokens } = this.#stats;
+    this.#stats = {
+      ...this.#stats,
+      hungUp: hungUp + 1,
+      promptTokens: promptTokens + said.promptTokens,
+      outputTokens: outputTokens + tokens,
+    };
   }
 
   #takeStats(): Stats {
     const busyMs = (this.#engine.busyMs - this.#busyBeforeMs) / this.#options.speed;
-    const stats = { ...this.#stats, busyMs };
+    const stats = { ...this.#stats, busyMs, waited: this.#options.voice.takeWaited() };
     this.#stats = NOTHING;
     this.#busyBeforeMs = this.#engine.busyMs;
     return stats;
   }
 
-  #count({ promptTokens, answer }: Call, cachedTokens: number): void {
+  #count({ promptTokens, outputTokens }: Said, cachedTokens: number): void {
     const before = this.#stats;
     this.#stats = {
       ...before,
       lastAnswerMs: Date.now(),
       promptTokens: before.promptTokens + promptTokens,
       cachedTokens: before.cachedTokens + cachedTokens,
-      outputTokens: before.outputTokens + answer.tokens.length,
+      outputTokens: before.outputTokens + outputTokens,
     };
   }
 
@@ -163,43 +186,25 @@ export class GpuServer implements AsyncDisposable {
   #tell({ id, tokens, cachedTokens, isFinished }: Progress): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
+    const { response, said } = call;
+    call.tokens = tokens;
     if (isFinished) {
       this.#calls.delete(id);
-      this.#count(call, cachedTokens);
+      this.#count(said, cachedTokens);
     }
-    const { body, response, url } = call;
-    if (body['stream'] !== true) return sendJson(response, 200, whole(call, cachedTokens), {});
+    if (!call.isStreamed) return sendJson(response, 200, said.whole(cachedTokens), {});
     if (call.pieces.length === 0) {
-      call.pieces = eventsOf(url, whole(call, cachedTokens), body);
+      call.pieces = said.pieces(cachedTokens);
       response.writeHead(200, { 'content-type': 'text/event-stream' });
     }
-    // The first piece says who speaks, then comes one for each token.
-    const until = isFinished ? call.pieces.length : Math.min(1 + tokens, call.pieces.length - 1);
-    response.write(call.pieces.slice(call.sent, until).join(''));
-    call.sent = until;
+    // The first piece says who speaks, then comes one for each token that is shown.
+    const until = isFinished
+      ? call.pieces.length
+      : Math.min(1 + Math.floor(tokens / said.scale), call.pieces.length - 1);
+    if (until > call.sent) response.write(call.pieces.slice(call.sent, until).join(''));
+    call.sent = Math.max(call.sent, until);
     if (isFinished) response.end();
   }
-}
-
-/** An answer without what is over the most that the request allows. */
-function cut({ tokens, logprobs }: Answer, body: JsonObject): Call['answer'] {
-  const most = body['max_completion_tokens'] ?? body['max_tokens'] ?? body['max_output_tokens'];
-  const count = typeof most === 'number' ? Math.max(1, Math.min(most, tokens.length)) : tokens.length;
-  return { tokens: tokens.slice(0, count), logprobs: logprobs.slice(0, count), isCut: count < tokens.length };
-}
-
-function whole({ url, body, promptTokens, answer }: Call, cachedTokens: number): JsonObject {
-  const usage = {
-    prompt_tokens: promptTokens,
-    completion_tokens: answer.tokens.length,
-    total_tokens: promptTokens + answer.tokens.length,
-    prompt_tokens_details: { cached_tokens: cachedTokens },
-  };
-  const finishReason = answer.isCut ? 'length' : 'stop';
-  return completionBody(
-    { kind: 'completion', text: answer.tokens.join(''), logprobs: [...answer.logprobs], usage, finishReason },
-    { url, body, prompt: '' },
-  );
 }
 
 async function bodyOf(request: IncomingMessage): Promise<JsonObject | null> {
@@ -213,27 +218,27 @@ async function bodyOf(request: IncomingMessage): Promise<JsonObject | null> {
   return isJsonObject(body) ? body : null;
 }
 
-/** As a process of its own: PORT, ROLE, SPEC (a name in `published.ts`), MAX_BATCH, CACHE_BLOCKS, SEED, UNSURE_SHARE and SPEED. */
+/**
+ * As a process of its own: PORT, SPEC (a name in `published.ts`), MAX_BATCH, CACHE_BLOCKS and SPEED, and who speaks: ROLE,
+ * SEED and UNSURE_SHARE, or REPLAY, the base URL of another server, with SCALE.
+ */
 if (import.meta.main) {
-  const {
-    PORT = '0',
-    ROLE = 'drafter',
-    SPEC = '',
-    MAX_BATCH,
-    CACHE_BLOCKS,
-    SEED = '1',
-    UNSURE_SHARE = '0.25',
-    SPEED = '1',
-  } = process.env;
+  const { PORT = '0', SPEC = '', MAX_BATCH, CACHE_BLOCKS, SPEED = '1', REPLAY, SCALE = '1' } = process.env;
+  const { ROLE = 'drafter', SEED = '1', UNSURE_SHARE = '0.25' } = process.env;
   if (!isPublished(SPEC)) throw new Error(`SPEC is one of ${Object.keys(PUBLISHED).join(', ')}`);
   const published: EngineSpec = PUBLISHED[SPEC];
+  const { blockTokens } = published;
+  const role = ROLE === 'expert' ? 'expert' : 'drafter';
   await using server = await new GpuServer({
     spec: {
       ...published,
       maxBatch: Number(MAX_BATCH ?? published.maxBatch),
       cacheBlocks: Number(CACHE_BLOCKS ?? published.cacheBlocks),
     },
-    speaker: { seed: Number(SEED), role: ROLE === 'expert' ? 'expert' : 'drafter', unsureShare: Number(UNSURE_SHARE) },
+    voice:
+      REPLAY === undefined
+        ? seededVoice({ seed: Number(SEED), role, unsureShare: Number(UNSURE_SHARE) }, blockTokens)
+        : new ReplayedVoice({ baseURL: REPLAY, scale: Number(SCALE), blockTokens }),
     speed: Number(SPEED),
     port: Number(PORT),
   }).listen();

@@ -3,6 +3,7 @@ import {
   continuationRequest,
   cutToLimit,
   ENDPOINTS,
+  fitsFormat,
   isWorthContinuing,
   joinAnswer,
   joinedBody,
@@ -13,6 +14,7 @@ import {
   readScores,
   scoringRequest,
   stageOf,
+  stopIn,
   stopsOf,
   type AskReason,
   type CascadeDocument,
@@ -91,12 +93,23 @@ class Verification {
     const { kept, after } = scored;
     const limit = limitOf(this.#planned.prepared);
     const cut = cutToLimit(draft.text, scored.tokens, kept, limit);
+    const end = stopIn(cut?.text ?? kept.text, stopsOf(this.#planned.prepared));
+    if (end !== null) return await this.#ended(scored, end);
     if (cut !== null) return this.#answered(scored, { ...cut, finishReason: 'length', written: null });
-    if (kept.isWhole && draft.isWhole && endsThere(after.completion)) {
-      return this.#answered(scored, { text: kept.text, tokens: kept.tokens, finishReason: 'stop', written: null });
-    }
+    if (kept.isWhole && draft.isWhole && endsThere(after.completion))
+      return await this.#ended(scored, kept.text.length);
     if (!isWorthContinuing(kept.text, this.#format)) return await this.#whole('nothing_kept');
     return await this.#continue(scored, leftTokens(limit, kept.tokens));
+  }
+
+  /** The draft stands as far as a place in it, and is the answer, if it is what the request asks for. */
+  async #ended(scored: Scored, end: number): Promise<Asked> {
+    const text = scored.kept.text.slice(0, end);
+    const format = this.#format;
+    // The model was asked without the format, so it may agree with a draft that it would not have been allowed.
+    if (format !== null && !(await runSliced(fitsFormat(text, format)))) return await this.#whole('not_joined');
+    const tokens = scored.tokens.reduce((sum, part) => (part.to <= end ? sum + part.tokens : sum), 0);
+    return this.#answered(scored, { text, tokens, finishReason: 'stop', written: null });
   }
 
   get #format() {
@@ -114,7 +127,6 @@ class Verification {
     const prompt = promptOf(prepared);
     const scores = await runSliced(readScores(after.body, scoring, draft.text, prompt));
     if (scores.kind === 'unreadable') return await this.#failed('scoring_failed', scores.why);
-    this.#model.verifying.noteUsed();
     const rule: KeepRule = tolerance === null ? { exact: true } : { tolerance };
     const kept = keptPrefix(draft.text, scores.tokens, rule);
     const inputTokens = Math.max(0, after.completion.usage.inputTokens - kept.draftTokens);
@@ -136,6 +148,8 @@ class Verification {
         stop: stopsOf(this.#planned.prepared),
       }),
     );
+    // What was cut short is no JSON for its limit's sake, which is the request's.
+    if (joined.kind === 'no_join' && completion.finishReason === 'length') return await this.#whole('not_joined');
     if (joined.kind === 'no_join') return await this.#failed('not_joined', joined.why);
     const finishReason = joined.isStopped ? 'stop' : (completion.finishReason ?? 'stop');
     return this.#answered(scored, { text: joined.text, tokens: kept.tokens, finishReason, written });
@@ -183,6 +197,7 @@ class Verification {
       instead: { inputTokens, outputTokens, ms: this.#model.writing.msOf(outputTokens) },
     };
     const { extra, usage: paid } = this.#calls;
+    this.#model.verifying.noteUsed();
     const body = joinedBody(job.endpoint, base.body, { text, finishReason, usage: shownUsage(usage) });
     return {
       kind: 'answered',

@@ -19,6 +19,7 @@ export async function askWhole(
   { reason, calls = NO_CALLS }: { readonly reason: AskReason | null; readonly calls?: Calls },
 ): Promise<Asked> {
   const asked = await askAnswer(model, document, options);
+  if (asked.kind === 'rejected' || asked.kind === 'exhausted') return withVain(asked, calls);
   if (asked.kind !== 'answered') return asked;
   model.reading.note(document.job.body, asked.completion.usage.inputTokens);
   const how = reason === null ? {} : { how: { kind: 'answer', reason } as const };
@@ -33,5 +34,30 @@ export async function askWhole(
     startedAtMs: first.startedAtMs,
     extra: [...calls.extra, own],
     answer: { ...answer, usage: addUsage(calls.usage, answer.usage) },
+  };
+}
+
+/** A refusal, or a failure for good, with what was paid for before it. */
+function withVain<Failed extends Extract<Asked, { kind: 'rejected' | 'exhausted' }>>(
+  asked: Failed,
+  { extra, usage }: Calls,
+): Failed {
+  const [first] = extra;
+  if (first === undefined) return asked;
+  const { startedAtMs, endedAtMs, answer, why } = asked;
+  const own: ExtraCall = {
+    purpose: 'whole_answer',
+    startedAtMs,
+    endedAtMs,
+    error: why,
+    inputTokens: 0,
+    outputTokens: 0,
+  };
+  return {
+    ...asked,
+    answer: answer === null ? null : { ...answer, usage: addUsage(usage, answer.usage) },
+    startedAtMs: first.startedAtMs,
+    extra: [...extra, own],
+    spent: usage,
   };
 }

@@ -17,19 +17,24 @@ export const ASK_REASONS = [
     reason: 'request_unsuited',
     meaning:
       'The request asks for what cannot be joined: several answers, tools, audio, log-probs, penalties, a logit bias, ' +
-      'an answer that it has begun itself, a prompt of tokens, or `/v1/responses`. To a verdict only the prompt matters.',
+      'an answer that it has begun itself or holds to a grammar, a prompt of tokens, or `/v1/responses`; or, to be ' +
+      'verified, a schema that says more than is looked at. To a verdict only the prompt matters.',
   },
   {
     reason: 'draft_unfit',
     meaning:
       'The draft cannot be final as it is: it was cut short or given up, or is not the JSON, or none of the labels, ' +
-      'that are asked for.',
+      'that are asked for. One to be verified need only begin as what is asked for, and with no white space.',
   },
   { reason: 'model_reasons', meaning: 'The model thinks before it answers, and the draft shows no such thought.' },
   { reason: 'not_scored', meaning: 'The server does not say how likely a given answer is, or was not checked yet.' },
   { reason: 'not_continued', meaning: 'The server does not go on with a given answer.' },
   { reason: 'no_log_probs', meaning: 'The server gives no log-probs, so that nobody knows how sure its verdict is.' },
   { reason: 'request_too_long', meaning: 'Request and draft are longer than what is scored (200,000 characters).' },
+  {
+    reason: 'shadow_run',
+    meaning: 'The batch is a shadow run, and drafts are compared with what the expert says by itself.',
+  },
   { reason: 'answer_streamed', meaning: 'The answer is streamed to its client as it is written.' },
   {
     reason: 'failed_before',

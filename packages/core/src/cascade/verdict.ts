@@ -8,7 +8,7 @@ import type { AskReason, Instead, Verdict } from './ask.ts';
 import type { ModelFindings } from './model-findings.ts';
 import { route } from './route.ts';
 import type { JudgeRule } from './rules.ts';
-import { asksToReason, givenText } from './verify/plan.ts';
+import { asksToReason, givenText, hasFailedBefore } from './verify/plan.ts';
 import type { OwnRequest } from './verify/requests.ts';
 
 /** Alternatives to the one token of a verdict. */
@@ -56,7 +56,7 @@ export function planVerdict({
   const stage = texts.findLastIndex((one) => one !== null);
   const [draft, text = null] = [drafts[stage], texts[stage]];
   if (draft === undefined || text === null) return answer('no_draft');
-  if (job.attempts.length > 0 || job.unproven !== undefined || job.breaks !== undefined) return answer('failed_before');
+  if (hasFailedBefore(job)) return answer('failed_before');
   if (draft.stopped !== undefined || !FIT.has(draft.reason)) return answer('draft_unfit');
   if (findings?.reasons === true || asksToReason(prepared)) return answer('model_reasons');
   if (findings?.log_probs === false) return answer('no_log_probs');

@@ -50,6 +50,9 @@ export type Ending =
       readonly kind: 'failed';
       readonly error: NoAnswer;
       readonly why: AttemptError;
+      /** Of calls before the one that failed; absent: there were none. */
+      readonly extra?: readonly ExtraCall[] | undefined;
+      readonly usage?: Usage | undefined;
       readonly startedAtMs: number;
       readonly endedAtMs: number;
       readonly take?: Take | undefined;
@@ -119,7 +122,8 @@ export function stagesOf({ job, rules }: CascadeDocument, ending: Ending): Stage
     }
     case 'failed': {
       const attempts = attemptsWith(job, ending, ending.why);
-      const own = { model, draft: null, attempts, handedOffAtMs: null, answer: null, usage: NO_USAGE };
+      const { usage = NO_USAGE } = ending;
+      const own = { model, draft: null, attempts, handedOffAtMs: null, answer: null, usage };
       return [...before, { ...own, outcome: 'failed' }];
     }
     case 'deadline_draft':

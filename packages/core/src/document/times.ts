@@ -18,9 +18,12 @@ export type ExtraCall = {
   readonly outputTokens: number;
 };
 
+/** Whether a call is one of a stage that is not just asked for its answer. */
+export const isAsking = (purpose: ExtraCall['purpose']): boolean =>
+  (ASKING_CALLS as readonly string[]).includes(purpose);
+
 /** Whether the calls of an attempt are all among its extra ones: there is no other. */
-export const areAllExtra = (extra: readonly ExtraCall[]): boolean =>
-  extra.some(({ purpose }) => (ASKING_CALLS as readonly string[]).includes(purpose));
+export const areAllExtra = (extra: readonly ExtraCall[]): boolean => extra.some(({ purpose }) => isAsking(purpose));
 
 /** One attempt of a stage at a document: its call, and what calls there are beside it. Unix milliseconds. */
 export type Attempt = {

@@ -61,7 +61,7 @@ const stage = z
               'Values that were asked for by themselves, by JSON pointer; null: those without a rule of their own.',
           }),
         saved_seconds: z.number().nullable().meta({
-          description: 'Of inference, by how fast the model wrote its other answers; null: nobody knows.',
+          description: 'Of inference, by how fast the model wrote whole answers; null: nobody knows.',
         }),
       })
       .meta({

@@ -1,4 +1,12 @@
-export { isWorthContinuing, joinAnswer, leftTokens, type JoinedAnswer, type Joining } from './join.ts';
+export {
+  fitsFormat,
+  isWorthContinuing,
+  joinAnswer,
+  leftTokens,
+  stopIn,
+  type JoinedAnswer,
+  type Joining,
+} from './join.ts';
 export { cutToLimit, keptPrefix, type KeepRule, type KeptPrefix } from './kept-prefix.ts';
 export * from './plan.ts';
 export * from './requests.ts';

@@ -1,10 +1,10 @@
-import { hasFields } from '../../confidence/fields.ts';
-import { missesSchema } from '../../confidence/json-schema.ts';
 import type { AskedFormat } from '../../endpoints/index.ts';
+import { hasFields } from '../../confidence/fields.ts';
 import { LIMITS } from '../../limits.ts';
 import { readingJson } from '../../text/json-read.ts';
 import { isJsonObject } from '../../text/json.ts';
 import { SLICE_CHARACTERS, type Sliced } from '../../text/slices.ts';
+import { breaksSchema } from './checked-schema.ts';
 
 /** What an answer is joined of, and what is known of it. */
 export type Joining = {
@@ -35,6 +35,9 @@ const MIN_KEPT_CHARACTERS = 16;
 
 /** Marks between turns, which servers leave in a text that they did not take for a beginning. */
 const MARK = /^\s*(?:<\/?s>|<(?:bos|eos|pad|unk)>|<[|｜][^|｜<>]{1,64}[|｜]>|<(?:start|end)_of_turn>|\[\/?INST\])/;
+
+/** An object, or an array of anything but bare words and numbers: `[1] As Smith says` is no JSON. */
+const beginsJson = (text: string): boolean => /^\s*(?:\{\s*(?:["}]|$)|\[\s*(?:[[{"\]]|$))/.test(text);
 
 const noJoin = (why: string): JoinedAnswer => ({ kind: 'no_join', why });
 
@@ -67,14 +70,21 @@ export function* joinAnswer({ kept, continuation, format, stop }: Joining): Slic
   if (!hasFields(kept)) return noJoin('the kept text begins neither an object nor an array');
   for (const one of isAnew ? [whole, joined] : [joined]) {
     const candidate = yield* stopped(one, stop);
-    if (yield* fits(candidate.text, format)) return candidate;
+    if (yield* fitsFormat(candidate.text, format)) return candidate;
   }
   return noJoin('the joined text is not the JSON that was asked for');
 }
 
 /** Whether what follows on a kept text could be joined to it at all. */
 export function isWorthContinuing(kept: string, format: AskedFormat | null): boolean {
-  return hasFields(kept) || (format === null && kept.trimStart().length >= MIN_KEPT_CHARACTERS);
+  if (hasFields(kept)) return format !== null || beginsJson(kept);
+  return format === null && kept.trimStart().length >= MIN_KEPT_CHARACTERS;
+}
+
+/** Where a text ends by the first of some stop strings in it; null: it has none. */
+export function stopIn(text: string, stop: readonly string[]): number | null {
+  const places = stop.flatMap((one) => (one === '' ? [] : [text.indexOf(one)])).filter((at) => at !== -1);
+  return places.length === 0 ? null : Math.min(...places);
 }
 
 /** How many characters of white space a text begins with. */
@@ -106,11 +116,12 @@ function* placeOf(wanted: string, text: string, from: number, otherwise: number)
 }
 
 /** Whether a text is JSON, within what is looked at, and of the format that was asked for. */
-function* fits(text: string, format: AskedFormat | null): Sliced<boolean> {
+export function* fitsFormat(text: string, format: AskedFormat | null): Sliced<boolean> {
   const read = yield* readingJson(text, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues });
   if (read.kind !== 'json') return false;
   if (format?.type === 'json_object') return isJsonObject(read.value);
-  return !missesSchema(read.value, format?.schema);
+  const { schema } = format ?? {};
+  return schema === undefined || !breaksSchema(read.value, schema, isJsonObject(schema) ? schema : {});
 }
 
 /** What is left of a limit of tokens behind what was kept; null: there is no limit. */

@@ -5,6 +5,7 @@ import type { DocumentJob, Draft } from '../../document/job.ts';
 import type { EscalationReason } from '../../confidence/index.ts';
 import type { AskReason } from '../ask.ts';
 import type { ModelFindings } from '../model-findings.ts';
+import { isChecked } from './checked-schema.ts';
 
 /** How a server scores a given answer of an endpoint. */
 export type Scoring = 'prompt_logprobs' | 'echo';
@@ -36,8 +37,9 @@ export function planVerify({ job, prepared, tolerance, findings }: Verifiable): 
   const answer = (reason: AskReason): VerifyPlan => ({ kind: 'answer', reason });
   const draft = givenDraft(job);
   if (draft === null) return answer('no_draft');
-  if (job.attempts.length > 0 || job.unproven !== undefined || job.breaks !== undefined) return answer('failed_before');
-  if (isUnsuited(job, prepared)) return answer('request_unsuited');
+  if (hasFailedBefore(job)) return answer('failed_before');
+  if (isUnsuited(job, prepared) || !isHeldTo(job)) return answer('request_unsuited');
+  if (isUnfit(job, draft)) return answer('draft_unfit');
   if (tolerance === null && prepared['temperature'] !== 0) return answer('request_sampled');
   if (findings?.reasons === true || asksToReason(prepared)) return answer('model_reasons');
   const scoring = scoringOf(job.endpoint, findings);
@@ -46,6 +48,20 @@ export function planVerify({ job, prepared, tolerance, findings }: Verifiable): 
   if (scoring === 'prompt_logprobs' && !continues(findings)) return answer('not_continued');
   const characters = JSON.stringify(prepared).length + draft.text.length;
   return characters > LIMITS.scoredCharacters ? answer('request_too_long') : { kind: 'verify', draft, scoring };
+}
+
+/** A call about the document failed, was refused, or was under way when its server broke down. */
+export const hasFailedBefore = ({ attempts, unproven, breaks, refused }: DocumentJob): boolean =>
+  attempts.length > 0 || unproven !== undefined || breaks !== undefined || refused !== undefined;
+
+/** Whether a joined answer can be held to the schema that the request has, if it has one. */
+const isHeldTo = ({ endpoint, body }: DocumentJob): boolean => isChecked(ENDPOINTS[endpoint].format(body)?.schema);
+
+/** Nothing that an answer to the request could begin with; or its beginning cannot be told from what is before it. */
+function isUnfit({ endpoint, body }: DocumentJob, { text }: GivenDraft): boolean {
+  const isJson = ENDPOINTS[endpoint].format(body) !== null;
+  if (isJson && !/^\s*[[{]/.test(text)) return true;
+  return endpoint !== '/v1/completions' && text !== text.trimStart();
 }
 
 /** Chat is scored by `prompt_logprobs` alone, as nobody knows how an echo's prompt would have to look there. */
@@ -110,19 +126,38 @@ const UNSUITED = [
   'echo',
   'suffix',
   'best_of',
-  'guided_json',
-  'guided_regex',
+  'allowed_token_ids',
+  'stop_token_ids',
+  'include_stop_str_in_output',
+  'ignore_eos',
+  'repeat_penalty',
+  'no_repeat_ngram_size',
+  'dry_multiplier',
+  'length_penalty',
+  'use_beam_search',
+  'truncate_prompt_tokens',
+  'ebnf',
+  'grammar',
   'guided_choice',
   'guided_grammar',
+  'guided_json',
+  'guided_regex',
+  'json_schema',
+  'regex',
+  'structural_tag',
   'structured_outputs',
 ] as const;
+
+/** Formats of an answer that are known; another one holds it to something that nobody here could. */
+const FORMATS: ReadonlySet<Json | undefined> = new Set(['text', 'json_object', 'json_schema']);
 
 /** Values that say no more than the field's absence. */
 const isNeutral = (name: string, value: Json | undefined): boolean =>
   value === undefined ||
   value === null ||
   value === false ||
-  value === 0 ||
+  (value === 0 && name !== 'logprobs' && name !== 'prompt_logprobs') ||
+  (name === 'repeat_penalty' && value === 1) ||
   (name === 'repetition_penalty' && value === 1) ||
   (name === 'best_of' && value === 1) ||
   (name === 'add_generation_prompt' && value === true) ||
@@ -136,6 +171,8 @@ export function isUnsuited({ endpoint }: Pick<DocumentJob, 'endpoint'>, body: Js
   const { n } = body;
   if (n !== undefined && n !== null && n !== 1) return true;
   if (UNSUITED.some((name) => !isNeutral(name, body[name]))) return true;
+  const format = body['response_format'];
+  if (isJsonObject(format) && !FORMATS.has(format['type'])) return true;
   if (endpoint === '/v1/completions') return typeof body['prompt'] !== 'string';
   const messages = body['messages'];
   const last: Json | undefined = Array.isArray(messages) ? messages.at(-1) : undefined;

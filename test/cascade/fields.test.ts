@@ -10,9 +10,12 @@ import {
   roleOf,
   snapshotRules,
   type CascadeDocument,
+  type CascadeRules,
+  type Draft,
   type Json,
   type JsonObject,
   type ModelFindings,
+  type SignalSpec,
 } from '@spillway/core';
 import { jobOf } from '../support/jobs.ts';
 import { startModelServer, type ModelRequest, type Scripted } from '../support/model-server.ts';
@@ -40,6 +43,13 @@ type Setting = {
   readonly found?: Partial<ModelFindings>;
   readonly more?: string;
   readonly shadow?: boolean;
+  readonly ask?: string;
+  /** So many documents one after the other; the last one is told of. */
+  readonly times?: number;
+  /** Makes something else of a draft that was handed off. */
+  readonly written?: (draft: Draft) => Draft;
+  /** What drafts are judged by as a manifest of before may say it. */
+  readonly signal?: SignalSpec;
 };
 
 const drafted = (tokens: Tokens): Scripted => ({
@@ -50,19 +60,29 @@ const drafted = (tokens: Tokens): Scripted => ({
   },
 });
 
+const judgedBy = (rules: CascadeRules, signal: SignalSpec): CascadeRules => ({
+  ...rules,
+  stages: rules.stages.map(({ judge, ...stage }) => ({
+    ...stage,
+    judge: judge === null ? null : { ...judge, confidence: { signal, calibration: null } },
+  })),
+});
+
 /** Runs a document through a drafter and an expert that is asked for fields. */
-async function run(t: TestContext, { draft = DRAFT, expert, body = {}, found, more = '', shadow = false }: Setting) {
+async function run(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
+  const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change, signal } = setting;
   const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
   const large = await startModelServer({ role: 'expert', answer: expert });
   t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
   const yaml = `models:
   small: { base_url: "${small.baseURL}", model: s }
   large: { base_url: "${large.baseURL}", model: l }
-cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: fields${more} } }`;
+cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${more} } }`;
   const read = readConfiguration(yaml);
   assert.ok(read.kind === 'valid', JSON.stringify(read));
   const { configuration } = read;
-  const rules = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
+  const own = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
+  const rules = signal === undefined ? own : judgedBy(own, signal);
   const notices: unknown[] = [];
   const models = Object.entries(configuration.models).map(([name, spec], stage) =>
     openStageModel(
@@ -80,17 +100,28 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: fields${
   models[1]?.know({ ...NOTHING_FOUND, ...found });
   const messages = [{ role: 'user', content: 'What is it?' }];
   let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
+  let jobBytes = 0;
+  let ended = 0;
   for (;;) {
     const model = models[document.job.stage] ?? assert.fail();
     const outcome = await runStage(model, document, { signal: new AbortController().signal, stalls: 0 });
+    if (outcome.kind === 'settle' && (ended += 1) < times) {
+      document = { rules, job: jobOf({ body: document.job.body }) };
+      continue;
+    }
     if (outcome.kind === 'settle') {
       const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
       const said = line.response?.body as { choices: { message: { content: string } }[]; usage?: JsonObject };
       const stages = line.cascade?.stages ?? [];
-      return { line, text: said.choices[0]?.message.content, stages, last: stages.at(-1), requests: large.requests };
+      const text = said.choices[0]?.message.content;
+      const { requests } = large;
+      return { line, text, usage: said.usage, stages, last: stages.at(-1), requests, notices, jobBytes };
     }
     assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
-    const job = JSON.parse(JSON.stringify(outcome.job)) as CascadeDocument['job'];
+    const written = JSON.stringify(outcome.job);
+    jobBytes = Math.max(jobBytes, written.length);
+    const given = JSON.parse(written) as CascadeDocument['job'];
+    const job = { ...given, drafts: given.drafts.map((one) => change?.(one) ?? one) };
     document = { rules, job: nextStageJob({ rules, job }, Date.now()) };
   }
 }
@@ -235,4 +266,79 @@ test('an answer that does not fit is not merged, and the whole is asked for', as
 
 test('in a shadow run the expert says all of its answer: drafts are compared with it', async (t) => {
   await whole(t, 'shadow_run', { shadow: true });
+});
+
+test('a job grows by what it says of values, and not by their names', async (t) => {
+  const name = 'n'.repeat(60_000);
+  const values = Array.from({ length: 998 }, (_, at): Tokens => [
+    [`${at === 0 ? '' : ','}"k${at}":`, SURE],
+    ['1', SURE],
+  ]);
+  const draft: Tokens = [['{"a":', SURE], ['1', -1], [`,"${name}":{`, SURE], ...values.flat(), ['}}', SURE]];
+  const plain = await run(t, { draft, ask: 'answer', expert: () => says('{"a":2}') });
+  const ruled = ', fields: { /a: { accept_at: 0.99 } }';
+  const own = await run(t, { draft, ask: 'answer', more: ruled, expert: () => says('{"a":2}') });
+  assert.ok(own.jobBytes < plain.jobBytes + 100, `${own.jobBytes}, plain ${plain.jobBytes}`);
+  const asked = await run(t, { draft, found: { continuation: 'new_text' }, expert: () => says('":2,') });
+  assert.deepEqual([asked.last?.ask, asked.last?.asked_fields], ['fields', ['/a']]);
+  assert.equal(
+    asked.text,
+    draft
+      .map(([text]) => text)
+      .join('')
+      .replace('1', '2'),
+  );
+  assert.ok(asked.jobBytes < plain.jobBytes + 1_100, `${asked.jobBytes}, plain ${plain.jobBytes}`);
+});
+
+test('what may be the document’s own does not count against the server, and a failed call does', async (t) => {
+  const optional = { ...SCHEMA, required: ['type', 'currency'] };
+  const body = { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: optional } } };
+  const none = '{"type": "invoice", "currency": "GBP"}';
+  const times = 6;
+  const leavesOut = await run(t, { times, body, expert: (request) => says(isPlain(request) ? none : '{}') });
+  assert.deepEqual([leavesOut.text, leavesOut.last?.ask_reason, leavesOut.notices], [none, 'values_failed', []]);
+  const otherKind = await run(t, {
+    times,
+    found: { continuation: 'new_text' },
+    expert: (request) => says(isPlain(request) ? none : '": [10.15]}'),
+  });
+  assert.deepEqual([otherKind.last?.ask_reason, otherKind.notices], ['values_failed', []]);
+  const fails = await run(t, {
+    times,
+    body,
+    expert: (request) => (isPlain(request) ? says(none) : { kind: 'status', status: 400 }),
+  });
+  assert.deepEqual([fails.last?.ask_reason, fails.notices.length], ['scoring_paused', 1]);
+});
+
+test('the answer is as long as the draft is, whatever its stage paid for it', async (t) => {
+  const verified = (usage: JsonObject | null, outputTokens: number | null) => (draft: Draft) => {
+    const answer = draft.answer ?? assert.fail();
+    const { usage: _usage, ...said } = answer.body as JsonObject;
+    const instead = { inputTokens: 100, outputTokens: outputTokens ?? 0, ms: null };
+    const how = { kind: 'verify', keptCharacters: 56, isWhole: true, instead } as const;
+    const body = usage === null ? said : { ...said, usage };
+    const paid = { ...answer, body, usage: { ...answer.usage, outputTokens: 3 } };
+    return { ...draft, answer: paid, ...(outputTokens === null ? {} : { how }) };
+  };
+  for (const [written, tokens] of [
+    [verified({ completion_tokens: 40 }, 41), 40],
+    [verified(null, 41), 41],
+    [verified({ prompt_tokens: 7 }, 41), 41],
+    [verified(null, null), 3],
+  ] as const) {
+    const { usage, last } = await run(t, { body: FORMAT, written, expert: () => says('{"total": "10.15"}') });
+    assert.deepEqual([last?.ask, usage?.['completion_tokens']], ['fields', tokens]);
+  }
+});
+
+test('JSON whose values have no scores is not final where values have thresholds', async (t) => {
+  const more = ', fields: { /total: { accept_at: 0.99 } }';
+  const signal: SignalSpec = { name: 'agreement', samples: 2, temperature: 0.7 };
+  await whole(t, 'values_not_judged', { signal, more });
+  await whole(t, 'values_not_judged', { draft: [['{}', SURE]], more });
+  await whole(t, 'values_not_judged', { draft: [['[]', SURE]], more });
+  const { stages } = await run(t, { draft: [['[1] says so', SURE]], more, expert: () => assert.fail() });
+  assert.equal(stages.length, 1, 'what is no JSON has no values');
 });

@@ -116,8 +116,8 @@ export type ExtraRequest = {
   readonly own: readonly string[];
   readonly purpose: ExtraCall['purpose'];
   readonly index: number;
-  /** Has the answer streamed, and given up once so much of its text is there; absent: it comes whole. */
-  readonly isEnough?: (text: string) => boolean;
+  /** Has the answer streamed, and given up once enough of its text is there, of which each piece is shown once; absent: it comes whole. */
+  readonly isEnough?: (piece: string) => boolean;
 };
 
 export type ExtraAnswer =

@@ -8,7 +8,7 @@ import {
 } from '@spillway/core';
 import type { OnEvent } from '@spillway/models';
 import type { Asked } from './asked.ts';
-import { ReadingRate } from './reading-rate.ts';
+import type { ReadingRate } from './reading-rate.ts';
 
 type Answered = Extract<Asked, { kind: 'answered' }>;
 
@@ -17,9 +17,14 @@ type Watched = { readonly draft: DraftWatch; readonly onEvent: OnEvent };
 
 /** The drafts of a model that are given up once nothing can make them final, and what they took. */
 export class DraftWatches {
-  readonly #reading = new ReadingRate();
+  readonly #reading: ReadingRate;
   /** The model's server streams, with log-probs. */
   isStreaming = false;
+
+  /** `reading`: how much the model reads for a request, which answers that came whole show. */
+  constructor(reading: ReadingRate) {
+    this.#reading = reading;
+  }
 
   /** Null: the draft comes whole, as it cannot be watched. */
   of({ endpoint, body }: DocumentJob, options: DraftWatchOptions): Watched | null {

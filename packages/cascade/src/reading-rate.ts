@@ -1,4 +1,4 @@
-import type { JsonObject } from '@spillway/core';
+import { jsonCharacters, type JsonObject } from '@spillway/core';
 
 /** Until a call has shown better: English text has about four characters to a token. */
 const TOKENS_PER_CHARACTER = 0.25;
@@ -13,13 +13,11 @@ export class ReadingRate {
   /** A request was answered whole; 0 tokens: its server does not count. */
   note(request: JsonObject, inputTokens: number): void {
     if (inputTokens === 0) return;
-    const rate = inputTokens / charactersOf(request);
+    const rate = inputTokens / jsonCharacters(request);
     this.#perCharacter = this.#perCharacter === null ? rate : this.#perCharacter + WEIGHT * (rate - this.#perCharacter);
   }
 
   tokensOf(request: JsonObject): number {
-    return Math.round((this.#perCharacter ?? TOKENS_PER_CHARACTER) * charactersOf(request));
+    return Math.round((this.#perCharacter ?? TOKENS_PER_CHARACTER) * jsonCharacters(request));
   }
 }
-
-const charactersOf = (request: JsonObject): number => JSON.stringify(request).length;

@@ -61,9 +61,9 @@ export class StageModel implements AsyncDisposable {
   readonly #client: ModelClient;
   readonly #settings: ReadonlyMap<string, RequestSettings>;
   readonly #ownSettings: RequestSettings;
-  readonly #watches = new DraftWatches();
   /** How much the model reads for a request. */
   readonly reading = new ReadingRate();
+  readonly #watches = new DraftWatches(this.reading);
   /** How fast the model writes. */
   readonly writing = new WritingRate();
   /** Whether it verifies drafts. */

@@ -8,6 +8,7 @@ import {
   judge,
   judgeFields,
   leastSure,
+  mayHaveValues,
   route,
   scoreBegun,
   stageOf,
@@ -20,7 +21,6 @@ import {
   type Draft,
   type Ending,
   type FieldRules,
-  type FieldSource,
   type JudgedDraft,
   type JudgedFields,
   type JudgeRule,
@@ -177,10 +177,11 @@ async function judgeDraft(
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
-  const { shadow } = document.rules;
+  const { job, rules } = document;
+  const { shadow } = rules;
   const judged = await runSliced(judge(gathered.evidence, confidence));
   const values = judgedValues(document, judged, rule);
-  const areSure = rule.fields === undefined ? null : (values?.isFinal ?? null);
+  const areSure = rule.fields === undefined ? null : await areValuesSure(values, gathered);
   const decision = route(judged, { acceptAt, shadow, areSure });
   const drafted = draftOf(document, { asked, gathered, decision });
   if (decision.kind === 'accept') {
@@ -195,10 +196,10 @@ async function judgeDraft(
     confidence: decision.confidence,
     reason: decision.reason,
     evidence: shadow ? await runSliced(evidenceOf(gathered.evidence)) : null,
-    ...(values === null ? {} : { values: sourcesOf(values, document.job.stage) }),
+    ...(values === null || !asksForFields(rules, job.stage) ? {} : { sureValues: sureValuesOf(values) }),
     handedOffAtMs: null,
   };
-  return { kind: 'escalate', job: withDraft(document.job, draft) };
+  return { kind: 'escalate', job: withDraft(job, draft) };
 }
 
 /** The values of a JSON draft, each by its own rule; null: nobody asks for them, or there are none. */
@@ -209,8 +210,13 @@ function judgedValues({ job, rules }: CascadeDocument, judged: JudgedDraft, rule
   return judgeFields(judged.fields, rule, Object.fromEntries(own) as FieldRules);
 }
 
-const sourcesOf = ({ fields }: JudgedFields, stage: number): FieldSource[] =>
-  fields.map(({ path, confidence, isSure }) => ({ path, stage, confidence, isSure }));
+/** Whether no threshold of a value forbids a draft; null: it has no values. Of JSON without scores nobody can say it. */
+async function areValuesSure(values: JudgedFields | null, { evidence }: Gathered): Promise<boolean | null> {
+  if (values !== null) return values.isFinal;
+  return (await runSliced(mayHaveValues(evidence.completion.text ?? ''))) ? false : null;
+}
+
+const sureValuesOf = ({ fields }: JudgedFields): string => fields.map(({ isSure }) => (isSure ? '1' : '0')).join('');
 
 /** A draft that was given up: the decision was made while it came. */
 async function stoppedOutcome(

@@ -4,11 +4,11 @@ import type { OnEvent } from '@spillway/models';
 /** The text of an answer as it is streamed, until there is enough of it. */
 export class TextWatch {
   readonly #stream: Pick<EndpointStream, 'said'>;
-  readonly #isEnough: (text: string) => boolean;
-  #text = '';
+  readonly #isEnough: (piece: string) => boolean;
   #pieces = 0;
 
-  constructor(stream: Pick<EndpointStream, 'said'>, isEnough: (text: string) => boolean) {
+  /** `isEnough` gets each piece as it comes, once. */
+  constructor(stream: Pick<EndpointStream, 'said'>, isEnough: (piece: string) => boolean) {
     this.#stream = stream;
     this.#isEnough = isEnough;
   }
@@ -22,7 +22,6 @@ export class TextWatch {
     const pieces = this.#stream.said(data).texts.filter(({ index, text }) => index === 0 && text !== '');
     if (pieces.length === 0) return undefined;
     this.#pieces += 1;
-    this.#text += pieces.map(({ text }) => text).join('');
-    return this.#isEnough(this.#text) ? 'enough' : undefined;
+    return this.#isEnough(pieces.map(({ text }) => text).join('')) ? 'enough' : undefined;
   };
 }

@@ -152,6 +152,30 @@ test('values may have thresholds of their own, and the last stage may be asked f
   ]);
 });
 
+test('values are asked about only where their signal scores each of them', () => {
+  const fields = 'fields: { /total: { accept_at: 0.99 } }';
+  for (const [name, more] of [
+    ['agreement', ''],
+    ['self_assessment', ''],
+    ['label', ', answers: [a, b]'],
+    ['head', ', calibration: x.json'],
+  ] as const) {
+    const confidence = `confidence: { signal: ${name}${more} }`;
+    const known = 'mean_logprob, sum_logprob, min_logprob, quantile_logprob, margin, entropy';
+    const none = `no such key with the signal ${name}, which does not score each value: expected one of ${known}`;
+    const asked = `expected answer or verify: the stage before has the signal ${name}, which does not score each value`;
+    const first = `{ model: small, accept_at: 0.9, ${confidence} }`;
+    const ruled = `{ model: small, accept_at: 0.9, ${confidence}, ${fields} }`;
+    assert.deepEqual(problemsOfStages(ruled, LAST), [`cascades.x.stages.0.fields: ${none}`]);
+    assert.deepEqual(problemsOfStages(first, '{ model: large, ask: fields }'), [`cascades.x.stages.1.ask: ${asked}`]);
+    const short = `${MODELS}cascades:\n  x:\n    drafter: small\n    expert: large\n    accept_at: 0.9\n    ${confidence}\n`;
+    assert.deepEqual(problemsOf(`${short}    ${fields}\n`), [`cascades.x.fields: ${none}`]);
+    assert.deepEqual(problemsOf(`${short}    ask: fields\n`), [`cascades.x.ask: ${asked}`]);
+    const middle = `{ model: medium, accept_at: 0.9, ${fields} }`;
+    assert.equal(cascadeOf(stagesOf(first, middle, '{ model: large, ask: fields }')).stages[2]?.ask, 'fields');
+  }
+});
+
 test('what cannot be verified is told where it is written', () => {
   const last = '{ model: large }';
   const first = '{ model: small, accept_at: 0.9 }';

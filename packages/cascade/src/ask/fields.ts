@@ -1,16 +1,20 @@
 import {
   addUsage,
+  ContinuedScan,
   continuedText,
   continuationRequest,
   ENDPOINTS,
   fieldsRequest,
+  isJsonObject,
   isUnsuited,
   joinedBody,
+  jsonCharacters,
   mergeFields,
   planFields,
   readContinuedValue,
   readFieldAnswer,
-  runAtOnce,
+  readUsage,
+  type Answer,
   type AnsweredField,
   type AskReason,
   type CascadeDocument,
@@ -18,7 +22,7 @@ import {
   type FieldsPlan,
   type HowAsked,
   type JsonObject,
-  type SourcedText,
+  type SourcedDraft,
   type WholeReason,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
@@ -47,14 +51,24 @@ export async function askFields(model: StageModel, document: CascadeDocument, op
 }
 
 /** The latest draft of the stages before whose values were judged one by one; null: the latest text's were not. */
-function draftedValues({ job }: CascadeDocument): (SourcedText & { readonly outputTokens: number }) | null {
+function draftedValues({ job }: CascadeDocument): (SourcedDraft & { readonly outputTokens: number }) | null {
   const { endpoint, body, stage } = job;
-  for (const { answer, values } of job.drafts.slice(0, stage).toReversed()) {
-    const text = answer === null ? null : ENDPOINTS[endpoint].text(answer.body, body);
+  for (const [from, { answer, how, sureValues }] of [...job.drafts.slice(0, stage).entries()].toReversed()) {
+    if (answer === null) continue;
+    const text = ENDPOINTS[endpoint].text(answer.body, body);
     if (text === null) continue;
-    return values === undefined ? null : { text, fields: values, outputTokens: answer?.usage.outputTokens ?? 0 };
+    if (sureValues === undefined) return null;
+    const fields = Array.from(sureValues, (mark) => ({ stage: from, confidence: null, isSure: mark === '1' }));
+    return { text, fields, outputTokens: writtenTokens(answer, how) };
   }
   return null;
+}
+
+/** How many tokens an answer has: by its own words; else by what its stage would have written, or has paid, for it. */
+function writtenTokens({ body, usage }: Answer, how: HowAsked | undefined): number {
+  const said = readUsage(isJsonObject(body) ? body['usage'] : undefined).outputTokens;
+  if (said > 0) return said;
+  return how === undefined || how.kind === 'answer' ? usage.outputTokens : how.instead.outputTokens;
 }
 
 function reasonOf(reason: WholeReason): AskReason {
@@ -64,7 +78,7 @@ function reasonOf(reason: WholeReason): AskReason {
 
 type Planned = {
   readonly plan: FieldsPlan;
-  readonly draft: SourcedText & { readonly outputTokens: number };
+  readonly draft: SourcedDraft & { readonly outputTokens: number };
 };
 
 type Answered = Extract<ExtraAnswer, { kind: 'answered' }>;
@@ -98,7 +112,7 @@ class FieldsAsking {
     const format = ENDPOINTS[job.endpoint].format(job.body);
     const { answers, last } = values;
     const merged = await runSliced(mergeFields({ draft, plan, answers, stage: job.stage, format }));
-    if (merged.kind === 'whole') return await this.#failed(merged.reason);
+    if (merged.kind === 'whole') return await this.#whole('values_failed');
     this.#model.verifying.noteUsed();
     return this.#answered(merged.text, last);
   }
@@ -123,7 +137,7 @@ class FieldsAsking {
     if (last.kind !== 'answered') return await this.#interrupted(last);
     this.#inputTokens = last.completion.usage.inputTokens;
     const read = await runSliced(readFieldAnswer(last.completion.text ?? '', plan, null));
-    if (read.kind === 'whole') return await this.#failed(read.reason);
+    if (read.kind === 'whole') return await this.#whole('values_failed');
     return { kind: 'values', answers: read.answers, last };
   }
 
@@ -137,13 +151,15 @@ class FieldsAsking {
       const before = await runSliced(continuedText(draft.text, path, found));
       const { body, own } = continuationRequest(job, before, null);
       const { stop: _stop, ...asked } = body;
-      const isEnough = (text: string): boolean => runAtOnce(readContinuedValue(before, text)).kind !== 'unfinished';
+      const scan = new ContinuedScan(before);
+      const isEnough = (piece: string): boolean => scan.push(piece);
       const answer: ExtraAnswer = await this.#call({ body: asked, own: [...own, 'stop'], isEnough });
       if (answer.kind !== 'answered') return await this.#interrupted(answer);
       const value = await runSliced(readContinuedValue(before, answer.completion.text ?? ''));
-      if (value.kind !== 'value') return await this.#failed(value.kind === 'nonsense' ? value.why : value.kind);
+      if (value.kind !== 'value') return await this.#whole('values_failed');
       const { inputTokens } = answer.completion.usage;
-      const share = charactersOf(job.body) / (charactersOf(job.body) + before.length);
+      const characters = jsonCharacters(job.body);
+      const share = characters / (characters + before.length);
       this.#inputTokens = Math.min(this.#inputTokens, Math.round(inputTokens * share));
       found.set(path, value.json);
       last = answer;
@@ -171,14 +187,14 @@ class FieldsAsking {
     return answer;
   }
 
-  /** A call that failed by itself, or whose failure may not be its own. */
+  /**
+   * A call that failed by itself, or whose failure may not be its own. Only such count against the server: an answer that
+   * does not fit may be right, as where a document has no such value, and others' documents are asked for fields all the
+   * same.
+   */
   async #interrupted(answer: Exclude<ExtraAnswer, { kind: 'answered' }>): Promise<Asked> {
     if (answer.kind !== 'failed') return answer;
-    return await this.#failed(answer.call.error?.message ?? 'no answer');
-  }
-
-  async #failed(why: string): Promise<Asked> {
-    this.#model.verifying.noteFailed(why, Date.now());
+    this.#model.verifying.noteFailed(answer.call.error?.message ?? 'no answer', Date.now());
     return await this.#whole('values_failed');
   }
 
@@ -223,5 +239,3 @@ class FieldsAsking {
     };
   }
 }
-
-const charactersOf = (request: JsonObject): number => JSON.stringify(request).length;

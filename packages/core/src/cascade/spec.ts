@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.ts';
 import { issueMessage } from '../text/issue-message.ts';
 import { isJsonObject } from '../text/json.ts';
 import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './ask.ts';
-import { askProblem } from './ask-problem.ts';
+import { askProblem, NO_ASKING } from './ask-problem.ts';
 import { pointerTokens } from './fields/pointer.ts';
 import { settingsShape, type RequestSettings } from './settings.ts';
 import { stopsEarly } from './stop-early.ts';
@@ -205,7 +205,11 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     if (stops.problem !== null) return refuse(['stop_early'], stops.problem);
     const asked = { ask: data.ask, tolerance: data.verify?.tolerance ?? null, verdict: verdictSpec(data.verdict) };
     const has = { hasVerify: data.verify !== undefined, hasVerdict: data.verdict !== undefined };
-    const problem = askProblem({ ask: data.ask, ...has, signal: null }, 1);
+    const { signal } = data.confidence;
+    const hasFields = data.fields !== undefined;
+    const problem =
+      askProblem({ ...NO_ASKING, hasFields, signal }, 0) ??
+      askProblem({ ...NO_ASKING, ask: data.ask, ...has, signalBefore: signal }, 1);
     if (problem !== null) return refuse([problem.key], problem.message);
     const stages = [
       { ...plain, model: data.drafter, judge, stop_early: stops.early },
@@ -222,8 +226,9 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     const stops = stopsEarly(asked, { judge, ask: one.ask, nextAsk }, on_deadline);
     if (stops.problem !== null) return refuse(['stages', at, 'stop_early'], stops.problem);
     const signal = judge?.confidence.signal ?? null;
-    const has = { hasVerify: how !== undefined, hasVerdict: said !== undefined };
-    const problem = askProblem({ ask: one.ask, ...has, signal }, at);
+    const has = { hasVerify: how !== undefined, hasVerdict: said !== undefined, hasFields: own !== undefined };
+    const signalBefore = stages.at(-1)?.judge?.confidence.signal ?? null;
+    const problem = askProblem({ ask: one.ask, ...has, signal, signalBefore }, at);
     if (problem !== null) return refuse(['stages', at, problem.key], problem.message);
     const reuse = { tolerance: how?.tolerance ?? null, verdict: verdictSpec(said) };
     stages.push({ ...kept, ...reuse, system, judge, stop_early: stops.early });

@@ -34,6 +34,8 @@ export type Signal<Schema extends SpecSchema = SpecSchema> = {
   readonly needs: 'nothing' | 'assessment' | 'samples';
   /** What the score says about the draft being right as long as there is no calibration; null: nothing. */
   readonly probability: ((score: number) => number) | null;
+  /** Whether each value of a JSON answer has a score of its own. */
+  readonly scoresValues: boolean;
   /** The higher, the surer. */
   readonly score: (draft: DraftView, spec: z.output<Schema>) => ScoredDraft;
 };

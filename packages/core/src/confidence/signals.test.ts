@@ -56,6 +56,23 @@ test('an entry is known by its own name, and says what it means in a sentence', 
   assert.equal(signalSpec.safeParse({ name: 'entropy', alpha: 1 }).success, false);
 });
 
+test('each says whether it scores the values of a JSON answer one by one', () => {
+  const text = '{"a": 1}';
+  const { completion, ...evidence } = draftOf(null, text);
+  const tokens = text.split('').map((token) => {
+    const top = ['1', '2'].map((other, at) => ({ token: other, bytes: null, logprob: -0.1 - at }));
+    return { token, bytes: null, logprob: -0.1, top };
+  });
+  for (const name of NAMES) {
+    const scored = scoreDraft(
+      { ...evidence, completion: { ...completion, tokens }, samples: [{ ...completion, tokens }] },
+      { signal: specOf(name), calibration: null },
+    );
+    const isEach = scored.kind === 'scored' && scored.fields !== null;
+    assert.equal(isEach, SIGNALS[name].scoresValues, name);
+  }
+});
+
 test('parameters that are not given are as the design says', () => {
   assert.deepEqual(specOf('quantile_logprob'), { name: 'quantile_logprob', alpha: 0.1 });
   assert.deepEqual(specOf('margin'), { name: 'margin', over: 'min' });

@@ -9,7 +9,7 @@ import { entropies, logprobsOf, margins, mean, quantile, sum } from './statistic
 const itself = (score: number): number => score;
 
 /** What a signal over the chosen tokens' log-probs needs and says. */
-const OF_LOGPROBS = { topLogprobs: 0, needs: 'nothing', probability: Math.exp } as const;
+const OF_LOGPROBS = { topLogprobs: 0, needs: 'nothing', probability: Math.exp, scoresValues: true } as const;
 
 /** The one place where a signal is added: its parameters, what it needs, and how it scores. */
 export const SIGNALS = {
@@ -44,6 +44,7 @@ export const SIGNALS = {
     topLogprobs: 5,
     needs: 'nothing',
     probability: null,
+    scoresValues: true,
     score: byValues((tokens, { over }) => {
       const ahead = margins(tokens);
       return ahead === null ? null : over === 'mean' ? mean(ahead) : quantile(ahead, 0);
@@ -56,6 +57,7 @@ export const SIGNALS = {
     topLogprobs: 5,
     needs: 'nothing',
     probability: null,
+    scoresValues: true,
     score: byValues((tokens) => {
       const unsure = entropies(tokens);
       return unsure === null ? null : -mean(unsure);
@@ -67,6 +69,7 @@ export const SIGNALS = {
     topLogprobs: 10,
     needs: 'nothing',
     probability: itself,
+    scoresValues: false,
     score: byTokens(({ text, tokens }, { answers }) => labelScore(text, tokens, answers)),
   }),
   self_assessment: signal({
@@ -76,6 +79,7 @@ export const SIGNALS = {
     topLogprobs: 0,
     needs: 'assessment',
     probability: itself,
+    scoresValues: false,
     score: ({ assessment }) => {
       const probability = assessment === null ? null : assessedProbability(assessment);
       return probability === null ? noEvidence('no_assessment') : wholeScore(probability);
@@ -91,6 +95,7 @@ export const SIGNALS = {
     topLogprobs: 0,
     needs: 'samples',
     probability: itself,
+    scoresValues: false,
     score: ({ agreement }) => (agreement === null ? noEvidence('no_samples') : wholeScore(agreement)),
   }),
   head: signal({
@@ -100,6 +105,7 @@ export const SIGNALS = {
     topLogprobs: 5,
     needs: 'nothing',
     probability: null,
+    scoresValues: false,
     score: byTokens(({ fields, tokens, head }) =>
       head === null ? noEvidence('no_logprobs') : wholeScore(headLogit(head, headFeatures(fields, tokens))),
     ),

@@ -1,5 +1,4 @@
 import type { AskKind, HowAsked } from '../cascade/ask.ts';
-import type { FieldSource } from '../cascade/fields/index.ts';
 import { unfitReason } from '../cascade/fitness.ts';
 import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import type { DraftEvidence, EscalationReason, FieldScore } from '../confidence/index.ts';
@@ -47,8 +46,12 @@ type StageDraft = {
   readonly stopped?: StoppedDraft | undefined;
   /** Absent: the stage was just asked for its answer. */
   readonly how?: HowAsked | undefined;
-  /** All values of a JSON answer, in its order, for a stage that asks for those that are unsure; absent: none does. */
-  readonly values?: readonly FieldSource[] | undefined;
+  /**
+   * For a stage that asks for the values of a JSON answer that are unsure: `1` or `0` for each of them in its order, as it
+   * is sure or not; absent: none does, or they were not judged. Not by their paths: a name of 60 KB above a thousand values
+   * made a job of 60 MB.
+   */
+  readonly sureValues?: string | undefined;
   /** Every attempt, the last one included; none where the stage was skipped. */
   readonly attempts: readonly Attempt[];
 };

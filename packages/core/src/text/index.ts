@@ -3,6 +3,7 @@ export * from './cut.ts';
 export * from './digest.ts';
 export * from './error-envelope.ts';
 export * from './json.ts';
+export * from './json-characters.ts';
 export * as JSON_CODES from './json-codes.ts';
 export * from './json-read.ts';
 export { type JsonExcess, type JsonLimits } from './json-scan.ts';

@@ -1,17 +1,8 @@
 import { LIMITS } from '../../limits.ts';
-import {
-  BACKSLASH,
-  CLOSE_ARRAY,
-  CLOSE_OBJECT,
-  COLON,
-  COMMA,
-  isJsonBlank,
-  OPEN_ARRAY,
-  OPEN_OBJECT,
-  QUOTE,
-} from '../../text/json-codes.ts';
+import { CLOSE_OBJECT, COMMA, isJsonBlank } from '../../text/json-codes.ts';
 import { readingJson } from '../../text/json-read.ts';
-import type { Sliced } from '../../text/slices.ts';
+import { SLICE_CHARACTERS, type Sliced } from '../../text/slices.ts';
+import { ContinuedScan } from './continued-scan.ts';
 import { placeAt, readObject } from './places.ts';
 import { tokensOf } from './pointer.ts';
 
@@ -67,68 +58,29 @@ const nonsense = (why: (ContinuedValue & { readonly kind: 'nonsense' })['why']):
  */
 export function* readContinuedValue(before: string, continuation: string): Sliced<ContinuedValue> {
   if (continuation.length > before.length + LIMITS.judgedCharacters) return nonsense('too_large');
-  if (continuation.length < before.length && before.startsWith(continuation)) return { kind: 'unfinished' };
-  const said = continuation.startsWith(before) ? continuation.slice(before.length) : continuation;
-  if (said === '') return { kind: 'unfinished' };
-  if (said.charCodeAt(0) !== QUOTE) return nonsense(/^\s*[{[`]/.test(said) ? 'begins_anew' : 'another_name');
-  const colon = behindBlanks(said, 1);
-  if (colon === said.length) return { kind: 'unfinished' };
-  if (said.charCodeAt(colon) !== COLON) return nonsense('no_json');
-  const from = behindBlanks(said, colon + 1);
-  if (from === said.length) return { kind: 'unfinished' };
-  if (endsWord(said.charCodeAt(from))) return nonsense('no_json');
-  const to = valueEnd(said, from);
-  if (to === 'too_deep') return nonsense('too_large');
-  const next = to === null ? said.length : behindBlanks(said, to);
-  if (to === null || (next === said.length && !endsItself(said.charCodeAt(from)))) return { kind: 'unfinished' };
-  const isNext = next === said.length || said.charCodeAt(next) === COMMA || said.charCodeAt(next) === CLOSE_OBJECT;
-  if (!isNext) return nonsense('no_json');
-  const json = said.slice(from, to);
+  const scan = new ContinuedScan(before);
+  for (let at = 0; at < continuation.length; at += SLICE_CHARACTERS) {
+    if (at > 0) yield;
+    if (scan.push(continuation.slice(at, at + SLICE_CHARACTERS))) break;
+  }
+  if (scan.over === null) return { kind: 'unfinished' };
+  if (scan.over === 'no_name') {
+    const said = continuation.startsWith(before) ? continuation.slice(before.length) : continuation;
+    return nonsense(/^\s*[{[`]/.test(said) ? 'begins_anew' : 'another_name');
+  }
+  if (scan.over !== 'value') return nonsense(scan.over === 'too_deep' ? 'too_large' : 'no_json');
+  const { from, to } = scan;
+  const next = behindBlanks(continuation, to);
+  const code = continuation.charCodeAt(next);
+  if (next < continuation.length && code !== COMMA && code !== CLOSE_OBJECT) return nonsense('no_json');
+  const json = continuation.slice(from, to);
   const read = yield* readingJson(json, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues });
   if (read.kind === 'json') return { kind: 'value', json };
   return nonsense(read.kind === 'beyond' ? 'too_large' : 'no_json');
 }
-
-const endsItself = (code: number): boolean => code === QUOTE || code === OPEN_OBJECT || code === OPEN_ARRAY;
 
 function behindBlanks(text: string, from: number): number {
   let at = from;
   while (isJsonBlank(text.charCodeAt(at))) at += 1;
   return at;
 }
-
-/** Where the value ends that begins here; null: it does not. */
-function valueEnd(text: string, from: number): number | null | 'too_deep' {
-  let depth = 0;
-  for (let at = from; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      at = stringEnd(text, at) - 1;
-      if (at >= text.length) return null;
-    } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) depth += 1;
-    else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) depth -= 1;
-    else if (depth === 0) return wordEnd(text, at);
-    if (depth > LIMITS.jsonDepth) return 'too_deep';
-    if (depth <= 0) return at + 1;
-  }
-  return null;
-}
-
-/** Behind the quote that ends the string that begins here; beyond the text where there is none. */
-function stringEnd(text: string, from: number): number {
-  for (let at = from + 1; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === BACKSLASH) at += 1;
-    else if (code === QUOTE) return at + 1;
-  }
-  return text.length + 1;
-}
-
-function wordEnd(text: string, from: number): number {
-  let at = from;
-  while (at < text.length && !endsWord(text.charCodeAt(at))) at += 1;
-  return at;
-}
-
-const endsWord = (code: number): boolean =>
-  code === COMMA || code === CLOSE_OBJECT || code === CLOSE_ARRAY || isJsonBlank(code);

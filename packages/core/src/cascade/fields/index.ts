@@ -1,11 +1,13 @@
 export { readFieldAnswer, type AnsweredField, type FieldAnswers, type Misfit, type MisfitReason } from './answer.ts';
 export { continuedText, readContinuedValue, type ContinuedValue } from './continue.ts';
+export { ContinuedScan } from './continued-scan.ts';
 export {
   mergeFields,
   type FieldSource,
   type Merged,
   type MergeParts,
   type MergeReason,
+  type SourcedDraft,
   type SourcedText,
 } from './merge.ts';
 export {
@@ -18,4 +20,11 @@ export {
 } from './plan.ts';
 export { pointerTokens } from './pointer.ts';
 export { fieldsRequest, reducedSchema } from './request.ts';
-export { judgeFields, type FieldRule, type FieldRules, type JudgedField, type JudgedFields } from './unsure.ts';
+export {
+  judgeFields,
+  mayHaveValues,
+  type FieldRule,
+  type FieldRules,
+  type JudgedField,
+  type JudgedFields,
+} from './unsure.ts';

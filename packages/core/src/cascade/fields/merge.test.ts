@@ -67,10 +67,10 @@ test('each scalar says whom it came from', () => {
       draft: {
         text: '{"a":1,"b":[2,3],"c":4}',
         fields: [
-          { path: '/a', stage: 0, confidence: 0.9, isSure: true },
-          { path: '/b/0', stage: 1, confidence: 0.3, isSure: false },
-          { path: '/b/1', stage: 1, confidence: 0.4, isSure: false },
-          { path: '/c', stage: 0, confidence: 0.8, isSure: true },
+          { stage: 0, confidence: 0.9, isSure: true },
+          { stage: 1, confidence: 0.3, isSure: false },
+          { stage: 1, confidence: 0.4, isSure: false },
+          { stage: 0, confidence: 0.8, isSure: true },
         ],
       },
       plan: plan(['/b'], ['/d']),

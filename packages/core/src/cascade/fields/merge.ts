@@ -16,17 +16,20 @@ export type FieldSource = {
   readonly path: string;
   /** From 0. */
   readonly stage: number;
-  /** Null: nobody judged it, as the stage was the last one. */
+  /** Null: nobody judged it, as the stage was the last one, or it is not kept. */
   readonly confidence: number | null;
   readonly isSure: boolean;
 };
 
-/** A draft, and one source for each scalar of its text, in its order. */
+/** An answer, and one source for each scalar of its text, in its order. */
 export type SourcedText = { readonly text: string; readonly fields: readonly FieldSource[] };
+
+/** A draft, and the same of its scalars: where they stand its text says. */
+export type SourcedDraft = { readonly text: string; readonly fields: readonly Omit<FieldSource, 'path'>[] };
 
 /** What is merged. */
 export type MergeParts = {
-  readonly draft: SourcedText;
+  readonly draft: SourcedDraft;
   readonly plan: FieldsPlan;
   readonly answers: FieldAnswers;
   /** The stage that answered, from 0. */
@@ -143,7 +146,7 @@ function editOf(
 type Written = Edit & { readonly writtenFrom: number; readonly writtenTo: number };
 
 function* joined(
-  { text, fields }: SourcedText,
+  { text, fields }: SourcedDraft,
   edits: readonly Edit[],
   { stage, format }: { readonly stage: number; readonly format: AskedFormat | null },
 ): Sliced<Merged> {
@@ -174,7 +177,7 @@ function sourcesOf(
     fields,
     written,
     stage,
-  }: { readonly fields: readonly FieldSource[]; readonly written: readonly Written[]; readonly stage: number },
+  }: { readonly fields: SourcedDraft['fields']; readonly written: readonly Written[]; readonly stage: number },
 ): FieldSource[] | null {
   const sources: FieldSource[] = [];
   let [scalar, own] = [0, 0];

@@ -46,7 +46,7 @@ export type FieldsPlan = {
 export type DraftedFields = {
   readonly text: string;
   /** One for each scalar of the text, in its order. */
-  readonly fields: readonly Pick<JudgedField, 'path' | 'isSure'>[];
+  readonly fields: readonly Pick<JudgedField, 'isSure'>[];
   readonly endpoint: EndpointUrl;
   /** The request as the client sent it. */
   readonly request: JsonObject;

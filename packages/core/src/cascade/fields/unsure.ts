@@ -1,5 +1,9 @@
 import { calibrated, type CalibrationMethod } from '../../calibration/method.ts';
+import { hasFields } from '../../confidence/fields.ts';
 import type { FieldScore } from '../../confidence/index.ts';
+import { LIMITS } from '../../limits.ts';
+import { readingJson } from '../../text/json-read.ts';
+import type { Sliced } from '../../text/slices.ts';
 import type { JudgeRule } from '../rules.ts';
 import { MAX_PATH_CHARACTERS, tokensOf } from './pointer.ts';
 
@@ -46,6 +50,12 @@ export function judgeFields(
     return { path, score, confidence, isSure: isSure(confidence, rule?.acceptAt ?? acceptAt) };
   });
   return { fields, isFinal: fields.length > 0 && fields.every((field) => field.isSure) };
+}
+
+/** Whether a text is a JSON object or array, or too large to tell. */
+export function* mayHaveValues(text: string): Sliced<boolean> {
+  if (!hasFields(text)) return false;
+  return (yield* readingJson(text, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues })).kind !== 'no_json';
 }
 
 /** As `route` decides of a whole: what is no probability accepts nothing, and neither does a threshold that is no number. */

@@ -1,5 +1,6 @@
 import { ENDPOINTS, type EndpointUrl } from '../../endpoints/index.ts';
 import { LIMITS } from '../../limits.ts';
+import { jsonCharacters } from '../../text/json-characters.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../text/json.ts';
 import type { DocumentJob, Draft } from '../../document/job.ts';
 import type { EscalationReason } from '../../confidence/index.ts';
@@ -46,7 +47,7 @@ export function planVerify({ job, prepared, tolerance, findings }: Verifiable): 
   if (scoring === null) return answer('not_scored');
   // A prompt of completions is text: it goes on wherever it ends.
   if (scoring === 'prompt_logprobs' && !continues(findings)) return answer('not_continued');
-  const characters = JSON.stringify(prepared).length + draft.text.length;
+  const characters = jsonCharacters(prepared) + draft.text.length;
   return characters > LIMITS.scoredCharacters ? answer('request_too_long') : { kind: 'verify', draft, scoring };
 }
 

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { openStageModel, runStage } from '@spillway/cascade';
+import {
+  nextStageJob,
+  NOTHING_FOUND,
+  readConfiguration,
+  readResultLine,
+  resultOf,
+  roleOf,
+  snapshotRules,
+  type CascadeDocument,
+  type CascadeRules,
+  type Draft,
+  type JsonObject,
+  type ModelFindings,
+  type SignalSpec,
+} from '@spillway/core';
+import { jobOf } from './jobs.ts';
+import { startModelServer, type ModelRequest, type Scripted } from './model-server.ts';
+
+/** The tokens of a draft with their log-probs, as a drafter gives them: here a token is whatever a test says. */
+export type Tokens = readonly (readonly [text: string, logprob: number])[];
+
+export const SURE = -0.001;
+
+/** A draft of three values, of which the total is unsure. */
+export const DRAFT: Tokens = [
+  ['{"type": "', SURE],
+  ['invoice', SURE],
+  ['", "currency": "', SURE],
+  ['GBP', SURE],
+  ['", "total": "', SURE],
+  ['70.15', -1],
+  ['"}', SURE],
+];
+
+export type Setting = {
+  readonly draft?: Tokens;
+  readonly expert: (request: ModelRequest) => Scripted;
+  readonly body?: JsonObject;
+  readonly found?: Partial<ModelFindings>;
+  readonly more?: string;
+  readonly shadow?: boolean;
+  readonly ask?: string;
+  /** So many documents one after the other; the last one is told of. */
+  readonly times?: number;
+  /** Makes something else of a draft that was handed off. */
+  readonly written?: (draft: Draft) => Draft;
+  /** What drafts are judged by as a manifest of before may say it. */
+  readonly signal?: SignalSpec;
+};
+
+const drafted = (tokens: Tokens): Scripted => ({
+  kind: 'completion',
+  text: tokens.map(([text]) => text).join(''),
+  logprobs: {
+    content: tokens.map(([token, logprob]) => ({ token, logprob, bytes: [...Buffer.from(token)], top_logprobs: [] })),
+  },
+});
+
+const judgedBy = (rules: CascadeRules, signal: SignalSpec): CascadeRules => ({
+  ...rules,
+  stages: rules.stages.map(({ judge, ...stage }) => ({
+    ...stage,
+    judge: judge === null ? null : { ...judge, confidence: { signal, calibration: null } },
+  })),
+});
+
+/** Runs a document through a drafter and an expert that is asked for fields. */
+export async function runFields(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
+  const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change, signal } = setting;
+  const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
+  const large = await startModelServer({ role: 'expert', answer: expert });
+  t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
+  const yaml = `models:
+  small: { base_url: "${small.baseURL}", model: s }
+  large: { base_url: "${large.baseURL}", model: l }
+cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${more} } }`;
+  const read = readConfiguration(yaml);
+  assert.ok(read.kind === 'valid', JSON.stringify(read));
+  const { configuration } = read;
+  const own = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
+  const rules = signal === undefined ? own : judgedBy(own, signal);
+  const notices: unknown[] = [];
+  const models = Object.entries(configuration.models).map(([name, spec], stage) =>
+    openStageModel(
+      { name, spec, apiKey: null },
+      {
+        role: roleOf(rules, stage),
+        configuration,
+        propagates: false,
+        onCall: () => undefined,
+        onNotice: (notice) => notices.push(notice),
+      },
+    ),
+  );
+  t.after(() => Promise.all(models.map((model) => model[Symbol.asyncDispose]())));
+  models[1]?.know({ ...NOTHING_FOUND, ...found });
+  const messages = [{ role: 'user', content: 'What is it?' }];
+  let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
+  let jobBytes = 0;
+  let ended = 0;
+  for (;;) {
+    const model = models[document.job.stage] ?? assert.fail();
+    const outcome = await runStage(model, document, { signal: new AbortController().signal, stalls: 0 });
+    if (outcome.kind === 'settle' && (ended += 1) < times) {
+      document = { rules, job: jobOf({ body: document.job.body }) };
+      continue;
+    }
+    if (outcome.kind === 'settle') {
+      const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
+      const said = line.response?.body as { choices: { message: { content: string } }[]; usage?: JsonObject };
+      const stages = line.cascade?.stages ?? [];
+      const text = said.choices[0]?.message.content;
+      const { requests } = large;
+      return { line, text, usage: said.usage, stages, last: stages.at(-1), requests, notices, jobBytes };
+    }
+    assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
+    const written = JSON.stringify(outcome.job);
+    jobBytes = Math.max(jobBytes, written.length);
+    const given = JSON.parse(written) as CascadeDocument['job'];
+    const job = { ...given, drafts: given.drafts.map((one) => change?.(one) ?? one) };
+    document = { rules, job: nextStageJob({ rules, job }, Date.now()) };
+  }
+}

@@ -3,6 +3,7 @@ import type { EscalationReason } from '../confidence/index.ts';
 import { calibrated } from '../calibration/method.ts';
 import type { DocumentJob } from '../document/job.ts';
 import { ENDPOINTS, type Completion, type Usage } from '../endpoints/index.ts';
+import { jsonCharacters } from '../text/json-characters.ts';
 import type { JsonObject } from '../text/json.ts';
 import type { AskReason, Instead, Verdict } from './ask.ts';
 import type { ModelFindings } from './model-findings.ts';
@@ -88,7 +89,7 @@ export function insteadOfAnswer(
   { request, usage }: { readonly request: OwnRequest; readonly usage: Usage },
 ): Omit<Instead, 'ms'> {
   const { inputField, facts } = ENDPOINTS[endpoint];
-  const charactersOf = (asked: JsonObject): number => JSON.stringify(asked[inputField] ?? '').length;
+  const charactersOf = (asked: JsonObject): number => jsonCharacters(asked[inputField] ?? '');
   const share = Math.min(1, charactersOf(body) / charactersOf(request.body));
   const { answer = null } = drafts[stage] ?? {};
   const written = facts(answer?.body, body)?.usage ?? answer?.usage ?? { outputTokens: 0, reasoningTokens: 0 };

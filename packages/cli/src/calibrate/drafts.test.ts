@@ -83,6 +83,8 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
     draftTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },
     expertTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },
     acceptBefore: [],
+    acceptAt: 0.9,
+    isAcceptedToday: false,
   });
   const accepted = draftIn([drafted('small', { confidence: 0.95, acceptAt: 0.9, isAccepted: true })], 1);
   assert.deepEqual(

@@ -32,8 +32,11 @@ export type DraftedDocument = {
   readonly draftTokens: PricedTokens;
   /** Null: the expert was not asked. */
   readonly expertTokens: PricedTokens | null;
-  /** The thresholds of the stages before. */
+  /** The thresholds of the stages before, and its own; null: it has none. */
   readonly acceptBefore: readonly number[];
+  readonly acceptAt: number | null;
+  /** Whether the draft is final by the rules of its batch, had it been no shadow run. */
+  readonly isAcceptedToday: boolean;
 };
 
 /** A document of a finished batch whose line says how it was decided. */
@@ -45,6 +48,9 @@ export type DecidedDocument = {
    * says the same once more.
    */
   readonly drafted: DraftedDocument | null;
+  readonly isCopy: boolean;
+  /** What each stage took that was asked. */
+  readonly stages: readonly PricedTokens[];
 };
 
 const LINES_AT_A_TIME = 5_000;
@@ -66,7 +72,11 @@ export async function readDrafts(
     for (const line of lines.map(readLine)) {
       const { custom_id: customId, cascade } = line;
       if (cascade === undefined || customId === null) silent += 1;
-      else documents.push({ customId, cascade: cascade.name, drafted: draftOf(line, cascade, stage) });
+      else {
+        const drafted = draftOf(line, cascade, stage);
+        const isCopy = cascade.copy_of !== undefined;
+        documents.push({ customId, cascade: cascade.name, drafted, isCopy, stages: cascade.stages.map(tokensOf) });
+      }
     }
   }
   if (!hasEnded) throw new UserError(`${batch} has not ended: calibrate when it has`);
@@ -102,6 +112,8 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
     draftTokens: tokensOf(own),
     expertTokens: expert === undefined ? null : tokensOf(expert),
     acceptBefore: before.flatMap(({ accept_at: acceptAt }) => (acceptAt === null ? [] : [acceptAt])),
+    acceptAt: own.accept_at,
+    isAcceptedToday: own.outcome === 'accepted' || wouldAccept(own),
   };
 }
 

@@ -94,7 +94,7 @@ test('the verdict weighs the money of the threshold that would be set', () => {
   assert.equal(cheap.verdict.kind, 'pays');
   assert.equal(cheap.verdict.recommended?.accept_at, cheap.chosen?.accept_at);
   const unpriced = judgeDrafts(SUM, 'auto', drafts(1_500, { draftUsd: null }), { wish: { accuracy: 0.9 } });
-  assert.match(unpriced.verdict.why, /what it saves is not known, as a model has no price/);
+  assert.match(unpriced.verdict.why, /what it saves is not known$/);
 });
 
 test('whatever drafts cost, what is recommended costs less than the expert alone', () => {
@@ -133,6 +133,7 @@ test('cannot be judged: too few labels, one class, constant scores, no evidence'
     return `${kind}: ${text}`;
   };
   assert.match(why(drafts(30)), /cannot_be_judged: 30 labels with evidence are too few/);
+  assert.match(why(drafts(1)), /cannot_be_judged: 1 labels with evidence are too few/);
   assert.match(why(drafts(200, { right: true, expertRight: true })), /cannot_be_judged: all drafts are right/);
   assert.match(why(drafts(200, { score: -0.5 })), /cannot_be_judged: all scores are the same/);
   assert.match(why(drafts(200, { score: null })), /cannot_be_judged: no draft has evidence/);

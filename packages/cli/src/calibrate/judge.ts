@@ -147,7 +147,9 @@ export function judgeDrafts(
     const calibration = fit(signal, method, rows);
     return (draft) => confidenceIn(signal, calibration, draft);
   });
-  const rows = unseen.map(({ row, confidence }): Row => ({ ...row, confidence, drafterRight: row.right }));
+  // Of a single draft nothing is learnt, so that it is not sure at all.
+  const judged = unseen.length > 0 ? unseen : drafts.map((row) => ({ row, confidence: 0 }));
+  const rows = judged.map(({ row, confidence }): Row => ({ ...row, confidence, drafterRight: row.right }));
   const count = (holds: (draft: LabelledDraft) => boolean): number => drafts.filter(holds).length;
   const ranked = rows.map((row) => ({ ...row, confidence: rankOf(signal, row) }));
   const known = ranked.flatMap(({ expertRight, ...row }) => (expertRight === null ? [] : [{ ...row, expertRight }]));

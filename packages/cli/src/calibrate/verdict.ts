@@ -178,7 +178,7 @@ export function rowText({ accept_at: at, escalated, accuracy, intervals, ...row 
   const parts = [
     `${percent(escalated)} escalated`,
     ...(accuracy === null ? [] : [`accuracy ${shown({ value: accuracy, interval: intervals.accuracy })}`]),
-    ...(accuracy !== null || row.accepted_right === null
+    ...((accuracy !== null && row.saved !== null) || row.accepted_right === null
       ? []
       : [`right of those accepted ${shown({ value: row.accepted_right, interval: intervals.accepted_right })}`]),
     ...(accuracy === null ? [] : [costText({ ...row, intervals })]),
@@ -187,7 +187,7 @@ export function rowText({ accept_at: at, escalated, accuracy, intervals, ...row 
 }
 
 function costText({ saved, intervals }: Pick<MeasuredRow, 'saved' | 'intervals'>): string {
-  if (saved === null) return 'what it saves is not known, as a model has no price';
+  if (saved === null) return 'what it saves is not known';
   const interval = intervals.saved === null ? '' : ` (${range(intervals.saved)})`;
   return saved > 0 ? `saves ${percent(saved)}${interval}` : `costs ${percent(-saved)} more than the expert alone`;
 }

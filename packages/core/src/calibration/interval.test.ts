@@ -10,6 +10,12 @@ test('the exact interval of a share is that of the tables, and closed at the end
   near(shareInterval(0, 100), [0, 0.0362]);
   near(shareInterval(100, 100), [0.9638, 1]);
   assert.deepEqual(shareInterval(0, 0), [0, 1]);
+  for (const [count, total] of [
+    [Number.NaN, 0],
+    [2, 1],
+    [0.5, 1],
+  ] as const)
+    assert.throws(() => shareInterval(count, total), RangeError);
 });
 
 test('the interval holds the share that was seen, and narrows with more of it', () => {

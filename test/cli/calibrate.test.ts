@@ -297,12 +297,12 @@ test('by labels on a sample both tiers are judged; the sample is paid for once, 
   const { id } = await system.submit(prompts.slice(0, 300));
   await system.settled(id);
   const labels = await labelsFile('both.jsonl', yesFor(280));
-  const before = system.expertModel.received;
+  const asked = system.expertModel.received;
   const args = ['--batch', id, '--labels', labels, '--accuracy', '0.8'];
   const both = await calibrate(system, ...args, '--sample', '400', '--out', 'both.json');
   assert.equal(both.code, 0, both.stderr);
   assert.match(both.stdout, /Running 280 of 280 documents through every stage/);
-  assert.equal(system.expertModel.received, before + 280, 'labelled documents only');
+  assert.equal(system.expertModel.received, asked + 280, 'labelled documents only');
   const report = await reportOf('both');
   const { judgement, signals, accept_at: acceptAt } = report;
   const sample = report.sample ?? assert.fail();
@@ -314,16 +314,16 @@ test('by labels on a sample both tiers are judged; the sample is paid for once, 
   assert.ok(judgement.today !== null && judgement.today.escalated > 0.5, 'more is escalated than not at .8');
   assert.deepEqual(
     signals.map(({ signal }) => signal.name),
-    [...['sum_logprob', 'mean_logprob', 'min_logprob', 'quantile_logprob', 'margin', 'margin', 'entropy', 'head']],
+    ['sum_logprob', 'mean_logprob', 'min_logprob', 'quantile_logprob', 'margin', 'margin', 'entropy', 'head'],
   );
   assert.ok(judgement.sure_and_wrong.every(({ draft, wanted }) => draft === 'no' && wanted === 'Yes.'));
 
   // Another signal of the same sample, without a call.
-  const asked = [system.drafterModel.received, system.expertModel.received];
+  const calls = [system.drafterModel.received, system.expertModel.received];
   const from = ['--from', sample, '--labels', labels, '--out', 'again.json'];
   const again = await calibrate(system, ...from, '--signal', 'margin');
   assert.equal(again.code, 0, again.stderr);
-  assert.deepEqual([system.drafterModel.received, system.expertModel.received], asked);
+  assert.deepEqual([system.drafterModel.received, system.expertModel.received], calls);
   const second = await reportOf('again');
   assert.deepEqual([second.batch, second.sample, second.signal], [id, sample, { name: 'margin', over: 'min' }]);
   assert.equal(second.judgement.expert_accuracy, 252 / 280);

@@ -1,7 +1,6 @@
 import {
   areaUnderRoc,
   bestCalibration,
-  bootstrapInterval,
   calibrated,
   crossFitted,
   cutText,
@@ -11,7 +10,6 @@ import {
   fitHead,
   headScore,
   oracleCurve,
-  seededRandom,
   type CalibrationMethod,
   type DeferralPoint,
   type FittedMethod,
@@ -19,6 +17,7 @@ import {
   type SignalSpec,
 } from '@spillway/core';
 import type { LabelledDraft } from './labelled.ts';
+import { measured, NOTHING, type Measure } from './measure.ts';
 import { reliabilityOf, riskCoverage, tenthsOf, type Reliability } from './reliability.ts';
 import {
   chooseThreshold,
@@ -32,8 +31,6 @@ import {
   type WishedFor,
 } from './thresholds.ts';
 import { verdictOf, wishOf, wishText, type Verdict } from './verdict.ts';
-
-export type Measure = { readonly value: number | null; readonly interval: readonly [number, number] | null };
 
 /** A draft that is wrong though the calibration is sure of it. */
 type SureAndWrong = {
@@ -83,7 +80,6 @@ export type Judgement = {
 };
 
 export const MIN_LABELS = 50;
-const BOOTSTRAPS = 200;
 /** Points of a curve in the report; more are not seen. */
 const POINTS = 200;
 const SURE_AND_WRONG = 10;
@@ -133,8 +129,6 @@ export function refusal(signal: SignalSpec, drafts: readonly LabelledDraft[]): s
   const scores = new Set(known.map(({ score, features }) => (signal.name === 'head' ? features?.join() : score)));
   return scores.size === 1 ? 'all scores are the same: they tell nothing apart' : null;
 }
-
-const NOTHING: Measure = { value: null, interval: null };
 
 /** Judges a signal by drafts that its fits have not seen, and says whether the cascade pays. */
 export function judgeDrafts(
@@ -201,11 +195,6 @@ const rankOf = ({ name }: SignalSpec, { score, confidence }: Row): number =>
 
 const mean = <One>(rows: readonly One[], of: (row: One) => number): number =>
   rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
-
-const measured = <One>(rows: readonly One[], measure: (sample: readonly One[]) => number | null): Measure => ({
-  value: measure(rows),
-  interval: bootstrapInterval(rows, measure, { random: seededRandom(1), samples: BOOTSTRAPS }),
-});
 
 /** What the score says by itself; null: nothing without a calibration. */
 function beforeOf(signal: SignalSpec, drafts: readonly LabelledDraft[]): Reliability | null {

@@ -1,5 +1,6 @@
 import { figures } from './figures.ts';
-import type { Judgement, Measure } from './judge.ts';
+import type { Judgement } from './judge.ts';
+import type { Measure } from './measure.ts';
 import { escapeHtml } from './plot.ts';
 import type { CalibrationReport } from './report.ts';
 import type { ThresholdRow } from './thresholds.ts';
@@ -25,7 +26,7 @@ export function reportPage(report: CalibrationReport): string {
 <section class="figures">${figures(judgement)}${measures(judgement)}</section>
 ${signals(report)}
 <h2>Thresholds</h2>
-${chosen(judgement)}
+${wishedFor(judgement)}
 ${table(judgement)}
 ${sureAndWrong(judgement)}
 <p>Shares, accuracies and money are of drafts that the calibration had not seen (five folds). Made ${escapeHtml(report.created_at)} from ${judgement.labels.total} labels.</p>
@@ -40,7 +41,7 @@ export function formatsText({ made_with: { formats } }: Pick<CalibrationReport, 
   return `response_format: ${formats.join(', ') || 'none'}`;
 }
 
-export const VERDICTS = {
+const VERDICTS = {
   pays: 'The cascade pays',
   pays_at_less: 'The cascade pays at less accuracy',
   does_not_pay: 'The cascade does not pay',
@@ -84,7 +85,7 @@ function signals({ signals: all, sample }: CalibrationReport): string {
 const within = ({ value, interval }: Measure): string =>
   interval === null ? number(value) : `${number(value)} (${number(interval[0])} to ${number(interval[1])})`;
 
-function chosen({ chosen: row, wish, verdict }: Judgement): string {
+function wishedFor({ chosen: row, wish, verdict }: Judgement): string {
   if (wish === null) {
     return '<p class="chosen">No threshold is recommended: <code>--accuracy SHARE</code> chooses the one whose accepted drafts are so often right.</p>';
   }

@@ -4,7 +4,7 @@ import type { LabelledDraft } from './labelled.ts';
 import type { WishedFor } from './thresholds.ts';
 
 /** One of the signals that a sample tells of, judged by the same documents. */
-export type SignalSummary = Pick<Judgement, 'auroc' | 'gain' | 'chosen' | 'verdict'> & {
+type SignalSummary = Pick<Judgement, 'auroc' | 'gain' | 'chosen' | 'verdict'> & {
   readonly signal: SignalSpec;
   readonly ece: number;
 };

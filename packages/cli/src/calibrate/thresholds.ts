@@ -1,5 +1,6 @@
-import { bootstrapInterval, seededRandom, shareInterval, type JudgedDocument } from '@spillway/core';
+import { shareInterval, type JudgedDocument } from '@spillway/core';
 import type { LabelledDraft } from './labelled.ts';
+import { measured } from './measure.ts';
 
 /** A draft, and how sure a calibration that has not seen it is of it. */
 export type Row = LabelledDraft & Omit<JudgedDocument, 'expertRight'>;
@@ -32,7 +33,6 @@ export type MeasuredRow = ThresholdRow & {
 /** What a user wishes a threshold for. */
 export type WishedFor = { readonly accuracy: number } | { readonly expertShare: number };
 
-const BOOTSTRAPS = 200;
 const THRESHOLDS = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99];
 
 /** A mean per 1,000 documents; null: of some it is not known. */
@@ -75,15 +75,15 @@ function measuredRow(rows: readonly Row[], acceptAt: number, goes: Goes): Measur
     const usd = dollars(sample, (one) => costOf(one, goes));
     return all === null || usd === null || all <= 0 ? null : 1 - usd / all;
   };
-  const value = saved(rows);
+  const money = measured(rows, saved);
   return {
     ...row,
-    saved: value,
+    saved: money.value,
     intervals: {
       escalated: shareInterval(rows.length - accepted, rows.length),
       accuracy: of(row.accuracy, rows.length),
       accepted_right: of(row.accepted_right, accepted),
-      saved: value === null ? null : bootstrapInterval(rows, saved, { random: seededRandom(1), samples: BOOTSTRAPS }),
+      saved: money.interval,
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Judgement, Measure } from './judge.ts';
+import type { Measure } from './measure.ts';
 import {
   chooseThreshold,
   dollars,
@@ -16,11 +16,19 @@ export type Verdict = {
   readonly recommended: MeasuredRow | null;
 };
 
-/** What a verdict weighs. */
-export type Weighed = Pick<
-  Judgement,
-  'labels' | 'auroc' | 'gain' | 'better' | 'drafter_accuracy' | 'expert_accuracy' | 'thresholds'
-> & {
+/** What a verdict weighs: of the documents, and of the signal (see `Judgement`). */
+type Weighed = {
+  readonly labels: {
+    readonly total: number;
+    readonly expert_unknown: number;
+    readonly expert_unasked: number;
+  };
+  readonly drafter_accuracy: number;
+  readonly expert_accuracy: number | null;
+  readonly auroc: Measure;
+  readonly gain: Measure;
+  readonly better: Measure;
+  readonly thresholds: readonly ThresholdRow[];
   readonly rows: readonly Row[];
   readonly wish: WishedFor | null;
 };
@@ -47,7 +55,7 @@ function decided({ value, interval }: Measure, least: number): 'yes' | 'no' | 'o
  * About how many labels decide whether a measure is more than nothing or no more than `least`: intervals narrow with the
  * root of their number, and half as many again are for luck.
  */
-export function neededLabels({ value, interval }: Measure, least: number, labels: number): string {
+function neededLabels({ value, interval }: Measure, least: number, labels: number): string {
   const [low, high] = interval ?? [0, 0];
   const middle = value ?? 0;
   const ratio = middle > least / 2 ? (middle - low) / middle : (high - middle) / (least - middle);

@@ -332,6 +332,8 @@ test('by labels on a sample both tiers are judged; the sample is paid for once, 
   assert.equal((await reportOf('agreeing')).judgement.expert_accuracy, 1, 'by agreement the expert is what is right');
   const ordinary = await calibrate(system, '--from', id);
   assert.match(ordinary.stderr, /is no shadow run: --from names the batch of a sample/);
+  const foreign = await calibrate(system, '--from', sample, '--batch', 'batch_other');
+  assert.match(foreign.stderr, /was drawn from batch_\w+, not from batch_other/);
   const two = await calibrate(system, '--from', sample, '--sample', '100');
   assert.match(two.stderr, /at most one of --sample, which draws documents, and --from/);
 

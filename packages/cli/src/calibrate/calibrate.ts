@@ -62,6 +62,8 @@ export async function calibrate(api: ApiClient, options: CalibrateOptions, told:
   const { from } = options;
   if (from !== null) await sampleEnds(api, from, told.tell);
   const drawnFrom = from === null ? null : sourceOf(await readBatch(api, from));
+  if (options.batch !== null && drawnFrom !== null && options.batch !== drawnFrom)
+    throw new UserError(`${from} was drawn from ${drawnFrom}, not from ${options.batch}`);
   const batch = options.batch ?? drawnFrom ?? '';
   const decided = chosenCascade(await readDrafts(api, batch, options.stage), options, batch);
   const cascade = decided[0]?.cascade ?? '';

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { calibrationArtefact, readCalibration, resultLine, seededRandom, serverDigest } from '@spillway/core';
+import type { CalibrationReport } from '../../packages/cli/src/calibrate/report.ts';
 import { startModelServer, type ModelRequest, type ModelServer, type Scripted } from '../support/model-server.ts';
 import { install } from '../support/packages.ts';
 import { sharedSystem } from '../support/shared-system.ts';
@@ -31,13 +32,31 @@ type Run = { readonly code: number; readonly stdout: string; readonly stderr: st
 
 /** Runs the command as a user does. */
 function calibrate(system: System, ...args: readonly string[]): Promise<Run> {
+  return start(system, args).ended;
+}
+
+/** The same, while it runs. */
+function start(system: System, args: readonly string[]) {
   const { promise, resolve } = Promise.withResolvers<Run>();
   const env = { ...plainEnv(), SPILLWAY_URL: system.client.baseURL };
-  execFile(process.execPath, [script, ...args], { env, cwd: directory }, (error, stdout, stderr) =>
+  const child = execFile(process.execPath, [script, ...args], { env, cwd: directory }, (error, stdout, stderr) =>
     resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
   );
-  return promise;
+  return { child, ended: promise };
 }
+
+/** Writes labels, one a line, and says where. */
+async function labelsFile(name: string, lines: readonly unknown[]): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+  return path;
+}
+
+const yesFor = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ custom_id: `doc-${index}`, answer: 'Yes.' }));
+
+const reportOf = async (name: string): Promise<CalibrationReport> =>
+  JSON.parse(await readFile(join(directory, `${name}.report.json`), 'utf8')) as CalibrationReport;
 
 const promptOf = ({ body }: ModelRequest): string => (body['messages'] as { content: string }[]).at(-1)?.content ?? '';
 
@@ -69,6 +88,7 @@ const pair = {
     },
   },
   expert: { answer: (): Scripted => ({ kind: 'completion', text: 'yes' }) },
+  models: { large: { price: { input: 10, output: 20 } } },
 };
 
 const prompts = Array.from({ length: 500 }, (_, index) => `question ${index}`);
@@ -89,8 +109,15 @@ test('by agreement with the expert on a sample: an artefact that the service tak
     '0.9',
   );
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /Running 400 of 500 documents through every stage/);
-  assert.match(stdout, /^pays: /m);
+  assert.match(
+    stdout,
+    /Running 400 of 500 documents through every stage, for about \$[\d.e-]+ by what this batch took/,
+  );
+  assert.match(stdout, /^The sample is batch_\w+\. Ctrl-C stops looking at it, and it goes on\.$/m);
+  assert.match(
+    stdout,
+    /^pays: accept_at [\d.]+: [\d.]+ % escalated; accuracy 9\d\.\d % \(.*\); saves [\d.]+ % \(.*\)/m,
+  );
   const text = await readFile(join(directory, 'test.json'), 'utf8');
   const artefact = calibrationArtefact.parse(JSON.parse(text));
   assert.deepEqual([artefact.cascade, artefact.model, artefact.labels], ['test', 'small', 400]);
@@ -258,24 +285,29 @@ test("by the user's labels, without a call; what is wrong with a file is named b
   await system.settled(stopped);
   const received = system.drafterModel.received;
   const labels = join(directory, 'labels.jsonl');
-  const write = (lines: readonly unknown[]) =>
-    writeFile(labels, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
-  await write(prompts.slice(0, 200).map((_, index) => ({ custom_id: `doc-${index}`, answer: 'Yes.' })));
-  const labelled = await calibrate(
-    system,
-    '--batch',
-    id,
-    '--labels',
-    labels,
-    '--method',
-    'platt',
-    '--out',
-    'labelled.json',
-  );
+  const write = (lines: readonly unknown[]) => labelsFile('labels.jsonl', lines);
+  await write(yesFor(200));
+  const byLabels = ['--batch', id, '--labels', labels, '--method', 'platt', '--out', 'labelled.json'];
+  const labelled = await calibrate(system, ...byLabels);
   assert.equal(labelled.code, 0, labelled.stderr);
   assert.equal(system.drafterModel.received, received, 'nothing was asked');
-  assert.match(labelled.stdout, /accept_at: /);
-  await write(prompts.slice(0, 50).map((_, index) => ({ custom_id: `doc-${index}`, answer: 'Yes.' })));
+  assert.match(labelled.stdout, /^drafter only: its score tells right from wrong \(AUROC /m);
+  assert.match(labelled.stdout, /the expert was not asked about \d+ of the 200 labelled documents/);
+  assert.match(labelled.stdout, /no threshold is recommended: --accuracy SHARE/);
+  const { judgement } = await reportOf('labelled');
+  assert.deepEqual(
+    [judgement.verdict.kind, judgement.expert_accuracy, judgement.gain.value],
+    ['drafter_only', null, null],
+  );
+  assert.ok(judgement.labels.expert_unasked > 0 && judgement.labels.expert_unasked < 200);
+  assert.ok(calibrationArtefact.parse(JSON.parse(await readFile(join(directory, 'labelled.json'), 'utf8'))));
+  const wished = await calibrate(system, ...byLabels, '--accuracy', '0.8');
+  assert.match(
+    wished.stdout,
+    /^for an accuracy of 80\.0 % among the accepted drafts: accept_at .* right of those accepted/m,
+  );
+  assert.match(wished.stdout, /^accept_at: 0\.\d+$/m);
+  await write(yesFor(50));
   const unknown = await calibrate(system, '--batch', stopped, '--labels', labels, '--out', 'stopped.json');
   assert.equal(unknown.code, 1);
   assert.match(unknown.stderr, /\d+ of 50 drafts were given up early, so that nobody knows how sure they were/);
@@ -304,6 +336,132 @@ test("by the user's labels, without a call; what is wrong with a file is named b
     (await calibrate(system, '--batch', id, '--labels', labels, '--signal', 'entropy')).stderr,
     /does not tell of the signal/,
   );
+});
+
+test('by labels on a sample both tiers are judged; the sample is paid for once, and looked at again', async () => {
+  // The expert is wrong about every tenth document, which nobody knows who only asks the expert.
+  const expert = {
+    answer: (request: ModelRequest): Scripted => ({
+      kind: 'completion',
+      text: promptOf(request).endsWith('0') ? 'no' : 'yes',
+    }),
+  };
+  await using system = await System.start({ ...pair, expert });
+  const { id } = await system.submit(prompts.slice(0, 300));
+  await system.settled(id);
+  const labels = await labelsFile('both.jsonl', yesFor(280));
+  const asked = system.expertModel.received;
+  const args = ['--batch', id, '--labels', labels, '--accuracy', '0.8'];
+  const both = await calibrate(system, ...args, '--sample', '400', '--out', 'both.json');
+  assert.equal(both.code, 0, both.stderr);
+  assert.match(both.stdout, /Running 280 of 280 documents through every stage/);
+  assert.equal(system.expertModel.received, asked + 280, 'labelled documents only');
+  const report = await reportOf('both');
+  const { judgement, signals, accept_at: acceptAt } = report;
+  const sample = report.sample ?? assert.fail();
+  assert.equal(judgement.expert_accuracy, 252 / 280);
+  assert.deepEqual([judgement.labels.total, judgement.labels.expert_unknown, acceptAt], [280, 0, 0.8]);
+  assert.match(both.stdout, /^pays: /m);
+  const reached = judgement.verdict.recommended ?? assert.fail();
+  assert.ok((reached.accuracy ?? 0) >= 0.8 && (reached.saved ?? 0) > 0);
+  assert.ok(judgement.today !== null && judgement.today.escalated > 0.5, 'more is escalated than not at .8');
+  assert.deepEqual(
+    signals.map(({ signal }) => signal.name),
+    ['sum_logprob', 'mean_logprob', 'min_logprob', 'quantile_logprob', 'margin', 'margin', 'entropy', 'head'],
+  );
+  assert.ok(judgement.sure_and_wrong.every(({ draft, wanted }) => draft === 'no' && wanted === 'Yes.'));
+
+  // Another signal of the same sample, without a call.
+  const calls = [system.drafterModel.received, system.expertModel.received];
+  const from = ['--from', sample, '--labels', labels, '--out', 'again.json'];
+  const again = await calibrate(system, ...from, '--signal', 'margin');
+  assert.equal(again.code, 0, again.stderr);
+  assert.deepEqual([system.drafterModel.received, system.expertModel.received], calls);
+  const second = await reportOf('again');
+  assert.deepEqual([second.batch, second.sample, second.signal], [id, sample, { name: 'margin', over: 'min' }]);
+  assert.equal(second.judgement.expert_accuracy, 252 / 280);
+  const agreeing = await calibrate(system, '--from', sample, '--out', 'agreeing.json');
+  assert.equal(agreeing.code, 0, agreeing.stderr);
+  assert.equal((await reportOf('agreeing')).judgement.expert_accuracy, 1, 'by agreement the expert is what is right');
+  const ordinary = await calibrate(system, '--from', id);
+  assert.match(ordinary.stderr, /is no shadow run: --from names the batch of a sample/);
+  const foreign = await calibrate(system, '--from', sample, '--batch', 'batch_other');
+  assert.match(foreign.stderr, /was drawn from batch_\w+, not from batch_other/);
+  const two = await calibrate(system, '--from', sample, '--sample', '100');
+  assert.match(two.stderr, /at most one of --sample, which draws documents, and --from/);
+
+  // A label of the user's draft says of the expert only what it says itself.
+  const judged = prompts.slice(0, 280).map((prompt, index) => ({
+    custom_id: `doc-${index}`,
+    correct: drawnFor(prompt).right,
+  }));
+  const told = await labelsFile('correct.jsonl', judged);
+  const partial = await calibrate(system, '--from', sample, '--labels', told, '--out', 'correct.json');
+  assert.match(partial.stdout, /^drafter only: .*the labels do not say whether the expert is right/m);
+});
+
+test('what decides nothing is refused before anything is paid for', async () => {
+  const constant = { answer: (): Scripted => say('yes', 0.7) };
+  await using system = await System.start({ ...pair, drafter: constant, stopEarly: false });
+  const { id } = await system.submit(prompts.slice(0, 60));
+  await system.settled(id);
+  const received = system.drafterModel.received;
+  const sampled = (...args: readonly string[]) => calibrate(system, '--batch', id, ...args);
+  const few = await labelsFile('few.jsonl', yesFor(20));
+  const one = await labelsFile('one.jsonl', yesFor(60));
+  const unknown = await labelsFile('unknown.jsonl', [{ custom_id: 'nobody', answer: 'x' }]);
+  for (const [args, problem] of [
+    [['--sample', '60'], /all 60 scores of this batch are the same \(-0\.35.*\): they tell nothing apart/],
+    [['--sample', '20', '--signal', 'entropy'], /fewer than 50 documents decides nothing: --sample asks for 20/],
+    [['--sample', '60', '--signal', 'entropy', '--labels', few], /decides nothing: there are 20 labelled documents/],
+    [['--sample', '60', '--signal', 'entropy', '--labels', one], /by their labels all 60 drafts are right/],
+    [['--sample', '60', '--labels', unknown], /line 1: the batch has no document "nobody"/],
+  ] as const) {
+    const { code, stderr } = await sampled(...args);
+    assert.equal(code, 1);
+    assert.match(stderr, problem);
+  }
+  assert.equal(system.drafterModel.received, received);
+});
+
+test('whoever stops looking at a sample is told how to go on with it, and pays once', async () => {
+  let isHeld = false;
+  const gate = Promise.withResolvers<void>();
+  const expert = {
+    answer: async (): Promise<Scripted> => {
+      if (isHeld) await gate.promise;
+      return { kind: 'completion', text: 'yes' };
+    },
+  };
+  await using system = await System.start({ ...pair, expert });
+  const { id } = await system.submit(prompts.slice(0, 80));
+  await system.settled(id);
+  isHeld = true;
+  const { child, ended } = start(system, [
+    '--batch',
+    id,
+    '--sample',
+    '60',
+    '--accuracy',
+    '0.9',
+    '--out',
+    'stopped.json',
+  ]);
+  let seen = '';
+  child.stdout?.on('data', (text: string) => (seen += text));
+  await until(() => Promise.resolve(/The sample is batch_/.test(seen)));
+  child.kill('SIGINT');
+  const { code, stdout } = await ended;
+  assert.equal(code, 130);
+  const [, sample = '', rest = ''] = /npm run calibrate -- --from (batch_\w+) (.*)/.exec(stdout) ?? [];
+  assert.equal(rest, `--batch ${id} --accuracy 0.9 --out stopped.json`);
+  isHeld = false;
+  gate.resolve();
+  await system.settled(sample);
+  const received = system.drafterModel.received;
+  const resumed = await calibrate(system, '--from', sample, ...rest.split(' '));
+  assert.equal(resumed.code, 0, resumed.stderr);
+  assert.equal(system.drafterModel.received, received);
 });
 
 test('a signal that a shadow run does not record is refused before anything is paid for', async () => {
@@ -338,7 +496,7 @@ test('the page is whole in a browser', async (context) => {
   const page = join(directory, 'test.report.html');
   const args = ['--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr', '--virtual-time-budget=2000'];
   const { stdout, stderr } = await run('chromium', [...args, '--dump-dom', `file://${page}`], { timeout: 60_000 });
-  assert.equal(stdout.match(/<polyline/g)?.length, 5);
+  assert.equal(stdout.match(/<polyline/g)?.length, 7);
   assert.match(stdout, /The cascade pays/);
   assert.doesNotMatch(stderr, /CONSOLE.*(error|refused)/i);
 });

@@ -3,25 +3,21 @@ import {
   calibrationArtefact,
   parseJson,
   price,
-  sameAnswer,
   sameSignal,
-  SHADOW_SIGNALS,
-  SIGNALS,
   signalSpec,
-  usd,
   type CalibrationArtefact,
   type CalibrationUse,
-  type PricedTokens,
   type SignalSpec,
 } from '@spillway/core';
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
-import { readDrafts, scoreBy, type DecidedDocument, type DraftedDocument } from './drafts.ts';
-import type { LabelledDraft } from './judge.ts';
+import { costBeforehand, draftsIn, drawable, refuseHopeless, signalsOfSample } from './before-sample.ts';
+import { readDrafts, type DecidedDocument, type DraftedDocument } from './drafts.ts';
+import { labelled } from './labelled.ts';
 import { readLabels, type Label } from './labels.ts';
 import type { CalibrateOptions } from './options.ts';
 import { makeReport, type CalibrationReport } from './report.ts';
-import { readBatch, runSample } from './sample.ts';
+import { drawSample, readBatch, sampleEnds, sourceOf } from './sample.ts';
 
 /** What a calibration reads of a cascade in the API's list of models. */
 const stageObject = z.object({
@@ -35,75 +31,141 @@ const stageObject = z.object({
 const modelObject = z.object({ cascade: z.object({ stages: z.array(stageObject).min(2) }) });
 type Stage = z.output<typeof stageObject>;
 
-/** The stage that is calibrated, and the expert that would answer in its place. */
-type Calibrated = { readonly stage: Stage; readonly own: SignalSpec; readonly expert: Stage };
+/** The stage that is calibrated, the expert that would answer in its place, and all stages. */
+type Calibrated = {
+  readonly stage: Stage;
+  readonly own: SignalSpec;
+  readonly expert: Stage;
+  readonly stages: readonly Stage[];
+};
 
-/** Calibrates a stage by a finished batch: by labels, or by agreement with the expert on a sample. */
-export async function calibrate(
-  api: ApiClient,
-  options: CalibrateOptions,
-  { tell, now }: { readonly tell: (line: string) => void; readonly now: Date },
-): Promise<{
+/** What is told while a calibration is under way. */
+type Told = {
+  readonly tell: (line: string) => void;
+  /** A sample is being paid for from now on: whoever stops here can go on with it. */
+  readonly drawn: (sample: string) => void;
+  readonly now: Date;
+};
+
+type Calibration = {
   readonly report: CalibrationReport;
   readonly artefact: CalibrationArtefact | null;
   /** Where the artefact goes. */
   readonly path: string;
-}> {
-  const source = await readBatch(api, options.batch);
-  const decided = chosenCascade(await readDrafts(api, options.batch, options.stage), options);
+};
+
+/**
+ * Calibrates a stage by a finished batch: by labels, by agreement with the expert on a sample, or by labels on a sample,
+ * on which both were asked.
+ */
+export async function calibrate(api: ApiClient, options: CalibrateOptions, told: Told): Promise<Calibration> {
+  const { from } = options;
+  if (from !== null) await sampleEnds(api, from, told.tell);
+  const drawnFrom = from === null ? null : sourceOf(await readBatch(api, from));
+  if (options.batch !== null && drawnFrom !== null && options.batch !== drawnFrom)
+    throw new UserError(`${from} was drawn from ${drawnFrom}, not from ${options.batch}`);
+  const batch = options.batch ?? drawnFrom ?? '';
+  const decided = chosenCascade(await readDrafts(api, batch, options.stage), options, batch);
   const cascade = decided[0]?.cascade ?? '';
   const calibrated = await readStage(api, cascade, options.stage);
-  const { stage, own, expert } = calibrated;
+  const { stage, own } = calibrated;
   const signal = options.signal ?? own;
-  const { server } = stage;
-  const use = { cascade, stage: options.stage, ask: stage.ask, model: stage.model, server, signal };
+  const use = { cascade, stage: options.stage, ask: stage.ask, model: stage.model, server: stage.server, signal };
   const path = options.out ?? `${cascade}.${options.stage === 1 ? '' : `${stage.name}.`}calibration.json`;
   // Before the sample is paid for.
   refuseOverwriting(path, options.out !== null, use);
-  if (options.labels === null) refuseHopeless(draftsIn(decided), signal, own);
   const labels =
     options.labels === null ? null : readLabels(options.labels, new Set(decided.map(({ customId }) => customId)));
-  const seen = labels === null ? await sampleOf(api, source, { options, cascade, tell }) : decided;
+  const source = { batch, decided, calibrated, labels, signal };
+  const sample = from ?? (options.sample === null ? null : await sampleOf(api, source, { options, told }));
+  const seen = sample === null ? decided : await sampled(api, sample, { options, cascade });
   const drafts = draftsIn(seen);
-  if (options.stage > 1) tell(`${drafts.length} of ${seen.length} documents come to the stage ${options.stage}`);
-  refuseOtherModel(drafts, calibrated, options);
-  refuseStopped(drafts);
+  if (options.stage > 1) told.tell(`${drafts.length} of ${seen.length} documents come to the stage ${options.stage}`);
+  refuseOtherModel(drafts, calibrated, { batch: sample ?? batch, number: options.stage });
+  refuseStopped(labels === null ? drafts : drafts.filter(({ customId }) => labels.has(customId)));
+  return { ...reported({ ...source, drafts, sample }, options, told.now), path };
+}
+
+type Source = {
+  readonly batch: string;
+  readonly decided: readonly DecidedDocument[];
+  readonly calibrated: Calibrated;
+  readonly labels: ReadonlyMap<string, Label> | null;
+  readonly signal: SignalSpec;
+};
+
+/** What its drafts say of the stage by each signal that they tell of; the artefact is of the one that was asked for. */
+function reported(
+  source: Source & { readonly drafts: readonly DraftedDocument[]; readonly sample: string | null },
+  options: CalibrateOptions,
+  now: Date,
+): Omit<Calibration, 'path'> {
+  const { batch, decided, calibrated, labels, signal, drafts, sample } = source;
+  const { stage, own, expert } = calibrated;
+  const texts = sample === null ? undefined : new Map(draftsIn(decided).map((one) => [one.customId, one.draft]));
+  const labelling = {
+    labels,
+    ...(texts === undefined ? {} : { labelledTexts: texts }),
+    own,
+    prices: { stage: stage.price, expert: expert.price },
+  };
+  const by = (one: SignalSpec) => labelled(drafts, { ...labelling, signal: one });
+  const isShadow = drafts.some(({ scores }) => scores !== null);
+  const others = isShadow ? signalsOfSample(own).filter((one) => !sameSignal(one, signal)) : [];
   const subject = {
-    cascade,
-    batch: options.batch,
+    cascade: decided[0]?.cascade ?? '',
+    batch,
+    sample,
     stage: options.stage,
     ask: stage.ask,
     accept_before: [...(drafts[0]?.acceptBefore ?? [])],
+    accept_at: drafts[0]?.acceptAt ?? null,
     drafter: stage.model,
-    server,
+    server: stage.server,
     expert: expert.model,
     signal,
     basis: labels === null ? "agreement with the expert's answer" : `as ${options.labels} says`,
   };
-  const found = labelled(drafts, labels, { ...calibrated, signal });
-  return { ...makeReport(subject, found, { method: options.method, wish: options.wish, now }), path };
+  const { method, wish } = options;
+  const all = { drafts: by(signal), others: others.map((one) => ({ signal: one, drafts: by(one) })) };
+  return makeReport(subject, all, { method, wish, now });
 }
 
-/** The documents of one cascade among a sample of a batch that every stage has answered. */
+/** A sample of a batch, drawn now: its id, once it has ended. */
 async function sampleOf(
   api: ApiClient,
-  source: Awaited<ReturnType<typeof readBatch>>,
-  { options, cascade, tell }: { options: CalibrateOptions; cascade: string; tell: (line: string) => void },
+  { batch, decided, calibrated, labels, signal }: Source,
+  { options, told }: { readonly options: CalibrateOptions; readonly told: Told },
+): Promise<string> {
+  const { own, stages } = calibrated;
+  refuseHopeless(draftsIn(decided), signal, own);
+  const among = drawable(decided, labels, options.sample ?? 0);
+  const count = Math.min(options.sample ?? 0, among.size);
+  const cost = costBeforehand(decided, stages, count);
+  const source = await readBatch(api, batch);
+  const id = await drawSample(api, { source, count, seed: options.seed, among, cost, tell: told.tell });
+  told.drawn(id);
+  await sampleEnds(api, id, told.tell);
+  return id;
+}
+
+/** The documents of one cascade in a sample that has ended. */
+async function sampled(
+  api: ApiClient,
+  id: string,
+  { options, cascade }: { readonly options: CalibrateOptions; readonly cascade: string },
 ): Promise<DecidedDocument[]> {
-  const id = await runSample(api, source, { count: options.sample, seed: options.seed, tell });
   const { documents } = await readDrafts(api, id, options.stage);
   return documents.filter((one) => one.cascade === cascade);
 }
-
-const draftsIn = (documents: readonly DecidedDocument[]): DraftedDocument[] =>
-  documents.flatMap(({ drafted }) => (drafted === null ? [] : [drafted]));
 
 /** The stage (from 1) of a cascade as it is configured now. */
 async function readStage(api: ApiClient, cascade: string, stage: number): Promise<Calibrated> {
   const { stages } = modelObject.parse(await api.get(`/models/${encodeURIComponent(cascade)}`)).cascade;
   const own = stages[stage - 1];
   const expert = stages.at(-1);
-  if (own !== undefined && expert !== undefined && own.signal !== null) return { stage: own, own: own.signal, expert };
+  if (own !== undefined && expert !== undefined && own.signal !== null)
+    return { stage: own, own: own.signal, expert, stages };
   const last = stages.filter((one) => one.signal !== null).length;
   const expected =
     last === 1
@@ -116,7 +178,7 @@ async function readStage(api: ApiClient, cascade: string, stage: number): Promis
 function refuseOtherModel(
   drafts: readonly DraftedDocument[],
   { stage }: Calibrated,
-  { batch, stage: number }: CalibrateOptions,
+  { batch, number }: { readonly batch: string; readonly number: number },
 ): void {
   const other = drafts.find(({ model }) => model !== stage.name);
   if (other === undefined) return;
@@ -146,7 +208,8 @@ function refuseOverwriting(path: string, isNamed: boolean, use: CalibrationUse):
 
 function chosenCascade(
   { documents, silent }: Awaited<ReturnType<typeof readDrafts>>,
-  { cascade, batch }: CalibrateOptions,
+  { cascade }: CalibrateOptions,
+  batch: string,
 ): DecidedDocument[] {
   const names = [...new Set(documents.map((one) => one.cascade))];
   if (names.length === 0) {
@@ -158,23 +221,6 @@ function chosenCascade(
   throw new UserError(`--cascade: expected one of ${names.join(', ')}`);
 }
 
-/** What surely cannot be calibrated is refused before it costs anything. */
-function refuseHopeless(drafts: readonly DraftedDocument[], signal: SignalSpec, own: SignalSpec): void {
-  if (!sameSignal(signal, own) && SIGNALS[signal.name].needs !== 'nothing') {
-    throw new UserError(`the signal ${signal.name} needs calls of its own: make it the stage's signal first`);
-  }
-  const recorded = [own, { name: 'head' } as const, ...SHADOW_SIGNALS];
-  if (!recorded.some((one) => sameSignal(signal, one))) {
-    const expected = SHADOW_SIGNALS.map((one) => JSON.stringify(one)).join(', ');
-    throw new UserError(
-      `a sample says nothing of the signal ${JSON.stringify(signal)}: make it the stage's signal first, or choose one of ${expected}`,
-    );
-  }
-  // In an ordinary batch perhaps no document came to a later stage; the sample decides then.
-  if (drafts.length > 0 && drafts.every(({ score, isStopped }) => score === null && !isStopped))
-    throw new UserError('no draft of this batch has a score: its server gives nothing that the signal could use');
-}
-
 /** What was given up early has no score, and drafts that are missing for being unsure would make the others look surer. */
 function refuseStopped(drafts: readonly DraftedDocument[]): void {
   const stopped = drafts.filter(({ isStopped }) => isStopped).length;
@@ -182,52 +228,4 @@ function refuseStopped(drafts: readonly DraftedDocument[]): void {
   throw new UserError(
     `${stopped} of ${drafts.length} drafts were given up early, so that nobody knows how sure they were: calibrate by a batch with the metadata "spillway.shadow": "true", or whose cascade has \`stop_early: false\``,
   );
-}
-
-function labelled(
-  drafts: readonly DraftedDocument[],
-  labels: ReadonlyMap<string, Label> | null,
-  calibrated: Calibrated & { readonly signal: SignalSpec },
-): LabelledDraft[] {
-  const { signal, own } = calibrated;
-  const found = drafts.flatMap((document): LabelledDraft[] => {
-    const label = labels?.get(document.customId);
-    if (labels !== null && label === undefined) return [];
-    const right = isRight(document.draft, label, document.expert);
-    if (right === null) return [];
-    const score = signal.name === 'head' ? null : scoreBy(document, signal, own);
-    const isUnknown =
-      signal.name === 'head' ? document.features === null && document.scores === null : score === undefined;
-    if (isUnknown) {
-      throw new UserError(
-        `the batch does not tell of the signal ${JSON.stringify(signal)}: calibrate it with --sample, or by a batch with the metadata "spillway.shadow": "true"`,
-      );
-    }
-    // Where nobody can say whether the expert is right it is taken to be: what the cascade gives is at most that.
-    const hasAnswer = label !== undefined && 'answer' in label && document.expert !== null;
-    const expertRight = hasAnswer ? sameAnswer(document.expert, label.answer) : true;
-    const isExpertAssumed = label !== undefined && !hasAnswer;
-    const judged = { right, expertRight, isExpertAssumed };
-    const { features, format } = document;
-    return [{ score: score ?? null, features, format, ...judged, ...costOf(document, calibrated) }];
-  });
-  if (found.length === 0) throw new UserError('no labelled document has a draft that could be compared');
-  return found;
-}
-
-/** Whether an answer is right by its label, or says what the expert says; null: nobody can say. */
-function isRight(answer: string | null, label: Label | undefined, expert: string | null): boolean | null {
-  if (label !== undefined && 'correct' in label) return label.correct;
-  const wanted = label === undefined ? expert : label.answer;
-  return answer === null || wanted === null ? null : sameAnswer(answer, wanted);
-}
-
-/** What the stage's own draft cost, and what the expert's answer to the same document costs. */
-function costOf(
-  { draftTokens, expertTokens }: DraftedDocument,
-  { stage, expert }: Calibrated,
-): Pick<LabelledDraft, 'draftUsd' | 'expertUsd'> {
-  const cost = (tokens: PricedTokens, at: Stage['price']): number | null => (at === null ? null : usd(tokens, at));
-  // What the expert would have read and written is taken to be what the drafter did, as the report of a batch does.
-  return { draftUsd: cost(draftTokens, stage.price), expertUsd: cost(expertTokens ?? draftTokens, expert.price) };
 }

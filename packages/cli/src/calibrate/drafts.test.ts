@@ -83,6 +83,8 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
     draftTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },
     expertTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },
     acceptBefore: [],
+    acceptAt: 0.9,
+    isAcceptedToday: false,
   });
   const accepted = draftIn([drafted('small', { confidence: 0.95, acceptAt: 0.9, isAccepted: true })], 1);
   assert.deepEqual(
@@ -141,6 +143,8 @@ test('a verdict is on an earlier draft: that one is compared, and each of both c
     draftTokens: { inputTokens: 119, cachedTokens: 40, outputTokens: 7 },
     expertTokens: { inputTokens: 1, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 },
     acceptBefore: [0.9],
+    acceptAt: 0.9,
+    isAcceptedToday: false,
   });
   assert.equal(draftIn([small(0.95), judging(0.7, false)], 2), null, 'in a shadow run: the first draft would be final');
   const { draft: _, ...delivered } = small(0.4);

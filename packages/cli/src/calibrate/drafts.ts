@@ -34,8 +34,11 @@ export type DraftedDocument = {
   readonly draftTokens: PricedTokens;
   /** Null: the expert was not asked. */
   readonly expertTokens: PricedTokens | null;
-  /** The thresholds of the stages before. */
+  /** The thresholds of the stages before, and its own; null: it has none. */
   readonly acceptBefore: readonly number[];
+  readonly acceptAt: number | null;
+  /** Whether the draft is final by the rules of its batch, had it been no shadow run. */
+  readonly isAcceptedToday: boolean;
 };
 
 /** A document of a finished batch whose line says how it was decided. */
@@ -47,6 +50,9 @@ export type DecidedDocument = {
    * says the same once more.
    */
   readonly drafted: DraftedDocument | null;
+  readonly isCopy: boolean;
+  /** What each stage took that was asked. */
+  readonly stages: readonly PricedTokens[];
 };
 
 const LINES_AT_A_TIME = 5_000;
@@ -68,7 +74,11 @@ export async function readDrafts(
     for (const line of lines.map(readLine)) {
       const { custom_id: customId, cascade } = line;
       if (cascade === undefined || customId === null) silent += 1;
-      else documents.push({ customId, cascade: cascade.name, drafted: draftOf(line, cascade, stage) });
+      else {
+        const drafted = draftOf(line, cascade, stage);
+        const isCopy = cascade.copy_of !== undefined;
+        documents.push({ customId, cascade: cascade.name, drafted, isCopy, stages: cascade.stages.map(tokensOf) });
+      }
     }
   }
   if (!hasEnded) throw new UserError(`${batch} has not ended: calibrate when it has`);
@@ -90,15 +100,19 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
   if (own === undefined || customId === null || before.some(wouldAccept)) return null;
   if (cascade.copy_of !== undefined) return null;
   const answer = response !== null && response.status_code < 300 ? answerText(response.body) : null;
-  const shared = {
+  const shared: Shared = {
     customId,
     model: own.model,
     format: cascade.response_format ?? null,
     score: own.score,
     acceptBefore: before.flatMap(({ accept_at: acceptAt }) => (acceptAt === null ? [] : [acceptAt])),
+    acceptAt: own.accept_at,
+    isAcceptedToday: own.outcome === 'accepted' || wouldAccept(own),
   };
   if (own.role === 'expert') return { ...shared, ...judgedBy(own, line, cascade) };
-  const expert = cascade.role === 'expert' ? stages.at(-1) : undefined;
+  // Where the expert was asked for some values only, the others are the draft's own.
+  const last = cascade.role === 'expert' ? stages.at(-1) : undefined;
+  const expert = last?.ask === 'fields' ? undefined : last;
   return {
     ...shared,
     draft: cascade.stage === stage ? answer : (own.draft?.text ?? null),
@@ -111,12 +125,18 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
   };
 }
 
+/** What is said of a document alike, whoever drafted and whoever judged. */
+type Shared = Pick<
+  DraftedDocument,
+  'customId' | 'model' | 'format' | 'score' | 'acceptBefore' | 'acceptAt' | 'isAcceptedToday'
+>;
+
 /** Of a stage that says whether an earlier one's draft is right: that draft, what the verdict took, and its own answer. */
 function judgedBy(
   own: StageAnnotation,
   { response }: ResultLine,
   { stages, by }: CascadeAnnotation,
-): Omit<DraftedDocument, 'customId' | 'model' | 'format' | 'score' | 'acceptBefore'> {
+): Omit<DraftedDocument, keyof Shared> {
   const judged = own.verdict_on === undefined ? undefined : stages[own.verdict_on - 1];
   const body = response !== null && response.status_code < 300 ? response.body : null;
   const answer = body === null ? null : answerText(body);

@@ -1,84 +1,89 @@
 import {
   areaUnderRoc,
   bestCalibration,
-  bootstrapInterval,
-  brierScore,
   calibrated,
-  calibrationError,
   crossFitted,
+  cutText,
   deferralCurve,
   deferralOf,
   fitCalibration,
   fitHead,
   headScore,
   oracleCurve,
-  seededRandom,
   type CalibrationMethod,
   type DeferralPoint,
   type FittedMethod,
-  type FormatKind,
   type JudgedDocument,
   type SignalSpec,
 } from '@spillway/core';
+import type { LabelledDraft } from './labelled.ts';
+import { measured, NOTHING, type Measure } from './measure.ts';
+import { reliabilityOf, riskCoverage, tenthsOf, type Reliability } from './reliability.ts';
+import {
+  chooseThreshold,
+  dollars,
+  measuredAt,
+  measuredToday,
+  thresholdsOf,
+  type MeasuredRow,
+  type Row,
+  type ThresholdRow,
+  type WishedFor,
+} from './thresholds.ts';
+import { verdictOf, wishOf, wishText, type Verdict } from './verdict.ts';
 
-/** A draft with its label. */
-export type LabelledDraft = {
-  readonly score: number | null;
-  readonly features: readonly number[] | null;
-  /** What the answer was asked to be; null: its line does not say. */
-  readonly format: FormatKind | null;
-  readonly right: boolean;
-  readonly expertRight: boolean;
-  /** Nobody can say whether the expert is right: it is taken to be. */
-  readonly isExpertAssumed: boolean;
-  /** US dollars; null: a price is not known. */
-  readonly draftUsd: number | null;
-  readonly expertUsd: number | null;
+/** A draft that is wrong though the calibration is sure of it. */
+type SureAndWrong = {
+  readonly custom_id: string;
+  readonly confidence: number;
+  readonly draft: string;
+  /** Null: the label only says that the draft is wrong. */
+  readonly wanted: string | null;
 };
-
-export type Bin = { readonly confidence: number; readonly right: number; readonly count: number };
-export type ThresholdRow = {
-  readonly accept_at: number;
-  readonly escalated: number;
-  readonly accuracy: number;
-  /** Null: a price is not known. */
-  readonly usd_per_1000: number | null;
-};
-
-export type Measure = { readonly value: number | null; readonly interval: readonly [number, number] | null };
 
 export type Judgement = {
   readonly labels: {
     readonly total: number;
     readonly right: number;
     readonly no_evidence: number;
-    /** Where nobody can say whether the expert is right, and it is taken to be. */
-    readonly expert_assumed: number;
+    /** Where nobody can say whether the expert is right; among them those that it was not asked about. */
+    readonly expert_unknown: number;
+    readonly expert_unasked: number;
   };
   readonly drafter_accuracy: number;
-  readonly expert_accuracy: number;
+  /** Null, as all that needs it: of some documents nobody can say whether the expert is right. */
+  readonly expert_accuracy: number | null;
   /** As the uncalibrated score says, where it says anything. */
-  readonly before: { readonly ece: number; readonly brier: number; readonly reliability: readonly Bin[] } | null;
+  readonly before: Reliability | null;
   /** Of drafts that the fit has not seen (five folds). */
-  readonly after: { readonly ece: number; readonly brier: number; readonly reliability: readonly Bin[] };
+  readonly after: Reliability;
+  /** How many drafts have a confidence in each tenth. */
+  readonly confidences: readonly number[];
   readonly auroc: Measure;
   readonly audc: Measure;
   readonly gain: Measure;
-  readonly curves: Readonly<Record<'signal' | 'random' | 'oracle', readonly DeferralPoint[]>>;
+  /** By how much the expert's accuracy is above the drafter's. */
+  readonly better: Measure;
+  readonly curves: Readonly<Record<'signal' | 'random' | 'oracle', readonly DeferralPoint[]>> | null;
   readonly risk_coverage: readonly { readonly coverage: number; readonly risk: number }[];
   readonly thresholds: readonly ThresholdRow[];
+  /** What the rules give by which the batch was decided; null: their threshold is not known. */
+  readonly today: MeasuredRow | null;
   readonly all_expert_usd_per_1000: number | null;
+  /** What a threshold was looked for; null: nothing was said, and the expert's accuracy is not known. */
+  readonly wish: string | null;
+  /** What serves the wish; null: nothing does. What to set is in the verdict. */
+  readonly chosen: MeasuredRow | null;
+  /** The surest first. */
+  readonly sure_and_wrong: readonly SureAndWrong[];
   readonly verdict: Verdict;
 };
 
-type Verdict = { readonly kind: 'pays' | 'does_not_pay' | 'cannot_be_judged'; readonly why: string };
-
-const MIN_LABELS = 50;
-const BOOTSTRAPS = 200;
-const BINS = 10;
+export const MIN_LABELS = 50;
 /** Points of a curve in the report; more are not seen. */
 const POINTS = 200;
-const THRESHOLDS = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99];
+const SURE_AND_WRONG = 10;
+const SHOWN_CHARACTERS = 300;
 
 /** Fits a calibration; null: there is nothing to fit (see `refusal`). */
 export function fit(
@@ -111,8 +116,8 @@ function confidenceIn(signal: SignalSpec, calibration: CalibrationMethod | null,
 export const hasEvidence = ({ name }: SignalSpec, { score, features }: LabelledDraft): boolean =>
   (name === 'head' ? features : score) !== null;
 
-/** Why nothing can be said; null: something can. */
-function refusal(signal: SignalSpec, drafts: readonly LabelledDraft[]): string | null {
+/** Why nothing can be learnt; null: something can. */
+export function refusal(signal: SignalSpec, drafts: readonly LabelledDraft[]): string | null {
   const known = drafts.filter((draft) => hasEvidence(signal, draft));
   if (known.length === 0)
     return `no draft has evidence for the signal ${signal.name}: does the drafter's server give log-probs?`;
@@ -130,91 +135,83 @@ export function judgeDrafts(
   signal: SignalSpec,
   method: FittedMethod | 'auto',
   drafts: readonly LabelledDraft[],
+  { wish = null, acceptAt = null }: { readonly wish?: WishedFor | null; readonly acceptAt?: number | null } = {},
 ): Judgement {
   const unseen = crossFitted(drafts, (rows) => {
     const calibration = fit(signal, method, rows);
     return (draft) => confidenceIn(signal, calibration, draft);
   });
-  const rows = unseen.map(({ row, confidence }): JudgedDocument & LabelledDraft => ({
-    ...row,
-    confidence,
-    drafterRight: row.right,
-  }));
-  const uncalibrated = signal.name === 'head' ? null : calibrated({ signal, calibration: null }, 0);
-  const before =
-    uncalibrated === null
-      ? null
-      : drafts.map((draft) => ({ ...draft, confidence: confidenceIn(signal, null, draft), drafterRight: draft.right }));
-  const interval = { random: seededRandom(1), samples: BOOTSTRAPS };
-  const measured = (measure: (sample: readonly JudgedDocument[]) => number | null): Measure => ({
-    value: measure(rows),
-    interval: bootstrapInterval(rows, measure, interval),
-  });
-  const share = (holds: (draft: LabelledDraft) => boolean): number => drafts.filter(holds).length / drafts.length;
-  const summary = {
+  // Of a single draft nothing is learnt, so that it is not sure at all.
+  const judged = unseen.length > 0 ? unseen : drafts.map((row) => ({ row, confidence: 0 }));
+  const rows = judged.map(({ row, confidence }): Row => ({ ...row, confidence, drafterRight: row.right }));
+  const count = (holds: (draft: LabelledDraft) => boolean): number => drafts.filter(holds).length;
+  const ranked = rows.map((row) => ({ ...row, confidence: rankOf(signal, row) }));
+  const known = ranked.flatMap(({ expertRight, ...row }) => (expertRight === null ? [] : [{ ...row, expertRight }]));
+  const isWhole = known.length === rows.length;
+  const ofBoth = (measure: (sample: readonly JudgedDocument[]) => number | null): Measure =>
+    isWhole ? measured(known, measure) : NOTHING;
+  const weighed = {
     labels: {
       total: drafts.length,
-      right: drafts.filter((draft) => draft.right).length,
-      expert_assumed: drafts.filter((draft) => draft.isExpertAssumed).length,
-      no_evidence: drafts.filter((draft) => !hasEvidence(signal, draft)).length,
+      right: count((draft) => draft.right),
+      no_evidence: count((draft) => !hasEvidence(signal, draft)),
+      expert_unknown: drafts.length - known.length,
+      expert_unasked: count((draft) => draft.expertRight === null && !draft.isExpertAsked),
     },
-    drafter_accuracy: share((draft) => draft.right),
-    expert_accuracy: share((draft) => draft.expertRight),
-    auroc: measured(areaUnderRoc),
-    audc: measured((sample) => deferralOf(sample).audc),
-    gain: measured((sample) => deferralOf(sample).gain),
-  };
-  const [drafter, expert] = [summary.drafter_accuracy, summary.expert_accuracy];
-  const curve = deferralCurve(rows);
-  return {
-    ...summary,
-    before: before === null ? null : reliabilityOf(before),
-    after: reliabilityOf(rows),
-    curves: {
-      signal: thinned(curve),
-      random: [
-        { escalated: 0, accuracy: drafter },
-        { escalated: 1, accuracy: expert },
-      ],
-      oracle: thinned(oracleCurve(rows)),
-    },
-    risk_coverage: thinned(riskCoverage(rows)),
+    drafter_accuracy: count((draft) => draft.right) / drafts.length,
+    expert_accuracy: isWhole ? count((draft) => draft.expertRight === true) / drafts.length : null,
+    auroc: measured(ranked, areaUnderRoc),
+    audc: ofBoth((sample) => deferralOf(sample).audc),
+    gain: ofBoth((sample) => deferralOf(sample).gain),
+    better: ofBoth((sample) => mean(sample, (row) => Number(row.expertRight) - Number(row.drafterRight))),
     thresholds: thresholdsOf(rows),
+  };
+  const why = refusal(signal, drafts);
+  const wished = wishOf(wish, weighed.expert_accuracy);
+  const chosen = wished === null ? null : chooseThreshold(weighed.thresholds, wished);
+  return {
+    ...weighed,
+    before: beforeOf(signal, drafts),
+    after: reliabilityOf(rows),
+    confidences: tenthsOf(rows),
+    curves: isWhole ? curvesOf(known) : null,
+    risk_coverage: thinned(riskCoverage(rows)),
+    today: acceptAt === null ? null : measuredToday(rows, acceptAt),
     all_expert_usd_per_1000: dollars(drafts, ({ expertUsd }) => expertUsd),
-    verdict: verdictOf(signal, drafts, summary),
+    wish: wished === null ? null : wishText(wish, wished, isWhole),
+    chosen: chosen === null ? null : measuredAt(rows, chosen.accept_at),
+    sure_and_wrong: sureAndWrong(rows),
+    verdict:
+      why === null ? verdictOf({ ...weighed, rows, wish }) : { kind: 'cannot_be_judged', why, recommended: null },
   };
 }
 
-const reliabilityOf = (rows: readonly JudgedDocument[]) => ({
-  ece: calibrationError(rows),
-  brier: brierScore(rows),
-  reliability: binsOf(rows),
-});
+/**
+ * What puts drafts in their order: the score, which no fit changes; a head's confidence. The folds' fits differ by what
+ * each has not seen, so where a score says nothing their confidences together say less than nothing.
+ */
+const rankOf = ({ name }: SignalSpec, { score, confidence }: Row): number =>
+  name === 'head' ? confidence : (score ?? -Number.MAX_VALUE);
 
-/** Bins of equally many drafts, least sure first. */
-function binsOf(rows: readonly JudgedDocument[]): Bin[] {
-  const sorted = rows.toSorted((left, right) => left.confidence - right.confidence);
-  return Array.from({ length: BINS }, (_, bin) => {
-    const at = (edge: number): number => Math.floor((edge * sorted.length) / BINS);
-    const members = sorted.slice(at(bin), at(bin + 1));
-    const mean = (value: (row: JudgedDocument) => number): number =>
-      members.reduce((sum, row) => sum + value(row), 0) / members.length;
-    return {
-      confidence: mean((row) => row.confidence),
-      right: mean((row) => Number(row.drafterRight)),
-      count: members.length,
-    };
-  }).filter(({ count }) => count > 0);
+const mean = <One>(rows: readonly One[], of: (row: One) => number): number =>
+  rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
+
+/** What the score says by itself; null: nothing without a calibration. */
+function beforeOf(signal: SignalSpec, drafts: readonly LabelledDraft[]): Reliability | null {
+  if (signal.name === 'head' || calibrated({ signal, calibration: null }, 0) === null) return null;
+  return reliabilityOf(
+    drafts.map((draft) => ({ confidence: confidenceIn(signal, null, draft), drafterRight: draft.right })),
+  );
 }
 
-/** How many of the accepted drafts are wrong, over the share that is accepted, the surest first (El-Yaniv, Wiener 2010). */
-function riskCoverage(rows: readonly JudgedDocument[]): { coverage: number; risk: number }[] {
-  const sorted = rows.toSorted((left, right) => right.confidence - left.confidence);
-  let wrong = 0;
-  return sorted.map((row, at) => {
-    wrong += Number(!row.drafterRight);
-    return { coverage: (at + 1) / sorted.length, risk: wrong / (at + 1) };
-  });
+function curvesOf(rows: readonly JudgedDocument[]): NonNullable<Judgement['curves']> {
+  const curve = deferralCurve(rows);
+  const [from, to] = [curve[0], curve.at(-1)];
+  return {
+    signal: thinned(curve),
+    random: from === undefined || to === undefined ? [] : [from, to],
+    oracle: thinned(oracleCurve(rows)),
+  };
 }
 
 const thinned = <Point>(points: readonly Point[]): Point[] => {
@@ -222,76 +219,14 @@ const thinned = <Point>(points: readonly Point[]): Point[] => {
   return points.filter((_, at) => at % step === 0 || at === points.length - 1);
 };
 
-function dollars(drafts: readonly LabelledDraft[], of: (draft: LabelledDraft) => number | null): number | null {
-  const known = drafts.map(of);
-  if (known.some((usd) => usd === null) || known.length === 0) return null;
-  return (1_000 * known.reduce((sum: number, usd) => sum + (usd ?? 0), 0)) / known.length;
-}
-
-type Row = JudgedDocument & LabelledDraft;
-
-/** What a threshold gives, on drafts that the calibration has not seen. */
-function thresholdRow(rows: readonly Row[], acceptAt: number): ThresholdRow {
-  const goes = ({ confidence }: Row): boolean => confidence < acceptAt;
-  const right = rows.filter((row) => (goes(row) ? row.expertRight : row.drafterRight)).length;
-  const usd = (draft: LabelledDraft): number | null => {
-    if (draft.draftUsd === null || draft.expertUsd === null) return null;
-    return draft.draftUsd + (goes(draft as Row) ? draft.expertUsd : 0);
-  };
-  return {
-    accept_at: acceptAt,
-    escalated: rows.filter(goes).length / rows.length,
-    accuracy: right / rows.length,
-    usd_per_1000: dollars(rows, usd),
-  };
-}
-
-/** Some round thresholds, and as many as there are steps of two percent of the documents. */
-function thresholdsOf(rows: readonly Row[]): ThresholdRow[] {
-  const sorted = rows.map(({ confidence }) => confidence).toSorted((left, right) => left - right);
-  const steps = Array.from({ length: 49 }, (_, at) => sorted[Math.floor(((at + 1) * sorted.length) / 50)] ?? 1);
-  const wanted = [...new Set([0, ...THRESHOLDS, ...steps.map((value) => Number(value.toFixed(4)))])].toSorted(
-    (left, right) => left - right,
-  );
-  return wanted.map((acceptAt) => thresholdRow(rows, acceptAt));
-}
-
-/** A drafter within this of the expert is as good. */
-const AS_GOOD = 0.005;
-
-function verdictOf(
-  signal: SignalSpec,
-  drafts: readonly LabelledDraft[],
-  {
-    gain,
-    drafter_accuracy: drafter,
-    expert_accuracy: expert,
-  }: Pick<Judgement, 'gain' | 'drafter_accuracy' | 'expert_accuracy'>,
-): Verdict {
-  const why = refusal(signal, drafts);
-  if (why !== null) return { kind: 'cannot_be_judged', why };
-  const shown = (value: number): string => `${(100 * value).toFixed(1)} %`;
-  if (drafter >= expert - AS_GOOD) {
-    return {
-      kind: 'does_not_pay',
-      why: `the drafter (${shown(drafter)}) is as good as the expert (${shown(expert)}): use it without an expert`,
-    };
-  }
-  if (gain.interval === null || gain.interval[0] <= 0) {
-    return { kind: 'does_not_pay', why: 'the confidence is at chance: drawing at random would be as good' };
-  }
-  const [low, high] = gain.interval;
-  return {
-    kind: 'pays',
-    why: `the signal gets ${shown(gain.value ?? 0)} (${shown(low)} to ${shown(high)}) of what knowing beforehand would gain over drawing at random`,
-  };
-}
-
-/** The threshold with the least escalated that reaches an accuracy, or with the most accuracy within an expert's share. */
-export function chooseThreshold(
-  thresholds: readonly ThresholdRow[],
-  wish: { readonly accuracy: number } | { readonly expertShare: number },
-): ThresholdRow | null {
-  if ('accuracy' in wish) return thresholds.find(({ accuracy }) => accuracy >= wish.accuracy) ?? null;
-  return thresholds.findLast(({ escalated }) => escalated <= wish.expertShare) ?? null;
-}
+const sureAndWrong = (rows: readonly Row[]): SureAndWrong[] =>
+  rows
+    .filter(({ right }) => !right)
+    .toSorted((left, right) => right.confidence - left.confidence)
+    .slice(0, SURE_AND_WRONG)
+    .map(({ customId, confidence, draft, wanted }) => ({
+      custom_id: customId,
+      confidence,
+      draft: cutText(draft, SHOWN_CHARACTERS),
+      wanted: wanted === null ? null : cutText(wanted, SHOWN_CHARACTERS),
+    }));

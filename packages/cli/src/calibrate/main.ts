@@ -1,29 +1,55 @@
 import { writeFileSync } from 'node:fs';
 import { ApiClient, UserError } from '../client.ts';
 import { calibrate } from './calibrate.ts';
-import { readOptions } from './options.ts';
+import { readOptions, resumed } from './options.ts';
 import { formatsText, reportPage } from './page.ts';
+import type { CalibrationReport } from './report.ts';
+import { rowText } from './verdict.ts';
 
+const args = process.argv.slice(2);
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** The sample is paid for, whoever looks at it. */
+function drawn(sample: string): void {
+  tell(`The sample is ${sample}. Ctrl-C stops looking at it, and it goes on.`);
+  process.once('SIGINT', () => {
+    tell(`\n${sample} goes on (POST /v1/batches/${sample}/cancel stops it). When it has ended, without paying again:`);
+    tell(resumed(args, sample));
+    process.exit(130);
+  });
+}
+
+/** The verdict and what to set, as lines. */
+function linesOf({ judgement, made_with: made, ...report }: CalibrationReport): string[] {
+  const { verdict, after, auroc, gain, wish, chosen } = judgement;
+  const measures = [
+    ...(gain.value === null ? [] : [`gain ${gain.value.toFixed(3)}`]),
+    ...(auroc.value === null ? [] : [`AUROC ${auroc.value.toFixed(3)}`]),
+    `ECE ${after.ece.toFixed(3)} on unseen drafts`,
+  ];
+  const set = verdict.recommended ?? (verdict.kind === 'drafter_only' ? chosen : null);
+  const wished =
+    wish === null
+      ? ['no threshold is recommended: --accuracy SHARE chooses the one whose accepted drafts are so often right']
+      : [`for ${wish}: ${chosen === null ? 'no threshold reaches it' : rowText(chosen)}`];
+  return [
+    `${verdict.kind.replaceAll('_', ' ')}: ${verdict.why}`,
+    measures.join(', '),
+    `made with the model server ${made.server}; ${formatsText({ made_with: made })}`,
+    ...wished,
+    ...(set === null ? [] : [`accept_at: ${set.accept_at}`]),
+    ...(report.sample === null ? [] : [`look again at this sample, without a call: --from ${report.sample}`]),
+  ];
+}
+
 try {
-  const options = readOptions(process.argv.slice(2));
-  const { report, artefact, path } = await calibrate(new ApiClient(process.env), options, { tell, now: new Date() });
+  const told = { tell, drawn, now: new Date() };
+  const { report, artefact, path } = await calibrate(new ApiClient(process.env), readOptions(args), told);
   const stem = path.replace(/\.json$/, '');
   writeFileSync(`${stem}.report.json`, `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(`${stem}.report.html`, reportPage(report));
   if (artefact !== null) writeFileSync(path, `${JSON.stringify(artefact, null, 2)}\n`);
-  const { verdict, after, gain } = report.judgement;
-  tell(`${verdict.kind.replaceAll('_', ' ')}: ${verdict.why}`);
-  if (gain.value !== null) tell(`gain ${gain.value.toFixed(3)}, ECE ${after.ece.toFixed(3)} on unseen drafts`);
-  tell(`made with the model server ${report.made_with.server}; ${formatsText(report)}`);
-  const { chosen } = report;
-  tell(
-    chosen === null
-      ? `no threshold reaches ${report.wish}`
-      : `accept_at: ${chosen.accept_at} for ${report.wish}: ${(100 * chosen.escalated).toFixed(1)} % escalated, accuracy ${(100 * chosen.accuracy).toFixed(1)} %`,
-  );
-  if (chosen?.escalated === 1) tell('it accepts nothing: the drafts would only cost; a lower --accuracy accepts some');
+  for (const line of linesOf(report)) tell(line);
   tell(`wrote ${artefact === null ? '' : `${path}, `}${stem}.report.html and ${stem}.report.json`);
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

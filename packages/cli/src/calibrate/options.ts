@@ -1,13 +1,17 @@
 import { parseArgs } from 'node:util';
 import { FITTED, signalSpec, type FittedMethod, type SignalSpec } from '@spillway/core';
 import { UserError } from '../client.ts';
-import type { Wish } from './report.ts';
+import type { WishedFor } from './thresholds.ts';
 
 export type CalibrateOptions = {
-  readonly batch: string;
-  /** Null: by agreement with the expert on a sample. */
+  /** Null: that of `from`. */
+  readonly batch: string | null;
+  /** Null: by agreement with the expert. */
   readonly labels: string | null;
-  readonly sample: number;
+  /** How many documents are drawn and answered by every stage; null: none. */
+  readonly sample: number | null;
+  /** The batch of a sample that was drawn before; null: there is none. */
+  readonly from: string | null;
   readonly seed: number;
   readonly cascade: string | null;
   /** The stage whose drafts are calibrated, from 1. */
@@ -15,18 +19,20 @@ export type CalibrateOptions = {
   /** Null: the stage's own. */
   readonly signal: SignalSpec | null;
   readonly method: FittedMethod | 'auto';
-  readonly wish: Wish;
+  readonly wish: WishedFor | null;
   /** Null: named after the cascade and, of a later stage, its model. */
   readonly out: string | null;
 };
 
-const USAGE = `npm run calibrate -- --batch ID (--labels FILE | --sample N) [--cascade NAME] [--stage N]
+const USAGE = `npm run calibrate -- --batch ID [--sample N] [--labels FILE] | --from SAMPLE [--labels FILE]
+    (at least one of --sample, --from and --labels) [--cascade NAME] [--stage N]
     [--signal NAME or JSON] [--method auto|${FITTED.join('|')}] [--accuracy SHARE | --expert-share SHARE] [--out FILE] [--seed N]`;
 
 const KNOWN = {
   batch: { type: 'string' },
   labels: { type: 'string' },
   sample: { type: 'string' },
+  from: { type: 'string' },
   seed: { type: 'string' },
   cascade: { type: 'string' },
   stage: { type: 'string' },
@@ -39,9 +45,12 @@ const KNOWN = {
 
 /** Reads the command line; throws a UserError that says what was expected. */
 export function readOptions(args: readonly string[]): CalibrateOptions {
-  const { batch, labels, sample, seed, cascade, stage, signal, method = 'auto', accuracy, out, ...rest } = parsed(args);
-  const expertShare = rest['expert-share'];
-  if (batch === undefined || (labels === undefined) === (sample === undefined)) throw new UserError(USAGE);
+  const { labels, sample, seed, cascade, stage, signal, method = 'auto', accuracy, out, ...rest } = parsed(args);
+  const { batch, from, 'expert-share': expertShare } = rest;
+  const isNamed = from !== undefined || (batch !== undefined && (labels !== undefined || sample !== undefined));
+  if (!isNamed) throw new UserError(USAGE);
+  if (from !== undefined && sample !== undefined)
+    throw new UserError('expected at most one of --sample, which draws documents, and --from, which names a sample');
   if (accuracy !== undefined && expertShare !== undefined)
     throw new UserError('expected at most one of --accuracy and --expert-share');
   if (method !== 'auto' && !(FITTED as readonly string[]).includes(method)) {
@@ -54,9 +63,10 @@ export function readOptions(args: readonly string[]): CalibrateOptions {
         ? { expertShare: share('expert-share', expertShare) }
         : null;
   return {
-    batch,
+    batch: batch ?? null,
     labels: labels ?? null,
-    sample: sample === undefined ? 0 : whole('sample', sample),
+    sample: sample === undefined ? null : whole('sample', sample),
+    from: from ?? null,
     seed: seed === undefined ? 1 : whole('seed', seed),
     cascade: cascade ?? null,
     stage: stage === undefined ? 1 : whole('stage', stage),
@@ -105,3 +115,13 @@ function readSignal(text: string): SignalSpec {
     `--signal: ${read.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`).join('; ')}`,
   );
 }
+
+/** The same command line with a sample that was drawn by it, so that nothing is drawn again. */
+export function resumed(args: readonly string[], sample: string): string {
+  const at = args.indexOf('--sample');
+  const rest = args.filter((one, place) => !one.startsWith('--sample') && (at === -1 || place !== at + 1));
+  return ['npm run calibrate --', `--from ${sample}`, ...rest.map(shellWord)].join(' ');
+}
+
+const shellWord = (word: string): string =>
+  /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;

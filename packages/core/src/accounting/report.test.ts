@@ -265,6 +265,24 @@ test('a cascade that does not pay is told so; what is not known is null', () => 
   assert.equal(none.counterfactuals.all_expert.mean_inference_ms, null);
 });
 
+test('a break-even is a share, and agrees with the counterfactuals where drafts are dear or the expert reuses them', () => {
+  const { counts, ...rest } = account();
+  const dear = reportOf({ ...rest, counts: { ...counts, 'a/1/nanoUsd': 40_000_000 } });
+  assert.deepEqual(dear.break_even.money, { escalated_share: 0, pays: false });
+  // Nine of ten are escalated, and each is asked for a tenth of its answer: that is less than ten whole ones.
+  const some = { accepted: 1, escalated: 9, 'a/2/answered': 9, 'a/2/failed': 0, 'a/2/nanoUsd': 900_000 };
+  const reused = reportOf({ ...rest, counts: { ...counts, ...some } });
+  assert.deepEqual(reused.break_even.money, { escalated_share: 1, pays: true });
+  assert.ok(reused.counterfactuals.cascade.usd < reused.counterfactuals.all_expert.usd);
+  const shadow = { accepted: 0, escalated: 10, 'a/1/reason:shadow_run': 9 };
+  const run = reportOf({ ...rest, counts: { ...counts, ...shadow } });
+  assert.deepEqual(
+    [run.break_even.time.pays, run.break_even.money.pays],
+    [null, null],
+    'whoever has everything answered twice does not judge by it',
+  );
+});
+
 test('three stages: each with its own, and no break-even, which only two have', () => {
   const prices = [1, 2, 10].map((price) => ({ input: price, output: price }));
   const rules = threeStageRules({ prices });

@@ -238,22 +238,34 @@ const way = (nanoUsd: number, seconds: number, documents: number) => ({
 });
 
 /**
- * The share of escalations below which a cascade of two stages takes less than the expert alone: a document costs
- * E[draft] and, with the share p, E[expert] on top, so it pays as long as p < 1 − E[draft] / E[expert]. The same holds
- * for money. With more stages there is no such share: what an escalation costs depends on where it ends.
+ * The share of escalations below which a cascade of two stages takes less than the expert alone. A document takes
+ * E[draft] and, with the share p, E[escalation] on top, so it pays as long as p < (E[expert] − E[draft]) /
+ * E[escalation], which is never beyond 1, and 0 where a draft alone takes as much as the expert. Where nothing is reused
+ * an escalation is a whole answer. The same holds for money. With more stages there is no such share, as what an
+ * escalation takes depends on where it ends; and in a shadow run escalations say nothing of the cascade.
  */
 function breakEven(counts: Counts, stages: readonly StageAccount[]) {
-  const share = ratio(counts.escalated, counts.completed + counts.failed - (counts.copied ?? 0));
+  const asked = counts.completed + counts.failed - (counts.copied ?? 0);
+  const share = ratio(counts.escalated, asked);
   const isOfTwo = stages.every(({ stage }) => stage < 2);
+  const isShadow = stages.some(({ reasons }) => reasons.some(({ reason }) => reason === 'shadow_run'));
   const firsts = stages.filter(({ stage }) => stage === 0);
   const experts = stages.filter(({ role }) => role === 'expert');
-  const side = (draft: number | null, expert: number | null) => {
-    const known = isOfTwo && draft !== null && expert !== null && expert > 0;
-    const most = known ? Math.round((1 - draft / expert) * 1e4) / 1e4 : null;
-    return { escalated_share: most, pays: most === null || share === null ? null : share < most };
+  const side = (draft: number | null, expert: number | null, escalation: number | null) => {
+    if (!isOfTwo || draft === null || expert === null || expert <= 0) return { escalated_share: null, pays: null };
+    const more = escalation === null || escalation <= 0 ? expert : escalation;
+    const most = Math.min(1, Math.max(0, (expert - draft) / more));
+    const pays = isShadow || share === null ? null : draft + share * more < expert;
+    return { escalated_share: Math.round(most * 1e4) / 1e4, pays };
   };
+  const mean = (sum: number, count: number): number | null => (count === 0 ? null : sum / count);
+  const { nanoUsd, answered, failed } = sumOf(experts);
   return {
-    time: side(merged(firsts, 'call').mean, wholeAnswerMs(experts)),
-    money: side(sumOf(firsts).nanoUsd, counts.allExpertNanoUsd),
+    time: side(mean(merged(firsts, 'call').sum, asked), wholeAnswerMs(experts), merged(experts, 'call').mean),
+    money: side(
+      mean(sumOf(firsts).nanoUsd, asked),
+      mean(counts.allExpertNanoUsd, asked),
+      mean(nanoUsd, answered + failed),
+    ),
   };
 }

@@ -1,5 +1,6 @@
 export * from './artefact.ts';
 export * from './fit.ts';
+export { shareInterval } from './interval.ts';
 export type { ScoredLabel } from './isotonic.ts';
 export type { LabelledRow } from './logistic.ts';
 export * from './measures.ts';

@@ -16,6 +16,7 @@ import {
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { countsRecord, isCounter, totalOf, type Counts } from '../accounting/counts.ts';
 import type { CascadeRules, StageRules } from '../cascade/rules.ts';
+import type { SignalSpec } from '../confidence/spec.ts';
 import type { FormatKind } from '../endpoints/index.ts';
 import { TraceIds } from '../trace/ids.ts';
 import { writtenId } from './custom-id.ts';
@@ -353,6 +354,26 @@ test('an HTTP failure of the expert keeps status and body; one without HTTP has 
   assert.equal(cascadeOf(none).stages[1]?.outcome, 'failed');
   assert.equal(none.counts.failed, 1);
   assert.equal(none.counts.allExpertNanoUsd, 1_200_000, 'the expert would have read what the drafter did');
+});
+
+test('what the expert alone would have cost is one answer, however often the draft was asked for to be judged', () => {
+  const body = { choices: [], usage: { prompt_tokens: 100, completion_tokens: 10 } };
+  const fiveSamples = { inputTokens: 500, cachedTokens: 0, outputTokens: 50, reasoningTokens: 0 };
+  const sampled = answerOf({ body, usage: fiveSamples });
+  const by = (signal: SignalSpec): CascadeRules => ({
+    ...rules,
+    stages: rules.stages.map(({ judge, ...stage }) => ({
+      ...stage,
+      judge: judge === null ? null : { ...judge, confidence: { signal, calibration: null } },
+    })),
+  });
+  const signals = [{ name: 'agreement', samples: 5, temperature: 0.7 }, { name: 'self_assessment' }] as const;
+  for (const signal of signals) {
+    const taken = acceptedDraftOf({ answer: sampled, attempts: [attemptOf({ sinceMs: 1_000 })] });
+    const { counts } = resultOf({ job, rules: by(signal) }, { kind: 'accepted', draft: taken });
+    assert.equal(counts['invoices/1/nanoUsd'], 600_000, 'all calls are paid for');
+    assert.equal(counts.allExpertNanoUsd, 1_200_000, signal.name);
+  }
 });
 
 test('clocks that differ never make a wait negative', () => {

@@ -13,8 +13,11 @@ import { nanoUsd, type PricedTokens } from '../accounting/price.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { requestIdOf, resultLineId } from '../batch/ids.ts';
 import type { PageLine } from '../batch/page.ts';
-import { ruledFields, stageOf } from '../cascade/rules.ts';
+import { ruledFields, stageOf, type StageRules } from '../cascade/rules.ts';
+import { SIGNALS } from '../confidence/signals.ts';
+import { readUsage } from '../endpoints/usage.ts';
 import { jsonLine } from '../text/json-line.ts';
+import { isJsonObject } from '../text/json.ts';
 import { annotationOf } from './annotation.ts';
 import { writtenId } from './custom-id.ts';
 import {
@@ -233,10 +236,17 @@ function reuseOf(
  */
 function allExpertNanoUsd({ rules }: CascadeDocument, stages: readonly StageRecord[]): number {
   const expert = stageOf(rules, rules.stages.length - 1);
-  const answered = stages.findLast(({ answer }) => answer !== null);
-  return nanoUsd(answered === undefined ? NO_USAGE : wholeAnswerOf(answered), expert.price);
+  const answered = stages.findLastIndex(({ answer }) => answer !== null);
+  const record = stages[answered];
+  return nanoUsd(record === undefined ? NO_USAGE : oneAnswerOf(record, stageOf(rules, answered)), expert.price);
 }
 
-/** What a stage took, or would have if it had not made use of a draft. */
-const wholeAnswerOf = ({ how, usage }: StageRecord): PricedTokens =>
-  how === undefined || how.kind === 'answer' ? usage : { ...how.instead, cachedTokens: 0 };
+/**
+ * What a stage took for one answer: without the further calls of its signal, which the last stage would not make, and as
+ * if it had not made use of a draft.
+ */
+function oneAnswerOf({ how, usage, answer }: StageRecord, { judge }: StageRules): PricedTokens {
+  if (how !== undefined && how.kind !== 'answer') return { ...how.instead, cachedTokens: 0 };
+  const needs = judge === null ? 'nothing' : SIGNALS[judge.confidence.signal.name].needs;
+  return needs === 'nothing' || !isJsonObject(answer?.body) ? usage : readUsage(answer.body['usage']);
+}

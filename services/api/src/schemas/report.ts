@@ -147,10 +147,13 @@ export const batchReport = z
       description:
         'The settled documents as they were answered, copies left out, and as the last or the first stage would have ' +
         'answered all of them: what the expert would have read and written for an accepted draft is taken to be what the drafter ' +
-        'did, its time to be its mean.',
+        'did for one answer, its time to be its mean.',
     }),
     break_even: z.strictObject({ time: side, money: side }).meta({
-      description: 'The share of escalations below which the cascade takes less than the expert for every document.',
+      description:
+        'The share of escalations, 0 to 1, below which a cascade of two stages takes less than the expert for every ' +
+        'document (0: never, as a draft takes as much; null: not known, or more stages), and whether it does; null in a ' +
+        'shadow run, too, which escalates everything.',
     }),
   })
   .meta({ id: 'BatchReport' });

@@ -18,8 +18,6 @@ export type Outcome = {
   readonly escalated: boolean;
   /** Of the escalated ones. */
   readonly reason: string | null;
-  /** Its draft was given up before it was whole. */
-  readonly stopped: boolean;
   /** The expert was asked for so many of its values; null: for the whole answer. */
   readonly askedFields: number | null;
   readonly totalMs: number;
@@ -67,7 +65,6 @@ export function readOutcome(text: string): Outcome {
     answer: response === null ? null : answerText(response.body),
     escalated: cascade?.escalated ?? false,
     reason: drafter?.reason ?? null,
-    stopped: drafter?.stopped !== undefined,
     askedFields: expert?.asked_fields?.length ?? null,
     totalMs: cascade?.wait_ms.total ?? 0,
     wait:

@@ -102,7 +102,6 @@ test('adds up what the lines say', async () => {
       escalated: 2,
       correct: 2,
       reasons: [['low_confidence', 2]],
-      stopped: { drafts: 0, outputTokens: 0 },
       valued: {
         documents: 0,
         values: 0,
@@ -147,27 +146,6 @@ test('the summary says all that the demo promises', async () => {
     "                   at the median: drafter's queue 250 ms, draft 50 ms, hand-off 5 ms, expert's queue 295 ms",
     '  output file      ./x_output.jsonl',
   ]);
-});
-
-test('of drafts that were given up the demo says what they did not write', async () => {
-  const draft = stageOf({
-    outcome: 'escalated',
-    reason: 'low_confidence',
-    score: null,
-    confidence: null,
-    usage: { input_tokens: 100, cached_tokens: 0, output_tokens: 5, estimated: true },
-    stopped: { text: '{', score_at_most: -0.7 },
-  });
-  const stages = [draft, stageOf({ model: 'large', role: 'expert', outcome: 'answered' })];
-  const cascade = cascadeOf(stages, { sequential: 600, total: 1_000 });
-  const stopped = lineOf({ custom_id: '2', response: responseOf('x'), error: null, cascade });
-  const found = await read([{ text: accepted('1', 'x') }, { text: stopped }], null);
-  assert.deepEqual(found.stopped, { drafts: 1, outputTokens: 5 });
-  const text = summarize({ tally: found, batchMs: 100, singleModels: null, files: { output: null, errors: null } });
-  assert.equal(
-    text.find((line) => line.includes('given up')),
-    '  given up early   1 of the drafts, as nothing could make them final: about 15 tokens not written (75.0 % of theirs)',
-  );
 });
 
 test('where the expert was asked for unsure values only the demo says what that saved', async () => {

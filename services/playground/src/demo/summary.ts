@@ -17,7 +17,6 @@ export type SummaryFacts = {
 export function summarize(facts: SummaryFacts): string[] {
   return [
     ...splitLines(facts),
-    ...stoppedLines(facts),
     ...valuedLines(facts),
     ...accuracyLines(facts),
     ...moneyLines(facts),
@@ -54,20 +53,6 @@ function splitLines({ tally, batchMs }: SummaryFacts): string[] {
     line(
       'escalated',
       `${number(escalated)} to the expert (${percent(escalated, documents)})${why === '' ? '' : `: ${why}`}`,
-    ),
-  ];
-}
-
-/** What they would have had is taken to be what the whole ones have. */
-function stoppedLines({ tally: { stopped, documents, drafter } }: SummaryFacts): string[] {
-  const whole = documents - stopped.drafts;
-  if (stopped.drafts === 0 || whole === 0) return [];
-  const all = (stopped.drafts * (drafter.outputTokens - stopped.outputTokens)) / whole;
-  const saved = Math.max(0, Math.round(all - stopped.outputTokens));
-  return [
-    line(
-      'given up early',
-      `${number(stopped.drafts)} of the drafts, as nothing could make them final: about ${number(saved)} tokens not written (${percent(saved, all)} of theirs)`,
     ),
   ];
 }

@@ -12,8 +12,6 @@ export type Tally = {
   readonly escalated: number;
   /** How many documents were escalated for which reason. */
   readonly reasons: ReadonlyMap<string, number>;
-  /** Drafts that were given up, and the tokens that came of them. */
-  readonly stopped: { readonly drafts: number; readonly outputTokens: number };
   /** Documents of which the expert was asked for some values only, what that took, and what their drafts did. */
   readonly valued: {
     readonly documents: number;
@@ -38,7 +36,6 @@ export async function tally(
 ): Promise<Tally> {
   const counts = { documents: 0, failed: 0, accepted: 0, escalated: 0, correct: 0 };
   const reasons = new Map<string, number>();
-  const stopped = { drafts: 0, outputTokens: 0 };
   let valued: Tally['valued'] = { documents: 0, values: 0, taken: NO_TOKENS, drafts: NO_TOKENS };
   const fastMs: number[] = [];
   const slowMs: number[] = [];
@@ -48,10 +45,6 @@ export async function tally(
   for await (const { outcome, failed } of outcomes) {
     counts.documents += 1;
     drafter = addTokens(drafter, outcome.drafter);
-    if (outcome.stopped) {
-      stopped.drafts += 1;
-      stopped.outputTokens += outcome.drafter.outputTokens;
-    }
     expert = addTokens(expert, outcome.expert);
     if (outcome.askedFields !== null) {
       valued = {
@@ -81,7 +74,6 @@ export async function tally(
     ...counts,
     correct: truths === null ? null : counts.correct,
     reasons,
-    stopped,
     valued,
     fastMs,
     slowMs,

@@ -30,7 +30,7 @@ SHAPES = {
     "drafter": Shape(width=48, layers=2, heads=2, hidden=128),
     "expert": Shape(width=128, layers=4, heads=4, hidden=320),
     "orders/drafter": Shape(width=48, layers=2, heads=2, hidden=128, context_tokens=416),
-    "orders/expert": Shape(width=128, layers=3, heads=4, hidden=320, context_tokens=416),
+    "orders/expert": Shape(width=96, layers=3, heads=4, hidden=256, context_tokens=416),
 }
 
 

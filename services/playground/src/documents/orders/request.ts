@@ -1,3 +1,4 @@
+import type { JsonObject } from '@spillway/core';
 import type { OrderTruth } from './answer.ts';
 import { ORDER_FIELDS } from './answer.ts';
 import { generateOrder } from './generate.ts';
@@ -14,7 +15,7 @@ const ORDER_SCHEMA = {
 } as const;
 
 /** The part of a request that says nothing of models. The playground ignores the schema; whoever judges values reads it. */
-function writeRequestBody(text: string): object {
+export function orderRequest(text: string): JsonObject {
   return {
     messages: [{ role: 'user', content: text }],
     max_tokens: ORDER_ANSWER_TOKENS,
@@ -25,7 +26,7 @@ function writeRequestBody(text: string): object {
 
 interface DemoOrder {
   readonly customId: string;
-  readonly body: object;
+  readonly body: JsonObject;
   readonly truth: OrderTruth;
   readonly difficulty: number;
   readonly text: string;
@@ -41,6 +42,6 @@ export function demoOrders(count: number, seed: number): DemoOrder[] {
   return Array.from({ length: count }, (_, i) => {
     const { text, truth, difficulty } = generateOrder(seed * SEEDS_PER_BUNDLE + i, { split: 'demo' });
     const customId = `order-${String(i + 1).padStart(digits, '0')}`;
-    return { customId, body: writeRequestBody(text), truth, difficulty, text };
+    return { customId, body: orderRequest(text), truth, difficulty, text };
   });
 }

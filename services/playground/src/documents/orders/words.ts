@@ -1,5 +1,3 @@
-export type OrderLanguage = 'en' | 'de' | 'fr';
-
 /** What the lines of an order are called, several words for one meaning. */
 export interface OrderWords {
   readonly titles: readonly string[];

@@ -33,7 +33,7 @@ interface ReadAnswer {
 }
 
 /** How probable the drafter holds each of its values: the product over the value's tokens. */
-export type Confidences = Readonly<Record<OrderField, number>>;
+type Confidences = Readonly<Record<OrderField, number>>;
 
 /** What both models say of one order. */
 export interface Answered extends Order {

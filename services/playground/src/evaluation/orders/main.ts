@@ -7,12 +7,12 @@ import { areaUnderRoc, bootstrapInterval, seededRandom } from '@spillway/core';
 import type { OrderField } from '../../documents/orders/index.ts';
 import { isCorrectOrder, ORDER_FIELDS } from '../../documents/orders/index.ts';
 import { loadTokenizer } from '../../engine/tokenizer.ts';
-import type { Outcome } from './merge.ts';
+import type { GivenValues, Outcome } from './merge.ts';
 import { askAnswer, askFields, takeFields, unsureFields } from './merge.ts';
 import type { Answered, OrderPair } from './pairs.ts';
 import { answerOrders } from './pairs.ts';
 
-const THRESHOLDS = [0.7, 0.8, 0.9, 0.95];
+const THRESHOLDS = [0.7, 0.8, 0.9];
 const BOOTSTRAPS = 1000;
 
 function print(label: string, value: string): void {
@@ -65,7 +65,11 @@ function printField(field: OrderField, orders: readonly Answered[]): void {
 }
 
 /** What is done about unsure values, compared on the same orders. */
-async function printThreshold(pair: OrderPair, orders: readonly Answered[], acceptAt: number): Promise<void> {
+async function printThreshold(
+  pair: OrderPair,
+  orders: readonly Answered[],
+  { acceptAt, given }: { readonly acceptAt: number; readonly given: GivenValues },
+): Promise<void> {
   const unsure = orders.map((order) => unsureFields(order, acceptAt).length);
   print(`accept_at ${acceptAt}: orders with an unsure value`, shown(unsure.map((count) => count > 0)));
   const some = unsure.filter((count) => count > 0);
@@ -88,7 +92,7 @@ async function printThreshold(pair: OrderPair, orders: readonly Answered[], acce
     orders.map((order) => takeFields(order, acceptAt)),
     '',
   );
-  const asked = await askFields(pair.expert, orders, acceptAt);
+  const asked = await askFields(pair.expert, orders, { acceptAt, given });
   const saved = 100 * (1 - tokens(asked) / Math.max(1, tokens(whole)));
   compare('ask: fields', asked, `, ${tokens(asked)} expert tokens (${saved.toFixed(1)} % fewer)`);
 }
@@ -104,7 +108,8 @@ async function main(): Promise<void> {
   const orders = await answerOrders(pair, 'test', Number(count));
   if (file !== undefined) writeFileSync(file, `${orders.map(lineOf).join('\n')}\n`);
   printModels(orders);
-  for (const acceptAt of THRESHOLDS) await printThreshold(pair, orders, acceptAt);
+  const given: GivenValues = new Map();
+  for (const acceptAt of THRESHOLDS) await printThreshold(pair, orders, { acceptAt, given });
 }
 
 await main();

@@ -52,6 +52,15 @@ function answerUpTo(field: OrderField, said: OrderTruth): string {
   return `{${kept}${JSON.stringify(field)}:"`;
 }
 
+/** A value that an expert gave, and what it wrote for it. */
+interface GivenValue {
+  readonly value: string;
+  readonly tokens: number;
+}
+
+/** What an expert has said already, by the order and the JSON before the value: two thresholds often ask the same. */
+export type GivenValues = Map<string, GivenValue>;
+
 interface Merging {
   readonly order: Answered;
   readonly fields: readonly OrderField[];
@@ -66,7 +75,7 @@ interface Merging {
 export async function askFields(
   expert: EvaluatedModel,
   orders: readonly Answered[],
-  acceptAt: number,
+  { acceptAt, given }: { readonly acceptAt: number; readonly given: GivenValues },
 ): Promise<Outcome[]> {
   const merging = new Map<Answered, Merging>();
   for (const order of orders) {
@@ -75,7 +84,7 @@ export async function askFields(
     if (said !== undefined && fields.length < ORDER_FIELDS.length)
       merging.set(order, { order, fields, said, expertTokens: 0 });
   }
-  for (let turn = 0; turn < ORDER_FIELDS.length; turn++) await askNext(expert, [...merging.values()], turn);
+  for (let turn = 0; turn < ORDER_FIELDS.length; turn++) await askNext(expert, [...merging.values()], { turn, given });
   return orders.map((order) => {
     const merged = merging.get(order);
     if (merged === undefined) return wholeAnswer(order);
@@ -84,18 +93,39 @@ export async function askFields(
 }
 
 /** Asks for the unsure value of this number in each draft that has so many. */
-async function askNext(expert: EvaluatedModel, merging: readonly Merging[], turn: number): Promise<void> {
+async function askNext(
+  expert: EvaluatedModel,
+  merging: readonly Merging[],
+  { turn, given }: { readonly turn: number; readonly given: GivenValues },
+): Promise<void> {
   const items = merging.flatMap((merged) => {
     const field = merged.fields[turn];
     if (field === undefined) return [];
-    const begun = expert.tokenizer.encode(answerUpTo(field, merged.said));
-    return [{ merged, field, prompt: [...merged.order.prompt, ...begun] }];
+    const begun = answerUpTo(field, merged.said);
+    const prompt = [...merged.order.prompt, ...expert.tokenizer.encode(begun)];
+    return [{ merged, field, prompt, key: `${merged.order.seed} ${begun}` }];
   });
+  await giveValues(
+    expert,
+    items.filter(({ key }) => !given.has(key)),
+    given,
+  );
+  for (const { merged, field, key } of items) {
+    const { value, tokens } = given.get(key) ?? { value: '', tokens: 0 };
+    merged.said = { ...merged.said, [field]: value };
+    merged.expertTokens += tokens;
+  }
+}
+
+async function giveValues(
+  expert: EvaluatedModel,
+  items: readonly { readonly key: string; readonly prompt: readonly number[] }[],
+  given: GivenValues,
+): Promise<void> {
   if (items.length === 0) return;
   const { answers } = await answerAll(expert, items, { maxTokens: VALUE_TOKENS, rows: ROWS });
   for (const { item, text, tokens } of answers) {
     const last = tokens.findIndex(({ token }) => token.includes('"'));
-    item.merged.said = { ...item.merged.said, [item.field]: text.split('"', 1)[0] ?? '' };
-    item.merged.expertTokens += last < 0 ? tokens.length : last + 1;
+    given.set(item.key, { value: text.split('"', 1)[0] ?? '', tokens: last < 0 ? tokens.length : last + 1 });
   }
 }

@@ -22,6 +22,20 @@ test('the same seed and split give the same order', () => {
   );
 });
 
+test('an order stays what it was when the models were trained', () => {
+  const { text, truth } = generateOrder(1, { split: 'test' });
+  assert.deepEqual(text.split('\n').slice(0, 4), [
+    'Atlas Ltd, Calgary',
+    'Bon de commande AU-4927',
+    'Imprimé',
+    '11.g.27',
+  ]);
+  assert.equal(
+    writeOrderAnswer(truth),
+    '{"number":"AU-4927","date":"2027-09-18","currency":"CAD","customer":"6217","items":"3","net":"4150.23","vat":"788.54","total":"4938.77","due":"2027-11-07","express":"yes"}',
+  );
+});
+
 test('no two splits share an order', () => {
   const seen = new Map<string, string>();
   for (const name of ORDER_SPLITS) {

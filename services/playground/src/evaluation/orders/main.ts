@@ -12,7 +12,8 @@ import { askAnswer, askFields, takeFields, unsureFields } from './merge.ts';
 import type { Answered, OrderPair } from './pairs.ts';
 import { answerOrders } from './pairs.ts';
 
-const THRESHOLDS = [0.7, 0.8, 0.9];
+/** Up to where values alone come to what whole answers give at lower ones: those also mend values that seemed sure. */
+const THRESHOLDS = [0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
 const BOOTSTRAPS = 1000;
 
 function print(label: string, value: string): void {
@@ -48,6 +49,8 @@ function printModels(orders: readonly Answered[]): void {
     confidence: Math.min(...Object.values(order.confidences ?? { none: 0 })),
     drafterRight: right.drafter[i] ?? false,
   }));
+  const tokens = orders.reduce((sum, order) => sum + order.expert.generatedTokens, 0);
+  print('expert: tokens of all answers', String(tokens));
   print('AUROC of the weakest value', (areaUnderRoc(judged) ?? Number.NaN).toFixed(4));
   for (const field of ORDER_FIELDS) printField(field, orders);
 }

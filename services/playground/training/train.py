@@ -35,7 +35,7 @@ PLANS = {
     "drafter": Plan(steps=6800),
     "expert": Plan(steps=12000),
     "orders/drafter": Plan(steps=5200, documents=16, document_steps=1200),
-    "orders/expert": Plan(steps=4000, documents=16, document_steps=1200),
+    "orders/expert": Plan(steps=6400, documents=16, document_steps=1200),
 }
 
 # A run of 16 batches is drawn together, and a checkpoint between two such runs goes on exactly as without it.

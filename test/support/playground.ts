@@ -17,9 +17,10 @@ export interface Playground extends AsyncDisposable {
   stop(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-export function startPlayground(): Playground {
+/** `models` are those to load, where they are others than the quick start's. */
+export function startPlayground(models: readonly string[] = []): Playground {
   const child: ChildProcess = spawn(process.execPath, [MAIN], {
-    env: { ...process.env, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'info' },
+    env: { ...process.env, PORT: '0', HOST: '127.0.0.1', LOG_LEVEL: 'info', SERVED_MODELS: models.join(',') },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit') as Promise<[number | null]>;

@@ -1,6 +1,6 @@
 """Writes a trained checkpoint as ONNX with its key-value cache as input and output, float32.
 
-Usage: python3 export.py drafter|expert DIRECTORY WEIGHTS
+Usage: python3 export.py NAME DIRECTORY WEIGHTS     (the names are in model.py)
 Also writes NAME.probe.json into DIRECTORY: one input and the logits that PyTorch gives, for the engine to be checked against.
 """
 import json
@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from model import CONTEXT_TOKENS, END, LOOK_BACK, SHAPES, Cached, Decoder
+from model import END, LOOK_BACK, SHAPES, Cached, Decoder
 
 
 def empty_past(shape, batch, columns):
@@ -59,7 +59,7 @@ def main():
         "heads": shape.heads,
         "headWidth": shape.width // shape.heads,
         "vocabulary": shape.vocabulary,
-        "contextTokens": CONTEXT_TOKENS,
+        "contextTokens": shape.context_tokens,
         "lookBack": LOOK_BACK,
         "parameters": sum(p.numel() for p in decoder.parameters()),
     }

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-CONTEXT_TOKENS = 320
 LOOK_BACK = 2
 END = 2
 
@@ -23,17 +22,21 @@ class Shape:
     heads: int
     hidden: int
     vocabulary: int = 512
+    context_tokens: int = 320
 
 
+# A name is where a model's files lie, below the folder of the training data and below that of the weights.
 SHAPES = {
     "drafter": Shape(width=48, layers=2, heads=2, hidden=128),
     "expert": Shape(width=128, layers=4, heads=4, hidden=320),
+    "orders/drafter": Shape(width=48, layers=2, heads=2, hidden=128, context_tokens=416),
+    "orders/expert": Shape(width=96, layers=3, heads=4, hidden=256, context_tokens=416),
 }
 
 
-def rotary_tables(head_width):
+def rotary_tables(head_width, context_tokens):
     frequencies = 1.0 / (1000.0 ** (torch.arange(0, head_width, 2).float() / head_width))
-    angles = torch.outer(torch.arange(CONTEXT_TOKENS).float(), frequencies)
+    angles = torch.outer(torch.arange(context_tokens).float(), frequencies)
     return angles.cos(), angles.sin()
 
 
@@ -95,7 +98,7 @@ class Decoder(nn.Module):
         self.norm = Norm(shape.width)
         for table in (self.embedding, *self.before):
             nn.init.normal_(table.weight, std=0.05)
-        cos, sin = rotary_tables(shape.width // shape.heads)
+        cos, sin = rotary_tables(shape.width // shape.heads, shape.context_tokens)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 

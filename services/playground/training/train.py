@@ -1,9 +1,10 @@
-"""Trains one of the two models. Same steps, same seeds, same data: the same weights on the same machine.
+"""Trains one of the models in model.py. Same steps, same seeds, same data: the same weights on the same machine.
 
-Usage: OPENBLAS_NUM_THREADS=1 python3 train.py drafter|expert DIRECTORY [--steps N] [--until N]
+Usage: OPENBLAS_NUM_THREADS=1 python3 train.py NAME DIRECTORY [--steps N] [--until N]
 Goes on from DIRECTORY/NAME.checkpoint.pt when there is one.
 """
 import argparse
+import dataclasses
 import json
 import os
 import time
@@ -18,11 +19,28 @@ from model import END, LOOK_BACK, SHAPES, Decoder
 # the answer's and would set the direction of every step. It is computed on every fourth token and counts four times.
 DOCUMENT_WEIGHT = 0.05
 DOCUMENT_STRIDE = 4
-DOCUMENT_STEPS = 2000
 
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    steps: int
+    # Per step.
+    documents: int = 32
+    # For how many steps the document is predicted, too.
+    document_steps: int = 2000
+
+
+# An order has ten values to learn from where another document has three: half as many documents make as good a step.
+PLANS = {
+    "drafter": Plan(steps=6800),
+    "expert": Plan(steps=12000),
+    "orders/drafter": Plan(steps=5200, documents=16, document_steps=1200),
+    "orders/expert": Plan(steps=6400, documents=16, document_steps=1200),
+}
 
 # A run of 16 batches is drawn together, and a checkpoint between two such runs goes on exactly as without it.
-CHECKPOINT_STEPS = 400
+CHECKPOINT_STEPS = 80
+EXACT_MATCH_STEPS = 400
 
 
 class Muon(torch.optim.Optimizer):
@@ -91,7 +109,7 @@ class Documents:
             first += chunk_size
 
 
-def loss_of(model, documents, indices, step):
+def loss_of(model, documents, indices, predicts_document, step):
     window, targets, answers = documents.batch(indices)
     width = targets.shape[1]
     column = torch.arange(width)[None, :]
@@ -99,7 +117,7 @@ def loss_of(model, documents, indices, step):
     last = torch.from_numpy(documents.lengths[indices])[:, None] - 1
     is_answer = (column >= first) & (column < last)
     is_document = (column < first) & (column % DOCUMENT_STRIDE == step % DOCUMENT_STRIDE)
-    picked = is_answer | is_document if step < DOCUMENT_STEPS else is_answer
+    picked = is_answer | is_document if predicts_document else is_answer
     losses = F.cross_entropy(model.logits(model.hidden(window, picked)), targets[picked], reduction="none")
     answer = is_answer[picked].float()
     answer_loss = (losses * answer).sum() / answer.sum()
@@ -124,25 +142,26 @@ def exact_match(model, documents, count):
     return right.mean()
 
 
-def rate_at(step, steps):
+def rate_at(step, steps, document_steps):
     """Rises over 100 steps and stays while the document is learnt; then falls from half of that to nothing.
 
     Half, because the answer's loss without it is noisier: at the full rate it rose by a tenth.
     """
-    if step < DOCUMENT_STEPS:
+    if step < document_steps:
         return min(1.0, (step + 1) / 100)
-    return 0.5 * (steps - step) / (steps - DOCUMENT_STEPS)
+    return 0.5 * (steps - step) / (steps - document_steps)
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("name", choices=SHAPES)
     arguments.add_argument("directory")
-    arguments.add_argument("--steps", type=int, default=6000)
+    arguments.add_argument("--steps", type=int, help="instead of those of the plan")
     arguments.add_argument("--until", type=int, help="stop at this step of the schedule, a multiple of CHECKPOINT_STEPS")
-    arguments.add_argument("--documents", type=int, default=32, help="per step")
     arguments.add_argument("--rate", type=float, default=0.02)
     options = arguments.parse_args()
+    plan = PLANS[options.name]
+    steps = options.steps or plan.steps
     torch.set_num_threads(1)
     torch.manual_seed(1)
     model = Decoder(SHAPES[options.name])
@@ -150,7 +169,7 @@ def main():
     others = [p for p in model.parameters() if not any(p is m for m in matrices)]
     muon = Muon(matrices, lr=options.rate)
     adam = torch.optim.AdamW(others, lr=options.rate * 0.15, betas=(0.9, 0.95), weight_decay=0.0)
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **vars(options)}), flush=True)
+    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), **dataclasses.asdict(plan), **vars(options), "steps": steps}), flush=True)
     path = os.path.join(options.directory, f"{options.name}.checkpoint.pt")
     first_step = 0
     if os.path.exists(path):
@@ -159,14 +178,15 @@ def main():
         muon.load_state_dict(saved["muon"])
         adam.load_state_dict(saved["adam"])
         first_step = saved["step"]
-    train, held_out = Documents(options.directory, "train"), Documents(options.directory, "calibration")
-    batches = train.batches(first_step * options.documents, options.documents)
+    data = os.path.dirname(path)
+    train, held_out = Documents(data, "train"), Documents(data, "calibration")
+    batches = train.batches(first_step * plan.documents, plan.documents)
     started, running = time.time(), []
-    for step in range(first_step, min(options.until or options.steps, options.steps)):
-        rate = rate_at(step, options.steps)
+    for step in range(first_step, min(options.until or steps, steps)):
+        rate = rate_at(step, steps, plan.document_steps)
         for group, base in ((muon.param_groups[0], options.rate), (adam.param_groups[0], options.rate * 0.15)):
             group["lr"] = base * rate
-        loss, answer_loss = loss_of(model, train, next(batches), step)
+        loss, answer_loss = loss_of(model, train, next(batches), step < plan.document_steps, step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         muon.step()
@@ -175,10 +195,10 @@ def main():
         running.append(answer_loss)
         if (step + 1) % 100 == 0:
             line = {"step": step + 1, "loss": round(float(np.mean(running[-100:])), 4), "seconds": round(time.time() - started)}
-            if (step + 1) % CHECKPOINT_STEPS == 0:
+            if (step + 1) % EXACT_MATCH_STEPS == 0:
                 line["exact_match"] = round(float(exact_match(model, held_out, 512)), 4)
             print(json.dumps(line), flush=True)
-        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == options.steps:
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == steps:
             state = {"model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step + 1}
             torch.save(state, path + ".part")
             os.replace(path + ".part", path)

@@ -1,3 +1,4 @@
+import { COMPANIES, COMPANY_FORMS } from './companies.ts';
 import type { SumStyle } from './layout.ts';
 import { drawLayout, layOutSums, writeSum } from './layout.ts';
 import { drawNumberFormat, writeTruth } from './money.ts';
@@ -33,9 +34,6 @@ export interface GeneratedDocument {
 }
 
 const WORDS: Readonly<Record<Language, Words>> = { en: ENGLISH, de: GERMAN, fr: FRENCH, it: ITALIAN, nl: DUTCH };
-
-const COMPANIES = ['Nord', 'Alpha', 'Meyer', 'Dupont', 'Smith', 'Lund', 'Atlas', 'Berg', 'Rossi', 'Stone'] as const;
-const COMPANY_FORMS = ['Ltd', 'GmbH', 'SA', 'AG', 'AB', 'Inc', '& Co'] as const;
 
 /** The hardest documents lose about one character in thirty; twice that and nobody can distinguish the labels. */
 const STRONGEST_NOISE = 0.035;

@@ -28,13 +28,23 @@ export function writeSum(cents: number, style: SumStyle): string {
   return style.format.before ? `${style.symbol} ${number}` : `${number} ${style.symbol}`;
 }
 
+/** A label and what stands beside it. */
+export interface Cell {
+  readonly label: string;
+  readonly amount: string;
+}
+
 /** Lays the sums out, one or more lines of text for all of them. */
 export function layOutSums(random: Random, sums: readonly Sum[], words: Words, style: SumStyle): string[] {
   const cells = sums.map((sum) => ({
     label: random.pick(words.labels[sum.label]),
     amount: writeSum(sum.cents, style),
   }));
-  switch (style.layout) {
+  return layOutCells(random, cells, style.layout);
+}
+
+export function layOutCells(random: Random, cells: readonly Cell[], layout: Layout): string[] {
+  switch (layout) {
     case 'colon':
       return cells.map(({ label, amount }) => `${label}: ${amount}`);
     case 'dots':

@@ -11,16 +11,13 @@ import {
   judge as judgeDraft,
   thresholdFor,
   type JudgedDocument,
-  type TokenLogprob,
   runAtOnce,
 } from '@spillway/core';
 import type { Split } from '../documents/index.ts';
 import { ANSWER_TOKENS, generateDocument, isCorrect } from '../documents/index.ts';
-import { Batcher } from '../engine/batcher.ts';
-import { loadDecoder } from '../engine/decoder.ts';
-import type { TokenReport } from '../engine/generation.ts';
-import type { Tokenizer } from '../engine/tokenizer.ts';
-import { ASSISTANT, encodeTurns, loadTokenizer } from '../engine/tokenizer.ts';
+import { loadTokenizer } from '../engine/tokenizer.ts';
+import type { Answer, EvaluatedModel } from './answers.ts';
+import { answerAll, evidenceOf, promptOf } from './answers.ts';
 
 const ROWS = 16;
 const SHARES = [0.05, 0.1, 0.15, 0.2, 0.25, 0.28, 0.3, 0.35, 0.4, 0.5];
@@ -37,61 +34,25 @@ interface Run {
 }
 
 /** Answers the documents of a split, `rows` at a time. */
-async function answerSplit(
-  name: string,
-  weights: URL,
-  tokenizer: Tokenizer,
-  split: Split,
-  count: number,
-  rows: number,
-): Promise<Run> {
-  const decoder = await loadDecoder(weights, name);
-  const batcher = new Batcher(decoder, tokenizer, rows);
-  const answers: Answered[] = [];
-  const documents = Array.from({ length: count }, (_, seed) => generateDocument(seed, { split }));
-  const startedAt = performance.now();
-  documents.forEach((document, i) => {
-    const prompt = [...encodeTurns(tokenizer, [{ role: 'user', content: document.text }]), ASSISTANT];
-    const reports: TokenReport[] = [];
-    const request = {
-      prompt,
-      choices: 1,
-      maxTokens: ANSWER_TOKENS,
-      temperature: 0,
-      topP: 1,
-      seed: '0',
-      stops: [],
-      topLogprobs: 0,
-      promptLogprobs: undefined,
-    };
-    batcher.add(i, request, (events) => {
-      for (const event of events) {
-        if (event.kind === 'token') reports.push(event.report);
-        if (event.kind !== 'finish') continue;
-        const text = tokenizer.decode(reports.map((report) => report.token));
-        const tokens = reports.map(({ token, logprob }): TokenLogprob => {
-          return { token: tokenizer.decode([token]), bytes: null, logprob, top: [] };
-        });
-        answers[i] = {
-          right: isCorrect(text, document.truth),
-          confidence: confidenceOf(text, tokens, event.reason),
-          tokens: event.generatedTokens,
-        };
-      }
-    });
+async function answerSplit(model: EvaluatedModel, split: Split, count: number, rows: number): Promise<Run> {
+  const documents = Array.from({ length: count }, (_, seed) => {
+    const { text, truth } = generateDocument(seed, { split });
+    return { prompt: promptOf(model.tokenizer, text), truth };
   });
-  await batcher.work();
-  const seconds = (performance.now() - startedAt) / 1000;
-  await decoder.release();
-  return { answers, seconds };
+  const { answers, seconds } = await answerAll(model, documents, { maxTokens: ANSWER_TOKENS, rows });
+  return {
+    answers: answers.map((answer) => ({
+      right: isCorrect(answer.text, answer.item.truth),
+      confidence: confidenceOf(answer),
+      tokens: answer.generatedTokens,
+    })),
+    seconds,
+  };
 }
 
 /** As the quick start's cascade judges a draft; 0 for what it escalates without a score. */
-function confidenceOf(text: string, tokens: readonly TokenLogprob[], finishReason: string): number {
-  const said = { text, tokens, finishReason, refusal: null, toolCall: false, choices: 1, model: null, id: null };
-  const completion = { ...said, usage: { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 } };
-  const evidence = { completion, endpoint: '/v1/chat/completions', request: {} } as const;
-  const judged = runAtOnce(judgeDraft(evidence, { signal: { name: 'sum_logprob' }, calibration: null }));
+function confidenceOf(answer: Answer<unknown>): number {
+  const judged = runAtOnce(judgeDraft(evidenceOf(answer, {}), { signal: { name: 'sum_logprob' }, calibration: null }));
   return judged.kind === 'scored' ? judged.confidence : 0;
 }
 
@@ -156,9 +117,10 @@ async function main(): Promise<void> {
       ? new URL('../../weights/', import.meta.url)
       : pathToFileURL(`${resolve(process.argv[3])}/`);
   const tokenizer = loadTokenizer(new URL('tokenizer.json', weights));
+  const pair = { drafter: { weights, file: 'drafter', tokenizer }, expert: { weights, file: 'expert', tokenizer } };
   const judgedSplit = async (split: Split, documents: number): Promise<JudgedDocument[]> => {
-    const drafter = await answerSplit('drafter', weights, tokenizer, split, documents, ROWS);
-    return judge(drafter, await answerSplit('expert', weights, tokenizer, split, documents, ROWS));
+    const drafter = await answerSplit(pair.drafter, split, documents, ROWS);
+    return judge(drafter, await answerSplit(pair.expert, split, documents, ROWS));
   };
   const calibration = await judgedSplit('calibration', Math.ceil(count / 2));
   const test = await judgedSplit('test', count);
@@ -169,8 +131,8 @@ async function main(): Promise<void> {
   printCascades(calibration, test);
   for (const rows of [1, ROWS]) {
     const perDocument: number[] = [];
-    for (const name of ['drafter', 'expert']) {
-      const { answers, seconds } = await answerSplit(name, weights, tokenizer, 'demo', 160, rows);
+    for (const [name, model] of Object.entries(pair)) {
+      const { answers, seconds } = await answerSplit(model, 'demo', 160, rows);
       const tokens = answers.reduce((sum, answered) => sum + answered.tokens, 0);
       perDocument.push(seconds / answers.length);
       print(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfiguration, type Configuration } from '@spillway/core';
-import { playgroundPorts, serviceMembers } from './services.ts';
+import { playgroundMember, serviceMembers, wantedPlaygrounds } from './services.ts';
 
 const webhooks = { billing: { url: 'https://billing.example', secret_env: 'HOOK_SECRET' } };
 
@@ -16,10 +16,22 @@ const embedded = { base_url: 'http://127.0.0.1:8377/v1', model: 'spillway-drafte
 const hosted = { base_url: 'https://api.example.com/v1', model: 'big', api_key_env: 'BIG_KEY' };
 
 test('the playground is wanted where a model of it is asked for on this machine', () => {
-  assert.deepEqual(playgroundPorts(configure(embedded, { ...embedded, model: 'spillway-expert' })), [8377]);
-  assert.deepEqual(playgroundPorts(configure({ ...embedded, base_url: 'http://localhost:9000/v1' }, hosted)), [9000]);
-  assert.deepEqual(playgroundPorts(configure({ ...embedded, model: 'qwen3' }, hosted)), []);
-  assert.deepEqual(playgroundPorts(configure({ ...embedded, base_url: 'http://10.0.0.7:8377/v1' }, hosted)), []);
+  const usual = ['spillway-drafter', 'spillway-expert'];
+  const wanted = (small: object, large: object) => wantedPlaygrounds(configure(small, large));
+  assert.deepEqual(wanted(embedded, { ...embedded, model: 'spillway-expert' }), [{ port: 8377, models: usual }]);
+  assert.deepEqual(wanted({ ...embedded, base_url: 'http://localhost:9000/v1' }, hosted), [
+    { port: 9000, models: usual },
+  ]);
+  assert.deepEqual(wanted({ ...embedded, model: 'qwen3' }, hosted), []);
+  assert.deepEqual(wanted({ ...embedded, base_url: 'http://10.0.0.7:8377/v1' }, hosted), []);
+});
+
+test('the playground loads the pair for orders only where it is named', () => {
+  const [wanted] = wantedPlaygrounds(configure({ ...embedded, model: 'spillway-orders-drafter' }, hosted));
+  assert.deepEqual(wanted?.models, ['spillway-drafter', 'spillway-expert', 'spillway-orders-drafter']);
+  const served = (models?: readonly string[]) => playgroundMember({}, 8377, models).env['SERVED_MODELS'];
+  assert.equal(served(wanted?.models), 'spillway-drafter,spillway-expert,spillway-orders-drafter');
+  assert.equal(served(), '');
 });
 
 test('each service is given what it reads, and no secret of another', () => {

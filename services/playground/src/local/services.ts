@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Configuration } from '@spillway/core';
 import { LOG_LEVELS, type Env } from '@spillway/runtime';
+import { DEFAULT_MODELS, PLAYGROUND_MODELS } from '../server/models.ts';
 import type { Member } from './system.ts';
 
 /** What the services of one system have in common. */
@@ -55,9 +56,10 @@ function childLogLevel(env: Env): string {
   return LOG_LEVELS[Math.max(asked, LOG_LEVELS.indexOf('info'))] ?? 'info';
 }
 
-/** The embedded models, on this port of loopback. */
-export function playgroundMember(env: Env, port: number): Member {
+/** The embedded models, on this port of loopback; without names those of the quick start. */
+export function playgroundMember(env: Env, port: number, models: readonly string[] = []): Member {
   return member('playground', {
+    SERVED_MODELS: models.join(','),
     ...pick(env, SHARED),
     LOG_LEVEL: childLogLevel(env),
     HOST: '127.0.0.1',
@@ -92,15 +94,18 @@ export function serviceMembers(surroundings: Surroundings, api: { host: string; 
   ];
 }
 
-/** The models that only the playground has. */
-const PLAYGROUND_MODELS: ReadonlySet<string> = new Set(['spillway-drafter', 'spillway-expert']);
+/** A playground that is wanted: a port on loopback, and the models that are asked for there. */
+export type WantedPlayground = { readonly port: number; readonly models: readonly string[] };
 
-/** The ports on loopback where this configuration expects the playground. */
-export function playgroundPorts(configuration: Configuration): number[] {
-  const ports = Object.values(configuration.models).flatMap(({ base_url, model }) => {
+/** Where this configuration expects the playground, with the usual two models and whichever else it names. */
+export function wantedPlaygrounds(configuration: Configuration): WantedPlayground[] {
+  const wanted = new Map<number, Set<string>>();
+  for (const { base_url, model } of Object.values(configuration.models)) {
     const url = new URL(base_url);
     const here = url.hostname === '127.0.0.1' || url.hostname === 'localhost';
-    return here && url.protocol === 'http:' && PLAYGROUND_MODELS.has(model) ? [Number(url.port || 80)] : [];
-  });
-  return [...new Set(ports)];
+    if (!here || url.protocol !== 'http:' || !PLAYGROUND_MODELS.has(model)) continue;
+    const port = Number(url.port || 80);
+    wanted.set(port, (wanted.get(port) ?? new Set(DEFAULT_MODELS)).add(model));
+  }
+  return [...wanted].map(([port, models]) => ({ port, models: [...models] }));
 }

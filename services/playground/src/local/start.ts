@@ -6,7 +6,7 @@ import { logView } from './log-view.ts';
 import { checkPortFree } from './port.ts';
 import { findRedisBinary } from './redis-binary.ts';
 import { preparePrivateRedis } from './redis-server.ts';
-import { playgroundMember, playgroundPorts, serviceMembers } from './services.ts';
+import { playgroundMember, serviceMembers, wantedPlaygrounds } from './services.ts';
 import { Interrupted, unlessStopped, watchStopSignals } from './stop-signals.ts';
 import { System } from './system.ts';
 import { writeWelcome } from './welcome.ts';
@@ -87,7 +87,7 @@ function readSettings(env: Env): Settings {
 async function checkPorts(api: { host: string; port: number }, configuration: Configuration): Promise<void> {
   const another = api.port === 8080 ? 8090 : 8080;
   await checkPortFree(api.host, api.port, `stop what listens there, or choose another one: PORT=${another} npm start`);
-  for (const port of playgroundPorts(configuration)) {
+  for (const { port } of wantedPlaygrounds(configuration)) {
     await checkPortFree(
       '127.0.0.1',
       port,
@@ -100,7 +100,7 @@ type Plan = Settings & { readonly env: Env; readonly data: DataPlace; readonly s
 
 async function bringUp(system: System, plan: Plan): Promise<void> {
   const { env, configPath, configuration, api, data, signal } = plan;
-  const playgrounds = playgroundPorts(configuration).map((port) => playgroundMember(env, port));
+  const playgrounds = wantedPlaygrounds(configuration).map(({ port, models }) => playgroundMember(env, port, models));
   const others = async (): Promise<void> => {
     const redisUrl = (env['REDIS_URL'] ?? '') || (await startRedis(system, plan));
     signal.throwIfAborted();

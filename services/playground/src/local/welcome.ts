@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import type { Configuration } from '@spillway/core';
 import { demoDocuments } from '../documents/index.ts';
 import type { DataPlace } from './data.ts';
-import { playgroundPorts } from './services.ts';
+import { wantedPlaygrounds } from './services.ts';
 
 export type WelcomeFacts = {
   readonly api: { readonly host: string; readonly port: number };
@@ -24,7 +24,7 @@ export async function writeWelcome(say: (line: string) => void, facts: WelcomeFa
   const baseUrl = `http://${host.includes(':') ? `[${host}]` : host}:${api.port}/v1`;
   const cascades = Object.keys(configuration.cascades);
   const example = join(data.directory, 'example.jsonl');
-  const hasPlayground = playgroundPorts(configuration).length > 0;
+  const hasPlayground = wantedPlaygrounds(configuration).length > 0;
   await writeFile(example, exampleLines(cascades[0] ?? '', hasPlayground));
   const path = relative(process.cwd(), example) || example;
   const shownKey = withKeys ? 'YOUR_KEY' : 'none';

@@ -68,13 +68,14 @@ function readChatRequest(body: Body, tokenizer: Tokenizer, shape: DecoderShape):
 
 /** Answers a chat request with one object, or with a stream of chunks. */
 export function answerChat(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<string> {
-  const thread = chooseModel(models, readString(body, 'model'));
-  const request = readChatRequest(body, models.tokenizer, thread.shape);
+  const served = chooseModel(models, readString(body, 'model'));
+  const { thread, tokenizer } = served;
+  const request = readChatRequest(body, tokenizer, thread.shape);
   const envelope = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: thread.name };
-  const events = generateText(thread, models.tokenizer, request.generation);
+  const events = generateText(served, request.generation);
   return request.stream
-    ? frameChunks(streamChat(events, request, models.tokenizer, envelope))
-    : completeChat(events, request, models.tokenizer, envelope);
+    ? frameChunks(streamChat(events, request, tokenizer, envelope))
+    : completeChat(events, request, tokenizer, envelope);
 }
 
 type Events = ReturnType<typeof generateText>;

@@ -98,20 +98,20 @@ function entriesOfTokens(tokens: readonly ShownToken[]): LegacyEntry[] {
 
 /** Answers a plain completion with one object, or with a stream of chunks. */
 export function answerCompletion(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<string> {
-  const thread = chooseModel(models, readString(body, 'model'));
-  const request = readCompletionRequest(body, models.tokenizer, thread.shape);
+  const served = chooseModel(models, readString(body, 'model'));
+  const { thread, tokenizer } = served;
+  const request = readCompletionRequest(body, tokenizer, thread.shape);
   const envelope = {
     id: `cmpl-${randomUUID()}`,
     object: 'text_completion',
     created: Math.floor(Date.now() / 1000),
     model: thread.name,
   };
-  const generate = (prompt: CompletionPrompt): AsyncGenerator<TextEvent> =>
-    generateText(thread, models.tokenizer, prompt.generation);
+  const generate = (prompt: CompletionPrompt): AsyncGenerator<TextEvent> => generateText(served, prompt.generation);
   const [only] = request.prompts;
   if (request.stream && only !== undefined)
-    return frameChunks(streamCompletion(generate(only), only, request, models.tokenizer, envelope));
-  return complete(generate, request, models.tokenizer, envelope);
+    return frameChunks(streamCompletion(generate(only), only, request, tokenizer, envelope));
+  return complete(generate, request, tokenizer, envelope);
 }
 
 function showChoice(

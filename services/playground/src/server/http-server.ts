@@ -48,14 +48,12 @@ function describeModel(name: string, contextTokens: number): object {
 }
 
 function describeModels(models: ServedModels, path: string): object {
-  const described = [...models.threads.values()].map((thread) =>
-    describeModel(thread.name, thread.shape.contextTokens),
-  );
+  const described = [...models.values()].map(({ thread }) => describeModel(thread.name, thread.shape.contextTokens));
   if (path === '/v1/models') return { object: 'list', data: described };
   const name = decodeURIComponent(path.slice('/v1/models/'.length));
-  const thread = models.threads.get(name);
-  if (thread === undefined) throw unknownModel(name);
-  return describeModel(name, thread.shape.contextTokens);
+  const served = models.get(name);
+  if (served === undefined) throw unknownModel(name);
+  return describeModel(name, served.thread.shape.contextTokens);
 }
 
 async function answer(models: ServedModels | undefined, request: IncomingMessage): Promise<Answer> {

@@ -20,10 +20,11 @@ import { omitBytes, showLogprobs } from './shown-logprobs.ts';
 
 /** Answers a request of the Responses API with one object, or with a stream of events. */
 export function answerResponse(models: ServedModels, body: Body): Promise<object> | AsyncGenerator<string> {
-  const thread = chooseModel(models, readString(body, 'model'));
-  const request = readResponseRequest(body, models.tokenizer, thread.shape);
-  const texts = generateText(thread, models.tokenizer, request.generation);
-  const events = streamResponse(texts, openResponse(request, thread.name), models.tokenizer);
+  const served = chooseModel(models, readString(body, 'model'));
+  const { thread, tokenizer } = served;
+  const request = readResponseRequest(body, tokenizer, thread.shape);
+  const texts = generateText(served, request.generation);
+  const events = streamResponse(texts, openResponse(request, thread.name), tokenizer);
   return request.stream ? frameEvents(events) : takeResponse(events);
 }
 

@@ -5,26 +5,29 @@ import { ProtocolError, unknownModel } from './protocol-error.ts';
 import type { Piece } from './text-assembler.ts';
 import { TextAssembler } from './text-assembler.ts';
 
-/** What the handlers need: the models that are loaded, by the names that clients use. */
-export interface ServedModels {
+/** A model that is loaded, and the vocabulary of its pair. */
+export interface ServedModel {
+  readonly thread: ModelThread;
   readonly tokenizer: Tokenizer;
-  readonly threads: ReadonlyMap<string, ModelThread>;
 }
+
+/** What the handlers need: the models that are loaded, by the names that clients use. */
+export type ServedModels = ReadonlyMap<string, ServedModel>;
 
 /** Beyond this the wait is longer than clients accept, and they should get their 429 at once. */
 const MAX_UNFINISHED = 512;
 
-export function chooseModel(models: ServedModels, name: string | undefined): ModelThread {
-  const thread = models.threads.get(name ?? '');
-  if (thread === undefined) throw unknownModel(name ?? '');
-  if (thread.unfinished >= MAX_UNFINISHED) {
-    throw new ProtocolError(429, `${MAX_UNFINISHED} requests are already waiting for '${thread.name}'`, {
+export function chooseModel(models: ServedModels, name: string | undefined): ServedModel {
+  const served = models.get(name ?? '');
+  if (served === undefined) throw unknownModel(name ?? '');
+  if (served.thread.unfinished >= MAX_UNFINISHED) {
+    throw new ProtocolError(429, `${MAX_UNFINISHED} requests are already waiting for '${served.thread.name}'`, {
       type: 'rate_limit_error',
       code: 'rate_limit_exceeded',
       retryAfterSeconds: 1,
     });
   }
-  return thread;
+  return served;
 }
 
 /** A generation as text: what the handlers turn into chunks or gather into one answer. */
@@ -39,8 +42,7 @@ export type TextEvent =
     };
 
 export async function* generateText(
-  thread: ModelThread,
-  tokenizer: Tokenizer,
+  { thread, tokenizer }: ServedModel,
   request: GenerationRequest,
 ): AsyncGenerator<TextEvent> {
   const assemblers = Array.from({ length: request.choices }, () => new TextAssembler(tokenizer, request.stops));

@@ -5,6 +5,7 @@ import {
   continuationRequest,
   ENDPOINTS,
   fieldsRequest,
+  hasFailedBefore,
   isJsonObject,
   isUnsuited,
   joinedBody,
@@ -41,7 +42,7 @@ export async function askFields(model: StageModel, document: CascadeDocument, op
   if (options.onEvent !== undefined) return await whole('answer_streamed');
   const draft = draftedValues(document);
   if (draft === null) return await whole('values_not_judged');
-  if (job.attempts.length > 0 || job.breaks !== undefined) return await whole('failed_before');
+  if (hasFailedBefore(job)) return await whole('failed_before');
   if (isUnsuited(job, model.prepared(job))) return await whole('request_unsuited');
   const { text, fields } = draft;
   const plan = await runSliced(planFields({ text, fields, endpoint: job.endpoint, request: job.body }));

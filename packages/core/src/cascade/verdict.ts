@@ -9,7 +9,7 @@ import type { AskReason, Instead, Verdict } from './ask.ts';
 import type { ModelFindings } from './model-findings.ts';
 import { route } from './route.ts';
 import type { JudgeRule } from './rules.ts';
-import { asksToReason, givenText, hasFailedBefore } from './verify/plan.ts';
+import { asksToReason, givenText, hasFailedBefore } from './draft-use.ts';
 import type { OwnRequest } from './verify/requests.ts';
 
 /** Alternatives to the one token of a verdict. */

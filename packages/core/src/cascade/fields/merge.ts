@@ -9,7 +9,7 @@ import type { AnsweredField, FieldAnswers, MisfitReason } from './answer.ts';
 import { placeAt, readObject, type Place, type ReadObject } from './places.ts';
 import type { FieldsPlan } from './plan.ts';
 import { tokensOf } from './pointer.ts';
-import { missesPlace, saysKind, schemaAt } from './schema.ts';
+import { saysKind, schemaAt } from './schema.ts';
 
 /** Whom a scalar of an answer came from. */
 export type FieldSource = {
@@ -95,7 +95,7 @@ function* misfitOf(
   if (value.kind !== 'json') return value.kind === 'beyond' ? 'too_large' : 'no_json';
   const schema = isJsonObject(format?.schema) ? format.schema : null;
   const own = schema === null ? undefined : schemaAt(schema, tokensOf(path));
-  if (schema !== null && missesPlace(value.value, own, schema)) return 'misses_schema';
+  if (schema !== null && missesSchema(value.value, own, schema)) return 'misses_schema';
   const place = placeAt(read.root, tokensOf(path));
   const isOther = place !== null && !saysKind(own) && !isOfKind(value.value, kindAt(draft, place));
   return isOther ? 'wrong_kind' : null;

@@ -57,7 +57,6 @@ test('what cannot be taken apart is asked for whole', () => {
   const fields = [{ path: '/a', isSure: false }];
   const drafted = { text: '{"a":1,"b":2}', fields, endpoint: '/v1/completions', request: {} } as const;
   assert.deepEqual(runAtOnce(planFields(drafted)), { kind: 'whole', reason: 'not_judged' });
-  assert.equal(asked('{"a":1,"b":2}', ['/a'], { guided_json: {} }), 'held_to_shape');
   assert.deepEqual(asked('{"a":1,"b":2}', ['/a'], { grammar: null }), ['/a']);
 });
 

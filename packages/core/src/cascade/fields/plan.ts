@@ -15,8 +15,6 @@ export const MAX_FIELDS_ASKED = 16;
 /** Why all of an answer is asked for again. */
 export type WholeReason =
   | NoObject['reason']
-  /** The request holds its answer to a shape by other means than its format (a grammar, a guided choice). */
-  | 'held_to_shape'
   /** There is not one score for each scalar: the signal has none, or there are too many for it. */
   | 'not_judged'
   | 'none_unsure'
@@ -54,20 +52,6 @@ export type DraftedFields = {
 
 const whole = (reason: WholeReason): Whole => ({ kind: 'whole', reason });
 
-/** By these a server holds an answer to a shape of all of it (vLLM, SGLang, llama.cpp). */
-const SHAPES = [
-  'ebnf',
-  'grammar',
-  'guided_choice',
-  'guided_grammar',
-  'guided_json',
-  'guided_regex',
-  'json_schema',
-  'regex',
-  'structural_tag',
-  'structured_outputs',
-] as const;
-
 /**
  * Which values of a draft the next stage is asked for, or why for all of it. A value can be asked for by itself where it
  * is reached through objects whose members the schema lists and does not let depend on each other. Else what is asked for
@@ -75,7 +59,6 @@ const SHAPES = [
  * object that is a choice, depends on its members or has names of the draft's own; and where that is the whole, the whole.
  */
 export function* planFields({ text, fields, endpoint, request }: DraftedFields): Sliced<FieldsPlan | Whole> {
-  if (SHAPES.some((key) => (request[key] ?? null) !== null)) return whole('held_to_shape');
   const draft = yield* readObject(text);
   if (draft.kind === 'whole') return draft;
   if (fields.length !== draft.scalars.length || fields.length === 0) return whole('not_judged');

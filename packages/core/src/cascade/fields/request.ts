@@ -1,3 +1,4 @@
+import { definitionsIn } from '../../confidence/json-schema.ts';
 import { ENDPOINTS, type EndpointUrl } from '../../endpoints/index.ts';
 import { cutText } from '../../text/cut.ts';
 import { strictJson } from '../../text/json-line.ts';
@@ -5,7 +6,7 @@ import { isJsonObject, setOwn, type Json, type JsonObject } from '../../text/jso
 import { branchesOf, type Branch } from './branches.ts';
 import type { FieldsPlan } from './plan.ts';
 import { tokensOf } from './pointer.ts';
-import { definitionsIn, memberSchema, nameDefinitions, requiredBy, schemaAt } from './schema.ts';
+import { memberSchema, nameDefinitions, requiredBy, schemaAt } from './schema.ts';
 
 /** What a schema says of a value, as far as it is repeated in words; the schema itself goes along whole. */
 const MAX_DESCRIPTION_CHARACTERS = 1_000;

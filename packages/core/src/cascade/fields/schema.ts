@@ -1,4 +1,4 @@
-import { missesSchema } from '../../confidence/json-schema.ts';
+import { definitionsIn, definitionTokens } from '../../confidence/json-schema.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../text/json.ts';
 
 /**
@@ -50,9 +50,6 @@ export function requiredBy(schema: JsonObject): ReadonlySet<string> {
   return new Set(required.filter((name) => typeof name === 'string'));
 }
 
-/** Where schemas are kept that others name. */
-const DEFINITIONS = ['$defs', 'definitions'] as const;
-
 /** What says that names within a schema are not those of its document. */
 const BASES = ['$id', '$anchor', '$dynamicAnchor', '$dynamicRef', '$recursiveAnchor', '$recursiveRef'] as const;
 
@@ -77,10 +74,6 @@ function referencesOf(schema: Json): References {
   return found;
 }
 
-/** The definitions of a document, which parts of its schema may name. */
-export const definitionsIn = (document: JsonObject): JsonObject =>
-  Object.fromEntries(DEFINITIONS.flatMap((key) => (document[key] === undefined ? [] : [[key, document[key]]])));
-
 /** Whether parts of a schema mean the same in another document that has its definitions. */
 export function areMovable(parts: readonly (JsonObject | undefined)[], document: JsonObject | null): boolean {
   const references = referencesOf(parts.filter((part) => part !== undefined));
@@ -90,38 +83,6 @@ export function areMovable(parts: readonly (JsonObject | undefined)[], document:
 
 /** Whether parts of a schema name definitions of its document. */
 export const nameDefinitions = (parts: readonly Json[]): boolean => referencesOf(parts) !== 'none';
-
-/** `#/$defs/Name` and `#/definitions/Name`, as generators write them. */
-function definitionTokens(reference: string): readonly [place: string, name: string] | null {
-  const [root, place = '', name, ...more] = reference.split('/');
-  if (root !== '#' || name === undefined || more.length > 0 || /[~%]/.test(name)) return null;
-  return DEFINITIONS.some((known) => known === place) ? [place, name] : null;
-}
-
-/** As deep as schemas name others, and no deeper. */
-const MAX_DEPTH = 32;
-
-/**
- * Whether a value breaks the schema of its place: as far as `missesSchema` looks, and also through `$ref` to definitions,
- * `anyOf`, `oneOf` and `allOf` of the place itself, by which generators write enumerations and values that may be null.
- */
-export function missesPlace(value: Json, schema: Json | undefined, document: JsonObject, depth = 0): boolean {
-  if (schema === false || missesSchema(value, schema)) return true;
-  if (!isJsonObject(schema) || depth > MAX_DEPTH) return false;
-  const misses = (inner: Json | undefined): boolean => missesPlace(value, inner, document, depth + 1);
-  const { $ref: reference, allOf, anyOf, oneOf } = schema;
-  if (typeof reference === 'string' && misses(definitionOf(reference, document))) return true;
-  if (Array.isArray(allOf) && allOf.some(misses)) return true;
-  return [anyOf, oneOf].some((choice) => Array.isArray(choice) && choice.length > 0 && choice.every(misses));
-}
-
-function definitionOf(reference: string, document: JsonObject): Json | undefined {
-  const [place, name] = definitionTokens(reference) ?? [];
-  const definitions = place === undefined ? undefined : document[place];
-  return isJsonObject(definitions) && name !== undefined && Object.hasOwn(definitions, name)
-    ? definitions[name]
-    : undefined;
-}
 
 /** Whether a schema says anything of what kind of value it takes; else the draft's kind is all that there is to go by. */
 export const saysKind = (schema: Json | undefined): boolean =>

@@ -1,10 +1,10 @@
 import type { AskedFormat } from '../../endpoints/index.ts';
 import { hasFields } from '../../confidence/fields.ts';
+import { fitsSchema } from '../../confidence/json-schema.ts';
 import { LIMITS } from '../../limits.ts';
 import { readingJson } from '../../text/json-read.ts';
 import { isJsonObject } from '../../text/json.ts';
 import { SLICE_CHARACTERS, type Sliced } from '../../text/slices.ts';
-import { breaksSchema } from './checked-schema.ts';
 
 /** What an answer is joined of, and what is known of it. */
 export type Joining = {
@@ -120,8 +120,7 @@ export function* fitsFormat(text: string, format: AskedFormat | null): Sliced<bo
   const read = yield* readingJson(text, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues });
   if (read.kind !== 'json') return false;
   if (format?.type === 'json_object') return isJsonObject(read.value);
-  const { schema } = format ?? {};
-  return schema === undefined || !breaksSchema(read.value, schema, isJsonObject(schema) ? schema : {});
+  return fitsSchema(read.value, format?.schema) === 'fits';
 }
 
 /** What is left of a limit of tokens behind what was kept; null: there is no limit. */

@@ -187,7 +187,7 @@ test('what may be the document’s own does not count against the server, and a 
     body,
     expert: (request) => (isPlain(request) ? says(none) : { kind: 'status', status: 400 }),
   });
-  assert.deepEqual([fails.last?.ask_reason, fails.notices.length], ['scoring_paused', 1]);
+  assert.deepEqual([fails.last?.ask_reason, fails.notices.length], ['drafts_paused', 1]);
 });
 
 test('the answer is as long as the draft is, whatever its stage paid for it', async (t) => {

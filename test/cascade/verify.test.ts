@@ -405,5 +405,5 @@ test('a server whose scores are nonsense each time is left alone with it for a w
     assert.equal(outcome.kind, 'settle');
   }
   assert.deepEqual(callsOf(server.requests).filter((kind) => kind === 'scoring').length, 5);
-  assert.deepEqual(notices, [{ kind: 'verifying_paused', model: 'l', said: 'no prompt_logprobs' }]);
+  assert.deepEqual(notices, [{ kind: 'drafts_paused', model: 'l', said: 'no prompt_logprobs' }]);
 });

@@ -24,7 +24,7 @@ import { askIsolated, openModel, type Attempt, type ModelClient } from '@spillwa
 import type { ServedModel } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, ModelCallFacts, Span, Watching } from './asked.ts';
 import { askControl, type ControlOutcome, type ControlQuestion } from './control.ts';
-import { DraftLane } from './draft-lane.ts';
+import { CallBreaker } from './call-breaker.ts';
 import { DraftWatches } from './draft-watches.ts';
 import { askedOf, isInterrupting } from './asked-of.ts';
 import { errorOf, withoutUnclosed } from './failed-call.ts';
@@ -66,10 +66,12 @@ export class StageModel implements AsyncDisposable {
   readonly #watches = new DraftWatches(this.reading);
   /** How fast the model writes. */
   readonly writing = new WritingRate();
-  /** Whether it verifies drafts. */
-  readonly verifying: DraftLane;
-  /** Whether it says of drafts if they are right. */
-  readonly verdicts: DraftLane;
+  /** Of calls that verify drafts, or go on from them, or ask for some of their values. */
+  readonly drafts: CallBreaker;
+  /** Of calls that ask if drafts are right. */
+  readonly verdicts: CallBreaker;
+  /** What a check found of the server; null: nothing yet. */
+  findings: ModelFindings | null = null;
 
   constructor(served: ServedModel, options: StageModelOptions) {
     this.#served = served;
@@ -77,8 +79,8 @@ export class StageModel implements AsyncDisposable {
     const { onNotice } = options;
     this.#client = openModel({ ...this.#modelOptions, ...(onNotice === undefined ? {} : { onNotice }) });
     const { model } = served.spec;
-    this.verifying = new DraftLane((said) => onNotice?.({ kind: 'verifying_paused', model, said }));
-    this.verdicts = new DraftLane((said) => onNotice?.({ kind: 'verdicts_paused', model, said }));
+    this.drafts = new CallBreaker((said) => onNotice?.({ kind: 'drafts_paused', model, said }));
+    this.verdicts = new CallBreaker((said) => onNotice?.({ kind: 'verdicts_paused', model, said }));
     this.#ownSettings = mergeSettings(served.spec, NO_SETTINGS);
     this.#settings = new Map(
       Object.entries(options.configuration.cascades).flatMap(([cascade, { stages }]) =>
@@ -116,19 +118,13 @@ export class StageModel implements AsyncDisposable {
   /** What a check found: spares the server what it refuses, and has drafts streamed where log-probs come with them. */
   know(findings: ModelFindings): void {
     const { refused, said, streamed_log_probs: streams } = findings;
-    this.knowDrafts(findings);
+    this.findings = findings;
     this.#client.know({
       logprobs: refused.includes('logprobs'),
       alternatives: refused.includes('top_logprobs'),
       said: said ?? null,
     });
     this.#watches.isStreaming = streams === true;
-  }
-
-  /** What a check found of how the server deals with drafts. */
-  knowDrafts(findings: ModelFindings): void {
-    this.verifying.know(findings);
-    this.verdicts.know(findings);
   }
 
   /** Whether there is a server at all: why there is none; null: there is one, as far as it can be seen. */

@@ -1,5 +1,4 @@
 import {
-  addUsage,
   ContinuedScan,
   continuedText,
   continuationRequest,
@@ -22,14 +21,14 @@ import {
   type FieldAnswers,
   type FieldsPlan,
   type HowAsked,
-  type JsonObject,
   type SourcedDraft,
   type WholeReason,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from '../asked.ts';
 import type { StageModel } from '../stage-model.ts';
-import { askWhole, NO_CALLS, type Calls } from './whole.ts';
+import { AttemptCalls, shownUsage, type AnsweredCall } from './calls.ts';
+import { askWhole } from './whole.ts';
 
 /**
  * `ask: fields`: the model is asked for the values only that the draft is unsure of, and they take their places in it. Who
@@ -47,8 +46,9 @@ export async function askFields(model: StageModel, document: CascadeDocument, op
   const { text, fields } = draft;
   const plan = await runSliced(planFields({ text, fields, endpoint: job.endpoint, request: job.body }));
   if (plan.kind === 'whole') return await whole(reasonOf(plan.reason));
-  if (model.verifying.isPaused(Date.now())) return await whole('scoring_paused');
-  return await new FieldsAsking(model, document, options, { plan, draft }).run();
+  if (model.drafts.isOpen(Date.now())) return await whole('drafts_paused');
+  const calls = new AttemptCalls(model, document, options);
+  return await new FieldsAsking(model, document, calls, { plan, draft }).run();
 }
 
 /** The latest draft of the stages before whose values were judged one by one; null: the latest text's were not. */
@@ -82,26 +82,23 @@ type Planned = {
   readonly draft: SourcedDraft & { readonly outputTokens: number };
 };
 
-type Answered = Extract<ExtraAnswer, { kind: 'answered' }>;
-
 /** The values that were asked for, and the call that brought the last of them. */
-type Values = { readonly kind: 'values'; readonly answers: FieldAnswers; readonly last: Answered };
+type Values = { readonly kind: 'values'; readonly answers: FieldAnswers; readonly last: AnsweredCall };
 
 /** One document's draft while its unsure values are asked for. */
 class FieldsAsking {
   readonly #model: StageModel;
   readonly #document: CascadeDocument;
-  readonly #options: AttemptOptions;
+  readonly #calls: AttemptCalls;
   readonly #planned: Planned;
-  #calls: Calls = NO_CALLS;
   /** Of the request itself: the fewest tokens that a call of its read. */
   #inputTokens = Number.POSITIVE_INFINITY;
   #isEstimated = false;
 
-  constructor(model: StageModel, document: CascadeDocument, options: AttemptOptions, planned: Planned) {
+  constructor(model: StageModel, document: CascadeDocument, calls: AttemptCalls, planned: Planned) {
     this.#model = model;
     this.#document = document;
-    this.#options = options;
+    this.#calls = calls;
     this.#planned = planned;
   }
 
@@ -113,8 +110,7 @@ class FieldsAsking {
     const format = ENDPOINTS[job.endpoint].format(job.body);
     const { answers, last } = values;
     const merged = await runSliced(mergeFields({ draft, plan, answers, stage: job.stage, format }));
-    if (merged.kind === 'whole') return await this.#whole('values_failed');
-    this.#model.verifying.noteUsed();
+    if (merged.kind === 'whole') return await this.#calls.whole('values_failed');
     return this.#answered(merged.text, last);
   }
 
@@ -125,7 +121,7 @@ class FieldsAsking {
   get #continues(): boolean {
     const { endpoint, body } = this.#document.job;
     if (ENDPOINTS[endpoint].format(body)?.schema !== undefined || this.#planned.plan.absent.length > 0) return false;
-    const { continuation = null, reasons = false } = this.#model.verifying.findings ?? {};
+    const { continuation = null, reasons = false } = this.#model.findings ?? {};
     return !reasons && (endpoint === '/v1/completions' || (continuation !== null && continuation !== 'no'));
   }
 
@@ -133,12 +129,12 @@ class FieldsAsking {
     const { plan } = this.#planned;
     const { endpoint, body } = this.#document.job;
     const asked = fieldsRequest(endpoint, body, plan);
-    if (asked === null) return await this.#whole('request_unsuited');
+    if (asked === null) return await this.#calls.whole('request_unsuited');
     const last = await this.#call({ body: asked, own: [] });
     if (last.kind !== 'answered') return await this.#interrupted(last);
     this.#inputTokens = last.completion.usage.inputTokens;
     const read = await runSliced(readFieldAnswer(last.completion.text ?? '', plan, null));
-    if (read.kind === 'whole') return await this.#whole('values_failed');
+    if (read.kind === 'whole') return await this.#calls.whole('values_failed');
     return { kind: 'values', answers: read.answers, last };
   }
 
@@ -147,7 +143,7 @@ class FieldsAsking {
     const { plan, draft } = this.#planned;
     const { job } = this.#document;
     const found = new Map<string, string>();
-    let last: Answered | null = null;
+    let last: AnsweredCall | null = null;
     for (const path of plan.paths) {
       const before = await runSliced(continuedText(draft.text, path, found));
       const { body, own } = continuationRequest(job, before, null);
@@ -157,7 +153,7 @@ class FieldsAsking {
       const answer: ExtraAnswer = await this.#call({ body: asked, own: [...own, 'stop'], isEnough });
       if (answer.kind !== 'answered') return await this.#interrupted(answer);
       const value = await runSliced(readContinuedValue(before, answer.completion.text ?? ''));
-      if (value.kind !== 'value') return await this.#whole('values_failed');
+      if (value.kind !== 'value') return await this.#calls.whole('values_failed');
       const { inputTokens } = answer.completion.usage;
       const characters = jsonCharacters(job.body);
       const share = characters / (characters + before.length);
@@ -171,20 +167,8 @@ class FieldsAsking {
   }
 
   async #call(request: Pick<ExtraRequest, 'body' | 'own' | 'isEnough'>): Promise<ExtraAnswer> {
-    const { job } = this.#document;
-    const index = this.#calls.extra.length;
-    const answer = await this.#model.askExtra(
-      job,
-      { ...this.#options, topLogprobs: 0 },
-      { ...request, purpose: 'fields', index },
-    );
-    if (answer.kind === 'answered') {
-      this.#isEstimated ||= answer.isEstimated;
-      const usage = addUsage(this.#calls.usage, answer.completion.usage);
-      this.#calls = { extra: [...this.#calls.extra, answer.call], usage };
-    } else if (answer.kind === 'failed') {
-      this.#calls = { ...this.#calls, extra: [...this.#calls.extra, answer.call] };
-    }
+    const answer = await this.#calls.make({ ...request, purpose: 'fields' });
+    this.#isEstimated ||= answer.kind === 'answered' && answer.isEstimated;
     return answer;
   }
 
@@ -195,26 +179,16 @@ class FieldsAsking {
    */
   async #interrupted(answer: Exclude<ExtraAnswer, { kind: 'answered' }>): Promise<Asked> {
     if (answer.kind !== 'failed') return answer;
-    this.#model.verifying.noteFailed(answer.call.error?.message ?? 'no answer', Date.now());
-    return await this.#whole('values_failed');
+    return await this.#calls.failed('values_failed', answer.call.error?.message ?? 'no answer');
   }
 
-  async #whole(reason: AskReason): Promise<Asked> {
-    return await askWhole(this.#model, this.#document, this.#options, { reason, calls: this.#calls });
-  }
-
-  #answered(text: string, last: Answered): Asked {
+  #answered(text: string, last: AnsweredCall): Asked {
     const { job } = this.#document;
     const { plan, draft } = this.#planned;
-    const { extra, usage: paid } = this.#calls;
     const inputTokens = Number.isFinite(this.#inputTokens) ? this.#inputTokens : 0;
     // As long as the draft is, by its own model's tokens: the whole was never written by this one.
     const { outputTokens } = draft;
-    const usage: JsonObject = {
-      prompt_tokens: inputTokens,
-      completion_tokens: outputTokens,
-      total_tokens: inputTokens + outputTokens,
-    };
+    const usage = shownUsage(inputTokens, outputTokens);
     const how: HowAsked = {
       kind: 'fields',
       asked: [...plan.paths, ...plan.absent],
@@ -222,21 +196,10 @@ class FieldsAsking {
       isWhole: false,
       instead: { inputTokens, outputTokens, ms: this.#model.writing.msOf(outputTokens) },
     };
-    return {
-      kind: 'answered',
+    return this.#calls.answered(last, {
       completion: { ...last.completion, text, tokens: null, finishReason: 'stop' },
-      answer: {
-        status: 200,
-        requestId: last.requestId,
-        body: joinedBody(job.endpoint, last.body, { text, finishReason: 'stop', usage }),
-        usage: paid,
-      },
-      refusal: null,
-      stopped: null,
+      body: joinedBody(job.endpoint, last.body, { text, finishReason: 'stop', usage }),
       how,
-      extra,
-      startedAtMs: extra[0]?.startedAtMs ?? last.call.startedAtMs,
-      endedAtMs: last.call.endedAtMs,
-    };
+    });
   }
 }

@@ -29,9 +29,9 @@ export async function askVerdict(
   if (rule === undefined) throw new Error('a stage that asks for a verdict has a rule for it');
   const whole = (reason: AskReason, calls?: Calls): Promise<Asked> =>
     askWhole(model, document, options, calls === undefined ? { reason } : { reason, calls });
-  const plan = planVerdict({ job, prepared: model.prepared(job), findings: model.verdicts.findings });
+  const plan = planVerdict({ job, prepared: model.prepared(job), findings: model.findings });
   if (plan.kind === 'answer') return await whole(plan.reason);
-  if (model.verdicts.isPaused(Date.now())) return await whole('verdict_paused');
+  if (model.verdicts.isOpen(Date.now())) return await whole('verdict_paused');
 
   const { stage, request } = plan;
   const purpose = 'verdict';

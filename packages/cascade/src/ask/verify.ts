@@ -1,5 +1,4 @@
 import {
-  addUsage,
   continuationRequest,
   cutToLimit,
   ENDPOINTS,
@@ -19,7 +18,6 @@ import {
   type AskReason,
   type CascadeDocument,
   type Completion,
-  type ExtraCall,
   type HowAsked,
   type JsonObject,
   leftTokens,
@@ -34,7 +32,8 @@ import {
 import { runSliced } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer } from '../asked.ts';
 import type { StageModel } from '../stage-model.ts';
-import { askWhole, NO_CALLS, type Calls } from './whole.ts';
+import { AttemptCalls, shownUsage, type AnsweredCall } from './calls.ts';
+import { askWhole } from './whole.ts';
 
 /**
  * `ask: verify`: the model scores the draft of the stages before in one pass, keeps what it would have written itself,
@@ -46,10 +45,11 @@ export async function askVerify(model: StageModel, document: CascadeDocument, op
   const whole = (reason: AskReason): Promise<Asked> => askWhole(model, document, options, { reason });
   if (options.onEvent !== undefined) return await whole('answer_streamed');
   const prepared = model.prepared(job);
-  const plan = planVerify({ job, prepared, tolerance, findings: model.verifying.findings });
+  const plan = planVerify({ job, prepared, tolerance, findings: model.findings });
   if (plan.kind === 'answer') return await whole(plan.reason);
-  if (model.verifying.isPaused(Date.now())) return await whole('scoring_paused');
-  return await new Verification(model, document, options, { plan, prepared, tolerance }).run();
+  if (model.drafts.isOpen(Date.now())) return await whole('drafts_paused');
+  const calls = new AttemptCalls(model, document, options);
+  return await new Verification(model, document, calls, { plan, prepared, tolerance }).run();
 }
 
 type Planned = {
@@ -58,15 +58,13 @@ type Planned = {
   readonly tolerance: number | null;
 };
 
-type Answered = Extract<ExtraAnswer, { kind: 'answered' }>;
-
 /** What is known of a draft once it was scored. */
 type Scored = {
   readonly kind: 'scored';
   readonly tokens: readonly ScoredToken[];
   readonly kept: KeptPrefix;
   /** The answer to the scoring, whose one token comes after the draft. */
-  readonly after: Answered;
+  readonly after: AnsweredCall;
   /** Tokens of the request itself, without the draft. */
   readonly inputTokens: number;
 };
@@ -75,14 +73,13 @@ type Scored = {
 class Verification {
   readonly #model: StageModel;
   readonly #document: CascadeDocument;
-  readonly #options: AttemptOptions;
+  readonly #calls: AttemptCalls;
   readonly #planned: Planned;
-  #calls: Calls = NO_CALLS;
 
-  constructor(model: StageModel, document: CascadeDocument, options: AttemptOptions, planned: Planned) {
+  constructor(model: StageModel, document: CascadeDocument, calls: AttemptCalls, planned: Planned) {
     this.#model = model;
     this.#document = document;
-    this.#options = options;
+    this.#calls = calls;
     this.#planned = planned;
   }
 
@@ -98,7 +95,7 @@ class Verification {
     if (cut !== null) return this.#answered(scored, { ...cut, finishReason: 'length', written: null });
     if (kept.isWhole && draft.isWhole && endsThere(after.completion))
       return await this.#ended(scored, kept.text.length);
-    if (!isWorthContinuing(kept.text, this.#format)) return await this.#whole('nothing_kept');
+    if (!isWorthContinuing(kept.text, this.#format)) return await this.#calls.whole('nothing_kept');
     return await this.#continue(scored, leftTokens(limit, kept.tokens));
   }
 
@@ -107,7 +104,7 @@ class Verification {
     const text = scored.kept.text.slice(0, end);
     const format = this.#format;
     // The model was asked without the format, so it may agree with a draft that it would not have been allowed.
-    if (format !== null && !(await runSliced(fitsFormat(text, format)))) return await this.#whole('not_joined');
+    if (format !== null && !(await runSliced(fitsFormat(text, format)))) return await this.#calls.whole('not_joined');
     const tokens = scored.tokens.reduce((sum, part) => (part.to <= end ? sum + part.tokens : sum), 0);
     return this.#answered(scored, { text, tokens, finishReason: 'stop', written: null });
   }
@@ -122,11 +119,12 @@ class Verification {
     const { draft, scoring } = plan;
     const request = scoringRequest(this.#document.job, draft.text, { scoring, tolerance });
     const after = await this.#call('scoring', request);
-    if (after.kind === 'failed') return await this.#failed('scoring_failed', after.call.error?.message ?? 'no answer');
+    if (after.kind === 'failed')
+      return await this.#calls.failed('scoring_failed', after.call.error?.message ?? 'no answer');
     if (after.kind !== 'answered') return after;
     const prompt = promptOf(prepared);
     const scores = await runSliced(readScores(after.body, scoring, draft.text, prompt));
-    if (scores.kind === 'unreadable') return await this.#failed('scoring_failed', scores.why);
+    if (scores.kind === 'unreadable') return await this.#calls.failed('scoring_failed', scores.why);
     const rule: KeepRule = tolerance === null ? { exact: true } : { tolerance };
     const kept = keptPrefix(draft.text, scores.tokens, rule);
     const inputTokens = Math.max(0, after.completion.usage.inputTokens - kept.draftTokens);
@@ -137,7 +135,8 @@ class Verification {
     const { job } = this.#document;
     const { kept } = scored;
     const written = await this.#call('continuation', continuationRequest(job, kept.text, maxTokens));
-    if (written.kind === 'failed') return await this.#failed('not_joined', written.call.error?.message ?? 'no answer');
+    if (written.kind === 'failed')
+      return await this.#calls.failed('not_joined', written.call.error?.message ?? 'no answer');
     if (written.kind !== 'answered') return written;
     const { completion } = written;
     const joined = await runSliced(
@@ -149,39 +148,17 @@ class Verification {
       }),
     );
     // What was cut short is no JSON for its limit's sake, which is the request's.
-    if (joined.kind === 'no_join' && completion.finishReason === 'length') return await this.#whole('not_joined');
-    if (joined.kind === 'no_join') return await this.#failed('not_joined', joined.why);
+    if (joined.kind === 'no_join' && completion.finishReason === 'length') return await this.#calls.whole('not_joined');
+    if (joined.kind === 'no_join') return await this.#calls.failed('not_joined', joined.why);
     const finishReason = joined.isStopped ? 'stop' : (completion.finishReason ?? 'stop');
     return this.#answered(scored, { text: joined.text, tokens: kept.tokens, finishReason, written });
   }
 
   async #call(purpose: 'scoring' | 'continuation', request: OwnRequest): Promise<ExtraAnswer> {
-    const { job } = this.#document;
-    const index = this.#calls.extra.length;
-    const answer = await this.#model.askExtra(
-      job,
-      { ...this.#options, topLogprobs: 0 },
-      { ...request, purpose, index },
-    );
+    const answer = await this.#calls.make({ ...request, purpose });
     // A server that breaks by it breaks for every document: each would be asked about twice.
-    if (answer.kind === 'unproven') this.#model.verifying.noteFailed(answer.reason, Date.now());
-    if ('call' in answer) this.#note(answer.call, answer.kind === 'answered' ? answer.completion.usage : null);
+    if (answer.kind === 'unproven') this.#model.drafts.noteFailed(answer.reason, Date.now());
     return answer;
-  }
-
-  #note(call: ExtraCall, usage: Usage | null): void {
-    const { extra, usage: before } = this.#calls;
-    this.#calls = { extra: [...extra, call], usage: usage === null ? before : addUsage(before, usage) };
-  }
-
-  /** The server did not do as it was seen to; so often in a row, and it is left alone with it. */
-  async #failed(reason: AskReason, why: string): Promise<Asked> {
-    this.#model.verifying.noteFailed(why, Date.now());
-    return await this.#whole(reason);
-  }
-
-  async #whole(reason: AskReason): Promise<Asked> {
-    return await askWhole(this.#model, this.#document, this.#options, { reason, calls: this.#calls });
   }
 
   #answered({ after, inputTokens, tokens: scored }: Scored, joined: Joined): Asked {
@@ -196,20 +173,12 @@ class Verification {
       isWhole: written === null && finishReason === 'stop',
       instead: { inputTokens, outputTokens, ms: this.#model.writing.msOf(outputTokens) },
     };
-    const { extra, usage: paid } = this.#calls;
-    this.#model.verifying.noteUsed();
-    const body = joinedBody(job.endpoint, base.body, { text, finishReason, usage: shownUsage(usage) });
-    return {
-      kind: 'answered',
+    const shown = shownUsage(inputTokens, outputTokens);
+    return this.#calls.answered(base, {
       completion: { ...base.completion, ...textOf(scored, joined), finishReason, usage },
-      answer: { status: 200, requestId: base.requestId, body, usage: paid },
-      refusal: null,
-      stopped: null,
+      body: joinedBody(job.endpoint, base.body, { text, finishReason, usage: shown }),
       how,
-      extra,
-      startedAtMs: extra[0]?.startedAtMs ?? base.call.startedAtMs,
-      endedAtMs: base.call.endedAtMs,
-    };
+    });
   }
 }
 
@@ -220,18 +189,12 @@ type Joined = {
   readonly tokens: number;
   readonly finishReason: string;
   /** What the model wrote behind them; null: nothing. */
-  readonly written: Answered | null;
+  readonly written: AnsweredCall | null;
 };
 
 /** Whether the one token after a draft is the end of the answer. */
 const endsThere = ({ finishReason, text }: Completion): boolean =>
   finishReason === 'stop' && (text === null || text === '');
-
-const shownUsage = ({ inputTokens, outputTokens }: Usage): JsonObject => ({
-  prompt_tokens: inputTokens,
-  completion_tokens: outputTokens,
-  total_tokens: inputTokens + outputTokens,
-});
 
 /** How many of the scored parts of a draft make so many of the model's tokens. */
 function countOf(scored: readonly ScoredToken[], tokens: number): number {

@@ -6,7 +6,7 @@ import { askAnswer } from './answer.ts';
 /** The calls of an attempt so far, and the tokens that they took. */
 export type Calls = { readonly extra: readonly ExtraCall[]; readonly usage: Usage };
 
-export const NO_CALLS: Calls = { extra: [], usage: NO_USAGE };
+const NO_CALLS: Calls = { extra: [], usage: NO_USAGE };
 
 /**
  * Asks for the whole answer where a stage is to ask otherwise, after what calls it has made; `reason`: why, null where

@@ -41,7 +41,7 @@ export const ASK_REASONS = [
     meaning: 'A call about this document failed in this stage: it is asked plainly from then on.',
   },
   {
-    reason: 'scoring_paused',
+    reason: 'drafts_paused',
     meaning: 'Calls that make use of drafts failed one after the other: for a while none is made.',
   },
   { reason: 'scoring_failed', meaning: 'The call that scores the draft failed, or what it brought cannot be read.' },

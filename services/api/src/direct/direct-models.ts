@@ -67,7 +67,7 @@ export class DirectModels implements AsyncDisposable {
     void findings([tier])
       .then((found) => {
         const own = found.get(tier);
-        if (own !== undefined) model.knowDrafts(own.found);
+        if (own !== undefined) model.findings = own.found;
       })
       .catch((error: unknown) => log.debug({ err: error, tier }, 'what a check found could not be read'));
     return model;

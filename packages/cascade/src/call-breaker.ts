@@ -1,5 +1,3 @@
-import type { ModelFindings } from '@spillway/core';
-
 /** So many calls in a row about drafts may fail; then none is made for a while. */
 const MAX_FAILURES = 5;
 
@@ -7,29 +5,23 @@ const MAX_FAILURES = 5;
 const FIRST_PAUSE_MS = 60_000;
 const MAX_PAUSE_MS = 3_600_000;
 
-/** The calls about drafts of one way to ask: what the model's server is seen to do, and whether any are made at present. */
-export class DraftLane {
-  readonly #onPause: (why: string) => void;
-  #findings: ModelFindings | null = null;
+/**
+ * A circuit breaker for calls that a model need not be asked, of one kind: it opens for a while where they fail one after
+ * the other, and lets one through then. The tier's own breaker knows nothing of it, as documents are answered without.
+ */
+export class CallBreaker {
+  readonly #onOpen: (why: string) => void;
   #failures = 0;
   #pauseMs = FIRST_PAUSE_MS;
   #untilMs = 0;
 
-  /** `onPause` hears, each time that no such calls are made for a while, why the last one failed. */
-  constructor(onPause: (why: string) => void) {
-    this.#onPause = onPause;
-  }
-
-  get findings(): ModelFindings | null {
-    return this.#findings;
-  }
-
-  know(findings: ModelFindings): void {
-    this.#findings = findings;
+  /** `onOpen` hears, each time that it opens, why the last call failed. */
+  constructor(onOpen: (why: string) => void) {
+    this.#onOpen = onOpen;
   }
 
   /** Whether no such calls are made at present. After a while one may fail again before the next one. */
-  isPaused(nowMs: number): boolean {
+  isOpen(nowMs: number): boolean {
     return nowMs < this.#untilMs;
   }
 
@@ -42,10 +34,10 @@ export class DraftLane {
   /** A call failed by itself, or brought what cannot be used. */
   noteFailed(why: string, nowMs: number): void {
     this.#failures += 1;
-    if (this.#failures < MAX_FAILURES || this.isPaused(nowMs)) return;
+    if (this.#failures < MAX_FAILURES || this.isOpen(nowMs)) return;
     this.#failures = MAX_FAILURES - 1;
     this.#untilMs = nowMs + this.#pauseMs;
     this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
-    this.#onPause(why);
+    this.#onOpen(why);
   }
 }

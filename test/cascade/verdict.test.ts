@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { openStageModel, runStage } from '@spillway/cascade';
+import { runStage } from '@spillway/cascade';
 import {
   charged,
   NOTHING_FOUND,
-  readConfiguration,
   readResultLine,
   resultOf,
-  snapshotRules,
   type CascadeDocument,
   type Draft,
   type Ending,
@@ -18,6 +16,7 @@ import {
 import { answerOf, draftOf, failedDraftOf, jobOf } from '../support/jobs.ts';
 import { startModelServer, type Scripted } from '../support/model-server.ts';
 import { isVerdictCall, says, verdictCallsOf } from '../support/verdict-server.ts';
+import { delivered, openStages } from '../support/stage-models.ts';
 
 const FOUND: ModelFindings = { ...NOTHING_FOUND, log_probs: true };
 const OWN = 'It is 10.15.';
@@ -47,26 +46,15 @@ async function expertOf(t: TestContext, { verdict = () => says('Y', 0.95), ...se
     answer: ({ body }) => (isVerdictCall(body) ? verdict() : answer()),
   });
   t.after(() => server[Symbol.asyncDispose]());
-  const yaml = `models:
-  small: { base_url: "${server.baseURL}", model: s }
-  large: { base_url: "${server.baseURL}", model: l, max_attempts: 3 }
-cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: verdict, verdict: { accept_at: 0.9 } } }`;
-  const read = readConfiguration(yaml);
-  assert.ok(read.kind === 'valid', JSON.stringify(read));
-  const rules = snapshotRules(read.configuration, new Map(), shadow)['test'] ?? assert.fail();
-  const spec = read.configuration.models['large'] ?? assert.fail();
-  const notices: unknown[] = [];
-  const model = openStageModel(
-    { name: 'large', spec, apiKey: null },
-    {
-      role: 'expert',
-      configuration: read.configuration,
-      propagates: false,
-      onCall: () => undefined,
-      onNotice: (notice) => notices.push(notice),
-    },
-  );
-  t.after(() => model[Symbol.asyncDispose]());
+  const { baseURL } = server;
+  const { rules, models, notices } = openStages(t, {
+    small: baseURL,
+    large: baseURL,
+    ofLarge: ', max_attempts: 3',
+    ofCascade: ', ask: verdict, verdict: { accept_at: 0.9 }',
+    shadow,
+  });
+  const [, model] = models;
   model.know(found);
   const first = (draft = setting.draft ?? DRAFT): CascadeDocument => {
     const messages = [{ role: 'user', content: 'How much is it?' }];
@@ -86,9 +74,7 @@ async function settled(t: TestContext, setting: Setting): Promise<Settled> {
   const { server, run } = await expertOf(t, setting);
   const { document, outcome } = await run();
   assert.ok(outcome.kind === 'settle', JSON.stringify(outcome));
-  const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
-  const body = line.response?.body as { choices: { message: { content: string | null } }[] } | undefined;
-  const text = body?.choices[0]?.message.content ?? null;
+  const { line, text } = delivered(document, outcome.ending);
   return { line, text, calls: verdictCallsOf(server.requests), ending: outcome.ending };
 }
 

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { openStageModel, runStage } from '@spillway/cascade';
+import { runStage } from '@spillway/cascade';
 import {
   NOTHING_FOUND,
-  readConfiguration,
-  readResultLine,
   resultOf,
-  snapshotRules,
   type CascadeDocument,
   type Draft,
   type Ending,
@@ -17,6 +14,7 @@ import {
 import { answerOf, draftOf, jobOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
 import { callsOf, givenIn, tokensOf, verifyingAnswer, type VerifyingOptions } from '../support/verifying-server.ts';
+import { delivered, openStages } from '../support/stage-models.ts';
 
 const FOUND: ModelFindings = { ...NOTHING_FOUND, scoring: 'prompt_logprobs', continuation: 'new_text' };
 
@@ -50,27 +48,14 @@ async function expertOf(
         : answer(request),
   });
   t.after(() => server[Symbol.asyncDispose]());
-  const price = '{ input: 1, output: 10 }';
-  const yaml = `models:
-  small: { base_url: "${server.baseURL}", model: s }
-  large: { base_url: "${server.baseURL}", model: l, max_attempts: 2, price: ${price} }
-cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: verify${verify} } }`;
-  const read = readConfiguration(yaml);
-  assert.ok(read.kind === 'valid', JSON.stringify(read));
-  const rules = snapshotRules(read.configuration, new Map(), false)['test'] ?? assert.fail();
-  const spec = read.configuration.models['large'] ?? assert.fail();
-  const notices: unknown[] = [];
-  const model = openStageModel(
-    { name: 'large', spec, apiKey: null },
-    {
-      role: 'expert',
-      configuration: read.configuration,
-      propagates: false,
-      onCall: () => undefined,
-      onNotice: (notice) => notices.push(notice),
-    },
-  );
-  t.after(() => model[Symbol.asyncDispose]());
+  const { baseURL } = server;
+  const { rules, models, notices } = openStages(t, {
+    small: baseURL,
+    large: baseURL,
+    ofLarge: ', max_attempts: 2, price: { input: 1, output: 10 }',
+    ofCascade: `, ask: verify${verify}`,
+  });
+  const [, model] = models;
   model.know(found);
   const run = async (draft: string | Draft, body: JsonObject = {}) => {
     const drafts = [typeof draft === 'string' ? draftSaying(draft) : draft];
@@ -90,9 +75,7 @@ async function answered(t: TestContext, setting: Setting): Promise<Answered> {
   const { server, run } = await expertOf(t, setting);
   const { document, outcome } = await run(setting.draft ?? 'no', setting.body);
   assert.ok(outcome.kind === 'settle', JSON.stringify(outcome));
-  const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
-  const body = line.response?.body as { choices: { message: { content: string | null } }[] } | undefined;
-  const text = body?.choices[0]?.message.content ?? null;
+  const { line, text } = delivered(document, outcome.ending);
   return { line, text, calls: callsOf(server.requests), server, ending: outcome.ending };
 }
 

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { openStageModel, runStage } from '@spillway/cascade';
+import { runStage } from '@spillway/cascade';
 import {
   nextStageJob,
   NOTHING_FOUND,
-  readConfiguration,
-  readResultLine,
-  resultOf,
-  roleOf,
-  snapshotRules,
   type CascadeDocument,
   type CascadeRules,
   type Draft,
@@ -18,6 +13,7 @@ import {
 } from '@spillway/core';
 import { jobOf } from './jobs.ts';
 import { startModelServer, type ModelRequest, type Scripted } from './model-server.ts';
+import { delivered, openStages } from './stage-models.ts';
 
 /** The tokens of a draft with their log-probs, as a drafter gives them: here a token is whatever a test says. */
 export type Tokens = readonly (readonly [text: string, logprob: number])[];
@@ -73,30 +69,14 @@ export async function runFields(t: TestContext, { draft = DRAFT, expert, ...sett
   const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
   const large = await startModelServer({ role: 'expert', answer: expert });
   t.after(() => Promise.all([small, large].map((server) => server[Symbol.asyncDispose]())));
-  const yaml = `models:
-  small: { base_url: "${small.baseURL}", model: s }
-  large: { base_url: "${large.baseURL}", model: l }
-cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${more} } }`;
-  const read = readConfiguration(yaml);
-  assert.ok(read.kind === 'valid', JSON.stringify(read));
-  const { configuration } = read;
-  const own = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
-  const rules = signal === undefined ? own : judgedBy(own, signal);
-  const notices: unknown[] = [];
-  const models = Object.entries(configuration.models).map(([name, spec], stage) =>
-    openStageModel(
-      { name, spec, apiKey: null },
-      {
-        role: roleOf(rules, stage),
-        configuration,
-        propagates: false,
-        onCall: () => undefined,
-        onNotice: (notice) => notices.push(notice),
-      },
-    ),
-  );
-  t.after(() => Promise.all(models.map((model) => model[Symbol.asyncDispose]())));
-  models[1]?.know({ ...NOTHING_FOUND, ...found });
+  const { models, notices, ...opened } = openStages(t, {
+    small: small.baseURL,
+    large: large.baseURL,
+    ofCascade: `, ask: ${ask}${more}`,
+    shadow,
+  });
+  const rules = signal === undefined ? opened.rules : judgedBy(opened.rules, signal);
+  models[1].know({ ...NOTHING_FOUND, ...found });
   const messages = [{ role: 'user', content: 'What is it?' }];
   let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
   let jobBytes = 0;
@@ -109,10 +89,9 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8, ask: ${ask}${
       continue;
     }
     if (outcome.kind === 'settle') {
-      const line = readResultLine(resultOf(document, outcome.ending).line.text) ?? assert.fail();
-      const said = line.response?.body as { choices: { message: { content: string } }[]; usage?: JsonObject };
+      const { line, text } = delivered(document, outcome.ending);
+      const said = line.response?.body as { usage?: JsonObject };
       const stages = line.cascade?.stages ?? [];
-      const text = said.choices[0]?.message.content;
       const { requests } = large;
       return { line, text, usage: said.usage, stages, last: stages.at(-1), requests, notices, jobBytes };
     }

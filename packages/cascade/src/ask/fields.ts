@@ -193,7 +193,6 @@ class FieldsAsking {
       kind: 'fields',
       asked: [...plan.paths, ...plan.absent],
       isEstimated: this.#isEstimated,
-      isWhole: false,
       instead: { inputTokens, outputTokens, ms: this.#model.writing.msOf(outputTokens) },
     };
     return this.#calls.answered(last, {

@@ -93,7 +93,6 @@ export type HowAsked =
       readonly asked: readonly string[];
       /** A call was given up once its value was there: what it took is estimated. */
       readonly isEstimated: boolean;
-      readonly isWhole: false;
       readonly instead: Instead;
     }
   | ({ readonly kind: 'verdict'; readonly instead: Instead } & Verdict);

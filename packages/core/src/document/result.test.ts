@@ -141,12 +141,16 @@ test('a line and its counters say how a draft was verified, and what a whole ans
     (130 * 10 + 20 * 20) * 1_000,
     'of what the expert alone would have taken',
   );
-  const whole: Ending = { ...ending, how: { kind: 'answer', reason: 'no_draft' } };
+  const body = { choices: [], usage: { prompt_tokens: 130, completion_tokens: 20 } };
+  const inVain = { answer: answerOf({ usage: taken, body }), how: { kind: 'answer', reason: 'no_draft' } } as const;
+  const whole: Ending = { ...ending, ...inVain };
   const asked = resultOf(document, whole);
   const shown = lineOf(asked).cascade?.stages[1];
   assert.deepEqual([shown?.ask, shown?.ask_reason], ['answer', 'no_draft']);
   assert.equal(asked.counts['invoices/2/asked:no_draft'], 1);
   assert.equal(asked.counts['invoices/2/reused'], undefined);
+  assert.equal(asked.counts['invoices/2/nanoUsd'], nanoUsd, 'calls in vain are paid for');
+  assert.equal(asked.counts.allExpertNanoUsd, (130 * 10 + 20 * 20) * 1_000, 'and the expert alone makes none');
 });
 
 test('a draft that is final by a verdict: delivered as it was, by its own stage, and paid for by both', () => {

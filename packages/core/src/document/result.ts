@@ -209,7 +209,7 @@ function reuseOf(
   if (how === undefined || how.kind === 'answer') return {};
   const { instead } = how;
   // A draft stands as it was where it is final by a verdict, too.
-  const isWhole = how.kind === 'verdict' ? outcome === 'accepted' : how.isWhole;
+  const isWhole = how.kind === 'verify' ? how.isWhole : how.kind === 'verdict' && outcome === 'accepted';
   const last = attempts.at(-1);
   return {
     reused: 1,
@@ -248,5 +248,7 @@ function allExpertNanoUsd({ rules }: CascadeDocument, stages: readonly StageReco
 function oneAnswerOf({ how, usage, answer }: StageRecord, { judge }: StageRules): PricedTokens {
   if (how !== undefined && how.kind !== 'answer') return { ...how.instead, cachedTokens: 0 };
   const needs = judge === null ? 'nothing' : SIGNALS[judge.confidence.signal.name].needs;
-  return needs === 'nothing' || !isJsonObject(answer?.body) ? usage : readUsage(answer.body['usage']);
+  // Where it was asked for the whole answer after all, there may have been calls in vain before.
+  const isAlone = needs === 'nothing' && how === undefined;
+  return isAlone || !isJsonObject(answer?.body) ? usage : readUsage(answer.body['usage']);
 }

@@ -35,6 +35,24 @@ test('among those with precedence the earliest deadline is first, and the larges
   assert.deepEqual(decided(due('a', 390, 40), due('b', 100, 41), due('c', 100, 42), large), { t: ['b', 'c'] });
 });
 
+test('what is given up for another is what it would wait for, not what has most to do elsewhere', () => {
+  const rates = new Map([
+    ['d', 10],
+    ['e', 3],
+  ]);
+  const inBoth = (id: string, tenant: string, d: number, e: number, deadlineMs: number): DueBatch => ({
+    id,
+    tenant,
+    deadlineMs,
+    work: new Map([
+      ['d', d],
+      ['e', e],
+    ]),
+  });
+  const all = [inBoth('late', 'a', 0, 2, 688), inBoth('kept', 'a', 7, 0, 687), inBoth('other', 'b', 0, 1, 0)];
+  assert.deepEqual(Object.fromEntries(precedenceOf(all, rates, 0)), { a: ['kept'] });
+});
+
 test('what precedence brings in danger has precedence too', () => {
   const batches = [due('a', 500, 60), due('b', 400, 100), due('c', 10_000, 86_400)];
   const [, b, c] = batches;

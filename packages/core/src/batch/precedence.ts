@@ -149,31 +149,32 @@ function dangerOf(
 
 /**
  * Of batches in the order of their deadlines, those that keep their windows with all that the tenant has. Where one would
- * not, the one with most to do up to there is given up (Moore and Hodgson's rule), so that most are kept.
+ * not because of a tier, the one with most to do there up to it is given up (Moore and Hodgson's rule, tier by tier), so
+ * that most are kept.
  */
 function keepable(wanted: readonly DueBatch[], tiers: readonly TierRate[], nowMs: number): Set<DueBatch> {
-  const secondsOf = ({ work }: DueBatch): number =>
-    Math.max(...tiers.map(({ name, perSecond }) => (work.get(name) ?? 0) / perSecond));
-  const largest = new Heap<{ readonly batch: DueBatch; readonly seconds: number }>(
-    (left, right) => left.seconds > right.seconds,
-  );
   const kept = new Set<DueBatch>();
-  const sums = new Map<string, number>();
-  const add = ({ work }: DueBatch, sign: 1 | -1): void => {
-    for (const { name } of tiers) sums.set(name, (sums.get(name) ?? 0) + sign * (work.get(name) ?? 0));
-  };
+  const loads = tiers.map((tier) => {
+    const workOf = ({ work }: DueBatch): number => work.get(tier.name) ?? 0;
+    return { tier, workOf, sum: 0, largest: new Heap<DueBatch>((left, right) => workOf(left) > workOf(right)) };
+  });
   for (const batch of wanted) {
     kept.add(batch);
-    add(batch, 1);
-    largest.push({ batch, seconds: secondsOf(batch) });
+    for (const load of loads) {
+      load.sum += load.workOf(batch);
+      load.largest.push(batch);
+    }
     const leftMs = (batch.deadlineMs - nowMs) * KEEPABLE_SHARE;
-    const isLate = tiers.some(
-      (tier) => (batch.work.get(tier.name) ?? 0) > 0 && msFor(tier, sums.get(tier.name) ?? 0) > leftMs,
-    );
-    const most = isLate ? largest.pop() : undefined;
-    if (most === undefined) continue;
-    kept.delete(most.batch);
-    add(most.batch, -1);
+    const late = (): (typeof loads)[number] | undefined =>
+      kept.has(batch)
+        ? loads.find(({ tier, workOf, sum }) => workOf(batch) > 0 && msFor(tier, sum) > leftMs)
+        : undefined;
+    for (let load = late(); load !== undefined; load = late()) {
+      const most = load.largest.pop();
+      if (most === undefined) break;
+      // Another tier may have given it up before.
+      if (kept.delete(most)) for (const each of loads) each.sum -= each.workOf(most);
+    }
   }
   return kept;
 }

@@ -128,7 +128,7 @@ describe('create', () => {
         total_tokens: 0,
       },
       metadata,
-      spillway: { escalations: [], failures: [], warnings: [], progress: NO_PROGRESS, waiting: [] },
+      spillway: { escalations: [], failures: [], warnings: [], progress: NO_PROGRESS, waiting: [], thresholds: [] },
     });
     const manifest = (await readRecord(api.storage, KEYS.manifest(id), RECORDS.manifest)) as Manifest;
     assert.deepEqual(Object.keys(manifest.cascades), ['invoices', 'letters']);
@@ -165,14 +165,16 @@ describe('create', () => {
         'metadata.spillway.maxusd',
         'unknown_parameter',
         "Unknown key 'spillway.maxusd' in 'metadata'. Did you mean 'spillway.max_usd'? " +
-          "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines' and 'spillway.deduplicate'.",
+          "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines', 'spillway.deduplicate', " +
+          "'spillway.accept_at', 'spillway.budget' and 'spillway.promise'.",
       ],
       [
-        { ...BODY, metadata: { 'spillway.budget': 'expert_share=0.25' } },
-        'metadata.spillway.budget',
+        { ...BODY, metadata: { 'spillway.budgets': 'expert_share=0.25' } },
+        'metadata.spillway.budgets',
         'unknown_parameter',
-        "Unknown key 'spillway.budget' in 'metadata'. " +
-          "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines' and 'spillway.deduplicate'.",
+        "Unknown key 'spillway.budgets' in 'metadata'. Did you mean 'spillway.budget'? " +
+          "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines', 'spillway.deduplicate', " +
+          "'spillway.accept_at', 'spillway.budget' and 'spillway.promise'.",
       ],
       [
         { ...BODY, metadata: { 'spillway.deduplicate': 'no' } },

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { readConfiguration, resultLine } from '@spillway/core';
 import { parseKeys } from '../../services/api/src/keys/file.ts';
-import { batchAccount } from '../../services/api/src/schemas/account.ts';
+import { batchAccount, thresholds } from '../../services/api/src/schemas/account.ts';
 import { batchReport } from '../../services/api/src/schemas/report.ts';
 import { readCompose, ROOT } from '../support/compose.ts';
 import {
@@ -65,7 +65,10 @@ test('JSON is an example of what the code writes', () => {
     /export type Scaling = \{([\s\S]*?)\n\};/.exec(readText('packages/core/src/cascade/scaling.ts'))?.[1] ?? '';
   const keys = [...type.matchAll(/^ {2}readonly (\w+):/gm)].map(([, key = '']) => key);
   assert.deepEqual(Object.keys(scaling), keys);
-  assert.equal(blocksIn('json').length, 5, 'each example has a test');
+  const title = 'Thresholds: a number, a budget, or a promise';
+  const certificate: unknown = JSON.parse(blockBelow('docs/confidence.md', title, 'json'));
+  assert.deepEqual(thresholds.parse([certificate]), [certificate]);
+  assert.equal(blocksIn('json').length, 6, 'each example has a test');
 });
 
 test('the keys of a result line are explained, all of them', () => {

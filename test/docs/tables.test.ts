@@ -120,9 +120,11 @@ test('the keys of the YAML are those of the code, and the example has all of the
   const outer = new Set(inner.map((name) => name.slice(0, name.indexOf('.'))));
   const shown = [...ofStage.filter((key) => !outer.has(key)), ...inner];
   assert.deepEqual(namesBelow('key of a stage'), sorted([...shown, ...settings]));
-  const ofCascade = ['const longForm = z.strictObject({', 'const shortForm = z.strictObject({'].flatMap((from) =>
+  const aims = keysBetween(spec, 'const AIMS = {', '\n};');
+  const ofForms = ['const longForm = z.strictObject({', 'const shortForm = z.strictObject({'].flatMap((from) =>
     keysBetween(spec, from, '\n});'),
   );
+  const ofCascade = [...ofForms, ...aims];
   assert.deepEqual(namesBelow('key of `cascades.<name>`'), sorted(ofCascade));
   const ofWebhook = keysBetween(config, 'const webhook = z.strictObject({', '\n});');
   assert.deepEqual(namesBelow('key of `webhooks.<name>`'), sorted(ofWebhook));

@@ -15,24 +15,13 @@ import {
   type ResultLine,
 } from '@spillway/core';
 import { admit, advance, close, enqueuePage, markSealed, readPage, settle } from '@spillway/redis';
-import { EnvReader, openTelemetry } from '@spillway/runtime';
-import { readFooters, Records, type Storage } from '@spillway/storage';
+import { readFooters } from '@spillway/storage';
 import fc from 'fast-check';
 import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
-import { Copier } from '../../services/dispatcher/src/copy.ts';
 import { addDocuments } from '../../services/dispatcher/src/document-jobs.ts';
-import { Ender } from '../../services/dispatcher/src/end.ts';
-import { Enqueuer } from '../../services/dispatcher/src/enqueue.ts';
-import { Finisher } from '../../services/dispatcher/src/finish.ts';
 import { readDocuments } from '../../services/dispatcher/src/input.ts';
-import { LiveBatches } from '../../services/dispatcher/src/live-batches.ts';
-import { Outlines } from '../../services/dispatcher/src/outlines.ts';
-import { Precedence } from '../../services/dispatcher/src/precedence.ts';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
-import { sealFullPages } from '../../services/dispatcher/src/seal.ts';
-import { StepFailures } from '../../services/dispatcher/src/step-failures.ts';
-import { Sweep } from '../../services/dispatcher/src/sweep.ts';
-import { Validator } from '../../services/dispatcher/src/validate.ts';
+import { leaderOf, Life, type Leader } from '../support/dying-leader.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { acceptedDraftOf, answerOf, rulesOf } from '../support/jobs.ts';
 import { manifestOf, writeNewBatch } from '../support/records.ts';
@@ -87,76 +76,14 @@ async function create({ storage, redis: store }: DispatcherParts): Promise<void>
   await admit(store, ID, facts);
 }
 
-/** What a process does until its end: so many readings and writings. */
-class Life {
-  left: number;
-
-  constructor(left: number) {
-    this.left = left;
-  }
-
-  /** The same thing, as long as the process lives. */
-  of<Thing extends object>(thing: Thing): Thing {
-    return new Proxy(thing, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== 'function') return value;
-        return (...given: unknown[]): unknown => {
-          this.left -= 1;
-          if (this.left < 0) return Promise.reject(new Error('this process is dead'));
-          return Reflect.apply(value, target, given) as unknown;
-        };
-      },
-    });
-  }
-}
-
-type Leader = { readonly step: (name: StepName) => Promise<void>; readonly live: LiveBatches };
 const STEPS = ['validate', 'enqueue', 'copy', 'answer some', 'answer', 'seal', 'sweep', 'end'] as const;
 type StepName = (typeof STEPS)[number];
 
-/** A dispatcher that comes to lead, on the connections of others. */
-async function leading(base: DispatcherParts, life: Life): Promise<Leader> {
-  const { log, meters } = base;
-  const client = life.of(base.redis.client);
-  const store = { ...base.redis, client, scripts: { client, runId: '' } };
-  const storage: Storage = life.of(base.storage);
-  const records = new Records(storage);
-  const live = new LiveBatches(store);
-  const failures = new StepFailures({ meters, log, outage: base.redis.outage });
-  const queues = life.of(base.queues);
-  const shared = { redis: store, queues, storage, records, live, failures, sampling: null, spans: null, meters, log };
-  const outlines = new Outlines(records);
-  const copier = new Copier(shared);
-  const telemetry = await openTelemetry('test', new EnvReader({}), log);
-  const finisher = new Finisher({ redis: store, storage, webhooks: { mark: async () => undefined }, telemetry, log });
-  const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
-  const parts = { ...shared, outlines, copier, finisher, limits };
-  const options = { ...parts, precedence: new Precedence(parts) };
-  const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
-  live.begin([outlines, validator, enqueuer, copier, ender]);
-  const sweep = new Sweep(options);
-  const steps: Record<StepName, () => Promise<unknown>> = {
-    validate: () => validator.validateSome(),
-    enqueue: () => enqueuer.enqueueSome(),
-    copy: () => copier.copySome(),
+const leading = (base: DispatcherParts, life: Life): Promise<Leader<StepName>> =>
+  leaderOf(base, life, {
     'answer some': () => answer(base, (job) => job.document % 3 === 0),
     answer: () => answer(base, () => true),
-    seal: () => sealFullPages(options),
-    sweep: () => sweep.sweepSome(never),
-    end: () => ender.endSome(),
-  };
-  const step = async (name: StepName): Promise<void> => {
-    live.noteGap();
-    try {
-      await live.refresh();
-      await steps[name]();
-    } catch (error) {
-      if (life.left >= 0) throw error;
-    }
-  };
-  return { step, live };
-}
+  });
 
 /** Works on some of the documents that are in the queue. */
 async function answer(base: DispatcherParts, isChosen: (job: DocumentJob) => boolean): Promise<void> {

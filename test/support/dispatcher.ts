@@ -1,6 +1,8 @@
 import { Queues, type RedisStore } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry, type Log, type Meters } from '@spillway/runtime';
 import { openStorage, Records, type Storage } from '@spillway/storage';
+import { Calibrator } from '../../services/dispatcher/src/calibrate/calibrator.ts';
+import { KnownResults } from '../../services/dispatcher/src/calibrate/known-results.ts';
 import { Copier } from '../../services/dispatcher/src/copy.ts';
 import { LiveBatches } from '../../services/dispatcher/src/live-batches.ts';
 import { Outlines } from '../../services/dispatcher/src/outlines.ts';
@@ -20,6 +22,8 @@ export type DispatcherParts = AsyncDisposable & {
   readonly outlines: Outlines;
   readonly failures: StepFailures;
   readonly copier: Copier;
+  readonly calibrator: Calibrator;
+  readonly known: KnownResults;
   readonly sampling: null;
   readonly meters: Meters;
   readonly log: Log;
@@ -43,6 +47,8 @@ export async function dispatcherParts(
   return {
     ...shared,
     copier: new Copier(shared),
+    calibrator: new Calibrator(shared),
+    known: new KnownResults(shared),
     outlines: new Outlines(records),
     [Symbol.asyncDispose]: async () => {
       await queues[Symbol.asyncDispose]();

@@ -34,7 +34,7 @@ import { TextWatch } from './text-watch.ts';
 import { WritingRate } from './writing-rate.ts';
 
 /** Calls of one letter, whose log-probs are all that they bring. */
-const LETTERS: ReadonlySet<ExtraCall['purpose']> = new Set(['self_assessment', 'verdict']);
+const LETTERS: ReadonlySet<ExtraCall['purpose']> = new Set(['self_assessment', 'verdict', 'comparison']);
 
 /** A document that twice was with a worker that vanished is asked about in a process of its own. */
 const MAX_SHARED_STALLS = 2;

@@ -29,6 +29,7 @@ import {
 import { runSliced, type StopReason } from '@spillway/runtime';
 import { askStage } from './ask/index.ts';
 import type { Asked, AttemptOptions, Held, StoppedCall } from './asked.ts';
+import { compareDrafts } from './comparison.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
 import type { StageModel } from './stage-model.ts';
 
@@ -83,7 +84,7 @@ export async function runStage(
     case 'confirmed':
       return { kind: 'settle', ending: asked };
     case 'answered':
-      if (rule === null) return conclude(document, asked);
+      if (rule === null) return await concludeCompared(model, document, { asked, options });
       return await judgeDraft(model, document, { asked, rule, options });
   }
 }
@@ -118,6 +119,21 @@ function lastWordOf({
   const span = { startedAtMs, endedAtMs, take };
   if (cause === 'operator' && answer !== null) return { kind: 'rejected', answer, why, ...span };
   return { kind: 'exhausted', answer, error, why, ...span };
+}
+
+/** The last stage's answer; of a sampled document it may be asked besides which drafts mean the same. */
+async function concludeCompared(
+  model: StageModel,
+  document: CascadeDocument,
+  { asked, options }: { readonly asked: Extract<Asked, { kind: 'answered' }>; readonly options: AttemptOptions },
+): Promise<StageOutcome> {
+  const { sample, agreement } = document.rules;
+  if (sample !== 'promise' || agreement !== 'judge') return conclude(document, asked);
+  const compared = await compareDrafts(model, document, asked, options);
+  if ('sameAs' in compared) {
+    return { kind: 'settle', ending: { ...finalEnding(compared.asked), sameAs: compared.sameAs } as Ending };
+  }
+  return compared.kind === 'unproven' ? unprovenOutcome(model, document.job, compared) : compared;
 }
 
 /** The last word of a stage that is not judged: the last one's, or that of a drafter which has no draft. */
@@ -179,10 +195,11 @@ async function judgeDraft(
   if (gathered.kind !== 'gathered') return gathered;
   const { job, rules } = document;
   const { shadow } = rules;
+  const isSampled = rules.sample !== undefined;
   const judged = await runSliced(judge(gathered.evidence, confidence));
   const values = judgedValues(document, judged, rule);
   const areSure = rule.fields === undefined ? null : await areValuesSure(values, gathered);
-  const decision = route(judged, { acceptAt, shadow, areSure });
+  const decision = route(judged, { acceptAt, shadow, isSampled, areSure });
   const drafted = draftOf(document, { asked, gathered, decision });
   if (decision.kind === 'accept') {
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
@@ -195,7 +212,7 @@ async function judgeDraft(
     ...(asked.refusal === null ? {} : { refusal: asked.refusal }),
     confidence: decision.confidence,
     reason: decision.reason,
-    evidence: shadow ? await runSliced(evidenceOf(gathered.evidence)) : null,
+    evidence: shadow && !isSampled ? await runSliced(evidenceOf(gathered.evidence)) : null,
     ...(values === null || !asksForFields(rules, job.stage) ? {} : { sureValues: sureValuesOf(values) }),
     handedOffAtMs: null,
   };

@@ -70,7 +70,7 @@ test('the short form is the long form of two stages', () => {
     { model: 'large', ...plain, judge: null, stop_early: false },
   ];
   const short = '    drafter: small\n    expert: large\n    confidence: { signal: min_logprob }\n    accept_at: 0.9\n';
-  const read = { form: 'short', stages, on_deadline: 'error', annotate: true };
+  const read = { form: 'short', stages, on_deadline: 'error', annotate: true, aim: null, agreement: null };
   assert.deepEqual(cascadeOf(short), read);
   const long = stagesOf('{ model: small, confidence: { signal: min_logprob }, accept_at: 0.9 }', '{ model: large }');
   assert.deepEqual(cascadeOf(long), { ...read, form: 'long' });

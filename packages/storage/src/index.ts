@@ -10,4 +10,5 @@ export { Records } from './records.ts';
 export { RoomWatch } from './room.ts';
 export { StorageError, type StorageErrorCode } from './storage-error.ts';
 export type { ByteRange, CreateOutcome, ListOptions, Storage } from './storage.ts';
+export { uploadOnce } from './upload-once.ts';
 export { walkKeys } from './walk.ts';

@@ -1,8 +1,12 @@
 import {
+  awaitsCalibration,
+  rulesInForce,
   stageTier,
   type BadLines,
+  type CalibrationRecord,
   type CascadeRules,
   type Copies,
+  type Draws,
   type Manifest,
   type PagePlan,
   type Validated,
@@ -16,7 +20,7 @@ export type BatchPlan = {
   readonly model: string | null;
   readonly validatedAtMs: number;
   readonly pages: readonly PagePlan[];
-  /** The rules of the cascades that its documents name. */
+  /** The rules of the cascades that its documents name, with the thresholds that were found for them. */
   readonly cascades: Readonly<Record<string, CascadeRules>>;
   /** Every tier that its documents can pass. */
   readonly tiers: readonly string[];
@@ -30,17 +34,26 @@ export type BatchPlan = {
   readonly badLines: BadLines | null;
   /** The documents that are answered from an equal one; null: there are none. */
   readonly copies: Copies | null;
+  /** The documents by which its thresholds are found; null: all are fixed. */
+  readonly draws: Draws | null;
+  /** Its thresholds are still to be found: nothing of it is enqueued before. */
+  readonly awaitsCalibration: boolean;
 };
 
-/** The plan of a batch as its two records say it. */
-export function planOf(manifest: Manifest, validated: Validated): BatchPlan {
+/** The plan of a batch as its records say it; `calibration` is null where no thresholds were found (yet). */
+export function planOf(
+  manifest: Manifest,
+  validated: Validated,
+  calibration: Pick<CalibrationRecord, 'cascades'> | null,
+): BatchPlan {
   const named = validated.cascades.flatMap((name) => {
     const rules = manifest.cascades[name];
     return rules === undefined ? [] : [[name, rules] as const];
   });
   const firstTiers = new Set<string>();
   const laterTiers = new Set<string>();
-  for (const [, rules] of named) {
+  const cascades = rulesInForce(Object.fromEntries(named), calibration?.cascades ?? {});
+  for (const rules of Object.values(cascades)) {
     for (const stage of rules.stages.keys()) (stage === 0 ? firstTiers : laterTiers).add(stageTier(rules, stage));
   }
   return {
@@ -49,12 +62,14 @@ export function planOf(manifest: Manifest, validated: Validated): BatchPlan {
     model: validated.cascades.length === 1 ? (validated.cascades[0] ?? null) : null,
     validatedAtMs: validated.validatedAtMs,
     pages: validated.pages,
-    cascades: Object.fromEntries(named),
+    cascades,
     tiers: [...firstTiers.union(laterTiers)],
     firstTiers: [...firstTiers],
     laterTiers: [...laterTiers],
     way: [...laterTiers].toSorted().join(' '),
     badLines: validated.badLines ?? null,
     copies: validated.copies ?? null,
+    draws: validated.draws ?? null,
+    awaitsCalibration: awaitsCalibration(cascades),
   };
 }

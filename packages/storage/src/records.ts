@@ -1,6 +1,9 @@
 import {
   KEYS,
   RECORDS,
+  awaitsCalibration,
+  drawnDocuments,
+  type CalibrationRecord,
   type EndingRecord,
   type FileRecord,
   type FinalRecord,
@@ -38,6 +41,10 @@ export class Records {
     (manifest) => OBJECT_BYTES + 2 * JSON.stringify(manifest).length,
   );
   readonly #validated = new Lru<Validated>(MAX_CACHE_BYTES, (validated) => OBJECT_BYTES + validatedBytes(validated));
+  readonly #calibrations = new Lru<CalibrationRecord>(
+    MAX_CACHE_BYTES,
+    (record) => OBJECT_BYTES + 2 * JSON.stringify(record).length,
+  );
   readonly #endings = new Lru<EndingRecord>(MAX_CACHE_BYTES, ({ errors }) => OBJECT_BYTES * (1 + errors.length));
   readonly #finals = new Lru<FinalRecord>(MAX_CACHE_BYTES, (final) => OBJECT_BYTES + finalBytes(final));
   readonly #files = new Lru<FileRecord>(MAX_CACHE_BYTES, () => OBJECT_BYTES);
@@ -59,11 +66,19 @@ export class Records {
     return record?.ruledOut === true ? null : record;
   }
 
-  /** The two together; null while the batch is not validated. */
+  /** The thresholds that were found for a batch; null while there are none, as for one whose thresholds are fixed. */
+  async calibration(batch: string): Promise<CalibrationRecord | null> {
+    const manifest = await this.manifest(batch);
+    if (manifest === null || !awaitsCalibration(manifest.cascades)) return null;
+    const read = () => readRecord(this.#storage, KEYS.calibration(batch), RECORDS.calibration);
+    return await kept(this.#calibrations, batch, read);
+  }
+
+  /** What the records say of a batch together; null while it is not validated. */
   async plan(batch: string): Promise<BatchPlan | null> {
     const manifest = await this.manifest(batch);
     const validated = await this.validated(batch);
-    return manifest === null || validated === null ? null : planOf(manifest, validated);
+    return manifest === null || validated === null ? null : planOf(manifest, validated, await this.calibration(batch));
   }
 
   /** How the batch came to its end; null while nothing closed it. */
@@ -107,8 +122,10 @@ async function kept<Value>(cache: Lru<Value>, id: string, read: () => Promise<Va
   return value;
 }
 
-const validatedBytes = ({ pages, badLines, copies }: Validated): number =>
-  PAGE_BYTES * pages.length + (badLines?.bits.length ?? 0) + NUMBER_BYTES * (copies?.before.length ?? 0);
+const validatedBytes = ({ pages, badLines, copies, draws }: Validated): number =>
+  PAGE_BYTES * pages.length +
+  (badLines?.bits.length ?? 0) +
+  NUMBER_BYTES * ((copies?.before.length ?? 0) + (draws === undefined ? 0 : drawnDocuments(draws).length));
 
 /** The sketches of waits are lists of numbers, and are written with about as many characters as they take bytes. */
 const finalBytes = ({ pages, waits, errors }: FinalRecord): number =>

@@ -5,7 +5,8 @@ import { noSuchBatch, noSuchFile } from './errors.ts';
 /** A tenant's own batch; another's is answered like one that never was. */
 export async function ownBatch(records: Records, tenant: string, id: string): Promise<Manifest> {
   const manifest = isBatchId(id) ? await records.manifest(id) : null;
-  if (manifest === null || manifest.tenant !== tenant) throw noSuchBatch(id);
+  // A sample is no batch that a client made.
+  if (manifest === null || manifest.tenant !== tenant || manifest.sampleOf !== undefined) throw noSuchBatch(id);
   return manifest;
 }
 

@@ -2,6 +2,7 @@ import {
   badLineResult,
   bundleSize,
   byPrefix,
+  draftedJob,
   drawnShare,
   isDrawn,
   newJob,
@@ -10,10 +11,14 @@ import {
   stageTier,
   type DocumentJob,
   type DocumentRequest,
+  type Draft,
+  type Result,
+  type UnaskedResult,
 } from '@spillway/core';
 import { enqueuePage, lostDocuments, Settler, type Queues, type RedisStore, type TierLoads } from '@spillway/redis';
 import { mapConcurrent, type Sampling } from '@spillway/runtime';
 import type { BatchPlan, Storage } from '@spillway/storage';
+import type { KnownResults } from './calibrate/known-results.ts';
 import { readDocuments, type PageDocument } from './input.ts';
 
 /** Bad lines are settled by this many at a time. */
@@ -27,11 +32,14 @@ export type JobTarget = {
 };
 
 /** Who answers documents from an equal one: takes those that are such copies, and says which of the places are left. */
-export type CopyTaker = {
+type CopyTaker = {
   take(added: PageDocuments): Promise<readonly number[]>;
   /** Whether a document, by its index in the batch, was taken and waits. */
   isWaiting(batch: string, document: number): boolean;
 };
+
+/** Who knows answers or drafts of documents before anybody is asked: those of a sample. */
+export type KnownSource = Pick<KnownResults, 'of'>;
 
 /** Documents of a page; `places` are the indices in the page of those that are enqueued. */
 export type PageDocuments = {
@@ -41,18 +49,24 @@ export type PageDocuments = {
   readonly places: readonly number[];
   /** What says how many documents a job is to have; null: each has one of its own, whose id no other job can have. */
   readonly loads: TierLoads | null;
+  /** What was drafted before, by place: those documents go on to the stage behind. Absent: nothing was. */
+  readonly drafts?: ReadonlyMap<number, readonly Draft[]>;
 };
+
+/** Where documents are answered from that need not be asked about. */
+export type AnswerSources = { readonly copier: CopyTaker; readonly known: KnownSource };
 
 /**
  * Has documents of a page answered: those that are copies of another one from that, as soon as that one is, the others by
- * being asked about. Bad lines have nothing to wait for: they are settled at once.
+ * being asked about. Bad lines and what is known already have nothing to wait for: they are settled at once.
  */
-export async function addDocuments(
-  target: JobTarget & { readonly copier: CopyTaker },
-  added: PageDocuments,
-): Promise<void> {
+export async function addDocuments(target: JobTarget & AnswerSources, added: PageDocuments): Promise<void> {
+  const { plan, page } = added;
   await settleBadLines(target, added);
-  await askDocuments(target, { ...added, places: await target.copier.take(added) });
+  const { results, drafts } = await target.known.of(plan, page, added.places);
+  await settleAll(target, added, [...results]);
+  const places = added.places.filter((place) => !results.has(place));
+  await askDocuments(target, { ...added, drafts, places: await target.copier.take({ ...added, places }) });
 }
 
 /**
@@ -60,7 +74,7 @@ export async function addDocuments(
  * how many documents that were. Each has a job of its own: jobs of several are not put together as they were before.
  */
 export async function addLostDocuments(
-  target: JobTarget & { readonly storage: Storage; readonly copier: CopyTaker },
+  target: JobTarget & AnswerSources & { readonly storage: Storage },
   plan: BatchPlan,
   page: number,
 ): Promise<number> {
@@ -84,15 +98,25 @@ export async function addLostDocuments(
 }
 
 /** What Redis does not take now, as it recovers or was lost, is found by the sweep: it has neither a result nor a job. */
-async function settleBadLines({ redis }: JobTarget, { plan, page, documents, places }: PageDocuments): Promise<void> {
+async function settleBadLines(target: JobTarget, added: PageDocuments): Promise<void> {
+  const { plan, page, documents, places } = added;
   const { id: batch } = plan.manifest;
   const first = plan.pages[page]?.first ?? 0;
-  const bad = places.flatMap((place) => {
+  const bad = places.flatMap((place): [number, UnaskedResult][] => {
     const document = documents[place];
-    return document?.kind === 'bad' ? [{ place, result: badLineResult(batch, first + place, document) }] : [];
+    return document?.kind === 'bad' ? [[place, badLineResult(batch, first + place, document)]] : [];
   });
+  await settleAll(target, added, bad);
+}
+
+async function settleAll(
+  { redis }: JobTarget,
+  { plan, page }: PageDocuments,
+  results: readonly (readonly [number, Result | UnaskedResult])[],
+): Promise<void> {
+  const { id: batch } = plan.manifest;
   const settler = new Settler(redis);
-  await mapConcurrent(bad, MAX_SETTLES, ({ place, result }) => settler.settle({ batch, page, place }, result));
+  await mapConcurrent(results, MAX_SETTLES, ([place, result]) => settler.settle({ batch, page, place }, result));
 }
 
 /**
@@ -101,7 +125,7 @@ async function settleBadLines({ redis }: JobTarget, { plan, page, documents, pla
  */
 export async function askDocuments(
   { queues, sampling }: JobTarget,
-  { plan, page, documents, places, loads }: PageDocuments,
+  { plan, page, documents, places, loads, drafts }: PageDocuments,
 ): Promise<void> {
   const share = tracedShare(sampling, plan.total);
   const now = Date.now();
@@ -113,7 +137,9 @@ export async function askDocuments(
   for (const { place, request } of byPrefix(requests)) {
     const rules = plan.cascades[request.cascade];
     if (rules === undefined) continue;
-    const job = skipUnfit({ job: jobOf({ plan, page, place, request, share, now }), rules }, now);
+    const asked = jobOf({ plan, page, place, request, share, now });
+    const drafted = drafts?.get(place);
+    const job = drafted === undefined ? skipUnfit({ job: asked, rules }, now) : draftedJob(asked, rules, drafted, now);
     const tier = stageTier(rules, job.stage);
     const jobs = byTier.get(tier);
     if (jobs === undefined) byTier.set(tier, [job]);

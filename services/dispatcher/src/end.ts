@@ -3,6 +3,7 @@ import {
   isOverCap,
   MAX_USD_KEY,
   MAX_USD_REACHED,
+  sampleIdOf,
   type EndingRecord,
   type LineError,
   type Outcome,
@@ -12,6 +13,7 @@ import { mapConcurrent, type Spans } from '@spillway/runtime';
 import { readFooters, type BatchPlan, type Records } from '@spillway/storage';
 import { Backlog } from './backlog.ts';
 import type { Copier } from './copy.ts';
+import type { KnownSource } from './document-jobs.ts';
 import type { Ending, Finisher } from './finish.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -48,6 +50,7 @@ export type EnderOptions = SealOptions & {
   readonly finisher: Finisher;
   readonly live: LiveBatches;
   readonly copier: Pick<Copier, 'answered'>;
+  readonly known: KnownSource;
 };
 
 /** A batch with all that Redis knows of it. */
@@ -164,6 +167,7 @@ export class Ender {
       await finisher.finishUnvalidated(manifest, await finisher.recordEnding(id, ending));
       return true;
     }
+    if (!(await this.#endSample(plan))) return false;
     if (ending.outcome === 'completed') {
       // Its last pages are being sealed; the ending is only written down once nothing can be missing.
       if (batch.sealedPages < plan.pages.length) return false;
@@ -176,6 +180,16 @@ export class Ender {
     await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers, warnings });
     this.#sealed.delete(id);
     return true;
+  }
+
+  /** Ends the sample of a batch that ends before its thresholds are found; what it answered so far is the batch's, too. */
+  async #endSample({ manifest, awaitsCalibration }: BatchPlan): Promise<boolean> {
+    const { redis, records } = this.#options;
+    const sample = sampleIdOf(manifest.id);
+    if (!awaitsCalibration || (await records.manifest(sample)) === null) return true;
+    if (await records.hasEnded(sample)) return true;
+    await close(redis, sample, 'cancelled');
+    return false;
   }
 
   /** How a closed batch ends, if nobody wrote that down before. */

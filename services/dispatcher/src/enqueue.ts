@@ -3,7 +3,7 @@ import { advance, enqueuePage, TierLoads } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
-import { addDocuments, addLostDocuments, type CopyTaker, type JobTarget } from './document-jobs.ts';
+import { addDocuments, addLostDocuments, type AnswerSources, type JobTarget } from './document-jobs.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -22,15 +22,15 @@ const MAX_READS = 16;
 /** A measurement reads every page in flight. It takes this part of the time at most, also where there are ten thousands. */
 const MEASURED_SHARE = 0.1;
 
-export type EnqueuerOptions = JobTarget & {
-  readonly storage: Storage;
-  readonly records: Records;
-  readonly outlines: Outlines;
-  readonly failures: StepFailures;
-  readonly live: LiveBatches;
-  readonly precedence: Precedence;
-  readonly copier: CopyTaker;
-};
+export type EnqueuerOptions = JobTarget &
+  AnswerSources & {
+    readonly storage: Storage;
+    readonly records: Records;
+    readonly outlines: Outlines;
+    readonly failures: StepFailures;
+    readonly live: LiveBatches;
+    readonly precedence: Precedence;
+  };
 
 /** A batch's next page. */
 type Candidate = { readonly batch: LiveBatch; readonly outline: Outline; readonly page: number };

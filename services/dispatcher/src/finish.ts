@@ -106,9 +106,11 @@ export class Finisher {
     const { id } = manifest;
     const endedAtMs = Math.max(await redisNowMs(redis), ending.endedAtMs);
     const final = await this.#finalRecord(finished, endedAtMs);
-    await webhooks.mark(id);
+    // Clients do not see a sample.
+    const isSeen = manifest.sampleOf === undefined;
+    if (isSeen) await webhooks.mark(id);
     const { kind, record } = await createRecord(storage, KEYS.final(id), RECORDS.final, final);
-    if (kind === 'created') {
+    if (kind === 'created' && isSeen) {
       telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
       telemetry.spans?.emit(batchSpans(manifest, record));
     }
@@ -152,7 +154,7 @@ export class Finisher {
     bytes: number,
     createdAtMs: number,
   ): Promise<string | null> {
-    if (bytes === 0) return null;
+    if (bytes === 0 || manifest.sampleOf !== undefined) return null;
     const { storage } = this.#options;
     const id = resultFileId(manifest.id, part);
     const expires = manifest.outputExpiresAfterSeconds;

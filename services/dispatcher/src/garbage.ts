@@ -1,4 +1,14 @@
-import { KEYS, LIMITS, readNewestFirst, RECORDS, type FinalRecord, type Manifest } from '@spillway/core';
+import {
+  awaitsCalibration,
+  KEYS,
+  LIMITS,
+  readNewestFirst,
+  RECORDS,
+  sampleFileId,
+  sampleIdOf,
+  type FinalRecord,
+  type Manifest,
+} from '@spillway/core';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import { readRecord, walkKeys, type Storage } from '@spillway/storage';
 
@@ -117,9 +127,24 @@ class TenantPass {
     const files = [final.outputFileId, final.errorFileId].filter((id) => id !== null);
     for (const file of files) if (!(await this.#isGone(file))) return false;
     await this.#removePages(manifest.id, final.pages.length);
+    await this.#removeSample(manifest);
     if (nowMs < Math.max(final.endedAtMs, manifest.expiresAtMs) + LIMITS.batchKeptMs) return false;
     await this.#removeBatch(manifest.id, key);
     return true;
+  }
+
+  /** The batch by which thresholds were found: nobody reads it once all that it answered is in the batch's own pages. */
+  async #removeSample({ id, cascades }: Manifest): Promise<void> {
+    const { storage } = this.#options;
+    const sample = sampleIdOf(id);
+    if (!awaitsCalibration(cascades) || (await storage.size(KEYS.manifest(sample))) === null) return;
+    const final = await readRecord(storage, KEYS.final(sample), RECORDS.final);
+    await this.#removePages(sample, final?.pages.length ?? 0);
+    const file = sampleFileId(sample);
+    for (const one of [KEYS.fileBytes(file), KEYS.fileRecord(file)]) await storage.remove(one);
+    await this.#removeRest(sample, null);
+    // Last: it leads to the others.
+    await storage.remove(KEYS.manifest(sample));
   }
 
   /** From the first on: as long as the last one stands there are pages. */
@@ -145,15 +170,16 @@ class TenantPass {
   }
 
   /** What there is of a batch without its manifest; the index key that leads to it last. */
-  async #removeRest(id: string, key: string): Promise<void> {
+  async #removeRest(id: string, key: string | null): Promise<void> {
     const { storage } = this.#options;
     const done: string[] = [];
     for (const folder of [KEYS.hooksDone(id), KEYS.riskHooksDone(id)]) {
       for await (const keys of walkKeys(storage, folder)) done.push(...keys);
     }
     const marks = [KEYS.openMark(id), KEYS.hookMark(id), KEYS.riskMark(id)];
-    const records = [KEYS.validated(id), KEYS.ending(id), KEYS.atRisk(id), KEYS.final(id), ...marks];
-    for (const one of [...done, ...records, key]) await storage.remove(one);
+    const of = [KEYS.validated, KEYS.calibration, KEYS.ending, KEYS.atRisk, KEYS.final];
+    const records = [...of.map((keyOf) => keyOf(id)), ...marks];
+    for (const one of [...done, ...records, ...(key === null ? [] : [key])]) await storage.remove(one);
   }
 
   async #file(id: string, key: string, createdAtMs: number): Promise<boolean> {

@@ -3,6 +3,7 @@ import {
   canonicalJson,
   digestBits,
   digestLongBits,
+  DocumentDraws,
   DocumentRows,
   DuplicateFinder,
   duplicateId,
@@ -17,6 +18,7 @@ import {
   type BadLines,
   type Bits,
   type DocumentRequest,
+  type Draws,
   type Line,
   type LineError,
   type LongBits,
@@ -39,6 +41,8 @@ export type CheckedInput = {
   readonly cascades: readonly string[];
   /** Null: there are none, or they are errors. */
   readonly badLines: BadLines | null;
+  /** Null: the thresholds of all cascades are fixed. */
+  readonly draws: Draws | null;
   /** Of those that have an id. */
   readonly rows: DocumentRows;
 };
@@ -64,6 +68,7 @@ export class InputCheck {
   readonly #ids = new DuplicateFinder(this.#rows);
   readonly #earlier: EarlierIds;
   readonly #cascades = new Set<string>();
+  readonly #draws: DocumentDraws;
   /** Null: bad lines are errors. */
   readonly #badLines: BadLineMarks | null;
   readonly #errors: LineError[] = [];
@@ -74,6 +79,7 @@ export class InputCheck {
   constructor(storage: Storage, manifest: Manifest, limits: InputLimits) {
     const { lineBytes } = limits;
     this.#limits = limits;
+    this.#draws = new DocumentDraws(manifest.id, manifest.cascades);
     this.#cascadeRules = manifest.cascades;
     this.#splitter = new LineSplitter(lineBytes);
     this.#rules = { endpoint: manifest.endpoint, cascades: new Set(Object.keys(manifest.cascades)), lineBytes };
@@ -113,6 +119,7 @@ export class InputCheck {
       pages: this.#cutter.finish(),
       cascades: [...this.#cascades].toSorted(),
       badLines: this.#badLines?.finish(this.#limits.lineBytes) ?? null,
+      draws: this.#draws.finish(),
       rows: this.#rows,
     };
   }
@@ -143,7 +150,10 @@ export class InputCheck {
       return;
     }
     if (error !== null) this.#badLines?.add(this.#total - 1);
-    if (error === null && read.kind === 'request') this.#cascades.add(read.request.cascade);
+    if (error === null && read.kind === 'request') {
+      this.#cascades.add(read.request.cascade);
+      this.#draws.add(this.#total - 1, read.request.cascade);
+    }
     const { offset, number } = line;
     const length = Math.min(line.length, this.#limits.lineBytes + TOO_LARGE_SURPLUS_BYTES);
     this.#cutter.add({ offset, length, number });

@@ -1,6 +1,8 @@
 import { listenForWork, type Queues, type RedisStore, type WorkListener } from '@spillway/redis';
 import { repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
 import type { Records, RoomWatch, Storage } from '@spillway/storage';
+import { Calibrator } from './calibrate/calibrator.ts';
+import { KnownResults } from './calibrate/known-results.ts';
 import { Copier } from './copy.ts';
 import { Ender } from './end.ts';
 import { Enqueuer } from './enqueue.ts';
@@ -56,18 +58,21 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   const precedence = new Precedence(given);
   const sampling = spans?.settings.sampling ?? null;
   const copier = new Copier({ ...given, meters, sampling });
+  const calibrator = new Calibrator(given);
   const options = {
     ...given,
     meters,
     spans,
     sampling,
     copier,
+    calibrator,
+    known: new KnownResults(given),
     finisher: new Finisher(given),
     precedence,
   };
   const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   const progress = new ProgressNotes({ ...given, enqueuer });
-  live.begin([outlines, validator, enqueuer, copier, ender, progress]);
+  live.begin([outlines, validator, calibrator, enqueuer, copier, ender, progress]);
   const wake = new Wake();
   await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
   const onError = (name: string) => (error: unknown) => {
@@ -90,6 +95,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   };
   const steps = {
     validate: writing(() => validator.validateSome()),
+    calibrate: writing(() => calibrator.calibrateSome()),
     enqueue: waking(() => enqueuer.enqueueSome()),
     copy: waking(() => copier.copySome()),
     seal: writing(() => sealFullPages(options)),

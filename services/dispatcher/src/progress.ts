@@ -168,8 +168,10 @@ export class ProgressNotes {
     const { notes, counts, total, expiresAtMs } = state;
     const settled = counts.completed + counts.failed;
     if (isAtRisk(notes, { ...state, settled }, nowMs) !== true) return;
-    const isFirst = await this.#options.webhooks.tellAtRisk(id, nowMs);
     this.#told.add(id);
+    // Nobody knows of a sample: the batch that it is of is at risk itself.
+    if ((await this.#options.records.manifest(id))?.sampleOf !== undefined) return;
+    const isFirst = await this.#options.webhooks.tellAtRisk(id, nowMs);
     const leftS = Math.round((expiresAtMs - nowMs) / 1000);
     if (isFirst) this.#options.log.warn({ batch: id, settled, total, leftS }, 'the window will probably be missed');
   }

@@ -126,7 +126,9 @@ async function recoverBatch(
   const ending = await records.ending(id);
   const plan = await records.plan(id);
   const { tenant, createdAtMs, expiresAtMs } = manifest;
-  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated: plan === null ? null : validatedOf(plan) };
+  // One whose thresholds are still to be found is opened with them.
+  const isOpen = plan !== null && (!plan.awaitsCalibration || ending !== null);
+  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated: isOpen ? validatedOf(plan) : null };
   const answer = await restore(redis, recovery, id, stored);
   // STALE: Redis was lost again, or another dispatcher recovers it. Then the last step will be refused.
   if (answer !== 'STALE' && plan !== null) await restorePages({ redis, storage, pagesOf }, recovery, plan);

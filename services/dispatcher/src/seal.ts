@@ -18,6 +18,7 @@ import { dropPage, fullPages, markSealed, readPage, type Queues, type RedisStore
 import { mapConcurrent, type Log, type Meters, type Spans } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import type { Copier } from './copy.ts';
+import type { KnownSource } from './document-jobs.ts';
 import { readDocuments } from './input.ts';
 import type { LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
@@ -89,12 +90,16 @@ async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number)
           ...results,
           lines,
           counts: countsOf(lines),
-          hasLineBytes: plan.copies !== null,
+          hasLineBytes: hasSingleReaders(plan),
         });
   if (footer === null) return false;
   if ((await markSealed(redis, batch, footer)) === 'GONE') await dropPage(redis, batch, page);
   return true;
 }
+
+/** Whether somebody reads single lines of a batch's pages: for copies, or for the batch whose sample it is. */
+const hasSingleReaders = ({ copies, manifest }: BatchPlan): boolean =>
+  copies !== null || manifest.sampleOf !== undefined;
 
 /** The lines of a page in input order; null when some are missing. */
 function linesInOrder(at: PagePlan, lines: ReadonlyMap<number, PageLine>): PageLine[] | null {
@@ -119,10 +124,11 @@ export async function sealUnfinished(
     readonly queues: Queues;
     readonly spans: Spans | null;
     readonly copier: Pick<Copier, 'answered'>;
+    readonly known: KnownSource;
   },
   { plan, page, ending }: UnfinishedPage,
 ): Promise<PageFooter> {
-  const { redis, storage, queues, spans, copier } = options;
+  const { redis, storage, queues, spans, copier, known } = options;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) throw new Error(`${batch} has no page ${page}`);
@@ -137,8 +143,11 @@ export async function sealUnfinished(
     .keys()
     .filter((place) => !settled.has(place))
     .toArray();
+  // What the sample answered is there, whoever ends the batch when.
+  const { results } = await known.of(plan, page, unfinished);
   const drafts =
     ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
+  for (const [place, result] of results) drafts.set(place, result);
   const error = unfinishedError(ending);
   const copied =
     ending.outcome === 'expired'
@@ -167,7 +176,7 @@ export async function sealUnfinished(
     counts = addCounts(counts, bad.counts);
     return bad.line;
   });
-  const hasLineBytes = plan.copies !== null;
+  const hasLineBytes = hasSingleReaders(plan);
   const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits, hasLineBytes });
   spans?.emit(traces.flat());
   await markSealed(redis, batch, footer);

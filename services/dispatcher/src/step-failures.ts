@@ -3,7 +3,18 @@ import type { Outage } from '@spillway/redis';
 import type { Log, Meters } from '@spillway/runtime';
 
 /** Every step of the work for one batch. */
-const STEPS = ['validate', 'plan', 'enqueue', 'copy', 'seal', 'end', 'sweep', 'progress', 'webhooks'] as const;
+const STEPS = [
+  'validate',
+  'calibrate',
+  'plan',
+  'enqueue',
+  'copy',
+  'seal',
+  'end',
+  'sweep',
+  'progress',
+  'webhooks',
+] as const;
 
 /** A step of the work for one batch. */
 export type Step = { readonly batch: string; readonly step: (typeof STEPS)[number] };

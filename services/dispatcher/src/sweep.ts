@@ -2,7 +2,7 @@ import { pageOfDocument } from '@spillway/core';
 import { admit, distrust, dropPage, hasLostRules, pagesInFlight, readBatch, sealedPages } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import { readFooters, type Records, type Storage } from '@spillway/storage';
-import { addLostDocuments, type CopyTaker, type JobTarget } from './document-jobs.ts';
+import { addLostDocuments, type AnswerSources, type JobTarget } from './document-jobs.ts';
 import { cleanUp } from './finish.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { MARKS_AT_A_TIME, someOpenMarks } from './open-marks.ts';
@@ -14,15 +14,15 @@ const BATCHES_PER_SWEEP = 5_000;
 const PAGES_PER_SWEEP = 2_000;
 const MAX_CONCURRENT = 8;
 
-export type SweepOptions = JobTarget & {
-  readonly storage: Storage;
-  readonly records: Records;
-  readonly failures: StepFailures;
-  readonly live: LiveBatches;
-  readonly outlines: Outlines;
-  readonly copier: CopyTaker;
-  readonly log: Log;
-};
+export type SweepOptions = JobTarget &
+  AnswerSources & {
+    readonly storage: Storage;
+    readonly records: Records;
+    readonly failures: StepFailures;
+    readonly live: LiveBatches;
+    readonly outlines: Outlines;
+    readonly log: Log;
+  };
 
 /** Finds what an event was lost for. A sweep looks at a part of the work, so that what it costs does not grow with it. */
 export class Sweep {

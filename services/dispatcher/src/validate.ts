@@ -10,10 +10,11 @@ import {
   type LineError,
   type Manifest,
 } from '@spillway/core';
-import { close, open, redisNowMs, type RedisStore } from '@spillway/redis';
+import { close, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import { createRecord, storeCopies, storeIndex, type Records, type Storage } from '@spillway/storage';
 import { Backlog } from './backlog.ts';
+import { openPlan, type Calibrator } from './calibrate/calibrator.ts';
 import { cleanUp, type Finisher } from './finish.ts';
 import { InputCheck, type InputLimits } from './input-check.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
@@ -37,6 +38,7 @@ export type ValidatorOptions = {
   readonly failures: StepFailures;
   readonly limits: InputLimits;
   readonly live: LiveBatches;
+  readonly calibrator: Pick<Calibrator, 'has' | 'take'>;
   readonly log: Log;
 };
 
@@ -62,7 +64,8 @@ export class Validator {
 
   note(id: string, batch: LiveBatch | null): void {
     if (batch?.phase === 'validating') {
-      if (!this.#running.has(id)) this.#backlog.add(id, batch.tenant);
+      const isTaken = this.#running.has(id) || this.#options.calibrator.has(id);
+      if (!isTaken) this.#backlog.add(id, batch.tenant);
       return;
     }
     this.#backlog.drop(id);
@@ -170,7 +173,7 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     yield unreported;
     unreported = 0;
   }
-  const { errors, total, pages, cascades, badLines, rows } = await check.finish();
+  const { errors, total, pages, cascades, badLines, draws, rows } = await check.finish();
   if (errors.length > 0) return await finisher.refuse(manifest, errors);
   // A document of a batch of one page is found by reading that page.
   const index = pages.length > 1 ? await storeIndex(storage, id, rows) : null;
@@ -184,6 +187,7 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     ...(badLines === null ? {} : { badLines }),
     ...(index === null ? {} : { index }),
     ...(copies === null ? {} : { copies }),
+    ...(draws === null ? {} : { draws: { ...draws } }),
   });
   await openValidated(options, id);
 }
@@ -217,14 +221,14 @@ async function closeAsRecorded({ redis, log }: ValidatorOptions, { outcome }: En
   log.info({ batch: id, outcome, answer: closed.kind }, 'closed again: its ending was written before');
 }
 
-/** Opens a validated batch for enqueueing; the rules of its cascades go to Redis, where workers read them. */
-async function openValidated({ redis, records, log }: ValidatorOptions, id: string): Promise<void> {
+/** Opens a validated batch for enqueueing, unless its thresholds are to be found before. */
+async function openValidated({ redis, records, calibrator, log }: ValidatorOptions, id: string): Promise<void> {
   const plan = await records.plan(id);
   // It was closed before its record could be written: whoever closed it ends it without documents.
   if (plan === null) return log.info({ batch: id }, 'not opened: it ended before it was validated');
-  const { total, pages, model, validatedAtMs, cascades, badLines, copies } = plan;
-  const facts = { total, pages: pages.length, model, inProgressAtMs: validatedAtMs, copies: copies?.count ?? null };
-  const answer = await open(redis, id, facts, cascades);
+  if (plan.awaitsCalibration) return calibrator.take(id, plan.manifest.tenant);
+  const { total, pages, badLines, copies } = plan;
+  const answer = await openPlan(redis, plan);
   const bad = badLines === null ? {} : { badLines: badLines.count };
   const equal = copies === null ? {} : { copies: copies.count };
   log.info({ batch: id, documents: total, ...bad, ...equal, pages: pages.length, answer }, 'validated');

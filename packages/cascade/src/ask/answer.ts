@@ -16,6 +16,7 @@ export async function askAnswer(
 ): Promise<Asked> {
   const { judge, stopEarly = false } = stageOf(rules, job.stage);
   const wanted = judge === null ? 0 : SIGNALS[judge.confidence.signal.name].topLogprobs;
-  const topLogprobs = judge !== null && rules.shadow ? Math.max(wanted, SHADOW_TOP_LOGPROBS) : wanted;
+  const topLogprobs =
+    judge !== null && rules.shadow && rules.sample === undefined ? Math.max(wanted, SHADOW_TOP_LOGPROBS) : wanted;
   return await model.ask(job, { ...options, topLogprobs, watching: stopEarly ? judge : null });
 }

@@ -4,6 +4,7 @@ import type { CascadeRules } from '../cascade/rules.ts';
 import { NO_PROGRESS, progressInTheEnd, progressOf, type ProgressNote, type ShownProgress } from '../progress/index.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
 import type { FileRecord, FinalRecord, Manifest } from './records.ts';
+import type { ShownThresholds } from './shown-thresholds.ts';
 import type { LineError } from '../document/request.ts';
 import { showWarning, type Warning } from './warning.ts';
 
@@ -62,6 +63,8 @@ export const WAITING_STATES = [
   'capacity',
   /** The batch has cost what it may, and is being ended. */
   'max_usd_reached',
+  /** Its thresholds are found by a sample of its documents, which is being answered. */
+  'sampling',
   /** Redis does not say how far the batch is: it is away, or lost its memory and is given it back. */
   'recovering',
 ] as const;
@@ -81,6 +84,7 @@ type Seen = {
   readonly waiting: readonly Waiting[];
   /** Null: its state is not that of now. */
   readonly nowMs: number | null;
+  readonly thresholds: readonly ShownThresholds[];
 };
 
 type Shown = {
@@ -91,6 +95,7 @@ type Shown = {
   said: Said;
   warnings: readonly Warning[];
   waiting: readonly Waiting[];
+  thresholds: readonly ShownThresholds[];
   progress: ShownProgress;
   errors: readonly LineError[];
   inProgressAtMs: number | null;
@@ -131,7 +136,7 @@ function batchObject(manifest: Manifest, shown: Shown) {
 }
 
 /** What OpenAI's object has no place for: why documents were escalated, why they failed, how far they are, and what they wait for. */
-function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting, progress }: Shown) {
+function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting, progress, thresholds }: Shown) {
   const stages = Object.entries(cascades).flatMap(([cascade, { stages: all }]) =>
     all.map(({ model }, stage) => ({
       cascade,
@@ -146,6 +151,7 @@ function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting, pr
     warnings: warnings.map(showWarning),
     progress,
     waiting: waiting.map(showWaiting),
+    thresholds,
   };
 }
 
@@ -161,7 +167,7 @@ function namedCascades({ cascades }: Manifest, model: string | null): Readonly<R
 export function liveBatch(
   manifest: Manifest,
   progress: Progress | null,
-  { waiting, nowMs }: Seen = { waiting: [], nowMs: null },
+  { waiting, nowMs, thresholds }: Seen = { waiting: [], nowMs: null, thresholds: [] },
 ) {
   const validated = progress !== null && progress.inProgressAtMs !== null;
   return batchObject(manifest, {
@@ -173,6 +179,7 @@ export function liveBatch(
     warnings: progress?.warnings ?? [],
     progress: progress === null ? NO_PROGRESS : progressOfLive(manifest, progress, nowMs),
     waiting,
+    thresholds,
     errors: [],
     inProgressAtMs: progress?.inProgressAtMs ?? null,
     closedAtMs: progress?.closedAtMs ?? null,
@@ -193,7 +200,7 @@ function progressOfLive(manifest: Manifest, progress: Progress, nowMs: number | 
 }
 
 /** A batch that has ended. */
-export function endedBatch(manifest: Manifest, final: FinalRecord) {
+export function endedBatch(manifest: Manifest, final: FinalRecord, thresholds: readonly ShownThresholds[] = []) {
   const { said = {}, warnings = [] } = final;
   const sums = readCounts(final);
   const cascades = namedCascades(manifest, final.model);
@@ -205,6 +212,7 @@ export function endedBatch(manifest: Manifest, final: FinalRecord) {
     warnings,
     progress,
     waiting: [],
+    thresholds,
     status: final.outcome,
   });
 }

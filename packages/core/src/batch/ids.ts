@@ -22,6 +22,14 @@ export function retryFileId(retry: string): string {
   return `file-${digest('retry input', retry)}`;
 }
 
+/** The batch that samples another one's documents: there is one. */
+export function sampleIdOf(batch: string): string {
+  return `batch_${digest('sample', batch)}`;
+}
+
+/** The id of a sample's input. */
+export const sampleFileId = (sample: string): string => `file-${digest('sample input', sample)}`;
+
 /** `file-…` from 16 random bytes. */
 export function fileIdOf(random: Uint8Array): string {
   return `file-${Buffer.from(random).toString('hex')}`;

@@ -1,5 +1,7 @@
 export * from './bad-lines.ts';
 export * from './batch-object.ts';
+export * from './calibrate.ts';
+export { NOT_CERTIFIED, type CascadeCalibration, type CascadeCalibrations } from './calibration-record.ts';
 export * from './capacity.ts';
 export * from './copies.ts';
 export * from './dealing.ts';
@@ -17,7 +19,10 @@ export * from './page-plan.ts';
 export * from './precedence.ts';
 export * from './prefix-order.ts';
 export * from './records.ts';
+export * from './sample-draws.ts';
+export * from './shown-thresholds.ts';
 export * from './status.ts';
+export * from './threshold-setting.ts';
 export * from './warning.ts';
 export * from './webhook.ts';
 export * from './window.ts';

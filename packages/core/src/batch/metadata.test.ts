@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { THRESHOLD_KEYS } from './threshold-setting.ts';
 import {
   clientLabels,
   DEDUPLICATE_KEY,
@@ -26,12 +27,18 @@ test('a key under the prefix is a setting that somebody reads, a label of the se
   const unknown = (key: string) => unknownSetting({ own: 'x', [key]: '1' });
   for (const key of ['spillway', 'spillways.x', 'my.spillway.max_usd', 'team', ''])
     assert.equal(unknown(key), null, key);
-  const known = ['spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines', 'spillway.deduplicate'];
+  const known = [
+    'spillway.max_usd',
+    'spillway.shadow',
+    'spillway.on_bad_lines',
+    'spillway.deduplicate',
+    ...THRESHOLD_KEYS,
+  ];
   for (const key of [...known, 'spillway.retry_of', 'spillway.sample_of', 'spillway.redecided_from'])
     assert.equal(unknown(key), null, key);
   assert.deepEqual(unknown('spillway.maxusd'), { key: 'spillway.maxusd', meant: 'spillway.max_usd', known });
   // What the design knows and this version does not do must not be ignored in silence.
-  const later = ['accept_at', 'budget', 'promise', 'both'].map((name) => `spillway.${name}`);
+  const later = ['acceptat', 'budgets', 'both'].map((name) => `spillway.${name}`);
   for (const key of [...later, 'SPILLWAY.max_usd', ' spillway.max_usd', 'spillway.', 'spillway.max_usd '])
     assert.equal(unknown(key)?.key, key);
   assert.equal(unknownSetting(null), null);

@@ -1,4 +1,5 @@
 import { nearestName } from '../text/nearest.ts';
+import { THRESHOLD_KEYS } from './threshold-setting.ts';
 
 /** The key of a batch's metadata that runs every stage on every document, to calibrate by what comes of it. */
 export const SHADOW_KEY = 'spillway.shadow';
@@ -50,7 +51,7 @@ export function onBadLines(
 export const REDECIDED_FROM_KEY = 'spillway.redecided_from';
 
 /** The settings that a client may give with a batch: every key here is read by somebody. */
-const SETTINGS: readonly string[] = [MAX_USD_KEY, SHADOW_KEY, ON_BAD_LINES_KEY, DEDUPLICATE_KEY];
+const SETTINGS: readonly string[] = [MAX_USD_KEY, SHADOW_KEY, ON_BAD_LINES_KEY, DEDUPLICATE_KEY, ...THRESHOLD_KEYS];
 
 /** The service's own labels: they come with batches that it makes of others, and do not count as the client's. */
 export const OWN_LABELS: readonly string[] = [RETRY_OF_KEY, SAMPLE_OF_KEY, REDECIDED_FROM_KEY];

@@ -112,7 +112,21 @@ const tombstone = { v: RECORD_VERSION, deletedAtMs: 1 } as const;
 const atRisk = { v: RECORD_VERSION, atMs: 1 } as const;
 const hookDone = { v: RECORD_VERSION, outcome: 'given_up', atMs: 1 } as const;
 const format = { v: RECORD_VERSION };
-const all = { format, file, tombstone, manifest, validated, ending, atRisk, final, hookDone };
+const calibration = {
+  v: RECORD_VERSION,
+  calibratedAtMs: 1,
+  cascades: {
+    invoices: {
+      aim: { kind: 'promise', agreement: 0.95, certainty: 0.95, otherwise: 'expert' },
+      population: 9_500,
+      n: 483,
+      outcome: 'certified',
+      stages: [{ acceptAt: 0.81, allowed: 17, disagreements: 12, bound: 0.0498 }],
+      expertShare: 0.31,
+    },
+  },
+};
+const all = { format, file, tombstone, manifest, validated, calibration, ending, atRisk, final, hookDone };
 type Name = keyof typeof RECORDS;
 
 /** A record as it is written to storage and read again. */

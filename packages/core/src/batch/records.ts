@@ -5,14 +5,17 @@ import { delaysRecord, waitsRecord } from '../accounting/waits.ts';
 import { ASK_KINDS } from '../cascade/ask.ts';
 import { DEDUPLICATE_RULES } from '../cascade/deduplicate.ts';
 import { calibrationMethod } from '../calibration/index.ts';
-import { signalSpec } from '../confidence/index.ts';
+import { agreementRule, signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
+import { aimRecord } from '../promise/aim.ts';
 import { isJsonObject } from '../text/json.ts';
 import { badLinesRecord } from './bad-lines.ts';
+import { calibrationRecord } from './calibration-record.ts';
 import { copiesRecord } from './copies.ts';
 import { documentIndexRecord } from './document-index.ts';
 import { newestFirst } from './ids.ts';
 import { pagePlanCodec } from './page-plan.ts';
+import { drawsRecord } from './sample-draws.ts';
 import { warningRecord } from './warning.ts';
 
 /** Names of everything in storage. */
@@ -30,6 +33,7 @@ export const KEYS = {
   index: (batch: string, digest: string) => `batches/${batch}/index/${digest}`,
   /** Beside the index, with which it goes. */
   copies: (batch: string, digest: string) => `batches/${batch}/index/copies-${digest}`,
+  calibration: (batch: string) => `batches/${batch}/calibration.json`,
   ending: (batch: string) => `batches/${batch}/ending.json`,
   final: (batch: string) => `batches/${batch}/final.json`,
   page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
@@ -85,6 +89,12 @@ export const cascadeRulesRecord = z.record(
     annotate: z.boolean(),
     /** Absent in what the version before wrote, and where no document is answered from another. */
     deduplicate: z.enum(DEDUPLICATE_RULES).optional(),
+    /** Absent in what the version before wrote, and where the thresholds are fixed. */
+    aim: aimRecord.optional(),
+    agreement: agreementRule.optional(),
+    sample: z.enum(['promise', 'budget']).optional(),
+    expertOnly: z.literal(true).optional(),
+    certificate: z.object({ agreement: z.number(), certainty: z.number() }).optional(),
   }),
 );
 
@@ -150,6 +160,8 @@ export const RECORDS = {
         taken: z.array(z.int()),
       })
       .optional(),
+    /** The batch whose documents this one samples, so that its thresholds are found: clients do not see this one. */
+    sampleOf: z.string().optional(),
   }),
   validated: z.object({
     v,
@@ -164,12 +176,16 @@ export const RECORDS = {
     index: documentIndexRecord.optional(),
     /** Absent where there are none. The version before asks about each document. */
     copies: copiesRecord.optional(),
+    /** The documents by which thresholds are to be found. Absent where all are fixed. */
+    draws: drawsRecord.optional(),
     /**
      * The batch ended without being validated, and this record keeps it so: no other one can be written any more. Its
      * ending stands before it. The version before reads a batch of no documents.
      */
     ruledOut: z.literal(true).optional(),
   }),
+  /** The thresholds that were found for a batch, before any document outside its sample is enqueued. */
+  calibration: z.object({ v, calibratedAtMs: z.int(), cascades: calibrationRecord }),
   ending: z.object({
     v,
     outcome,
@@ -208,5 +224,6 @@ export const RECORDS = {
 export type FileRecord = z.output<typeof RECORDS.file>;
 export type Manifest = z.output<typeof RECORDS.manifest>;
 export type Validated = z.output<typeof RECORDS.validated>;
+export type CalibrationRecord = z.output<typeof RECORDS.calibration>;
 export type EndingRecord = z.output<typeof RECORDS.ending>;
 export type FinalRecord = z.output<typeof RECORDS.final>;

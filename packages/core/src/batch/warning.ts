@@ -22,7 +22,7 @@ export type Warning = z.output<typeof warningRecord>;
 export type ShownWarning = ReturnType<typeof showWarning>;
 
 /** The reasons by which a draft is escalated that was judged. */
-const JUDGED: ReadonlySet<string> = new Set(['low_confidence', 'shadow_run']);
+const JUDGED: ReadonlySet<string> = new Set(['low_confidence', 'shadow_run', 'sampled']);
 
 /** Whether a reason says that a draft could not be judged, which a setting may be the cause of. */
 export const isUnjudged = (reason: string): boolean => !JUDGED.has(reason);

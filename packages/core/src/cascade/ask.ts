@@ -33,7 +33,8 @@ export const ASK_REASONS = [
   { reason: 'request_too_long', meaning: 'Request and draft are longer than what is scored (200,000 characters).' },
   {
     reason: 'shadow_run',
-    meaning: 'The batch is a shadow run, and drafts are compared with what the expert says by itself.',
+    meaning:
+      'The batch is a shadow run, or the document is of its sample: drafts are compared with what the expert says by itself.',
   },
   { reason: 'answer_streamed', meaning: 'The answer is streamed to its client as it is written.' },
   {

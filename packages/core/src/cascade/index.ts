@@ -16,6 +16,7 @@ export * from './scaling.ts';
 export * from './server-words.ts';
 export * from './settings.ts';
 export type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
+export * from './thresholds.ts';
 export * from './tier.ts';
 export * from './verdict.ts';
 export * from './verify/index.ts';

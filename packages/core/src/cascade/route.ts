@@ -26,10 +26,13 @@ export function route(
   {
     acceptAt,
     shadow = false,
+    isSampled = false,
     areSure = null,
   }: {
     readonly acceptAt: number;
     readonly shadow?: boolean;
+    /** The document is of a sample that every stage answers. */
+    readonly isSampled?: boolean;
     /** Whether every value is sure, where they have thresholds of their own; null: they have not. */
     readonly areSure?: boolean | null;
   },
@@ -38,7 +41,10 @@ export function route(
     return { kind: 'escalate', reason: judged.reason, confidence: null, score: null, fields: null, acceptAt };
   }
   const { confidence, score, fields } = judged;
-  if (shadow) return { kind: 'escalate', reason: 'shadow_run', confidence, score, fields, acceptAt };
+  if (shadow) {
+    const reason = isSampled ? 'sampled' : 'shadow_run';
+    return { kind: 'escalate', reason, confidence, score, fields, acceptAt };
+  }
   const isSure = areSure ?? (confidence >= acceptAt && confidence <= 1);
   if (isSure) return { kind: 'accept', confidence, score, fields, acceptAt };
   return { kind: 'escalate', reason: 'low_confidence', confidence, score, fields, acceptAt };

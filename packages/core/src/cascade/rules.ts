@@ -1,6 +1,6 @@
 import type { Price } from '../accounting/price.ts';
 import type { CalibrationArtefact } from '../calibration/index.ts';
-import type { ConfidenceRule } from '../confidence/index.ts';
+import type { AgreementRule, ConfidenceRule } from '../confidence/index.ts';
 import type { Configuration, ModelSpec } from '../config.ts';
 import type { EndpointUrl, FormatKind } from '../endpoints/index.ts';
 import type { AskKind } from './ask.ts';
@@ -8,6 +8,7 @@ import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
 import type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
 import { tierName, type Role } from './tier.ts';
+import type { Aim } from '../promise/aim.ts';
 
 /** How a draft is judged, and from which confidence on it is final. */
 export type JudgeRule = {
@@ -47,6 +48,16 @@ export type CascadeRules = {
   readonly annotate: boolean;
   /** Which documents are answered from an equal one of their batch. Absent: none. */
   readonly deduplicate?: DeduplicateRule | undefined;
+  /** When a draft says what the expert says. Absent: JSON is compared as JSON, and everything else as texts. */
+  readonly agreement?: AgreementRule | undefined;
+  /** What the thresholds are to be found for before anything is decided by them. Absent: they stand as they are. */
+  readonly aim?: Aim | undefined;
+  /** Its documents are the sample by which the thresholds of another batch are found; for what. Absent: they are not. */
+  readonly sample?: Aim['kind'] | undefined;
+  /** No draft may be final, as nothing could be promised: documents begin at the last stage. Absent: they do not. */
+  readonly expertOnly?: true | undefined;
+  /** What was promised of the final answers, for their lines. Absent: nothing. */
+  readonly certificate?: { readonly agreement: number; readonly certainty: number } | undefined;
 };
 
 /** The stage of an index, from 0; a cascade that lacks it is a mistake of the caller. */
@@ -115,6 +126,8 @@ export function snapshotRules(
         onDeadline: spec.on_deadline,
         annotate: spec.annotate,
         ...(deduplicated === null ? {} : { deduplicate: deduplicateRule(configuration, spec, deduplicated) }),
+        ...(spec.aim === null ? {} : { aim: spec.aim }),
+        ...(spec.agreement === null ? {} : { agreement: spec.agreement }),
       },
     ]),
   );

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { SIGNALS, signalSpec, type SignalSpec } from '../confidence/index.ts';
+import { agreementRule, SIGNALS, signalSpec, type AgreementRule, type SignalSpec } from '../confidence/index.ts';
 import { LIMITS } from '../limits.ts';
+import { budgetAim, promiseAim, type Aim } from '../promise/aim.ts';
 import { issueMessage } from '../text/issue-message.ts';
 import { isJsonObject } from '../text/json.ts';
 import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './ask.ts';
@@ -79,11 +80,18 @@ const stage = z.strictObject({
   system: z.string().min(1).optional(),
 });
 
+const AIMS = {
+  promise: promiseAim.optional(),
+  budget: budgetAim.optional(),
+  agreement: agreementRule.optional(),
+};
+
 const longForm = z.strictObject({
   stages: z
     .array(stage)
     .min(2, 'expected at least two stages: a drafter and an expert')
     .max(LIMITS.cascadeStages, `expected at most ${LIMITS.cascadeStages} stages`),
+  ...AIMS,
   on_deadline: onDeadline,
   annotate,
 });
@@ -93,6 +101,7 @@ const shortForm = z.strictObject({
   expert: z.string(),
   confidence: confidence.prefault({}),
   accept_at: acceptAt,
+  ...AIMS,
   fields,
   stop_early: stopEarly,
   /** How the expert is asked. */
@@ -140,6 +149,10 @@ export type CascadeSpec = {
   readonly stages: readonly StageSpec[];
   readonly on_deadline: 'error' | 'draft';
   readonly annotate: boolean;
+  /** What a batch's thresholds are found for; null: those of the stages are taken. */
+  readonly aim: Aim | null;
+  /** When a draft says what the expert says; null: as its kind of answer suggests. */
+  readonly agreement: AgreementRule | null;
 };
 
 export type OnDeadline = CascadeSpec['on_deadline'];
@@ -172,6 +185,11 @@ const judgeOf = (
   ...(own === undefined ? {} : { fields: own }),
 });
 
+function aimOf(promise?: z.output<typeof promiseAim>, budget?: z.output<typeof budgetAim>): Aim | null {
+  if (promise !== undefined) return { kind: 'promise', ...promise };
+  return budget === undefined ? null : { kind: 'budget', ...budget };
+}
+
 /** Either form of a cascade; what is said of a mistake is said of the form that was written. */
 export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, context): CascadeSpec => {
   const misplaced = placeProblems(given['stages']);
@@ -189,7 +207,9 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     return z.NEVER;
   };
   const { data } = read;
-  const { on_deadline, annotate: isAnnotated } = data;
+  const { on_deadline, annotate: isAnnotated, promise, budget, agreement = null } = data;
+  if (promise !== undefined && budget !== undefined) return refuse(['budget'], 'no such key beside promise');
+  const aim = aimOf(promise, budget);
   if (!('stages' in data)) {
     const plain = {
       ask: DEFAULT_ASK,
@@ -215,7 +235,7 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
       { ...plain, model: data.drafter, judge, stop_early: stops.early },
       { ...plain, ...asked, model: data.expert, judge: null, stop_early: false },
     ];
-    return { form: 'short', stages, on_deadline, annotate: isAnnotated };
+    return { form: 'short', stages, on_deadline, annotate: isAnnotated, aim, agreement };
   }
   const stages: StageSpec[] = [];
   for (const [at, one] of data.stages.entries()) {
@@ -233,5 +253,5 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     const reuse = { tolerance: how?.tolerance ?? null, verdict: verdictSpec(said) };
     stages.push({ ...kept, ...reuse, system, judge, stop_early: stops.early });
   }
-  return { form: 'long', stages, on_deadline, annotate: isAnnotated };
+  return { form: 'long', stages, on_deadline, annotate: isAnnotated, aim, agreement };
 });

@@ -59,6 +59,7 @@ test('only a draft that is whole and of the form that is asked for can be final 
     'no_assessment',
     'no_samples',
     'shadow_run',
+    'sampled',
   ]);
   for (const { reason } of ESCALATION_REASONS) {
     const found = reasonOf({ drafts: [saying('x', { reason })] });

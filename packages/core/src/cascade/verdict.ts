@@ -37,6 +37,7 @@ const FIT: ReadonlySet<EscalationReason> = new Set([
   'no_assessment',
   'no_samples',
   'shadow_run',
+  'sampled',
 ]);
 
 /** Whether a stage's model is asked for a verdict on the latest draft that is text, or why for the whole answer. */

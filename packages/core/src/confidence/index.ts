@@ -1,5 +1,6 @@
+export { agreementRule, agrees, comparisonRequest, differingValues, type AgreementRule } from './agreement-rule.ts';
 export { majorityOf, sameAnswer } from './agreement.ts';
-export { ASSESSMENT_TOP, assessmentRequest } from './assessment.ts';
+export { ASSESSMENT_TOP, assessedProbability, assessmentRequest } from './assessment.ts';
 export { DraftWatch, type DraftWatchOptions, type EarlyStop } from './draft-watch.ts';
 export * from './features.ts';
 export { headFeatures } from './head.ts';

@@ -47,6 +47,16 @@ export const ESCALATION_REASONS = [
     meaning: 'The batch is a shadow run (`spillway.shadow`): every stage answers every document, to calibrate by it.',
   },
   {
+    reason: 'sampled',
+    meaning:
+      'The document is of the sample by which the batch finds its thresholds (`spillway.promise`): every stage answers it.',
+  },
+  {
+    reason: 'not_certified',
+    meaning:
+      'The batch could not be promised what it asks for: all of it goes to the expert, and no drafter was asked.',
+  },
+  {
     reason: 'too_long',
     meaning: 'The request is surely longer than the `context_tokens` of the drafter: it was not asked.',
   },

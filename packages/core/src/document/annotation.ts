@@ -1,3 +1,4 @@
+import { shownThreshold } from '../cascade/thresholds.ts';
 import { isCalibrated, judgeIn, roleOf, stageOf } from '../cascade/rules.ts';
 import { calibrated } from '../calibration/method.ts';
 import { ENDPOINTS, formatKindOf } from '../endpoints/index.ts';
@@ -32,7 +33,7 @@ export function annotationOf(
     ...(finalVerdict(stages) === null ? {} : { by: 'verdict' as const }),
     escalated: isEscalated(stages),
     response_format: formatKindOf(job.endpoint, job.body),
-    certificate: null,
+    certificate: rules.certificate ?? null,
     trace_id: isTraced ? new TraceIds(job).root.traceId : null,
     stages: stages.map((record, stage) =>
       stageAnnotation(document, { record, stage, times: times.stages[stage], isDelivered: stage === delivering }),
@@ -73,7 +74,7 @@ function stageAnnotation(
     score: judgementOf(record)?.score ?? null,
     confidence: judgementOf(record)?.confidence ?? null,
     calibrated: judge !== null && isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
-    accept_at: judge?.acceptAt ?? null,
+    accept_at: judge === null ? null : shownThreshold(judge.acceptAt),
     attempts: attempts.length,
     usage: {
       input_tokens: usage.inputTokens,

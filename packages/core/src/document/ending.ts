@@ -33,6 +33,8 @@ export type Ending =
       readonly take?: Take | undefined;
       /** Set when the answer is an error of the model server. */
       readonly why?: AttemptError;
+      /** Of a sampled document: the stages, from 0, whose drafts mean the same by what this one says; absent: it was not asked. */
+      readonly sameAs?: readonly number[] | undefined;
     }
   /** The last stage says that an earlier one's draft is right: it is final. */
   | {

@@ -240,11 +240,24 @@ export function nextStageJob({ job, rules }: CascadeDocument, nowMs: number): Do
   return skipUnfit({ job: { ...begun, waitingSinceMs: nowMs }, rules }, nowMs);
 }
 
-/** The job at the first stage from the present one on that can take the document. */
+/** The job of a document that has drafts already: they are handed off to the stage behind the last of them. */
+export function draftedJob(
+  job: DocumentJob,
+  rules: CascadeRules,
+  drafts: readonly Draft[],
+  nowMs: number,
+): DocumentJob {
+  return nextStageJob({ job: { ...job, drafts, stage: drafts.length - 1 }, rules }, nowMs);
+}
+
+/**
+ * The job at the first stage from the present one on that can take the document; where no draft may be final, at the last
+ * one.
+ */
 export function skipUnfit({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
   if (isLastStage(rules, job.stage)) return job;
   const { model, ask, limits } = stageOf(rules, job.stage);
-  const reason = unfitReason(job.body, limits);
+  const reason = rules.expertOnly === true ? 'not_certified' : unfitReason(job.body, limits);
   if (reason === null) return job;
   const none = { answer: null, score: null, confidence: null, fields: null, evidence: null, attempts: [] };
   const skipped: Draft = { model, ask, ...none, reason, handedOffAtMs: nowMs };

@@ -93,7 +93,14 @@ export const cascadeAnnotation = z
       .enum(FORMAT_KINDS)
       .optional()
       .meta({ description: 'What the request asks its answer to be; absent in lines that an older Spillway wrote.' }),
-    certificate: z.null(),
+    certificate: z
+      .strictObject({ agreement: z.number(), certainty: z.number() })
+      .nullable()
+      .meta({ description: 'What was promised of the answers of the batch and is certified; null: nothing.' }),
+    sampled: z
+      .literal(true)
+      .optional()
+      .meta({ description: "The document is of the sample by which the batch's thresholds were found." }),
     trace_id: z.string().nullable(),
     copy_of: z
       .string()

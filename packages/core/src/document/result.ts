@@ -32,6 +32,7 @@ import {
 import type { Answer, CascadeDocument, DocumentJob, NoAnswer } from './job.ts';
 import type { BadLine } from './request.ts';
 import type { ResultLine } from './result-line.ts';
+import { sampleLineText } from './sample-line.ts';
 import { timesOf, type DocumentTimes, type StageTimes } from './times.ts';
 
 /** A document's result as it is kept in its page until that is sealed. */
@@ -73,13 +74,15 @@ export function resultOf(document: CascadeDocument, ending: Ending, isTraced = d
   };
   const all = [...stages, ...stagesBeyond(document, ending)];
   const failure = isCompleted ? null : failureOf(ending);
-  return {
-    line: { part: isCompleted ? 'output' : 'error', text: jsonLine(line) },
+  const result = {
     counts: { ...countsOf(document, { stages, all, failure, times }), ...(isTraced ? { traced: 1 } : {}) },
     said: saidIn(job, all, failure),
     cascade: job.cascade,
     times,
   };
+  const { sameAs = [] } = ending.kind === 'answered' ? ending : {};
+  const text = rules.sample === undefined ? jsonLine(line) : sampleLineText(document, stages, { line, result, sameAs });
+  return { line: { part: isCompleted ? 'output' : 'error', text }, ...result };
 }
 
 /** The result of a document whose batch ended first. */

@@ -3,7 +3,7 @@ import type { AttemptError } from './attempt-error.ts';
 import { DELAY_REASONS, waitParts, type Delay, type DelayReason, type Take } from './delays.ts';
 
 /** Calls beside an answer's own, by which it is judged; they begin when that has ended. */
-const JUDGING_CALLS = ['self_assessment', 'sample'] as const;
+const JUDGING_CALLS = ['self_assessment', 'sample', 'comparison'] as const;
 
 /** The calls of a stage that is not just asked for its answer: all that it makes, the one for the whole answer included. */
 const ASKING_CALLS = ['scoring', 'continuation', 'fields', 'verdict', 'whole_answer'] as const;

@@ -1,7 +1,14 @@
-import { isOverCap, MAX_USD_KEY, type Manifest, type Waiting } from '@spillway/core';
-import { readShortage, readWaiting, type BatchState, type Shortage, type WaitingTier } from '@spillway/redis';
+import { drawnDocuments, isOverCap, MAX_USD_KEY, sampleIdOf, type Manifest, type Waiting } from '@spillway/core';
+import {
+  readBatch,
+  readShortage,
+  readWaiting,
+  type BatchState,
+  type Shortage,
+  type WaitingTier,
+} from '@spillway/redis';
 import { within } from '@spillway/runtime';
-import type { Records } from '@spillway/storage';
+import type { BatchPlan, Records } from '@spillway/storage';
 import type { LoggedRedis } from './live.ts';
 
 /** A batch is shown without what it waits for, rather than late. */
@@ -27,7 +34,9 @@ export class Obstacles {
     if (phase !== 'open') return [];
     const { records, log } = this.#sources;
     try {
-      const tiers = (await records.plan(id))?.tiers ?? [];
+      const plan = await records.plan(id);
+      if (plan?.awaitsCalibration === true) return await within(MAX_READ_MS, this.#sampling(plan));
+      const tiers = plan?.tiers ?? [];
       return await within(MAX_READ_MS, this.#read(tiers, state));
     } catch (error) {
       log.debug({ err: error, batch: id }, 'a batch is shown without what it waits for');
@@ -47,6 +56,16 @@ export class Obstacles {
       return known === undefined ? [] : [{ tier, state: 'capacity', ...known }];
     });
     return [...waiting, ...full];
+  }
+
+  /** What is to be known before the batch is enqueued, and what that waits for itself. */
+  async #sampling({ manifest, draws, tiers, validatedAtMs }: BatchPlan): Promise<Waiting[]> {
+    const sample = await readBatch(this.#sources.redis, sampleIdOf(manifest.id));
+    const answered = sample === null ? 0 : sample.counts.completed + sample.counts.failed;
+    const all = drawnDocuments(draws ?? {}).length;
+    const reason = `its thresholds are found by a sample of ${all} documents, ${answered} of which are answered`;
+    const own: Waiting = { tier: null, state: 'sampling', reason, sinceMs: validatedAtMs };
+    return [own, ...(sample?.phase === 'open' ? await this.#read(tiers, sample) : [])];
   }
 
   #tier(tier: string): Promise<WaitingTier | null> {

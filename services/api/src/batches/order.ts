@@ -11,6 +11,7 @@ import {
   MAX_USD_KEY,
   maxNanoUsd,
   onBadLines,
+  readThresholdSettings,
   OWN_LABELS,
   runsShadow,
   unknownSetting,
@@ -18,7 +19,9 @@ import {
   windowMs,
   type EndpointUrl,
   type JsonObject,
+  type SettingProblem,
   type Sliced,
+  type ThresholdSettings,
 } from '@spillway/core';
 import { z } from 'zod';
 import { badRequest, invalidValue, missingParameter, tooManyProperties, unknownKey } from '../errors.ts';
@@ -67,6 +70,8 @@ export type BatchOrder = {
   readonly completionWindow: string;
   readonly windowMs: number;
   readonly metadata: Record<string, string> | null;
+  /** What the metadata say of the cascades' thresholds. */
+  readonly thresholds: ThresholdSettings;
   readonly outputExpiresAfterSeconds: number | null;
 };
 
@@ -96,15 +101,24 @@ export function readOrder(body: unknown): BatchOrder {
     const allowed = BAD_LINES_TO.map((one) => `'${one}'`).join(' and ');
     throw invalidValue(`metadata.${ON_BAD_LINES_KEY}`, given?.[ON_BAD_LINES_KEY] ?? '', allowed);
   }
+  const thresholds = readThresholdSettings(given);
+  if (thresholds.kind === 'problem') throw unfitThresholds(given, thresholds);
   return {
     input: inputOf(asked),
     endpoint: asked.endpoint,
     completionWindow: asked.completion_window,
     windowMs: windowMs(asked.completion_window) ?? 0,
     metadata: given,
+    thresholds,
     outputExpiresAfterSeconds: asked.output_expires_after?.seconds ?? null,
   };
 }
+
+/** A setting of thresholds that cannot be. */
+export const unfitThresholds = (
+  given: Readonly<Record<string, string>> | null,
+  { key, expected }: SettingProblem,
+): Error => invalidValue(`metadata.${key}`, given?.[key] ?? '', expected);
 
 function inputOf({ input_file_id: fileId, requests }: z.output<typeof orderBody>): BatchOrder['input'] {
   if (typeof fileId === 'string') {

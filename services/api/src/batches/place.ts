@@ -6,10 +6,13 @@ import {
   liveBatch,
   RECORD_VERSION,
   RECORDS,
+  rulesInForce,
   runsShadow,
   snapshotRules,
   wantsDeduplicated,
+  withSettings,
   type BatchObject,
+  type CascadeCalibrations,
   type Configuration,
   type Manifest,
 } from '@spillway/core';
@@ -21,7 +24,7 @@ import { conflict, unavailable } from '../errors.ts';
 import { holdWork, type HeldWork } from '../quota/open-work.ts';
 import type { Tenants } from '../tenants.ts';
 import { askRedis, recovering, type LoggedRedis } from './live.ts';
-import type { BatchOrder } from './order.ts';
+import { unfitThresholds, type BatchOrder } from './order.ts';
 import { describeBatch, type BatchSources } from './show.ts';
 
 const EMPTY = Buffer.from('{}');
@@ -51,6 +54,8 @@ export type BatchSeed = {
   readonly documents: () => Promise<number>;
   /** The id that whoever asks for the same batch derives; null: nobody else asks for this one. */
   readonly derivedId: string | null;
+  /** Thresholds that were found for the batch that the documents are of; absent: none were. */
+  readonly found?: CascadeCalibrations | undefined;
   readonly requestDigest: string;
 };
 
@@ -69,7 +74,7 @@ export async function placeBatch(places: BatchPlaces, caller: Caller, seed: Batc
 
   const { fileId: inputFileId, retry } = await seed.input(id);
   const own = { id, tenant, requestDigest, inputFileId, ...(retry === undefined ? {} : { retry }) };
-  const manifest = manifestOf(places, order, own);
+  const manifest = manifestOf(places, { ...order, found: seed.found ?? {} }, own);
   const indexKey = KEYS.tenantBatch(tenant, manifest.createdAtMs, id);
   await tenants.note(tenant);
   await Promise.all([storage.create(KEYS.openMark(id), EMPTY), storage.create(indexKey, EMPTY)]);
@@ -95,21 +100,24 @@ type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId' | 'r
 
 function manifestOf(
   { configuration, calibrations }: Pick<BatchPlaces, 'configuration' | 'calibrations'>,
-  order: BatchSeed['order'],
+  order: BatchSeed['order'] & { readonly found: CascadeCalibrations },
   own: Own,
 ): Manifest {
-  const { windowMs, ...asked } = order;
+  const { windowMs, found, thresholds, ...asked } = order;
   const createdAtMs = Date.now();
   const expiresAtMs = createdAtMs + windowMs;
   const isShadow = runsShadow(asked.metadata) === true;
   const deduplicated = wantsDeduplicated(asked.metadata) === true ? asked.endpoint : null;
+  const configured = snapshotRules(configuration, calibrations.current(), isShadow, deduplicated);
+  const decided = withSettings(configured, thresholds);
+  if (decided.kind === 'problem') throw unfitThresholds(asked.metadata, decided);
   return {
     v: RECORD_VERSION,
     ...own,
     ...asked,
     createdAtMs,
     expiresAtMs,
-    cascades: snapshotRules(configuration, calibrations.current(), isShadow, deduplicated),
+    cascades: rulesInForce(decided.rules, found),
   };
 }
 

@@ -11,7 +11,7 @@ import {
   type Manifest,
   type Validated,
 } from '@spillway/core';
-import type { Storage } from '@spillway/storage';
+import { uploadOnce, type Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
 import { conflict } from '../errors.ts';
 import { beginFile, placeFile } from '../files/place.ts';
@@ -67,19 +67,6 @@ async function* counted(
     bytes += chunk.byteLength;
     await take(bytes);
     yield chunk;
-  }
-}
-
-/** Uploads bytes that others may upload under the same key, at the same time or before: they are the same ones. */
-async function uploadOnce(storage: Storage, key: string, source: AsyncIterable<Uint8Array>): Promise<number> {
-  const standing = await storage.size(key);
-  if (standing !== null) return standing;
-  try {
-    return await storage.upload(key, source);
-  } catch (error) {
-    const others = await storage.size(key);
-    if (others === null) throw error;
-    return others;
   }
 }
 

@@ -1,4 +1,13 @@
-import { digest, LIMITS, RETRY_OF_KEY, retryIdOf, windowMs, type BatchObject, type Manifest } from '@spillway/core';
+import {
+  digest,
+  LIMITS,
+  readThresholdSettings,
+  RETRY_OF_KEY,
+  retryIdOf,
+  windowMs,
+  type BatchObject,
+  type Manifest,
+} from '@spillway/core';
 import { z } from 'zod';
 import type { Caller } from '../auth.ts';
 import { conflict } from '../errors.ts';
@@ -48,11 +57,17 @@ export async function retryBatch(
     );
   }
   const { endpoint, metadata, outputExpiresAfterSeconds } = manifest;
+  const thresholds = readThresholdSettings(metadata);
+  // What stands in a manifest was read before.
+  if (thresholds.kind === 'problem') throw new Error(`${id} has metadata that cannot be read`);
+  // Its documents are of that batch: what was found and promised for that one holds for them.
+  const found = (await records.calibration(id))?.cascades;
   const order = {
     endpoint,
     completionWindow: window ?? manifest.completionWindow,
     windowMs: windowMs(window ?? manifest.completionWindow) ?? manifest.expiresAtMs - manifest.createdAtMs,
     metadata: { ...metadata, [RETRY_OF_KEY]: id },
+    thresholds,
     outputExpiresAfterSeconds,
   };
   const input = async (retry: string) => ({
@@ -60,7 +75,7 @@ export async function retryBatch(
     retry: { of: id, depth, taken: failed.taken },
   });
   const documents = async (): Promise<number> => sumOf(failed.taken);
-  return placeBatch(places, caller, { order, input, documents, derivedId, requestDigest: digest('retry', id) });
+  return placeBatch(places, caller, { order, input, documents, derivedId, found, requestDigest: digest('retry', id) });
 }
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);

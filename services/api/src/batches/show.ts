@@ -1,4 +1,14 @@
-import { endedBatch, liveBatch, type BatchObject, type Manifest, type Progress } from '@spillway/core';
+import {
+  awaitsCalibration,
+  endedBatch,
+  liveBatch,
+  showThresholds,
+  type BatchObject,
+  type Manifest,
+  type Progress,
+  type ShownThresholds,
+  type Validated,
+} from '@spillway/core';
 import type { BatchState } from '@spillway/redis';
 import type { Records } from '@spillway/storage';
 import { ownBatch } from '../ownership.ts';
@@ -19,18 +29,46 @@ export async function describeBatch(
   manifest: Manifest,
   obstacles = new Obstacles(sources),
 ): Promise<BatchObject> {
-  const live = await readLive(sources, manifest.id);
-  const seen = async (state: BatchState) => ({ waiting: await obstacles.of(manifest, state), nowMs: Date.now() });
+  const read = await readLive(sources, manifest.id);
+  const found = await thresholdsOf(sources.records, manifest);
+  const { thresholds } = found;
+  const live = read.kind === 'live' ? { ...read, state: sampling(read.state, found) } : read;
+  const seen = async (state: BatchState) => ({
+    waiting: await obstacles.of(manifest, state),
+    nowMs: Date.now(),
+    thresholds,
+  });
   if (live.kind === 'live' && live.state.phase !== 'closed' && !live.state.isRestored) {
     return liveBatch(manifest, live.state, await seen(live.state));
   }
   // Redis drops an ended batch a moment after its final record was written, and a recovery may put one back that somebody
   // was ending just then; whoever saw that record must not see less.
   const final = await sources.records.final(manifest.id);
-  if (final !== null) return endedBatch(manifest, final);
+  if (final !== null) return endedBatch(manifest, final, thresholds);
   if (live.kind === 'live') return liveBatch(manifest, live.state, await seen(live.state));
   const waiting = live.kind === 'absent' ? [] : [redisObstacle(live.kind)];
-  return liveBatch(manifest, await storedProgress(sources, manifest), { waiting, nowMs: null });
+  return liveBatch(manifest, await storedProgress(sources, manifest), { waiting, nowMs: null, thresholds });
+}
+
+type FoundThresholds = { readonly thresholds: ShownThresholds[]; readonly validated: Validated | null };
+
+/** How the thresholds of a batch are found that has none of its own. */
+async function thresholdsOf(records: Records, manifest: Manifest): Promise<FoundThresholds> {
+  if (!awaitsCalibration(manifest.cascades)) return { thresholds: [], validated: null };
+  const [validated, calibration] = await Promise.all([
+    records.validated(manifest.id),
+    records.calibration(manifest.id),
+  ]);
+  if (validated === null) return { thresholds: [], validated };
+  return { thresholds: showThresholds(manifest, { draws: validated.draws, calibration }), validated };
+}
+
+/** A batch is validated before its thresholds are found; Redis takes results of it only from then on. */
+function sampling(state: BatchState, { validated }: FoundThresholds): BatchState {
+  if (state.phase !== 'validating' || validated === null) return state;
+  const { total, pages, cascades, validatedAtMs } = validated;
+  const model = cascades.length === 1 ? (cascades[0] ?? null) : null;
+  return { ...state, phase: 'open', total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
 }
 
 /** How far storage knows a batch to be. What was settled since the last page was sealed is only in Redis. */

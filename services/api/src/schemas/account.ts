@@ -1,4 +1,4 @@
-import { LIMITS, WAITING_STATES } from '@spillway/core';
+import { LIMITS, NOT_CERTIFIED, OTHERWISE, WAITING_STATES } from '@spillway/core';
 import { z } from 'zod';
 
 const count = z.int().min(0);
@@ -91,6 +91,51 @@ export const progress = z
     description: 'How far a batch is. What there is nothing to judge by yet, and what is over, is null.',
   });
 
+export const thresholds = z
+  .array(
+    z.strictObject({
+      cascade: z.string(),
+      promise: z
+        .strictObject({ agreement: z.number(), certainty: z.number(), otherwise: z.enum(OTHERWISE) })
+        .nullable(),
+      budget: z.strictObject({ expert_share: z.number() }).nullable(),
+      outcome: z.enum(['sampling', 'certified', 'not_certified', 'budgeted']),
+      reason: z.enum(NOT_CERTIFIED).nullable().meta({ description: 'Why nothing could be promised.' }),
+      documents: count.meta({ description: 'Of the batch that name the cascade.' }),
+      sampled: count,
+      expert_share: z.number().nullable().meta({ description: 'Of the sample, with these thresholds.' }),
+      stages: z
+        .array(
+          z.strictObject({
+            stage: namedStage.stage,
+            model: z.string(),
+            accept_at: z.number().nullable().meta({ description: 'Null: no draft is final.' }),
+            allowed: count
+              .nullable()
+              .meta({ description: 'How many disagreements the sample may show of what the stage accepts.' }),
+            disagreements: count.nullable(),
+            bound: z
+              .number()
+              .nullable()
+              .meta({ description: 'At most this share of all answers disagrees because of the stage.' }),
+            differing: z
+              .array(z.strictObject({ field: z.string(), count }))
+              .readonly()
+              .meta({
+                description: 'The values of JSON answers in which drafts of the sample differ, by JSON pointer.',
+              }),
+          }),
+        )
+        .readonly(),
+    }),
+  )
+  .readonly()
+  .meta({
+    description:
+      'How the thresholds are found of cascades that have no fixed ones (a promise, a budget): the certificate. Empty ' +
+      'where all are fixed, and while the batch is validated.',
+  });
+
 /** What a batch object says beside what OpenAI's does. */
 export const batchAccount = z
   .strictObject({
@@ -101,6 +146,7 @@ export const batchAccount = z
     warnings,
     progress,
     waiting,
+    thresholds,
   })
   .meta({
     id: 'BatchAccount',

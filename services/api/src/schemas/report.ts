@@ -1,6 +1,6 @@
 import { DELAY_REASONS } from '@spillway/core';
 import { z } from 'zod';
-import { countedFailures, countedReasons, namedStage, progress, waiting, warnings } from './account.ts';
+import { countedFailures, countedReasons, namedStage, progress, thresholds, waiting, warnings } from './account.ts';
 import { batchObject } from './objects.ts';
 
 const count = z.int();
@@ -89,6 +89,7 @@ export const batchReport = z
     warnings,
     progress,
     waiting,
+    thresholds,
     documents: z.strictObject({
       total: count,
       completed: count,

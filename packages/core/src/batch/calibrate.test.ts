@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { CascadeRules, StageRules } from '../cascade/rules.ts';
+import { thresholdsOf } from '../cascade/thresholds.ts';
+import type { Aim } from '../promise/index.ts';
+import { awaitsCalibration, calibrateCascade, rulesInForce, type DrawnDocument } from './calibrate.ts';
+import { DocumentDraws, drawnDocuments } from './sample-draws.ts';
+
+const stage = (model: string, acceptAt: number | null): StageRules => ({
+  model,
+  ask: 'answer',
+  judge: acceptAt === null ? null : { confidence: { signal: { name: 'sum_logprob' }, calibration: null }, acceptAt },
+  limits: { contextTokens: null, images: true, tools: true },
+  price: null,
+});
+const rulesOf = (aim: Aim, judging = 1): CascadeRules => ({
+  stages: [...Array.from({ length: judging }, (_, at) => stage(`m${at}`, 0.9)), stage('large', null)],
+  shadow: false,
+  onDeadline: 'error',
+  annotate: true,
+  aim,
+});
+
+const PROMISE: Aim = { kind: 'promise', agreement: 0.95, certainty: 0.95, otherwise: 'expert' };
+const EFFORT: Aim = { ...PROMISE, otherwise: 'best_effort' };
+
+const drawn = (confidence: number | null, agrees = true, delivered: number | null = 1): DrawnDocument => ({
+  judged: [{ confidence, agrees, wrongAt: null }],
+  delivered,
+});
+const many = (count: number, one: DrawnDocument): DrawnDocument[] => Array.from({ length: count }, () => one);
+
+const calibrate = (aim: Aim, all: readonly DrawnDocument[], population = 9_500, isFinished = true) =>
+  calibrateCascade({ rules: rulesOf(aim), population, drawn: all, isFinished });
+
+test('the threshold lies just above the disagreement that is one too many', () => {
+  const found = calibrate(PROMISE, [
+    ...many(400, drawn(0.9)),
+    ...many(17, drawn(0.8, false)),
+    ...many(83, drawn(0.7, false)),
+  ]);
+  const [own] = found.stages;
+  assert.deepEqual([found.outcome, found.n, own?.allowed, own?.disagreements], ['certified', 500, 17, 17]);
+  assert.ok(own !== undefined && own.acceptAt > 0.7 && own.acceptAt < 0.7 + 1e-9);
+  assert.ok(Math.abs((found.expertShare ?? 0) - 83 / 500) < 1e-9);
+  const force = rulesInForce({ a: rulesOf(PROMISE) }, { a: found })['a'];
+  assert.deepEqual(force?.certificate, { agreement: 0.95, certainty: 0.95 });
+  assert.deepEqual([thresholdsOf(force), force.aim, force.expertOnly], [[own.acceptAt], undefined, undefined]);
+});
+
+test('what cannot be certified goes to the expert, or to the best guess', () => {
+  const bad = [...many(300, drawn(0.9)), ...many(200, drawn(0.9, false))];
+  const expert = calibrate(PROMISE, bad);
+  assert.deepEqual([expert.outcome, expert.reason, expert.expertOnly], ['not_certified', 'disagreements', true]);
+  assert.deepEqual(expert.stages, [{ acceptAt: 2, allowed: 17, disagreements: 200, bound: 0 }]);
+  const guess = calibrate(EFFORT, [
+    ...many(450, drawn(0.9)),
+    ...many(25, drawn(0.8, false)),
+    ...many(25, drawn(0.7, false)),
+  ]);
+  assert.equal(guess.outcome, 'certified', 'there is a threshold above .8');
+  const none = calibrate(EFFORT, [
+    ...many(20, drawn(0.95, false)),
+    ...many(10, drawn(0.9, false)),
+    ...many(470, drawn(0.5)),
+  ]);
+  assert.equal(none.outcome, 'not_certified');
+  assert.deepEqual(
+    [none.expertOnly, (none.stages[0]?.acceptAt ?? 0) > 0.9],
+    [undefined, true],
+    '25 of 500 may be wrong',
+  );
+  assert.equal(rulesInForce({ a: rulesOf(EFFORT) }, { a: none })['a']?.certificate, undefined);
+});
+
+test('what cannot be found out says why, and what no sample could show costs nothing', () => {
+  const reasonOf = (all: readonly DrawnDocument[], population?: number, isFinished?: boolean) => {
+    const { outcome, reason, needed, expertShare } = calibrate(PROMISE, all, population, isFinished);
+    assert.equal(outcome, 'not_certified');
+    return [reason, needed, expertShare];
+  };
+  assert.deepEqual(reasonOf(many(500, drawn(null))), ['no_evidence', undefined, 1]);
+  assert.deepEqual(reasonOf(many(500, drawn(0.9)), 9_500, false), ['sample_unfinished', undefined, 1]);
+  assert.deepEqual(reasonOf([], 20), ['batch_too_small', 19, 1]);
+  const one = { rules: rulesOf(PROMISE), population: 9_500, drawn: many(500, drawn(0.9)), isFinished: false };
+  const blind = calibrateCascade({ ...one, cannotJudge: true });
+  assert.deepEqual([blind.reason, blind.n, blind.expertOnly], ['no_evidence', 0, true]);
+  const known = calibrate(EFFORT, [], 20);
+  assert.deepEqual([known.stages, known.expertShare], [[{ acceptAt: 0.9 }], null], 'as it is configured');
+});
+
+test('several stages keep the promise together, and one that cannot accepts nothing', () => {
+  const rules = rulesOf(PROMISE, 2);
+  const two = (first: number, second: number, isRight: boolean): DrawnDocument => ({
+    judged: [
+      { confidence: first, agrees: true, wrongAt: null },
+      { confidence: second, agrees: isRight, wrongAt: null },
+    ],
+    delivered: 2,
+  });
+  const all = [...many(400, two(0.9, 0.9, false)), ...many(100, two(0.1, 0.95, true))];
+  const found = calibrateCascade({ rules, population: 9_500, drawn: all, isFinished: true });
+  const [first, second] = found.stages;
+  assert.deepEqual([found.outcome, first?.acceptAt, second?.disagreements], ['certified', 0, 0]);
+  assert.ok((second?.acceptAt ?? 0) > 0.9);
+  const sum = (first?.bound ?? 1) + (second?.bound ?? 1);
+  assert.ok(sum <= 0.05 + 1e-9, String(sum));
+});
+
+test('where single values may be asked for, a draft is wrong as soon as a wrong value of it is final', () => {
+  const unsure = { judged: [{ confidence: 0.2, agrees: false, wrongAt: 0.85 }], delivered: 1 };
+  const found = calibrate(PROMISE, [...many(400, drawn(0.9)), ...many(100, unsure)]);
+  assert.ok((found.stages[0]?.acceptAt ?? 0) > 0.85);
+});
+
+test('a budget is the quantile of the sample: those that cannot be judged go in any case, ties together', () => {
+  const budget: Aim = { kind: 'budget', expert_share: 0.25 };
+  const scores = Array.from({ length: 1_000 }, (_, at) => drawn((at + 1) / 1_000, true, 0));
+  const found = calibrate(budget, scores);
+  assert.deepEqual([found.outcome, found.stages, found.expertShare], ['budgeted', [{ acceptAt: 0.251 }], 0.25]);
+  const unjudged = calibrate(budget, [...scores.slice(0, 900), ...many(100, drawn(null))]);
+  assert.deepEqual([unjudged.stages, unjudged.expertShare], [[{ acceptAt: 0.151 }], 0.25]);
+  const ties = calibrate(budget, [...many(500, drawn(0.5, true, 0)), ...many(500, drawn(0.9, true, 0))]);
+  assert.deepEqual([ties.stages, ties.expertShare], [[{ acceptAt: 0.5 }], 0]);
+  const beyond = calibrate(budget, [...many(500, drawn(null)), ...many(500, drawn(0.9, true, 0))]);
+  assert.deepEqual([beyond.stages, beyond.expertShare], [[{ acceptAt: 0 }], 0.5]);
+});
+
+test('documents are drawn evenly over the batch, the same ones by whoever draws, by their cascades', () => {
+  const rules = { a: rulesOf(PROMISE), b: { ...rulesOf(PROMISE), aim: undefined } };
+  const draw = (batch: string) => {
+    const draws = new DocumentDraws(batch, rules);
+    for (let document = 0; document < 20_000; document += 1) draws.add(document, document % 2 === 0 ? 'a' : 'b');
+    return draws.finish() ?? assert.fail();
+  };
+  const draws = draw('batch_1');
+  assert.deepEqual(Object.keys(draws), ['a']);
+  assert.equal(draws['a']?.population, 10_000);
+  const documents = drawnDocuments(draws);
+  assert.ok(documents.length > 300 && documents.length <= 500);
+  assert.ok(documents.every((document) => document % 2 === 0));
+  const quarters = Map.groupBy(documents, (document) => Math.floor(document / 5_000));
+  for (const own of quarters.values()) assert.ok(Math.abs(own.length / documents.length - 0.25) < 0.08);
+  assert.deepEqual(drawnDocuments(draw('batch_1')), documents);
+  assert.notDeepEqual(drawnDocuments(draw('batch_2')), documents);
+  assert.equal(new DocumentDraws('batch_1', { b: rules.b }).finish(), null);
+});
+
+test('whatever the sample says, thresholds come of it for each judging stage, and nothing is left to be found', () => {
+  const confidence = fc.option(fc.double({ min: 0, max: 1, noNaN: true }));
+  const judgement = fc.record({
+    confidence,
+    agrees: fc.boolean(),
+    wrongAt: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+  });
+  const document = fc.record({
+    judged: fc.option(fc.array(judgement, { minLength: 2, maxLength: 2 })),
+    delivered: fc.option(fc.nat({ max: 2 })),
+  });
+  const aim: fc.Arbitrary<Aim> = fc.oneof(
+    fc.record({
+      kind: fc.constant('promise' as const),
+      agreement: fc.constantFrom(0.5, 0.9, 0.95, 0.99),
+      certainty: fc.constantFrom(0.8, 0.95),
+      otherwise: fc.constantFrom('expert' as const, 'best_effort' as const),
+    }),
+    fc.record({ kind: fc.constant('budget' as const), expert_share: fc.constantFrom(0.1, 0.5) }),
+  );
+  fc.assert(
+    fc.property(aim, fc.array(document, { maxLength: 60 }), fc.boolean(), (own, all, isFinished) => {
+      const rules = rulesOf(own, 2);
+      const found = calibrateCascade({ rules, population: 200, drawn: all, isFinished });
+      assert.equal(found.stages.length, 2);
+      const force = rulesInForce({ a: rules }, { a: found });
+      assert.equal(awaitsCalibration(force), false);
+      assert.ok(found.stages.every(({ acceptAt }) => acceptAt >= 0 && acceptAt <= 2));
+    }),
+  );
+});

@@ -1,0 +1,80 @@
+import type { ModelFindings } from './model-findings.ts';
+import { judgeIn, stageOf, stageTier, type CascadeRules, type JudgeRule, type StageRules } from './rules.ts';
+
+/** Above every confidence: nothing is accepted. */
+export const ACCEPT_NOTHING = 2;
+
+/** A threshold as it is shown; null: no draft is final. */
+export const shownThreshold = (acceptAt: number): number | null => (acceptAt >= ACCEPT_NOTHING ? null : acceptAt);
+
+/** The stages that judge, by their places from 0; the last one does with `ask: verdict`. */
+export const judgingStages = ({ stages }: Pick<CascadeRules, 'stages'>): number[] =>
+  stages.flatMap((stage, at) => (judgeIn(stage) === null ? [] : [at]));
+
+/**
+ * Whether no judging stage can judge anything, as their servers are known to give no log-probs. `found`: what the checks
+ * of the tiers found.
+ */
+export const cannotJudge = (
+  rules: CascadeRules,
+  found: ReadonlyMap<string, Pick<ModelFindings, 'log_probs'>>,
+): boolean =>
+  judgingStages(rules).every((stage) => {
+    const rule = judgeIn(stageOf(rules, stage));
+    return rule?.confidence.signal.name !== 'agreement' && found.get(stageTier(rules, stage))?.log_probs === false;
+  });
+
+/** The thresholds of the judging stages, in their order. */
+export const thresholdsOf = ({ stages }: Pick<CascadeRules, 'stages'>): number[] =>
+  stages.flatMap((stage) => judgeIn(stage)?.acceptAt ?? []);
+
+/**
+ * The rules with other thresholds: one for each judging stage, in their order. Values with thresholds of their own have
+ * their stage's from then on: a draft is as sure as its least sure value.
+ */
+export function withThresholds(rules: CascadeRules, acceptAt: readonly number[]): CascadeRules {
+  const judging = judgingStages(rules);
+  if (judging.length !== acceptAt.length) {
+    throw new RangeError(`${judging.length} stages judge, and there are ${acceptAt.length} thresholds`);
+  }
+  const of = new Map(judging.map((stage, at) => [stage, acceptAt[at] ?? ACCEPT_NOTHING]));
+  return {
+    ...rules,
+    stages: rules.stages.map((stage, at) => {
+      const own = of.get(at);
+      return own === undefined ? stage : acceptingAt(stage, own);
+    }),
+  };
+}
+
+function acceptingAt(stage: StageRules, acceptAt: number): StageRules {
+  const { judge, verdict } = stage;
+  if (judge !== null) return { ...stage, judge: judgedAt(judge, acceptAt) };
+  return verdict === undefined ? stage : { ...stage, verdict: judgedAt(verdict, acceptAt) };
+}
+
+const judgedAt = ({ fields, ...rule }: JudgeRule, acceptAt: number): JudgeRule => ({
+  ...rule,
+  acceptAt,
+  ...(fields === undefined
+    ? {}
+    : {
+        fields: Object.fromEntries(Object.entries(fields).map(([path, own]) => [path, { ...own, acceptAt }])),
+      }),
+});
+
+/**
+ * The rules by which a sample of a batch is answered, so that the thresholds of the others are found by it. For a promise
+ * every stage answers every document; for a budget the stages before the last judging one decide as ever, and that one
+ * accepts every draft that it can judge.
+ */
+export function sampleRules({ aim, ...rules }: CascadeRules): CascadeRules {
+  if (aim === undefined) throw new Error('a cascade with fixed thresholds needs no sample');
+  const own = { ...rules, onDeadline: 'error', annotate: true, sample: aim.kind, deduplicate: undefined } as const;
+  const whole = { ...own, stages: rules.stages.map((stage) => ({ ...stage, stopEarly: undefined })) };
+  if (aim.kind === 'promise') return { ...whole, shadow: true };
+  return withThresholds(
+    whole,
+    thresholdsOf(rules).map((known, at, all) => (at === all.length - 1 ? 0 : known)),
+  );
+}

@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import type { Said } from '../accounting/reasons.ts';
+import { calibrated } from '../calibration/method.ts';
+import type { HowAsked } from '../cascade/ask.ts';
+import { asksForFields, stageOf, type CascadeRules, type JudgeRule } from '../cascade/rules.ts';
+import { judgingStages } from '../cascade/thresholds.ts';
+import { agrees, differingValues, type FieldScore } from '../confidence/index.ts';
+import { ENDPOINTS } from '../endpoints/index.ts';
+import { cutText } from '../text/cut.ts';
+import { jsonLine } from '../text/json-line.ts';
+import type { AcceptedDraft, Answer, CascadeDocument, Draft } from './job.ts';
+import type { StageRecord } from './ending.ts';
+import { resultLine, type ResultLine } from './result-line.ts';
+import { writeTimes, type CascadeTimes } from './times.ts';
+
+/** How a sampled document's draft of a judging stage was judged, beside what the expert said. */
+export type SampledJudgement = {
+  /** Null: it could not be judged. */
+  readonly confidence: number | null;
+  /** Whether the draft says what the expert says; false, too, where either of them has no answer. */
+  readonly agrees: boolean;
+  /**
+   * Where the next stage may be asked for single values: from which confidence on a value would be final that the expert
+   * says otherwise. Null: there is no such value.
+   */
+  readonly wrongAt: number | null;
+  /** The values in which it differs from the expert's, by JSON pointer; absent: it does not, or not by value. */
+  readonly differing?: readonly string[] | undefined;
+};
+
+/** What a sample is for: how its drafts were judged; and all that its results count, so that the batch has it. */
+export type Sampled = {
+  readonly judged: readonly SampledJudgement[];
+  readonly counts: Readonly<Record<string, number>>;
+  readonly said: Readonly<Record<string, string>>;
+  readonly times: string;
+  /** Of a budget: the drafts, as far as the one that was accepted, so that they can be handed off after all. */
+  readonly drafts?: readonly Draft[] | undefined;
+};
+
+const sampled = z.strictObject({
+  judged: z.array(
+    z.strictObject({
+      confidence: z.number().nullable(),
+      agrees: z.boolean(),
+      wrongAt: z.number().nullable(),
+      differing: z.array(z.string()).optional(),
+    }),
+  ),
+  counts: z.record(z.string(), z.number()),
+  said: z.record(z.string(), z.string()),
+  times: z.string(),
+  // Jobs carry them as they are.
+  drafts: z.custom<readonly Draft[]>((value) => Array.isArray(value)).optional(),
+});
+
+const sampleLine = resultLine.extend({ sample: sampled });
+
+/** What a stage has answered as text; null: nothing. */
+function textOf({ job: { endpoint, body } }: CascadeDocument, answer: Answer | null | undefined): string | null {
+  return answer == null || answer.status >= 300 ? null : ENDPOINTS[endpoint].text(answer.body, body);
+}
+
+/** The stages that judge, each with the one, from 0, whose draft it judges: `ask: verdict` that of one before. */
+function judgedDrafts(rules: CascadeRules, verdict: HowAsked | undefined): { stage: number; drafted: number | null }[] {
+  const last = rules.stages.length - 1;
+  return judgingStages(rules).map((stage) => {
+    if (stage < last) return { stage, drafted: stage };
+    return { stage, drafted: verdict?.kind === 'verdict' ? verdict.stage : null };
+  });
+}
+
+/** The drafts of a document that are not the same as an answer of the expert, so far as that can be seen. */
+export function differingDrafts(document: CascadeDocument, answer: string): { stage: number; text: string }[] {
+  const { job, rules } = document;
+  return job.drafts.flatMap((draft, stage) => {
+    const text = textOf(document, draft.answer);
+    return text === null || agrees(rules.agreement, text, answer) ? [] : [{ stage, text }];
+  });
+}
+
+/** How each judging stage's draft was judged, in their order, and whether it says what the last stage says. */
+function judgementsOf(
+  document: CascadeDocument,
+  stages: readonly StageRecord[],
+  sameAs: readonly number[],
+): SampledJudgement[] {
+  const { rules } = document;
+  const last = stages[rules.stages.length - 1];
+  const expert = textOf(document, last?.outcome === 'answered' ? last.answer : null);
+  return judgedDrafts(rules, last?.how).map(({ stage, drafted }): SampledJudgement => {
+    const record = drafted === null ? undefined : stages[drafted];
+    const { judge } = stageOf(rules, stage);
+    const confidence =
+      judge === null
+        ? last?.how?.kind === 'verdict'
+          ? last.how.confidence
+          : null
+        : (record?.draft?.confidence ?? null);
+    const text = textOf(document, record?.answer);
+    if (text === null || expert === null) return { confidence, agrees: false, wrongAt: null };
+    const isSame = agrees(rules.agreement, text, expert) || (drafted !== null && sameAs.includes(drafted));
+    if (isSame) return { confidence, agrees: true, wrongAt: null };
+    const differing = differingValues(text, expert);
+    const isByValue = judge !== null && confidence !== null && asksForFields(rules, stage);
+    return {
+      confidence,
+      agrees: false,
+      wrongAt: isByValue ? wrongFrom(differing, record?.draft?.fields ?? [], judge) : null,
+      ...(differing === null
+        ? {}
+        : { differing: differing.slice(0, MAX_DIFFERING).map((path) => cutText(path, MAX_PATH)) }),
+    };
+  });
+}
+
+/** So many values are named in which a draft differs. */
+const MAX_DIFFERING = 16;
+const MAX_PATH = 200;
+
+/** Nothing is known of where a value would be final: it counts as final everywhere. */
+const EVERYWHERE = 1;
+
+/** Scores of values are written with six digits. */
+const ROUNDED = 1e-5;
+
+/** The highest confidence in a value that the expert says otherwise. */
+function wrongFrom(differing: readonly string[] | null, fields: readonly FieldScore[], judge: JudgeRule): number {
+  if (differing === null || differing.length === 0) return EVERYWHERE;
+  const scores = new Map(fields.map(({ path, score }) => [path, score]));
+  const confidences = differing.map((path) => {
+    const score = scores.get(path);
+    // Only the least sure values are written down.
+    return score === undefined ? EVERYWHERE : (calibrated(judge.confidence, score) ?? EVERYWHERE);
+  });
+  return Math.min(EVERYWHERE, Math.max(...confidences) + ROUNDED);
+}
+
+/** What a result counts, beside its line and its times. */
+type Counted = { readonly counts: Readonly<Record<string, number | undefined>>; readonly said?: Said };
+
+type SampleParts = {
+  readonly line: ResultLine;
+  readonly result: CascadeTimes & Counted;
+  /** The stages, from 0, whose drafts mean the same as the answer by what the expert says. */
+  readonly sameAs: readonly number[];
+};
+
+/** The line of a sampled document: what the batch's own line will be, and what its thresholds are found by. */
+export function sampleLineText(
+  document: CascadeDocument,
+  stages: readonly StageRecord[],
+  { line, result, sameAs }: SampleParts,
+): string {
+  const accepted = document.rules.sample === 'budget' ? stages.at(-1)?.draft : null;
+  const isHandable = accepted != null && !('reason' in accepted);
+  const draft = isHandable ? [...document.job.drafts, draftOf(accepted)] : null;
+  const sample = {
+    judged: judgementsOf(document, stages, sameAs),
+    counts: result.counts,
+    said: result.said ?? {},
+    times: writeTimes(result),
+    ...(draft === null ? {} : { drafts: draft }),
+  };
+  return jsonLine({ ...line, sample });
+}
+
+/** A draft that was accepted, as one that is to be handed off. */
+const draftOf = (accepted: AcceptedDraft): Draft => ({
+  ...accepted,
+  reason: 'low_confidence',
+  evidence: null,
+  handedOffAtMs: null,
+});
+
+/** A line of a sample; null for what is none, as of a document that was not answered before the sample ended. */
+export function readSampleLine(text: string): { readonly line: ResultLine; readonly sample: Sampled } | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const read = sampleLine.safeParse(value);
+  if (!read.success) return null;
+  const { sample, ...line } = read.data;
+  return { line, sample };
+}

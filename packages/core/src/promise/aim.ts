@@ -1,0 +1,32 @@
+import { z } from 'zod';
+
+/** What is done with a batch of which nothing can be promised: all of it goes to the expert, or the best guess is taken. */
+export const OTHERWISE = ['expert', 'best_effort'] as const;
+
+const share = (name: string) =>
+  z.number(`${name}: expected a number between 0 and 1`).gt(0, between(name)).lt(1, between(name));
+const between = (name: string): string => `${name}: expected a number between 0 and 1`;
+
+export const DEFAULT_CERTAINTY = 0.95;
+
+/**
+ * A promise: with this certainty at least this share of a batch's final answers says what the expert would have said.
+ */
+export const promiseAim = z.strictObject({
+  agreement: share('agreement'),
+  certainty: share('certainty').default(DEFAULT_CERTAINTY),
+  otherwise: z.enum(OTHERWISE, `otherwise: expected one of ${OTHERWISE.join(', ')}`).default('expert'),
+});
+
+/** A budget: about this share of a batch's documents goes to the expert, and nothing is promised of the answers. */
+export const budgetAim = z.strictObject({ expert_share: share('expert_share') });
+
+/** What the thresholds of a batch are to be found for, by a sample of its own documents. */
+export const aimRecord = z.discriminatedUnion('kind', [
+  promiseAim.extend({ kind: z.literal('promise') }),
+  budgetAim.extend({ kind: z.literal('budget') }),
+]);
+
+export type Aim = z.output<typeof aimRecord>;
+export type PromiseAim = Extract<Aim, { kind: 'promise' }>;
+export type BudgetAim = Extract<Aim, { kind: 'budget' }>;

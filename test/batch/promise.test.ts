@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { KEYS, sampleFileId, sampleIdOf, type BatchObject } from '@spillway/core';
+import { openLog } from '@spillway/runtime';
+import { openStorage } from '@spillway/storage';
+import { BadRequestError } from 'openai';
+import { collectGarbage } from '../../services/dispatcher/src/garbage.ts';
+import type { ModelRequest, Scripted } from '../support/model-server.ts';
+import { requestLine } from '../support/request-line.ts';
+import { sharedSystem } from '../support/shared-system.ts';
+import { System, until } from '../support/system.ts';
+import { says } from '../support/verdict-server.ts';
+
+/** Documents are numbers; the expert says of each what it is. */
+const numberIn = ({ body }: Pick<ModelRequest, 'body'>): number =>
+  Number(/number (\d+)/.exec(JSON.stringify(body['messages']))?.[1]);
+const right = (number: number): string => `number ${number}`;
+
+/** Drafts are wrong for every tenth number, and mostly less sure there. */
+const isWrong = (number: number): boolean => number % 10 === 3;
+const confidenceIn = (number: number): number =>
+  isWrong(number) ? 0.3 + (number % 7) / 20 : 0.6 + (number % 37) / 100;
+const draftOf = (number: number): Scripted => ({
+  kind: 'completion',
+  text: isWrong(number) ? `number ${number + 1}` : right(number),
+  logprobs: [Math.log(confidenceIn(number)), -1e-9],
+});
+
+/** The expert takes one number more for the same as the number, where it is asked. */
+const expertOf = (request: ModelRequest): Scripted =>
+  JSON.stringify(request.body).includes('Does it say the same')
+    ? says('Y', 0.9)
+    : { kind: 'completion', text: right(numberIn(request)) };
+
+/** While it is there, drafters do not answer. */
+let pause: Promise<void> | null = null;
+
+const PROMISE = 'promise: { agreement: 0.95, certainty: 0.95 }';
+const BUDGET = 'budget: { expert_share: 0.2 }';
+
+const shared = sharedSystem(() =>
+  System.start({
+    drafter: {
+      answer: async (request) => {
+        await pause;
+        return draftOf(numberIn(request));
+      },
+    },
+    expert: { answer: expertOf },
+    moreCascades: `  promised: { drafter: small, expert: large, accept_at: 0.9, ${PROMISE} }
+  judged: { drafter: small, expert: large, accept_at: 0.9, ${PROMISE}, agreement: judge }
+  budgeted: { drafter: small, expert: large, accept_at: 0.9, ${BUDGET}, annotate: false }
+`,
+  }),
+);
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, at) => `what is number ${at}?`);
+
+const accountOf = (batch: unknown): BatchObject['spillway'] => (batch as BatchObject).spillway;
+
+/** How often the two models were asked since this was last called. */
+const newCalls = ({ drafterModel, expertModel }: System): number[] =>
+  [drafterModel, expertModel].map(({ requests }) => requests.splice(0).length);
+
+test('a promise is given by a sample of the batch itself, whose answers are the batch’s', async () => {
+  const system = await shared();
+  newCalls(system);
+  const { id } = await system.submit(numbers(1_000), { model: 'promised' });
+  const batch = await system.settled(id);
+  assert.deepEqual(batch.request_counts, { total: 1_000, completed: 1_000, failed: 0 });
+  const [found] = accountOf(batch).thresholds;
+  const [stage] = found?.stages ?? [];
+  assert.ok(found !== undefined && stage !== undefined);
+  assert.deepEqual([found.cascade, found.outcome, found.documents], ['promised', 'certified', 1_000]);
+  assert.deepEqual(found.promise, { agreement: 0.95, certainty: 0.95, otherwise: 'expert' });
+  assert.ok((stage.disagreements ?? 9) <= (stage.allowed ?? 0) && (stage.bound ?? 1) <= 0.05);
+  const lines = await system.lines(batch.output_file_id);
+  const sampled = lines.filter(({ cascade }) => cascade?.sampled === true);
+  assert.equal(sampled.length, found.sampled);
+  const escalated = lines.filter(({ cascade }) => cascade?.escalated === true);
+  assert.deepEqual(newCalls(system), [1_000, escalated.length], 'nobody is asked twice');
+  const agreeing = lines.filter(({ response }, at) => JSON.stringify(response).includes(`"${right(at)}"`));
+  assert.ok(agreeing.length >= 950, String(agreeing.length));
+  for (const { cascade } of lines) {
+    assert.deepEqual(cascade?.certificate, { agreement: 0.95, certainty: 0.95 });
+    assert.equal(cascade?.stages[0]?.accept_at, stage.accept_at);
+  }
+  const places = sampled.map(({ custom_id: name }) => Number(name.slice(4)));
+  assert.ok(places.some((at) => at > 900) && places.some((at) => at < 100), 'no prefix');
+  const report: { thresholds: object[]; escalated_share: number } = await system.client.get(`/batches/${id}/report`);
+  assert.deepEqual(report.thresholds, [found]);
+  assert.equal(report.escalated_share, escalated.length / 1_000);
+
+  // Nobody sees the batch that was the sample.
+  const sample = sampleIdOf(id);
+  await assert.rejects(system.client.batches.retrieve(sample), { status: 404 });
+  await assert.rejects(system.client.get(`/batches/${sample}/results`), { status: 404 });
+  await assert.rejects(system.client.batches.cancel(sample), { status: 404 });
+  const { data: batches } = await system.client.batches.list();
+  assert.ok(!batches.some((one) => one.id === sample));
+  const { data: files } = await system.client.files.list();
+  assert.ok(!files.some(({ filename }) => filename.includes(sample)));
+
+  // It goes with the batch's pages.
+  await using storage = await openStorage(`file://${system.directory}/data`);
+  const keys = [KEYS.manifest(sample), KEYS.page(sample, 0), KEYS.final(sample), KEYS.fileBytes(sampleFileId(sample))];
+  const sizes = () => Promise.all(keys.map((key) => storage.size(key)));
+  assert.ok((await sizes()).every((size) => size !== null));
+  await system.client.files.delete(batch.output_file_id ?? '');
+  const log = openLog('test', 'silent');
+  const signal = new AbortController().signal;
+  await collectGarbage({ storage, log, nowMs: Date.now() + 7_200_000, isShort: false, signal });
+  assert.deepEqual(
+    await sizes(),
+    keys.map(() => null),
+  );
+});
+
+test('while the sample is answered a batch is in progress, and says what it waits for; cancelled, it keeps what was answered', async () => {
+  const system = await shared();
+  const paused = Promise.withResolvers<void>();
+  pause = paused.promise;
+  const { id } = await system.submit(numbers(400), { model: 'promised' });
+  const sampling = await system.settled(id, (batch) => accountOf(batch).thresholds.length > 0);
+  assert.deepEqual([sampling.status, sampling.request_counts?.total], ['in_progress', 400]);
+  const [found] = accountOf(sampling).thresholds;
+  assert.deepEqual([found?.outcome, found?.stages], ['sampling', []]);
+  await until(async () => {
+    const [waiting] = accountOf(await system.client.batches.retrieve(id)).waiting;
+    return waiting?.state === 'sampling' && waiting.reason.includes(`a sample of ${found?.sampled} documents, 0 of`);
+  });
+  pause = null;
+  paused.resolve();
+  // As soon as something of it is answered.
+  await until(async () => {
+    const [waiting] = accountOf(await system.client.batches.retrieve(id)).waiting;
+    return !(waiting?.reason.includes(', 0 of') ?? false);
+  });
+  await system.client.batches.cancel(id);
+  const batch = await system.settled(id);
+  const [output, errors] = [await system.lines(batch.output_file_id), await system.lines(batch.error_file_id)];
+  assert.equal(output.length + errors.length, 400);
+  assert.ok(batch.status === 'completed' || output.length > 0, 'what was paid for is delivered');
+});
+
+test('a budget is kept, without a word in lines that are not annotated', async () => {
+  const system = await shared();
+  newCalls(system);
+  const { id } = await system.submit(numbers(500), { model: 'budgeted' });
+  const batch = await system.settled(id);
+  const [found] = accountOf(batch).thresholds;
+  assert.deepEqual([found?.outcome, found?.budget, found?.sampled], ['budgeted', { expert_share: 0.2 }, 500]);
+  const [drafted = 0, expert = 0] = newCalls(system);
+  assert.equal(drafted, 500, 'nothing is drafted twice');
+  assert.ok(Math.abs(expert / 500 - 0.2) < 0.03, String(expert));
+  const lines = await system.lines(batch.output_file_id);
+  assert.deepEqual(
+    lines.map((line) => Object.keys(line)),
+    lines.map(() => ['id', 'custom_id', 'response', 'error']),
+  );
+});
+
+test('the expert says of drafts that are worded otherwise whether they mean the same', async () => {
+  const system = await shared();
+  newCalls(system);
+  const { id } = await system.submit(numbers(300), { model: 'judged' });
+  const batch = await system.settled(id);
+  const [found] = accountOf(batch).thresholds;
+  assert.deepEqual([found?.outcome, found?.stages[0]?.disagreements, found?.stages[0]?.accept_at], ['certified', 0, 0]);
+  const lines = await system.lines(batch.output_file_id);
+  const compared = lines.filter(({ cascade }, at) => cascade?.sampled === true && isWrong(at)).length;
+  assert.ok(compared > 0);
+  assert.deepEqual(newCalls(system), [300, (found?.sampled ?? 0) + compared]);
+});
+
+test('a batch says its thresholds itself; what it cannot say is refused by the key', async () => {
+  const system = await shared();
+  const order = { endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const file = await system.client.files.create({
+    file: new File(
+      numbers(60).map((prompt, at) => `${requestLine(prompt, `doc-${at}`)}\n`),
+      'a.jsonl',
+    ),
+    purpose: 'batch',
+  });
+  const create = (metadata: Record<string, string>) =>
+    system.client.batches.create({ ...order, input_file_id: file.id, metadata });
+  newCalls(system);
+  const all = await system.settled((await create({ 'spillway.accept_at': '0' })).id);
+  assert.deepEqual([newCalls(system)[1], accountOf(all).thresholds], [0, []], 'every draft is final');
+  const small = await system.settled((await create({ 'spillway.promise': 'test:agreement=0.99' })).id);
+  const [found] = accountOf(small).thresholds;
+  assert.deepEqual([found?.outcome, found?.reason, found?.sampled], ['not_certified', 'batch_too_small', 0]);
+  assert.deepEqual(newCalls(system), [0, 60], 'all of it goes to the expert, and no drafter is paid');
+  const effort = 'agreement=0.99,otherwise=best_effort';
+  const guessed = await system.settled((await create({ 'spillway.promise': effort })).id);
+  assert.equal(accountOf(guessed).thresholds[0]?.stages[0]?.accept_at, 0.8, 'as it is configured');
+
+  const refused: readonly (readonly [string, Record<string, string>])[] = [
+    ['spillway.accept_at', { 'spillway.accept_at': '90' }],
+    ['spillway.budget', { 'spillway.budget': '25%' }],
+    ['spillway.promise', { 'spillway.promise': 'agreement=1' }],
+    ['spillway.promise', { 'spillway.promise': 'nobody:agreement=0.9' }],
+    ['spillway.promise', { 'spillway.promise': 'agreement=0.9', 'spillway.accept_at': '0.9' }],
+    ['spillway.promise', { 'spillway.promise': 'agreement=0.9', 'spillway.shadow': 'true' }],
+  ];
+  for (const [key, metadata] of refused) {
+    await assert.rejects(create(metadata), (error) => {
+      assert.ok(error instanceof BadRequestError, String(error));
+      assert.deepEqual([error.param, error.code], [`metadata.${key}`, 'invalid_value']);
+      return true;
+    });
+  }
+});

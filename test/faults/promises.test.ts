@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  drawnDocuments,
+  readResultLine,
+  resultOf,
+  route,
+  sampleIdOf,
+  stageOf,
+  type Aim,
+  type CascadeRules,
+  type DocumentJob,
+  type Draft,
+  type Outcome,
+  type ResultLine,
+} from '@spillway/core';
+import { admit, close, readRules, settle } from '@spillway/redis';
+import fc from 'fast-check';
+import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
+import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
+import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
+import { leaderOf, Life, type Leader } from '../support/dying-leader.ts';
+import { acceptedDraftOf, answerOf, draftOf, rulesOf } from '../support/jobs.ts';
+import { manifestOf, writeNewBatch } from '../support/records.ts';
+import { startRedis, type RedisServer } from '../support/redis.ts';
+import { requestLine } from '../support/request-line.ts';
+
+/*
+ * A batch that finds its thresholds by a sample of itself is taken to its end by real parts of dispatchers on a real Redis
+ * and a real directory, in any order of their steps: each leader may die before any of its readings and writings, Redis may
+ * be wiped, and the batch may be cancelled or expire, at any moment.
+ */
+
+let redis: RedisServer;
+let directory: string;
+let runs = 0;
+
+before(async () => {
+  redis = await startRedis();
+  directory = await mkdtemp(join(tmpdir(), 'spillway-promises-'));
+});
+
+after(async () => {
+  await redis.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const ID = `batch_${'d'.repeat(32)}`;
+const SAMPLE = sampleIdOf(ID);
+const FILE = `file-${'1'.repeat(32)}`;
+const never = new AbortController().signal;
+
+/** Two pages; drafts are wrong where they are unsure, and some cannot be judged. */
+const DOCUMENTS = 400;
+const confidenceOf = (at: number): number | null => (at % 50 === 7 ? null : ((at * 37) % 100) / 100);
+const isWrong = (at: number): boolean => at % 3 === 0 && (confidenceOf(at) ?? 0) < 0.5;
+const saying = (text: string) =>
+  answerOf({ body: { choices: [{ index: 0, message: { role: 'assistant', content: text } }] } });
+
+const AIMS: Readonly<Record<string, Aim>> = {
+  promise: { kind: 'promise', agreement: 0.9, certainty: 0.9, otherwise: 'expert' },
+  impossible: { kind: 'promise', agreement: 0.999, certainty: 0.9, otherwise: 'expert' },
+  budget: { kind: 'budget', expert_share: 0.3 },
+};
+
+const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 86_400_000 };
+
+async function create({ storage, redis: store }: DispatcherParts, aim: Aim): Promise<void> {
+  const lines = Array.from({ length: DOCUMENTS }, (_, at) => `${requestLine(`text ${at}`, `doc-${at}`)}\n`);
+  const cascades = {
+    test: rulesOf({
+      aim,
+      prices: [
+        { input: 1, output: 1 },
+        { input: 1, output: 1 },
+      ],
+    }),
+  };
+  await writeNewBatch(storage, manifestOf(ID, { ...facts, inputFileId: FILE, cascades }), lines.join(''));
+  await admit(store, ID, facts);
+}
+
+const STEPS = ['validate', 'calibrate', 'enqueue', 'answer some', 'answer', 'seal', 'sweep', 'end'] as const;
+type StepName = (typeof STEPS)[number];
+
+const leading = (base: DispatcherParts, life: Life, asked: Asked): Promise<Leader<StepName>> =>
+  leaderOf(base, life, {
+    'answer some': () => answer(base, asked, (job) => job.document % 3 === 0),
+    answer: () => answer(base, asked, () => true),
+  });
+
+/** How often documents were drafted, and answered by the expert, by their names. */
+type Asked = { readonly drafts: string[]; readonly experts: string[] };
+
+/** Works on some of the documents that are in the queues, by the rules that workers read. */
+async function answer(base: DispatcherParts, asked: Asked, isChosen: (job: DocumentJob) => boolean): Promise<void> {
+  for (const batch of [SAMPLE, ID]) {
+    const plan = await base.records.plan(batch);
+    const rules = (await readRules(base.redis, batch))?.['test'];
+    if (plan === null || rules === undefined) continue;
+    for (const [page, { first, documents }] of plan.pages.entries()) {
+      const places = Array.from({ length: documents }, (_, place) => place);
+      const ofPage = { batch, first, documents };
+      for (const tier of ['drafter.small', 'expert.large']) {
+        const jobs = (await base.queues.find(tier, ofPage, places)).filter(isChosen);
+        const results = jobs.map((job) => [job, resultFor(job, rules, asked)] as const);
+        await Promise.all(
+          results.map(([job, result]) => settle(base.redis, { batch, page, place: job.place }, result)),
+        );
+        const done = jobs.map(({ place }) => place);
+        await base.queues.drop(tier, ofPage, done);
+      }
+    }
+  }
+}
+
+/** What becomes of a document: its draft, and the expert's answer where that is not final. */
+function resultFor(job: DocumentJob, rules: CascadeRules, asked: Asked) {
+  assert.equal(rules.aim, undefined, 'workers decide by thresholds that were found');
+  const at = Number(job.customId.slice(4));
+  const confidence = confidenceOf(at);
+  const times = { startedAtMs: job.enqueuedAtMs, endedAtMs: job.enqueuedAtMs };
+  const { drafts } = job;
+  let stage = drafts.length;
+  const all: Draft[] = [...drafts];
+  if (stage === 0) {
+    asked.drafts.push(job.customId);
+    const acceptAt = stageOf(rules, 0).judge?.acceptAt ?? assert.fail();
+    const judged =
+      confidence === null
+        ? ({ kind: 'no_evidence', reason: 'no_logprobs' } as const)
+        : ({ kind: 'scored', confidence, score: confidence, fields: null } as const);
+    const { shadow } = rules;
+    const decision = route(judged, { acceptAt, shadow, isSampled: rules.sample !== undefined });
+    const decided = { answer: saying(isWrong(at) ? 'wrong' : `right ${at}`), score: confidence };
+    const own = draftOf({ ...decided, confidence });
+    if (decision.kind === 'accept') {
+      const draft = acceptedDraftOf({ ...decided, confidence: decision.confidence });
+      return resultOf({ job, rules }, { kind: 'accepted', draft });
+    }
+    all.push({ ...own, reason: decision.reason, handedOffAtMs: job.enqueuedAtMs });
+    stage = 1;
+  }
+  asked.experts.push(job.customId);
+  const document = { job: { ...job, drafts: all, stage }, rules };
+  return resultOf(document, { kind: 'answered', answer: saying(`right ${at}`), ...times });
+}
+
+type Lives = readonly { readonly operations: number; readonly steps: readonly StepName[] }[];
+type Events = {
+  readonly wipe?: { readonly after: number } | null;
+  readonly closing?: { readonly after: number; readonly outcome: Outcome } | null;
+};
+
+async function runToEnd(name: string, aim: string, lives: Lives, { wipe = null, closing = null }: Events = {}) {
+  await redis.client.flushall();
+  const path = join(directory, name);
+  await using base = await dispatcherParts(redis, 'promises', path);
+  await recoverIfNeeded(base, 'first', never);
+  await create(base, AIMS[aim] ?? assert.fail());
+  const asked: Asked = { drafts: [], experts: [] };
+  let at = 0;
+  for (const { operations, steps } of lives) {
+    const leader = await leading(base, new Life(operations), asked);
+    for (const one of steps) {
+      await leader.step(one);
+      at += 1;
+      if (wipe?.after === at) {
+        await redis.client.flushall();
+        await recoverIfNeeded(base, 'wipe', never);
+      }
+      if (closing?.after === at) await close(base.redis, ID, closing.outcome);
+    }
+  }
+  const last = await leading(base, new Life(Number.POSITIVE_INFINITY), asked);
+  for (let pass = 0; pass < 60 && !(await base.records.hasEnded(ID)); pass += 1) {
+    for (const one of STEPS) await last.step(one);
+    await delay(5);
+  }
+  const found = await checkEnd(base, closing?.outcome ?? 'completed');
+  await rm(path, { recursive: true, force: true });
+  return { ...found, asked };
+}
+
+async function checkEnd({ storage, records }: DispatcherParts, outcome: Outcome) {
+  const final = await records.final(ID);
+  assert.ok(final !== null, 'it came to its end');
+  assert.ok(final.outcome === outcome || final.outcome === 'completed');
+  const plan = await records.plan(ID);
+  if (plan === null) {
+    assert.notEqual(final.outcome, 'completed');
+    return { lines: [], calibration: null, drawn: [] };
+  }
+  const lines = new Map<number, ResultLine>();
+  for (const page of plan.pages.keys()) {
+    const sealed = (await sealedPage(storage, ID, plan.pages, page)) ?? assert.fail();
+    for await (const { document, bytes } of linesOf(storage, sealed)) {
+      assert.ok(!lines.has(document), 'each has one line');
+      lines.set(document, readResultLine(bytes.toString()) ?? assert.fail(bytes.toString()));
+    }
+  }
+  assert.equal(lines.size, DOCUMENTS);
+  const drawn = drawnDocuments(plan.draws ?? {});
+  const acceptAt = plan.cascades['test']?.stages[0]?.judge?.acceptAt ?? assert.fail();
+  const calibration = (await records.calibration(ID))?.cascades['test'] ?? null;
+  let [completed, nanoUsd] = [0, 0];
+  for (const [document, line] of lines) {
+    assert.equal(line.custom_id, `doc-${document}`);
+    if (line.response === null) {
+      assert.ok(line.error?.code.startsWith('batch_') === true && final.outcome !== 'completed');
+      continue;
+    }
+    completed += 1;
+    const { cascade } = line;
+    assert.ok(cascade !== undefined);
+    for (const { usage } of cascade.stages) nanoUsd += 1_000 * (usage.input_tokens + usage.output_tokens);
+    if (cascade.sampled === true) assert.ok(drawn.includes(document));
+    const body = JSON.stringify(line.response.body);
+    const isRight = body.includes(`"right ${document}"`);
+    assert.ok(isRight || isWrong(document), body);
+    if (cascade.escalated) assert.ok(isRight, 'the expert is right');
+    else assert.ok((confidenceOf(document) ?? -1) >= acceptAt, 'nothing is accepted but by the threshold');
+  }
+  assert.equal(final.counts['completed'], completed);
+  // What the lines say was paid is what the batch paid.
+  const paid = Object.entries(final.counts).reduce((sum, [name, by]) => sum + (name.endsWith('/nanoUsd') ? by : 0), 0);
+  assert.equal(paid, nanoUsd);
+  assert.ok((await records.final(SAMPLE)) !== null || drawn.length === 0 || (await records.manifest(SAMPLE)) === null);
+  return { lines: [...lines.values()], calibration, drawn };
+}
+
+const ALL = STEPS.filter((one) => one !== 'answer some');
+const whole: Lives = [{ operations: Number.POSITIVE_INFINITY, steps: Array.from({ length: 12 }, () => ALL).flat() }];
+
+test('undisturbed, nobody is asked twice, sampled answers are the expert’s, and the threshold is kept', async () => {
+  const { lines, calibration, drawn, asked } = await runToEnd('promise', 'promise', whole);
+  assert.equal(calibration?.outcome, 'certified');
+  assert.deepEqual([asked.drafts.length, new Set(asked.drafts).size], [DOCUMENTS, DOCUMENTS]);
+  const escalated = lines.filter(({ cascade }) => cascade?.escalated === true);
+  assert.equal(asked.experts.length, escalated.length);
+  assert.ok(drawn.length > 10 && drawn.length < 200, String(drawn.length));
+  assert.deepEqual(
+    lines.flatMap(({ cascade }, at) => (cascade?.sampled === true ? [at] : [])),
+    drawn,
+  );
+  assert.ok(escalated.length < DOCUMENTS * 0.8, 'it spares the expert something');
+});
+
+test('what cannot be promised goes to the expert alone, and no drafter is paid', async () => {
+  const { lines, calibration, asked, drawn } = await runToEnd('impossible', 'impossible', whole);
+  assert.deepEqual([calibration?.outcome, calibration?.reason, drawn], ['not_certified', 'batch_too_small', []]);
+  assert.deepEqual([asked.drafts.length, asked.experts.length], [0, DOCUMENTS]);
+  assert.ok(
+    lines.every(({ cascade }) => cascade?.certificate === null && cascade.stages[0]?.reason === 'not_certified'),
+  );
+});
+
+test('a budget is kept, and a draft that its threshold does not accept after all is handed off', async () => {
+  const { lines, asked } = await runToEnd('budget', 'budget', whole);
+  assert.deepEqual(
+    [asked.drafts.length, new Set(asked.drafts).size],
+    [DOCUMENTS, DOCUMENTS],
+    'nothing is drafted twice',
+  );
+  const escalated = lines.filter(({ cascade }) => cascade?.escalated === true).length;
+  assert.ok(Math.abs(escalated / DOCUMENTS - 0.3) < 0.02, String(escalated));
+  assert.equal(asked.experts.length, escalated);
+});
+
+const life = fc.record({
+  operations: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 60, max: 600 })),
+  steps: fc.array(fc.constantFrom(...STEPS), { minLength: 1, maxLength: 8 }),
+});
+
+const schedule = fc.record({
+  aim: fc.constantFrom('promise', 'promise', 'budget'),
+  lives: fc.array(life, { minLength: 1, maxLength: 6 }),
+  wipe: fc.option(fc.record({ after: fc.integer({ min: 1, max: 25 }) })),
+  closing: fc.option(
+    fc.record({
+      after: fc.integer({ min: 2, max: 25 }),
+      outcome: fc.constantFrom<Outcome[]>('cancelled', 'expired'),
+    }),
+    { freq: 2 },
+  ),
+});
+
+test('whoever dies and whatever is lost: each document has one line, decided by thresholds that never change', async () => {
+  await fc.assert(
+    fc.asyncProperty(schedule, async ({ aim, lives, wipe, closing }) => {
+      runs += 1;
+      await runToEnd(`${runs}`, aim, lives, { wipe, closing });
+    }),
+    { numRuns: Number(process.env['ORDERS'] ?? 12), endOnFailure: true },
+  );
+});

@@ -166,7 +166,7 @@ describe('create', () => {
         'unknown_parameter',
         "Unknown key 'spillway.maxusd' in 'metadata'. Did you mean 'spillway.max_usd'? " +
           "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines', 'spillway.deduplicate', " +
-          "'spillway.accept_at', 'spillway.budget' and 'spillway.promise'.",
+          "'spillway.accept_at', 'spillway.budget', 'spillway.promise' and 'spillway.labels'.",
       ],
       [
         { ...BODY, metadata: { 'spillway.budgets': 'expert_share=0.25' } },
@@ -174,7 +174,7 @@ describe('create', () => {
         'unknown_parameter',
         "Unknown key 'spillway.budgets' in 'metadata'. Did you mean 'spillway.budget'? " +
           "Known keys are 'spillway.max_usd', 'spillway.shadow', 'spillway.on_bad_lines', 'spillway.deduplicate', " +
-          "'spillway.accept_at', 'spillway.budget' and 'spillway.promise'.",
+          "'spillway.accept_at', 'spillway.budget', 'spillway.promise' and 'spillway.labels'.",
       ],
       [
         { ...BODY, metadata: { 'spillway.deduplicate': 'no' } },

@@ -173,6 +173,49 @@ test('the expert says of drafts that are worded otherwise whether they mean the 
   assert.deepEqual(newCalls(system), [300, (found?.sampled ?? 0) + compared]);
 });
 
+test('by labels of some documents an accuracy is promised; labels that are none are named', async () => {
+  const system = await shared();
+  const upload = async (lines: readonly string[]): Promise<string> =>
+    (await system.client.files.create({ file: new File([lines.join('\n')], 'a.jsonl'), purpose: 'batch' })).id;
+  const input = await upload(numbers(800).map((prompt, at) => requestLine(prompt, `doc-${at}`)));
+  const create = async (labels: string) => {
+    const metadata = { 'spillway.promise': 'accuracy=0.9,certainty=0.95', 'spillway.labels': labels };
+    const order = { endpoint: '/v1/chat/completions', completion_window: '24h', input_file_id: input } as const;
+    return await system.settled((await system.client.batches.create({ ...order, metadata })).id);
+  };
+  const labels = Array.from({ length: 200 }, (_, at) =>
+    JSON.stringify({ custom_id: `doc-${3 * at}`, answer: right(3 * at) }),
+  );
+  const batch = await create(await upload(labels));
+  const [found] = accountOf(batch).thresholds;
+  assert.deepEqual([found?.outcome, found?.sampled, found?.documents], ['certified', 200, 800]);
+  const lines = await system.lines(batch.output_file_id);
+  assert.ok(lines.every(({ cascade }) => cascade?.certificate?.accuracy === 0.9));
+  const wrong = lines.filter(({ response }, at) => !JSON.stringify(response).includes(`"${right(at)}"`)).length;
+  assert.ok(wrong <= 80, String(wrong));
+
+  const refused = await create(
+    await upload([
+      '{"custom_id":"doc-1","answer":"x"}',
+      '{"custom_id":"doc-900","answer":"x"}',
+      '{"custom_id":"doc-2"}',
+    ]),
+  );
+  assert.equal(refused.status, 'failed');
+  assert.deepEqual(
+    refused.errors?.data?.map(({ code, param, message }) => [code, param, message]),
+    [['invalid_labels', 'metadata.spillway.labels', 'The labels, line 3: expected {"custom_id": …, "answer": …}.']],
+  );
+  const unknown = await create(await upload(['{"custom_id":"doc-900","answer":"x"}']));
+  assert.equal(unknown.errors?.data?.[0]?.message, 'The labels, line 1: the batch has no document "doc-900".');
+  const few = await create(await upload(labels.slice(0, 20)));
+  assert.deepEqual(
+    [accountOf(few).thresholds[0]?.reason, accountOf(few).thresholds[0]?.sampled],
+    ['too_few_labels', 0],
+  );
+  await assert.rejects(create('file-nothing'), { status: 400, param: 'metadata.spillway.labels' });
+});
+
 test('a batch says its thresholds itself; what it cannot say is refused by the key', async () => {
   const system = await shared();
   const order = { endpoint: '/v1/chat/completions', completion_window: '24h' } as const;

@@ -208,6 +208,7 @@ test("the codes of a failed batch's lines are those that validation finds", () =
     ...[...readText('services/dispatcher/src/input-check.ts').matchAll(/code: '([a-z_]+)'/g)].map(
       ([, code = '']) => code,
     ),
+    ...codesOf('services/dispatcher/src/calibrate/labels.ts'),
     'max_usd_reached',
   ];
   assert.deepEqual(sorted(named), sorted(found));

@@ -1,6 +1,7 @@
 import {
   awaitsCalibration,
   KEYS,
+  labelsFileOf,
   LIMITS,
   readNewestFirst,
   RECORDS,
@@ -116,7 +117,11 @@ class TenantPass {
       return await this.#unfinished(createdAtMs, () => storage.remove(key));
     }
     const final = await readRecord(storage, KEYS.final(id), RECORDS.final);
-    if (final === null || manifest.expiresAtMs > nowMs) this.#needed.add(manifest.inputFileId);
+    if (final === null || manifest.expiresAtMs > nowMs) {
+      this.#needed.add(manifest.inputFileId);
+      const labels = labelsFileOf(manifest.metadata);
+      if (labels !== null) this.#needed.add(labels);
+    }
     if (final === null) return false;
     return await this.#endedBatch(manifest, final, key);
   }

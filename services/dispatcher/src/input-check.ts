@@ -18,7 +18,6 @@ import {
   type BadLines,
   type Bits,
   type DocumentRequest,
-  type Draws,
   type Line,
   type LineError,
   type LongBits,
@@ -41,8 +40,7 @@ export type CheckedInput = {
   readonly cascades: readonly string[];
   /** Null: there are none, or they are errors. */
   readonly badLines: BadLines | null;
-  /** Null: the thresholds of all cascades are fixed. */
-  readonly draws: Draws | null;
+  readonly draws: DocumentDraws;
   /** Of those that have an id. */
   readonly rows: DocumentRows;
 };
@@ -119,7 +117,7 @@ export class InputCheck {
       pages: this.#cutter.finish(),
       cascades: [...this.#cascades].toSorted(),
       badLines: this.#badLines?.finish(this.#limits.lineBytes) ?? null,
-      draws: this.#draws.finish(),
+      draws: this.#draws,
       rows: this.#rows,
     };
   }

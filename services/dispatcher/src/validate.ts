@@ -2,6 +2,7 @@ import {
   FairShare,
   isFileId,
   KEYS,
+  labelsFileOf,
   RECORD_VERSION,
   RECORDS,
   TenantShares,
@@ -15,8 +16,9 @@ import type { Log } from '@spillway/runtime';
 import { createRecord, storeCopies, storeIndex, type Records, type Storage } from '@spillway/storage';
 import { Backlog } from './backlog.ts';
 import { openPlan, type Calibrator } from './calibrate/calibrator.ts';
+import { drawLabelled, readLabels } from './calibrate/labels.ts';
 import { cleanUp, type Finisher } from './finish.ts';
-import { InputCheck, type InputLimits } from './input-check.ts';
+import { InputCheck, type CheckedInput, type InputLimits } from './input-check.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
@@ -173,8 +175,11 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     yield unreported;
     unreported = 0;
   }
-  const { errors, total, pages, cascades, badLines, draws, rows } = await check.finish();
+  const checked = await check.finish();
+  const { total, pages, cascades, badLines, rows } = checked;
+  const errors = checked.errors.length > 0 ? checked.errors : await labelErrors(storage, manifest, checked);
   if (errors.length > 0) return await finisher.refuse(manifest, errors);
+  const draws = checked.draws.finish();
   // A document of a batch of one page is found by reading that page.
   const index = pages.length > 1 ? await storeIndex(storage, id, rows) : null;
   const copies = await storeCopies(storage, id, { rows, pages });
@@ -190,6 +195,17 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
     ...(draws === null ? {} : { draws: { ...draws } }),
   });
   await openValidated(options, id);
+}
+
+/** Has the labelled documents drawn of a batch that is promised an accuracy; what is wrong with its labels. */
+async function labelErrors(storage: Storage, manifest: Manifest, checked: CheckedInput): Promise<readonly LineError[]> {
+  const file = labelsFileOf(manifest.metadata);
+  if (file === null || !Object.values(manifest.cascades).some(({ aim }) => aim?.kind === 'accuracy')) return [];
+  const read = await readLabels(storage, file);
+  if (read.kind === 'errors') return read.errors;
+  const errors = await drawLabelled(read.labels, checked);
+  // A retry has some of the documents only.
+  return manifest.retry === undefined ? errors : [];
 }
 
 /** Checks an input as far as it matters; yields the bytes that were read, of it and of its earlier lines again. */

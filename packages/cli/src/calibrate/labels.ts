@@ -1,15 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { writtenId } from '@spillway/core';
+import { labelledAnswer, labelText, writtenId } from '@spillway/core';
 import { z } from 'zod';
 import { UserError } from '../client.ts';
 
-const label = z.union([
-  z.strictObject({ custom_id: z.string(), correct: z.boolean() }),
-  z.strictObject({
-    custom_id: z.string(),
-    answer: z.union([z.string(), z.number(), z.boolean(), z.looseObject({}), z.array(z.unknown())]),
-  }),
-]);
+const label = z.union([z.strictObject({ custom_id: z.string(), correct: z.boolean() }), labelledAnswer]);
 
 /** What is known of a document: the right answer, or whether its draft is right. */
 export type Label = { readonly correct: boolean } | { readonly answer: string };
@@ -51,9 +45,6 @@ function take(line: string, labels: Map<string, Label>, known: ReadonlySet<strin
   if (!known.has(id)) return `the batch has no document ${JSON.stringify(id)}`;
   if (labels.has(id)) return `the document ${JSON.stringify(id)} has a label before`;
   if ('correct' in read.data) labels.set(id, { correct: read.data.correct });
-  else {
-    const { answer } = read.data;
-    labels.set(id, { answer: typeof answer === 'string' ? answer : JSON.stringify(answer) });
-  }
+  else labels.set(id, { answer: labelText(read.data) });
   return null;
 }

@@ -90,6 +90,33 @@ test('what cannot be found out says why, and what no sample could show costs not
   assert.deepEqual([known.stages, known.expertShare], [[{ acceptAt: 0.9 }], null], 'as it is configured');
 });
 
+test('by labels an accuracy is promised, as far as the expert itself is right', () => {
+  const aim: Aim = { kind: 'accuracy', accuracy: 0.9, certainty: 0.95, otherwise: 'expert' };
+  const labelled = (confidence: number, draft: boolean, expert: boolean): DrawnDocument => ({
+    judged: [{ confidence, agrees: draft === expert, wrongAt: null }],
+    delivered: 1,
+    right: { expert, drafts: [draft] },
+  });
+  const good = [...many(300, labelled(0.9, true, true)), ...many(100, labelled(0.4, false, true))];
+  const found = calibrate(aim, good);
+  assert.deepEqual([found.outcome, found.n], ['certified', 400]);
+  assert.ok((found.stages[0]?.acceptAt ?? 0) > 0.4);
+  assert.deepEqual(rulesInForce({ a: rulesOf(aim) }, { a: found })['a']?.certificate, {
+    accuracy: 0.9,
+    certainty: 0.95,
+  });
+  const weak = calibrate(aim, [...many(300, labelled(0.9, true, true)), ...many(100, labelled(0.9, true, false))]);
+  assert.deepEqual([weak.outcome, weak.reason], ['not_certified', 'expert_below_target']);
+  const few = calibrate(aim, []);
+  assert.deepEqual([few.reason, few.needed], ['too_few_labels', 29]);
+  const draws = new DocumentDraws('batch_1', { a: rulesOf(aim) });
+  for (let document = 0; document < 1_000; document += 1) draws.add(document, 'a');
+  for (let document = 0; document < 1_000; document += 5) draws.addLabelled(document, 'a');
+  const { population, documents } = draws.finish()?.['a'] ?? assert.fail();
+  assert.deepEqual([population, documents.length], [1_000, 200]);
+  assert.ok(documents.every((document) => document % 5 === 0));
+});
+
 test('several stages keep the promise together, and one that cannot accepts nothing', () => {
   const rules = rulesOf(PROMISE, 2);
   const two = (first: number, second: number, isRight: boolean): DrawnDocument => ({

@@ -2,12 +2,16 @@ import { ACCEPT_NOTHING, judgingStages, thresholdsOf, withThresholds } from '../
 import type { CascadeRules } from '../cascade/rules.ts';
 import type { SampledJudgement } from '../document/sample-line.ts';
 import {
+  certifyAccuracy,
   certifyAgreement,
   nextAbove,
   planAim,
   termsOf,
+  type AccuracyAim,
+  type Aim,
   type BudgetAim,
   type Certification,
+  type LabelledDocument,
   type PromiseAim,
   type SampledDocument,
 } from '../promise/index.ts';
@@ -19,6 +23,8 @@ export type DrawnDocument = {
   readonly judged: readonly SampledJudgement[] | null;
   /** The stage that delivered its answer, from 0; null where it was not answered. */
   readonly delivered: number | null;
+  /** Of an accuracy: whether the expert's answer is what the label says, and each judging stage's draft, in order. */
+  readonly right?: { readonly expert: boolean; readonly drafts: readonly boolean[] } | undefined;
 };
 
 /** What the thresholds of a cascade are found from. */
@@ -39,25 +45,31 @@ type StageThreshold = CascadeCalibration['stages'][number];
 export function calibrateCascade(sample: CascadeSample): CascadeCalibration {
   const { aim } = sample.rules;
   if (aim === undefined) throw new Error('a cascade with fixed thresholds needs none to be found');
-  return aim.kind === 'promise' ? promised(sample, aim) : budgeted(sample, aim);
+  return aim.kind === 'budget' ? budgeted(sample, aim) : promised(sample, aim);
 }
 
-function promised(sample: CascadeSample, aim: PromiseAim): CascadeCalibration {
+function promised(sample: CascadeSample, aim: PromiseAim | AccuracyAim): CascadeCalibration {
   const { rules, population, drawn, isFinished } = sample;
   const judging = judgingStages(rules);
   const facts = { aim, population, n: drawn.length };
   if (sample.cannotJudge === true) return notCertified(sample, { ...facts, n: 0 }, { reason: 'no_evidence' });
   if (drawn.length === 0) {
-    const plan = planAim(aim, judging.length, population);
+    const plan = planAim(aim, judging.length, aim.kind === 'promise' ? population : 0);
     const needed = plan.kind === 'too_few' ? plan.needed : null;
-    return notCertified(sample, facts, { reason: 'batch_too_small', needed });
+    const reason = aim.kind === 'promise' ? 'batch_too_small' : 'too_few_labels';
+    return notCertified(sample, facts, { reason, needed });
   }
   if (!isFinished) return notCertified(sample, facts, { reason: 'sample_unfinished' });
   const terms = termsOf(aim, judging.length, population);
-  const found = judging.map((_, at) => certifyAgreement(terms, rowsOf(drawn, at)));
+  const found = judging.map((_, at) =>
+    aim.kind === 'promise'
+      ? certifyAgreement(terms, rowsOf(drawn, at))
+      : certifyAccuracy(terms, labelledRows(drawn, at)),
+  );
   if (found.every(({ kind }) => kind === 'not_certified')) {
-    const isJudged = found.some((one) => one.kind === 'not_certified' && one.reason === 'disagreements');
-    return notCertified(sample, facts, { reason: isJudged ? 'disagreements' : 'no_evidence' }, found);
+    const reasons = new Set(found.map((one) => (one.kind === 'not_certified' ? one.reason : null)));
+    const reason = (['expert_below_target', 'disagreements'] as const).find((one) => reasons.has(one));
+    return notCertified(sample, facts, { reason: reason ?? 'no_evidence' }, found);
   }
   const stages = found.map((one, at) => ({ ...thresholdOf(one), ...differingIn(drawn, at) }));
   return { ...facts, outcome: 'certified', stages, expertShare: expertShare(drawn, stages) };
@@ -71,6 +83,14 @@ const rowsOf = (drawn: readonly DrawnDocument[], at: number): SampledDocument[] 
     if (own === undefined) return { score: 1, agrees: false };
     return { score: own.confidence === null ? null : (own.wrongAt ?? own.confidence), agrees: own.agrees };
   });
+
+/** The same beside labels. An answer that there is not is not right. */
+const labelledRows = (drawn: readonly DrawnDocument[], at: number): LabelledDocument[] =>
+  drawn.map(({ judged, right }) => ({
+    score: judged === null ? 1 : (judged[at]?.confidence ?? null),
+    draftRight: right?.drafts[at] ?? false,
+    expertRight: right?.expert ?? true,
+  }));
 
 function thresholdOf(found: Certification): StageThreshold {
   if (found.kind === 'certified') {
@@ -96,7 +116,7 @@ function differingIn(drawn: readonly DrawnDocument[], at: number): Pick<StageThr
   return { differing: most.map(([field, count]) => ({ field, count })) };
 }
 
-type Facts = Pick<CascadeCalibration, 'aim' | 'population' | 'n'> & { readonly aim: PromiseAim };
+type Facts = Pick<CascadeCalibration, 'aim' | 'population' | 'n'> & { readonly aim: PromiseAim | AccuracyAim };
 
 function notCertified(
   { rules, drawn }: CascadeSample,
@@ -114,9 +134,21 @@ function notCertified(
   const isShown = facts.n > 0 && why.reason !== 'sample_unfinished';
   const stages = thresholdsOf(rules).map((known, at, all) => ({
     ...counts[at],
-    acceptAt: isShown ? bestGuess(rowsOf(drawn, at), (1 - aim.agreement) / all.length) : known,
+    acceptAt: isShown ? guessOf(aim, drawn, { at, judging: all.length }) : known,
   }));
   return { ...own, stages, expertShare: isShown ? expertShare(drawn, stages) : null };
+}
+
+function guessOf(
+  aim: PromiseAim | AccuracyAim,
+  drawn: readonly DrawnDocument[],
+  { at, judging }: { readonly at: number; readonly judging: number },
+): number {
+  if (aim.kind === 'promise') return bestGuess(rowsOf(drawn, at), (1 - aim.agreement) / judging);
+  const rows = labelledRows(drawn, at);
+  const wrongAnyway = rows.filter(({ expertRight }) => !expertRight).length / rows.length;
+  const agreeing = rows.map(({ score, draftRight, expertRight }) => ({ score, agrees: draftRight || !expertRight }));
+  return bestGuess(agreeing, Math.max(0, (1 - aim.accuracy) / judging - wrongAnyway));
 }
 
 /** The lowest threshold at which no more of the sample disagrees than may of the batch: it is as often too low as not. */
@@ -160,6 +192,13 @@ function budgeted({ rules, population, drawn, isFinished }: CascadeSample, aim: 
   return { ...facts, stages, expertShare: escalated / drawn.length };
 }
 
+function certificateOf(aim: Aim): Pick<CascadeRules, 'certificate'> {
+  if (aim.kind === 'budget') return {};
+  const { certainty } = aim;
+  const share = aim.kind === 'promise' ? { agreement: aim.agreement } : { accuracy: aim.accuracy };
+  return { certificate: { ...share, certainty } };
+}
+
 /** The rules with the thresholds that were found; those of a cascade whose thresholds are fixed are as they were. */
 export function rulesInForce(
   rules: Readonly<Record<string, CascadeRules>>,
@@ -181,9 +220,7 @@ export function rulesInForce(
         {
           ...decided,
           ...(expertOnly === true ? { expertOnly } : {}),
-          ...(outcome === 'certified' && aim.kind === 'promise'
-            ? { certificate: { agreement: aim.agreement, certainty: aim.certainty } }
-            : {}),
+          ...(outcome === 'certified' ? certificateOf(aim) : {}),
         },
       ];
     }),

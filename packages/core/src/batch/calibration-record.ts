@@ -5,8 +5,12 @@ import { aimRecord } from '../promise/aim.ts';
 export const NOT_CERTIFIED = [
   /** A sample that could show it would be most of the batch: all of it goes to the expert, and nothing is paid twice. */
   'batch_too_small',
+  /** So few documents have labels that not even a sample without a mistake would show it. */
+  'too_few_labels',
   'no_evidence',
   'disagreements',
+  /** The expert itself is too often wrong. */
+  'expert_below_target',
   /** The sample's documents were not all answered: the batch came to its cap, or to the end of its window. */
   'sample_unfinished',
 ] as const;
@@ -23,7 +27,7 @@ export const calibrationRecord = z.record(
     n: count,
     outcome: z.enum(['certified', 'not_certified', 'budgeted']),
     reason: z.enum(NOT_CERTIFIED).optional(),
-    /** Of `batch_too_small`: how many documents would have to be sampled; null: no number of them would show it. */
+    /** Of `batch_too_small` and `too_few_labels`: how many documents would have to be sampled; null: no number of them would show it. */
     needed: count.nullable().optional(),
     /** Everything goes to the expert. */
     expertOnly: z.literal(true).optional(),

@@ -7,7 +7,7 @@ import { DEDUPLICATE_RULES } from '../cascade/deduplicate.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { agreementRule, signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
-import { aimRecord } from '../promise/aim.ts';
+import { aimRecord, promisedTerms } from '../promise/aim.ts';
 import { isJsonObject } from '../text/json.ts';
 import { badLinesRecord } from './bad-lines.ts';
 import { calibrationRecord } from './calibration-record.ts';
@@ -92,9 +92,9 @@ export const cascadeRulesRecord = z.record(
     /** Absent in what the version before wrote, and where the thresholds are fixed. */
     aim: aimRecord.optional(),
     agreement: agreementRule.optional(),
-    sample: z.enum(['promise', 'budget']).optional(),
+    sample: z.enum(['promise', 'accuracy', 'budget']).optional(),
     expertOnly: z.literal(true).optional(),
-    certificate: z.object({ agreement: z.number(), certainty: z.number() }).optional(),
+    certificate: promisedTerms.optional(),
   }),
 );
 

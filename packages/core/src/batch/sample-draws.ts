@@ -30,27 +30,42 @@ const keyOf = (batch: string, document: number): number =>
 
 type Drawn = { readonly document: number; readonly key: number };
 
+/** Those of one cascade: how many documents it has, how many of them may be drawn, and those that were. */
+type CascadeDraws = { population: number; mayDraw: number; readonly heap: Heap<Drawn>; readonly most: number };
+
 /** Draws documents while a batch is validated, for each cascade whose thresholds are to be found. */
 export class DocumentDraws {
   readonly #batch: string;
   readonly #rules: Readonly<Record<string, CascadeRules>>;
-  readonly #drawn = new Map<string, { population: number; readonly heap: Heap<Drawn>; readonly most: number }>();
+  readonly #drawn = new Map<string, CascadeDraws>();
 
   constructor(batch: string, rules: Readonly<Record<string, CascadeRules>>) {
     this.#batch = batch;
     this.#rules = rules;
   }
 
+  /** Counts a document; it may be drawn, unless only labelled ones may. */
   add(document: number, cascade: string): void {
     const aim = this.#rules[cascade]?.aim;
     if (aim === undefined) return;
     let own = this.#drawn.get(cascade);
     if (own === undefined) {
       const heap = new Heap<Drawn>((left, right) => left.key > right.key);
-      own = { population: 0, heap, most: mostSampled(aim) };
+      own = { population: 0, mayDraw: 0, heap, most: mostSampled(aim) };
       this.#drawn.set(cascade, own);
     }
     own.population += 1;
+    if (aim.kind !== 'accuracy') this.#offer(own, document);
+  }
+
+  /** A document that was counted has a label. */
+  addLabelled(document: number, cascade: string): void {
+    const own = this.#drawn.get(cascade);
+    if (own !== undefined && this.#rules[cascade]?.aim?.kind === 'accuracy') this.#offer(own, document);
+  }
+
+  #offer(own: CascadeDraws, document: number): void {
+    own.mayDraw += 1;
     const key = keyOf(this.#batch, document);
     if (own.heap.size >= own.most) {
       if (key >= (own.heap.peek()?.key ?? 0)) return;
@@ -63,9 +78,9 @@ export class DocumentDraws {
   finish(): Draws | null {
     if (this.#drawn.size === 0) return null;
     return Object.fromEntries(
-      [...this.#drawn].map(([cascade, { population, heap }]) => {
+      [...this.#drawn].map(([cascade, { population, mayDraw, heap }]) => {
         const rules = this.#rules[cascade];
-        const plan = rules?.aim === undefined ? null : planAim(rules.aim, judgingStages(rules).length, population);
+        const plan = rules?.aim === undefined ? null : planAim(rules.aim, judgingStages(rules).length, mayDraw);
         const all: Drawn[] = [];
         for (let one = heap.pop(); one !== undefined; one = heap.pop()) all.push(one);
         const first = all

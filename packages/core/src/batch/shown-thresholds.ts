@@ -1,4 +1,5 @@
 import { judgingStages, shownThreshold } from '../cascade/thresholds.ts';
+import type { Aim } from '../promise/index.ts';
 import type { CascadeCalibration } from './calibration-record.ts';
 import type { CalibrationRecord, Manifest, Validated } from './records.ts';
 
@@ -28,6 +29,12 @@ export function showThresholds({ cascades }: Manifest, { draws = {}, calibration
 type Facts = Pick<CascadeCalibration, 'aim' | 'population' | 'n' | 'expertShare' | 'reason'> &
   Partial<Pick<CascadeCalibration, 'outcome'>> & { readonly stages: readonly CascadeCalibration['stages'][number][] };
 
+function promiseOf(aim: Aim) {
+  if (aim.kind === 'budget') return null;
+  const { kind: _, ...promise } = aim;
+  return promise;
+}
+
 function shown(
   cascade: string,
   { aim, population, n, outcome, reason, expertShare, stages }: Facts,
@@ -35,8 +42,7 @@ function shown(
 ) {
   return {
     cascade,
-    promise:
-      aim.kind === 'promise' ? { agreement: aim.agreement, certainty: aim.certainty, otherwise: aim.otherwise } : null,
+    promise: promiseOf(aim),
     budget: aim.kind === 'budget' ? { expert_share: aim.expert_share } : null,
     outcome: outcome ?? ('sampling' as const),
     reason: reason ?? null,

@@ -76,6 +76,9 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['spillway.promise', 'agreement=0.95,otherwise=drafter'],
   ['spillway.promise', 'agreement=0.95=0.9'],
   ['spillway.promise', 'agreement=0.95,__proto__=1'],
+  ['spillway.promise', 'accuracy=0.9'],
+  ['spillway.promise', 'accuracy=0.9,agreement=0.9'],
+  ['spillway.labels', 'file-1'],
 ];
 
 for (const [key, value] of REFUSED) {
@@ -86,6 +89,12 @@ for (const [key, value] of REFUSED) {
     assert.ok(found.expected.length > 10, found.expected);
   });
 }
+
+test('an accuracy is promised by labels', () => {
+  const found = decided({ 'spillway.promise': 'two: accuracy=0.9', 'spillway.labels': 'file-1' });
+  const aim = { kind: 'accuracy', accuracy: 0.9, certainty: 0.95, otherwise: 'expert' };
+  assert.deepEqual(found, { two: aim, three: [0.9, 0.8] });
+});
 
 test('a cascade cannot have two of them, and a shadow run decides nothing by thresholds', () => {
   const two = decided({ 'spillway.accept_at': '0.9', 'spillway.promise': 'agreement=0.9' });

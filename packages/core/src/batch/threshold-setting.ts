@@ -1,7 +1,6 @@
-import type { z } from 'zod';
 import { judgingStages, withThresholds } from '../cascade/thresholds.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
-import { budgetAim, promiseAim, type Aim } from '../promise/index.ts';
+import { aimRecord, type Aim } from '../promise/index.ts';
 import { issueMessage } from '../text/issue-message.ts';
 
 /** Keys of a batch's metadata that say by which confidences drafts are final; each for all cascades, or for named ones. */
@@ -9,7 +8,16 @@ export const ACCEPT_AT_KEY = 'spillway.accept_at';
 export const BUDGET_KEY = 'spillway.budget';
 export const PROMISE_KEY = 'spillway.promise';
 
-export const THRESHOLD_KEYS: readonly string[] = [ACCEPT_AT_KEY, BUDGET_KEY, PROMISE_KEY];
+const VALUE_KEYS: readonly string[] = [ACCEPT_AT_KEY, BUDGET_KEY, PROMISE_KEY];
+
+/** The key that names the uploaded file of labels by which an accuracy is promised. */
+export const LABELS_KEY = 'spillway.labels';
+
+export const THRESHOLD_KEYS: readonly string[] = [...VALUE_KEYS, LABELS_KEY];
+
+/** The file of a batch's labels; null: it has none. */
+export const labelsFileOf = (metadata: Readonly<Record<string, string>> | null): string | null =>
+  metadata?.[LABELS_KEY] ?? null;
 
 /** What is wrong with such a key's value. */
 export type SettingProblem = { readonly kind: 'problem'; readonly key: string; readonly expected: string };
@@ -25,7 +33,7 @@ export type ThresholdSettings = { readonly kind: 'settings'; readonly settings: 
 const EXAMPLES: Readonly<Record<string, string>> = {
   [ACCEPT_AT_KEY]: "a number from 0 to 1, or one for each stage that judges, such as '0.9' or '0.9,0.8'",
   [BUDGET_KEY]: "the share of the documents that may go to the expert, such as 'expert_share=0.25'",
-  [PROMISE_KEY]: "what to promise, such as 'agreement=0.95,certainty=0.95'",
+  [PROMISE_KEY]: "what to promise, such as 'agreement=0.95,certainty=0.95', or 'accuracy=0.9' with labels",
 };
 
 /**
@@ -36,7 +44,7 @@ export function readThresholdSettings(
   metadata: Readonly<Record<string, string>> | null,
 ): ThresholdSettings | SettingProblem {
   const settings: Setting[] = [];
-  for (const key of THRESHOLD_KEYS) {
+  for (const key of VALUE_KEYS) {
     const text = metadata?.[key];
     if (text === undefined) continue;
     for (const part of text.split(';')) {
@@ -50,6 +58,15 @@ export function readThresholdSettings(
       }
       settings.push(read);
     }
+  }
+  const needsLabels = settings.some((one) => one.kind === 'aim' && one.aim.kind === 'accuracy');
+  const hasLabels = labelsFileOf(metadata) !== null;
+  if (needsLabels && !hasLabels) {
+    const expected = `'agreement=…', or '${LABELS_KEY}' beside it with the id of a file of labels`;
+    return { kind: 'problem', key: PROMISE_KEY, expected };
+  }
+  if (hasLabels && !needsLabels) {
+    return { kind: 'problem', key: LABELS_KEY, expected: `no such key without '${PROMISE_KEY}' of an accuracy` };
   }
   return { kind: 'settings', settings };
 }
@@ -67,13 +84,10 @@ function readPart(key: string, part: string): Setting | SettingProblem {
   }
   const given = pairsIn(value);
   if (given === null) return problem();
-  const read = key === BUDGET_KEY ? budgetAim.safeParse(given) : promiseAim.safeParse(given);
+  const kind = key === BUDGET_KEY ? 'budget' : Object.hasOwn(given, 'accuracy') ? 'accuracy' : 'promise';
+  const read = aimRecord.safeParse({ ...given, kind });
   if (!read.success) return problem(` (${read.error.issues.map(issueMessage).join('; ')})`);
-  const aim: Aim =
-    key === BUDGET_KEY
-      ? { kind: 'budget', ...(read.data as z.output<typeof budgetAim>) }
-      : { kind: 'promise', ...(read.data as z.output<typeof promiseAim>) };
-  return { kind: 'aim', key, cascade, aim };
+  return { kind: 'aim', key, cascade, aim: read.data };
 }
 
 /** `name=value,name=value`; null for what is none. Numbers are read as such. */

@@ -8,7 +8,7 @@ import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
 import type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
 import { tierName, type Role } from './tier.ts';
-import type { Aim } from '../promise/aim.ts';
+import type { Aim, PromisedTerms } from '../promise/aim.ts';
 
 /** How a draft is judged, and from which confidence on it is final. */
 export type JudgeRule = {
@@ -57,7 +57,7 @@ export type CascadeRules = {
   /** No draft may be final, as nothing could be promised: documents begin at the last stage. Absent: they do not. */
   readonly expertOnly?: true | undefined;
   /** What was promised of the final answers, for their lines. Absent: nothing. */
-  readonly certificate?: { readonly agreement: number; readonly certainty: number } | undefined;
+  readonly certificate?: PromisedTerms | undefined;
 };
 
 /** The stage of an index, from 0; a cascade that lacks it is a mistake of the caller. */

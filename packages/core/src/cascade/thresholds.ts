@@ -72,7 +72,7 @@ export function sampleRules({ aim, ...rules }: CascadeRules): CascadeRules {
   if (aim === undefined) throw new Error('a cascade with fixed thresholds needs no sample');
   const own = { ...rules, onDeadline: 'error', annotate: true, sample: aim.kind, deduplicate: undefined } as const;
   const whole = { ...own, stages: rules.stages.map((stage) => ({ ...stage, stopEarly: undefined })) };
-  if (aim.kind === 'promise') return { ...whole, shadow: true };
+  if (aim.kind !== 'budget') return { ...whole, shadow: true };
   return withThresholds(
     whole,
     thresholdsOf(rules).map((known, at, all) => (at === all.length - 1 ? 0 : known)),

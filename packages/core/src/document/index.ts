@@ -22,5 +22,5 @@ export * from './request.ts';
 export * from './result.ts';
 export * from './result-line.ts';
 export { differingDrafts, readSampleLine, type Sampled, type SampledJudgement } from './sample-line.ts';
-export { sampledResult } from './sampled-result.ts';
+export { rightOf, sampledResult } from './sampled-result.ts';
 export * from './times.ts';

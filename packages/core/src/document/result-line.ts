@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ASK_KINDS, ASK_REASONS } from '../cascade/ask.ts';
 import { FORMAT_KINDS } from '../endpoints/index.ts';
+import { promisedTerms } from '../promise/aim.ts';
 import { DELAY_REASONS } from './delays.ts';
 
 const count = z.int().min(0);
@@ -93,8 +94,7 @@ export const cascadeAnnotation = z
       .enum(FORMAT_KINDS)
       .optional()
       .meta({ description: 'What the request asks its answer to be; absent in lines that an older Spillway wrote.' }),
-    certificate: z
-      .strictObject({ agreement: z.number(), certainty: z.number() })
+    certificate: promisedTerms
       .nullable()
       .meta({ description: 'What was promised of the answers of the batch and is certified; null: nothing.' }),
     sampled: z

@@ -1,6 +1,8 @@
 import { requestIdOf, resultLineId } from '../batch/ids.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
-import { shownThreshold } from '../cascade/thresholds.ts';
+import { judgingStages, shownThreshold } from '../cascade/thresholds.ts';
+import { agrees } from '../confidence/index.ts';
+import { answerText } from '../endpoints/index.ts';
 import { jsonLine } from '../text/json-line.ts';
 import type { Result } from './result.ts';
 import type { ResultLine } from './result-line.ts';
@@ -47,3 +49,22 @@ const annotated = (cascade: NonNullable<ResultLine['cascade']>, rules: CascadeRu
     return judge === undefined || judge === null ? stage : { ...stage, accept_at: shownThreshold(judge.acceptAt) };
   }),
 });
+
+/** Whether the expert's answer to a sampled document is what its label says, and the draft of each judging stage, in order. */
+export function rightOf(
+  { response, cascade }: ResultLine,
+  rules: CascadeRules,
+  label: string,
+): { readonly expert: boolean; readonly drafts: readonly boolean[] } {
+  const isRight = (text: string | null | undefined): boolean => text != null && agrees(rules.agreement, text, label);
+  const isAnswered = response !== null && response.status_code < 300;
+  const last = rules.stages.length - 1;
+  return {
+    expert: isAnswered && isRight(answerText(response.body)),
+    drafts: judgingStages(rules).map((stage) => {
+      const { verdict_on: on } = cascade?.stages[stage] ?? {};
+      const drafted = stage === last ? (on ?? 0) - 1 : stage;
+      return isRight(cascade?.stages[drafted]?.draft?.text);
+    }),
+  };
+}

@@ -18,15 +18,32 @@ export const promiseAim = z.strictObject({
   otherwise: z.enum(OTHERWISE, `otherwise: expected one of ${OTHERWISE.join(', ')}`).default('expert'),
 });
 
+/** The same of answers that are as their labels say. The labels come with a batch. */
+const accuracyAim = z.strictObject({
+  accuracy: share('accuracy'),
+  certainty: share('certainty').default(DEFAULT_CERTAINTY),
+  otherwise: z.enum(OTHERWISE, `otherwise: expected one of ${OTHERWISE.join(', ')}`).default('expert'),
+});
+
 /** A budget: about this share of a batch's documents goes to the expert, and nothing is promised of the answers. */
 export const budgetAim = z.strictObject({ expert_share: share('expert_share') });
+
+/** What is certified of a batch's answers: that this share of them is right, with this certainty. */
+export const promisedTerms = z.strictObject({
+  agreement: z.number().optional(),
+  accuracy: z.number().optional(),
+  certainty: z.number(),
+});
+export type PromisedTerms = z.output<typeof promisedTerms>;
 
 /** What the thresholds of a batch are to be found for, by a sample of its own documents. */
 export const aimRecord = z.discriminatedUnion('kind', [
   promiseAim.extend({ kind: z.literal('promise') }),
+  accuracyAim.extend({ kind: z.literal('accuracy') }),
   budgetAim.extend({ kind: z.literal('budget') }),
 ]);
 
 export type Aim = z.output<typeof aimRecord>;
 export type PromiseAim = Extract<Aim, { kind: 'promise' }>;
+export type AccuracyAim = Extract<Aim, { kind: 'accuracy' }>;
 export type BudgetAim = Extract<Aim, { kind: 'budget' }>;

@@ -4,9 +4,12 @@ export {
   DEFAULT_CERTAINTY,
   OTHERWISE,
   promiseAim,
+  promisedTerms,
+  type AccuracyAim,
   type Aim,
   type BudgetAim,
   type PromiseAim,
+  type PromisedTerms,
 } from './aim.ts';
 export { allowedDisagreements, type SampledAnswers, type Terms } from './allowed.ts';
 export { audited, rateBounds, startAudit, type Audit, type AuditTerms } from './audit.ts';

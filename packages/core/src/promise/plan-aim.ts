@@ -1,6 +1,6 @@
 import type { Terms } from './allowed.ts';
-import type { Aim, PromiseAim } from './aim.ts';
-import { planSample } from './sample-plan.ts';
+import type { AccuracyAim, Aim, PromiseAim } from './aim.ts';
+import { leastSample, planSample } from './sample-plan.ts';
 
 /** Documents that a promise is given by, at most: more of them cost more than they prove (see `planSample`). */
 export const MAX_PROMISE_SAMPLE = 500;
@@ -9,18 +9,20 @@ export const MAX_PROMISE_SAMPLE = 500;
 const BUDGET_SAMPLE = 1_000;
 
 /** How many documents of a batch its thresholds are found by, at most. */
-export const mostSampled = (aim: Aim): number => (aim.kind === 'promise' ? MAX_PROMISE_SAMPLE : BUDGET_SAMPLE);
+export const mostSampled = (aim: Aim): number => (aim.kind === 'budget' ? BUDGET_SAMPLE : MAX_PROMISE_SAMPLE);
 
 /**
  * What each of several judging stages has to keep so that all of them together keep a promise: its part of the answers
  * that may disagree, and of the probability that the promise is broken (Bonferroni). What a stage accepts is counted as
  * if it accepted whatever the stages before it do not: so its count does not depend on their thresholds.
  */
-export function termsOf({ agreement, certainty }: PromiseAim, judging: number, populationSize: number): Terms {
+export function termsOf(aim: PromiseAim | AccuracyAim, judging: number, populationSize: number): Terms {
+  const target = aim.kind === 'promise' ? aim.agreement : aim.accuracy;
   return {
-    target: 1 - (1 - agreement) / judging,
-    delta: (1 - certainty) / judging,
-    populationSize,
+    target: 1 - (1 - target) / judging,
+    delta: (1 - aim.certainty) / judging,
+    // Labelled documents are taken for a fair part of all: whoever labelled them chose them, and not this batch.
+    populationSize: aim.kind === 'promise' ? populationSize : null,
   };
 }
 
@@ -35,11 +37,15 @@ export type AimPlan =
  */
 const MOST_OF_BATCH = 0.75;
 
-/** How many documents to draw of so many, which `judging` stages are to judge. */
+/** How many documents to draw of so many (of an accuracy: that have labels), which `judging` stages are to judge. */
 export function planAim(aim: Aim, judging: number, populationSize: number): AimPlan {
   const n = Math.min(populationSize, mostSampled(aim));
   if (aim.kind === 'budget') return n === 0 ? { kind: 'too_few', needed: 1 } : { kind: 'sampled', n };
   const terms = termsOf(aim, judging, populationSize);
+  if (aim.kind === 'accuracy') {
+    const needed = leastSample(terms, 'as_others');
+    return needed === null || needed > n ? { kind: 'too_few', needed } : { kind: 'sampled', n };
+  }
   const plan = planSample({ ...terms, populationSize }, MAX_PROMISE_SAMPLE);
   if (plan.kind === 'too_few') return plan;
   if (plan.n === 0 || plan.n > MOST_OF_BATCH * populationSize) return { kind: 'too_few', needed: plan.n };

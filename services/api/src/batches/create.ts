@@ -1,7 +1,7 @@
-import { batchIdOfKey, LIMITS, type BatchObject } from '@spillway/core';
+import { batchIdOfKey, isFileId, LABELS_KEY, labelsFileOf, LIMITS, type BatchObject } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
 import type { Caller } from '../auth.ts';
-import { badRequest } from '../errors.ts';
+import { badRequest, invalidValue } from '../errors.ts';
 import { documentsOf } from '../quota/documents.ts';
 import { writingRequests, type CreateBody } from './create-body.ts';
 import { storeRequests } from './inline.ts';
@@ -16,6 +16,7 @@ export async function createBatch(
 ): Promise<BatchObject> {
   const order = readOrder(given.body);
   const { input, ...asked } = order;
+  await checkLabels(places, caller, asked.metadata);
   const requests = given.requests === null ? [] : await runSliced(writingRequests(given.requests));
   const requestDigest = await runSliced(digestingOrder(order, requests));
   const inputOf: BatchSeed['input'] = async (id) => ({
@@ -25,6 +26,18 @@ export async function createBatch(
     input === 'requests' ? requests.length : documentsOf(places.records, caller.tenant, input.fileId);
   const derivedId = idempotencyKey === null ? null : batchIdOfKey(caller.tenant, readKey(idempotencyKey));
   return placeBatch(places, caller, { order: asked, input: inputOf, documents, derivedId, requestDigest });
+}
+
+/** Labels are a file of the caller's, as the input is; without it nothing could be promised. */
+async function checkLabels(
+  { records }: BatchPlaces,
+  { tenant }: Caller,
+  metadata: BatchSeed['order']['metadata'],
+): Promise<void> {
+  const file = labelsFileOf(metadata);
+  const record = file === null || !isFileId(file) ? null : await records.standingFile(file, Date.now());
+  if (file === null || (record?.tenant === tenant && record.purpose === 'batch')) return;
+  throw invalidValue(`metadata.${LABELS_KEY}`, file, 'ids of uploaded files of purpose batch');
 }
 
 function readKey(idempotencyKey: string): string {

@@ -96,7 +96,12 @@ export const thresholds = z
     z.strictObject({
       cascade: z.string(),
       promise: z
-        .strictObject({ agreement: z.number(), certainty: z.number(), otherwise: z.enum(OTHERWISE) })
+        .strictObject({
+          agreement: z.number().optional(),
+          accuracy: z.number().optional(),
+          certainty: z.number(),
+          otherwise: z.enum(OTHERWISE),
+        })
         .nullable(),
       budget: z.strictObject({ expert_share: z.number() }).nullable(),
       outcome: z.enum(['sampling', 'certified', 'not_certified', 'budgeted']),

@@ -3,6 +3,8 @@ import {
   cannotJudge,
   drawnDocuments,
   judgingStages,
+  labelsFileOf,
+  rightOf,
   KEYS,
   RECORD_VERSION,
   RECORDS,
@@ -17,6 +19,7 @@ import { createRecord, type BatchPlan, type Records, type Storage } from '@spill
 import { Backlog } from '../backlog.ts';
 import type { LiveBatch, LiveBatches } from '../live-batches.ts';
 import { runStep, type StepFailures } from '../step-failures.ts';
+import { readLabels, type ReadLabels } from './labels.ts';
 import { makeSample } from './sample-batch.ts';
 import { SampleLines } from './sample-lines.ts';
 
@@ -144,11 +147,15 @@ export class Calibrator {
   async #found(plan: BatchPlan, hopeless: boolean): Promise<Record<string, CascadeCalibration>> {
     const { records } = this.#options;
     const final = await records.final(sampleIdOf(plan.manifest.id));
+    const labels = await this.#labels(plan);
     const known = new Map<number, DrawnDocument>();
     for await (const { document, line, sample } of this.#lines.read(plan, { from: 0, to: plan.total })) {
       const isAnswered = line.response !== null && line.response.status_code < 300;
       const delivered = isAnswered && line.cascade !== undefined ? line.cascade.stage - 1 : null;
-      known.set(document, { judged: sample.judged, delivered });
+      const rules = plan.cascades[line.cascade?.name ?? ''];
+      const label = labels?.get(line.custom_id ?? '');
+      const right = rules === undefined || label === undefined ? undefined : rightOf(line, rules, label.answer);
+      known.set(document, { judged: sample.judged, delivered, right });
     }
     return Object.fromEntries(
       Object.entries(plan.cascades).flatMap(([name, rules]) => {
@@ -159,6 +166,15 @@ export class Calibrator {
         return [[name, calibrateCascade({ rules, population, drawn, isFinished, cannotJudge: hopeless })]];
       }),
     );
+  }
+
+  /** The labels by which an accuracy is promised; null: none is. They were read once, when the batch was validated. */
+  async #labels({ manifest }: BatchPlan): Promise<Extract<ReadLabels, { kind: 'labels' }>['labels'] | null> {
+    const file = labelsFileOf(manifest.metadata);
+    if (file === null) return null;
+    const read = await readLabels(this.#options.storage, file);
+    if (read.kind === 'errors') throw new Error(`The labels of ${manifest.id} cannot be read again (${file})`);
+    return read.labels;
   }
 
   #drop(batch: string): void {

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+
+/** A line of a file of labels: which answer is right for a document. */
+export const labelledAnswer = z.strictObject({
+  custom_id: z.string(),
+  answer: z.union([z.string(), z.number(), z.boolean(), z.looseObject({}), z.array(z.unknown())]),
+});
+
+/** The right answer as a text that answers are compared with. */
+export const labelText = ({ answer }: Pick<z.output<typeof labelledAnswer>, 'answer'>): string =>
+  typeof answer === 'string' ? answer : JSON.stringify(answer);

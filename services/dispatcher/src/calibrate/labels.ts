@@ -1,0 +1,119 @@
+import {
+  digestBits,
+  isBadLine,
+  KEYS,
+  labelledAnswer,
+  LABELS_KEY,
+  labelText,
+  LIMITS,
+  LineSplitter,
+  writtenId,
+  type BadLines,
+  type DocumentDraws,
+  type DocumentRows,
+  type Line,
+  type LineError,
+  type Sliced,
+} from '@spillway/core';
+import { runSliced } from '@spillway/runtime';
+import type { Storage } from '@spillway/storage';
+
+/** The right answer of a document, and where its label stands. */
+type Label = { readonly answer: string; readonly line: number };
+
+/** Labels by the documents' ids, or what is wrong with them. */
+export type ReadLabels =
+  | { readonly kind: 'labels'; readonly labels: ReadonlyMap<string, Label> }
+  | { readonly kind: 'errors'; readonly errors: readonly LineError[] };
+
+const PARAM = `metadata.${LABELS_KEY}`;
+
+const errorOf = (message: string, line: number | null = null): LineError => ({
+  code: 'invalid_labels',
+  message: line === null ? message : `The labels, line ${line}: ${message}`,
+  param: PARAM,
+  line: null,
+});
+
+/** Reads a file of labels: a line `{"custom_id": …, "answer": …}` each. Everything that is wrong is named by its line. */
+export async function readLabels(storage: Storage, file: string): Promise<ReadLabels> {
+  const bytes = await storage.stream(KEYS.fileBytes(file));
+  if (bytes === null) return { kind: 'errors', errors: [errorOf('The file of labels does not exist.')] };
+  const labels = new Map<string, Label>();
+  const errors: LineError[] = [];
+  const splitter = new LineSplitter(LIMITS.labelBytes);
+  const take = (lines: Iterable<Line>): boolean => {
+    for (const line of lines) {
+      const problem = addLabel(labels, line);
+      if (problem !== null) errors.push(errorOf(problem, line.number));
+      if (errors.length >= LIMITS.validationErrors) return false;
+    }
+    return true;
+  };
+  for await (const chunk of bytes) if (!take(splitter.push(chunk))) break;
+  if (errors.length < LIMITS.validationErrors) take(splitter.end());
+  if (errors.length === 0 && labels.size === 0) errors.push(errorOf('The file of labels has none.'));
+  return errors.length > 0 ? { kind: 'errors', errors } : { kind: 'labels', labels };
+}
+
+function addLabel(labels: Map<string, Label>, { bytes, number, tooLong }: Line): string | null {
+  if (tooLong) return `is longer than ${LIMITS.labelBytes} bytes.`;
+  const text = bytes.toString('utf8').trim();
+  if (text === '') return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return 'is no JSON.';
+  }
+  const read = labelledAnswer.safeParse(value);
+  if (!read.success) return 'expected {"custom_id": …, "answer": …}.';
+  const id = writtenId(read.data.custom_id);
+  if (labels.has(id)) return `the document ${JSON.stringify(id)} has a label before.`;
+  if (labels.size >= LIMITS.labels) return `there are more than ${LIMITS.labels} labels.`;
+  labels.set(id, { answer: labelText(read.data), line: number });
+  return null;
+}
+
+/** What was validated of a batch, as far as labels are about it. */
+type Validated = {
+  readonly draws: DocumentDraws;
+  readonly rows: DocumentRows;
+  readonly cascades: readonly string[];
+  readonly badLines: BadLines | null;
+};
+
+/** Has labelled documents drawn; answers what is wrong with the labels for this batch. */
+export const drawLabelled = (labels: ReadonlyMap<string, Label>, batch: Validated): Promise<readonly LineError[]> =>
+  runSliced(drawingLabelled(labels, batch));
+
+/** Rows that are looked at in a slice. */
+const SLICE_ROWS = 20_000;
+
+function* drawingLabelled(
+  labels: ReadonlyMap<string, Label>,
+  { draws, rows, cascades, badLines }: Validated,
+): Sliced<readonly LineError[]> {
+  const [cascade, other] = cascades;
+  if (cascade === undefined || other !== undefined) {
+    return [errorOf('A promise by labels is for a batch whose documents all name one cascade.')];
+  }
+  const left = new Map<string, Label>(labels);
+  const byBits = new Map<string, string>();
+  for (const id of labels.keys()) {
+    const { high, low } = digestBits(id);
+    byBits.set(`${high} ${low}`, id);
+    if (byBits.size % SLICE_ROWS === 0) yield;
+  }
+  for (let row = 0; row < rows.size; row += 1) {
+    const id = byBits.get(`${rows.idHigh[row] ?? 0} ${rows.idLow[row] ?? 0}`);
+    const document = rows.documents[row] ?? 0;
+    if (id !== undefined && !isBadLine(badLines, document)) {
+      left.delete(id);
+      draws.addLabelled(document, cascade);
+    }
+    if (row % SLICE_ROWS === SLICE_ROWS - 1) yield;
+  }
+  const unknown = [...left].slice(0, LIMITS.validationErrors);
+  return unknown.map(([id, { line }]) => errorOf(`the batch has no document ${JSON.stringify(id)}.`, line));
+}

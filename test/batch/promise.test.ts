@@ -173,6 +173,22 @@ test('the expert says of drafts that are worded otherwise whether they mean the 
   assert.deepEqual(newCalls(system), [300, (found?.sampled ?? 0) + compared]);
 });
 
+test('what the sample costs counts towards what the batch may cost', async () => {
+  const system = await shared();
+  const lines = numbers(1_000).map((prompt, at) => requestLine(prompt, `doc-${at}`, { model: 'promised' }));
+  const file = await system.client.files.create({ file: new File([lines.join('\n')], 'a.jsonl'), purpose: 'batch' });
+  const order = { endpoint: '/v1/chat/completions', completion_window: '24h', input_file_id: file.id } as const;
+  // Some 40 of the sampled documents cost so much: each of the two models reads 5 tokens and writes 2.
+  const metadata = { 'spillway.max_usd': '0.0007' };
+  const batch = await system.settled((await system.client.batches.create({ ...order, metadata })).id);
+  assert.deepEqual([batch.status, batch.errors?.data?.[0]?.code], ['expired', 'max_usd_reached']);
+  assert.equal(accountOf(batch).thresholds[0]?.reason, 'sample_unfinished');
+  const spent = accountOf(batch).progress.spent_usd ?? 0;
+  assert.ok(spent > 0 && spent < 0.0007 * 2, `${spent}: calls that are under way come on top`);
+  const { completed = 0, total } = batch.request_counts ?? {};
+  assert.ok(total === 1_000 && completed > 0, 'what was paid for is delivered');
+});
+
 test('by labels of some documents an accuracy is promised; labels that are none are named', async () => {
   const system = await shared();
   const upload = async (lines: readonly string[]): Promise<string> =>

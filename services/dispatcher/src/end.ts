@@ -1,11 +1,16 @@
 import {
+  awaitsCalibration,
   Heap,
   isOverCap,
+  maxNanoUsd,
+  readCounts,
+  spentNanoUsd,
   MAX_USD_KEY,
   MAX_USD_REACHED,
   sampleIdOf,
   type EndingRecord,
   type LineError,
+  type Manifest,
   type Outcome,
 } from '@spillway/core';
 import { close, readBatch, redisNowMs, type BatchState, type Queues } from '@spillway/redis';
@@ -148,7 +153,16 @@ export class Ender {
   /** Whether a batch has cost what it may. */
   async #isOverCap(batch: KnownBatch): Promise<boolean> {
     const manifest = batch.phase === 'validating' ? null : await this.#options.records.manifest(batch.id);
-    return manifest !== null && isOverCap(manifest.metadata, batch.counts);
+    if (manifest === null || maxNanoUsd(manifest.metadata) === null) return false;
+    return isOverCap(manifest.metadata, batch.counts, await this.#sampleNanoUsd(manifest, batch));
+  }
+
+  /** About what its sample cost of those drawn documents that the batch has not enqueued, and so not counted, yet. */
+  async #sampleNanoUsd({ id, cascades }: Manifest, { enqueued, total }: KnownBatch): Promise<number> {
+    if (!awaitsCalibration(cascades) || enqueued >= total) return 0;
+    const sample = await this.#options.records.final(sampleIdOf(id));
+    // They were drawn evenly.
+    return sample === null ? 0 : spentNanoUsd(readCounts(sample)) * (1 - enqueued / total);
   }
 
   async #close(batch: KnownBatch, outcome: Outcome): Promise<boolean> {
@@ -183,10 +197,10 @@ export class Ender {
   }
 
   /** Ends the sample of a batch that ends before its thresholds are found; what it answered so far is the batch's, too. */
-  async #endSample({ manifest, awaitsCalibration }: BatchPlan): Promise<boolean> {
+  async #endSample(plan: BatchPlan): Promise<boolean> {
     const { redis, records } = this.#options;
-    const sample = sampleIdOf(manifest.id);
-    if (!awaitsCalibration || (await records.manifest(sample)) === null) return true;
+    const sample = sampleIdOf(plan.manifest.id);
+    if (!plan.awaitsCalibration || (await records.manifest(sample)) === null) return true;
     if (await records.hasEnded(sample)) return true;
     await close(redis, sample, 'cancelled');
     return false;

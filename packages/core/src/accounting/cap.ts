@@ -16,8 +16,15 @@ export function maxNanoUsd(metadata: Readonly<Record<string, string>> | null): n
 /** What the calls that a batch's results count have cost, in 10⁻⁹ US dollars. */
 export const spentNanoUsd = (counts: Counts): number => totalOf(counts, 'nanoUsd');
 
-/** Whether a batch has cost what it may; calls that were under way come on top. */
-export function isOverCap(metadata: Readonly<Record<string, string>> | null, counts: Counts): boolean {
+/**
+ * Whether a batch has cost what it may; calls that were under way come on top. `besideNanoUsd`: what was spent on it that
+ * its results do not count yet.
+ */
+export function isOverCap(
+  metadata: Readonly<Record<string, string>> | null,
+  counts: Counts,
+  besideNanoUsd = 0,
+): boolean {
   const cap = maxNanoUsd(metadata);
-  return typeof cap === 'number' && spentNanoUsd(counts) >= cap;
+  return typeof cap === 'number' && spentNanoUsd(counts) + besideNanoUsd >= cap;
 }

@@ -66,6 +66,8 @@ export const STAGE_COUNTERS = [
   /** Drafts that were given up before they were whole, and what had come of them. */
   'stopped',
   'stoppedOutputTokens',
+  /** Drafts that were delivered as the batch's time ran out. */
+  'deadlineDrafts',
   ...REUSE_COUNTERS,
 ] as const;
 
@@ -96,7 +98,7 @@ const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$
 
 /** Those of a stage that records of the version before have no place for. */
 const MORE_STAGE_COUNTER = new RegExp(
-  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|${REUSE_COUNTERS.join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
+  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|${REUSE_COUNTERS.join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
 );
 
 /** Whatever a version to come calls its reasons and codes. */

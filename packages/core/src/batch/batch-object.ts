@@ -4,7 +4,7 @@ import type { CascadeRules } from '../cascade/rules.ts';
 import { NO_PROGRESS, progressInTheEnd, progressOf, type ProgressNote, type ShownProgress } from '../progress/index.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
 import type { FileRecord, FinalRecord, Manifest } from './records.ts';
-import type { ShownThresholds } from './shown-thresholds.ts';
+import { NO_THRESHOLDS, showThresholds, type ThresholdFacts } from './shown-thresholds.ts';
 import type { LineError } from '../document/request.ts';
 import { showWarning, type Warning } from './warning.ts';
 
@@ -84,7 +84,7 @@ type Seen = {
   readonly waiting: readonly Waiting[];
   /** Null: its state is not that of now. */
   readonly nowMs: number | null;
-  readonly thresholds: readonly ShownThresholds[];
+  readonly thresholds: ThresholdFacts;
 };
 
 type Shown = {
@@ -95,7 +95,7 @@ type Shown = {
   said: Said;
   warnings: readonly Warning[];
   waiting: readonly Waiting[];
-  thresholds: readonly ShownThresholds[];
+  thresholds: ThresholdFacts;
   progress: ShownProgress;
   errors: readonly LineError[];
   inProgressAtMs: number | null;
@@ -136,8 +136,8 @@ function batchObject(manifest: Manifest, shown: Shown) {
 }
 
 /** What OpenAI's object has no place for: why documents were escalated, why they failed, how far they are, and what they wait for. */
-function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting, progress, thresholds }: Shown) {
-  const stages = Object.entries(cascades).flatMap(([cascade, { stages: all }]) =>
+function accountOf(manifest: Manifest, { counts, said, warnings, waiting, progress, thresholds }: Shown) {
+  const stages = Object.entries(manifest.cascades).flatMap(([cascade, { stages: all }]) =>
     all.map(({ model }, stage) => ({
       cascade,
       stage: stage + 1,
@@ -151,7 +151,7 @@ function accountOf({ cascades }: Manifest, { counts, said, warnings, waiting, pr
     warnings: warnings.map(showWarning),
     progress,
     waiting: waiting.map(showWaiting),
-    thresholds,
+    thresholds: showThresholds(manifest, thresholds, counts),
   };
 }
 
@@ -167,7 +167,7 @@ function namedCascades({ cascades }: Manifest, model: string | null): Readonly<R
 export function liveBatch(
   manifest: Manifest,
   progress: Progress | null,
-  { waiting, nowMs, thresholds }: Seen = { waiting: [], nowMs: null, thresholds: [] },
+  { waiting, nowMs, thresholds }: Seen = { waiting: [], nowMs: null, thresholds: NO_THRESHOLDS },
 ) {
   const validated = progress !== null && progress.inProgressAtMs !== null;
   return batchObject(manifest, {
@@ -200,7 +200,7 @@ function progressOfLive(manifest: Manifest, progress: Progress, nowMs: number | 
 }
 
 /** A batch that has ended. */
-export function endedBatch(manifest: Manifest, final: FinalRecord, thresholds: readonly ShownThresholds[] = []) {
+export function endedBatch(manifest: Manifest, final: FinalRecord, thresholds = NO_THRESHOLDS) {
   const { said = {}, warnings = [] } = final;
   const sums = readCounts(final);
   const cascades = namedCascades(manifest, final.model);

@@ -20,7 +20,7 @@ export * from './precedence.ts';
 export * from './prefix-order.ts';
 export * from './records.ts';
 export * from './sample-draws.ts';
-export * from './shown-thresholds.ts';
+export { NO_THRESHOLDS, type ThresholdFacts } from './shown-thresholds.ts';
 export * from './status.ts';
 export * from './threshold-setting.ts';
 export * from './warning.ts';

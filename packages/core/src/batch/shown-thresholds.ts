@@ -1,5 +1,6 @@
 import { judgingStages, shownThreshold } from '../cascade/thresholds.ts';
 import type { Aim } from '../promise/index.ts';
+import { stageCounter, type Counts } from '../accounting/counts.ts';
 import type { CascadeCalibration } from './calibration-record.ts';
 import type { CalibrationRecord, Manifest, Validated } from './records.ts';
 
@@ -10,15 +11,27 @@ export type ThresholdFacts = {
   readonly calibration: Pick<CalibrationRecord, 'cascades'> | null;
 };
 
+/** Of a batch whose thresholds are all fixed, or that is not validated yet. */
+export const NO_THRESHOLDS: ThresholdFacts = { draws: undefined, calibration: null };
+
 /** How a cascade's thresholds are found, as a batch shows it. */
-export type ShownThresholds = ReturnType<typeof shown>;
+type ShownThresholds = ReturnType<typeof shown>;
 
 /** The thresholds of the cascades that have none of their own, as far as the batch's documents name them. */
-export function showThresholds({ cascades }: Manifest, { draws = {}, calibration }: ThresholdFacts): ShownThresholds[] {
+export function showThresholds(
+  { cascades }: Manifest,
+  { draws = {}, calibration }: ThresholdFacts,
+  counts: Counts,
+): ShownThresholds[] {
   return Object.entries(draws).flatMap(([cascade, { population, documents }]) => {
     const rules = cascades[cascade];
     if (rules?.aim === undefined) return [];
-    const known = calibration?.cascades[cascade];
+    const found = calibration?.cascades[cascade];
+    const deadlineDrafts = rules.stages.reduce(
+      (sum, _, stage) => sum + (counts[stageCounter(cascade, stage, 'deadlineDrafts')] ?? 0),
+      0,
+    );
+    const known = found === undefined ? undefined : afterDeadline(found, deadlineDrafts);
     const models = judgingStages(rules).map((stage) => ({ stage, model: rules.stages[stage]?.model ?? '' }));
     const facts =
       known ?? ({ aim: rules.aim, population, n: documents.length, stages: [], expertShare: null } as const);
@@ -26,7 +39,26 @@ export function showThresholds({ cascades }: Manifest, { draws = {}, calibration
   });
 }
 
-type Facts = Pick<CascadeCalibration, 'aim' | 'population' | 'n' | 'expertShare' | 'reason'> &
+/**
+ * Drafts that were delivered at the deadline count as disagreements: where they are more than the certificate leaves room
+ * for, it does not hold.
+ */
+function afterDeadline(found: CascadeCalibration, drafts: number): Omit<CascadeCalibration, 'reason'> & ShownReason {
+  const { aim, outcome, population, stages } = found;
+  if (outcome !== 'certified' || aim.kind === 'budget') return found;
+  const target = aim.kind === 'promise' ? aim.agreement : aim.accuracy;
+  const bound = stages.reduce((sum, { bound: own = 0 }) => sum + own, 0);
+  const isKept = drafts <= (1 - target - bound) * population + ROUNDING;
+  return drafts === 0 || isKept ? found : { ...found, outcome: 'not_certified', reason: 'deadline' };
+}
+
+/** Shares are sums of quotients of whole numbers. */
+const ROUNDING = 1e-6;
+
+type ShownReason = { readonly reason?: CascadeCalibration['reason'] | 'deadline' };
+
+type Facts = ShownReason &
+  Pick<CascadeCalibration, 'aim' | 'population' | 'n' | 'expertShare'> &
   Partial<Pick<CascadeCalibration, 'outcome'>> & { readonly stages: readonly CascadeCalibration['stages'][number][] };
 
 function promiseOf(aim: Aim) {

@@ -33,7 +33,8 @@ export function annotationOf(
     ...(finalVerdict(stages) === null ? {} : { by: 'verdict' as const }),
     escalated: isEscalated(stages),
     response_format: formatKindOf(job.endpoint, job.body),
-    certificate: rules.certificate ?? null,
+    // Nothing was promised of what is delivered as the time ran out.
+    certificate: stages.at(-1)?.outcome === 'deadline_draft' ? null : (rules.certificate ?? null),
     trace_id: isTraced ? new TraceIds(job).root.traceId : null,
     stages: stages.map((record, stage) =>
       stageAnnotation(document, { record, stage, times: times.stages[stage], isDelivered: stage === delivering }),

@@ -403,6 +403,7 @@ test('a draft taken at the deadline says so', () => {
     completed: 1,
     escalated: 1,
     'invoices/1/escalated': 1,
+    'invoices/1/deadlineDrafts': 1,
     'invoices/1/reason:low_confidence': 1,
     'invoices/1/inputTokens': 100,
     'invoices/1/outputTokens': 10,

@@ -182,7 +182,7 @@ function stageCountsOf(
   const { outcome, usage, draft } = record;
   const money = nanoUsd(usage, price);
   return {
-    ...(outcome === 'deadline_draft' ? { escalated: 1 } : { [outcome]: 1 }),
+    ...(outcome === 'deadline_draft' ? { escalated: 1, deadlineDrafts: 1 } : { [outcome]: 1 }),
     // A draft that failed every attempt is escalated too.
     ...(!isFinal && outcome === 'failed' ? { escalated: 1 } : {}),
     inputTokens: usage.inputTokens,

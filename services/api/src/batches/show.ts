@@ -2,11 +2,11 @@ import {
   awaitsCalibration,
   endedBatch,
   liveBatch,
-  showThresholds,
+  NO_THRESHOLDS,
   type BatchObject,
   type Manifest,
   type Progress,
-  type ShownThresholds,
+  type ThresholdFacts,
   type Validated,
 } from '@spillway/core';
 import type { BatchState } from '@spillway/redis';
@@ -50,17 +50,16 @@ export async function describeBatch(
   return liveBatch(manifest, await storedProgress(sources, manifest), { waiting, nowMs: null, thresholds });
 }
 
-type FoundThresholds = { readonly thresholds: ShownThresholds[]; readonly validated: Validated | null };
+type FoundThresholds = { readonly thresholds: ThresholdFacts; readonly validated: Validated | null };
 
 /** How the thresholds of a batch are found that has none of its own. */
 async function thresholdsOf(records: Records, manifest: Manifest): Promise<FoundThresholds> {
-  if (!awaitsCalibration(manifest.cascades)) return { thresholds: [], validated: null };
+  if (!awaitsCalibration(manifest.cascades)) return { thresholds: NO_THRESHOLDS, validated: null };
   const [validated, calibration] = await Promise.all([
     records.validated(manifest.id),
     records.calibration(manifest.id),
   ]);
-  if (validated === null) return { thresholds: [], validated };
-  return { thresholds: showThresholds(manifest, { draws: validated.draws, calibration }), validated };
+  return { thresholds: { draws: validated?.draws, calibration }, validated };
 }
 
 /** A batch is validated before its thresholds are found; Redis takes results of it only from then on. */

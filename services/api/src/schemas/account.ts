@@ -105,7 +105,10 @@ export const thresholds = z
         .nullable(),
       budget: z.strictObject({ expert_share: z.number() }).nullable(),
       outcome: z.enum(['sampling', 'certified', 'not_certified', 'budgeted']),
-      reason: z.enum(NOT_CERTIFIED).nullable().meta({ description: 'Why nothing could be promised.' }),
+      reason: z
+        .enum([...NOT_CERTIFIED, 'deadline'])
+        .nullable()
+        .meta({ description: 'Why nothing could be promised.' }),
       documents: count.meta({ description: 'Of the batch that name the cascade.' }),
       sampled: count,
       expert_share: z.number().nullable().meta({ description: 'Of the sample, with these thresholds.' }),

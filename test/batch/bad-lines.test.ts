@@ -3,13 +3,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { KEYS, ON_BAD_LINES_KEY, RECORD_VERSION, RECORDS } from '@spillway/core';
+import { KEYS, ON_BAD_LINES_KEY, RECORD_VERSION, RECORDS, type Manifest } from '@spillway/core';
 import { enqueuePage, fullPages, readBatch, readPage } from '@spillway/redis';
-import { createRecord, openStorage, Records, type Storage } from '@spillway/storage';
+import {
+  createRecord,
+  InputCheck,
+  openStorage,
+  Records,
+  type CheckedInput,
+  type ReadPart,
+  type Storage,
+} from '@spillway/storage';
 import fc from 'fast-check';
 import type { OpenAI } from 'openai';
 import { addDocuments } from '../../services/dispatcher/src/document-jobs.ts';
-import { InputCheck, type CheckedInput } from '../../services/dispatcher/src/input-check.ts';
 import { readDocuments } from '../../services/dispatcher/src/input.ts';
 import { dispatcherParts } from '../support/dispatcher.ts';
 import { storeInput } from '../support/inputs.ts';
@@ -20,6 +27,11 @@ import { System, type ResultLine } from '../support/system.ts';
 
 const LIMITS = { lines: 100_000, lineBytes: 1_024 };
 const TO_ERROR_FILE = { [ON_BAD_LINES_KEY]: 'error_file' };
+
+const partsOf =
+  ({ inputFileId }: Manifest): ReadPart =>
+  (range) =>
+    storage.read(KEYS.fileBytes(inputFileId), range);
 
 let redis: RedisServer;
 let directory: string;
@@ -46,7 +58,7 @@ async function check(
   { lineBytes = LIMITS.lineBytes, chunkBytes = 64 * 1024 } = {},
 ): Promise<CheckedInput> {
   const manifest = await storeInput(storage, id, input, TO_ERROR_FILE);
-  const checked = new InputCheck(storage, manifest, { ...LIMITS, lineBytes });
+  const checked = new InputCheck(partsOf(manifest), manifest, { ...LIMITS, lineBytes });
   for (let at = 0; at < input.length; at += chunkBytes)
     await Array.fromAsync(checked.read(input.subarray(at, at + chunkBytes)));
   return await checked.finish();
@@ -172,7 +184,7 @@ test('what the file as a whole is guilty of fails the batch: too many lines, non
   const codes = async (input: string | Buffer, lines = LIMITS.lines): Promise<unknown> => {
     const bytes = Buffer.from(input as string);
     const manifest = await storeInput(storage, newId(), bytes, TO_ERROR_FILE);
-    const checked = new InputCheck(storage, manifest, { ...LIMITS, lines });
+    const checked = new InputCheck(partsOf(manifest), manifest, { ...LIMITS, lines });
     await Array.fromAsync(checked.read(bytes));
     return (await checked.finish()).errors.map(({ code, line }) => [code, line]);
   };

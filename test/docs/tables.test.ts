@@ -205,10 +205,8 @@ test("the codes of a failed batch's lines are those that validation finds", () =
     ...[...request.matchAll(/\b(?:bad|field)\(\s*'([a-z_0-9]+)'/g)].map(([, code = '']) => code),
     ...codesOf('packages/core/src/document/request.ts'),
     ...codesIn('packages/core/src/endpoints'),
-    ...[...readText('services/dispatcher/src/input-check.ts').matchAll(/code: '([a-z_]+)'/g)].map(
-      ([, code = '']) => code,
-    ),
-    ...codesOf('services/dispatcher/src/calibrate/labels.ts'),
+    ...[...readText('packages/storage/src/input-check.ts').matchAll(/code: '([a-z_]+)'/g)].map(([, code = '']) => code),
+    ...codesOf('packages/storage/src/labels.ts'),
     'max_usd_reached',
   ];
   assert.deepEqual(sorted(named), sorted(found));

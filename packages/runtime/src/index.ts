@@ -5,6 +5,7 @@ export * from './env.ts';
 export * from './health.ts';
 export * from './heap.ts';
 export * from './host-name.ts';
+export * from './input-limits.ts';
 export * from './lifecycle.ts';
 export * from './log.ts';
 export { LogOutput } from './log-output.ts';

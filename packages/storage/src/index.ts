@@ -1,6 +1,10 @@
 export { openProvedStorage, openStorage } from './address.ts';
 export { readPageCopies, storeCopies } from './copies.ts';
 export { findDocuments, storeIndex } from './document-index.ts';
+export { EarlierLines, type ReadPart } from './earlier-lines.ts';
+export { InputCheck, type CheckedInput, type InputOrder, type OnRequest } from './input-check.ts';
+export { findInput, UNKNOWN_INPUT } from './input-file.ts';
+export { labelErrors, readLabels, type ReadLabels } from './labels.ts';
 export { Lru } from './lru.ts';
 export { readFooterOf, readFooters } from './page-file.ts';
 export { PageLines } from './page-lines.ts';

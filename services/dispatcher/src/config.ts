@@ -1,13 +1,13 @@
-import { LIMITS } from '@spillway/core';
 import {
   EnvReader,
   healthPlace,
+  inputLimits,
   loadConfiguration,
   storageAddress,
   type Env,
   type HealthPlace,
+  type InputLimits,
 } from '@spillway/runtime';
-import type { InputLimits } from './input-check.ts';
 import type { Intervals } from './lead.ts';
 import { webhookTargets, type WebhookTarget } from './webhooks/target.ts';
 
@@ -35,14 +35,7 @@ export function readConfig(env: Env): DispatcherConfig {
     health: healthPlace(reader),
     leaseMs: reader.integer('SPILLWAY_LEASE_MS', { fallback: 10_000, min: 300, max: 600_000 }),
     webhooks: configuration === null ? [] : webhookTargets(reader, configuration),
-    limits: {
-      lines: reader.integer('SPILLWAY_MAX_LINES', { fallback: LIMITS.batchLines, min: 1, max: 100_000_000 }),
-      lineBytes: reader.integer('SPILLWAY_MAX_LINE_BYTES', {
-        fallback: LIMITS.lineBytes,
-        min: 1024,
-        max: LIMITS.lineBytesMax,
-      }),
-    },
+    limits: inputLimits(reader),
     intervals: {
       pollMs: reader.integer('SPILLWAY_POLL_MS', { fallback: 100, min: 5, max: 60_000 }),
       recoveryMs: reader.integer('SPILLWAY_RECOVERY_MS', { fallback: 500, min: 5, max: 60_000 }),

@@ -1,5 +1,5 @@
 import { listenForWork, type Queues, type RedisStore, type WorkListener } from '@spillway/redis';
-import { repeat, Wake, type Log, type Telemetry } from '@spillway/runtime';
+import { repeat, Wake, type InputLimits, type Log, type Telemetry } from '@spillway/runtime';
 import type { Records, RoomWatch, Storage } from '@spillway/storage';
 import { Calibrator } from './calibrate/calibrator.ts';
 import { KnownResults } from './calibrate/known-results.ts';
@@ -8,7 +8,6 @@ import { Ender } from './end.ts';
 import { Enqueuer } from './enqueue.ts';
 import { Finisher } from './finish.ts';
 import { collectGarbage } from './garbage.ts';
-import type { InputLimits } from './input-check.ts';
 import type { LiveBatches } from './live-batches.ts';
 import type { Outlines } from './outlines.ts';
 import { DECIDES_EVERY_MS, Precedence } from './precedence.ts';

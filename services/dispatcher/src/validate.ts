@@ -1,24 +1,20 @@
-import {
-  FairShare,
-  isFileId,
-  KEYS,
-  labelsFileOf,
-  RECORD_VERSION,
-  RECORDS,
-  TenantShares,
-  type EndingRecord,
-  type FileRecord,
-  type LineError,
-  type Manifest,
-} from '@spillway/core';
+import { FairShare, KEYS, RECORD_VERSION, RECORDS, TenantShares, type EndingRecord } from '@spillway/core';
 import { close, redisNowMs, type RedisStore } from '@spillway/redis';
-import type { Log } from '@spillway/runtime';
-import { createRecord, storeCopies, storeIndex, type Records, type Storage } from '@spillway/storage';
+import type { InputLimits, Log } from '@spillway/runtime';
+import {
+  createRecord,
+  findInput,
+  InputCheck,
+  labelErrors,
+  storeCopies,
+  storeIndex,
+  UNKNOWN_INPUT,
+  type Records,
+  type Storage,
+} from '@spillway/storage';
 import { Backlog } from './backlog.ts';
 import { openPlan, type Calibrator } from './calibrate/calibrator.ts';
-import { drawLabelled, readLabels } from './calibrate/labels.ts';
 import { cleanUp, type Finisher } from './finish.ts';
-import { InputCheck, type CheckedInput, type InputLimits } from './input-check.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
@@ -161,12 +157,13 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   const ending = await records.ending(id);
   if (ending !== null && ending.outcome !== 'completed') return await closeAsRecorded(options, ending, id);
   if ((await records.plan(id)) !== null) return await openValidated(options, id);
-  const file = await findInput(options, manifest);
-  if (file === null) return await finisher.refuse(manifest, [UNKNOWN_FILE]);
+  const file = await findInput(records, manifest, await redisNowMs(redis));
+  if (file === null) return await finisher.refuse(manifest, [UNKNOWN_INPUT]);
   yield file.bytes;
-  const input = await storage.stream(KEYS.fileBytes(file.id));
-  if (input === null) return await finisher.refuse(manifest, [UNKNOWN_FILE]);
-  const check = new InputCheck(storage, manifest, limits);
+  const key = KEYS.fileBytes(file.id);
+  const input = await storage.stream(key);
+  if (input === null) return await finisher.refuse(manifest, [UNKNOWN_INPUT]);
+  const check = new InputCheck((range) => storage.read(key, range), manifest, limits);
   let unreported = 0;
   for await (const bytes of readAll(check, input)) {
     unreported += bytes;
@@ -197,17 +194,6 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   await openValidated(options, id);
 }
 
-/** Has the labelled documents drawn of a batch that is promised an accuracy; what is wrong with its labels. */
-async function labelErrors(storage: Storage, manifest: Manifest, checked: CheckedInput): Promise<readonly LineError[]> {
-  const file = labelsFileOf(manifest.metadata);
-  if (file === null || !Object.values(manifest.cascades).some(({ aim }) => aim?.kind === 'accuracy')) return [];
-  const read = await readLabels(storage, file);
-  if (read.kind === 'errors') return read.errors;
-  const errors = await drawLabelled(read.labels, checked);
-  // A retry has some of the documents only.
-  return manifest.retry === undefined ? errors : [];
-}
-
 /** Checks an input as far as it matters; yields the bytes that were read, of it and of its earlier lines again. */
 async function* readAll(check: InputCheck, input: AsyncIterable<Uint8Array>): AsyncGenerator<number, void> {
   for await (const chunk of input) {
@@ -215,20 +201,6 @@ async function* readAll(check: InputCheck, input: AsyncIterable<Uint8Array>): As
     if (check.isOver) return;
     yield chunk.length;
   }
-}
-
-const UNKNOWN_FILE: LineError = {
-  code: 'invalid_request',
-  message: 'The input file does not exist, or its purpose is not batch.',
-  param: 'file_id',
-  line: null,
-};
-
-/** The input of a batch, if there is one that may be read. */
-async function findInput({ redis, records }: ValidatorOptions, manifest: Manifest): Promise<FileRecord | null> {
-  if (!isFileId(manifest.inputFileId)) return null;
-  const file = await records.standingFile(manifest.inputFileId, await redisNowMs(redis));
-  return file === null || file.tenant !== manifest.tenant || file.purpose !== 'batch' ? null : file;
 }
 
 /** A recovery that read storage just before the ending was written takes the batch for one to be validated. */

@@ -15,11 +15,17 @@ import {
 } from '@spillway/core';
 import { open, readFindings, redisNowMs, type RedisStore } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
-import { createRecord, type BatchPlan, type Records, type Storage } from '@spillway/storage';
+import {
+  createRecord,
+  readLabels,
+  type BatchPlan,
+  type ReadLabels,
+  type Records,
+  type Storage,
+} from '@spillway/storage';
 import { Backlog } from '../backlog.ts';
 import type { LiveBatch, LiveBatches } from '../live-batches.ts';
 import { runStep, type StepFailures } from '../step-failures.ts';
-import { readLabels, type ReadLabels } from './labels.ts';
 import { makeSample } from './sample-batch.ts';
 import { SampleLines } from './sample-lines.ts';
 

@@ -3,20 +3,20 @@ import {
   isBadLine,
   KEYS,
   labelledAnswer,
+  labelsFileOf,
   LABELS_KEY,
   labelText,
   LIMITS,
   LineSplitter,
   writtenId,
-  type BadLines,
-  type DocumentDraws,
-  type DocumentRows,
   type Line,
   type LineError,
+  type Manifest,
   type Sliced,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
-import type { Storage } from '@spillway/storage';
+import type { CheckedInput } from './input-check.ts';
+import type { Storage } from './storage.ts';
 
 /** The right answer of a document, and where its label stands. */
 type Label = { readonly answer: string; readonly line: number };
@@ -75,24 +75,30 @@ function addLabel(labels: Map<string, Label>, { bytes, number, tooLong }: Line):
   return null;
 }
 
-/** What was validated of a batch, as far as labels are about it. */
-type Validated = {
-  readonly draws: DocumentDraws;
-  readonly rows: DocumentRows;
-  readonly cascades: readonly string[];
-  readonly badLines: BadLines | null;
-};
+/** What of a batch says whether it has labels, and what they are for. */
+type LabelledOrder = Pick<Manifest, 'metadata' | 'cascades' | 'retry'>;
 
-/** Has labelled documents drawn; answers what is wrong with the labels for this batch. */
-export const drawLabelled = (labels: ReadonlyMap<string, Label>, batch: Validated): Promise<readonly LineError[]> =>
-  runSliced(drawingLabelled(labels, batch));
+/** Has the labelled documents drawn of a batch that is promised an accuracy; what is wrong with its labels. */
+export async function labelErrors(
+  storage: Storage,
+  { metadata, cascades, retry }: LabelledOrder,
+  checked: CheckedInput,
+): Promise<readonly LineError[]> {
+  const file = labelsFileOf(metadata);
+  if (file === null || !Object.values(cascades).some(({ aim }) => aim?.kind === 'accuracy')) return [];
+  const read = await readLabels(storage, file);
+  if (read.kind === 'errors') return read.errors;
+  const errors = await runSliced(drawingLabelled(read.labels, checked));
+  // A retry has some of the documents only.
+  return retry === undefined ? errors : [];
+}
 
 /** Rows that are looked at in a slice. */
 const SLICE_ROWS = 20_000;
 
 function* drawingLabelled(
   labels: ReadonlyMap<string, Label>,
-  { draws, rows, cascades, badLines }: Validated,
+  { draws, rows, cascades, badLines }: CheckedInput,
 ): Sliced<readonly LineError[]> {
   const [cascade, other] = cascades;
   if (cascade === undefined || other !== undefined) {

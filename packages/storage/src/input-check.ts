@@ -8,7 +8,6 @@ import {
   DuplicateFinder,
   duplicateId,
   isDeduplicated,
-  KEYS,
   LIMITS,
   LineSplitter,
   onBadLines,
@@ -25,12 +24,14 @@ import {
   type PagePlan,
   type RequestRules,
 } from '@spillway/core';
-import { runSliced } from '@spillway/runtime';
-import type { Storage } from '@spillway/storage';
-import { EarlierIds } from './earlier-ids.ts';
+import { runSliced, type InputLimits } from '@spillway/runtime';
+import { EarlierLines, type ReadPart } from './earlier-lines.ts';
 
-/** What an input file may hold. */
-export type InputLimits = { readonly lines: number; readonly lineBytes: number };
+/** What of a batch its input must fit to. */
+export type InputOrder = Pick<Manifest, 'id' | 'endpoint' | 'metadata' | 'cascades'>;
+
+/** Told of each request that is none of the bad lines, in order; `document` is its index in the batch. */
+export type OnRequest = (request: DocumentRequest, line: Line, document: number) => void;
 
 /** What a check found: errors, or how many documents there are, of which cascades, and where they lie. */
 export type CheckedInput = {
@@ -64,7 +65,8 @@ export class InputCheck {
   readonly #cutter = new PageCutter();
   readonly #rows = new DocumentRows();
   readonly #ids = new DuplicateFinder(this.#rows);
-  readonly #earlier: EarlierIds;
+  readonly #earlier: EarlierLines;
+  readonly #onRequest: OnRequest;
   readonly #cascades = new Set<string>();
   readonly #draws: DocumentDraws;
   /** Null: bad lines are errors. */
@@ -74,15 +76,22 @@ export class InputCheck {
   #found = 0;
   #total = 0;
 
-  constructor(storage: Storage, manifest: Manifest, limits: InputLimits) {
+  /** `readPart` reads of the same bytes that are then checked. */
+  constructor(
+    readPart: ReadPart,
+    { id, endpoint, metadata, cascades }: InputOrder,
+    limits: InputLimits,
+    onRequest: OnRequest = () => undefined,
+  ) {
     const { lineBytes } = limits;
     this.#limits = limits;
-    this.#draws = new DocumentDraws(manifest.id, manifest.cascades);
-    this.#cascadeRules = manifest.cascades;
+    this.#draws = new DocumentDraws(id, cascades);
+    this.#cascadeRules = cascades;
+    this.#onRequest = onRequest;
     this.#splitter = new LineSplitter(lineBytes);
-    this.#rules = { endpoint: manifest.endpoint, cascades: new Set(Object.keys(manifest.cascades)), lineBytes };
-    this.#earlier = new EarlierIds(storage, KEYS.fileBytes(manifest.inputFileId), this.#rules);
-    this.#badLines = onBadLines(manifest.metadata) === 'error_file' ? new BadLineMarks() : null;
+    this.#rules = { endpoint, cascades: new Set(Object.keys(cascades)), lineBytes };
+    this.#earlier = new EarlierLines(readPart, this.#rules);
+    this.#badLines = onBadLines(metadata) === 'error_file' ? new BadLineMarks() : null;
   }
 
   /** Nothing that is still to come can change the result. */
@@ -151,6 +160,7 @@ export class InputCheck {
     if (error === null && read.kind === 'request') {
       this.#cascades.add(read.request.cascade);
       this.#draws.add(this.#total - 1, read.request.cascade);
+      this.#onRequest(read.request, line, this.#total - 1);
     }
     const { offset, number } = line;
     const length = Math.min(line.length, this.#limits.lineBytes + TOO_LARGE_SURPLUS_BYTES);
@@ -173,7 +183,7 @@ export class InputCheck {
     const isCounted = this.#badLines === null && this.#errors.length === LIMITS.validationErrors;
     if (isCounted && candidates.length > 0) return duplicateId(customId, number);
     for (const earlier of candidates) {
-      if ((await this.#earlier.at(earlier)) === customId) return duplicateId(customId, number);
+      if ((await this.#earlier.at(earlier))?.customId === customId) return duplicateId(customId, number);
     }
     this.#ids.add(this.#add(id, this.#bodyBits(request, line), offset));
     return null;

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { readConfiguration, resultLine } from '@spillway/core';
 import { parseKeys } from '../../services/api/src/keys/file.ts';
 import { batchAccount, thresholds } from '../../services/api/src/schemas/account.ts';
+import { batchEstimate } from '../../services/api/src/schemas/estimate.ts';
 import { batchReport } from '../../services/api/src/schemas/report.ts';
 import { readCompose, ROOT } from '../support/compose.ts';
 import {
@@ -58,6 +59,8 @@ test('JSON is an example of what the code writes', () => {
   assert.deepEqual(resultLine.parse(line), line);
   const account: unknown = JSON.parse(blockBelow('docs/api.md', 'The batch object', 'json'));
   assert.deepEqual(batchAccount.parse(account), account);
+  const estimate: unknown = JSON.parse(blockBelow('docs/api.md', 'A dry run', 'json'));
+  assert.deepEqual(batchEstimate.parse(estimate), estimate);
   const report: unknown = JSON.parse(blockBelow('docs/api.md', 'The report', 'json'));
   assert.deepEqual(batchReport.parse(report), report);
   const scaling = JSON.parse(blockBelow('docs/operations.md', 'The scaling signal', 'json')) as object;
@@ -68,7 +71,7 @@ test('JSON is an example of what the code writes', () => {
   const title = 'Thresholds: a number, a budget, or a promise';
   const certificate: unknown = JSON.parse(blockBelow('docs/confidence.md', title, 'json'));
   assert.deepEqual(thresholds.parse([certificate]), [certificate]);
-  assert.equal(blocksIn('json').length, 6, 'each example has a test');
+  assert.equal(blocksIn('json').length, 7, 'each example has a test');
 });
 
 test('the keys of a result line are explained, all of them', () => {

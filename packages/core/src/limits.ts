@@ -80,6 +80,12 @@ export const LIMITS = {
   filledMemoryShare: 0.8,
   /** An answer at once; the SDKs themselves give up after ten minutes. */
   directAnswerMs: 600_000,
+  /** A dry run's pilot: 200 answers say of a share what it is within 6 points, and more cost more than they tell. */
+  pilotDocuments: 200,
+  /** Its check of an input: 1 GiB of short lines takes half of it on one core. */
+  dryRunCheckMs: 60_000,
+  /** What of a pilot was not answered by then is left out. */
+  pilotMs: 300_000,
   /** Bytes go no sooner than this after their file was deleted or has expired: readers may be in mid-download. */
   garbageAfterMs: 3_600_000,
   /** What was begun and never finished, an upload or a create, is taken away when it is this old. */

@@ -40,13 +40,15 @@ const lineError = z.strictObject({
   line: count.nullable(),
 });
 
+export const lineErrors = z.strictObject({ object: z.literal('list'), data: z.array(lineError).readonly() });
+
 export const batchObject = z
   .strictObject({
     id: z.string(),
     object: z.literal('batch'),
     endpoint,
     model: z.string().nullable(),
-    errors: z.strictObject({ object: z.literal('list'), data: z.array(lineError).readonly() }).nullable(),
+    errors: lineErrors.nullable(),
     input_file_id: z.string(),
     completion_window: z.string(),
     status: z.enum([

@@ -6,6 +6,7 @@ export * from './confidence/index.ts';
 export * from './config.ts';
 export * from './document/index.ts';
 export * from './endpoints/index.ts';
+export * from './estimate/index.ts';
 export * from './limits.ts';
 export * from './progress/index.ts';
 export * from './promise/index.ts';

@@ -7,7 +7,7 @@ import { reachOf, Z, type Expected } from './time-left.ts';
 type Cascades = Readonly<Record<string, CascadeRules>>;
 
 /** What one document costs beside another, and what those to come cost beside those that were, as standard deviations. */
-const DOCUMENT_SPREAD = 1;
+export const DOCUMENT_SPREAD = 1;
 const DRIFT = 0.1;
 
 /** Whether any model of these cascades has a price. */

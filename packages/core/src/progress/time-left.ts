@@ -117,12 +117,20 @@ function rateOf(
   const logOf = (some: readonly number[]): number => Math.log((meanOf(some) + prior) / partMs);
   const each = counts.map((one) => logOf([one]));
   const spread = Math.sqrt(meanOf(each.map((one) => (one - meanOf(each)) ** 2)));
-  const doublings = Math.log2(1 + remaining / answers);
-  const unknown = UNKNOWN + UNKNOWN_PER_DOUBLING * doublings;
+  const { unknown, slower } = rateToCome(answers, remaining);
   return {
     best: Math.log(bestRate(notes, stage, answers)),
-    log: meanOf(LOOKBACKS.map((latest) => logOf(counts.slice(-latest)))) - SLOWER - SLOWER_PER_DOUBLING * doublings,
+    log: meanOf(LOOKBACKS.map((latest) => logOf(counts.slice(-latest)))) - slower,
     deviation: Math.sqrt((PART_SPREAD * spread) ** 2 + 1 / answers + 1 / Math.max(1, remaining) + unknown ** 2),
+  };
+}
+
+/** What nobody can know of the logarithm of a rate to come, and how much slower it is expected to be than was seen. */
+export function rateToCome(answers: number, remaining: number): { readonly unknown: number; readonly slower: number } {
+  const doublings = Math.log2(1 + remaining / answers);
+  return {
+    unknown: UNKNOWN + UNKNOWN_PER_DOUBLING * doublings,
+    slower: SLOWER + SLOWER_PER_DOUBLING * doublings,
   };
 }
 

@@ -1,0 +1,116 @@
+import { DOCUMENT_SPREAD } from '../progress/money.ts';
+import { Z, type Expected } from '../progress/time-left.ts';
+import type { Population } from './draw.ts';
+import { fitOf, type Counted, type Fit, type Sizes } from './fit.ts';
+import { shareOf } from './share.ts';
+
+/** What a pilot's document took in a stage; or, where it did not come to that, would have taken by its earlier answers. */
+export type PilotStage = { readonly isReached: boolean; readonly nanoUsd: number };
+
+/** A document that was drawn and has come to its end. */
+export type PilotDocument = {
+  readonly chance: number;
+  readonly characters: number;
+  /** Of its cascade, as in the draw. */
+  readonly rate: number;
+  /** That one stage read; null: none said so. */
+  readonly inputTokens: number | null;
+  readonly stages: readonly PilotStage[];
+  readonly expertNanoUsd: number;
+  readonly isEscalated: boolean;
+};
+
+export type StageEstimate = {
+  /** From 0. */
+  readonly stage: number;
+  readonly reached: number;
+  readonly share: Expected;
+  readonly nanoUsd: Expected;
+};
+
+/** What is expected of a batch, each with a range that holds in nine of ten cases. */
+export type Estimate = {
+  readonly stages: readonly StageEstimate[];
+  readonly escalated: Expected;
+  readonly nanoUsd: Expected;
+  readonly expertNanoUsd: Expected;
+  /** Null: no server counted any. */
+  readonly inputTokens: Expected | null;
+};
+
+const ALL: Expected = { low: 1, likely: 1, high: 1 };
+
+/**
+ * What a batch will be, by a pilot of it. What a stage costs is the share of the documents that come to it, by what they
+ * would cost there, times what all documents would cost there: the share has an exact range however few were escalated,
+ * and the cost is fitted to the sizes of documents, which are known of all. Null: nothing was answered.
+ */
+export function estimateOf(pilot: readonly PilotDocument[], population: Population): Estimate | null {
+  if (pilot.length === 0) return null;
+  const depth = Math.max(...pilot.map(({ stages }) => stages.length));
+  const stages = Array.from({ length: depth }, (_, stage) => stageOf(pilot, population, stage));
+  const tokens = pilot.flatMap(({ inputTokens, chance, characters }): Counted[] =>
+    inputTokens === null ? [] : [{ weight: 1 / chance, sizes: [1, characters], value: inputTokens }],
+  );
+  const expert = pilot.map((one) => counted(one, one.expertNanoUsd));
+  return {
+    stages,
+    escalated: shareOf(
+      pilot.map(({ chance, isEscalated }) => ({ weight: 1 / chance, isMarked: isEscalated })),
+      population.documents,
+    ),
+    nanoUsd: sumOf(stages.map(({ nanoUsd }) => nanoUsd)),
+    expertNanoUsd: totalOf(fitOf(expert, moneySizes(population))),
+    inputTokens: fitOf(tokens, [population.documents, population.characters])?.total ?? null,
+  };
+}
+
+const counted = ({ chance, rate, characters }: PilotDocument, value: number): Counted => ({
+  weight: 1 / chance,
+  sizes: [rate, rate * characters],
+  value,
+});
+
+const moneySizes = ({ rates, pricedCharacters }: Population): Sizes => [rates, pricedCharacters];
+
+const totalOf = (fit: Fit | null): Expected => fit?.total ?? { low: 0, likely: 0, high: 0 };
+
+function stageOf(pilot: readonly PilotDocument[], population: Population, stage: number): StageEstimate {
+  const there = pilot.filter(({ stages }) => stages[stage]?.isReached === true);
+  const isAll = there.length === pilot.length && stage === 0;
+  const weights = pilot.map(({ chance, stages }) => ({
+    weight: 1 / chance,
+    isMarked: stages[stage]?.isReached === true,
+  }));
+  const share = isAll ? ALL : shareOf(weights, population.documents);
+  const of = there.length > 0 ? there : pilot;
+  const fit = fitOf(
+    of.map((one) => counted(one, one.stages[stage]?.nanoUsd ?? 0)),
+    moneySizes(population),
+  );
+  const each = totalOf(fit);
+  // Nobody saw what an answer takes there: it is taken from the tokens of earlier ones.
+  const whole = there.length > 0 ? each : { ...each, low: 0, high: each.high * (1 + Z * DOCUMENT_SPREAD) };
+  const byMoney = weights.map((one, at) => {
+    const { rate, characters } = pilot[at] ?? { rate: 0, characters: 0 };
+    return { ...one, weight: one.weight * Math.max(0, fit?.of([rate, rate * characters]) ?? 0) };
+  });
+  const priced = byMoney.some(({ weight }) => weight > 0);
+  const nanoUsd = priced ? productOf(isAll ? ALL : shareOf(byMoney, population.documents), whole) : totalOf(null);
+  return { stage, reached: there.length, share, nanoUsd };
+}
+
+/** A share of something, where both are uncertain and independent (Zou and Donner 2008). */
+function productOf(share: Expected, whole: Expected): Expected {
+  const likely = share.likely * whole.likely;
+  const down = Math.hypot(whole.likely * (share.likely - share.low), share.likely * (whole.likely - whole.low));
+  const up = Math.hypot(whole.likely * (share.high - share.likely), share.high * (whole.high - whole.likely));
+  return { low: Math.max(share.low * whole.low, likely - down), likely, high: likely + up };
+}
+
+/** The stages were seen in the same documents: what makes one cost more may make the others, too. */
+const sumOf = (all: readonly Expected[]): Expected => ({
+  low: all.reduce((sum, { low }) => sum + low, 0),
+  likely: all.reduce((sum, { likely }) => sum + likely, 0),
+  high: all.reduce((sum, { high }) => sum + high, 0),
+});

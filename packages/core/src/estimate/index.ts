@@ -1,0 +1,4 @@
+export * from './document-sizes.ts';
+export * from './draw.ts';
+export * from './estimate.ts';
+export * from './tier-time.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import {
+  LIMITS,
   readConfiguration,
   RECORD_VERSION,
   snapshotRules,
@@ -92,6 +93,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     storageAddress: shared?.storageAddress ?? place.address,
     keyFile: keys === undefined && shared === null ? null : keyFile,
     limits: { uploadBytes: 1024 ** 2, uploadIdleMs: 60_000, bodyMs: 30_000, ...limits },
+    inputLimits: { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes },
     drainMs: 25_000,
     configuration,
     calibrations: () => Calibrations.load(new EnvReader({}), configuration, log),

@@ -139,7 +139,12 @@ export function runWorld(world: World, random: Random, key: string): Run {
       characters: sizes.charactersAt(at),
       rate: rates[sizes.cascadeAt(at)] ?? 0,
       inputTokens,
-      stages: nanoUsd.map((cost, stage) => ({ isReached: stage <= reached, nanoUsd: cost })),
+      stages: nanoUsd.map((cost, stage) => ({
+        tier: String(stage),
+        isReached: stage <= reached,
+        nanoUsd: cost,
+        seconds: 0,
+      })),
       expertNanoUsd,
       isEscalated: reached > 0,
     };

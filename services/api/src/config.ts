@@ -6,6 +6,7 @@ import {
   EnvReader,
   headerText,
   healthPlace,
+  inputLimits,
   isLoopback,
   loadConfiguration,
   loggedShare,
@@ -13,6 +14,7 @@ import {
   storageAddress,
   type Env,
   type HealthPlace,
+  type InputLimits,
   type Log,
   type ServedModel,
 } from '@spillway/runtime';
@@ -37,6 +39,8 @@ export type ApiConfig = {
   /** Null: no keys, everything belongs to one tenant. */
   readonly keyFile: string | null;
   readonly limits: UploadLimits & { readonly bodyMs: number };
+  /** Of a batch that a dry run looks at, as of one that the dispatcher validates. */
+  readonly inputLimits: InputLimits;
   /** How long requests in work may still take when the process has to stop. */
   readonly drainMs: number;
   readonly configuration: Configuration;
@@ -75,6 +79,7 @@ export function readConfig(env: Env): ApiConfig {
       uploadIdleMs: LIMITS.uploadIdleMs,
       bodyMs: LIMITS.bodyMs,
     },
+    inputLimits: inputLimits(reader),
     drainMs: drainMs(reader),
     models: configuration === null ? [] : callableModels(reader, configuration),
     loggedShare: loggedShare(reader),

@@ -134,3 +134,5 @@ function kindOf(value: unknown): string {
   if (typeof value === 'number') return Number.isInteger(value) ? 'an integer' : 'a decimal number';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
+
+export const tookTooLong = (): ApiError => unavailable('The request took too long. Try again in a moment.');

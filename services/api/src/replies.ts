@@ -3,7 +3,7 @@ import { StorageError } from '@spillway/storage';
 import { cutText, strictJson } from '@spillway/core';
 import type { Log } from '@spillway/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiError, badRequest, unavailable, unsupportedMediaType } from './errors.ts';
+import { ApiError, badRequest, tookTooLong, unavailable, unsupportedMediaType } from './errors.ts';
 
 /** What Fastify and its plugins say of a request that they refuse. */
 type FrameworkError = Error & { readonly statusCode?: number; readonly code?: string };
@@ -31,11 +31,11 @@ const REFUSALS: ReadonlyMap<string, (request: FastifyRequest) => ApiError> = new
   ['FST_ERR_CTP_INVALID_MEDIA_TYPE', () => unsupportedMediaType('application/json')],
   ['FST_ERR_BAD_URL', () => badRequest('The address is not a valid URL.')],
   ['FST_ERR_MAX_PARAM_LENGTH', unknownRoute],
-  ['FST_ERR_HANDLER_TIMEOUT', tookTooLong],
+  ['FST_ERR_HANDLER_TIMEOUT', lateAnswer],
 ]);
 
-function tookTooLong({ raw }: FastifyRequest): ApiError {
-  if (raw.complete) return unavailable('The request took too long. Try again in a moment.');
+function lateAnswer({ raw }: FastifyRequest): ApiError {
+  if (raw.complete) return tookTooLong();
   return new ApiError(408, 'The body did not come in time.', { code: 'request_timeout' });
 }
 

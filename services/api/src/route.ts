@@ -43,7 +43,7 @@ export type RouteSpec = {
 export type Route = RouteSpec & { readonly answer: (asked: Asked<unknown>) => unknown };
 
 /** A request is answered within this, unless it carries a file. */
-const MAX_ANSWER_MS = 30_000;
+export const MAX_ANSWER_MS = 30_000;
 
 type Json<Query extends z.ZodObject | undefined, Output extends z.ZodType> = Omit<
   RouteSpec,

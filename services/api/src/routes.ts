@@ -1,4 +1,5 @@
 import { ENDPOINT_URLS, ENDPOINTS, LIMITS, type Endpoint } from '@spillway/core';
+import { LateError, within } from '@spillway/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { cancelBatch } from './batches/cancel.ts';
@@ -12,7 +13,9 @@ import { resultsQuery, sendResults } from './batches/results.ts';
 import { RETRY_KEYS, retryBatch, retryBody } from './batches/retry.ts';
 import { showBatch } from './batches/show.ts';
 import { directAnswer, directBody, type DirectAnswers } from './direct/direct-answers.ts';
-import { unsupportedMediaType } from './errors.ts';
+import { createQuery, readDryRun } from './dry-run/query.ts';
+import type { DryRuns } from './dry-run/dry-run.ts';
+import { tookTooLong, unsupportedMediaType } from './errors.ts';
 import { sendContent } from './files/content.ts';
 import { filesQuery, listFiles } from './files/list.ts';
 import { removeFile } from './files/remove.ts';
@@ -21,7 +24,8 @@ import { uploadBody, uploadFile, type UploadLimits } from './files/upload.ts';
 import { IGNORED_HEADER, ignoredKeys } from './ignored-keys.ts';
 import { listModels, showModel, type Catalogue } from './models.ts';
 import type { ByteSources } from './quota/stored-bytes.ts';
-import { jsonRoute, streamRoute, type Asked, type Route } from './route.ts';
+import { jsonRoute, MAX_ANSWER_MS, streamRoute, type Asked, type Route } from './route.ts';
+import { batchEstimate } from './schemas/estimate.ts';
 import {
   batchObject,
   deletedFile,
@@ -90,22 +94,9 @@ export function fileRoutes(sources: FileSources): readonly Route[] {
   ];
 }
 
-export function batchRoutes(sources: BatchPlaces): readonly Route[] {
+export function batchRoutes(sources: BatchPlaces, dryRuns: DryRuns): readonly Route[] {
   return [
-    jsonRoute({
-      method: 'POST',
-      url: '/batches',
-      summary: 'Create a batch',
-      headers: IDEMPOTENT,
-      body: { type: 'application/json', schema: orderBody },
-      bodyBytes: MAX_CREATE_BYTES,
-      takesText: true,
-      output: batchObject,
-      answerHeaders: NAMES_IGNORED,
-      errors: [408, 409, 413, 415, 429],
-      answer: async ({ caller, idempotencyKey, ...http }) =>
-        createBatch(sources, caller, { given: await createBodyOf(http), idempotencyKey }),
-    }),
+    createRoute(sources, dryRuns),
     jsonRoute({
       method: 'GET',
       url: '/batches',
@@ -157,6 +148,29 @@ export function batchRoutes(sources: BatchPlaces): readonly Route[] {
       answer: ({ tenant, id, query, reply }) => sendResults(sources, tenant, { id, query, reply }),
     }),
   ];
+}
+
+function createRoute(sources: BatchPlaces, dryRuns: DryRuns): Route {
+  return jsonRoute({
+    method: 'POST',
+    url: '/batches',
+    summary: 'Create a batch, or say with `dry_run=true` what it would be',
+    query: createQuery,
+    headers: IDEMPOTENT,
+    body: { type: 'application/json', schema: orderBody },
+    bodyBytes: MAX_CREATE_BYTES,
+    takesText: true,
+    output: z.union([batchObject, batchEstimate]),
+    answerHeaders: NAMES_IGNORED,
+    errors: [408, 409, 413, 415, 429],
+    limitMs: null,
+    answer: async ({ caller, idempotencyKey, query, ...http }) => {
+      const pilot = readDryRun(query, http.request.query as object);
+      const given = await createBodyOf(http);
+      if (pilot !== null) return dryRuns.answer({ caller, reply: http.reply, given, pilot });
+      return inTime(createBatch(sources, caller, { given, idempotencyKey }));
+    },
+  });
 }
 
 export function modelRoutes(catalogue: Catalogue): readonly Route[] {
@@ -219,6 +233,15 @@ function bodySchema({ name, inputField }: Endpoint): z.ZodType {
 /** A form has no body yet, as it is read when its files are. */
 function refuseForms(request: FastifyRequest): void {
   if (request.isMultipart()) throw unsupportedMediaType('application/json');
+}
+
+/** What a dry run beside it may take longer for, a create may not. */
+async function inTime<Answer>(work: Promise<Answer>): Promise<Answer> {
+  try {
+    return await within(MAX_ANSWER_MS, work);
+  } catch (error) {
+    throw error instanceof LateError ? tookTooLong() : error;
+  }
 }
 
 type Http = Pick<Asked, 'request' | 'reply'>;

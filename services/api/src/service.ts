@@ -7,6 +7,7 @@ import { Accounts } from './batches/account.ts';
 import type { ApiConfig } from './config.ts';
 import { DirectAnswers } from './direct/direct-answers.ts';
 import { DirectModels } from './direct/direct-models.ts';
+import { DryRuns, type DryRunsOptions } from './dry-run/dry-run.ts';
 import { placeSpareTombstone } from './files/remove.ts';
 import { live, ready } from './health.ts';
 import { answerInternal } from './internal.ts';
@@ -41,28 +42,8 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const records = new Records(storage);
   const tenants = new Tenants(storage);
   const accounts = new Accounts({ storage, records, redis, log });
-  const documents = new DocumentTelemetry(life, {
-    configuration,
-    loggedShare: config.loggedShare,
-    takeTrace: (batch, kind, max) => takeTrace(redis, batch, kind, max),
-  });
-  const models = new DirectModels(config.models, {
-    configuration,
-    log,
-    meters: telemetry.meters,
-    propagates: documents.propagates,
-    findings: (tiers) => readFindings(redis, tiers),
-  });
-  life.defer(() => models[Symbol.asyncDispose]());
-  const direct = new DirectAnswers({
-    configuration,
-    calibrations,
-    sampling: telemetry.spans?.settings.sampling,
-    models,
-    telemetry: documents,
-    log,
-    isShared: keys !== null,
-  });
+  const storing = { storage, records, redis, queues, log };
+  const { direct, dryRuns } = openAsking(config, life, { ...storing, calibrations, isShared: keys !== null });
   const scaling = new ScalingSignal({ configuration, records, redis, queues, log });
   const room = new RoomWatch({ storage, log });
   await room.look();
@@ -72,7 +53,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const probe = (): Promise<Health> => ready({ storage, redis, room, log });
   const routes = [
     ...fileRoutes({ storage, records, redis, tenants, log, limits }),
-    ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }),
+    ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }, dryRuns),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),
   ];
@@ -95,6 +76,31 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const address = await listen(app, config);
   const port = Number(new URL(address).port);
   life.ready({ address, port, healthPort, tenants: keys === null ? 'one, without keys' : 'by key' });
+}
+
+type Asking = Pick<DryRunsOptions, 'storage' | 'records' | 'redis' | 'queues' | 'log' | 'calibrations' | 'isShared'>;
+
+/** What asks models at once: direct answers, and the pilots of dry runs. */
+function openAsking(config: ApiConfig, life: Life, sources: Asking): { direct: DirectAnswers; dryRuns: DryRuns } {
+  const { configuration, inputLimits } = config;
+  const { telemetry } = life;
+  const { redis, log } = sources;
+  const documents = new DocumentTelemetry(life, {
+    configuration,
+    loggedShare: config.loggedShare,
+    takeTrace: (batch, kind, max) => takeTrace(redis, batch, kind, max),
+  });
+  const models = new DirectModels(config.models, {
+    configuration,
+    log,
+    meters: telemetry.meters,
+    propagates: documents.propagates,
+    findings: (tiers) => readFindings(redis, tiers),
+  });
+  life.defer(() => models[Symbol.asyncDispose]());
+  const own = { ...sources, configuration, models, telemetry: documents };
+  const sampling = telemetry.spans?.settings.sampling;
+  return { direct: new DirectAnswers({ ...own, sampling }), dryRuns: new DryRuns({ ...own, inputLimits }) };
 }
 
 /** Probes and metrics without a key, on a port of their own; null: they are on the API's port only. */

@@ -76,6 +76,20 @@ function* findingFirsts(rows: DocumentRows): Sliced<{ readonly count: number; re
   return { count, firsts };
 }
 
+/** The copies among documents by their indexes in the batch, in order, where none is written down. */
+export function* findingCopies(rows: DocumentRows): Sliced<Uint32Array> {
+  const { count, firsts } = yield* findingFirsts(rows);
+  const copies = new Uint32Array(count);
+  let found = 0;
+  for (let row = 0; row < firsts.length; row += 1) {
+    if (row % SLICE_ROWS === SLICE_ROWS - 1) yield;
+    if (firsts[row] === row) continue;
+    copies[found] = rows.documents[row] as number;
+    found += 1;
+  }
+  return copies;
+}
+
 const sumOf = (entries: Buffer): Buffer => hash('md5', entries, 'buffer').subarray(0, SUM_BYTES);
 
 /** How many copies a page has. */

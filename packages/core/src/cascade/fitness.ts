@@ -17,21 +17,24 @@ const IMAGES = new Set(['image_url', 'input_image', 'image']);
 /** Why a model cannot take a request, so that asking it would be a waste; null: it may. */
 export function unfitReason(body: JsonObject, limits: ModelLimits): EscalationReason | null {
   if (!limits.tools && (isFilled(body['tools']) || isFilled(body['functions']))) return 'needs_tools';
-  const { characters, hasImage } = contentOf([body['messages'], body['prompt'], body['input'], body['instructions']]);
+  const { characters, hasImage } = contentOf(body);
   if (!limits.images && hasImage) return 'needs_image';
   if (limits.contextTokens === null) return null;
-  const asked = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']].find(
-    (value) => typeof value === 'number',
-  );
-  const tokens = characters / CHARACTERS_PER_TOKEN + (typeof asked === 'number' ? asked : 0);
+  const tokens = characters / CHARACTERS_PER_TOKEN + (mostAnswerTokens(body) ?? 0);
   return tokens > limits.contextTokens ? 'too_long' : null;
+}
+
+/** How many tokens an answer may have by its request; null: it does not say so. */
+export function mostAnswerTokens(body: JsonObject): number | null {
+  const asked = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']];
+  return asked.find((value) => typeof value === 'number') ?? null;
 }
 
 const isFilled = (value: Json | undefined): boolean => Array.isArray(value) && value.length > 0;
 
 /** The characters of a request's texts, and whether it shows an image. Without recursion: requests may be nested deep. */
-function contentOf(parts: readonly (Json | undefined)[]): { characters: number; hasImage: boolean } {
-  const stack: (Json | undefined)[] = [...parts];
+export function contentOf(body: JsonObject): { readonly characters: number; readonly hasImage: boolean } {
+  const stack: (Json | undefined)[] = [body['messages'], body['prompt'], body['input'], body['instructions']];
   let [characters, hasImage] = [0, false];
   while (stack.length > 0) {
     const value = stack.pop();

@@ -248,7 +248,7 @@ function allExpertNanoUsd({ rules }: CascadeDocument, stages: readonly StageReco
  * What a stage took for one answer: without the further calls of its signal, which the last stage would not make, and as
  * if it had not made use of a draft.
  */
-function oneAnswerOf({ how, usage, answer }: StageRecord, { judge }: StageRules): PricedTokens {
+export function oneAnswerOf({ how, usage, answer }: StageRecord, { judge }: StageRules): PricedTokens {
   if (how !== undefined && how.kind !== 'answer') return { ...how.instead, cachedTokens: 0 };
   const needs = judge === null ? 'nothing' : SIGNALS[judge.confidence.signal.name].needs;
   // Where it was asked for the whole answer after all, there may have been calls in vain before.

@@ -65,6 +65,17 @@ export class DocumentSizes {
     return this.#documents[at] ?? 0;
   }
 
+  hasImageAt(at: number): boolean {
+    return this.#images[at] === 1;
+  }
+
+  /** How many documents a cascade has, by its place in `cascades`. */
+  countOf(cascade: number): number {
+    let count = 0;
+    for (let at = 0; at < this.#size; at += 1) if (this.#cascades[at] === cascade) count += 1;
+    return count;
+  }
+
   charactersAt(at: number): number {
     return this.#characters[at] ?? 0;
   }

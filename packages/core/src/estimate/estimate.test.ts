@@ -16,8 +16,8 @@ const pilotOf = (count: number, escalated: (at: number) => boolean): PilotDocume
       rate: 1,
       inputTokens: 10 + characters / 4,
       stages: [
-        { isReached: true, nanoUsd: base },
-        { isReached: escalated(at), nanoUsd: 20 * base },
+        { tier: 'drafter.a', isReached: true, nanoUsd: base, seconds: 1 },
+        { tier: 'expert.b', isReached: escalated(at), nanoUsd: 20 * base, seconds: 4 },
       ],
       expertNanoUsd: 20 * base,
       isEscalated: escalated(at),

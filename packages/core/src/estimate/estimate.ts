@@ -5,7 +5,13 @@ import { fitOf, type Counted, type Fit, type Sizes } from './fit.ts';
 import { shareOf } from './share.ts';
 
 /** What a pilot's document took in a stage; or, where it did not come to that, would have taken by its earlier answers. */
-export type PilotStage = { readonly isReached: boolean; readonly nanoUsd: number };
+export type PilotStage = {
+  readonly tier: string;
+  readonly isReached: boolean;
+  readonly nanoUsd: number;
+  /** Of its calls. */
+  readonly seconds: number;
+};
 
 /** A document that was drawn and has come to its end. */
 export type PilotDocument = {
@@ -26,6 +32,14 @@ export type StageEstimate = {
   readonly reached: number;
   readonly share: Expected;
   readonly nanoUsd: Expected;
+};
+
+/** What a pilot says of a tier, whatever cascades its documents are of. */
+export type TierEstimate = {
+  readonly documents: Expected;
+  /** Null: no document came to it. */
+  readonly secondsEach: Expected | null;
+  readonly answers: number;
 };
 
 /** What is expected of a batch, each with a range that holds in nine of ten cases. */
@@ -62,6 +76,28 @@ export function estimateOf(pilot: readonly PilotDocument[], population: Populati
     nanoUsd: sumOf(stages.map(({ nanoUsd }) => nanoUsd)),
     expertNanoUsd: totalOf(fitOf(expert, moneySizes(population))),
     inputTokens: fitOf(tokens, [population.documents, population.characters])?.total ?? null,
+  };
+}
+
+/** How many documents come to a tier, and what one of them takes of a call's time there. */
+export function tierEstimate(pilot: readonly PilotDocument[], population: Population, tier: string): TierEstimate {
+  const inTier = pilot.map((one) => ({ one, stage: one.stages.find((own) => own.tier === tier && own.isReached) }));
+  const weights = inTier.map(({ one, stage }) => ({ weight: 1 / one.chance, isMarked: stage !== undefined }));
+  const share = weights.every(({ isMarked }) => isMarked) ? ALL : shareOf(weights, population.documents);
+  const seen = inTier.flatMap(({ one: { chance, characters }, stage }): Counted[] =>
+    stage === undefined ? [] : [{ weight: 1 / chance, sizes: [1, characters], value: stage.seconds }],
+  );
+  const { documents, characters } = population;
+  const times = (by: number) => (range: Expected) => ({
+    low: by * range.low,
+    likely: by * range.likely,
+    high: by * range.high,
+  });
+  const seconds = fitOf(seen, [documents, characters])?.total ?? null;
+  return {
+    documents: times(documents)(share),
+    secondsEach: seconds === null ? null : times(1 / documents)(seconds),
+    answers: seen.length,
   };
 }
 

@@ -29,8 +29,8 @@ export async function createBatch(
 }
 
 /** Labels are a file of the caller's, as the input is; without it nothing could be promised. */
-async function checkLabels(
-  { records }: BatchPlaces,
+export async function checkLabels(
+  { records }: Pick<BatchPlaces, 'records'>,
   { tenant }: Caller,
   metadata: BatchSeed['order']['metadata'],
 ): Promise<void> {

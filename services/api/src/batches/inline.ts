@@ -28,7 +28,7 @@ export async function storeRequests(
 }
 
 /** The file of these requests. */
-function* writingLines(requests: readonly string[]): Sliced<Buffer> {
+export function* writingLines(requests: readonly string[]): Sliced<Buffer> {
   const chunks: Buffer[] = [];
   let [lines, characters] = [[] as string[], 0];
   for (const request of requests) {

@@ -96,6 +96,9 @@ async function refuseWithoutCapacity(logged: LoggedRedis): Promise<void> {
   }
 }
 
+/** What of an order says by which rules its batch is answered; `found`: what was found of its thresholds before. */
+type RuledOrder = Pick<BatchOrder, 'metadata' | 'endpoint' | 'thresholds'> & { readonly found?: CascadeCalibrations };
+
 type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId' | 'retry'>;
 
 function manifestOf(
@@ -103,22 +106,30 @@ function manifestOf(
   order: BatchSeed['order'] & { readonly found: CascadeCalibrations },
   own: Own,
 ): Manifest {
-  const { windowMs, found, thresholds, ...asked } = order;
+  const { windowMs, found, thresholds: _settings, ...asked } = order;
   const createdAtMs = Date.now();
   const expiresAtMs = createdAtMs + windowMs;
-  const isShadow = runsShadow(asked.metadata) === true;
-  const deduplicated = wantsDeduplicated(asked.metadata) === true ? asked.endpoint : null;
-  const configured = snapshotRules(configuration, calibrations.current(), isShadow, deduplicated);
-  const decided = withSettings(configured, thresholds);
-  if (decided.kind === 'problem') throw unfitThresholds(asked.metadata, decided);
   return {
     v: RECORD_VERSION,
     ...own,
     ...asked,
     createdAtMs,
     expiresAtMs,
-    cascades: rulesInForce(decided.rules, found),
+    cascades: rulesFor({ configuration, calibrations }, { ...order, found }),
   };
+}
+
+/** The rules of the cascades as they are now, for a batch of this order. */
+export function rulesFor(
+  { configuration, calibrations }: Pick<BatchPlaces, 'configuration' | 'calibrations'>,
+  { metadata, endpoint, thresholds, found = {} }: RuledOrder,
+): Manifest['cascades'] {
+  const isShadow = runsShadow(metadata) === true;
+  const deduplicated = wantsDeduplicated(metadata) === true ? endpoint : null;
+  const configured = snapshotRules(configuration, calibrations.current(), isShadow, deduplicated);
+  const decided = withSettings(configured, thresholds);
+  if (decided.kind === 'problem') throw unfitThresholds(metadata, decided);
+  return rulesInForce(decided.rules, found);
 }
 
 /** Somebody else made the batch of this id a moment ago. */

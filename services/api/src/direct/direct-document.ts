@@ -12,6 +12,7 @@ import {
   type CascadeRules,
   type Configuration,
   type EndpointUrl,
+  type JsonObject,
 } from '@spillway/core';
 import type { Calibrations, Sampling } from '@spillway/runtime';
 import { badRequest, invalidType, missingParameter, noSuchModel, shown } from '../errors.ts';
@@ -21,6 +22,15 @@ export type DirectDocumentOptions = {
   readonly calibrations: Calibrations;
   /** Which documents' traces are kept; undefined: none is. */
   readonly sampling: Sampling | undefined;
+};
+
+type DirectJob = {
+  readonly url: EndpointUrl;
+  readonly cascade: string;
+  readonly rules: CascadeRules;
+  readonly body: JsonObject;
+  readonly sampled: boolean;
+  readonly limitMs: number;
 };
 
 /** A request that is to be answered at once, as a document of the cascade that it names. */
@@ -44,6 +54,11 @@ export function readDirectDocument(
   if (deeperThan(body, LIMITS.jsonDepth)) {
     throw badRequest(`The body is nested deeper than ${LIMITS.jsonDepth} levels.`);
   }
+  return directJob({ url, cascade: model, rules, body, sampled: isTraced(sampling), limitMs: LIMITS.directAnswerMs });
+}
+
+/** A document that no batch has, as it goes through its cascade at once. */
+export function directJob({ url, cascade, rules, body, sampled, limitMs }: DirectJob): CascadeDocument {
   const nowMs = Date.now();
   const job = newJob({
     batch: directIdOf(randomBytes(16)),
@@ -51,12 +66,12 @@ export function readDirectDocument(
     page: 0,
     place: 0,
     customId: 'direct',
-    cascade: model,
+    cascade,
     endpoint: url,
     body,
-    sampled: isTraced(sampling),
+    sampled,
     enqueuedAtMs: nowMs,
-    deadlineMs: nowMs + LIMITS.directAnswerMs,
+    deadlineMs: nowMs + limitMs,
   });
   const annotated = { ...rules, annotate: true };
   return { job: skipUnfit({ job, rules: annotated }, nowMs), rules: annotated };

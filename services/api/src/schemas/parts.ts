@@ -82,7 +82,7 @@ export const limit = (range: { least: number; most: number; fallback: number }) 
     .transform((value) => value ?? range.fallback);
 
 /** An address has text only; an empty one counts as none. A number too long to be exact is only too large. */
-function numberOf(value: unknown): unknown {
+export function numberOf(value: unknown): unknown {
   if (value === '') return undefined;
   if (typeof value !== 'string' || !/^[+-]?\d+$/.test(value)) return value;
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import OpenAI, { toFile } from 'openai';
+import type { z } from 'zod';
+import type { batchAccount } from '../../services/api/src/schemas/account.ts';
+import { batchEstimate, type BatchEstimate } from '../../services/api/src/schemas/estimate.ts';
+import { requestLine, type SubmitOptions } from '../support/request-line.ts';
+import { sharedSystem } from '../support/shared-system.ts';
+import { System, until } from '../support/system.ts';
+import { startTestApi } from './api-under-test.ts';
+
+/** Workers are there, so that something is known of time. */
+const shared = sharedSystem(async () => {
+  const sidecar = "  beside: { base_url: 'http://127.0.0.1:9/v1', model: b, sidecar: true }";
+  const cascade = '  sided: { drafter: beside, expert: large, accept_at: 0.8 }';
+  const models = { small: { max_attempts: 2 }, large: { price: { input: 10, output: 20 }, max_attempts: 2 } };
+  return await System.start({ models, moreModels: sidecar, moreCascades: cascade });
+});
+let system: System;
+
+before(async () => {
+  system = await shared();
+});
+
+type BatchAccount = z.output<typeof batchAccount>;
+
+type Asked = { readonly pilot?: number; readonly metadata?: Record<string, string>; readonly options?: SubmitOptions };
+
+const lines = (prompts: readonly string[], options: SubmitOptions = {}): string[] =>
+  prompts.map((prompt, at) => requestLine(prompt, `doc-${at}`, options));
+
+async function upload(text: string): Promise<string> {
+  const input = await toFile(Buffer.from(text), 'input.jsonl');
+  return (await system.client.files.create({ file: input, purpose: 'batch' })).id;
+}
+
+/** What a dry run answers, in the form that is described. */
+async function dryRun(input: object, { pilot, metadata }: Asked = {}): Promise<BatchEstimate> {
+  const body = { ...input, endpoint: '/v1/chat/completions', completion_window: '24h', metadata };
+  const query = { dry_run: true, ...(pilot === undefined ? {} : { pilot }) };
+  return batchEstimate.parse(await system.client.post('/batches', { body, query }));
+}
+
+const inline = (prompts: readonly string[], asked: Asked = {}): Promise<BatchEstimate> =>
+  dryRun({ requests: lines(prompts, asked.options).map((line) => JSON.parse(line) as unknown) }, asked);
+
+const stored = async (): Promise<string[]> =>
+  (await readdir(join(system.directory, 'data'), { recursive: true })).toSorted();
+
+async function failureOf(answer: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
+  const error: unknown = await answer.then(
+    () => assert.fail('was answered'),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof OpenAI.APIError, String(error));
+  return error;
+}
+
+test('the errors are those that the batch fails with, line by line, and nothing is made', async () => {
+  const good = requestLine('a', 'a');
+  const duplicate = requestLine('b', 'a');
+  const text = [good, '{"custom_id": ', duplicate, '', requestLine('c', 'c', { model: 'nope' })].join('\n');
+  const fileId = await upload(text);
+  const before_ = await stored();
+  const estimate = await dryRun({ input_file_id: fileId }, { pilot: 5 });
+  assert.deepEqual(await stored(), before_);
+  const batch = await system.client.batches.create({
+    input_file_id: fileId,
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+  });
+  const failed = await system.settled(batch.id);
+  assert.deepEqual(estimate.errors, failed.errors);
+  assert.deepEqual(
+    estimate.errors?.data.map(({ line }) => line),
+    [2, 3, 5],
+  );
+  const { valid, pilot, cost_usd: cost, seconds, documents } = estimate;
+  assert.deepEqual([valid, pilot, cost, seconds, documents.total], [false, null, null, null, 4]);
+  assert.equal(system.drafterModel.received, 0);
+  const many = await dryRun({ input_file_id: await upload('{}\n'.repeat(250)) });
+  assert.equal(many.errors?.data.length, 100);
+  assert.match(many.errors?.data.at(-1)?.message ?? '', /There are 250 errors in all/);
+  const unknown = await dryRun({ input_file_id: 'file-unknown' });
+  assert.deepEqual([unknown.valid, unknown.errors?.data[0]?.param], [false, 'file_id']);
+});
+
+test('without a pilot it is said what there is, and nothing of what nobody knows', async () => {
+  const prompts = Array.from({ length: 30 }, (_, at) => `prompt ${at} ${'x'.repeat(100)}`);
+  const before_ = await stored();
+  const estimate = await inline([...prompts, ...prompts.slice(0, 5)], { options: { body: { temperature: 0 } } });
+  assert.deepEqual(await stored(), before_, 'not even the requests are stored');
+  assert.deepEqual(estimate.documents, { total: 35, bad_lines: 0, copies: 5, cascades: { test: 35 } });
+  const { input_tokens: tokens } = estimate;
+  const characters = prompts.join('').length;
+  assert.deepEqual([tokens?.characters, tokens?.expected, tokens?.low], [characters, Math.round(characters / 4), null]);
+  const { valid, pilot, stages, escalated_share: share, cost_usd: cost, all_expert_usd: expert } = estimate;
+  assert.deepEqual([valid, pilot, stages, share, cost, expert], [true, null, null, null, null, null]);
+  assert.match(estimate.notes.join('\n'), /a pilot/i);
+  assert.equal(system.drafterModel.received, 0);
+  assert.deepEqual(
+    (await system.client.batches.list()).data.filter(({ status }) => status !== 'failed'),
+    [],
+  );
+});
+
+test('a pilot says what is escalated, what it costs and how long it takes, and what it was charged', async () => {
+  // A file may be sorted: the first half would say that nothing is escalated.
+  const prompts = Array.from({ length: 200 }, (_, at) => `${at < 100 ? '' : '[[drafter unsure]] '}prompt ${at}`);
+  const estimate = await dryRun({ input_file_id: await upload(lines(prompts).join('\n')) }, { pilot: 40 });
+  const { pilot, stages, escalated_share: share, cost_usd: cost, all_expert_usd: expert, seconds } = estimate;
+  assert.deepEqual([pilot?.asked_for, pilot?.documents, pilot?.failed], [40, 40, 0]);
+  assert.equal(system.drafterModel.received, 40);
+  assert.equal(system.expertModel.received, pilot?.escalated);
+  assert.ok(
+    share !== null && share.low < 0.5 && share.high > 0.5 && share.high - share.low < 0.35,
+    JSON.stringify(share),
+  );
+  assert.deepEqual(
+    stages?.map(({ stage, share: own }) => [stage, own.expected > 0]),
+    [
+      [1, true],
+      [2, true],
+    ],
+  );
+  assert.ok(cost !== null && expert !== null && cost.low < cost.expected && cost.expected < cost.high);
+  assert.ok(expert.expected > cost.expected);
+  assert.ok(seconds !== null && seconds.low <= (seconds.expected ?? 0) && (seconds.expected ?? 0) <= seconds.high);
+  assert.ok((pilot?.cost_usd ?? 0) > 0 && (pilot?.cost_usd ?? 0) < cost.expected);
+  // The same dry run draws the same documents.
+  const again = await dryRun({ input_file_id: await upload(lines(prompts).join('\n')) }, { pilot: 40 });
+  assert.ok(again.pilot !== null);
+
+  const batch = await system.submit(prompts);
+  const ended = (await system.settled(batch.id)) as OpenAI.Batch & { readonly spillway: BatchAccount };
+  const spent = ended.spillway.progress.spent_usd ?? Number.NaN;
+  assert.ok(spent >= cost.low && spent <= cost.high, JSON.stringify([spent, cost]));
+});
+
+test('bad lines that go to the error file are counted, and asked about by nobody', async () => {
+  const text = [...lines(['a', 'b', 'c']), 'no json', requestLine('d', 'doc-0')].join('\n');
+  const received = system.drafterModel.received;
+  const metadata = { 'spillway.on_bad_lines': 'error_file' };
+  const estimate = await dryRun({ input_file_id: await upload(text) }, { pilot: 200, metadata });
+  assert.deepEqual([estimate.valid, estimate.documents.total, estimate.documents.bad_lines], [true, 5, 2]);
+  assert.equal(estimate.pilot?.documents, 3);
+  assert.equal(system.drafterModel.received - received, 3);
+});
+
+test('a pilot is not begun that might cost more than the batch may, and a price does not go beyond the cap', async () => {
+  const received = system.drafterModel.received;
+  const prompts = Array.from({ length: 100 }, (_, at) => `[[drafter unsure]] prompt ${at}`);
+  const none = await inline(prompts, { pilot: 50, metadata: { 'spillway.max_usd': '0.01' } });
+  assert.equal(none.pilot, null);
+  assert.match(
+    none.notes.join('\n'),
+    /There was no pilot: it might cost up to \$\d\.\d+, and spillway\.max_usd is \$0\.01/,
+  );
+  assert.equal(system.drafterModel.received, received);
+  const asked: SubmitOptions = { body: { max_tokens: 4 } };
+  const capped = await inline(prompts, { pilot: 1, metadata: { 'spillway.max_usd': '0.03' }, options: asked });
+  assert.equal(capped.pilot?.documents, 1);
+  assert.equal(capped.cost_usd?.high, 0.03);
+  assert.match(capped.notes.join('\n'), /may reach its spillway\.max_usd of \$0\.03/);
+});
+
+test('models that nobody here can ask have no pilot, and documents that fail are counted', async () => {
+  const sided = await inline(['a', 'b'], { pilot: 2, options: { model: 'sided' } });
+  assert.deepEqual([sided.valid, sided.pilot], [true, null]);
+  assert.match(sided.notes.join('\n'), /There was no pilot: 'beside' runs beside its workers/);
+  const failing = await inline(['[[drafter unsure]] [[expert status 400]] a', 'b', 'c'], { pilot: 3 });
+  assert.deepEqual([failing.pilot?.documents, failing.pilot?.failed], [3, 1]);
+});
+
+test('what is wrong with the request is a 400 that names the key', async () => {
+  const body = {
+    requests: [JSON.parse(requestLine('a', 'a')) as unknown],
+    endpoint: '/v1/chat/completions',
+    completion_window: '24h',
+  };
+  const failure = (query: Record<string, string>, more: object = {}) =>
+    failureOf(system.client.post('/batches', { body: { ...body, ...more }, query }));
+  for (const [query, param] of [
+    [{ dry_run: 'yes' }, 'dry_run'],
+    [{ dry_run: '1' }, 'dry_run'],
+    [{ dry_run: 'true', pilot: '0' }, 'pilot'],
+    [{ dry_run: 'true', pilot: '201' }, 'pilot'],
+    [{ dry_run: 'true', pilot: 'many' }, 'pilot'],
+    [{ pilot: '5' }, 'pilot'],
+    [{ dry_run: 'false', pilot: '5' }, 'pilot'],
+    [{ 'dry-run': 'true' }, 'dry-run'],
+    [{ dryRun: 'true' }, 'dryRun'],
+  ] as const) {
+    const { status, param: named } = await failure(query);
+    assert.deepEqual([status, named], [400, param], JSON.stringify(query));
+  }
+  const cap = await failure({ dry_run: 'true' }, { metadata: { 'spillway.max_usd': 'much' } });
+  assert.deepEqual([cap.status, cap.param], [400, 'metadata.spillway.max_usd']);
+  const made = (await system.client.post('/batches', { body, query: { dry_run: 'false' } })) as OpenAI.Batch;
+  assert.equal(made.object, 'batch');
+  await system.settled(made.id);
+});
+
+test('a client that goes ends its pilot, and more dry runs than fit are told to come again', async () => {
+  const requests = Array.from(
+    { length: 20 },
+    (_, at) => JSON.parse(requestLine(`[[drafter hang]] ${at}`, `${at}`)) as unknown,
+  );
+  const hanging = (pilot: number): { readonly answer: Promise<unknown>; readonly leave: AbortController } => {
+    const leave = new AbortController();
+    const body = { requests, endpoint: '/v1/chat/completions', completion_window: '24h' };
+    const options = { body, query: { dry_run: true, pilot }, signal: leave.signal };
+    return { answer: system.client.post('/batches', options).catch((error: unknown) => error), leave };
+  };
+  const received = system.drafterModel.received;
+  const one = hanging(20);
+  await system.drafterModel.waitForRequests(received + 8);
+  one.leave.abort();
+  await one.answer;
+  await until(async () => system.drafterModel.inFlight === 0);
+  assert.equal(system.drafterModel.received, received + 8, 'no further document was asked about');
+
+  await until(async () => (await inline(['a']).catch(() => null)) !== null);
+  const four = Array.from({ length: 4 }, () => hanging(1));
+  await system.drafterModel.waitForRequests(received + 8 + 4);
+  const refused = await failureOf(inline(['a']));
+  assert.deepEqual(
+    [refused.status, refused.code, refused.headers?.get('retry-after')],
+    [429, 'rate_limit_exceeded', '5'],
+  );
+  for (const { leave } of four) leave.abort();
+  await Promise.all(four.map(({ answer }) => answer));
+  await until(async () => (await inline(['a']).catch(() => null)) !== null);
+});
+
+test('tenants see their own files only, and a dry run uses up nothing of what a key allows', async () => {
+  await using api = await startTestApi({
+    redisUrl: system.redis.url,
+    keys: [
+      { key: 'sk-one', tenant: 'one', limits: { open_batches: 0 } },
+      { key: 'sk-two', tenant: 'two' },
+    ],
+  });
+  const [one, two] = [api.client('sk-one'), api.client('sk-two')];
+  const line = requestLine('a', 'a', { model: 'invoices' });
+  const file = await one.files.create({ file: await toFile(Buffer.from(line), 'a.jsonl'), purpose: 'batch' });
+  const body = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const ask = async (client: OpenAI): Promise<BatchEstimate> =>
+    batchEstimate.parse(
+      await client.post('/batches', { body, query: { dry_run: true }, headers: { 'Idempotency-Key': 'k' } }),
+    );
+  const keys = await api.keys();
+  const own = await ask(one);
+  assert.deepEqual([own.valid, own.documents.total, own.seconds], [true, 1, null]);
+  assert.match(own.notes.join('\n'), /seconds: no worker of drafter\.small is there/);
+  assert.equal((await ask(two)).errors?.data[0]?.param, 'file_id');
+  assert.deepEqual(await api.keys(), keys);
+  assert.equal((await failureOf(one.batches.create(body))).status, 429);
+  assert.equal((await two.batches.create(body, { headers: { 'Idempotency-Key': 'k' } })).object, 'batch');
+});

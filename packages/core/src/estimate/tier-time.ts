@@ -16,7 +16,8 @@ export type TimeExpected = { readonly low: number; readonly likely: number | nul
 
 /**
  * How long a batch takes that has its tiers to itself. As for one in work the tier that takes longest decides, and a rate
- * to come varies by what nobody can know; a document takes its time however many workers there are.
+ * to come varies by what nobody can know; a document takes its time however many workers there are. At worst the tiers
+ * work one after the other: what is escalated comes late, or one server answers for several of them.
  */
 export function tiersTime(tiers: readonly TierWork[]): TimeExpected {
   const times = tiers.map(({ documents, secondsEach, answers, slots }) => {
@@ -33,6 +34,6 @@ export function tiersTime(tiers: readonly TierWork[]): TimeExpected {
   return {
     low: Math.max(0, ...times.map(({ low }) => low)),
     likely: likely.some((one) => one === null) ? null : Math.max(0, ...likely.map((one) => one ?? 0)),
-    high: Math.max(0, ...times.map(({ high }) => high)),
+    high: times.reduce((sum, { high }) => sum + high, 0),
   };
 }

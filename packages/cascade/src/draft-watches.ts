@@ -41,14 +41,14 @@ export class DraftWatches {
    * it at the end: of a call that was given up before, the tokens that came are counted, and those that were read are
    * estimated.
    */
-  account(asked: Answered, { body }: DocumentJob, stop: EarlyStop | null): Answered {
+  account(asked: Answered, job: DocumentJob, stop: EarlyStop | null): Answered {
     const { usage } = asked.answer;
     if (stop === null) {
-      this.#reading.note(body, usage.inputTokens);
+      this.#reading.note(job, job.body, usage.inputTokens);
       return asked;
     }
     const isEstimated = usage.inputTokens === 0;
-    const estimated = { ...usage, inputTokens: this.#reading.tokensOf(body), outputTokens: stop.tokens };
+    const estimated = { ...usage, inputTokens: this.#reading.tokensOf(job, job.body), outputTokens: stop.tokens };
     const answer = { ...asked.answer, usage: isEstimated ? estimated : usage };
     return { ...asked, answer, stopped: { ...stop, isEstimated } };
   }

@@ -1,4 +1,4 @@
-import { jsonCharacters, type JsonObject } from '@spillway/core';
+import { isJsonObject, jsonCharacters, readUsage, type DocumentJob, type JsonObject } from '@spillway/core';
 
 /** Until a call has shown better: English text has about four characters to a token. */
 const TOKENS_PER_CHARACTER = 0.25;
@@ -6,18 +6,50 @@ const TOKENS_PER_CHARACTER = 0.25;
 /** How much the next call counts beside all before it. */
 const WEIGHT = 0.1;
 
-/** How many tokens a model reads for a request, by those that its server has counted: to estimate what no one said. */
-export class ReadingRate {
-  #perCharacter: number | null = null;
+/** What is seen again and again, the latest for a part. */
+class Average {
+  #value: number | null = null;
 
-  /** A request was answered whole; 0 tokens: its server does not count. */
-  note(request: JsonObject, inputTokens: number): void {
-    if (inputTokens === 0) return;
-    const rate = inputTokens / jsonCharacters(request);
-    this.#perCharacter = this.#perCharacter === null ? rate : this.#perCharacter + WEIGHT * (rate - this.#perCharacter);
+  get value(): number | null {
+    return this.#value;
   }
 
-  tokensOf(request: JsonObject): number {
-    return Math.round((this.#perCharacter ?? TOKENS_PER_CHARACTER) * jsonCharacters(request));
+  add(next: number): void {
+    this.#value = this.#value === null ? next : this.#value + WEIGHT * (next - this.#value);
   }
 }
+
+/**
+ * How many tokens a model reads for a request, by those that its server has counted: to estimate what no one said. Where
+ * an earlier stage drafted the document it goes by what that read of it: documents differ more than models do, so that
+ * processes that have seen others say nearly the same of it.
+ */
+export class ReadingRate {
+  readonly #perCharacter = new Average();
+  /** What is read of documents beside what the earlier stage read of them. */
+  readonly #besideDrafts = new Average();
+
+  /** A request for a document was answered whole; 0 tokens: its server does not count. */
+  note(job: DocumentJob, request: JsonObject, inputTokens: number): void {
+    if (inputTokens === 0) return;
+    const rate = inputTokens / jsonCharacters(request);
+    this.#perCharacter.add(rate);
+    const drafted = draftedRate(job);
+    if (drafted !== null) this.#besideDrafts.add(rate / drafted);
+  }
+
+  tokensOf(job: DocumentJob, request: JsonObject): number {
+    const drafted = draftedRate(job);
+    const rate =
+      drafted === null ? (this.#perCharacter.value ?? TOKENS_PER_CHARACTER) : drafted * (this.#besideDrafts.value ?? 1);
+    return Math.round(rate * jsonCharacters(request));
+  }
+}
+
+/** The tokens that an earlier stage's server counted of a document, per character; null: none did. */
+function draftedRate({ drafts, body }: DocumentJob): number | null {
+  const counted = drafts.findLast(({ answer, stopped }) => stopped === undefined && countedIn(answer?.body) > 0);
+  return counted === undefined ? null : countedIn(counted.answer?.body) / jsonCharacters(body);
+}
+
+const countedIn = (body: unknown): number => (isJsonObject(body) ? readUsage(body['usage']).inputTokens : 0);

@@ -191,7 +191,7 @@ export class StageModel implements AsyncDisposable {
     if (attempt.kind === 'completed') {
       this.#measure(attempt, null);
       const { startedAtMs, endedAtMs, completion, body, requestId } = attempt;
-      const usage = this.#accounted(attempt, request, text?.pieces ?? 0);
+      const usage = this.#accounted(attempt, { job, body: request.body, pieces: text?.pieces ?? 0 });
       const { inputTokens, outputTokens } = usage;
       const call: ExtraCall = { purpose, startedAtMs, endedAtMs, error: null, inputTokens, outputTokens };
       const isEstimated = usage !== completion.usage;
@@ -210,14 +210,13 @@ export class StageModel implements AsyncDisposable {
    */
   #accounted(
     { completion: { usage }, isStopped = false }: Extract<Attempt, { kind: 'completed' }>,
-    { body }: ExtraRequest,
-    pieces: number,
+    { job, body, pieces }: { readonly job: DocumentJob; readonly body: JsonObject; readonly pieces: number },
   ): Usage {
     if (!isStopped || usage.inputTokens > 0) {
-      this.reading.note(body, usage.inputTokens);
+      this.reading.note(job, body, usage.inputTokens);
       return usage;
     }
-    return { ...usage, inputTokens: this.reading.tokensOf(body), outputTokens: pieces };
+    return { ...usage, inputTokens: this.reading.tokensOf(job, body), outputTokens: pieces };
   }
 
   /** A document's request as this model's server is to get it, but for what the client adds. */

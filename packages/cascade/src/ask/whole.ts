@@ -21,7 +21,7 @@ export async function askWhole(
   const asked = await askAnswer(model, document, options);
   if (asked.kind === 'rejected' || asked.kind === 'exhausted') return withVain(asked, calls);
   if (asked.kind !== 'answered') return asked;
-  model.reading.note(document.job.body, asked.completion.usage.inputTokens);
+  model.reading.note(document.job, document.job.body, asked.completion.usage.inputTokens);
   const how = reason === null ? {} : { how: { kind: 'answer', reason } as const };
   const [first] = calls.extra;
   if (first === undefined) return { ...asked, ...how };

@@ -68,9 +68,8 @@ async function startSystem(baseURL: string): Promise<System> {
     const { model, price, concurrency } = DEMO[role];
     return { base_url: baseURL, model, price, concurrency, timeout_s: 600 };
   };
-  // Whole answers: of calls for fields, which are broken off, each process estimates the tokens by what it has seen itself.
   const cascades = THRESHOLDS.map((acceptAt) => {
-    const own = { drafter: 'small', expert: 'large', confidence: { signal: 'sum_logprob' } };
+    const own = { drafter: 'small', expert: 'large', confidence: { signal: 'sum_logprob' }, ask: DEMO.ask };
     return `  ${nameOf(acceptAt)}: ${JSON.stringify({ ...own, accept_at: acceptAt })}`;
   });
   const models = { small: spec('drafter'), large: spec('expert') };

@@ -109,7 +109,8 @@ test('without a pilot it is said what there is, and nothing of what nobody knows
 test('a pilot says what is escalated, what it costs and how long it takes, and what it was charged', async () => {
   // A file may be sorted: the first half would say that nothing is escalated.
   const prompts = Array.from({ length: 200 }, (_, at) => `${at < 100 ? '' : '[[drafter unsure]] '}prompt ${at}`);
-  const estimate = await dryRun({ input_file_id: await upload(lines(prompts).join('\n')) }, { pilot: 40 });
+  // As a file has another id each time, and so another pilot.
+  const estimate = await inline(prompts, { pilot: 40 });
   const { pilot, stages, escalated_share: share, cost_usd: cost, all_expert_usd: expert, seconds } = estimate;
   assert.deepEqual([pilot?.asked_for, pilot?.documents, pilot?.failed], [40, 40, 0]);
   assert.equal(system.drafterModel.received, 40);
@@ -129,9 +130,14 @@ test('a pilot says what is escalated, what it costs and how long it takes, and w
   assert.ok(expert.expected > cost.expected);
   assert.ok(seconds !== null && seconds.low <= (seconds.expected ?? 0) && (seconds.expected ?? 0) <= seconds.high);
   assert.ok((pilot?.cost_usd ?? 0) > 0 && (pilot?.cost_usd ?? 0) < cost.expected);
-  // The same dry run draws the same documents.
-  const again = await dryRun({ input_file_id: await upload(lines(prompts).join('\n')) }, { pilot: 40 });
-  assert.ok(again.pilot !== null);
+  const drawn = (): string[] =>
+    system.drafterModel.requests
+      .slice(-40)
+      .map(({ body }) => JSON.stringify(body['messages']))
+      .toSorted();
+  const first = drawn();
+  await inline(prompts, { pilot: 40 });
+  assert.deepEqual(drawn(), first, 'the same order draws the same documents');
 
   const batch = await system.submit(prompts);
   const ended = (await system.settled(batch.id)) as OpenAI.Batch & { readonly spillway: BatchAccount };
@@ -233,6 +239,17 @@ test('a client that goes ends its pilot, and more dry runs than fit are told to 
   for (const { leave } of four) leave.abort();
   await Promise.all(four.map(({ answer }) => answer));
   await until(async () => (await inline(['a']).catch(() => null)) !== null);
+});
+
+test('the description shows what a dry run is asked and answers', async () => {
+  const url = system.client.baseURL.replace(/\/v1$/, '/openapi.json');
+  const { paths, components } = (await (await fetch(url)).json()) as {
+    readonly paths: Record<string, { readonly post: { readonly parameters: readonly { readonly name: string }[] } }>;
+    readonly components: { readonly schemas: Record<string, { readonly required: readonly string[] }> };
+  };
+  const names = paths['/v1/batches']?.post.parameters.map(({ name }) => name);
+  assert.deepEqual(names, ['Idempotency-Key', 'dry_run', 'pilot']);
+  assert.deepEqual(components.schemas['BatchEstimate']?.required, Object.keys(batchEstimate.shape));
 });
 
 test('tenants see their own files only, and a dry run uses up nothing of what a key allows', async () => {

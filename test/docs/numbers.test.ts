@@ -22,6 +22,7 @@ function time(seconds: number): string {
 test('the limits are those of the code', () => {
   const rows = tableOf(sectionOf('docs/api.md', 'Limits'), 'what');
   const atOnce = /MAX_AT_ONCE = (\d+)/.exec(readText('services/api/src/direct/direct-answers.ts'))?.[1] ?? '';
+  const dryRuns = /MAX_AT_ONCE = (\d+)/.exec(readText('services/api/src/dry-run/dry-run.ts'))?.[1] ?? '';
   const { metadataKeys, metadataKeyCharacters, metadataValueCharacters } = LIMITS;
   const expected: Readonly<Record<string, string>> = {
     'bytes of a file': `${mib(LIMITS.uploadBytes)} (\`SPILLWAY_MAX_UPLOAD_BYTES\`)`,
@@ -37,6 +38,8 @@ test('the limits are those of the code', () => {
     'time for a body that is no file to come': `${LIMITS.bodyMs / 1000} seconds`,
     'completion window': `${time(LIMITS.completionWindowMinMs / 1000)} to ${time(LIMITS.completionWindowMaxMs / 1000)}`,
     'expiry of a file': `${time(LIMITS.fileExpiryMinSeconds)} to ${time(LIMITS.fileExpiryMaxSeconds)}`,
+    'documents of a pilot': count(LIMITS.pilotDocuments),
+    'a dry run': `${time(LIMITS.dryRunCheckMs / 1000)} for its input, ${time(LIMITS.pilotMs / 1000)} for its pilot, ${dryRuns} at a time`,
     'a direct answer': `${time(LIMITS.directAnswerMs / 1000)}, ${atOnce} at a time`,
     'body of a direct answer': mib(LIMITS.requestBodyBytes),
     'retries in a row': count(LIMITS.retryDepth),

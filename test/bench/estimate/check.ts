@@ -10,12 +10,15 @@ export type CheckedFile = {
   readonly mebibytes: number;
   readonly seconds: number;
   readonly moreMiB: number;
-  /** Of requests that are sent every 10 ms: the longest wait, and that of 99 in 100. */
-  readonly longestMs: number;
-  readonly p99Ms: number;
+  /** What other requests wait meanwhile, and while nothing is done. */
+  readonly busyMs: Spread;
+  readonly idleMs: Spread;
 };
 
+type Spread = { readonly median: number; readonly p99: number; readonly most: number };
+
 const POLL_MS = 10;
+const IDLE_MS = 5_000;
 
 export async function checkFile(lines: number): Promise<CheckedFile> {
   await using system = await System.create();
@@ -27,29 +30,38 @@ export async function checkFile(lines: number): Promise<CheckedFile> {
   const { id } = await system.client.files.create({ file: await toFile(bytes, 'input.jsonl'), purpose: 'batch' });
   const before = residentMiB(api.child.pid);
   const live = new URL('/health/live', system.client.baseURL).href;
-  const waits: number[] = [];
-  let isOver = false;
-  const polling = (async () => {
-    while (!isOver) {
-      const sentMs = performance.now();
-      await (await fetch(live)).text();
-      waits.push(performance.now() - sentMs);
-      await delay(POLL_MS);
-    }
-  })();
+  const idle = await waitsDuring(live, delay(IDLE_MS));
   const body = { input_file_id: id, endpoint: '/v1/chat/completions', completion_window: '24h' };
   const beganMs = performance.now();
-  await system.client.post('/batches', { body, query: { dry_run: true } });
+  const busy = await waitsDuring(live, system.client.post('/batches', { body, query: { dry_run: true } }));
   const seconds = (performance.now() - beganMs) / 1000;
-  isOver = true;
-  await polling;
-  const sorted = waits.toSorted((left, right) => left - right);
   return {
     lines,
     mebibytes: Math.round(bytes.length / 1024 ** 2),
     seconds: Number(seconds.toFixed(1)),
     moreMiB: peakMiB(api.child.pid) - before,
-    longestMs: Math.round(sorted.at(-1) ?? 0),
-    p99Ms: Math.round(sorted[Math.floor(0.99 * sorted.length)] ?? 0),
+    busyMs: spreadOf(busy),
+    idleMs: spreadOf(idle),
   };
 }
+
+/** What requests wait that are sent one after the other, with a moment between, until some work is done. */
+async function waitsDuring(url: string, work: Promise<unknown>): Promise<readonly number[]> {
+  const waits: number[] = [];
+  const over = new AbortController();
+  const done = work.finally(() => over.abort());
+  while (!over.signal.aborted) {
+    const sentMs = performance.now();
+    await (await fetch(url)).text();
+    waits.push(performance.now() - sentMs);
+    await delay(POLL_MS);
+  }
+  await done;
+  return waits.toSorted((left, right) => left - right);
+}
+
+const spreadOf = (sorted: readonly number[]): Spread => ({
+  median: Math.round(sorted[Math.floor(0.5 * sorted.length)] ?? 0),
+  p99: Math.round(sorted[Math.floor(0.99 * sorted.length)] ?? 0),
+  most: Math.round(sorted.at(-1) ?? 0),
+});

@@ -55,7 +55,7 @@ export type Checked = {
 type Input = { readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>; readonly readPart: ReadPart };
 
 /** Bytes that are looked at before it is seen whether others wait for the event loop, and how long they may. */
-const PIECE_BYTES = 64 * 1024;
+const PIECE_BYTES = 16 * 1024;
 const MAX_HELD_MS = 8;
 
 /** Checks the input of a batch as the dispatcher would, without holding the event loop, and only for so long. */

@@ -109,7 +109,7 @@ test('without a pilot it is said what there is, and nothing of what nobody knows
 test('a pilot says what is escalated, what it costs and how long it takes, and what it was charged', async () => {
   // A file may be sorted: the first half would say that nothing is escalated.
   const prompts = Array.from({ length: 200 }, (_, at) => `${at < 100 ? '' : '[[drafter unsure]] '}prompt ${at}`);
-  // As a file has another id each time, and so another pilot.
+  // Inline, so that the order is always the same, and with it the pilot.
   const estimate = await inline(prompts, { pilot: 40 });
   const { pilot, stages, escalated_share: share, cost_usd: cost, all_expert_usd: expert, seconds } = estimate;
   assert.deepEqual([pilot?.asked_for, pilot?.documents, pilot?.failed], [40, 40, 0]);
@@ -170,6 +170,12 @@ test('a pilot is not begun that might cost more than the batch may, and a price 
   assert.equal(capped.pilot?.documents, 1);
   assert.equal(capped.cost_usd?.high, 0.03);
   assert.match(capped.notes.join('\n'), /may reach its spillway\.max_usd of \$0\.03/);
+  const long: SubmitOptions = { body: { max_tokens: 1_000_000 } };
+  const before_ = system.drafterModel.received;
+  const broken = await inline(['a', 'b', 'c'], { pilot: 3, metadata: { 'spillway.max_usd': '5' }, options: long });
+  assert.deepEqual([broken.pilot?.documents, broken.pilot?.cost_usd, broken.cost_usd], [0, 0, null]);
+  assert.match(broken.notes.join('\n'), /The pilot ended early: the next document might have cost more/);
+  assert.equal(system.drafterModel.received, before_);
 });
 
 test('models that nobody here can ask have no pilot, and documents that fail are counted', async () => {
@@ -178,6 +184,8 @@ test('models that nobody here can ask have no pilot, and documents that fail are
   assert.match(sided.notes.join('\n'), /There was no pilot: 'beside' runs beside its workers/);
   const failing = await inline(['[[drafter unsure]] [[expert status 400]] a', 'b', 'c'], { pilot: 3 });
   assert.deepEqual([failing.pilot?.documents, failing.pilot?.failed], [3, 1]);
+  const full = await inline(['[[drafter status 429 1 x1]] a', 'b', 'c'], { pilot: 3 });
+  assert.deepEqual([full.pilot?.documents, full.pilot?.failed], [3, 0], 'what a server does not take comes again');
 });
 
 test('what is wrong with the request is a 400 that names the key', async () => {

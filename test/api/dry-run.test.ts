@@ -188,6 +188,19 @@ test('models that nobody here can ask have no pilot, and documents that fail are
   assert.deepEqual([full.pilot?.documents, full.pilot?.failed], [3, 0], 'what a server does not take comes again');
 });
 
+test('of a batch that finds its thresholds itself nothing is foretold, and its labels are checked', async () => {
+  const promised = { 'spillway.promise': 'agreement=0.9,certainty=0.9' };
+  const estimate = await inline(['a', 'b'], { pilot: 2, metadata: promised });
+  assert.deepEqual([estimate.valid, estimate.pilot, estimate.cost_usd], [true, null, null]);
+  assert.match(estimate.notes.join('\n'), /There was no pilot: the thresholds are found by a sample/);
+  const file = await upload('{"custom_id": "doc-9", "answer": "a"}\n');
+  const labelled = { 'spillway.promise': 'accuracy=0.9,certainty=0.9', 'spillway.labels': file };
+  const wrong = await inline(['a', 'b'], { metadata: labelled });
+  assert.deepEqual([wrong.valid, wrong.errors?.data[0]?.code], [false, 'invalid_labels']);
+  const unknown = await failureOf(inline(['a'], { metadata: { ...labelled, 'spillway.labels': 'file-unknown' } }));
+  assert.deepEqual([unknown.status, unknown.param], [400, 'metadata.spillway.labels']);
+});
+
 test('what is wrong with the request is a 400 that names the key', async () => {
   const body = {
     requests: [JSON.parse(requestLine('a', 'a')) as unknown],

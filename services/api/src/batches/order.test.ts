@@ -28,6 +28,7 @@ test('what a batch needs is read, the rest is ignored', () => {
     windowMs: 86_400_000,
     metadata: null,
     outputExpiresAfterSeconds: null,
+    thresholds: { kind: 'settings', settings: [] },
   });
   const metadata = { ['k'.repeat(64)]: '🙂'.repeat(512) };
   const expiry = { anchor: 'created_at', seconds: 3_600 };

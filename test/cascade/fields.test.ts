@@ -44,6 +44,27 @@ test('the expert is asked for the unsure value only, and it takes its place in t
   assert.equal(line.cascade?.stage, 2);
 });
 
+test('the calibration of a value decides about it, and its confidence is shown by it', async (t) => {
+  const certain = { scores: [-2], values: [0.97] };
+  const doubted = { scores: [0], values: [0.3] };
+  const isotonic = (curve: typeof certain) => ({ method: 'isotonic', curve }) as const;
+  const expert = () => says('{"currency": "EUR"}');
+  const sure = { '/total': { acceptAt: 0.95, calibration: isotonic(certain) } };
+  const accepted = await run(t, { expert, body: FORMAT, fields: sure });
+  assert.deepEqual([accepted.line.cascade?.stage, accepted.requests.length], [1, 0]);
+  assert.deepEqual(accepted.last?.fields, { '/total': 0.97, '/type': 0.999, '/currency': 0.999 });
+  assert.deepEqual([accepted.last?.values_sure, accepted.last?.confidence], [true, Math.exp(-1)]);
+  const unsure = { ...sure, '/currency': { acceptAt: 0.8, calibration: isotonic(doubted) } };
+  const asked = await run(t, { expert, body: FORMAT, fields: unsure });
+  assert.equal(asked.text, '{"type": "invoice", "currency": "EUR", "total": "70.15"}');
+  assert.deepEqual([asked.last?.asked_fields, asked.stages[0]?.values_sure], [['/currency'], false]);
+  assert.deepEqual(Object.entries(asked.stages[0]?.fields ?? {})[0], ['/currency', 0.3], 'what is unsure is first');
+  const shadow = await run(t, { expert, body: FORMAT, fields: sure, shadow: true });
+  assert.equal(shadow.stages[0]?.values_sure, true);
+  assert.deepEqual(Object.keys(shadow.stages[0]?.draft?.evidence?.values ?? {}), ['/total', '/type', '/currency']);
+  assert.equal(shadow.stages[0]?.draft?.evidence?.values?.['/total'], -1);
+});
+
 test('without a schema the expert goes on with the draft’s JSON, and is given up once the value is there', async (t) => {
   const { text, last, requests } = await run(t, {
     found: { continuation: 'new_text' },

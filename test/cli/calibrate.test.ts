@@ -79,15 +79,33 @@ const say = (text: string, p: number): Scripted => {
   };
 };
 
+/** Asked for a total both answer in JSON, in which the total alone is unsure. */
+const totalled = (total: string): string => `{"kind": "invoice", "total": "${total}"}`;
+
+function sayTotal(word: string, p: number): Scripted {
+  const text = totalled(word);
+  const content = text.split(/((?<=total": ")\w+)/).map((token, at) => {
+    const logprob = at === 1 ? Math.log(p) : -0.001;
+    return { token, logprob, bytes: null, top_logprobs: [{ token, logprob, bytes: null }] };
+  });
+  return { kind: 'completion', text, logprobs: { content } };
+}
+
 const pair = {
   drafter: {
     answer: (request: ModelRequest): Scripted => {
       const { p, right } = drawnFor(promptOf(request));
       const word = right ? 'yes' : 'no';
+      if (promptOf(request).startsWith('total')) return sayTotal(word, p);
       return say(request.body['response_format'] === undefined ? word : JSON.stringify(word), p);
     },
   },
-  expert: { answer: (): Scripted => ({ kind: 'completion', text: 'yes' }) },
+  expert: {
+    answer: (request: ModelRequest): Scripted => ({
+      kind: 'completion',
+      text: promptOf(request).startsWith('total') ? totalled('yes') : 'yes',
+    }),
+  },
   models: { large: { price: { input: 10, output: 20 } } },
 };
 
@@ -273,6 +291,25 @@ test('verdicts are calibrated by the agreement of the drafts that they are on wi
   assert.deepEqual(new Set(stages.map((one) => one?.outcome)), new Set(['accepted', 'answered']));
   assert.ok(stages.every((one) => one?.calibrated === true && one.accept_at === 0.6));
   assert.ok(stages.every((one) => (one?.outcome === 'accepted') === Number(one?.confidence) >= 0.6));
+});
+
+test('one value of JSON answers is calibrated by itself, and the file is good for that value only', async () => {
+  const system = await shared();
+  const { id } = await system.submit(prompts.slice(0, 100).map((prompt) => `total ${prompt}`));
+  await system.settled(id);
+  const done = await calibrate(system, '--batch', id, '--sample', '100', '--field', '/total');
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stdout, /^100 values at \/total in 100 drafts$/m);
+  const text = await readFile(join(directory, 'test.total.calibration.json'), 'utf8');
+  const right = prompts.slice(0, 100).filter((prompt) => drawnFor(prompt).right).length;
+  const artefact = calibrationArtefact.parse(JSON.parse(text));
+  assert.deepEqual([artefact.field, artefact.labels, artefact.right], ['/total', 100, right]);
+  const { cascade, stage, ask, model, signal } = artefact;
+  const use = { cascade, stage, ask, model, server: artefact.made_with?.server ?? '', signal };
+  assert.equal(readCalibration(text, { ...use, field: '/total' }).kind, 'valid');
+  assert.equal(readCalibration(text, use).kind, 'invalid');
+  const other = await calibrate(system, '--batch', id, '--sample', '100', '--field', 'total');
+  assert.match(other.stderr, /--field: expected a JSON pointer such as \/total, got "total"/);
 });
 
 test("by the user's labels, without a call; what is wrong with a file is named by its line", async () => {

@@ -7,6 +7,7 @@ import {
   type CascadeDocument,
   type CascadeRules,
   type Draft,
+  type FieldRules,
   type JsonObject,
   type ModelFindings,
   type SignalSpec,
@@ -45,6 +46,8 @@ export type Setting = {
   readonly written?: (draft: Draft) => Draft;
   /** What drafts are judged by as a manifest of before may say it. */
   readonly signal?: SignalSpec;
+  /** What values of drafts have of their own. */
+  readonly fields?: FieldRules;
 };
 
 const drafted = (tokens: Tokens): Scripted => ({
@@ -63,6 +66,14 @@ const judgedBy = (rules: CascadeRules, signal: SignalSpec): CascadeRules => ({
   })),
 });
 
+const withFields = (rules: CascadeRules, fields: FieldRules): CascadeRules => ({
+  ...rules,
+  stages: rules.stages.map(({ judge, ...stage }) => ({
+    ...stage,
+    judge: judge === null ? null : { ...judge, fields },
+  })),
+});
+
 /** Runs a document through a drafter and an expert that is asked for fields. */
 export async function runFields(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
   const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change, signal } = setting;
@@ -75,7 +86,8 @@ export async function runFields(t: TestContext, { draft = DRAFT, expert, ...sett
     ofCascade: `, ask: ${ask}${more}`,
     shadow,
   });
-  const rules = signal === undefined ? opened.rules : judgedBy(opened.rules, signal);
+  const judged = signal === undefined ? opened.rules : judgedBy(opened.rules, signal);
+  const rules = setting.fields === undefined ? judged : withFields(judged, setting.fields);
   models[1].know({ ...NOTHING_FOUND, ...found });
   const messages = [{ role: 'user', content: 'What is it?' }];
   let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };

@@ -1,6 +1,7 @@
 import {
   asksForFields,
   attemptsWith,
+  byDoubt,
   charged,
   draftToHandOff,
   evidenceOf,
@@ -20,7 +21,6 @@ import {
   type DocumentJob,
   type Draft,
   type Ending,
-  type FieldRules,
   type JudgedDraft,
   type JudgedFields,
   type JudgeRule,
@@ -200,7 +200,7 @@ async function judgeDraft(
   const values = judgedValues(document, judged, rule);
   const areSure = rule.fields === undefined ? null : await areValuesSure(values, gathered);
   const decision = route(judged, { acceptAt, shadow, isSampled, areSure });
-  const drafted = draftOf(document, { asked, gathered, decision });
+  const drafted = draftOf(document, { asked, gathered, decision, values, areSure });
   if (decision.kind === 'accept') {
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
     return { kind: 'settle', ending: { kind: 'accepted', draft } };
@@ -223,8 +223,7 @@ async function judgeDraft(
 function judgedValues({ job, rules }: CascadeDocument, judged: JudgedDraft, rule: JudgeRule): JudgedFields | null {
   const isAsked = rule.fields !== undefined || asksForFields(rules, job.stage);
   if (!isAsked || judged.kind !== 'scored' || judged.fields === null) return null;
-  const own = Object.entries(rule.fields ?? {}).map(([path, { acceptAt }]) => [path, { acceptAt, calibration: null }]);
-  return judgeFields(judged.fields, rule, Object.fromEntries(own) as FieldRules);
+  return judgeFields(judged.fields, rule);
 }
 
 /** Whether no threshold of a value forbids a draft; null: it has no values. Of JSON without scores nobody can say it. */
@@ -261,10 +260,16 @@ async function stoppedOutcome(
   return { kind: 'escalate', job: withDraft(job, draft) };
 }
 
-type Judged = { readonly asked: Judging['asked']; readonly gathered: Gathered; readonly decision: Decision };
+type Judged = {
+  readonly asked: Judging['asked'];
+  readonly gathered: Gathered;
+  readonly decision: Decision;
+  readonly values: JudgedFields | null;
+  readonly areSure: boolean | null;
+};
 
 /** What the server said of a draft that could not be judged: its refusal, or the answer that is none. Null: it could. */
-function unjudgedWords({ asked, gathered, decision }: Judged): string | null {
+function unjudgedWords({ asked, gathered, decision }: Pick<Judged, 'asked' | 'gathered' | 'decision'>): string | null {
   if (decision.kind === 'accept' || decision.confidence !== null) return null;
   const { completion, assessment = null } = gathered.evidence;
   if (decision.reason === 'no_assessment' || decision.reason === 'no_samples') {
@@ -275,7 +280,7 @@ function unjudgedWords({ asked, gathered, decision }: Judged): string | null {
 }
 
 /** A draft as it is written down, accepted or not. Its times run to the end of the last call for it. */
-function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision }: Judged) {
+function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision, values, areSure }: Judged) {
   const { model, ask } = stageOf(rules, job.stage);
   const { answer } = gathered;
   const extra = [...(asked.extra ?? []), ...gathered.extra];
@@ -285,7 +290,11 @@ function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision }:
     ask,
     answer,
     score: decision.score,
-    fields: leastSure(decision.fields),
+    fields: leastSure(decision.fields, {
+      sorted: values === null ? undefined : byDoubt(values.fields),
+      shadow: rules.shadow,
+    }),
+    ...(areSure === null ? {} : { areValuesSure: areSure }),
     how: asked.how,
     attempts: attemptsWith(job, { startedAtMs: asked.startedAtMs, endedAtMs, extra }, null),
   };

@@ -126,6 +126,14 @@ test('values may have thresholds of their own, and the last stage may be asked f
   const [first, last] = cascadeOf(stagesOf(judged, '{ model: large, ask: fields }')).stages;
   assert.deepEqual(first?.judge?.fields, { '/total': { acceptAt: 0.99 } });
   assert.deepEqual([first?.stop_early, last?.ask], [false, 'fields']);
+  assert.equal(cascadeOf(stagesOf(judged, LAST)).stages[0]?.stop_early, true);
+  const calibrated = judged.replace('{ accept_at: 0.99 }', '{ calibration: total.json }');
+  assert.deepEqual(cascadeOf(stagesOf(calibrated, LAST)).stages[0]?.judge?.fields, {
+    '/total': { calibration: 'total.json' },
+  });
+  assert.deepEqual(problemsOfStages(judged.replace('{ accept_at: 0.99 }', '{}'), LAST), [
+    'cascades.x.stages.0.fields./total: expected accept_at, calibration, or both',
+  ]);
   const short = '    drafter: small\n    expert: large\n    accept_at: 0.9\n    ask: fields\n';
   const own = `${short}    fields: { /total: { accept_at: 0.99 } }\n`;
   assert.deepEqual(cascadeOf(own).stages[0]?.judge?.fields, { '/total': { acceptAt: 0.99 } });
@@ -147,9 +155,6 @@ test('values may have thresholds of their own, and the last stage may be asked f
     problemsOfStages('{ model: small, accept_at: 0.9, stop_early: true }', '{ model: large, ask: fields }'),
     [`${at}.0.stop_early: expected false: the next stage asks for the values that a whole draft is unsure of`],
   );
-  assert.deepEqual(problemsOfStages(`${judged.slice(0, -1)}, stop_early: true }`, LAST), [
-    `${at}.0.stop_early: expected false: with \`fields\` each value has a threshold of its own`,
-  ]);
 });
 
 test('values are asked about only where their signal scores each of them', () => {

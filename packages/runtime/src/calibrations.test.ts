@@ -132,6 +132,32 @@ test('a verdict has a calibration, too, which says that it is of one', () => {
   assert.match(load(short, {}).problems, /v\.json: cannot be read .* \(cascades\.long\.verdict\.calibration\)/);
 });
 
+test('a value may have a calibration of its own, which names it; one of another value is a problem', () => {
+  const fields = { '/total': { calibration: 'total.json' }, '/items/*/price': { accept_at: 0.95 } };
+  const short = { long: { drafter: 'small', expert: 'large', accept_at: 0.9, fields } };
+  const { calibrations, problems } = load(short, { 'total.json': artefact({ field: '/total', labels: 7 }) });
+  assert.equal(problems, '');
+  assert.deepEqual(
+    [...calibrations].map(([key, { labels }]) => [key, labels]),
+    [['long/1#/total', 7]],
+  );
+  const place = String.raw`\(cascades\.long\.fields\.\/total\.calibration\)`;
+  const problemOf = (own: Partial<CalibrationArtefact>): string =>
+    load(short, { 'total.json': artefact(own) }).problems;
+  assert.match(problemOf({ field: '/tax' }), new RegExp(`made for the value /tax, not for the value /total ${place}`));
+  assert.match(problemOf({}), new RegExp(`made for whole answers, not for the value /total ${place}`));
+  const stage = { long: { stages: [{ model: 'small', ...rule('first.json'), fields }, { model: 'large' }] } };
+  const wrong = load(stage, { 'first.json': artefact({ field: '/total' }) });
+  assert.match(
+    wrong.problems,
+    /first\.json: made for the value \/total, not for whole answers \(cascades\.long\.stages\.0\.conf/,
+  );
+  assert.match(
+    wrong.problems,
+    /total\.json: cannot be read .* \(cascades\.long\.stages\.0\.fields\.\/total\.calibration\)/,
+  );
+});
+
 test('a calibration that was made with another model server is used, and that is told once per load of its file', () => {
   const server = serverDigest('http://127.0.0.1:1/v1');
   const other = serverDigest('http://127.0.0.1:2/v1');

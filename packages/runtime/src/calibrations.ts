@@ -1,13 +1,16 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import {
+  fieldKey,
   modelSpecOf,
   readCalibration,
   serverDigest,
   stageKey,
   type CalibrationArtefact,
   type CalibrationUse,
+  type CascadeSpec,
   type Configuration,
+  type SignalSpec,
 } from '@spillway/core';
 import type { EnvReader } from './env.ts';
 import type { Log } from './log.ts';
@@ -17,7 +20,7 @@ const LOOK_MS = 1_000;
 
 /** A file that a stage names, and what the stage uses it for. */
 type Source = {
-  /** The stage, by its `stageKey`. */
+  /** The stage, by its `stageKey`, or a value of its answers, by its `fieldKey`. */
   readonly key: string;
   /** Where the configuration names the file. */
   readonly named: string;
@@ -49,7 +52,7 @@ export class Calibrations {
     return calibrations;
   }
 
-  /** By `stageKey`, as the files say now. A file that became wrong changes nothing but is logged. */
+  /** By `stageKey` and `fieldKey`, as the files say now. A file that became wrong changes nothing but is logged. */
   current(): ReadonlyMap<string, CalibrationArtefact> {
     const now = performance.now();
     if (now - this.#lookedAtMs >= LOOK_MS) {
@@ -58,7 +61,8 @@ export class Calibrations {
         const { key, path, use } = source;
         if (this.#seen.get(key) === versionOf(path)) continue;
         const problems = this.#load(source);
-        const fields = { cascade: use.cascade, stage: use.stage, path };
+        const { cascade, stage, field } = use;
+        const fields = { cascade, stage, ...(field === undefined ? {} : { field }), path };
         if (problems.length === 0) this.#log.info(fields, 'a calibration changed and is used from now on');
         else this.#log.error({ ...fields, problems }, 'a changed calibration cannot be used: the one before stays');
       }
@@ -89,23 +93,41 @@ export class Calibrations {
 /** The files that the stages name, and where in the configuration they do. */
 function sourcesOf(reader: EnvReader, configuration: Configuration): Source[] {
   const base = dirname(resolve(reader.text('SPILLWAY_CONFIG') ?? '.'));
-  return Object.entries(configuration.cascades).flatMap(([cascade, { form, stages }]) =>
-    stages.flatMap(({ model: name, ask, judge: own, verdict }, index): Source[] => {
-      const judge = own ?? verdict;
-      if (judge === null || judge.confidence.calibration === null) return [];
-      const { signal, calibration } = judge.confidence;
-      const place = own === null ? 'verdict' : 'confidence';
+  return Object.entries(configuration.cascades).flatMap(([cascade, spec]) =>
+    spec.stages.flatMap(({ model: name, ask }, index): Source[] => {
       const { model, base_url: baseUrl } = modelSpecOf(configuration, name);
-      return [
-        {
-          key: stageKey(cascade, index),
-          named: `cascades.${cascade}${form === 'short' ? '' : `.stages.${index}`}.${place}.calibration`,
-          path: resolve(base, calibration),
-          use: { cascade, stage: index + 1, ask, model, server: serverDigest(baseUrl), signal },
-        },
-      ];
+      const of = { cascade, stage: index + 1, ask, model, server: serverDigest(baseUrl) };
+      return filesOf(spec, index).map(({ place, file, field, signal }) => ({
+        key: field === undefined ? stageKey(cascade, index) : fieldKey(cascade, index, field),
+        named: `cascades.${cascade}${spec.form === 'short' ? '' : `.stages.${index}`}.${place}.calibration`,
+        path: resolve(base, file),
+        use: { ...of, ...(field === undefined ? {} : { field }), signal },
+      }));
     }),
   );
+}
+
+/** A file that a stage names, and where in it. */
+type Named = {
+  readonly place: string;
+  readonly file: string;
+  /** The value that it is of; undefined: the whole answer. */
+  readonly field: string | undefined;
+  readonly signal: SignalSpec;
+};
+
+function filesOf({ stages }: CascadeSpec, index: number): Named[] {
+  const { judge: own = null, verdict = null } = stages[index] ?? {};
+  const judge = own ?? verdict;
+  if (judge === null) return [];
+  const { signal, calibration } = judge.confidence;
+  const place = own === null ? 'verdict' : 'confidence';
+  return [
+    ...(calibration === null ? [] : [{ place, file: calibration, field: undefined, signal }]),
+    ...Object.entries(judge.fields ?? {}).flatMap(([field, { calibration: file }]) =>
+      file === undefined ? [] : [{ place: `fields.${field}`, file, field, signal }],
+    ),
+  ];
 }
 
 /** Changes with the file's content, as far as its times show it. */

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
 import { costBeforehand, draftsIn, drawable, refuseHopeless, signalsOfSample } from './before-sample.ts';
 import { readDrafts, type DecidedDocument, type DraftedDocument } from './drafts.ts';
+import { fieldDrafts, refuseField } from './field.ts';
 import { labelled } from './labelled.ts';
 import { readLabels, type Label } from './labels.ts';
 import type { CalibrateOptions } from './options.ts';
@@ -70,12 +71,22 @@ export async function calibrate(api: ApiClient, options: CalibrateOptions, told:
   const calibrated = await readStage(api, cascade, options.stage);
   const { stage, own } = calibrated;
   const signal = options.signal ?? own;
-  const use = { cascade, stage: options.stage, ask: stage.ask, model: stage.model, server: stage.server, signal };
-  const path = options.out ?? `${cascade}.${options.stage === 1 ? '' : `${stage.name}.`}calibration.json`;
+  const { field } = options;
+  const use = {
+    cascade,
+    stage: options.stage,
+    ask: stage.ask,
+    ...(field === null ? {} : { field }),
+    model: stage.model,
+    server: stage.server,
+    signal,
+  };
+  const path = options.out ?? fileName(use, stage.name);
   // Before the sample is paid for.
   refuseOverwriting(path, options.out !== null, use);
   const labels =
     options.labels === null ? null : readLabels(options.labels, new Set(decided.map(({ customId }) => customId)));
+  if (field !== null) refuseField(signal, labels);
   const source = { batch, decided, calibrated, labels, signal };
   const sample = from ?? (options.sample === null ? null : await sampleOf(api, source, { options, told }));
   const seen = sample === null ? decided : await sampled(api, sample, { options, cascade });
@@ -83,8 +94,26 @@ export async function calibrate(api: ApiClient, options: CalibrateOptions, told:
   if (options.stage > 1) told.tell(`${drafts.length} of ${seen.length} documents come to the stage ${options.stage}`);
   refuseOtherModel(drafts, calibrated, { batch: sample ?? batch, number: options.stage });
   refuseStopped(labels === null ? drafts : drafts.filter(({ customId }) => labels.has(customId)));
-  return { ...reported({ ...source, drafts, sample }, options, told.now), path };
+  const judged = field === null ? { drafts, labels } : fieldDrafts(drafts, labels, field);
+  if (field !== null) told.tell(`${judged.drafts.length} values at ${field} in ${drafts.length} drafts`);
+  return { ...reported({ ...source, ...judged, sample }, options, told.now), path };
 }
+
+/** Where a calibration goes that has no name. */
+const fileName = ({ cascade, stage, field }: CalibrationUse, model: string): string =>
+  [
+    cascade,
+    ...(stage === 1 ? [] : [model]),
+    ...(field === undefined
+      ? []
+      : [
+          field
+            .replaceAll(/[^\p{L}\p{N}_-]+/gu, ' ')
+            .trim()
+            .replaceAll(' ', '-') || 'whole',
+        ]),
+    'calibration.json',
+  ].join('.');
 
 type Source = {
   readonly batch: string;
@@ -102,15 +131,17 @@ function reported(
 ): Omit<Calibration, 'path'> {
   const { batch, decided, calibrated, labels, signal, drafts, sample } = source;
   const { stage, own, expert } = calibrated;
+  const { field } = options;
   const texts = sample === null ? undefined : new Map(draftsIn(decided).map((one) => [one.customId, one.draft]));
   const labelling = {
     labels,
     ...(texts === undefined ? {} : { labelledTexts: texts }),
     own,
-    prices: { stage: stage.price, expert: expert.price },
+    // A value has no price of its own.
+    prices: field === null ? { stage: stage.price, expert: expert.price } : { stage: null, expert: null },
   };
   const by = (one: SignalSpec) => labelled(drafts, { ...labelling, signal: one });
-  const isShadow = drafts.some(({ scores }) => scores !== null);
+  const isShadow = field === null && drafts.some(({ scores }) => scores !== null);
   const others = isShadow ? signalsOfSample(own).filter((one) => !sameSignal(one, signal)) : [];
   const subject = {
     cascade: decided[0]?.cascade ?? '',
@@ -118,8 +149,9 @@ function reported(
     sample,
     stage: options.stage,
     ask: stage.ask,
+    ...(field === null ? {} : { field }),
     accept_before: [...(drafts[0]?.acceptBefore ?? [])],
-    accept_at: drafts[0]?.acceptAt ?? null,
+    accept_at: field === null ? (drafts[0]?.acceptAt ?? null) : null,
     drafter: stage.model,
     server: stage.server,
     expert: expert.model,
@@ -193,16 +225,17 @@ function refuseOverwriting(path: string, isNamed: boolean, use: CalibrationUse):
   if (text === null) return;
   const { success, data } = calibrationArtefact.safeParse(parseJson(text));
   if (!success) throw new UserError(`${path} is there and is no calibration: name another file with --out`);
-  const { cascade, stage, ask, model, signal } = data;
+  const { cascade, stage, ask, field, model, signal } = data;
   const isSame =
     cascade === use.cascade &&
     stage === use.stage &&
     ask === use.ask &&
+    field === use.field &&
     model === use.model &&
     sameSignal(signal, use.signal);
   if (isNamed || isSame) return;
   throw new UserError(
-    `${path} is a calibration of ${cascade}, stage ${stage}, ${model} and ${JSON.stringify(signal)}: name a file with --out`,
+    `${path} is a calibration of ${cascade}, stage ${stage}, ${field === undefined ? '' : `the value ${field}, `}${model} and ${JSON.stringify(signal)}: name a file with --out`,
   );
 }
 

@@ -80,6 +80,7 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
     isStopped: false,
     scores: EVIDENCE.scores,
     features: EVIDENCE.features,
+    values: null,
     draftTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },
     expertTokens: { inputTokens: 100, cachedTokens: 40, outputTokens: 5 },
     acceptBefore: [],
@@ -92,6 +93,19 @@ test('two stages: the draft, the answer of the expert, and what both cost', () =
     ['answer of small', null, null, null],
   );
   assert.equal(draftIn([small(0.4), expert], 1, 200, { copy_of: 'b' }), null, 'a copy is no draft of its own');
+});
+
+test('where values have rules of their own these say what a stage before would have accepted', () => {
+  const sure = { ...small(0.4), values_sure: true };
+  const unsure = { ...small(0.95), values_sure: false };
+  assert.equal(draftIn([sure, medium(0.7), expert], 2), null);
+  assert.equal(draftIn([unsure, medium(0.7), expert], 2)?.draft, 'draft of medium');
+  assert.deepEqual(
+    [draftIn([sure, expert], 1), draftIn([unsure, expert], 1)].map((one) => one?.isAcceptedToday),
+    [true, false],
+  );
+  const none = { ...small(null), values_sure: true };
+  assert.equal(draftIn([none, medium(0.7), expert], 2)?.draft, 'draft of medium', 'without a score nothing is sure');
 });
 
 test('a later stage: in a shadow run only what the stages before would have escalated', () => {
@@ -140,6 +154,7 @@ test('a verdict is on an earlier draft: that one is compared, and each of both c
     isStopped: false,
     scores: null,
     features: null,
+    values: null,
     draftTokens: { inputTokens: 119, cachedTokens: 40, outputTokens: 7 },
     expertTokens: { inputTokens: 1, cachedTokens: 0, outputTokens: 1, reasoningTokens: 0 },
     acceptBefore: [0.9],

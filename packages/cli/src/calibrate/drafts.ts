@@ -31,6 +31,8 @@ export type DraftedDocument = {
   /** By the JSON of each signal that the line shows; null: the batch was no shadow run. */
   readonly scores: Readonly<Record<string, number | null>> | null;
   readonly features: readonly number[] | null;
+  /** Of values of its JSON draft, by JSON pointer, by the stage's own signal; null: the line does not show them. */
+  readonly values: Readonly<Record<string, number>> | null;
   readonly draftTokens: PricedTokens;
   /** Null: the expert was not asked. */
   readonly expertTokens: PricedTokens | null;
@@ -120,6 +122,7 @@ export function draftOf(line: ResultLine, cascade: CascadeAnnotation, stage: num
     isStopped: own.stopped !== undefined,
     scores: own.draft?.evidence?.scores ?? null,
     features: own.draft?.evidence?.features ?? null,
+    values: own.draft?.evidence?.values ?? null,
     draftTokens: tokensOf(own),
     expertTokens: expert === undefined ? null : tokensOf(expert),
   };
@@ -141,7 +144,7 @@ function judgedBy(
   const body = response !== null && response.status_code < 300 ? response.body : null;
   const answer = body === null ? null : answerText(body);
   const taken = tokensOf(own);
-  const none = { isStopped: false, scores: null, features: null };
+  const none = { isStopped: false, scores: null, features: null, values: null };
   if (by === 'verdict') return { ...none, draft: answer, expert: null, draftTokens: taken, expertTokens: null };
   const whole = readUsage(isJsonObject(body) ? body['usage'] : undefined);
   // The stage's tokens are those of both calls; what its server said of the answer is of the second one alone.
@@ -160,8 +163,9 @@ function judgedBy(
 }
 
 /** Whether a stage's draft would be final if the batch were no shadow run. */
-function wouldAccept({ score, confidence, accept_at: acceptAt }: StageAnnotation): boolean {
+function wouldAccept({ score, confidence, accept_at: acceptAt, ...own }: StageAnnotation): boolean {
   if (score === null || confidence === null || acceptAt === null) return false;
+  if (own.values_sure !== undefined) return own.values_sure;
   return route({ kind: 'scored', score, confidence, fields: null }, { acceptAt }).kind === 'accept';
 }
 

@@ -37,7 +37,9 @@ function linesOf({ judgement, made_with: made, ...report }: CalibrationReport): 
     measures.join(', '),
     `made with the model server ${made.server}; ${formatsText({ made_with: made })}`,
     ...wished,
-    ...(set === null ? [] : [`accept_at: ${set.accept_at}`]),
+    ...(set === null
+      ? []
+      : [`${report.field === undefined ? '' : `fields, ${report.field}: `}accept_at: ${set.accept_at}`]),
     ...(report.sample === null ? [] : [`look again at this sample, without a call: --from ${report.sample}`]),
   ];
 }

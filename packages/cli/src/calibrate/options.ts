@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { FITTED, signalSpec, type FittedMethod, type SignalSpec } from '@spillway/core';
+import { FITTED, pointerTokens, signalSpec, type FittedMethod, type SignalSpec } from '@spillway/core';
 import { UserError } from '../client.ts';
 import type { WishedFor } from './thresholds.ts';
 
@@ -16,6 +16,8 @@ export type CalibrateOptions = {
   readonly cascade: string | null;
   /** The stage whose drafts are calibrated, from 1. */
   readonly stage: number;
+  /** A value of JSON answers, by JSON pointer, as the configuration names it in `fields`; null: the answers as wholes. */
+  readonly field: string | null;
   /** Null: the stage's own. */
   readonly signal: SignalSpec | null;
   readonly method: FittedMethod | 'auto';
@@ -25,7 +27,7 @@ export type CalibrateOptions = {
 };
 
 const USAGE = `npm run calibrate -- --batch ID [--sample N] [--labels FILE] | --from SAMPLE [--labels FILE]
-    (at least one of --sample, --from and --labels) [--cascade NAME] [--stage N]
+    (at least one of --sample, --from and --labels) [--cascade NAME] [--stage N] [--field POINTER]
     [--signal NAME or JSON] [--method auto|${FITTED.join('|')}] [--accuracy SHARE | --expert-share SHARE] [--out FILE] [--seed N]`;
 
 const KNOWN = {
@@ -36,6 +38,7 @@ const KNOWN = {
   seed: { type: 'string' },
   cascade: { type: 'string' },
   stage: { type: 'string' },
+  field: { type: 'string' },
   signal: { type: 'string' },
   method: { type: 'string' },
   accuracy: { type: 'string' },
@@ -46,13 +49,15 @@ const KNOWN = {
 /** Reads the command line; throws a UserError that says what was expected. */
 export function readOptions(args: readonly string[]): CalibrateOptions {
   const { labels, sample, seed, cascade, stage, signal, method = 'auto', accuracy, out, ...rest } = parsed(args);
-  const { batch, from, 'expert-share': expertShare } = rest;
+  const { batch, from, field, 'expert-share': expertShare } = rest;
   const isNamed = from !== undefined || (batch !== undefined && (labels !== undefined || sample !== undefined));
   if (!isNamed) throw new UserError(USAGE);
   if (from !== undefined && sample !== undefined)
     throw new UserError('expected at most one of --sample, which draws documents, and --from, which names a sample');
   if (accuracy !== undefined && expertShare !== undefined)
     throw new UserError('expected at most one of --accuracy and --expert-share');
+  if (field !== undefined && pointerTokens(field) === null)
+    throw new UserError(`--field: expected a JSON pointer such as /total, got "${field}"`);
   if (method !== 'auto' && !(FITTED as readonly string[]).includes(method)) {
     throw new UserError(`--method: expected auto, ${FITTED.join(', ')}, got "${method}"`);
   }
@@ -70,6 +75,7 @@ export function readOptions(args: readonly string[]): CalibrateOptions {
     seed: seed === undefined ? 1 : whole('seed', seed),
     cascade: cascade ?? null,
     stage: stage === undefined ? 1 : whole('stage', stage),
+    field: field ?? null,
     signal: signal === undefined ? null : readSignal(signal),
     method: method as FittedMethod | 'auto',
     wish,

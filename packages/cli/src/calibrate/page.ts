@@ -14,12 +14,13 @@ const dollars = (value: number | null): string => (value === null ? '–' : `$${
 export function reportPage(report: CalibrationReport): string {
   const { cascade, stage, ask, drafter, expert, signal, method, basis, judgement } = report;
   const { verdict } = judgement;
+  const part = report.field === undefined ? '' : `, the value <code>${escapeHtml(report.field)}</code>`;
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Calibration of ${escapeHtml(cascade)}</title>
 <style>${STYLE}</style>
-<h1>Calibration of <b>${escapeHtml(cascade)}</b>, stage ${stage}</h1>
+<h1>Calibration of <b>${escapeHtml(cascade)}</b>, stage ${stage}${part}</h1>
 <p>${escapeHtml(drafter)} ${ask === 'verdict' ? 'judges drafts' : 'drafts'}, ${escapeHtml(expert)} is the expert; signal <code>${escapeHtml(JSON.stringify(signal))}</code>, calibrated by ${escapeHtml(method ?? 'nothing')}; right means ${escapeHtml(basis)}.</p>
 <p>Made with the model server <code>${escapeHtml(report.made_with.server)}</code>; ${escapeHtml(formatsText(report))}.</p>
 <p class="verdict ${verdict.kind}"><b>${VERDICTS[verdict.kind]}</b>: ${escapeHtml(verdict.why)}.</p>

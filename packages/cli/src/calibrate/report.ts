@@ -18,6 +18,8 @@ export type CalibrationReport = {
   /** The stage whose drafts are calibrated, from 1, and how it asks. */
   readonly stage: number;
   readonly ask: CalibrationArtefact['ask'];
+  /** The value of its JSON answers that is calibrated, by JSON pointer; absent: its answers as wholes. */
+  readonly field?: string;
   /** The thresholds of the stages before, which chose the documents that come to it. */
   readonly accept_before: number[];
   /** The stage's own when the documents were decided; null: it had none. */
@@ -44,6 +46,7 @@ export type Subject = Pick<
   | 'sample'
   | 'stage'
   | 'ask'
+  | 'field'
   | 'accept_before'
   | 'accept_at'
   | 'drafter'
@@ -68,7 +71,7 @@ export function makeReport(
     now,
   }: { readonly method: FittedMethod | 'auto'; readonly wish: WishedFor | null; readonly now: Date },
 ): { readonly report: CalibrationReport; readonly artefact: CalibrationArtefact | null } {
-  const { signal, cascade, stage, ask, accept_before, drafter: model } = subject;
+  const { signal, cascade, stage, ask, field, accept_before, drafter: model } = subject;
   const terms = { wish, acceptAt: subject.accept_at };
   const judgement = judgeDrafts(signal, method, drafts, terms);
   const calibration = refusal(signal, drafts) === null ? fit(signal, method, drafts) : null;
@@ -92,6 +95,7 @@ export function makeReport(
     cascade,
     stage,
     ask,
+    ...(field === undefined ? {} : { field }),
     accept_before,
     model,
     made_with: madeWith,

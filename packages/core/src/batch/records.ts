@@ -65,7 +65,13 @@ const judgeRule = z.object({
   acceptAt: z.number(),
   /** Absent in what the version before wrote. */
   formats: z.array(z.enum(FORMAT_KINDS)).readonly().optional(),
-  fields: z.record(z.string(), z.object({ acceptAt: z.number() })).optional(),
+  fields: z
+    .record(
+      z.string(),
+      /** The version before goes by the stage's calibration. */
+      z.object({ acceptAt: z.number(), calibration: calibrationMethod.optional() }),
+    )
+    .optional(),
 });
 
 const stageRules = z.object({

@@ -21,6 +21,8 @@ export const calibrationArtefact = z.strictObject({
   /** The stage of the cascade whose drafts it is of, from 1, and how that stage asks. */
   stage: z.int().min(1),
   ask: z.enum(ASK_KINDS),
+  /** Of a value of its JSON answers, by JSON pointer; absent: of its answers as wholes. */
+  field: z.string().optional(),
   /** The thresholds of the stages before it, by which the drafts were chosen that it was fitted on. */
   accept_before: z.array(z.number()),
   /** The stage's model as its server knows it. */
@@ -43,6 +45,8 @@ export type CalibrationUse = {
   /** From 1. */
   readonly stage: number;
   readonly ask: CalibrationArtefact['ask'];
+  /** The value that it is to be used for, as the configuration names it; absent: the whole answer. */
+  readonly field?: string | undefined;
   readonly model: string;
   /** The stage's model server as it is configured now, as `serverDigest` names it. */
   readonly server: string;
@@ -75,11 +79,12 @@ export function readCalibration(
       problems: read.error.issues.map(({ path, message }) => `${path.join('.') || '(top level)'}: ${message}`),
     };
   }
-  const { cascade, stage, ask, model, signal, calibration, made_with: made } = read.data;
+  const { cascade, stage, ask, field, model, signal, calibration, made_with: made } = read.data;
   const problems = [
     ...(cascade === use.cascade ? [] : [`made for the cascade ${cascade}, not for ${use.cascade}`]),
     ...(stage === use.stage ? [] : [`made for the stage ${stage}, not for ${use.stage}`]),
     ...(ask === use.ask ? [] : [`made for drafts by ask: ${ask}, not by ${use.ask}`]),
+    ...(field === use.field ? [] : [`made for ${answerPart(field)}, not for ${answerPart(use.field)}`]),
     ...(model === use.model ? [] : [`made for the drafter ${model}, not for ${use.model}`]),
     ...(sameSignal(signal, use.signal)
       ? []
@@ -98,3 +103,6 @@ export function readCalibration(
         ];
   return { kind: 'valid', artefact: read.data, warnings };
 }
+
+const answerPart = (field: string | undefined): string =>
+  field === undefined ? 'whole answers' : `the value ${field === '' ? '""' : field}`;

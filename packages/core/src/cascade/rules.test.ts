@@ -5,6 +5,7 @@ import { cascadeRulesRecord } from '../batch/records.ts';
 import { calibrationArtefact, type CalibrationArtefact } from '../calibration/index.ts';
 import { readConfiguration, type Configuration } from '../config.ts';
 import {
+  fieldKey,
   isCalibrated,
   judgeIn,
   isLastStage,
@@ -149,6 +150,49 @@ cascades:
   assert.deepEqual([second?.ask, second?.judge, second?.verdict], ['verdict', null, rule]);
   assert.ok(first !== undefined && second !== undefined);
   assert.deepEqual([judgeIn(first)?.acceptAt, judgeIn(second)?.acceptAt, 'verdict' in first], [0.9, 0.7, false]);
+});
+
+test('a value has its own threshold and calibration, or those of its stage', () => {
+  const read = readConfiguration(`
+models:
+  small: { base_url: "http://127.0.0.1:1/v1", model: s }
+  large: { base_url: "http://127.0.0.1:1/v1", model: l }
+cascades:
+  x:
+    drafter: small
+    expert: large
+    accept_at: 0.9
+    fields: { /a: { accept_at: 0.99 }, /b: { calibration: b.json }, /c: { accept_at: 0.5, calibration: c.json } }
+`);
+  assert.ok(read.kind === 'valid', JSON.stringify(read));
+  const artefactOf = (field: string, b: number) =>
+    calibrationArtefact.parse({
+      kind: 'spillway.calibration',
+      v: 2,
+      cascade: 'x',
+      stage: 1,
+      ask: 'answer',
+      field,
+      accept_before: [],
+      model: 's',
+      signal: { name: 'sum_logprob' },
+      calibration: { method: 'platt', a: 1, b },
+      labels: 300,
+      right: 200,
+      createdAt: '2026-01-01T00:00:00Z',
+      measured: { ece: 0.01, brier: 0.1, auroc: 0.9 },
+    });
+  const own = snapshotRules(
+    read.configuration,
+    new Map(['/b', '/c'].map((field, at) => [fieldKey('x', 0, field), artefactOf(field, at)])),
+    false,
+  );
+  const judge = cascadeRulesRecord.parse(JSON.parse(JSON.stringify(own)))['x']?.stages[0]?.judge;
+  assert.deepEqual(judge?.fields, {
+    '/a': { acceptAt: 0.99 },
+    '/b': { acceptAt: 0.9, calibration: { method: 'platt', a: 1, b: 0 } },
+    '/c': { acceptAt: 0.5, calibration: { method: 'platt', a: 1, b: 1 } },
+  });
 });
 
 test('a confidence is calibrated by a calibration of answers of its kind, or by one that does not say', () => {

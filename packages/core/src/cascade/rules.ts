@@ -1,14 +1,23 @@
 import type { Price } from '../accounting/price.ts';
-import type { CalibrationArtefact } from '../calibration/index.ts';
+import type { CalibrationArtefact, CalibrationMethod } from '../calibration/index.ts';
 import type { AgreementRule, ConfidenceRule } from '../confidence/index.ts';
 import type { Configuration, ModelSpec } from '../config.ts';
 import type { EndpointUrl, FormatKind } from '../endpoints/index.ts';
 import type { AskKind } from './ask.ts';
 import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
-import type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
+import type { CascadeSpec, FieldSpec, OnDeadline, StageSpec } from './spec.ts';
 import { tierName, type Role } from './tier.ts';
 import type { Aim, PromisedTerms } from '../promise/aim.ts';
+
+/** From which confidence on a value of a JSON answer is final, and what makes a confidence of its score; absent: the stage's. */
+export type FieldRule = { readonly acceptAt: number; readonly calibration?: CalibrationMethod | undefined };
+
+/**
+ * By JSON pointer: of a scalar, or of an object or array and then of all beneath it. The longest that matches counts. `*`
+ * stands for every index of an array; where a name or index is written out as well, that one counts.
+ */
+export type FieldRules = Readonly<Record<string, FieldRule>>;
 
 /** How a draft is judged, and from which confidence on it is final. */
 export type JudgeRule = {
@@ -16,8 +25,8 @@ export type JudgeRule = {
   readonly acceptAt: number;
   /** The kinds of answer that its calibration was made with; absent: it has none, or one that does not say. */
   readonly formats?: readonly FormatKind[] | undefined;
-  /** Values of a JSON answer that have a threshold of their own, by JSON pointer; absent: none has. */
-  readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>> | undefined;
+  /** Values of a JSON answer that have a threshold or a calibration of their own; absent: none has. */
+  readonly fields?: FieldRules | undefined;
 };
 
 /** One step of a cascade. */
@@ -102,8 +111,13 @@ export const stageTier = (rules: CascadeRules, stage: number): string =>
 /** A stage of a cascade by name: `invoices/1`. Stages count from 1 wherever somebody reads them. */
 export const stageKey = (cascade: string, stage: number): string => `${cascade}/${stage + 1}`;
 
+/** A value of a stage's answers by name: `invoices/1#/total`. */
+export const fieldKey = (cascade: string, stage: number, field: string): string =>
+  `${stageKey(cascade, stage)}#${field}`;
+
 /**
- * A snapshot of every cascade's rules, with the calibrations that its stages have (by `stageKey`). `deduplicated`: the
+ * A snapshot of every cascade's rules, with the calibrations that its stages have (by `stageKey`), and their values (by
+ * `fieldKey`). `deduplicated`: the
  * endpoint of a batch whose equal documents are asked about once; null: each is asked about.
  */
 export function snapshotRules(
@@ -119,6 +133,7 @@ export function snapshotRules(
         stages: spec.stages.map((stage, index) =>
           stageRules(stage, configuration.models[stage.model], {
             calibration: calibrations.get(stageKey(name, index)),
+            ofField: (field) => calibrations.get(fieldKey(name, index, field)),
             needsWhole: shadow || spec.on_deadline === 'draft',
           }),
         ),
@@ -133,17 +148,23 @@ export function snapshotRules(
   );
 }
 
+/** The calibrations of a stage: its answers' as wholes, and those of values that have one of their own. */
+type StageCalibrations = {
+  readonly calibration: CalibrationArtefact | undefined;
+  readonly ofField: (field: string) => CalibrationArtefact | undefined;
+};
+
 function stageRules(
   { model, ask, tolerance, verdict, judge, stop_early: stops }: StageSpec,
   spec: ModelSpec | undefined,
-  { calibration, needsWhole }: { readonly calibration: CalibrationArtefact | undefined; readonly needsWhole: boolean },
+  { needsWhole, ...calibrations }: StageCalibrations & { readonly needsWhole: boolean },
 ): StageRules {
   return {
     model,
     ask,
     ...(tolerance === null ? {} : { tolerance }),
-    ...(verdict === null ? {} : { verdict: judgeRule(verdict, calibration) }),
-    judge: judge === null ? null : judgeRule(judge, calibration),
+    ...(verdict === null ? {} : { verdict: judgeRule(verdict, calibrations) }),
+    judge: judge === null ? null : judgeRule(judge, calibrations),
     ...(stops && !needsWhole ? { stopEarly: true } : {}),
     limits: {
       contextTokens: spec?.context_tokens ?? null,
@@ -156,13 +177,17 @@ function stageRules(
 
 function judgeRule(
   { confidence, acceptAt, fields }: NonNullable<StageSpec['judge']>,
-  calibration: CalibrationArtefact | undefined,
+  { calibration, ofField }: StageCalibrations,
 ): JudgeRule {
+  const ruleOf = ([field, { acceptAt: own = acceptAt }]: [string, FieldSpec]): [string, FieldRule] => {
+    const found = ofField(field)?.calibration;
+    return [field, { acceptAt: own, ...(found === undefined ? {} : { calibration: found }) }];
+  };
   const formats = calibration?.made_with?.formats ?? null;
   return {
     confidence: { signal: confidence.signal, calibration: calibration?.calibration ?? null },
     acceptAt,
-    ...(fields === undefined ? {} : { fields }),
+    ...(fields === undefined ? {} : { fields: Object.fromEntries(Object.entries(fields).map(ruleOf)) }),
     ...(formats === null ? {} : { formats }),
   };
 }

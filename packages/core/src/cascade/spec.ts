@@ -38,13 +38,20 @@ const confidence = z
   });
 
 const acceptAt = z.number().min(0).max(1);
-/** Thresholds of values of a JSON answer, by JSON pointer. */
+const calibrationFile = z.string('expected the path of a file that `npm run calibrate` wrote');
+/** Thresholds and calibrations of values of a JSON answer, by JSON pointer; what is left out is the stage's. */
 const fields = z
   .record(
     z
       .string()
       .refine((key) => key.length <= 100 && pointerTokens(key) !== null, 'expected a JSON pointer such as /total'),
-    z.strictObject({ accept_at: acceptAt }).transform(({ accept_at: from }) => ({ acceptAt: from })),
+    z
+      .strictObject({ accept_at: acceptAt.optional(), calibration: calibrationFile.optional() })
+      .refine((own) => Object.keys(own).length > 0, 'expected accept_at, calibration, or both')
+      .transform(({ accept_at: from, calibration }): FieldSpec => ({
+        ...(from === undefined ? {} : { acceptAt: from }),
+        ...(calibration === undefined ? {} : { calibration }),
+      })),
   )
   .refine((all) => Object.keys(all).length > 0, 'expected at least one JSON pointer, such as /total')
   .optional();
@@ -63,7 +70,7 @@ const FROM_0_TO_1 = 'expected a number from 0 to 1';
 const verdict = z
   .strictObject({
     accept_at: z.number(FROM_0_TO_1).min(0, FROM_0_TO_1).max(1, FROM_0_TO_1),
-    calibration: z.string('expected the path of a file that `npm run calibrate` wrote').optional(),
+    calibration: calibrationFile.optional(),
   })
   .optional();
 
@@ -112,10 +119,13 @@ const shortForm = z.strictObject({
   annotate,
 });
 
+/** What a value of a JSON answer has of its own: a threshold, the path of a calibration; absent: the stage's. */
+export type FieldSpec = { readonly acceptAt?: number; readonly calibration?: string };
+
 type JudgeSpec = {
   readonly confidence: ConfidenceSpec;
   readonly acceptAt: number;
-  readonly fields?: Readonly<Record<string, { readonly acceptAt: number }>>;
+  readonly fields?: Readonly<Record<string, FieldSpec>>;
 };
 
 /** How a verdict is judged: by P(True), which the model says of the draft before. */

@@ -3,7 +3,7 @@ import type { AskKind } from './ask.ts';
 
 /** A stage as far as it says whether its drafts can be given up. */
 type StoppingStage = {
-  readonly judge: { readonly confidence: { readonly signal: SignalSpec }; readonly fields?: object | undefined } | null;
+  readonly judge: { readonly confidence: { readonly signal: SignalSpec } } | null;
   readonly ask: AskKind;
   /** How the stage after it asks; null: there is none. */
   readonly nextAsk: AskKind | null;
@@ -32,7 +32,6 @@ function obstacleOf({ judge, ask, nextAsk }: StoppingStage, onDeadline: 'error' 
   const { signal } = judge.confidence;
   if (!isBounded(signal)) return `expected false: what ${signal.name} says of a draft only its end shows`;
   if (nextAsk === 'verdict') return 'expected false: before a stage with `ask: verdict` a draft is needed whole';
-  if (judge.fields !== undefined) return 'expected false: with `fields` each value has a threshold of its own';
   if (nextAsk === 'fields') return 'expected false: the next stage asks for the values that a whole draft is unsure of';
   return onDeadline === 'draft' ? 'expected false: with `on_deadline: draft` a draft is needed whole' : null;
 }

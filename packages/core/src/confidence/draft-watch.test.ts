@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { CalibrationMethod } from '../calibration/index.ts';
+import { judgeFields, mayHaveValues } from '../cascade/fields/index.ts';
 import { route } from '../cascade/route.ts';
+import type { FieldRules } from '../cascade/rules.ts';
 import { ENDPOINTS } from '../endpoints/index.ts';
 import { LIMITS } from '../limits.ts';
 import type { JsonObject } from '../text/json.ts';
@@ -29,17 +31,19 @@ const anyLogprob = fc.oneof(
 );
 
 /** A text in tokens of a few characters, some of them without any. */
-const anyTokens: fc.Arbitrary<readonly Token[]> = fc
-  .tuple(anyText, fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 12 }), fc.array(anyLogprob, { minLength: 1 }))
-  .map(([text, lengths, logprobs]) => {
-    const characters = Array.from(text);
-    const tokens: Token[] = [];
-    for (let at = 0; characters.length > 0; at += 1) {
-      const length = Math.max(at % lengths.length === 0 ? 1 : 0, lengths[at % lengths.length] ?? 1);
-      tokens.push({ text: characters.splice(0, length).join(''), logprob: logprobs[at % logprobs.length] ?? 0 });
-    }
-    return tokens;
-  });
+const tokensFrom = (text: string): fc.Arbitrary<readonly Token[]> =>
+  fc
+    .tuple(fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 12 }), fc.array(anyLogprob, { minLength: 1 }))
+    .map(([lengths, logprobs]) => {
+      const characters = Array.from(text);
+      const tokens: Token[] = [];
+      for (let at = 0; characters.length > 0; at += 1) {
+        const length = Math.max(at % lengths.length === 0 ? 1 : 0, lengths[at % lengths.length] ?? 1);
+        tokens.push({ text: characters.splice(0, length).join(''), logprob: logprobs[at % logprobs.length] ?? 0 });
+      }
+      return tokens;
+    });
+const anyTokens = anyText.chain(tokensFrom);
 
 const anyCalibration: fc.Arbitrary<CalibrationMethod | null> = fc.oneof(
   fc.constant(null),
@@ -91,23 +95,33 @@ const eventsOf = (tokens: readonly Token[], size: number): JsonObject[] => [
 const { stream, read } = ENDPOINTS['/v1/chat/completions'];
 
 type Rule = { readonly signal: SignalSpec; readonly calibration: CalibrationMethod | null };
-type Watching = { readonly rule: Rule; readonly acceptAt: number; readonly onlyJson?: boolean };
+type Watching = {
+  readonly rule: Rule;
+  readonly acceptAt: number;
+  readonly fields?: FieldRules;
+  readonly onlyJson?: boolean;
+};
 
 /** After how many events a draft is given up; null: it is not. */
-function stoppedAt(events: readonly JsonObject[], { rule, acceptAt, onlyJson = false }: Watching) {
-  const watch = new DraftWatch({ confidence: rule, acceptAt, onlyJson });
+function stoppedAt(events: readonly JsonObject[], { rule, acceptAt, fields, onlyJson = false }: Watching) {
+  const watch = new DraftWatch({ confidence: rule, acceptAt, fields, onlyJson });
   const at = events.findIndex((event) => stream.draft?.(event) !== undefined && watch.push(stream.draft(event)));
   return at === -1 ? null : { at, stop: watch.stop };
 }
 
 /** What is decided of the whole draft. */
-function decisionOf(events: readonly JsonObject[], { rule, acceptAt }: Watching, request: JsonObject = {}) {
+function decisionOf(events: readonly JsonObject[], watching: Watching, request: JsonObject = {}) {
+  const { rule, acceptAt, fields } = watching;
   const collector = stream.collect();
   for (const event of events) collector.push(event);
   const completion = runAtOnce(read(collector.body(), request));
   assert.ok(completion !== null);
   const judged = runAtOnce(judge({ completion, endpoint: '/v1/chat/completions', request }, rule));
-  return route(judged, { acceptAt });
+  if (fields === undefined) return route(judged, { acceptAt });
+  const values = judged.kind === 'scored' ? judged.fields : null;
+  const judgement = values === null ? null : judgeFields(values, { confidence: rule, acceptAt, fields });
+  const areSure = judgement?.isFinal ?? (runAtOnce(mayHaveValues(completion.text ?? '')) ? false : null);
+  return route(judged, { acceptAt, areSure });
 }
 
 /**
@@ -148,6 +162,48 @@ test('what is given up would have been escalated, and what would have been found
     { numRuns: 5_000 },
   );
   assert.ok(stopped > 500 && accepted > 500 && early > 200, `${stopped} stopped, ${early} early, ${accepted} accepted`);
+});
+
+const anyThreshold = fc.double({ min: 0.01, max: 1, noNaN: true });
+
+/** Rules of values by the names that the drafts below have, or by the places of an array. */
+const anyFields: fc.Arbitrary<FieldRules> = fc.dictionary(
+  fc.constantFrom('', '/a', '/b', '/*', '/0', '/a/b', '/*/a'),
+  fc.record({ acceptAt: anyThreshold, calibration: anyCalibration.map((one) => one ?? undefined) }),
+  { minKeys: 1, maxKeys: 4 },
+);
+
+const anyNamed: fc.Arbitrary<string> = fc
+  .letrec((tie) => ({
+    value: fc.oneof({ maxDepth: 2 }, fc.constantFrom(1, 'x', null), tie('object'), tie('array')),
+    object: fc.dictionary(fc.constantFrom('a', 'b', 'c'), tie('value')),
+    array: fc.array(tie('value'), { maxLength: 3 }),
+  }))
+  .value.map((value) => JSON.stringify(value));
+
+test('where values have rules of their own, what is given up would have been escalated as well', () => {
+  let [stopped, accepted, early] = [0, 0, 0];
+  fc.assert(
+    fc.property(
+      fc.record({ signal: fc.constantFrom(...BOUNDED), calibration: anyCalibration }),
+      anyThreshold,
+      anyFields,
+      fc.oneof({ weight: 3, arbitrary: anyNamed }, anyText).chain(tokensFrom),
+      (rule, acceptAt, fields, tokens) => {
+        const watching = { rule, acceptAt, fields };
+        const events = eventsOf(tokens, 1);
+        const found = stoppedAt(events, watching);
+        const decision = decisionOf(events, watching);
+        if (decision.kind === 'accept') accepted += 1;
+        if (found === null) return;
+        stopped += 1;
+        if (found.at < events.length - 2) early += 1;
+        assert.equal(decision.kind, 'escalate');
+      },
+    ),
+    { numRuns: 5_000 },
+  );
+  assert.ok(stopped > 300 && accepted > 300 && early > 100, `${stopped} stopped, ${early} early, ${accepted} accepted`);
 });
 
 const PLAIN: Watching = { rule: { signal: { name: 'sum_logprob' }, calibration: null }, acceptAt: 0.7 };
@@ -200,4 +256,15 @@ test('a call, a refusal and what is too long to be judged are given up at once',
     stoppedAt([said({ content: 'x'.repeat(LIMITS.judgedCharacters + 1) })], PLAIN)?.stop?.reason,
     'too_large',
   );
+});
+
+test('a value is given up only where no rule of all could accept it', () => {
+  const tokens = tokensOf(['{"a":', 0], ['1', -0.5], ['}', 0]);
+  const lenient = { '/a': { acceptAt: 0.5 } };
+  assert.equal(stoppedAt(eventsOf(tokens, 1), PLAIN)?.at, 1);
+  assert.equal(stoppedAt(eventsOf(tokens, 1), { ...PLAIN, fields: lenient }), null);
+  assert.equal(decisionOf(eventsOf(tokens, 1), { ...PLAIN, fields: lenient }).kind, 'accept');
+  const curve = { scores: [0], values: [0.4] };
+  const doubted = { '/a': { acceptAt: 0.5, calibration: { method: 'isotonic' as const, curve } } };
+  assert.equal(stoppedAt(eventsOf(tokens, 1), { ...PLAIN, fields: doubted })?.at, 1);
 });

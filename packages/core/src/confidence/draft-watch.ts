@@ -1,4 +1,4 @@
-import { calibrated } from '../calibration/method.ts';
+import { calibrated, type CalibrationMethod } from '../calibration/method.ts';
 import type { TokenLogprob } from '../endpoints/completion.ts';
 import type { DraftPiece } from '../endpoints/index.ts';
 import { LIMITS } from '../limits.ts';
@@ -22,9 +22,13 @@ const MARGIN = 1e-9;
 /** A server that streams no log-probs shows so soon; what has come in one piece is as much. */
 const MAX_UNSPELT_BYTES = 1024 * 1024;
 
+type FieldWatch = { readonly acceptAt: number; readonly calibration?: CalibrationMethod | undefined };
+
 export type DraftWatchOptions = {
   readonly confidence: ConfidenceRule;
   readonly acceptAt: number;
+  /** Values that are judged by rules of their own, by JSON pointer: a calibration that is absent is the draft's. */
+  readonly fields?: Readonly<Record<string, FieldWatch>> | undefined;
   /**
    * Only JSON is given up for its score: of any other text nobody knows yet that it is no thought, as a chat template may
    * begin one that ends later.
@@ -36,10 +40,14 @@ export type DraftWatchOptions = {
  * Watches a draft as it comes, and says when no continuation of it can be accepted. A stop changes no decision: it is
  * only made where `judge` and `route` would escalate every whole draft that begins so. What it rests on is that
  * log-probs are never above 0 and that a calibration never falls, so that the bound of a score bounds the confidence.
+ * Where values have rules of their own a draft is hopeless once none of all the rules can accept its least sure value:
+ * the rule of that value is among them, whichever it is.
  */
 export class DraftWatch {
   readonly #options: DraftWatchOptions;
   readonly #bound: ScoreBound;
+  /** By any of which a value may be accepted. */
+  readonly #rules: readonly { readonly calibration: CalibrationMethod | null; readonly acceptAt: number }[];
   #characters = 0;
   #tokens = 0;
   /** Whether the text begins as a JSON object or array; null as long as there are only blanks. */
@@ -53,7 +61,11 @@ export class DraftWatch {
 
   constructor(options: DraftWatchOptions) {
     this.#options = options;
-    this.#bound = new ScoreBound(options.confidence.signal);
+    const { confidence, acceptAt, fields = {} } = options;
+    this.#bound = new ScoreBound(confidence.signal);
+    const { calibration } = confidence;
+    const own = Object.values(fields).map((one) => ({ ...one, calibration: one.calibration ?? calibration }));
+    this.#rules = [{ calibration, acceptAt }, ...own];
   }
 
   /** Why the draft was given up; null: it was not. */
@@ -97,10 +109,13 @@ export class DraftWatch {
   }
 
   #isHopeless(): boolean {
-    const { confidence, acceptAt, onlyJson } = this.#options;
+    const { confidence, onlyJson } = this.#options;
     if (onlyJson && this.#isJson !== true) return false;
-    const most = calibrated(confidence, this.#bound.atMost);
-    return most !== null && most < acceptAt - MARGIN;
+    const { signal } = confidence;
+    return this.#rules.every(({ calibration, acceptAt }) => {
+      const most = calibrated({ signal, calibration }, this.#bound.atMost);
+      return most !== null && most < acceptAt - MARGIN;
+    });
   }
 
   #give(reason: EscalationReason, scoreAtMost: number | null): boolean {

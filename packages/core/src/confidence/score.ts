@@ -39,17 +39,23 @@ export function valueScore(
   return { kind: 'scored', score, fields: fields === null ? null : scores };
 }
 
-/** Results name this many fields: the least sure ones are those that somebody may want to look at. */
+/** Results name this many fields: the least sure ones are those that somebody may want to look at; or may calibrate. */
 const MAX_FIELDS_SHOWN = 16;
+const MAX_FIELDS_TO_CALIBRATE = 64;
 
 /** A name may be as long as an answer; by so much of a path one sees which value is meant. */
 const MAX_PATH_CHARACTERS = 1_000;
 
-/** The least sure values of an answer, least sure first. */
-export function leastSure(fields: readonly FieldScore[] | null): FieldScore[] | null {
-  if (fields === null) return null;
-  const sorted = fields.toSorted((left, right) => left.score - right.score).slice(0, MAX_FIELDS_SHOWN);
-  return sorted.map(({ path, score }) => ({
+/** The least sure values of an answer, least sure first: by their scores, or in the order that they are `sorted` in. */
+export function leastSure(
+  fields: readonly FieldScore[] | null,
+  {
+    sorted = fields?.toSorted((left, right) => left.score - right.score),
+    shadow = false,
+  }: { readonly sorted?: readonly FieldScore[] | undefined; readonly shadow?: boolean } = {},
+): FieldScore[] | null {
+  if (fields === null || sorted === undefined) return null;
+  return sorted.slice(0, shadow ? MAX_FIELDS_TO_CALIBRATE : MAX_FIELDS_SHOWN).map(({ path, score }) => ({
     path: cutText(path, MAX_PATH_CHARACTERS, '…'),
     score: Number(score.toPrecision(6)),
   }));

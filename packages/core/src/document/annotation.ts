@@ -1,6 +1,6 @@
 import { shownThreshold } from '../cascade/thresholds.ts';
+import { shownConfidences } from '../cascade/fields/index.ts';
 import { isCalibrated, judgeIn, roleOf, stageOf } from '../cascade/rules.ts';
-import { calibrated } from '../calibration/method.ts';
 import { ENDPOINTS, formatKindOf } from '../endpoints/index.ts';
 import { cutText } from '../text/cut.ts';
 import { TraceIds } from '../trace/ids.ts';
@@ -76,6 +76,7 @@ function stageAnnotation(
     confidence: judgementOf(record)?.confidence ?? null,
     calibrated: judge !== null && isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
     accept_at: judge === null ? null : shownThreshold(judge.acceptAt),
+    ...(draft?.areValuesSure === undefined ? {} : { values_sure: draft.areValuesSure }),
     attempts: attempts.length,
     usage: {
       input_tokens: usage.inputTokens,
@@ -90,13 +91,7 @@ function stageAnnotation(
       ...(times?.delaysMs === undefined ? {} : { delays: wholeDelays(times.delaysMs) }),
     },
     ...(escalated?.answer == null ? {} : shownDraft(job, escalated)),
-    ...(fields === null || judge === null
-      ? {}
-      : {
-          fields: Object.fromEntries(
-            fields.map(({ path, score }) => [path, Math.round((calibrated(judge.confidence, score) ?? 0) * 1e4) / 1e4]),
-          ),
-        }),
+    ...(fields === null || judge === null ? {} : { fields: shownConfidences(fields, judge) }),
   };
 }
 
@@ -107,14 +102,18 @@ const isEstimated = ({ draft, how }: StageRecord): boolean =>
 /** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
 function shownDraft(
   job: CascadeDocument['job'],
-  { answer, evidence, stopped }: Draft,
+  { answer, evidence, stopped, fields }: Draft,
 ): Pick<StageAnnotation, 'draft' | 'stopped'> {
   const text = ENDPOINTS[job.endpoint].text(answer?.body, job.body);
   const shown = text === null ? null : cutText(text, MAX_DRAFT_CHARACTERS);
   if (stopped !== undefined) return { stopped: { text: shown, score_at_most: stopped.scoreAtMost } };
   if (evidence === null) return { draft: { text: shown } };
   const { scores, features } = evidence;
+  const values = fields === null ? {} : { values: Object.fromEntries(fields.map(({ path, score }) => [path, score])) };
   return {
-    draft: { text: shown, evidence: { scores: { ...scores }, features: features === null ? null : [...features] } },
+    draft: {
+      text: shown,
+      evidence: { scores: { ...scores }, features: features === null ? null : [...features], ...values },
+    },
   };
 }

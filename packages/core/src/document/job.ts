@@ -47,6 +47,11 @@ type StageDraft = {
   /** Absent: the stage was just asked for its answer. */
   readonly how?: HowAsked | undefined;
   /**
+   * Whether every value of a JSON answer was sure by its own rule; absent: no value has one, or a version before wrote
+   * this.
+   */
+  readonly areValuesSure?: boolean | undefined;
+  /**
    * For a stage that asks for the values of a JSON answer that are unsure: `1` or `0` for each of them in its order, as it
    * is sure or not; absent: none does, or they were not judged. Not by their paths: a name of 60 KB above a thousand values
    * made a job of 60 MB.

@@ -35,6 +35,9 @@ const stage = z
         'Whether the confidence comes from a calibration that was made with answers of this response format.',
     }),
     accept_at: z.number().nullable(),
+    values_sure: z.boolean().optional().meta({
+      description: 'Whether every value of its JSON answer was sure by its own rule (`fields`); absent: none has one.',
+    }),
     attempts: count,
     usage: z.strictObject({
       input_tokens: count,
@@ -61,9 +64,13 @@ const stage = z
           .strictObject({
             scores: z.record(z.string(), z.number().nullable()),
             features: z.array(z.number()).nullable(),
+            values: z.record(z.string(), z.number()).optional(),
           })
           .optional()
-          .meta({ description: 'What every signal says; in a shadow run only.' }),
+          .meta({
+            description:
+              'What every signal says, and of the least sure values (64) what the own one does; in a shadow run only.',
+          }),
       })
       .optional()
       .meta({ description: 'What was drafted and is not the answer.' }),

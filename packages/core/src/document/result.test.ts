@@ -652,7 +652,8 @@ test('the values of a JSON draft, and what every signal says of it in a shadow r
   const shadow = rulesOf({ shadow: true });
   const { stages } = cascadeOf(resultOf(escalated(shadow, [shown]), answeredAt(2_000, 2_500)));
   assert.deepEqual(stages[0]?.fields, { '/total': 0.25, '/date': 0.5 });
-  assert.deepEqual(stages[0]?.draft, { text: 'x'.repeat(4_000), evidence });
+  const values = { '/total': Math.log(0.25), '/date': Math.log(0.5) };
+  assert.deepEqual(stages[0]?.draft, { text: 'x'.repeat(4_000), evidence: { ...evidence, values } });
   assert.equal(stages[0]?.reason, 'shadow_run');
 });
 

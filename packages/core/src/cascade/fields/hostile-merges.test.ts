@@ -11,15 +11,18 @@ import { readObject } from './places.ts';
 import { planFields } from './plan.ts';
 import { judgeFields } from './unsure.ts';
 
-const RULE: JudgeRule = { confidence: { signal: { name: 'sum_logprob' }, calibration: null }, acceptAt: 0.5 };
-const RULES = { '/a': { acceptAt: 0.1, calibration: null }, '/list/*/a': { acceptAt: 0.2, calibration: null } };
+const RULE: JudgeRule = {
+  confidence: { signal: { name: 'sum_logprob' }, calibration: null },
+  acceptAt: 0.5,
+  fields: { '/a': { acceptAt: 0.1 }, '/list/*/a': { acceptAt: 0.2 } },
+};
 
 /** All that is done with a draft whose value `/a` is unsure. */
 function* handled(text: string): Sliced<string> {
   const read = yield* readObject(text);
   if (read.kind === 'whole') return read.reason;
   const scores = read.scalars.map(({ path }) => ({ path, score: path === '/a' ? -9 : 0 }));
-  const judged = judgeFields(scores, RULE, RULES).fields;
+  const judged = judgeFields(scores, RULE).fields;
   yield;
   const fields = judged.map(({ path, confidence }, at) => ({
     path,

@@ -21,10 +21,10 @@ export {
 export { pointerTokens } from './pointer.ts';
 export { fieldsRequest, reducedSchema } from './request.ts';
 export {
+  byDoubt,
   judgeFields,
   mayHaveValues,
-  type FieldRule,
-  type FieldRules,
+  shownConfidences,
   type JudgedField,
   type JudgedFields,
 } from './unsure.ts';

@@ -3,22 +3,23 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FieldScore } from '../../confidence/index.ts';
 import { route } from '../route.ts';
-import type { JudgeRule } from '../rules.ts';
+import type { FieldRules, JudgeRule } from '../rules.ts';
 import { escapeToken, MAX_PATH_CHARACTERS, pointerTokens } from './pointer.ts';
-import { judgeFields, type FieldRules } from './unsure.ts';
+import { byDoubt, judgeFields, shownConfidences } from './unsure.ts';
 
-const rule = (acceptAt: number): JudgeRule => ({
+const rule = (acceptAt: number, fields: FieldRules = {}): JudgeRule => ({
   confidence: { signal: { name: 'sum_logprob' }, calibration: null },
   acceptAt,
+  fields,
 });
 
 /** Values that are half sure each: which of them are sure shows which rule counted. */
 const half = (...paths: readonly string[]): FieldScore[] => paths.map((path) => ({ path, score: Math.log(0.5) }));
-const accepting = { acceptAt: 0.4, calibration: null };
-const refusing = { acceptAt: 0.6, calibration: null };
+const accepting = { acceptAt: 0.4 };
+const refusing = { acceptAt: 0.6 };
 
 const sureOf = (paths: readonly string[], rules: FieldRules, acceptAt = 0.6): readonly string[] =>
-  judgeFields(half(...paths), rule(acceptAt), rules)
+  judgeFields(half(...paths), rule(acceptAt, rules))
     .fields.filter(({ isSure }) => isSure)
     .map(({ path }) => path);
 
@@ -60,9 +61,10 @@ test('names with ~ and / and empty names are found by their pointers', () => {
 
 test("a rule's calibration counts for its values, and the stage's for the others", () => {
   const curve = { scores: [-1], values: [0.9] };
-  const { fields, isFinal } = judgeFields(half('/a', '/b'), rule(0.45), {
-    '/a': { acceptAt: 0.8, calibration: { method: 'isotonic', curve } },
-  });
+  const { fields, isFinal } = judgeFields(
+    half('/a', '/b'),
+    rule(0.45, { '/a': { acceptAt: 0.8, calibration: { method: 'isotonic', curve } } }),
+  );
   assert.deepEqual(
     fields.map(({ confidence }) => confidence),
     [0.9, 0.5],
@@ -77,15 +79,31 @@ test('without rules of fields all are sure where the whole would be accepted', (
       const fields = given.map(([path, score]) => ({ path, score }));
       const score = Math.min(...fields.map((one) => one.score));
       const decided = route({ kind: 'scored', score, confidence: Math.exp(score), fields }, { acceptAt });
-      assert.equal(judgeFields(fields, rule(acceptAt), {}).isFinal, decided.kind === 'accept');
+      assert.equal(judgeFields(fields, rule(acceptAt)).isFinal, decided.kind === 'accept');
     }),
   );
-  assert.equal(judgeFields([], rule(0), {}).isFinal, false, 'nothing was judged');
-  assert.equal(judgeFields(half('/a'), { ...rule(0), acceptAt: Number.NaN }, {}).isFinal, false);
+  assert.equal(judgeFields([], rule(0)).isFinal, false, 'nothing was judged');
+  assert.equal(judgeFields(half('/a'), { ...rule(0), acceptAt: Number.NaN }).isFinal, false);
 });
 
 test('a path that is too long to be looked at is not sure where rules are by path', () => {
   const path = `/${'x'.repeat(MAX_PATH_CHARACTERS)}`;
   assert.deepEqual(sureOf([path], { '': accepting }), [path]);
   assert.deepEqual(sureOf([path], { '': accepting, '/a': accepting }), []);
+});
+
+test('a result line shows the confidence by the rule of each value, and the doubtful ones first', () => {
+  const curve = { scores: [-1], values: [0.2] };
+  const own = rule(0.45, { '/b': { acceptAt: 0.3, calibration: { method: 'isotonic', curve } } });
+  assert.deepEqual(shownConfidences(half('/a', '/b', '/~', 'cut…'), own), {
+    '/a': 0.5,
+    '/b': 0.2,
+    '/~': 0.5,
+    'cut…': 0.5,
+  });
+  const { fields } = judgeFields([...half('/a'), { path: '/b', score: -0.1 }, { path: '/c', score: -0.2 }], own);
+  assert.deepEqual(
+    byDoubt(fields).map(({ path }) => path),
+    ['/b', '/a', '/c'],
+  );
 });

@@ -1,20 +1,11 @@
-import { calibrated, type CalibrationMethod } from '../../calibration/method.ts';
+import { calibrated } from '../../calibration/method.ts';
 import { hasFields } from '../../confidence/fields.ts';
 import type { FieldScore } from '../../confidence/index.ts';
 import { LIMITS } from '../../limits.ts';
 import { readingJson } from '../../text/json-read.ts';
 import type { Sliced } from '../../text/slices.ts';
-import type { JudgeRule } from '../rules.ts';
-import { MAX_PATH_CHARACTERS, tokensOf } from './pointer.ts';
-
-/** From which confidence on a value is final, and what makes a confidence of its score; null: what its stage has. */
-export type FieldRule = { readonly acceptAt: number; readonly calibration: CalibrationMethod | null };
-
-/**
- * By JSON pointer: of a scalar, or of an object or array and then of all beneath it. The longest that matches counts. `*`
- * stands for every index of an array; where a name or index is written out as well, that one counts.
- */
-export type FieldRules = Readonly<Record<string, FieldRule>>;
+import type { FieldRule, FieldRules, JudgeRule } from '../rules.ts';
+import { MAX_PATH_CHARACTERS, pointerTokens, tokensOf } from './pointer.ts';
 
 /** A value of a JSON answer as it was judged. */
 export type JudgedField = {
@@ -36,20 +27,35 @@ export type JudgedFields = {
  * Judges each value of an answer by its own rule. Without rules of fields this accepts what the stage's rule accepts of
  * the whole, as that has its least sure value's score and no calibration falls where a score rises.
  */
-export function judgeFields(
-  scores: readonly FieldScore[],
-  { confidence: { signal, calibration }, acceptAt }: JudgeRule,
-  rules: FieldRules,
-): JudgedFields {
-  const known = ruleTree(rules);
-  const fields = scores.map(({ path, score }): JudgedField => {
-    const rule = ruleFor(known, path);
-    // Cutting a name of a megabyte for each of a thousand values takes long, and no schema has such: it is not sure.
-    if (rule === 'unknown') return { path, score, confidence: null, isSure: false };
-    const confidence = calibrated({ signal, calibration: rule?.calibration ?? calibration }, score);
-    return { path, score, confidence, isSure: isSure(confidence, rule?.acceptAt ?? acceptAt) };
-  });
+export function judgeFields(scores: readonly FieldScore[], rule: JudgeRule): JudgedFields {
+  const known = ruleTree(rule.fields ?? {});
+  const fields = scores.map((one) => judgeField(one, rule, known));
   return { fields, isFinal: fields.length > 0 && fields.every((field) => field.isSure) };
+}
+
+function judgeField({ path, score }: FieldScore, stage: JudgeRule, known: RuleTree): JudgedField {
+  const own = ruleFor(known, path);
+  // Cutting a name of a megabyte for each of a thousand values takes long, and no schema has such: it is not sure.
+  if (own === 'unknown') return { path, score, confidence: null, isSure: false };
+  const { signal, calibration } = stage.confidence;
+  const confidence = calibrated({ signal, calibration: own?.calibration ?? calibration }, score);
+  return { path, score, confidence, isSure: isSure(confidence, own?.acceptAt ?? stage.acceptAt) };
+}
+
+/** The least sure values of an answer first: those that are not sure by their own rules, then by their scores. */
+export const byDoubt = (fields: readonly JudgedField[]): JudgedField[] =>
+  fields.toSorted((left, right) => Number(left.isSure) - Number(right.isSure) || left.score - right.score);
+
+/** How sure some values of an answer are, as a result line shows them, which cuts what they are called. */
+export function shownConfidences(scores: readonly FieldScore[], rule: JudgeRule): Record<string, number> {
+  const known = ruleTree(rule.fields ?? {});
+  const { signal, calibration } = rule.confidence;
+  return Object.fromEntries(
+    scores.map(({ path, score }) => {
+      const own = pointerTokens(path) === null ? null : judgeField({ path, score }, rule, known).confidence;
+      return [path, Math.round((own ?? calibrated({ signal, calibration }, score) ?? 0) * 1e4) / 1e4];
+    }),
+  );
 }
 
 /** Whether a text is a JSON object or array, or too large to tell. */

@@ -35,10 +35,23 @@ export function openStages(
   t: TestContext,
   { small, large, ofLarge = '', ofCascade, shadow = false }: TwoStages,
 ): OpenStages {
-  const read = readConfiguration(`models:
+  const yaml = `models:
   small: { base_url: "${small}", model: s }
   large: { base_url: "${large}", model: l${ofLarge} }
-cascades: { test: { drafter: small, expert: large, accept_at: 0.8${ofCascade} } }`);
+cascades: { test: { drafter: small, expert: large, accept_at: 0.8${ofCascade} } }`;
+  const { rules, models, notices } = openCascade(t, yaml, shadow);
+  const [first, second] = models;
+  assert.ok(first !== undefined && second !== undefined);
+  return { rules, models: [first, second], notices };
+}
+
+/** Opens the models of the stages of the cascade `test`, without queues; closed with the test. */
+export function openCascade(
+  t: TestContext,
+  yaml: string,
+  shadow = false,
+): Omit<OpenStages, 'models'> & { readonly models: readonly StageModel[] } {
+  const read = readConfiguration(yaml);
   assert.ok(read.kind === 'valid', JSON.stringify(read));
   const { configuration } = read;
   const rules = snapshotRules(configuration, new Map(), shadow)['test'] ?? assert.fail();
@@ -50,7 +63,7 @@ cascades: { test: { drafter: small, expert: large, accept_at: 0.8${ofCascade} } 
     const options = { role: roleOf(rules, stage), configuration, propagates: false, onCall: () => undefined, onNotice };
     return openStageModel({ name, spec, apiKey: null }, options);
   };
-  const models = [open(0), open(1)] as const;
+  const models = rules.stages.map((_, stage) => open(stage));
   t.after(() => Promise.all(models.map((model) => model[Symbol.asyncDispose]())));
   return { rules, models, notices };
 }

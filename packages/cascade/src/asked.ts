@@ -7,6 +7,7 @@ import type {
   ExtraCall,
   Hold,
   HowAsked,
+  JudgedField,
   JsonObject,
   NoAnswer,
   Role,
@@ -33,6 +34,14 @@ export type Watching = Omit<DraftWatchOptions, 'onlyJson'>;
 /** What an attempt without an answer of its model took before: its calls that were in vain, and their tokens. */
 type Vain = { readonly extra?: readonly ExtraCall[]; readonly spent?: Usage };
 
+/** The values of an answer that was put together of a draft and what was asked for. */
+export type MergedValues = {
+  /** Those that were asked for, as the stage judged them. */
+  readonly answered: readonly JudgedField[];
+  /** Whether each value of the answer is sure, those of the draft by the rules of the stage that they came from. */
+  readonly areSure: readonly boolean[];
+};
+
 /** What came of one attempt at a document. */
 export type Asked =
   | ({
@@ -45,6 +54,8 @@ export type Asked =
       readonly stopped: StoppedCall | null;
       /** Absent: the model was just asked for its answer. */
       readonly how?: HowAsked;
+      /** Of an answer that was put together of a draft and values of a stage that judges each; absent: it was not. */
+      readonly values?: MergedValues;
       /** All the calls of an attempt that has several; absent: there was one. */
       readonly extra?: readonly ExtraCall[];
     } & Span)

@@ -36,6 +36,9 @@ import { WritingRate } from './writing-rate.ts';
 /** Calls of one letter, whose log-probs are all that they bring. */
 const LETTERS: ReadonlySet<ExtraCall['purpose']> = new Set(['self_assessment', 'verdict', 'comparison']);
 
+/** Calls whose answers a drafter's own answer is put together of, and judged by. */
+const JUDGED: ReadonlySet<ExtraCall['purpose']> = new Set(['continuation', 'fields']);
+
 /** A document that twice was with a worker that vanished is asked about in a process of its own. */
 const MAX_SHARED_STALLS = 2;
 
@@ -181,7 +184,7 @@ export class StageModel implements AsyncDisposable {
     request: ExtraRequest,
   ): Promise<ExtraAnswer> {
     const { purpose } = request;
-    const logprobs = LETTERS.has(purpose) || (purpose === 'continuation' && this.role === 'drafter');
+    const logprobs = LETTERS.has(purpose) || (JUDGED.has(purpose) && this.role === 'drafter');
     const { onEvent: _client, ...own } = options;
     const watched = request.isEnough === undefined || options.stalls >= MAX_SHARED_STALLS ? null : request.isEnough;
     const text = watched === null ? null : new TextWatch(ENDPOINTS[job.endpoint].stream, watched);

@@ -1,28 +1,19 @@
 import {
-  asksForFields,
   attemptsWith,
   byDoubt,
   charged,
   draftToHandOff,
-  evidenceOf,
   firstWords,
-  judge,
-  judgeFields,
   leastSure,
-  mayHaveValues,
-  route,
   scoreBegun,
   stageOf,
   withDraft,
   type AcceptedDraft,
   type CascadeDocument,
   type ConfidenceRule,
-  type Decision,
   type DocumentJob,
   type Draft,
   type Ending,
-  type JudgedDraft,
-  type JudgedFields,
   type JudgeRule,
   type Unproven,
 } from '@spillway/core';
@@ -31,6 +22,7 @@ import { askStage } from './ask/index.ts';
 import type { Asked, AttemptOptions, Held, StoppedCall } from './asked.ts';
 import { compareDrafts } from './comparison.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
+import { judgeAnswer, judgeMerged, type JudgedAnswer } from './judged-answer.ts';
 import type { StageModel } from './stage-model.ts';
 
 /** What is to be done with a document after an attempt of its stage. */
@@ -188,51 +180,34 @@ async function judgeDraft(
   document: CascadeDocument,
   { asked, rule, options }: Judging,
 ): Promise<StageOutcome> {
-  const { confidence, acceptAt } = rule;
+  const { confidence } = rule;
   if (asked.stopped !== null) return await stoppedOutcome(document, { asked, stopped: asked.stopped, confidence });
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
-  const { job, rules } = document;
-  const { shadow } = rules;
-  const isSampled = rules.sample !== undefined;
-  const judged = await runSliced(judge(gathered.evidence, confidence));
-  const values = judgedValues(document, judged, rule);
-  const areSure = rule.fields === undefined ? null : await areValuesSure(values, gathered);
-  const decision = route(judged, { acceptAt, shadow, isSampled, areSure });
-  const drafted = draftOf(document, { asked, gathered, decision, values, areSure });
+  const { job } = document;
+  const { values: merged } = asked;
+  const judged =
+    merged === undefined ? await judgeAnswer(document, gathered, rule) : judgeMerged(document, merged, rule);
+  const { decision, sureValues, evidence } = judged;
+  const drafted = draftOf(document, { asked, gathered, judged });
   if (decision.kind === 'accept') {
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
     return { kind: 'settle', ending: { kind: 'accepted', draft } };
   }
-  const said = unjudgedWords({ asked, gathered, decision });
+  const said = unjudgedWords({ asked, gathered, judged });
   const draft: Draft = {
     ...drafted,
     ...(said === null ? {} : { said }),
     ...(asked.refusal === null ? {} : { refusal: asked.refusal }),
     confidence: decision.confidence,
     reason: decision.reason,
-    evidence: shadow && !isSampled ? await runSliced(evidenceOf(gathered.evidence)) : null,
-    ...(values === null || !asksForFields(rules, job.stage) ? {} : { sureValues: sureValuesOf(values) }),
+    evidence,
+    ...(sureValues === null ? {} : { sureValues }),
     handedOffAtMs: null,
   };
   return { kind: 'escalate', job: withDraft(job, draft) };
 }
-
-/** The values of a JSON draft, each by its own rule; null: nobody asks for them, or there are none. */
-function judgedValues({ job, rules }: CascadeDocument, judged: JudgedDraft, rule: JudgeRule): JudgedFields | null {
-  const isAsked = rule.fields !== undefined || asksForFields(rules, job.stage);
-  if (!isAsked || judged.kind !== 'scored' || judged.fields === null) return null;
-  return judgeFields(judged.fields, rule);
-}
-
-/** Whether no threshold of a value forbids a draft; null: it has no values. Of JSON without scores nobody can say it. */
-async function areValuesSure(values: JudgedFields | null, { evidence }: Gathered): Promise<boolean | null> {
-  if (values !== null) return values.isFinal;
-  return (await runSliced(mayHaveValues(evidence.completion.text ?? ''))) ? false : null;
-}
-
-const sureValuesOf = ({ fields }: JudgedFields): string => fields.map(({ isSure }) => (isSure ? '1' : '0')).join('');
 
 /** A draft that was given up: the decision was made while it came. */
 async function stoppedOutcome(
@@ -260,16 +235,10 @@ async function stoppedOutcome(
   return { kind: 'escalate', job: withDraft(job, draft) };
 }
 
-type Judged = {
-  readonly asked: Judging['asked'];
-  readonly gathered: Gathered;
-  readonly decision: Decision;
-  readonly values: JudgedFields | null;
-  readonly areSure: boolean | null;
-};
+type Judged = { readonly asked: Judging['asked']; readonly gathered: Gathered; readonly judged: JudgedAnswer };
 
 /** What the server said of a draft that could not be judged: its refusal, or the answer that is none. Null: it could. */
-function unjudgedWords({ asked, gathered, decision }: Pick<Judged, 'asked' | 'gathered' | 'decision'>): string | null {
+function unjudgedWords({ asked, gathered, judged: { decision } }: Judged): string | null {
   if (decision.kind === 'accept' || decision.confidence !== null) return null;
   const { completion, assessment = null } = gathered.evidence;
   if (decision.reason === 'no_assessment' || decision.reason === 'no_samples') {
@@ -280,7 +249,8 @@ function unjudgedWords({ asked, gathered, decision }: Pick<Judged, 'asked' | 'ga
 }
 
 /** A draft as it is written down, accepted or not. Its times run to the end of the last call for it. */
-function draftOf({ job, rules }: CascadeDocument, { asked, gathered, decision, values, areSure }: Judged) {
+function draftOf({ job, rules }: CascadeDocument, { asked, gathered, judged }: Judged) {
+  const { decision, values, areSure } = judged;
   const { model, ask } = stageOf(rules, job.stage);
   const { answer } = gathered;
   const extra = [...(asked.extra ?? []), ...gathered.extra];

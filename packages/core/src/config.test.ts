@@ -148,8 +148,19 @@ test('values may have thresholds of their own, and the last stage may be asked f
   assert.deepEqual(problemsOfStages(plain, '{ model: large, fields: { /total: { accept_at: 1 } } }'), [
     `${at}.1.fields: no such key in the last stage, whose answer is final`,
   ]);
-  assert.deepEqual(problemsOfStages(plain, '{ model: medium, accept_at: 0.9, ask: fields }', LAST), [
-    `${at}.1.ask: expected answer or verify: only the last stage asks for fields`,
+  const middle = cascadeOf(stagesOf(plain, '{ model: medium, accept_at: 0.9, ask: fields }', LAST)).stages;
+  assert.deepEqual(
+    middle.map(({ ask, stop_early }) => [ask, stop_early]),
+    [
+      ['answer', false],
+      ['fields', false],
+      ['answer', false],
+    ],
+  );
+  const whole = '{ model: medium, accept_at: 0.9, ask: fields, confidence: { signal: self_assessment } }';
+  assert.deepEqual(problemsOfStages(plain, whole, LAST), [
+    `${at}.1.confidence: expected one of mean_logprob, sum_logprob, min_logprob, quantile_logprob, margin, entropy: ` +
+      'with `ask: fields` each value is judged by itself',
   ]);
   assert.deepEqual(
     problemsOfStages('{ model: small, accept_at: 0.9, stop_early: true }', '{ model: large, ask: fields }'),

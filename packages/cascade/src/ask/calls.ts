@@ -1,6 +1,8 @@
 import {
   addUsage,
   NO_USAGE,
+  SIGNALS,
+  stageOf,
   type AskReason,
   type CascadeDocument,
   type Completion,
@@ -9,7 +11,7 @@ import {
   type JsonObject,
   type Usage,
 } from '@spillway/core';
-import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from '../asked.ts';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, MergedValues } from '../asked.ts';
 import type { StageModel } from '../stage-model.ts';
 import { askWhole } from './whole.ts';
 
@@ -21,6 +23,7 @@ type PutTogether = {
   readonly completion: Completion;
   readonly body: JsonObject;
   readonly how: HowAsked;
+  readonly values?: MergedValues;
 };
 
 /** The calls of an attempt that makes use of a draft: what they took is paid for, whatever comes of them. */
@@ -39,8 +42,11 @@ export class AttemptCalls {
 
   async make(request: Omit<ExtraRequest, 'index'>): Promise<ExtraAnswer> {
     const index = this.#extra.length;
-    const options = { ...this.#options, topLogprobs: 0 };
-    const answer = await this.#model.askExtra(this.#document.job, options, { ...request, index });
+    const { job, rules } = this.#document;
+    const { judge } = stageOf(rules, job.stage);
+    const topLogprobs = judge === null ? 0 : SIGNALS[judge.confidence.signal.name].topLogprobs;
+    const options = { ...this.#options, topLogprobs };
+    const answer = await this.#model.askExtra(job, options, { ...request, index });
     if ('call' in answer) this.#extra = [...this.#extra, answer.call];
     if (answer.kind === 'answered') this.#usage = addUsage(this.#usage, answer.completion.usage);
     return answer;
@@ -59,7 +65,7 @@ export class AttemptCalls {
   }
 
   /** The answer that was put together of what the calls brought, `last` by the last of them. */
-  answered({ call, requestId }: AnsweredCall, { completion, body, how }: PutTogether): Asked {
+  answered({ call, requestId }: AnsweredCall, { completion, body, how, values }: PutTogether): Asked {
     this.#model.drafts.noteUsed();
     const extra = this.#extra;
     return {
@@ -69,6 +75,7 @@ export class AttemptCalls {
       refusal: null,
       stopped: null,
       how,
+      ...(values === undefined ? {} : { values }),
       extra,
       startedAtMs: extra[0]?.startedAtMs ?? call.startedAtMs,
       endedAtMs: call.endedAtMs,

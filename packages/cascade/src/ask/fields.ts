@@ -7,6 +7,8 @@ import {
   hasFailedBefore,
   isJsonObject,
   isUnsuited,
+  judgeAnswered,
+  judgeContinued,
   joinedBody,
   jsonCharacters,
   mergeFields,
@@ -14,6 +16,7 @@ import {
   readContinuedValue,
   readFieldAnswer,
   readUsage,
+  stageOf,
   type Answer,
   type AnsweredField,
   type AskReason,
@@ -21,7 +24,10 @@ import {
   type FieldAnswers,
   type FieldsPlan,
   type HowAsked,
+  type JudgedField,
+  type JudgeRule,
   type SourcedDraft,
+  type SourcedText,
   type WholeReason,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
@@ -33,7 +39,7 @@ import { askWhole } from './whole.ts';
 /**
  * `ask: fields`: the model is asked for the values only that the draft is unsure of, and they take their places in it. Who
  * follows instructions is asked by one; a request without a schema is answered by going on with the draft's JSON, where the
- * server can. What cannot be put together for sure is asked for whole.
+ * server can. What cannot be put together for sure is asked for whole. A stage that judges does so value by value.
  */
 export async function askFields(model: StageModel, document: CascadeDocument, options: AttemptOptions): Promise<Asked> {
   const { job } = document;
@@ -46,6 +52,8 @@ export async function askFields(model: StageModel, document: CascadeDocument, op
   const { text, fields } = draft;
   const plan = await runSliced(planFields({ text, fields, endpoint: job.endpoint, request: job.body }));
   if (plan.kind === 'whole') return await whole(reasonOf(plan.reason));
+  if (stageOf(document.rules, job.stage).judge !== null && model.findings?.log_probs === false)
+    return await whole('no_log_probs');
   if (model.drafts.isOpen(Date.now())) return await whole('drafts_paused');
   const calls = new AttemptCalls(model, document, options);
   return await new FieldsAsking(model, document, calls, { plan, draft }).run();
@@ -94,12 +102,17 @@ class FieldsAsking {
   /** Of the request itself: the fewest tokens that a call of its read. */
   #inputTokens = Number.POSITIVE_INFINITY;
   #isEstimated = false;
+  /** How the stage judges; null: it is the last one, whose answer is final. */
+  readonly #rule: JudgeRule | null;
+  /** The values that came, as they were judged. */
+  #judged: readonly JudgedField[] = [];
 
   constructor(model: StageModel, document: CascadeDocument, calls: AttemptCalls, planned: Planned) {
     this.#model = model;
     this.#document = document;
     this.#calls = calls;
     this.#planned = planned;
+    this.#rule = stageOf(document.rules, document.job.stage).judge;
   }
 
   async run(): Promise<Asked> {
@@ -111,7 +124,7 @@ class FieldsAsking {
     const { answers, last } = values;
     const merged = await runSliced(mergeFields({ draft, plan, answers, stage: job.stage, format }));
     if (merged.kind === 'whole') return await this.#calls.whole('values_failed');
-    return this.#answered(merged.text, last);
+    return this.#answered(merged, last);
   }
 
   /**
@@ -133,8 +146,12 @@ class FieldsAsking {
     const last = await this.#call({ body: asked, own: [] });
     if (last.kind !== 'answered') return await this.#interrupted(last);
     this.#inputTokens = last.completion.usage.inputTokens;
-    const read = await runSliced(readFieldAnswer(last.completion.text ?? '', plan, null));
-    if (read.kind === 'whole') return await this.#calls.whole('values_failed');
+    const { completion } = last;
+    const judged = this.#rule && (await runSliced(judgeAnswered({ completion, endpoint, request: asked }, this.#rule)));
+    if (this.#rule !== null && judged === null) return await this.#calls.whole('values_failed');
+    this.#judged = judged ?? [];
+    const read = await runSliced(readFieldAnswer(completion.text ?? '', plan, judged));
+    if (read.kind === 'whole' || hasEmpty(read.answers)) return await this.#calls.whole('values_failed');
     return { kind: 'values', answers: read.answers, last };
   }
 
@@ -143,14 +160,19 @@ class FieldsAsking {
     const { plan, draft } = this.#planned;
     const { job } = this.#document;
     const found = new Map<string, string>();
+    const answers = new Map<string, AnsweredField>();
     let last: AnsweredCall | null = null;
     for (const path of plan.paths) {
       const before = await runSliced(continuedText(draft.text, path, found));
       const { body, own } = continuationRequest(job, before, null);
       const { stop: _stop, ...asked } = body;
       const scan = new ContinuedScan(before);
-      const isEnough = (piece: string): boolean => scan.push(piece);
-      const answer: ExtraAnswer = await this.#call({ body: asked, own: [...own, 'stop'], isEnough });
+      const isEnough = this.#streams ? (piece: string): boolean => scan.push(piece) : undefined;
+      const answer: ExtraAnswer = await this.#call({
+        body: asked,
+        own: [...own, 'stop'],
+        ...(isEnough === undefined ? {} : { isEnough }),
+      });
       if (answer.kind !== 'answered') return await this.#interrupted(answer);
       const value = await runSliced(readContinuedValue(before, answer.completion.text ?? ''));
       if (value.kind !== 'value') return await this.#calls.whole('values_failed');
@@ -158,12 +180,21 @@ class FieldsAsking {
       const characters = jsonCharacters(job.body);
       const share = characters / (characters + before.length);
       this.#inputTokens = Math.min(this.#inputTokens, Math.round(inputTokens * share));
+      const rule = this.#rule;
+      const judged = rule && (await runSliced(judgeContinued(before, answer.completion, { path, rule })));
+      if (rule !== null && judged === null) return await this.#calls.whole('values_failed');
+      this.#judged = [...this.#judged, ...(judged ?? [])];
       found.set(path, value.json);
+      answers.set(path, { json: value.json, fields: judged });
       last = answer;
     }
     if (last === null) throw new Error('a plan has something to ask for');
-    const answers = new Map([...found].map(([path, json]): [string, AnsweredField] => [path, { json, fields: null }]));
     return { kind: 'values', answers, last };
+  }
+
+  /** Whether a call may be given up once its value is there: its log-probs must come with it where it is judged. */
+  get #streams(): boolean {
+    return this.#rule === null || this.#model.findings?.streamed_log_probs === true;
   }
 
   async #call(request: Pick<ExtraRequest, 'body' | 'own' | 'isEnough'>): Promise<ExtraAnswer> {
@@ -182,7 +213,7 @@ class FieldsAsking {
     return await this.#calls.failed('values_failed', answer.call.error?.message ?? 'no answer');
   }
 
-  #answered(text: string, last: AnsweredCall): Asked {
+  #answered({ text, fields }: SourcedText, last: AnsweredCall): Asked {
     const { job } = this.#document;
     const { plan, draft } = this.#planned;
     const inputTokens = Number.isFinite(this.#inputTokens) ? this.#inputTokens : 0;
@@ -199,6 +230,12 @@ class FieldsAsking {
       completion: { ...last.completion, text, tokens: null, finishReason: 'stop' },
       body: joinedBody(job.endpoint, last.body, { text, finishReason: 'stop', usage }),
       how,
+      ...(this.#rule === null
+        ? {}
+        : { values: { answered: this.#judged, areSure: fields.map(({ isSure }) => isSure) } }),
     });
   }
 }
+
+/** Whether a judged value has no scalar, so that nothing was judged of it. */
+const hasEmpty = (answers: FieldAnswers): boolean => [...answers.values()].some(({ fields }) => fields?.length === 0);

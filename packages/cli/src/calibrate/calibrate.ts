@@ -12,7 +12,7 @@ import {
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
 import { costBeforehand, draftsIn, drawable, refuseHopeless, signalsOfSample } from './before-sample.ts';
-import { readDrafts, type DecidedDocument, type DraftedDocument } from './drafts.ts';
+import { readDrafts, scoreBy, type DecidedDocument, type DraftedDocument } from './drafts.ts';
 import { fieldDrafts, refuseField } from './field.ts';
 import { labelled } from './labelled.ts';
 import { readLabels, type Label } from './labels.ts';
@@ -142,7 +142,11 @@ function reported(
   };
   const by = (one: SignalSpec) => labelled(drafts, { ...labelling, signal: one });
   const isShadow = field === null && drafts.some(({ scores }) => scores !== null);
-  const others = isShadow ? signalsOfSample(own).filter((one) => !sameSignal(one, signal)) : [];
+  // Of an answer that was put together of a draft and some values only the stage's own signal says something.
+  const isTold = (one: SignalSpec): boolean => drafts.every((draft) => scoreBy(draft, one, own) !== undefined);
+  const others = isShadow
+    ? signalsOfSample(own).filter((one) => !sameSignal(one, signal) && (one.name === 'head' || isTold(one)))
+    : [];
   const subject = {
     cascade: decided[0]?.cascade ?? '',
     batch,

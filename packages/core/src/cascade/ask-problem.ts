@@ -40,16 +40,21 @@ export function askProblem(
   if (ask === 'answer') return null;
   if (at === 0) return { key: 'ask', message: 'expected answer: no stage before the first one has a draft' };
   if (ask === 'verdict') return verdictProblem(hasVerdict, signal);
-  if (signal === null) {
-    if (ask !== 'fields' || signalBefore === null || scoresValues(signalBefore)) return null;
-    const message = `expected answer or verify: the stage before has the signal ${signalBefore.name}, ${NOT_EACH}`;
-    return { key: 'ask', message };
-  }
-  if (ask === 'fields')
-    return { key: 'ask', message: 'expected answer or verify: only the last stage asks for fields' };
-  if (isOfChosenTokens(signal)) return null;
+  if (ask === 'fields') return fieldsProblem(signal, signalBefore);
+  if (signal === null || isOfChosenTokens(signal)) return null;
   const message = `expected one of ${namesOf(isOfChosenTokens)}: of what a stage verifies only the log-probs of its own tokens are known`;
   return { key: 'confidence', message };
+}
+
+/** Values are asked for and judged one by one: both stages must score each. */
+function fieldsProblem(signal: SignalSpec | null, signalBefore: SignalSpec | null): ReturnType<typeof askProblem> {
+  if (signal !== null && !scoresValues(signal)) {
+    const message = `expected one of ${namesOf(scoresValues)}: with \`ask: fields\` each value is judged by itself`;
+    return { key: 'confidence', message };
+  }
+  if (signalBefore === null || scoresValues(signalBefore)) return null;
+  const message = `expected answer or verify: the stage before has the signal ${signalBefore.name}, ${NOT_EACH}`;
+  return { key: 'ask', message };
 }
 
 function verdictProblem(hasVerdict: boolean, signal: SignalSpec | null): ReturnType<typeof askProblem> {

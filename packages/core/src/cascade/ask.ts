@@ -29,7 +29,10 @@ export const ASK_REASONS = [
   { reason: 'model_reasons', meaning: 'The model thinks before it answers, and the draft shows no such thought.' },
   { reason: 'not_scored', meaning: 'The server does not say how likely a given answer is, or was not checked yet.' },
   { reason: 'not_continued', meaning: 'The server does not go on with a given answer.' },
-  { reason: 'no_log_probs', meaning: 'The server gives no log-probs, so that nobody knows how sure its verdict is.' },
+  {
+    reason: 'no_log_probs',
+    meaning: 'The server gives no log-probs, so that nobody knows how sure its verdict is, or its values are.',
+  },
   { reason: 'request_too_long', meaning: 'Request and draft are longer than what is scored (200,000 characters).' },
   {
     reason: 'shadow_run',

@@ -47,8 +47,8 @@ type StageDraft = {
   /** Absent: the stage was just asked for its answer. */
   readonly how?: HowAsked | undefined;
   /**
-   * Whether every value of a JSON answer was sure by its own rule; absent: no value has one, or a version before wrote
-   * this.
+   * Whether every value of a JSON answer was sure by its own rule; absent: no value has one of its own
+   * or of another stage, or a version before wrote this.
    */
   readonly areValuesSure?: boolean | undefined;
   /**

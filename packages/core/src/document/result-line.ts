@@ -36,7 +36,8 @@ const stage = z
     }),
     accept_at: z.number().nullable(),
     values_sure: z.boolean().optional().meta({
-      description: 'Whether every value of its JSON answer was sure by its own rule (`fields`); absent: none has one.',
+      description:
+        'Whether every value of its JSON answer was sure by its own rule (`fields`), or by that of the stage that it came from (`ask: fields`); absent: none has one.',
     }),
     attempts: count,
     usage: z.strictObject({

@@ -1,6 +1,7 @@
 export { readFieldAnswer, type AnsweredField, type FieldAnswers, type Misfit, type MisfitReason } from './answer.ts';
 export { continuedText, readContinuedValue, type ContinuedValue } from './continue.ts';
 export { ContinuedScan } from './continued-scan.ts';
+export { judgeAnswered, judgeContinued } from './judge-answer.ts';
 export {
   mergeFields,
   type FieldSource,

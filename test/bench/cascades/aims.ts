@@ -1,10 +1,11 @@
 import type { Figure, Pair } from '../figure.ts';
 import type { PlaceMeasured, WayMeasured } from './measure.ts';
 import type { Tally } from './tally.ts';
-import { EXACT, PLAIN, STOPPING } from './ways.ts';
+import { EXACT, FIELDS, PLAIN, STOPPING } from './ways.ts';
+import type { WorkName } from './work.ts';
 
 /** The aims that these ways are held to, as lines of the table of aims; without rounds where a way was not measured. */
-export function aimsOf(places: readonly PlaceMeasured[]): Figure[] {
+export function aimsOf(places: readonly PlaceMeasured[], work: WorkName): Figure[] {
   return places.flatMap(({ place, ways }) => {
     const of = (name: string): WayMeasured | undefined => ways.find((way) => way.name === name);
     const [plain, exact, stopping] = [of(PLAIN), of(EXACT), of(STOPPING)];
@@ -38,6 +39,7 @@ export function aimsOf(places: readonly PlaceMeasured[]): Figure[] {
         notes: [`${stopping?.changedDecisions ?? '–'} decisions changed by it`],
       },
     ];
+    if (work === 'orders') return [...figures, ...fieldsAims(of(FIELDS), plain, where)];
     if (place !== 'gpu') return figures;
     const slow: Figure = {
       figure: `verify: slow path, p50, ${where}`,
@@ -49,6 +51,29 @@ export function aimsOf(places: readonly PlaceMeasured[]): Figure[] {
     };
     return [...figures, slow];
   });
+}
+
+/** Of a schema of ten values; documents of three have one unsure one in three. */
+function fieldsAims(fields: WayMeasured | undefined, plain: WayMeasured | undefined, where: string): Figure[] {
+  const about = { reference: PLAIN, notes: [] };
+  const share = ({ right: { count, of } }: Tally): number => (100 * count) / of;
+  const accuracy = pairsOf(fields, plain, share);
+  return [
+    {
+      ...about,
+      figure: `fields: tokens that the expert writes, ${where}`,
+      unit: 'tokens',
+      rounds: pairsOf(fields, plain, ({ expert }) => expert.outputTokens),
+      aim: { atMost: 0.4 },
+    },
+    {
+      ...about,
+      figure: `fields: accuracy and half a point, ${where}`,
+      unit: '%',
+      rounds: accuracy.map(({ measured, reference }) => ({ measured: measured + 0.5, reference })),
+      aim: { atLeast: 1 },
+    },
+  ];
 }
 
 function pairsOf(

@@ -8,9 +8,9 @@ import {
   type KeptPrefix,
   type PricedTokens,
 } from '@spillway/core';
-import type { DemoDocument } from '../../../services/playground/src/documents/index.ts';
 import { chat, type ChatModel, type Reply } from './chat.ts';
 import { addTokens, NO_TOKENS, type Handled } from './handled.ts';
+import type { WorkDocument } from './work.ts';
 
 export type BlocksOptions = {
   readonly drafter: ChatModel;
@@ -33,7 +33,7 @@ const END = '<|end|>';
  * can be refused again and again: where a pass brings nothing the expert writes a token by itself.
  */
 export async function answerInBlocks(
-  { customId, body }: DemoDocument,
+  { customId, body }: Pick<WorkDocument, 'customId' | 'body'>,
   { drafter, expert, block, tolerance }: BlocksOptions,
 ): Promise<Handled> {
   const rule: KeepRule = tolerance === null ? { exact: true } : { tolerance };
@@ -67,7 +67,7 @@ export async function answerInBlocks(
 /** An answer as far as it is, in the expert's tokens. */
 type Given = { readonly text: string; readonly tokens: number; readonly isEnd: boolean };
 
-function requestOf({ messages, temperature }: DemoDocument['body'], given: string): JsonObject {
+function requestOf({ messages, temperature }: WorkDocument['body'], given: string): JsonObject {
   const asked = messages.map((message) => ({ ...message }));
   if (given === '') return { messages: asked, temperature };
   const begun = [...asked, { role: 'assistant', content: given }];

@@ -9,24 +9,8 @@ import { measuredOf, type PlaceMeasured, type Run } from './measure.ts';
 import { OptionError, readOptions } from './options.ts';
 import { timePicture, workPicture } from './picture.ts';
 import { notesOf, timeTable, workTable } from './table.ts';
-import { spreadOf, wilson } from './tally.ts';
-import { cascadeName, EXACT, EXPERT_ONLY, PLAIN, STOPPING, WAYS } from './ways.ts';
-
-test("Wilson's intervals are those of the literature", () => {
-  // Newcombe 1998, Statistics in Medicine 17, table I, method 3.
-  const cases = [
-    [81, 263, 0.2553, 0.3662],
-    [15, 148, 0.0624, 0.1605],
-    [0, 20, 0, 0.1611],
-    [1, 29, 0.0061, 0.1718],
-  ] as const;
-  for (const [count, of, low, high] of cases) {
-    const share = wilson(count, of);
-    assert.deepEqual([share.low.toFixed(4), share.high.toFixed(4)], [low.toFixed(4), high.toFixed(4)]);
-  }
-  assert.deepEqual(wilson(0, 0), { count: 0, of: 0, low: 0, high: 1 });
-  assert.equal(spreadOf([]), null);
-});
+import { spreadOf } from './tally.ts';
+import { cascadeName, EXACT, EXPERT_ONLY, FIELDS, ORDER_WAYS, PLAIN, STOPPING, WAYS } from './ways.ts';
 
 const usage = (input: number, output: number) => ({ input_tokens: input, cached_tokens: 4, output_tokens: output });
 const stage = { signal: null, score: null, confidence: null, calibrated: false, accept_at: null, attempts: 1 };
@@ -81,9 +65,11 @@ test('a line says what each model took, how long the slow path was, and what of 
   assert.deepEqual([accepted.wasted, accepted.slow, accepted.escalated, accepted.answer], [0, null, false, 'yes']);
 });
 
-const truth = { type: 'invoice', currency: 'EUR', total: '1.00' } as const;
-const RIGHT = JSON.stringify(truth);
-const documents = ['a', 'b', 'c', 'd'].map((customId) => ({ customId, truth }));
+const RIGHT = 'right';
+const documents = ['a', 'b', 'c', 'd'].map((customId) => ({
+  customId,
+  isRight: (answer: string) => answer === RIGHT,
+}));
 
 const handled = (customId: string, more: Partial<Handled>): Handled => ({
   customId,
@@ -131,6 +117,10 @@ const RUNS = new Map<string, Run[]>([
 const ways = WAYS.filter(({ name }) => RUNS.has(name));
 const PLACE: PlaceMeasured = { place: 'gpu', concurrency: 1, load: [0, 0], ...measuredOf(ways, documents, RUNS) };
 
+test('no times have no spread', () => {
+  assert.equal(spreadOf([]), null);
+});
+
 test('rounds are added up, and held against the expert by itself', () => {
   const [, plain] = PLACE.ways;
   const [tally] = plain?.rounds ?? [];
@@ -143,7 +133,7 @@ test('rounds are added up, and held against the expert by itself', () => {
 });
 
 test('aims are held to the plain cascade of the same round', () => {
-  const verdicts = aimsOf([PLACE]).map((figure) => [
+  const verdicts = aimsOf([PLACE], 'documents').map((figure) => [
     figure.figure,
     verdictOf(figure).ratio.median,
     verdictOf(figure).isMet,
@@ -154,7 +144,13 @@ test('aims are held to the plain cascade of the same round', () => {
     ['stop early: wasted drafter tokens, GPU-like servers', 0.8, true],
     ['verify: slow path, p50, GPU-like servers', 0.5, true],
   ]);
-  assert.deepEqual(aimsOf([]), []);
+  assert.deepEqual(aimsOf([], 'documents'), []);
+  const fields = new Map([...RUNS, [FIELDS, [runOf({ answer: 'own', expert: tokens(0, 12) })]]]);
+  const orders: PlaceMeasured = { ...PLACE, ...measuredOf(ORDER_WAYS, documents, fields) };
+  const [written, right] = aimsOf([orders], 'orders').slice(-2).map(verdictOf);
+  assert.deepEqual([written?.ratio.median, written?.isMet, right?.isMet], [0.3, true, true]);
+  const { changedDecisions } = orders.ways.find(({ name }) => name === FIELDS) ?? assert.fail();
+  assert.equal(changedDecisions, null, 'at another threshold other drafts are final');
 });
 
 test('the tables have a line for each way, the notes say what is not as it should be, and pictures are whole', () => {
@@ -174,19 +170,22 @@ test('the tables have a line for each way, the notes say what is not as it shoul
 });
 
 test('the configuration of every way is one', () => {
-  const cascades = WAYS.flatMap((way) =>
-    way.kind === 'cascade' ? [[cascadeName(way), { drafter: 's', expert: 'l', accept_at: 0.7, ...way.spec }]] : [],
-  );
-  const model = { base_url: 'http://x/v1', model: 'm' };
-  const read = readConfiguration(
-    JSON.stringify({ models: { s: model, l: model }, cascades: Object.fromEntries(cascades) }),
-  );
-  assert.equal(read.kind, 'valid', JSON.stringify(read));
-  assert.equal(new Set(WAYS.map(cascadeName)).size, WAYS.length, 'no two are called alike');
+  for (const ways of [WAYS, ORDER_WAYS]) {
+    const cascades = ways.flatMap((way) =>
+      way.kind === 'cascade' ? [[cascadeName(way), { drafter: 's', expert: 'l', accept_at: 0.7, ...way.spec }]] : [],
+    );
+    const model = { base_url: 'http://x/v1', model: 'm' };
+    const read = readConfiguration(
+      JSON.stringify({ models: { s: model, l: model }, cascades: Object.fromEntries(cascades) }),
+    );
+    assert.equal(read.kind, 'valid', JSON.stringify(read));
+    assert.equal(new Set(ways.map(cascadeName)).size, ways.length, 'no two are called alike');
+  }
 });
 
 test('options are strict', () => {
   assert.deepEqual(readOptions([]), {
+    work: 'documents',
     documents: 1000,
     rounds: 3,
     seed: 1,
@@ -204,6 +203,7 @@ test('options are strict', () => {
     '--rounds=x',
     '--seed=-1',
     '--on=tpu',
+    '--work=none',
     '--speed=0',
     '--scale=',
     '--what',

@@ -1,6 +1,6 @@
 // The ways of answering with a drafter and an expert, compared on the same documents:
 //   npm run bench:cascades [-- --documents 1000] [--rounds 3] [--seed 1] [--on embedded,gpu] [--only "verify; stop early"]
-//     [--speed 1] [--scale 11] [--json] [--out DIR]
+//     [--work documents|orders] [--speed 1] [--scale 11] [--json] [--out DIR]
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -18,7 +18,7 @@ function write(folder: string, measured: Measured): void {
 }
 
 async function run(options: Options): Promise<void> {
-  waysOf(options.only);
+  waysOf(options);
   const machine = {
     cores: availableParallelism(),
     processor: cpus()[0]?.model ?? 'unknown',

@@ -1,12 +1,12 @@
 import { loadavg } from 'node:os';
-import { demoDocuments, type DemoDocument } from '../../../services/playground/src/documents/index.ts';
 import type { Stats } from '../gpu/server.ts';
 import type { Handled } from './handled.ts';
 import { OptionError, type Options, type Place } from './options.ts';
 import { runWay, warmUp, type Bench } from './run-way.ts';
 import { startServers, startService } from './servers.ts';
 import { tallyOf, type Tally } from './tally.ts';
-import { EXACT, EXPERT_ONLY, PLAIN, WAYS, type Round, type Way } from './ways.ts';
+import { EXACT, EXPERT_ONLY, PLAIN, type Round, type Way } from './ways.ts';
+import { WORK, type WorkDocument } from './work.ts';
 
 /** What the GPU-like servers did in a round of a way. */
 export type ServersDid = { readonly drafter: Stats; readonly expert: Stats };
@@ -37,11 +37,12 @@ export type PlaceMeasured = {
 };
 
 /** The ways that are measured: those that others are compared with are always among them. */
-export function waysOf(only: Options['only']): readonly Way[] {
-  const unknown = only?.find((name) => !WAYS.some((way) => way.name === name));
+export function waysOf({ only, work }: Pick<Options, 'only' | 'work'>): readonly Way[] {
+  const { ways } = WORK[work];
+  const unknown = only?.find((name) => !ways.some((way) => way.name === name));
   if (unknown !== undefined)
-    throw new OptionError(`--only: no way "${unknown}"; there are ${WAYS.map(({ name }) => name).join('; ')}`);
-  return only === null ? WAYS : WAYS.filter(({ name }) => [EXPERT_ONLY, PLAIN, ...only].includes(name));
+    throw new OptionError(`--only: no way "${unknown}"; there are ${ways.map(({ name }) => name).join('; ')}`);
+  return only === null ? ways : ways.filter(({ name }) => [EXPERT_ONLY, PLAIN, ...only].includes(name));
 }
 
 /** Who is told how far it is. */
@@ -57,8 +58,8 @@ export async function measurePlace(
   options: Options,
   { tell, onRound }: Listener,
 ): Promise<PlaceMeasured> {
-  const ways = waysOf(options.only);
-  const documents = demoDocuments(options.documents, options.seed);
+  const ways = waysOf(options).filter((way) => place === 'gpu' || way.kind !== 'cascade' || way.needsVerdicts !== true);
+  const documents = WORK[options.work].documents(options.documents, options.seed);
   const loadBefore = loadNow();
   await using servers = await startServers(place, options);
   await using system = await startService(servers, ways);
@@ -106,13 +107,20 @@ async function runRound(
   return runs;
 }
 
+/** Whether a way has the drafts accepted from the same confidence on as another one. */
+function hasThresholdOf(name: string, way: Extract<Way, { kind: 'cascade' }>, ways: readonly Way[]): boolean {
+  const other = ways.find((one) => one.name === name);
+  return other?.kind === 'cascade' && other.spec['accept_at'] === way.spec['accept_at'];
+}
+
 /** What runs of ways on the same documents come to, beside one another. */
 export function measuredOf(
   ways: readonly Way[],
-  documents: readonly Pick<DemoDocument, 'customId' | 'truth'>[],
+  documents: readonly Pick<WorkDocument, 'customId' | 'isRight'>[],
   runs: ReadonlyMap<string, readonly Run[]>,
 ): Pick<PlaceMeasured, 'ways' | 'differing'> {
-  const truths = new Map(documents.map(({ customId, truth }) => [customId, truth]));
+  const byId = new Map(documents.map(({ customId, isRight }) => [customId, isRight]));
+  const isRight = ({ customId, answer }: Handled): boolean => answer !== null && byId.get(customId)?.(answer) === true;
   const handledIn = (name: string, at: number): readonly Handled[] => runs.get(name)?.[at]?.round.handled ?? [];
   // The expert's own answers, by which all rounds are judged.
   const own = new Map(handledIn(EXPERT_ONLY, 0).map(({ customId, answer }) => [customId, answer]));
@@ -123,9 +131,10 @@ export function measuredOf(
     const isOther = (one: Handled, at: number): boolean => one.escalated !== plain[at]?.escalated;
     return {
       name: way.name,
-      rounds: runsOf.map(({ round }) => tallyOf(round, truths, own)),
+      rounds: runsOf.map(({ round }) => tallyOf(round, isRight, own)),
       servers: runsOf.map(({ did }) => did),
-      changedDecisions: way.kind === 'cascade' ? first.filter(isOther).length : null,
+      changedDecisions:
+        way.kind === 'cascade' && hasThresholdOf(PLAIN, way, ways) ? first.filter(isOther).length : null,
       unstable: first.filter((one, at) => runsOf.some(({ round }) => round.handled[at]?.answer !== one.answer)).length,
     };
   });

@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
+import { WORKS, type WorkName } from './work.ts';
 
 /** Where the models are: the embedded pair by itself, or behind servers that take the time of GPUs for it. */
 export const PLACES = ['embedded', 'gpu'] as const;
 export type Place = (typeof PLACES)[number];
 
 export type Options = {
+  readonly work: WorkName;
   readonly documents: number;
   readonly rounds: number;
   /** Which million of the demo's documents the first ones are taken of. */
@@ -32,7 +34,10 @@ export function readOptions(args: readonly string[]): Options {
   const on = values.on.split(',');
   const strange = on.find((one) => !(PLACES as readonly string[]).includes(one));
   if (strange !== undefined) throw new OptionError(`--on: expected ${PLACES.join(' or ')}, got "${strange}"`);
+  const work = WORKS.find((one) => one === values.work);
+  if (work === undefined) throw new OptionError(`--work: expected ${WORKS.join(' or ')}, got "${values.work}"`);
   return {
+    work,
     documents: whole('documents', values.documents, { least: 1, most: 1_000_000 }),
     rounds: whole('rounds', values.rounds, { least: 1, most: 1_000 }),
     seed: whole('seed', values.seed, { least: 0, most: 1_000_000 }),
@@ -50,6 +55,7 @@ function valuesOf(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
+        work: { type: 'string', default: 'documents' },
         documents: { type: 'string', default: '1000' },
         rounds: { type: 'string', default: '3' },
         seed: { type: 'string', default: '1' },

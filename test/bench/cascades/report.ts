@@ -24,13 +24,13 @@ export type Measured = {
 };
 
 function aboutOf({ options, machine }: Measured, { place, concurrency, load, ways }: PlaceMeasured): string {
-  const { documents, seed, speed, scale } = options;
+  const { work, documents, seed, speed, scale } = options;
   const servers =
     place === 'gpu'
       ? `GPU-like servers (llama-8b-h100, llama-70b-4xh100) at ${speed} × a real one's speed, each token of the pair as ${scale} of theirs`
       : 'embedded pair';
   const rounds = Math.max(0, ...ways.map((way) => way.rounds.length));
-  return `${servers}; ${documents} documents (seed ${seed}), ${rounds} rounds, ${concurrency} calls a model; ${machine.cores} cores, load ${load.join(' to ')}, ${machine.commit}`;
+  return `${servers}; ${documents} ${work} (seed ${seed}), ${rounds} rounds, ${concurrency} calls a model; ${machine.cores} cores, load ${load.join(' to ')}, ${machine.commit}`;
 }
 
 const jsonOf = (measured: Measured, aims: readonly Figure[]): string => {
@@ -40,7 +40,7 @@ const jsonOf = (measured: Measured, aims: readonly Figure[]): string => {
 
 /** What is said of it: tables in Markdown, with notes, or all of it as JSON. */
 export function said(measured: Measured): string {
-  const aims = aimsOf(measured.places);
+  const aims = aimsOf(measured.places, measured.options.work);
   if (measured.options.json) return jsonOf(measured, aims);
   const parts = measured.places.flatMap((place) => [
     `## ${aboutOf(measured, place)}`,
@@ -55,7 +55,7 @@ export function said(measured: Measured): string {
 
 /** The files of a folder, by their names. */
 export function filesOf(measured: Measured): Record<string, string> {
-  const aims = aimsOf(measured.places);
+  const aims = aimsOf(measured.places, measured.options.work);
   const pictures = measured.places.flatMap((place) => {
     const subtitle = aboutOf(measured, place).replace('; ', '\n');
     return [

@@ -1,7 +1,6 @@
 import type { ResultLine } from '@spillway/core';
 import { mapConcurrent } from '@spillway/runtime';
 import { toFile } from 'openai';
-import type { DemoDocument } from '../../../services/playground/src/documents/index.ts';
 import type { System } from '../../support/system.ts';
 import { secondsOf } from '../service.ts';
 import { answerInBlocks } from './blocks.ts';
@@ -9,12 +8,13 @@ import { chat } from './chat.ts';
 import { NO_TOKENS, type Handled } from './handled.ts';
 import type { Servers } from './servers.ts';
 import { cascadeName, type Round, type Way } from './ways.ts';
+import type { WorkDocument } from './work.ts';
 
 /** What the ways share: the same documents, models and service. */
 export type Bench = {
   readonly servers: Servers;
   readonly system: System;
-  readonly documents: readonly DemoDocument[];
+  readonly documents: readonly WorkDocument[];
 };
 
 /** How often a batch's end is looked for: its times are those of the result lines. */
@@ -54,7 +54,7 @@ async function runCascade(way: Extract<Way, { kind: 'cascade' }>, { system, docu
   return { handled, makespanS };
 }
 
-async function askAlone(document: DemoDocument, role: 'drafter' | 'expert', servers: Servers): Promise<Handled> {
+async function askAlone(document: WorkDocument, role: 'drafter' | 'expert', servers: Servers): Promise<Handled> {
   const { customId, body } = document;
   const { text, tokens } = await chat(servers[role], { ...body, messages: body.messages.map((one) => ({ ...one })) });
   return {

@@ -7,6 +7,7 @@ import { PRODUCTION } from '../service.ts';
 import type { ChatModel } from './chat.ts';
 import type { Options, Place } from './options.ts';
 import { cascadeName, type Way } from './ways.ts';
+import { WORK } from './work.ts';
 
 /** The models of a place, and how many calls of each are in flight, whoever makes them. */
 export type Servers = AsyncDisposable & {
@@ -26,13 +27,14 @@ const CONCURRENCY: Readonly<Record<Place, number>> = { embedded: DEMO.drafter.co
 const SPECS = { drafter: 'llama-8b-h100', expert: 'llama-70b-4xh100' } as const;
 
 /** The embedded pair as a process of its own, and for `gpu` two servers before it that take the time of GPUs. */
-export async function startServers(place: Place, { speed, scale }: Options): Promise<Servers> {
+export async function startServers(place: Place, { speed, scale, work }: Options): Promise<Servers> {
+  const { models } = WORK[work];
   await using started = new AsyncDisposableStack();
-  const playground = started.use(startPlayground());
+  const playground = started.use(startPlayground(Object.values(models)));
   const { port } = await playground.waitFor('ready');
   const baseURL = `http://127.0.0.1:${port}/v1`;
   const common = { place, concurrency: CONCURRENCY[place] };
-  const model = (role: 'drafter' | 'expert', url: string): ChatModel => ({ baseURL: url, model: DEMO[role].model });
+  const model = (role: 'drafter' | 'expert', url: string): ChatModel => ({ baseURL: url, model: models[role] });
   if (place === 'embedded') {
     const running = started.move();
     return {

@@ -1,6 +1,5 @@
-import { usd, type PricedTokens } from '@spillway/core';
+import { shareInterval, usd, type PricedTokens } from '@spillway/core';
 import { DEMO } from '../../../services/playground/src/demo/cascade.ts';
-import { isCorrect, type Truth } from '../../../services/playground/src/documents/index.ts';
 import { quantile } from '../figure.ts';
 import { addTokens, NO_TOKENS, type Handled } from './handled.ts';
 import type { Round } from './ways.ts';
@@ -33,16 +32,9 @@ export type Tally = {
   readonly asked: Readonly<Record<string, number>>;
 };
 
-/** The quantile of a normal distribution that leaves 2.5 % on either side. */
-const Z = 1.959964;
-
-/** Wilson's score interval of a share (Wilson 1927; as in Brown, Cai, DasGupta 2001, equation 4). */
-export function wilson(count: number, of: number): Share {
-  if (of === 0) return { count, of, low: 0, high: 1 };
-  const [share, z2] = [count / of, Z ** 2];
-  const middle = (share + z2 / (2 * of)) / (1 + z2 / of);
-  const half = (Z / (1 + z2 / of)) * Math.sqrt((share * (1 - share)) / of + z2 / (4 * of ** 2));
-  return { count, of, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+function shareOf(count: number, of: number): Share {
+  const [low, high] = shareInterval(count, of);
+  return { count, of, low, high };
 }
 
 /** Dollars for a thousand documents. */
@@ -60,16 +52,12 @@ const tokens = (handled: readonly Handled[], of: 'drafter' | 'expert'): PricedTo
 const numbers = (values: readonly (number | null | undefined)[]): number[] =>
   values.filter((one): one is number => typeof one === 'number');
 
-/** By the truths and the expert's own answers, both by `custom_id`. */
+/** By who says whether an answer is right, and the expert's own answers by `custom_id`. */
 export function tallyOf(
   { handled, makespanS }: Round,
-  truths: ReadonlyMap<string, Truth>,
+  isRight: (one: Handled) => boolean,
   own: ReadonlyMap<string, string | null>,
 ): Tally {
-  const isRight = ({ customId, answer }: Handled): boolean => {
-    const truth = truths.get(customId);
-    return truth !== undefined && answer !== null && isCorrect(answer, truth);
-  };
   const isOwn = ({ customId, answer }: Handled): boolean => own.get(customId) === answer;
   const escalated = handled.filter((one) => one.escalated);
   const [drafter, expert] = [tokens(handled, 'drafter'), tokens(handled, 'expert')];
@@ -80,9 +68,9 @@ export function tallyOf(
     ].reduce((total, { used, price }) => total + usd(isCached ? used : { ...used, cachedTokens: 0 }, price), 0);
   const read = numbers(handled.map((one) => one.readInside));
   return {
-    right: wilson(handled.filter(isRight).length, handled.length),
-    asExpert: wilson(handled.filter(isOwn).length, handled.length),
-    escalatedAsExpert: wilson(escalated.filter(isOwn).length, escalated.length),
+    right: shareOf(handled.filter(isRight).length, handled.length),
+    asExpert: shareOf(handled.filter(isOwn).length, handled.length),
+    escalatedAsExpert: shareOf(escalated.filter(isOwn).length, escalated.length),
     drafter,
     expert,
     readInside: read.length === 0 ? null : sum(read),

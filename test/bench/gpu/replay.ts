@@ -1,4 +1,5 @@
-import { isJsonObject, parseJson, type JsonObject } from '@spillway/core';
+import { isJsonObject, parseJson, readScores, runAtOnce, type JsonObject } from '@spillway/core';
+import { isVerdictCall } from '../../support/verdict-server.ts';
 import { blocksOf, textOf } from './prompt.ts';
 import type { Refusal, Said, Voice } from './voice.ts';
 
@@ -32,6 +33,9 @@ type Kept =
  *
  * A scoring call (`prompt_logprobs`) makes the token that it asks for, whatever the scale: it is the price of the call and
  * no part of an answer. And as vLLM does, it reads its whole prompt: what stands in the prefix cache has no log-probs.
+ *
+ * The embedded pair says neither yes nor no. Asked whether an answer is right it is asked for that answer's likelihood
+ * instead, which is the share of yes in the one token that is said: what a model that judges by itself could say at best.
  */
 export class ReplayedVoice implements Voice {
   readonly #options: ReplayOptions;
@@ -58,7 +62,8 @@ export class ReplayedVoice implements Voice {
   }
 
   #ask(key: string, url: string, body: JsonObject): Promise<Kept> {
-    const asked = keptFrom(`${this.#options.baseURL}${url.replace(/^\/v1/, '')}`, body);
+    const address = `${this.#options.baseURL}${url.replace(/^\/v1/, '')}`;
+    const asked = isVerdictCall(body) ? verdictFrom(address, body) : keptFrom(address, body);
     this.#kept.set(key, asked);
     asked.then(
       // What is refused for the moment may be answered later.
@@ -74,18 +79,49 @@ export class ReplayedVoice implements Voice {
     const usage = kept.kind === 'whole' ? asObject(kept.body['usage']) : kept.usage;
     const [prompt, written] = [count(usage, 'prompt_tokens'), count(usage, 'completion_tokens')];
     const isScoring = typeof body['prompt_logprobs'] === 'number';
+    const isOne = isScoring || isVerdictCall(body);
     const shown = (cachedTokens: number): number => Math.floor(cachedTokens / scale);
     return {
       kind: 'answer',
       promptTokens: Math.max(1, Math.round(prompt * scale)),
-      outputTokens: Math.max(1, Math.round(written * (isScoring ? 1 : scale))),
+      outputTokens: Math.max(1, Math.round(written * (isOne ? 1 : scale))),
       blocks: blocksOf(textOf(body), blockTokens, PAIR_CHARACTERS / scale),
       readsCache: !isScoring,
-      scale: isScoring ? 1 : scale,
+      scale: isOne ? 1 : scale,
       whole: (cachedTokens) => (kept.kind === 'whole' ? withCached(kept.body, shown(cachedTokens)) : {}),
       pieces: (cachedTokens) => (kept.kind === 'stream' ? withCachedEvent(kept.pieces, shown(cachedTokens)) : []),
     };
   }
+}
+
+/** What a verdict on the answer before the question is: yes as likely as the answer itself is. */
+async function verdictFrom(address: string, body: JsonObject): Promise<Kept> {
+  const messages = (Array.isArray(body['messages']) ? body['messages'] : []).slice(0, -1);
+  const draft = asObject(messages.at(-1))?.['content'];
+  const { model = null, temperature = 0 } = body;
+  const scoring = { model, messages, temperature, max_tokens: 1, prompt_logprobs: 0 };
+  const kept = await keptFrom(address, { ...scoring, add_generation_prompt: false, continue_final_message: true });
+  if (kept.kind !== 'whole' || typeof draft !== 'string') return kept;
+  const scores = runAtOnce(readScores(kept.body, 'prompt_logprobs', draft));
+  if (scores.kind === 'unreadable') return { kind: 'refusal', status: 400, body: { error: { message: scores.why } } };
+  const p = Math.exp(scores.tokens.reduce((sum, { logprob }) => sum + logprob, 0));
+  const entry = (token: string, share: number): JsonObject => ({
+    token,
+    logprob: Math.log(Math.max(share, 1e-12)),
+    bytes: null,
+  });
+  const top: JsonObject[] = [entry('Y', p), entry('N', 1 - p)].toSorted(
+    (a, b) => Number(b['logprob']) - Number(a['logprob']),
+  );
+  const [first = entry('N', 1)] = top;
+  const said = {
+    index: 0,
+    message: { role: 'assistant', content: first['token'] ?? '' },
+    logprobs: { content: [{ ...first, top_logprobs: top }] },
+    finish_reason: 'length',
+  };
+  const { prompt_logprobs: _scores, ...others } = kept.body;
+  return { kind: 'whole', body: { ...others, choices: [said] } };
 }
 
 const isLasting = (kept: Kept): boolean => kept.kind !== 'refusal' || kept.status === 400;

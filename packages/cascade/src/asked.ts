@@ -22,8 +22,8 @@ import type { StopReason } from '@spillway/runtime';
 /** When a call began and ended, in Unix milliseconds; and by whom it was made, if it was not by the one that works now. */
 export type Span = { readonly startedAtMs: number; readonly endedAtMs: number; readonly take?: Take | undefined };
 
-/** A call that brought nothing and used no attempt: the fault is not the document's. */
-export type Held = Hold & Span & { readonly why: AttemptError };
+/** A call that brought nothing and used no attempt, with what calls before it took: the fault is not the document's. */
+export type Held = Hold & Span & { readonly why: AttemptError; readonly spent?: Usage | undefined };
 
 /** A call that was given up as its draft was hopeless. */
 export type StoppedCall = EarlyStop & Pick<StoppedDraft, 'isEstimated'>;
@@ -88,6 +88,8 @@ export type Asked =
       readonly answer: Answer | null;
       readonly error: NoAnswer;
       readonly why: AttemptError;
+      /** What calls before it took; absent: nothing. */
+      readonly spent?: Usage | undefined;
     } & Span)
   | ({ readonly kind: 'hold' } & Held)
   | { readonly kind: 'stopped'; readonly reason: StopReason };

@@ -8,6 +8,7 @@ import {
 } from '@spillway/core';
 import type { Asked, AttemptOptions, ExtraRequest } from './asked.ts';
 import type { Interrupted } from './evidence.ts';
+import { withSpent } from './spent.ts';
 import type { StageModel } from './stage-model.ts';
 
 type Answered = Extract<Asked, { kind: 'answered' }>;
@@ -41,7 +42,7 @@ export async function compareDrafts(
   const extra = [...(asked.extra ?? [])];
   for (const request of requests) {
     const said = await model.askExtra(job, { ...options, topLogprobs: ASSESSMENT_TOP }, request);
-    if (!('call' in said)) return said;
+    if (!('call' in said)) return withSpent(said, usage);
     extra.push(said.call);
     if (said.kind !== 'answered') continue;
     usage = addUsage(usage, said.completion.usage);

@@ -16,6 +16,7 @@ import {
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from './asked.ts';
+import { withSpent } from './spent.ts';
 import type { StageModel } from './stage-model.ts';
 
 type Answered = Extract<Asked, { kind: 'answered' }>;
@@ -56,7 +57,7 @@ export async function gatherEvidence(
     requests.map((request) => model.askExtra(job, { ...options, topLogprobs }, request)),
   );
   const interrupted = answers.find((one) => one.kind === 'hold' || one.kind === 'stopped' || one.kind === 'unproven');
-  if (interrupted !== undefined) return interrupted;
+  if (interrupted !== undefined) return withSpent(interrupted, withUsage(asked.answer, answers).answer.usage);
   if (signal.name === 'agreement') return await withSamples({ asked, evidence }, answers);
   const [first] = answers;
   const assessment = first?.kind === 'answered' ? first.completion : null;

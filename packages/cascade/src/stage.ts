@@ -4,6 +4,7 @@ import {
   charged,
   draftToHandOff,
   firstWords,
+  jobWithSpent,
   leastSure,
   scoreBegun,
   stageOf,
@@ -23,6 +24,7 @@ import type { Asked, AttemptOptions, Held, StoppedCall } from './asked.ts';
 import { compareDrafts } from './comparison.ts';
 import { gatherEvidence, type Gathered } from './evidence.ts';
 import { judgeAnswer, judgeMerged, type JudgedAnswer } from './judged-answer.ts';
+import { withSpent } from './spent.ts';
 import type { StageModel } from './stage-model.ts';
 
 /** What is to be done with a document after an attempt of its stage. */
@@ -61,7 +63,7 @@ export async function runStage(
   // A worker before this one got as far as writing the draft down: only the hand-off is left.
   if (draftToHandOff(job) !== null) return { kind: 'escalate', job };
   // It was the document's own failure, and its last word.
-  if (job.unproven !== undefined) return conclude(document, lastWordOf(job.unproven));
+  if (job.unproven !== undefined) return conclude(document, withSpent(lastWordOf(job.unproven), job.spent));
   const { judge: rule } = stageOf(rules, job.stage);
   const asked = await askStage(model, document, options);
   switch (asked.kind) {
@@ -72,9 +74,9 @@ export async function runStage(
       return unprovenOutcome(model, job, asked);
     case 'rejected':
     case 'exhausted':
-      return conclude(document, asked);
+      return conclude(document, withSpent(asked, job.spent));
     case 'confirmed':
-      return { kind: 'settle', ending: asked };
+      return { kind: 'settle', ending: withSpent(asked, job.spent) };
     case 'answered':
       if (rule === null) return await concludeCompared(model, document, { asked, options });
       return await judgeDraft(model, document, { asked, rule, options });
@@ -87,11 +89,11 @@ function unprovenOutcome(
   job: DocumentJob,
   asked: Extract<Asked, { kind: 'unproven' }>,
 ): StageOutcome {
-  const { cause, reason, afterMs, isTimeout, isBrokenOff, answer, error, why, startedAtMs, endedAtMs } = asked;
+  const { cause, reason, afterMs, isTimeout, isBrokenOff, answer, error, why, startedAtMs, endedAtMs, spent } = asked;
   const { take } = job;
   const span = { startedAtMs, endedAtMs, failedAtMs: endedAtMs };
   const unproven = { stage: job.stage, cause, answer, error, why, ...span, take };
-  const carrying = { ...job, unproven };
+  const carrying = { ...jobWithSpent(job, spent), unproven };
   const isLast = charged(carrying, maxAttempts) === carrying;
   return { kind: 'unproven', cause, reason, afterMs, isTimeout, isBrokenOff, isLast, job: carrying };
 }
@@ -120,10 +122,12 @@ async function concludeCompared(
   { asked, options }: { readonly asked: Extract<Asked, { kind: 'answered' }>; readonly options: AttemptOptions },
 ): Promise<StageOutcome> {
   const { sample, agreement } = document.rules;
-  if (sample !== 'promise' || agreement !== 'judge') return conclude(document, asked);
+  const { spent } = document.job;
+  if (sample !== 'promise' || agreement !== 'judge') return conclude(document, withSpent(asked, spent));
   const compared = await compareDrafts(model, document, asked, options);
   if ('sameAs' in compared) {
-    return { kind: 'settle', ending: { ...finalEnding(compared.asked), sameAs: compared.sameAs } as Ending };
+    const ending = finalEnding(withSpent(compared.asked, spent));
+    return { kind: 'settle', ending: { ...ending, sameAs: compared.sameAs } as Ending };
   }
   return compared.kind === 'unproven' ? unprovenOutcome(model, document.job, compared) : compared;
 }
@@ -164,6 +168,7 @@ function failedDraft({ job, rules }: CascadeDocument, asked: Exclude<Concluded, 
     evidence: null,
     reason: asked.kind === 'rejected' ? 'drafter_rejected' : 'draft_failed',
     said: asked.why.said ?? asked.why.message,
+    ...(asked.spent === undefined ? {} : { spent: asked.spent }),
     attempts: attemptsWith(job, asked, asked.why),
     handedOffAtMs: null,
   };
@@ -181,16 +186,20 @@ async function judgeDraft(
   { asked, rule, options }: Judging,
 ): Promise<StageOutcome> {
   const { confidence } = rule;
-  if (asked.stopped !== null) return await stoppedOutcome(document, { asked, stopped: asked.stopped, confidence });
+  const { job } = document;
+  if (asked.stopped !== null) {
+    const paid = withSpent(asked, job.spent);
+    return await stoppedOutcome(document, { asked: paid, stopped: asked.stopped, confidence });
+  }
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
   if (gathered.kind !== 'gathered') return gathered;
-  const { job } = document;
+  const { answer } = withSpent({ ...asked, answer: gathered.answer }, job.spent);
   const { values: merged } = asked;
   const judged =
     merged === undefined ? await judgeAnswer(document, gathered, rule) : judgeMerged(document, merged, rule);
   const { decision, sureValues, evidence } = judged;
-  const drafted = draftOf(document, { asked, gathered, judged });
+  const drafted = draftOf(document, { asked, gathered: { ...gathered, answer }, judged });
   if (decision.kind === 'accept') {
     const draft: AcceptedDraft = { ...drafted, confidence: decision.confidence };
     return { kind: 'settle', ending: { kind: 'accepted', draft } };

@@ -170,8 +170,8 @@ test('the tables have a line for each way, the notes say what is not as it shoul
 });
 
 test('the configuration of every way is one', () => {
-  for (const ways of [WAYS, ORDER_WAYS]) {
-    const cascades = ways.flatMap((way) =>
+  for (const own of [WAYS, ORDER_WAYS]) {
+    const cascades = own.flatMap((way) =>
       way.kind === 'cascade' ? [[cascadeName(way), { drafter: 's', expert: 'l', accept_at: 0.7, ...way.spec }]] : [],
     );
     const model = { base_url: 'http://x/v1', model: 'm' };
@@ -179,7 +179,7 @@ test('the configuration of every way is one', () => {
       JSON.stringify({ models: { s: model, l: model }, cascades: Object.fromEntries(cascades) }),
     );
     assert.equal(read.kind, 'valid', JSON.stringify(read));
-    assert.equal(new Set(ways.map(cascadeName)).size, ways.length, 'no two are called alike');
+    assert.equal(new Set(own.map(cascadeName)).size, own.length, 'no two are called alike');
   }
 });
 

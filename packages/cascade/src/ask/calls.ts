@@ -12,6 +12,7 @@ import {
   type Usage,
 } from '@spillway/core';
 import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest, MergedValues } from '../asked.ts';
+import { withSpent } from '../spent.ts';
 import type { StageModel } from '../stage-model.ts';
 import { askWhole } from './whole.ts';
 
@@ -49,7 +50,7 @@ export class AttemptCalls {
     const answer = await this.#model.askExtra(job, options, { ...request, index });
     if ('call' in answer) this.#extra = [...this.#extra, answer.call];
     if (answer.kind === 'answered') this.#usage = addUsage(this.#usage, answer.completion.usage);
-    return answer;
+    return answer.kind === 'answered' || answer.kind === 'failed' ? answer : withSpent(answer, this.#usage);
   }
 
   /** Asks for the whole answer after all. */

@@ -1,5 +1,6 @@
 import { addUsage, NO_USAGE, type AskReason, type CascadeDocument, type ExtraCall, type Usage } from '@spillway/core';
 import type { Asked, AttemptOptions } from '../asked.ts';
+import { withSpent } from '../spent.ts';
 import type { StageModel } from '../stage-model.ts';
 import { askAnswer } from './answer.ts';
 
@@ -20,7 +21,7 @@ export async function askWhole(
 ): Promise<Asked> {
   const asked = await askAnswer(model, document, options);
   if (asked.kind === 'rejected' || asked.kind === 'exhausted') return withVain(asked, calls);
-  if (asked.kind !== 'answered') return asked;
+  if (asked.kind !== 'answered') return withSpent(asked, calls.usage);
   model.reading.note(document.job, document.job.body, asked.completion.usage.inputTokens);
   const how = reason === null ? {} : { how: { kind: 'answer', reason } as const };
   const [first] = calls.extra;

@@ -83,9 +83,9 @@ export type StageRecord = {
 const isFailure = (answer: Answer | null): boolean => answer === null || answer.status >= 300;
 
 function draftRecord(draft: Draft): StageRecord {
-  const { model, attempts, answer, handedOffAtMs, how } = draft;
+  const { model, attempts, answer, handedOffAtMs, how, spent = NO_USAGE } = draft;
   const outcome = attempts.length === 0 ? 'skipped' : isFailure(answer) ? 'failed' : 'escalated';
-  return { model, outcome, draft, attempts, handedOffAtMs, answer, usage: answer?.usage ?? NO_USAGE, how };
+  return { model, outcome, draft, attempts, handedOffAtMs, answer, usage: answer?.usage ?? spent, how };
 }
 
 /** A draft that was still to be handed off counts as gone on at once: by its hand-off it differs from an accepted one. */
@@ -163,10 +163,10 @@ export const isEscalated = (stages: readonly StageRecord[]): boolean =>
 /** The stages that a document reached whose batch ended before it did, the present one included. */
 export function begunStages({ job, rules }: CascadeDocument): StageRecord[] {
   const before = job.drafts.map(draftRecord);
-  const { attempts } = job;
+  const { attempts, spent = NO_USAGE } = job;
   if (before.length > job.stage) return before;
   const { model } = stageOf(rules, job.stage);
-  const own = { model, draft: null, attempts, handedOffAtMs: null, answer: null, usage: NO_USAGE };
+  const own = { model, draft: null, attempts, handedOffAtMs: null, answer: null, usage: spent };
   return [...before, { ...own, outcome: 'failed' }];
 }
 

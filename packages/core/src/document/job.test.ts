@@ -45,6 +45,7 @@ test('the next stage begins with nothing used, and knows when the draft was hand
     mayTakeLong: undefined,
     delays: undefined,
     take: undefined,
+    spent: undefined,
     waitingSinceMs: 500,
   });
   assert.equal(draftToHandOff(next), null);

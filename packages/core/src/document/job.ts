@@ -1,3 +1,4 @@
+import { addUsage, NO_USAGE } from '../accounting/counts.ts';
 import type { AskKind, HowAsked } from '../cascade/ask.ts';
 import { unfitReason } from '../cascade/fitness.ts';
 import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
@@ -70,6 +71,8 @@ export type Draft = StageDraft & {
   readonly said?: string;
   /** What the server said when it refused log-probs: of an error, which is no content; absent: it did not. */
   readonly refusal?: string;
+  /** What calls took that brought no answer, where there is none that it could be counted with; absent: nothing. */
+  readonly spent?: Usage | undefined;
   /** When the next stage's job was made; null: it is only to be handed off. */
   readonly handedOffAtMs: number | null;
 };
@@ -141,6 +144,8 @@ export type DocumentJob = {
   readonly breaks?: number | undefined;
   /** How often its call was begun when its server had gone already; absent: never. */
   readonly foundGone?: number | undefined;
+  /** What calls of the present stage took whose attempts came to nothing, by no fault of theirs; absent: nothing. */
+  readonly spent?: Usage | undefined;
   /** Its call was given up once, as its answer seemed to be lost; so it may be one that takes very long. */
   readonly mayTakeLong?: boolean | undefined;
   /** The drafts of the stages before, and the present one's once it is only to be handed off. */
@@ -207,14 +212,18 @@ export function afterFailure(job: DocumentJob, usedAttempts: number, call: Call,
 export const delayed = (job: DocumentJob, delay: Delay): DocumentJob =>
   delay.toMs > delay.fromMs ? { ...job, delays: withDelay(job.delays ?? [], delay) } : job;
 
+/** The job with what calls took whose attempt brought no answer: whoever answers it counts that, too. */
+export const jobWithSpent = (job: DocumentJob, spent: Usage | undefined): DocumentJob =>
+  spent === undefined ? job : { ...job, spent: addUsage(job.spent ?? NO_USAGE, spent) };
+
 /** The job with a call that brought nothing and used no attempt. */
 export function withLostCall(
   job: DocumentJob,
-  call: Call & { readonly why: AttemptError },
+  call: Call & { readonly why: AttemptError; readonly spent?: Usage | undefined },
   reason: DelayReason,
 ): DocumentJob {
   const { startedAtMs: fromMs, endedAtMs: toMs, why: error, take = job.take } = call;
-  return delayed(job, { reason, fromMs, toMs, call: { take, error } });
+  return delayed(jobWithSpent(job, call.spent), { reason, fromMs, toMs, call: { take, error } });
 }
 
 /** The job with its stage's draft written down, so that whoever gets it only hands it off. */
@@ -232,8 +241,8 @@ const NO_FAULTS = {
   mayTakeLong: undefined,
 } as const;
 
-/** What a job says of its present wait: nothing yet. */
-const NO_WAIT = { delays: undefined, take: undefined } as const;
+/** What a job says of its present stage: nothing yet. */
+const NO_WAIT = { delays: undefined, take: undefined, spent: undefined } as const;
 
 /**
  * The job of the next stage that can take the document: its present stage's draft is written down. Stages whose model

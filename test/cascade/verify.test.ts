@@ -13,7 +13,14 @@ import {
 } from '@spillway/core';
 import { answerOf, draftOf, jobOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
-import { callsOf, givenIn, tokensOf, verifyingAnswer, type VerifyingOptions } from '../support/verifying-server.ts';
+import {
+  answerByIds,
+  callsOf,
+  givenIn,
+  tokensOf,
+  verifyingAnswer,
+  type VerifyingOptions,
+} from '../support/verifying-server.ts';
 import { delivered, openStages } from '../support/stage-models.ts';
 
 const FOUND: ModelFindings = { ...NOTHING_FOUND, scoring: 'prompt_logprobs', continuation: 'new_text' };
@@ -24,6 +31,8 @@ type Setting = Partial<VerifyingOptions> & {
   readonly body?: JsonObject;
   readonly found?: ModelFindings;
   readonly verify?: string;
+  /** Its server scores by the ids of a prompt's tokens. */
+  readonly byIds?: Parameters<typeof answerByIds>[0]['echoes'] | true;
   /** A call for the whole answer is refused. */
   readonly refusesWhole?: boolean;
 };
@@ -37,9 +46,11 @@ const draftSaying = (text: string, given: Partial<Draft> = {}): Draft =>
 /** An expert that has an answer of its own, behind a server, in a cascade that has it verify drafts. */
 async function expertOf(
   t: TestContext,
-  { own = 'yes', verify = '', found = FOUND, refusesWhole = false, ...options }: Setting,
+  { own = 'yes', verify = '', found = FOUND, refusesWhole = false, byIds, ...options }: Setting,
 ) {
-  const answer = verifyingAnswer({ answer: () => own, ...options });
+  const model = { answer: () => own, ...options };
+  const echoes = typeof byIds === 'function' ? { echoes: byIds } : {};
+  const answer = byIds === undefined ? verifyingAnswer(model) : answerByIds({ ...model, ...echoes });
   const server = await startModelServer({
     role: 'expert',
     answer: (request) =>
@@ -55,17 +66,17 @@ async function expertOf(
     ofLarge: ', max_attempts: 2, price: { input: 1, output: 10 }',
     ofCascade: `, ask: verify${verify}`,
   });
-  const [, model] = models;
-  model.know(found);
+  const [, opened] = models;
+  opened.know(found);
   const run = async (draft: string | Draft, body: JsonObject = {}) => {
     const drafts = [typeof draft === 'string' ? draftSaying(draft) : draft];
     const messages = [{ role: 'user', content: 'How much is it?' }];
     const job = jobOf({ body: { model: 'test', messages, temperature: 0, ...body }, stage: 1, drafts });
     const document: CascadeDocument = { job, rules };
-    const outcome = await runStage(model, document, { signal: new AbortController().signal, stalls: 0 });
+    const outcome = await runStage(opened, document, { signal: new AbortController().signal, stalls: 0 });
     return { document, outcome };
   };
-  return { server, model, run, notices };
+  return { server, model: opened, run, notices };
 }
 
 type Answered = { line: ResultLine; text: string | null; calls: string[]; server: ModelServer; ending: Ending };
@@ -389,4 +400,46 @@ test('a server whose scores are nonsense each time is left alone with it for a w
   }
   assert.deepEqual(callsOf(server.requests).filter((kind) => kind === 'scoring').length, 5);
   assert.deepEqual(notices, [{ kind: 'drafts_paused', model: 'l', said: 'no prompt_logprobs' }]);
+});
+
+const BY_IDS: ModelFindings = { ...NOTHING_FOUND, scoring: 'echo', continuation: 'new_text', prompt_ids: true };
+
+test('a server that scores completions only scores the tokens that its chat says it becomes', async (t) => {
+  const kept = await answered(t, { own: OWN, draft: OWN, found: BY_IDS, byIds: true });
+  assert.deepEqual([kept.text, stageIn(kept.line).kept_characters], [OWN, OWN.length]);
+  const [told, echo] = kept.server.requests;
+  assert.deepEqual([told?.body['return_prompt_token_ids'], told?.body['max_tokens']], [true, 1]);
+  assert.ok(!('prompt_logprobs' in (told?.body ?? {})));
+  const { prompt, echo: isEchoed, logprobs } = echo?.body ?? {};
+  assert.deepEqual([Array.isArray(prompt), isEchoed, logprobs], [true, true, 1]);
+  assert.equal(kept.server.requests.length, 2);
+  assert.ok(!JSON.stringify(kept.line).includes('prompt_token_ids'));
+  const tokens = tokensOf(OWN).length;
+  const { usage } = stageIn(kept.line);
+  const read = tokensOf('How much is it?').length + 2 + tokens;
+  assert.deepEqual([usage.input_tokens, usage.output_tokens], [2 * read, 2], 'both calls are paid for');
+  const draft = OWN.replace('10.15', '70.15');
+  const joined = await answered(t, { own: OWN, draft, found: BY_IDS, byIds: true });
+  assert.equal(joined.text, OWN);
+  assert.equal(stageIn(joined.line).kept_characters, OWN.indexOf('10.15'));
+});
+
+test('what such a server says of the tokens is believed no more than elsewhere', async (t) => {
+  for (const [name, byIds] of [
+    ['no log-probs', () => null],
+    ['a list too short', ({ tokens, ...rest }: JsonObject) => ({ ...rest, tokens: (tokens as string[]).slice(1) })],
+    ['another text', ({ tokens, ...rest }: JsonObject) => ({ ...rest, tokens: (tokens as string[]).map(() => 'x') })],
+    [
+      'above 0',
+      ({ tokens, ...rest }: JsonObject) => ({
+        ...rest,
+        tokens: tokens ?? null,
+        token_logprobs: (tokens as string[]).map(() => 1),
+      }),
+    ],
+    ['no alternatives', (logprobs: JsonObject) => ({ ...logprobs, top_logprobs: null })],
+  ] as const) {
+    const { text, line } = await answered(t, { own: OWN, draft: OWN, found: BY_IDS, byIds });
+    assert.deepEqual([text, stageIn(line).ask_reason], [OWN, 'scoring_failed'], name);
+  }
 });

@@ -98,3 +98,71 @@ function textOf(message: JsonObject | undefined): string {
   const content = message?.['content'];
   return typeof content === 'string' ? content : '';
 }
+
+/**
+ * The same model behind a server like SGLang: its chat says no log-probs of a prompt, but (`return_prompt_token_ids`) which
+ * tokens the messages become, and completions score an echo of those. `echoes` changes what is said of them.
+ */
+export function answerByIds(
+  options: VerifyingOptions & { readonly echoes?: (logprobs: JsonObject) => Json },
+): (request: { readonly body: JsonObject }) => Scripted {
+  const { echoes, ...others } = options;
+  const plain = verifyingAnswer(others);
+  const words: string[] = [];
+  const idOf = (word: string): number => {
+    const known = words.indexOf(word);
+    return known === -1 ? words.push(word) - 1 : known;
+  };
+  const raw = (body: JsonObject): Scripted => ({ kind: 'raw', body: JSON.stringify(body) });
+  return (request) => {
+    const { prompt, messages, return_prompt_token_ids: wantsIds, prompt_logprobs: _none, ...rest } = request.body;
+    if (Array.isArray(prompt))
+      return raw(
+        echoOf(
+          (prompt as number[]).map((id) => words[id] ?? ''),
+          options,
+          echoes,
+        ),
+      );
+    if (wantsIds !== true) return plain({ body: { ...rest, ...(messages === undefined ? {} : { messages }) } });
+    const said = (messages as readonly JsonObject[]).map(textOf);
+    const [given = '', asked = ''] = said.toReversed();
+    const tokens = ['<s>', ...tokensOf(asked), '\n', ...tokensOf(given)];
+    const own = options.answer(asked);
+    const next = own.startsWith(given) ? (tokensOf(own.slice(given.length))[0] ?? null) : ' or';
+    const message = { role: 'assistant', content: next ?? '' };
+    const choice = { index: 0, message, finish_reason: next === null ? 'stop' : 'length' };
+    const usage = { prompt_tokens: tokens.length, completion_tokens: 1, total_tokens: tokens.length + 1 };
+    return raw({
+      id: 'chatcmpl-1',
+      object: 'chat.completion',
+      created: 1,
+      model: 'm',
+      choices: [{ ...choice, prompt_token_ids: tokens.map(idOf) }],
+      usage,
+    });
+  };
+}
+
+/** What completions say of the tokens of a prompt, whose answer begins behind its only line break; and one token more. */
+function echoOf(
+  tokens: readonly string[],
+  { answer }: VerifyingOptions,
+  echoes: (logprobs: JsonObject) => Json = (logprobs) => logprobs,
+): JsonObject {
+  const start = tokens.indexOf('\n') + 1;
+  const own = answer(tokens.slice(1, start - 1).join(''));
+  const isBest = tokens.map((_, at) => at < start || own.startsWith(tokens.slice(start, at + 1).join('')));
+  const all = [...tokens, '</s>'];
+  const logprobs = {
+    tokens: all,
+    token_logprobs: all.map((_, at) => (at === 0 ? null : (isBest[at] ?? true) ? LOGPROB.best : LOGPROB.other)),
+    top_logprobs: all.map((token, at) =>
+      at === 0 ? null : (isBest[at] ?? true) ? { [token]: LOGPROB.best } : { other: LOGPROB.best },
+    ),
+    text_offset: all.map(() => -1),
+  };
+  const choice = { index: 0, text: tokens.slice(1).join(''), logprobs: echoes(logprobs), finish_reason: 'length' };
+  const usage = { prompt_tokens: tokens.length, completion_tokens: 1, total_tokens: tokens.length + 1 };
+  return { id: 'cmpl-1', object: 'text_completion', created: 1, model: 'm', choices: [choice], usage };
+}

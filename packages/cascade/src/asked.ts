@@ -4,6 +4,7 @@ import type {
   Completion,
   DraftWatchOptions,
   EarlyStop,
+  EndpointUrl,
   ExtraCall,
   Hold,
   HowAsked,
@@ -125,6 +126,8 @@ export type AttemptOptions = {
 
 /** A further call about a draft: its request, the fields that it set for its own purpose, and which one it is. */
 export type ExtraRequest = {
+  /** Absent: that of the document. */
+  readonly endpoint?: EndpointUrl;
   readonly body: JsonObject;
   readonly own: readonly string[];
   readonly purpose: ExtraCall['purpose'];

@@ -231,7 +231,10 @@ export class StageModel implements AsyncDisposable {
   async #call(
     job: DocumentJob,
     options: AttemptOptions & { readonly topLogprobs: number },
-    request: Pick<ExtraRequest, 'body' | 'own'> & { readonly index: number | null; readonly logprobs: boolean },
+    request: Pick<ExtraRequest, 'endpoint' | 'body' | 'own'> & {
+      readonly index: number | null;
+      readonly logprobs: boolean;
+    },
   ): Promise<Attempt | null> {
     const leftMs = job.deadlineMs - Date.now();
     if (leftMs <= 0) return null;
@@ -239,7 +242,7 @@ export class StageModel implements AsyncDisposable {
     const number = job.take?.number ?? job.attempts.length + 1;
     const place = { stage: job.stage, attempt: number, extra: request.index, sampled: job.sampled };
     const call = {
-      endpoint: job.endpoint,
+      endpoint: request.endpoint ?? job.endpoint,
       body: this.#prepare(job, request),
       logprobs: request.logprobs,
       topLogprobs,
@@ -261,9 +264,14 @@ export class StageModel implements AsyncDisposable {
   }
 
   /** The client's request as this model's server is to get it. */
-  #prepare({ cascade, endpoint }: DocumentJob, { body, own }: Pick<ExtraRequest, 'body' | 'own'>): JsonObject {
+  #prepare(
+    { cascade, ...job }: DocumentJob,
+    { body, own, endpoint = job.endpoint }: Pick<ExtraRequest, 'endpoint' | 'body' | 'own'>,
+  ): JsonObject {
     const settings = this.#settings.get(cascade) ?? this.#ownSettings;
-    const spoken = settings.system === null ? body : ENDPOINTS[endpoint].withSystem(body, settings.system);
+    // What is asked elsewhere was made of a request that has it.
+    const isSpoken = settings.system === null || endpoint !== job.endpoint;
+    const spoken = isSpoken ? body : ENDPOINTS[endpoint].withSystem(body, settings.system ?? '');
     return applySettings(spoken, endpoint, settings, own);
   }
 

@@ -3,13 +3,16 @@ import {
   cutToLimit,
   ENDPOINTS,
   fitsFormat,
+  idsRequest,
   isWorthContinuing,
   joinAnswer,
   joinedBody,
   keptPrefix,
   limitOf,
   planVerify,
+  promptIdsOf,
   promptOf,
+  readIdScores,
   readScores,
   scoringRequest,
   stageOf,
@@ -24,13 +27,14 @@ import {
   type KeepRule,
   type KeptPrefix,
   type OwnRequest,
+  type ReadScores,
   type ScoredToken,
   type TokenLogprob,
   type Usage,
   type VerifyPlan,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
-import type { Asked, AttemptOptions, ExtraAnswer } from '../asked.ts';
+import type { Asked, AttemptOptions, ExtraAnswer, ExtraRequest } from '../asked.ts';
 import type { StageModel } from '../stage-model.ts';
 import { AttemptCalls, shownUsage, type AnsweredCall } from './calls.ts';
 import { askWhole } from './whole.ts';
@@ -122,13 +126,25 @@ class Verification {
     if (after.kind === 'failed')
       return await this.#calls.failed('scoring_failed', after.call.error?.message ?? 'no answer');
     if (after.kind !== 'answered') return after;
-    const prompt = promptOf(prepared);
-    const scores = await runSliced(readScores(after.body, scoring, draft.text, prompt));
+    const scores = await (scoring === 'prompt_ids'
+      ? this.#scoresByIds(after)
+      : runSliced(readScores(after.body, scoring, draft.text, promptOf(prepared))));
     if (scores.kind === 'unreadable') return await this.#calls.failed('scoring_failed', scores.why);
+    if (scores.kind !== 'scored') return scores;
     const rule: KeepRule = tolerance === null ? { exact: true } : { tolerance };
     const kept = keptPrefix(draft.text, scores.tokens, rule);
     const inputTokens = Math.max(0, after.completion.usage.inputTokens - kept.draftTokens);
     return { kind: 'scored', tokens: scores.tokens, kept, after, inputTokens };
+  }
+
+  /** Asks how likely the tokens are that the server has made of the request and the draft behind it. */
+  async #scoresByIds(told: AnsweredCall): Promise<ReadScores | Asked> {
+    const ids = promptIdsOf(told.body);
+    if (ids === null) return { kind: 'unreadable', why: 'no ids of the prompt’s tokens' };
+    const echo = await this.#call('scoring', { ...idsRequest(ids), endpoint: '/v1/completions' });
+    if (echo.kind === 'failed') return { kind: 'unreadable', why: echo.call.error?.message ?? 'no answer' };
+    if (echo.kind !== 'answered') return echo;
+    return await runSliced(readIdScores(echo.body, ids.length, this.#planned.plan.draft.text));
   }
 
   async #continue(scored: Scored, maxTokens: number | null): Promise<Asked> {
@@ -154,7 +170,10 @@ class Verification {
     return this.#answered(scored, { text: joined.text, tokens: kept.tokens, finishReason, written });
   }
 
-  async #call(purpose: 'scoring' | 'continuation', request: OwnRequest): Promise<ExtraAnswer> {
+  async #call(
+    purpose: 'scoring' | 'continuation',
+    request: OwnRequest & Pick<ExtraRequest, 'endpoint'>,
+  ): Promise<ExtraAnswer> {
     const answer = await this.#calls.make({ ...request, purpose });
     // A server that breaks by it breaks for every document: each would be asked about twice.
     if (answer.kind === 'unproven') this.#model.drafts.noteFailed(answer.reason, Date.now());

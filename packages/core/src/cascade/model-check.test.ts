@@ -11,7 +11,7 @@ import {
   type CheckQuestion,
   type CheckSteps,
 } from './model-check.ts';
-import { isFit, lackOf, modelFindings, NOTHING_FOUND, type ModelFindings } from './model-findings.ts';
+import { askLackOf, isFit, lackOf, modelFindings, NOTHING_FOUND, type ModelFindings } from './model-findings.ts';
 
 /** A server as a function; what it answers to a question. */
 type Server = (question: CheckQuestion) => CheckAnswer;
@@ -140,6 +140,48 @@ test('llama-cpp-python: log-probs only with alternatives, answers anew where it 
   });
   assert.deepEqual([found.log_probs, found.alternatives, found.streamed_log_probs], [true, true, false]);
   assert.deepEqual([found.scoring, found.continuation], ['echo', 'no']);
+});
+
+test('SGLang: goes on, and scores a chat by an echo of the tokens that it says the chat becomes', () => {
+  const tokens = ['<s>', 'Say hello.', '\n', 'Zebra', ' says', ' hel'];
+  const server =
+    (own: { readonly ids?: Json; readonly echoed?: readonly string[] } = {}) =>
+    (question: CheckQuestion): CheckAnswer => {
+      if (question.kind === 'models') return listing('qwen3-4b');
+      const { body, endpoint } = question;
+      if (endpoint === '/v1/completions') {
+        const { prompt } = body;
+        const given = Array.isArray(prompt) ? (own.echoed ?? tokens) : 'The sky is blue'.split(/(?= )/);
+        const all = [...given, 'lo'];
+        const logprobs = {
+          tokens: all,
+          token_logprobs: all.map((_, at) => (at === 0 ? null : -0.5)),
+          top_logprobs: all.map((token, at) => (at === 0 ? null : { [token]: -0.5 })),
+          text_offset: all.map(() => -1),
+        };
+        return good({ choices: [{ text: all.join(''), logprobs }] });
+      }
+      const answer = chat(body['continue_final_message'] === true ? 'lo' : 'Hello', 1);
+      if (body['return_prompt_token_ids'] !== true) return good(answer);
+      const [choice] = answer['choices'] as JsonObject[];
+      return good({
+        choices: [{ ...choice, prompt_token_ids: own.ids === undefined ? tokens.map((_, at) => at) : own.ids }],
+      });
+    };
+  const { found } = check(server());
+  assert.deepEqual([found.scoring, found.continuation, found.prompt_ids], ['echo', 'new_text', true]);
+  assert.equal(askLackOf(found, ['verify']), null);
+  for (const own of [
+    { ids: null },
+    { ids: ['1'] },
+    { ids: [] },
+    { echoed: tokens.slice(1) },
+    { echoed: ['a', ...tokens.slice(0, 5)] },
+  ]) {
+    const without = check(server(own)).found;
+    assert.deepEqual([without.scoring, without.prompt_ids], ['echo', undefined], JSON.stringify(own));
+    assert.match(askLackOf(without, ['verify']) ?? '', /scores completions only/);
+  }
 });
 
 test("OpenAI's newer models: a refusal that names a field is asked again without it", () => {

@@ -7,6 +7,7 @@ import { isAbsent, isModelUnknown, problemOf, wordsOf, type Refused } from './ch
 import type { Fault } from './failure/fault.ts';
 import { NOTHING_FOUND, type ModelFindings } from './model-findings.ts';
 import { serverWords } from './server-words.ts';
+import { promptIdsOf, readIdScores } from './verify/prompt-ids.ts';
 
 /** What a check asks a model server. */
 export type CheckQuestion =
@@ -108,7 +109,10 @@ export function* completeCheck(begun: Extract<BegunCheck, { kind: 'answered' }>)
     found = { ...found, json_mode: isJsonMode(answer) };
     found = { ...found, ...(yield* checkContinuation(manner)) };
   }
-  return found.scoring === 'prompt_logprobs' ? found : { ...found, scoring: yield* checkEcho(manner) };
+  if (found.scoring === 'prompt_logprobs') return found;
+  found = { ...found, scoring: yield* checkEcho(manner) };
+  const goesOn = found.continuation === 'new_text' || found.continuation === 'whole_text';
+  return found.scoring === 'echo' && goesOn && (yield* checkIds(manner)) ? { ...found, prompt_ids: true } : found;
 }
 
 /** Both flags and the scores of the given part in one call; in two where the server refuses those scores. */
@@ -134,6 +138,18 @@ function* checkEcho(manner: Manner): CheckSteps<ModelFindings['scoring']> {
   const answer = yield call({ ...manner, endpoint: '/v1/completions' }, body);
   if (isGone(answer)) return null;
   return answer.kind === 'answered' && isEchoScored(answer.body) ? 'echo' : 'no';
+}
+
+/** Whether the server says which tokens it makes of a chat that has begun its answer, and scores an echo of those. */
+function* checkIds(manner: Manner): CheckSteps<boolean> {
+  const messages = [...messagesOf('Say hello.'), { role: 'assistant', content: GIVEN }];
+  const flags = { add_generation_prompt: false, continue_final_message: true, return_prompt_token_ids: true };
+  const told = yield call(manner, { messages, ...flags, ...limitOf(manner, 1) });
+  const ids = told.kind === 'answered' ? promptIdsOf(told.body) : null;
+  if (ids === null) return false;
+  const body = { prompt: [...ids], echo: true, logprobs: 1, ...limitOf(manner, 1) };
+  const answer = yield call({ ...manner, endpoint: '/v1/completions' }, body);
+  return answer.kind === 'answered' && runAtOnce(readIdScores(answer.body, ids.length, GIVEN)).kind === 'scored';
 }
 
 function call({ endpoint }: Manner, body: JsonObject): CheckQuestion {

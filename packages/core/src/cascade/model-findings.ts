@@ -24,6 +24,10 @@ export const modelFindings = z.object({
   alternatives: yesOrNo.meta({ description: 'Likely other tokens beside each one (`top_logprobs`).' }),
   streamed_log_probs: yesOrNo,
   scoring: scoring.nullable().meta({ description: 'How a given answer is scored.' }),
+  prompt_ids: z.boolean().optional().meta({
+    description:
+      'It says which tokens a chat becomes, and scores those by their echo; absent: it does not, or is not known to.',
+  }),
   continuation: continuation.nullable().meta({ description: 'What comes back when a given answer is continued.' }),
   reasons: z.boolean().optional().meta({ description: 'It thinks before it answers; absent: it was not seen to.' }),
   json_mode: yesOrNo.meta({ description: '`response_format: {"type": "json_object"}` is kept to.' }),
@@ -87,10 +91,12 @@ export function askLackOf(found: ModelFindings, asks: readonly AskKind[]): strin
   return asks.includes('verify') ? verifyLackOf(found) : null;
 }
 
-function verifyLackOf({ scoring: scores, continuation: goesOn }: ModelFindings): string | null {
+function verifyLackOf(found: ModelFindings): string | null {
+  const { scoring: scores, continuation: goesOn } = found;
   if (scores === 'no') return 'the server does not say how likely a given answer is (prompt_logprobs, echo)';
   if (scores === 'prompt_logprobs' && goesOn === 'no') return 'the server does not go on with a given answer';
-  if (scores === 'echo') return 'the server scores completions only (echo), not chat completions';
+  if (scores === 'echo' && found.prompt_ids !== true)
+    return 'the server scores completions only (echo), not chat completions';
   return null;
 }
 

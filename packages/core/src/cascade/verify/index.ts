@@ -11,3 +11,4 @@ export { cutToLimit, keptPrefix, type KeepRule, type KeptPrefix } from './kept-p
 export * from './plan.ts';
 export * from './requests.ts';
 export { readScores, type ReadScores, type ScoredToken } from './scores.ts';
+export { idsRequest, promptIdsOf, readIdScores } from './prompt-ids.ts';

@@ -135,6 +135,9 @@ test('a server is asked for what its check saw it do', () => {
   assert.equal(reasonOf({ findings: { scoring: 'no', continuation: 'new_text' } }), 'not_scored');
   assert.equal(reasonOf({ findings: { scoring: 'echo', continuation: 'new_text' } }), 'not_scored');
   assert.equal(reasonOf({ findings: { scoring: 'prompt_logprobs', continuation: 'no' } }), 'not_continued');
+  const byIds = { scoring: 'echo', continuation: 'new_text', prompt_ids: true } as const;
+  assert.equal(reasonOf({ findings: byIds }), null);
+  assert.equal(reasonOf({ findings: { ...byIds, continuation: 'no' } }), 'not_continued');
   const body = { prompt: 'How much?', temperature: 0 };
   const drafted = draftOf({ answer: answerOf({ body: { choices: [{ text: ' 12', finish_reason: 'stop' }] } }) });
   const job = jobOf({ endpoint: '/v1/completions', body, drafts: [drafted], stage: 1 });

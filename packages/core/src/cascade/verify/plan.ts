@@ -9,7 +9,7 @@ import type { ModelFindings } from '../model-findings.ts';
 import { isChecked } from './checked-schema.ts';
 
 /** How a server scores a given answer of an endpoint. */
-export type Scoring = 'prompt_logprobs' | 'echo';
+export type Scoring = 'prompt_logprobs' | 'echo' | 'prompt_ids';
 
 export type VerifyPlan =
   | { readonly kind: 'verify'; readonly draft: GivenDraft; readonly scoring: Scoring }
@@ -23,7 +23,7 @@ export type Verifiable = {
   /** A token is kept that is almost as likely as the best one; null: only the best one is. */
   readonly tolerance: number | null;
   /** Null: nothing is known of the server yet. */
-  readonly findings: Pick<ModelFindings, 'scoring' | 'continuation' | 'reasons'> | null;
+  readonly findings: Pick<ModelFindings, 'scoring' | 'continuation' | 'reasons' | 'prompt_ids'> | null;
 };
 
 /** Whether the draft of a document is verified, or why the whole answer is asked for. */
@@ -39,7 +39,7 @@ export function planVerify({ job, prepared, tolerance, findings }: Verifiable): 
   const scoring = scoringOf(job.endpoint, findings);
   if (scoring === null) return answer('not_scored');
   // A prompt of completions is text: it goes on wherever it ends.
-  if (scoring === 'prompt_logprobs' && !continues(findings)) return answer('not_continued');
+  if (scoring !== 'echo' && !continues(findings)) return answer('not_continued');
   const characters = jsonCharacters(prepared) + draft.text.length;
   return characters > LIMITS.scoredCharacters ? answer('request_too_long') : { kind: 'verify', draft, scoring };
 }
@@ -54,11 +54,15 @@ function isUnfit({ endpoint, body }: DocumentJob, { text }: GivenDraft): boolean
   return endpoint !== '/v1/completions' && text !== text.trimStart();
 }
 
-/** Chat is scored by `prompt_logprobs` alone, as nobody knows how an echo's prompt would have to look there. */
+/**
+ * Chat is scored by `prompt_logprobs`, or by an echo of the tokens that the server itself makes of the messages: nobody else
+ * knows how an echo's prompt would have to look there.
+ */
 function scoringOf(endpoint: EndpointUrl, findings: Verifiable['findings']): Scoring | null {
   const found = findings?.scoring ?? null;
   if (found === 'prompt_logprobs') return found;
-  return found === 'echo' && endpoint === '/v1/completions' ? found : null;
+  if (found !== 'echo' || endpoint === '/v1/completions') return found === 'echo' ? found : null;
+  return findings?.prompt_ids === true ? 'prompt_ids' : null;
 }
 
 const continues = (findings: Verifiable['findings']): boolean =>

@@ -8,11 +8,20 @@ export type OwnRequest = { readonly body: JsonObject; readonly own: readonly str
 const LIMIT_NAMES = ['max_tokens', 'max_completion_tokens'] as const;
 
 /** What a given answer is scored and gone on from with: without what would begin it anew or end it otherwise. */
-const OWN = [...LIMIT_NAMES, 'add_generation_prompt', 'continue_final_message', 'prompt_logprobs', 'echo', 'logprobs'];
+const OWN = [
+  ...LIMIT_NAMES,
+  'add_generation_prompt',
+  'continue_final_message',
+  'prompt_logprobs',
+  'echo',
+  'logprobs',
+  'return_prompt_token_ids',
+];
 
 /**
  * Asks how likely a draft is, token by token, and for the one token after it, which shows whether the model would end
- * there. Without a schema: its grammar would begin anew behind the draft, and no score is asked of it.
+ * there. Without a schema: its grammar would begin anew behind the draft, and no score is asked of it. By `prompt_ids` only
+ * which tokens they are is asked for; `idsRequest` asks for the rest.
  */
 export function scoringRequest(
   { endpoint, body }: { readonly endpoint: EndpointUrl; readonly body: JsonObject },
@@ -20,11 +29,20 @@ export function scoringRequest(
   { scoring, tolerance }: { readonly scoring: Scoring; readonly tolerance: number | null },
 ): OwnRequest {
   const { response_format: _format, stop: _stop, ...kept } = body;
-  const scores: JsonObject =
-    // Its own alternatives are needed only where less than the best token will do.
-    scoring === 'prompt_logprobs' ? { prompt_logprobs: tolerance === null ? 0 : 1 } : { echo: true, logprobs: 1 };
-  const given = { ...withGiven(endpoint, kept, draft), ...scores };
+  const given = { ...withGiven(endpoint, kept, draft), ...scoresBy(scoring, tolerance) };
   return { body: { ...withLimit(given, 1) }, own: [...OWN, 'response_format', 'stop'] };
+}
+
+function scoresBy(scoring: Scoring, tolerance: number | null): JsonObject {
+  switch (scoring) {
+    case 'prompt_logprobs':
+      // Its own alternatives are needed only where less than the best token will do.
+      return { prompt_logprobs: tolerance === null ? 0 : 1 };
+    case 'echo':
+      return { echo: true, logprobs: 1 };
+    case 'prompt_ids':
+      return { return_prompt_token_ids: true };
+  }
 }
 
 /** Asks for what comes after a given beginning of the answer, in so many tokens at most; null: the request has no limit. */

@@ -75,7 +75,8 @@ function* scoreEnd(listed: ListedTokens, groups: readonly TokenGroup[], start: n
   return yield* scoreGroups(listed, groups.slice(first), start);
 }
 
-function* scoreGroups(listed: ListedTokens, groups: readonly TokenGroup[], start: number): Sliced<ReadScores> {
+/** The scores of tokens by the parts of a text that they spell; `start`: where the draft begins in it. */
+export function* scoreGroups(listed: ListedTokens, groups: readonly TokenGroup[], start: number): Sliced<ReadScores> {
   const tokens: ScoredToken[] = [];
   let [looked, slice] = [0, SLICE_ITEMS];
   for (const { from, to, first, end } of groups) {

@@ -157,6 +157,10 @@ test('values may have thresholds of their own, and the last stage may be asked f
       ['answer', false],
     ],
   );
+  const promised = stagesOf(plain, '{ model: medium, accept_at: 0.9, ask: fields }', LAST);
+  assert.deepEqual(problemsOf(`${MODELS}cascades:\n  x:\n${promised}    budget: { expert_share: 0.2 }\n`), [
+    'cascades.x.stages.1.ask: expected answer or verify: what is asked for depends on thresholds, which `promise` and `budget` are yet to find',
+  ]);
   const whole = '{ model: medium, accept_at: 0.9, ask: fields, confidence: { signal: self_assessment } }';
   assert.deepEqual(problemsOfStages(plain, whole, LAST), [
     `${at}.1.confidence: expected one of mean_logprob, sum_logprob, min_logprob, quantile_logprob, margin, entropy: ` +

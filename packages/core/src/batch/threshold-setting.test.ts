@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CascadeRules, StageRules } from '../cascade/rules.ts';
-import { thresholdsOf } from '../cascade/thresholds.ts';
+import { thresholdsOf, withThresholds } from '../cascade/thresholds.ts';
 import { readThresholdSettings, withSettings, type SettingProblem } from './threshold-setting.ts';
 
 const stage = (model: string, acceptAt: number | null): StageRules => ({
@@ -103,4 +103,30 @@ test('a cascade cannot have two of them, and a shadow run decides nothing by thr
   const shadow = { two: { ...CASCADES.two, shadow: true, aim: { kind: 'budget', expert_share: 0.1 } as const } };
   assert.deepEqual(decided({}, shadow), { two: [0.9] });
   assert.equal((decided({ 'spillway.budget': 'expert_share=0.2' }, shadow) as { kind: unknown }).kind, 'problem');
+});
+
+test('where a stage in between is asked for values and judges them no thresholds can be found', () => {
+  const medium: StageRules = { ...stage('medium', 0.8), ask: 'fields' };
+  const cascades = { ...CASCADES, values: rules(stage('small', 0.9), medium, stage('large', null)) };
+  for (const [key, value] of [
+    ['spillway.promise', 'agreement=0.95'],
+    ['spillway.budget', 'values: expert_share=0.2'],
+  ] as const) {
+    const found = decided({ [key]: value }, cascades);
+    assert.deepEqual([found['kind'], found['key']], ['problem', key]);
+    assert.match(String(found['expected']), /^no such key for 'values', a stage of which is asked for single values/);
+  }
+  assert.deepEqual(decided({ 'spillway.promise': 'two: agreement=0.95' }, cascades), {
+    ...decided({}, cascades),
+    two: PROMISE,
+  });
+  const last = rules(stage('small', 0.9), { ...stage('large', null), ask: 'fields' });
+  assert.deepEqual(decided({ 'spillway.promise': 'agreement=0.95' }, { last }), { last: PROMISE });
+});
+
+test('thresholds that are found go by the calibration of the stage, for values as well', () => {
+  const small = stage('small', 0.9);
+  const fields = { '/a': { acceptAt: 0.5, calibration: { method: 'platt', a: 1, b: 0 } as const } };
+  const own = rules({ ...small, judge: { ...(small.judge ?? assert.fail()), fields } }, stage('large', null));
+  assert.deepEqual(withThresholds(own, [0.7]).stages[0]?.judge?.fields, { '/a': { acceptAt: 0.7 } });
 });

@@ -1,4 +1,4 @@
-import { judgingStages, withThresholds } from '../cascade/thresholds.ts';
+import { judgesValues, judgingStages, withThresholds } from '../cascade/thresholds.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { aimRecord, type Aim } from '../promise/index.ts';
 import { issueMessage } from '../text/issue-message.ts';
@@ -105,6 +105,9 @@ function pairsIn(text: string): Record<string, number | string> | null {
 const numberIn = (text: string): number | null =>
   /^\d{0,9}(?:\.\d{1,17})?$/.test(text.trim()) && text.trim() !== '' ? Number(text) : null;
 
+const noAim = (name: string): string =>
+  `no such key for '${name}', a stage of which is asked for single values and judges them: which ones depends on the thresholds`;
+
 type Rules = Readonly<Record<string, CascadeRules>>;
 
 /**
@@ -137,8 +140,10 @@ export function withSettings(
       }
       decided[name] = fixed;
     } else if (own === undefined) decided[name] = configured === undefined ? fixed : { ...fixed, aim: configured };
-    else if (own.kind === 'aim') decided[name] = { ...fixed, aim: own.aim };
-    else {
+    else if (own.kind === 'aim') {
+      if (judgesValues(fixed)) return { kind: 'problem', key: own.key, expected: noAim(name) };
+      decided[name] = { ...fixed, aim: own.aim };
+    } else {
       const judging = judgingStages(fixed).length;
       const { acceptAt, key } = own;
       if (acceptAt.length !== 1 && acceptAt.length !== judging) {

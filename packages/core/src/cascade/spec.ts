@@ -168,6 +168,8 @@ export type CascadeSpec = {
 export type OnDeadline = CascadeSpec['on_deadline'];
 
 const LAST_IS_FINAL = 'no such key in the last stage, whose answer is final';
+const NO_AIM =
+  'expected answer or verify: what is asked for depends on thresholds, which `promise` and `budget` are yet to find';
 const MUST_JUDGE = 'expected a number from 0 to 1: all stages but the last judge';
 
 type StageProblem = { readonly path: readonly (string | number)[]; readonly message: string };
@@ -260,6 +262,7 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     const signalBefore = stages.at(-1)?.judge?.confidence.signal ?? null;
     const problem = askProblem({ ask: one.ask, ...has, signal, signalBefore }, at);
     if (problem !== null) return refuse(['stages', at, problem.key], problem.message);
+    if (aim !== null && judge !== null && one.ask === 'fields') return refuse(['stages', at, 'ask'], NO_AIM);
     const reuse = { tolerance: how?.tolerance ?? null, verdict: verdictSpec(said) };
     stages.push({ ...kept, ...reuse, system, judge, stop_early: stops.early });
   }

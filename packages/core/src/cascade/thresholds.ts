@@ -24,13 +24,21 @@ export const cannotJudge = (
     return rule?.confidence.signal.name !== 'agreement' && found.get(stageTier(rules, stage))?.log_probs === false;
   });
 
+/**
+ * Whether a stage is asked for values by the thresholds of the one before, and judges what it says: how sure it is of a
+ * document then depends on those, so that no thresholds can be found by a sample.
+ */
+export const judgesValues = ({ stages }: Pick<CascadeRules, 'stages'>): boolean =>
+  stages.some(({ ask, judge }) => ask === 'fields' && judge !== null);
+
 /** The thresholds of the judging stages, in their order. */
 export const thresholdsOf = ({ stages }: Pick<CascadeRules, 'stages'>): number[] =>
   stages.flatMap((stage) => judgeIn(stage)?.acceptAt ?? []);
 
 /**
- * The rules with other thresholds: one for each judging stage, in their order. Values with thresholds of their own have
- * their stage's from then on: a draft is as sure as its least sure value.
+ * The rules with other thresholds: one for each judging stage, in their order. Values with thresholds or calibrations of
+ * their own have their stage's from then on: a draft is as sure as its least sure value, and thresholds that are found by
+ * drafts are found by that.
  */
 export function withThresholds(rules: CascadeRules, acceptAt: readonly number[]): CascadeRules {
   const judging = judgingStages(rules);
@@ -59,7 +67,7 @@ const judgedAt = ({ fields, ...rule }: JudgeRule, acceptAt: number): JudgeRule =
   ...(fields === undefined
     ? {}
     : {
-        fields: Object.fromEntries(Object.entries(fields).map(([path, own]) => [path, { ...own, acceptAt }])),
+        fields: Object.fromEntries(Object.keys(fields).map((path) => [path, { acceptAt }])),
       }),
 });
 

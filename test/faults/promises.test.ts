@@ -6,9 +6,11 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   drawnDocuments,
+  KEYS,
   readResultLine,
   resultOf,
   route,
+  sampleFileId,
   sampleIdOf,
   stageOf,
   type Aim,
@@ -19,6 +21,7 @@ import {
   type ResultLine,
 } from '@spillway/core';
 import { admit, close, readRules, settle } from '@spillway/redis';
+import type { Storage } from '@spillway/storage';
 import fc from 'fast-check';
 import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
@@ -58,6 +61,8 @@ const never = new AbortController().signal;
 const DOCUMENTS = 400;
 const confidenceOf = (at: number): number | null => (at % 50 === 7 ? null : ((at * 37) % 100) / 100);
 const isWrong = (at: number): boolean => at % 3 === 0 && (confidenceOf(at) ?? 0) < 0.5;
+/** The expert has no answer to these when they are sampled. */
+const failsOnce = (at: number): boolean => (confidenceOf(at) ?? 1) < 0.3 && at % 3 === 1;
 const saying = (text: string) =>
   answerOf({ body: { choices: [{ index: 0, message: { role: 'assistant', content: text } }] } });
 
@@ -146,6 +151,12 @@ function resultFor(job: DocumentJob, rules: CascadeRules, asked: Asked) {
     stage = 1;
   }
   asked.experts.push(job.customId);
+  // Once, so that it is asked about again, by the expert only.
+  if (rules.sample === 'promise' && failsOnce(at)) {
+    const error = { code: 'server_error', message: 'no' };
+    const failed = { job: { ...job, drafts: all, stage }, rules };
+    return resultOf(failed, { kind: 'failed', error, why: { type: '500', message: 'no' }, ...times });
+  }
   const document = { job: { ...job, drafts: all, stage }, rules };
   return resultOf(document, { kind: 'answered', answer: saying(`right ${at}`), ...times });
 }
@@ -241,11 +252,17 @@ test('undisturbed, nobody is asked twice, sampled answers are the expert’s, an
   assert.equal(calibration?.outcome, 'certified');
   assert.deepEqual([asked.drafts.length, new Set(asked.drafts).size], [DOCUMENTS, DOCUMENTS]);
   const escalated = lines.filter(({ cascade }) => cascade?.escalated === true);
-  assert.equal(asked.experts.length, escalated.length);
+  const failed = drawn.filter(failsOnce);
+  assert.ok(failed.length > 0);
+  assert.equal(asked.experts.length, escalated.length + failed.length);
+  for (const at of failed) {
+    const [first] = lines[at]?.cascade?.stages ?? [];
+    assert.deepEqual([first?.outcome, first?.reason], ['skipped', 'sampled'], 'no draft of it is final');
+  }
   assert.ok(drawn.length > 10 && drawn.length < 200, String(drawn.length));
   assert.deepEqual(
     lines.flatMap(({ cascade }, at) => (cascade?.sampled === true ? [at] : [])),
-    drawn,
+    drawn.filter((at) => !failed.includes(at)),
   );
   assert.ok(escalated.length < DOCUMENTS * 0.8, 'it spares the expert something');
 });
@@ -269,6 +286,39 @@ test('a budget is kept, and a draft that its threshold does not accept after all
   const escalated = lines.filter(({ cascade }) => cascade?.escalated === true).length;
   assert.ok(Math.abs(escalated / DOCUMENTS - 0.3) < 0.02, String(escalated));
   assert.equal(asked.experts.length, escalated);
+});
+
+test('a batch that is cancelled while its sample is being made has no sample that runs on', async () => {
+  await redis.client.flushall();
+  const uploaded = KEYS.fileBytes(sampleFileId(SAMPLE));
+  let onUpload: (() => Promise<void>) | null = null;
+  const wrap = (storage: Storage): Storage =>
+    new Proxy(storage, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        return async (...given: unknown[]): Promise<unknown> => {
+          const done: unknown = await Reflect.apply(value, target, given);
+          if (name === 'upload' && given[0] === uploaded) await onUpload?.();
+          return done;
+        };
+      },
+    });
+  await using base = await dispatcherParts(redis, 'promises', join(directory, 'orphan'), wrap);
+  await recoverIfNeeded(base, 'first', never);
+  await create(base, AIMS['promise'] ?? assert.fail());
+  const asked: Asked = { drafts: [], experts: [] };
+  const leader = await leading(base, new Life(Number.POSITIVE_INFINITY), asked);
+  await leader.step('validate');
+  onUpload = async () => {
+    await close(base.redis, ID, 'cancelled');
+    await leader.step('end');
+    await leader.step('end');
+  };
+  for (let pass = 0; pass < 6; pass += 1) for (const one of STEPS) await leader.step(one);
+  assert.equal((await base.records.final(ID))?.outcome, 'cancelled');
+  assert.ok((await base.records.final(SAMPLE)) !== null, 'it has ended, too');
+  assert.deepEqual(asked, { drafts: [], experts: [] });
 });
 
 const life = fc.record({

@@ -26,8 +26,8 @@ export const LIMITS = {
    */
   scoredCharacters: 200_000,
   /** Of a batch, by which an accuracy is promised: at most 500 of them are used. */
-  labels: 100_000,
-  labelBytes: 1024 * 1024,
+  labels: 20_000,
+  labelBytes: 64 * 1024,
   customIdCharacters: 512,
   /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
   cascadeStages: 8,

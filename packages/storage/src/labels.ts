@@ -8,6 +8,8 @@ import {
   labelText,
   LIMITS,
   LineSplitter,
+  readingJson,
+  runAtOnce,
   writtenId,
   type Line,
   type LineError,
@@ -18,13 +20,16 @@ import { runSliced } from '@spillway/runtime';
 import type { CheckedInput } from './input-check.ts';
 import type { Storage } from './storage.ts';
 
-/** The right answer of a document, and where its label stands. */
-type Label = { readonly answer: string; readonly line: number };
+/** The right answer of a document, and where its label stands; null: it was not asked for. */
+type Label = { readonly answer: string | null; readonly line: number };
 
 /** Labels by the documents' ids, or what is wrong with them. */
 export type ReadLabels =
   | { readonly kind: 'labels'; readonly labels: ReadonlyMap<string, Label> }
   | { readonly kind: 'errors'; readonly errors: readonly LineError[] };
+
+/** What is compared value by value has no more. */
+const MAX_VALUES = 10_000;
 
 const PARAM = `metadata.${LABELS_KEY}`;
 
@@ -35,8 +40,15 @@ const errorOf = (message: string, line: number | null = null): LineError => ({
   line: null,
 });
 
-/** Reads a file of labels: a line `{"custom_id": …, "answer": …}` each. Everything that is wrong is named by its line. */
-export async function readLabels(storage: Storage, file: string): Promise<ReadLabels> {
+/**
+ * Reads a file of labels: a line `{"custom_id": …, "answer": …}` each. Everything that is wrong is named by its line. Only
+ * the answers of the `wanted` documents are kept, so that memory does not depend on how long they are.
+ */
+export async function readLabels(
+  storage: Storage,
+  file: string,
+  wanted: ReadonlySet<string> = new Set(),
+): Promise<ReadLabels> {
   const bytes = await storage.stream(KEYS.fileBytes(file));
   if (bytes === null) return { kind: 'errors', errors: [errorOf('The file of labels does not exist.')] };
   const labels = new Map<string, Label>();
@@ -44,7 +56,7 @@ export async function readLabels(storage: Storage, file: string): Promise<ReadLa
   const splitter = new LineSplitter(LIMITS.labelBytes);
   const take = (lines: Iterable<Line>): boolean => {
     for (const line of lines) {
-      const problem = addLabel(labels, line);
+      const problem = addLabel(labels, line, wanted);
       if (problem !== null) errors.push(errorOf(problem, line.number));
       if (errors.length >= LIMITS.validationErrors) return false;
     }
@@ -56,22 +68,22 @@ export async function readLabels(storage: Storage, file: string): Promise<ReadLa
   return errors.length > 0 ? { kind: 'errors', errors } : { kind: 'labels', labels };
 }
 
-function addLabel(labels: Map<string, Label>, { bytes, number, tooLong }: Line): string | null {
+function addLabel(
+  labels: Map<string, Label>,
+  { bytes, number, tooLong }: Line,
+  wanted: ReadonlySet<string>,
+): string | null {
   if (tooLong) return `is longer than ${LIMITS.labelBytes} bytes.`;
   const text = bytes.toString('utf8').trim();
   if (text === '') return null;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return 'is no JSON.';
-  }
-  const read = labelledAnswer.safeParse(value);
+  const json = runAtOnce(readingJson(text, { depth: LIMITS.jsonDepth, values: MAX_VALUES }));
+  if (json.kind === 'beyond') return 'is nested too deep, or has too many values.';
+  const read = labelledAnswer.safeParse(json.kind === 'json' ? json.value : null);
   if (!read.success) return 'expected {"custom_id": …, "answer": …}.';
   const id = writtenId(read.data.custom_id);
   if (labels.has(id)) return `the document ${JSON.stringify(id)} has a label before.`;
   if (labels.size >= LIMITS.labels) return `there are more than ${LIMITS.labels} labels.`;
-  labels.set(id, { answer: labelText(read.data), line: number });
+  labels.set(id, { answer: wanted.has(id) ? labelText(read.data) : null, line: number });
   return null;
 }
 

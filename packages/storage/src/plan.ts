@@ -54,7 +54,10 @@ export function planOf(
   const laterTiers = new Set<string>();
   const cascades = rulesInForce(Object.fromEntries(named), calibration?.cascades ?? {});
   for (const rules of Object.values(cascades)) {
-    for (const stage of rules.stages.keys()) (stage === 0 ? firstTiers : laterTiers).add(stageTier(rules, stage));
+    const last = rules.stages.length - 1;
+    // Where no draft may be final, documents begin at the last stage.
+    if (rules.expertOnly === true) firstTiers.add(stageTier(rules, last));
+    else for (const stage of rules.stages.keys()) (stage === 0 ? firstTiers : laterTiers).add(stageTier(rules, stage));
   }
   return {
     manifest,

@@ -3,6 +3,7 @@ import {
   bundleSize,
   byPrefix,
   draftedJob,
+  lastStageJob,
   drawnShare,
   isDrawn,
   newJob,
@@ -51,6 +52,8 @@ export type PageDocuments = {
   readonly loads: TierLoads | null;
   /** What was drafted before, by place: those documents go on to the stage behind. Absent: nothing was. */
   readonly drafts?: ReadonlyMap<number, readonly Draft[]>;
+  /** Those that begin at the last stage, by place. Absent: none does. */
+  readonly lastStage?: ReadonlySet<number>;
 };
 
 /** Where documents are answered from that need not be asked about. */
@@ -63,10 +66,10 @@ export type AnswerSources = { readonly copier: CopyTaker; readonly known: KnownS
 export async function addDocuments(target: JobTarget & AnswerSources, added: PageDocuments): Promise<void> {
   const { plan, page } = added;
   await settleBadLines(target, added);
-  const { results, drafts } = await target.known.of(plan, page, added.places);
+  const { results, drafts, lastStage } = await target.known.of(plan, page, added.places);
   await settleAll(target, added, [...results]);
   const places = added.places.filter((place) => !results.has(place));
-  await askDocuments(target, { ...added, drafts, places: await target.copier.take({ ...added, places }) });
+  await askDocuments(target, { ...added, drafts, lastStage, places: await target.copier.take({ ...added, places }) });
 }
 
 /**
@@ -125,7 +128,7 @@ async function settleAll(
  */
 export async function askDocuments(
   { queues, sampling }: JobTarget,
-  { plan, page, documents, places, loads, drafts }: PageDocuments,
+  { plan, page, documents, places, loads, drafts, lastStage }: PageDocuments,
 ): Promise<void> {
   const share = tracedShare(sampling, plan.total);
   const now = Date.now();
@@ -139,7 +142,11 @@ export async function askDocuments(
     if (rules === undefined) continue;
     const asked = jobOf({ plan, page, place, request, share, now });
     const drafted = drafts?.get(place);
-    const job = drafted === undefined ? skipUnfit({ job: asked, rules }, now) : draftedJob(asked, rules, drafted, now);
+    const begun =
+      lastStage?.has(place) === true
+        ? lastStageJob({ job: asked, rules }, 'sampled', now)
+        : skipUnfit({ job: asked, rules }, now);
+    const job = drafted === undefined ? begun : draftedJob(asked, rules, drafted, now);
     const tier = stageTier(rules, job.stage);
     const jobs = byTier.get(tier);
     if (jobs === undefined) byTier.set(tier, [job]);

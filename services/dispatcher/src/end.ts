@@ -181,7 +181,7 @@ export class Ender {
       await finisher.finishUnvalidated(manifest, await finisher.recordEnding(id, ending));
       return true;
     }
-    if (!(await this.#endSample(plan))) return false;
+    if (!(await this.#endSample(plan, ending))) return false;
     if (ending.outcome === 'completed') {
       // Its last pages are being sealed; the ending is only written down once nothing can be missing.
       if (batch.sealedPages < plan.pages.length) return false;
@@ -197,10 +197,14 @@ export class Ender {
   }
 
   /** Ends the sample of a batch that ends before its thresholds are found; what it answered so far is the batch's, too. */
-  async #endSample(plan: BatchPlan): Promise<boolean> {
-    const { redis, records } = this.#options;
-    const sample = sampleIdOf(plan.manifest.id);
-    if (!plan.awaitsCalibration || (await records.manifest(sample)) === null) return true;
+  async #endSample(plan: BatchPlan, ending: Ending): Promise<boolean> {
+    const { redis, records, finisher } = this.#options;
+    const { id } = plan.manifest;
+    if (!plan.awaitsCalibration) return true;
+    const sample = sampleIdOf(id);
+    // Written down before it is looked for: one that is made meanwhile finds it when it is validated.
+    await finisher.recordEnding(id, ending);
+    if ((await records.manifest(sample)) === null) return true;
     if (await records.hasEnded(sample)) return true;
     await close(redis, sample, 'cancelled');
     return false;

@@ -169,11 +169,11 @@ export class ProgressNotes {
     const settled = counts.completed + counts.failed;
     if (isAtRisk(notes, { ...state, settled }, nowMs) !== true) return;
     this.#told.add(id);
-    // Nobody knows of a sample: the batch that it is of is at risk itself.
-    if ((await this.#options.records.manifest(id))?.sampleOf !== undefined) return;
-    const isFirst = await this.#options.webhooks.tellAtRisk(id, nowMs);
+    // Nobody knows of a sample: the batch that it is of is at risk.
+    const told = (await this.#options.records.manifest(id))?.sampleOf ?? id;
+    const isFirst = await this.#options.webhooks.tellAtRisk(told, nowMs);
     const leftS = Math.round((expiresAtMs - nowMs) / 1000);
-    if (isFirst) this.#options.log.warn({ batch: id, settled, total, leftS }, 'the window will probably be missed');
+    if (isFirst) this.#options.log.warn({ batch: told, settled, total, leftS }, 'the window will probably be missed');
   }
 
   /** Says for which tiers pages wait, and since when. */

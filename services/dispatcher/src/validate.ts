@@ -1,4 +1,13 @@
-import { FairShare, KEYS, RECORD_VERSION, RECORDS, TenantShares, type EndingRecord } from '@spillway/core';
+import {
+  FairShare,
+  KEYS,
+  RECORD_VERSION,
+  RECORDS,
+  TenantShares,
+  type EndingRecord,
+  type LineError,
+  type Manifest,
+} from '@spillway/core';
 import { close, redisNowMs, type RedisStore } from '@spillway/redis';
 import type { InputLimits, Log } from '@spillway/runtime';
 import {
@@ -156,6 +165,7 @@ async function* validate(options: ValidatorOptions, id: string): AsyncGenerator<
   if (await records.hasEnded(id)) return await cleanUp({ redis, storage }, id, null);
   const ending = await records.ending(id);
   if (ending !== null && ending.outcome !== 'completed') return await closeAsRecorded(options, ending, id);
+  if (await isSampleOfEnded(options, manifest)) return await finisher.refuse(manifest, [NOT_NEEDED]);
   if ((await records.plan(id)) !== null) return await openValidated(options, id);
   const file = await findInput(records, manifest, await redisNowMs(redis));
   if (file === null) return await finisher.refuse(manifest, [UNKNOWN_INPUT]);
@@ -201,6 +211,18 @@ async function* readAll(check: InputCheck, input: AsyncIterable<Uint8Array>): As
     if (check.isOver) return;
     yield chunk.length;
   }
+}
+
+const NOT_NEEDED: LineError = {
+  code: 'invalid_request',
+  message: 'The batch that this one samples has ended.',
+  param: null,
+  line: null,
+};
+
+/** Whether a batch is the sample of one that has ended since: nothing of it is needed. */
+async function isSampleOfEnded({ records }: ValidatorOptions, { sampleOf }: Manifest): Promise<boolean> {
+  return sampleOf !== undefined && ((await records.ending(sampleOf)) !== null || (await records.hasEnded(sampleOf)));
 }
 
 /** A recovery that read storage just before the ending was written takes the batch for one to be validated. */

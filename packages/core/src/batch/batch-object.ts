@@ -136,7 +136,7 @@ function batchObject(manifest: Manifest, shown: Shown) {
 }
 
 /** What OpenAI's object has no place for: why documents were escalated, why they failed, how far they are, and what they wait for. */
-function accountOf(manifest: Manifest, { counts, said, warnings, waiting, progress, thresholds }: Shown) {
+function accountOf(manifest: Manifest, { counts, said, warnings, waiting, progress, thresholds, closedAtMs }: Shown) {
   const stages = Object.entries(manifest.cascades).flatMap(([cascade, { stages: all }]) =>
     all.map(({ model }, stage) => ({
       cascade,
@@ -151,7 +151,7 @@ function accountOf(manifest: Manifest, { counts, said, warnings, waiting, progre
     warnings: warnings.map(showWarning),
     progress,
     waiting: waiting.map(showWaiting),
-    thresholds: showThresholds(manifest, thresholds, counts),
+    thresholds: showThresholds(manifest, thresholds, { counts, isOver: closedAtMs !== null }),
   };
 }
 

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { CascadeRules, StageRules } from '../cascade/rules.ts';
 import { thresholdsOf } from '../cascade/thresholds.ts';
-import type { Aim } from '../promise/index.ts';
-import { awaitsCalibration, calibrateCascade, rulesInForce, type DrawnDocument } from './calibrate.ts';
+import { planAim, type Aim } from '../promise/index.ts';
+import { awaitsCalibration, calibrateCascade, rulesInForce, takenOver, type DrawnDocument } from './calibrate.ts';
+import { readThresholdSettings } from './threshold-setting.ts';
 import { DocumentDraws, drawnDocuments } from './sample-draws.ts';
 
 const stage = (model: string, acceptAt: number | null): StageRules => ({
@@ -87,7 +88,75 @@ test('what cannot be found out says why, and what no sample could show costs not
   const blind = calibrateCascade({ ...one, cannotJudge: true });
   assert.deepEqual([blind.reason, blind.n, blind.expertOnly], ['no_evidence', 0, true]);
   const known = calibrate(EFFORT, [], 20);
-  assert.deepEqual([known.stages, known.expertShare], [[{ acceptAt: 0.9 }], null], 'as it is configured');
+  assert.deepEqual(
+    [known.stages, known.expertShare],
+    [[{ acceptAt: 0.9, configured: true }], null],
+    'as it is configured',
+  );
+});
+
+test('what passes is no evidence that a draft is escalated', () => {
+  const unknown: DrawnDocument = {
+    judged: [{ confidence: null, agrees: true, wrongAt: null, isUnknown: true }],
+    delivered: 1,
+  };
+  const found = calibrate(PROMISE, [...many(480, drawn(0.9)), ...many(20, unknown)]);
+  assert.deepEqual([found.outcome, found.reason], ['not_certified', 'disagreements']);
+});
+
+test('an accuracy is not kept by drafts of which a wrong value is sure', () => {
+  const aim: Aim = { kind: 'accuracy', accuracy: 0.9, certainty: 0.95, otherwise: 'expert' };
+  const wrong: DrawnDocument = {
+    judged: [{ confidence: 0.1, agrees: false, wrongAt: 0.99 }],
+    delivered: 1,
+    right: { expert: true, drafts: [false] },
+  };
+  const fine: DrawnDocument = {
+    judged: [{ confidence: 0.9, agrees: true, wrongAt: null }],
+    delivered: 1,
+    right: { expert: true, drafts: [true] },
+  };
+  assert.equal(calibrate(aim, [...many(250, wrong), ...many(250, fine)]).outcome, 'not_certified');
+});
+
+test('no promise is so near to 1 that its sample is sought for ever', () => {
+  for (const share of ['0.9999999999999999', '0.999999999999999', '0.9999999']) {
+    for (const what of ['accuracy', 'agreement']) {
+      const read = readThresholdSettings({ 'spillway.promise': `${what}=${share}`, 'spillway.labels': 'file-1' });
+      assert.equal(read.kind, 'problem', share);
+    }
+  }
+  const aim: Aim = { kind: 'accuracy', accuracy: 1 - 1e-16, certainty: 0.95, otherwise: 'expert' };
+  assert.deepEqual(planAim(aim, 1, 500), { kind: 'too_few', needed: null });
+});
+
+test('what was found for one cascade holds for a retry only while that is what was sampled', () => {
+  const before = rulesInForce({ a: rulesOf(PROMISE) }, { a: calibrate(PROMISE, many(500, drawn(0.9))) });
+  const same = takenOver({ a: rulesOf(PROMISE), constructor: rulesOf(PROMISE) }, before);
+  assert.deepEqual(same['a']?.certificate, { agreement: 0.95, certainty: 0.95 });
+  assert.deepEqual([same['a'] && thresholdsOf(same['a']), same['a']?.aim], [[0], undefined]);
+  assert.deepEqual(same['constructor']?.aim, PROMISE);
+  const others: CascadeRules[] = [
+    { ...rulesOf(PROMISE), stages: [stage('another', 0.9), stage('large', null)] },
+    { ...rulesOf(PROMISE), stages: [stage('m0', 0.9), stage('another', null)] },
+    { ...rulesOf(PROMISE), agreement: 'exact' },
+    rulesOf(PROMISE, 2),
+  ];
+  for (const other of others) assert.deepEqual(takenOver({ a: other }, before)['a'], other);
+});
+
+test('values with thresholds of their own keep them where nothing was found', () => {
+  const base = rulesOf(EFFORT);
+  const [first, last] = base.stages;
+  assert.ok(first?.judge != null && last !== undefined);
+  const fields = { '/total': { acceptAt: 0.99 } };
+  const rules: CascadeRules = { ...base, stages: [{ ...first, judge: { ...first.judge, fields } }, last] };
+  const small = calibrateCascade({ rules, population: 20, drawn: [], isFinished: true });
+  assert.deepEqual(rulesInForce({ a: rules }, { a: small })['a']?.stages[0]?.judge?.fields, fields);
+  const found = calibrateCascade({ rules, population: 9_500, drawn: many(500, drawn(0.9)), isFinished: true });
+  assert.deepEqual(rulesInForce({ a: rules }, { a: found })['a']?.stages[0]?.judge?.fields, {
+    '/total': { acceptAt: 0 },
+  });
 });
 
 test('by labels an accuracy is promised, as far as the expert itself is right', () => {

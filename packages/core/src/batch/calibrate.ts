@@ -1,5 +1,5 @@
 import { ACCEPT_NOTHING, judgingStages, thresholdsOf, withThresholds } from '../cascade/thresholds.ts';
-import type { CascadeRules } from '../cascade/rules.ts';
+import type { CascadeRules, StageRules } from '../cascade/rules.ts';
 import type { SampledJudgement } from '../document/sample-line.ts';
 import {
   certifyAccuracy,
@@ -79,16 +79,23 @@ function promised(sample: CascadeSample, aim: PromiseAim | AccuracyAim): Cascade
 const rowsOf = (drawn: readonly DrawnDocument[], at: number): SampledDocument[] =>
   drawn.map(({ judged }) => {
     const own = judged?.[at];
-    // Nothing is known of it: it counts as if it were accepted and wrong.
-    if (own === undefined) return { score: 1, agrees: false };
-    return { score: own.confidence === null ? null : (own.wrongAt ?? own.confidence), agrees: own.agrees };
+    return { score: scoreOf(own), agrees: own?.agrees === true && own.isUnknown !== true };
   });
+
+/**
+ * From which threshold on down a draft would be final, or be wrong. What nothing is known of counts as if it were final at
+ * any; null: it cannot be judged, whenever it is tried.
+ */
+function scoreOf(own: SampledJudgement | undefined): number | null {
+  if (own === undefined || own.isUnknown === true) return 1;
+  return own.confidence === null ? null : (own.wrongAt ?? own.confidence);
+}
 
 /** The same beside labels. An answer that there is not is not right. */
 const labelledRows = (drawn: readonly DrawnDocument[], at: number): LabelledDocument[] =>
   drawn.map(({ judged, right }) => ({
-    score: judged === null ? 1 : (judged[at]?.confidence ?? null),
-    draftRight: right?.drafts[at] ?? false,
+    score: scoreOf(judged?.[at]),
+    draftRight: judged?.[at]?.isUnknown !== true && (right?.drafts[at] ?? false),
     expertRight: right?.expert ?? true,
   }));
 
@@ -134,7 +141,7 @@ function notCertified(
   const isShown = facts.n > 0 && why.reason !== 'sample_unfinished';
   const stages = thresholdsOf(rules).map((known, at, all) => ({
     ...counts[at],
-    acceptAt: isShown ? guessOf(aim, drawn, { at, judging: all.length }) : known,
+    ...(isShown ? { acceptAt: guessOf(aim, drawn, { at, judging: all.length }) } : asConfigured(known)),
   }));
   return { ...own, stages, expertShare: isShown ? expertShare(drawn, stages) : null };
 }
@@ -172,11 +179,16 @@ function expertShare(drawn: readonly DrawnDocument[], stages: readonly StageThre
  * The threshold of the last judging stage at which about as many of the sample go on to the expert as may: those that
  * cannot be judged do at any threshold, those that a stage before accepts at none. Equal scores are accepted together.
  */
-function budgeted({ rules, population, drawn, isFinished }: CascadeSample, aim: BudgetAim): CascadeCalibration {
+const asConfigured = (acceptAt: number): StageThreshold => ({ acceptAt, configured: true });
+
+function budgeted(
+  { rules, population, drawn, isFinished, cannotJudge: isHopeless = false }: CascadeSample,
+  aim: BudgetAim,
+): CascadeCalibration {
   const known = thresholdsOf(rules);
   const facts = { aim, population, n: drawn.length, outcome: 'budgeted' as const };
-  if (!isFinished || drawn.length === 0) {
-    return { ...facts, stages: known.map((acceptAt) => ({ acceptAt })), expertShare: null };
+  if (isHopeless || !isFinished || drawn.length === 0) {
+    return { ...facts, n: isHopeless ? 0 : facts.n, stages: known.map(asConfigured), expertShare: null };
   }
   const last = known.length - 1;
   const stage = judgingStages(rules)[last] ?? 0;
@@ -188,7 +200,7 @@ function budgeted({ rules, population, drawn, isFinished }: CascadeSample, aim: 
   const left = Math.floor(aim.expert_share * drawn.length) - (scores.length - judged.length);
   const acceptAt = left < 0 ? 0 : (judged[left] ?? ACCEPT_NOTHING);
   const escalated = scores.filter((score) => score === null || score < acceptAt).length;
-  const stages = known.map((own, at) => ({ acceptAt: at === last ? acceptAt : own }));
+  const stages = known.map((own, at) => (at === last ? { acceptAt } : asConfigured(own)));
   return { ...facts, stages, expertShare: escalated / drawn.length };
 }
 
@@ -205,27 +217,74 @@ export function rulesInForce(
   found: CascadeCalibrations,
 ): Record<string, CascadeRules> {
   return Object.fromEntries(
-    Object.entries(rules).map(([name, { aim, ...own }]) => {
-      const calibration = found[name];
-      // The thresholds may be those of another batch, of before the cascade had other stages.
-      const isFit = calibration?.stages.length === judgingStages(own).length;
-      if (aim === undefined || calibration === undefined || !isFit) return [name, rules[name] ?? own];
-      const { stages, outcome, expertOnly } = calibration;
-      const decided = withThresholds(
-        own,
-        stages.map(({ acceptAt }) => acceptAt),
-      );
+    Object.entries(rules).map(([name, own]) => {
+      const calibration = Object.hasOwn(found, name) ? found[name] : undefined;
+      return [name, calibration === undefined ? own : calibratedRules(own, calibration)];
+    }),
+  );
+}
+
+function calibratedRules({ aim, ...own }: CascadeRules, found: CascadeCalibration): CascadeRules {
+  if (aim === undefined) return own;
+  const { stages, outcome, expertOnly } = found;
+  const decided = withThresholds(
+    own,
+    stages.map(({ acceptAt, configured }) => (configured === true ? null : acceptAt)),
+  );
+  return {
+    ...decided,
+    ...(expertOnly === true ? { expertOnly } : {}),
+    ...(outcome === 'certified' ? certificateOf(aim) : {}),
+  };
+}
+
+/** What decides of a cascade, but for its thresholds and what they are found for. */
+const decisive = ({ stages, agreement }: CascadeRules): string =>
+  JSON.stringify([
+    agreement,
+    stages.map(({ model, ask, tolerance, judge, verdict }) => [
+      model,
+      ask,
+      tolerance,
+      judge?.confidence,
+      judge?.formats,
+      verdict?.confidence,
+    ]),
+  ]);
+
+/**
+ * The rules of a batch whose documents are of another one, `before` being the rules in force there: what was found and
+ * promised for them holds, where their cascade still is what was sampled. Else thresholds are found anew.
+ */
+export function takenOver(
+  rules: Readonly<Record<string, CascadeRules>>,
+  before: Readonly<Record<string, CascadeRules>>,
+): Record<string, CascadeRules> {
+  return Object.fromEntries(
+    Object.entries(rules).map(([name, own]) => {
+      const old = Object.hasOwn(before, name) ? before[name] : undefined;
+      if (own.aim === undefined || old === undefined || old.aim !== undefined || decisive(own) !== decisive(old)) {
+        return [name, own];
+      }
+      const { aim: _, ...fixed } = own;
+      const { expertOnly, certificate } = old;
       return [
         name,
         {
-          ...decided,
-          ...(expertOnly === true ? { expertOnly } : {}),
-          ...(outcome === 'certified' ? certificateOf(aim) : {}),
+          ...fixed,
+          stages: old.stages.map((stage, at) => ({ ...own.stages[at], ...judgedAs(stage) }) as StageRules),
+          ...(expertOnly === undefined ? {} : { expertOnly }),
+          ...(certificate === undefined ? {} : { certificate }),
         },
       ];
     }),
   );
 }
+
+const judgedAs = ({ judge, verdict }: StageRules): Pick<StageRules, 'judge' | 'verdict'> => ({
+  judge,
+  ...(verdict === undefined ? {} : { verdict }),
+});
 
 /** Whether thresholds are still to be found. */
 export const awaitsCalibration = (rules: Readonly<Record<string, CascadeRules>>): boolean =>

@@ -35,6 +35,8 @@ export const calibrationRecord = z.record(
     stages: z.array(
       z.object({
         acceptAt: z.number(),
+        /** It is as it is configured, values with thresholds of their own among it: nothing was found for it. */
+        configured: z.literal(true).optional(),
         /** Of a promise: how many disagreements the sample may show of what the stage would accept, and how many it does. */
         allowed: count.optional(),
         disagreements: count.optional(),

@@ -24,11 +24,15 @@ const certified: CascadeCalibration = {
 };
 
 /** What a batch shows of so many drafts that were delivered at the deadline. */
-function shown(deadlineDrafts: number, cascades: Record<string, CascadeCalibration> | null) {
+function shown(deadlineDrafts: number, cascades: Record<string, CascadeCalibration> | null, isOver = false) {
   const counts = addCounts(NO_COUNTS, { [stageCounter('test', 0, 'deadlineDrafts')]: deadlineDrafts });
   // As a final record keeps them.
   const kept = readCounts(writeCounts(counts));
-  return showThresholds(manifest, { draws, calibration: cascades === null ? null : { cascades } }, kept);
+  return showThresholds(
+    manifest,
+    { draws, calibration: cascades === null ? null : { cascades } },
+    { counts: kept, isOver },
+  );
 }
 
 test('only cascades whose thresholds are found are shown, and until then that they are sampled', () => {
@@ -38,6 +42,8 @@ test('only cascades whose thresholds are found are shown, and until then that th
     ['test', 'sampling', 1_000, 3, []],
   );
   assert.equal(more.length, 0);
+  const [over] = shown(0, null, true);
+  assert.deepEqual([over?.outcome, over?.reason], ['not_certified', 'sample_unfinished']);
 });
 
 test('drafts that were delivered at the deadline count as disagreements', () => {

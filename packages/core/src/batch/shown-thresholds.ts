@@ -11,6 +11,13 @@ export type ThresholdFacts = {
   readonly calibration: Pick<CalibrationRecord, 'cascades'> | null;
 };
 
+/** What else of a batch counts. */
+type BatchFacts = {
+  readonly counts: Counts;
+  /** It takes no more results: what was not found is not found any more. */
+  readonly isOver: boolean;
+};
+
 /** Of a batch whose thresholds are all fixed, or that is not validated yet. */
 export const NO_THRESHOLDS: ThresholdFacts = { draws: undefined, calibration: null };
 
@@ -21,7 +28,7 @@ type ShownThresholds = ReturnType<typeof shown>;
 export function showThresholds(
   { cascades }: Manifest,
   { draws = {}, calibration }: ThresholdFacts,
-  counts: Counts,
+  { counts, isOver }: BatchFacts,
 ): ShownThresholds[] {
   return Object.entries(draws).flatMap(([cascade, { population, documents }]) => {
     const rules = cascades[cascade];
@@ -32,9 +39,16 @@ export function showThresholds(
       0,
     );
     const known = found === undefined ? undefined : afterDeadline(found, deadlineDrafts);
+    const unfinished = isOver ? ({ outcome: 'not_certified', reason: 'sample_unfinished' } as const) : {};
     const models = judgingStages(rules).map((stage) => ({ stage, model: rules.stages[stage]?.model ?? '' }));
-    const facts =
-      known ?? ({ aim: rules.aim, population, n: documents.length, stages: [], expertShare: null } as const);
+    const facts = known ?? {
+      aim: rules.aim,
+      population,
+      n: documents.length,
+      stages: [],
+      expertShare: null,
+      ...unfinished,
+    };
     return [shown(cascade, facts, models)];
   });
 }

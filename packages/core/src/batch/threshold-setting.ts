@@ -118,7 +118,7 @@ export function withSettings(
   rules: Rules,
   { settings }: ThresholdSettings,
 ): { readonly kind: 'rules'; readonly rules: Record<string, CascadeRules> } | SettingProblem {
-  const unknown = settings.find(({ cascade }) => cascade !== null && rules[cascade] === undefined);
+  const unknown = settings.find(({ cascade }) => cascade !== null && !Object.hasOwn(rules, cascade));
   if (unknown !== undefined) {
     const { key, cascade } = unknown;
     return {
@@ -156,6 +156,7 @@ export function withSettings(
       decided[name] = withThresholds(
         fixed,
         Array.from({ length: judging }, (_, at) => acceptAt[at] ?? acceptAt[0] ?? 0),
+        'kept',
       );
     }
   }

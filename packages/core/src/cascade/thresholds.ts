@@ -5,7 +5,7 @@ import { judgeIn, stageOf, stageTier, type CascadeRules, type JudgeRule, type St
 export const ACCEPT_NOTHING = 2;
 
 /** A threshold as it is shown; null: no draft is final. */
-export const shownThreshold = (acceptAt: number): number | null => (acceptAt >= ACCEPT_NOTHING ? null : acceptAt);
+export const shownThreshold = (acceptAt: number): number | null => (acceptAt > 1 ? null : acceptAt);
 
 /** The stages that judge, by their places from 0; the last one does with `ask: verdict`. */
 export const judgingStages = ({ stages }: Pick<CascadeRules, 'stages'>): number[] =>
@@ -36,40 +36,41 @@ export const thresholdsOf = ({ stages }: Pick<CascadeRules, 'stages'>): number[]
   stages.flatMap((stage) => judgeIn(stage)?.acceptAt ?? []);
 
 /**
- * The rules with other thresholds: one for each judging stage, in their order. Values with thresholds or calibrations of
- * their own have their stage's from then on: a draft is as sure as its least sure value, and thresholds that are found by
- * drafts are found by that.
+ * The rules with other thresholds: one for each judging stage, in their order; null: it keeps its own. Unless `values` is
+ * `kept`, values with thresholds or calibrations of their own have their stage's from then on: a draft is as sure as its
+ * least sure value, and thresholds that are found by drafts are found by that.
  */
-export function withThresholds(rules: CascadeRules, acceptAt: readonly number[]): CascadeRules {
+export function withThresholds(
+  rules: CascadeRules,
+  acceptAt: readonly (number | null)[],
+  values: 'kept' | 'as_stage' = 'as_stage',
+): CascadeRules {
   const judging = judgingStages(rules);
   if (judging.length !== acceptAt.length) {
     throw new RangeError(`${judging.length} stages judge, and there are ${acceptAt.length} thresholds`);
   }
-  const of = new Map(judging.map((stage, at) => [stage, acceptAt[at] ?? ACCEPT_NOTHING]));
+  const of = new Map(judging.map((stage, at) => [stage, acceptAt[at] ?? null]));
   return {
     ...rules,
     stages: rules.stages.map((stage, at) => {
       const own = of.get(at);
-      return own === undefined ? stage : acceptingAt(stage, own);
+      return own == null ? stage : acceptingAt(stage, own, values);
     }),
   };
 }
 
-function acceptingAt(stage: StageRules, acceptAt: number): StageRules {
+function acceptingAt(stage: StageRules, acceptAt: number, values: 'kept' | 'as_stage'): StageRules {
   const { judge, verdict } = stage;
-  if (judge !== null) return { ...stage, judge: judgedAt(judge, acceptAt) };
-  return verdict === undefined ? stage : { ...stage, verdict: judgedAt(verdict, acceptAt) };
+  const of = (rule: JudgeRule): JudgeRule =>
+    values === 'kept' ? { ...rule, acceptAt } : { ...valuesAsStage(rule, acceptAt), acceptAt };
+  if (judge !== null) return { ...stage, judge: of(judge) };
+  return verdict === undefined ? stage : { ...stage, verdict: of(verdict) };
 }
 
-const judgedAt = ({ fields, ...rule }: JudgeRule, acceptAt: number): JudgeRule => ({
-  ...rule,
-  acceptAt,
-  ...(fields === undefined
-    ? {}
-    : {
-        fields: Object.fromEntries(Object.keys(fields).map((path) => [path, { acceptAt }])),
-      }),
-});
+const valuesAsStage = ({ fields, ...rule }: JudgeRule, acceptAt: number): JudgeRule =>
+  fields === undefined
+    ? rule
+    : { ...rule, fields: Object.fromEntries(Object.keys(fields).map((path) => [path, { acceptAt }])) };
 
 /**
  * The rules by which a sample of a batch is answered, so that the thresholds of the others are found by it. For a promise
@@ -83,6 +84,6 @@ export function sampleRules({ aim, ...rules }: CascadeRules): CascadeRules {
   if (aim.kind !== 'budget') return { ...whole, shadow: true };
   return withThresholds(
     whole,
-    thresholdsOf(rules).map((known, at, all) => (at === all.length - 1 ? 0 : known)),
+    thresholdsOf(rules).map((_, at, all) => (at === all.length - 1 ? 0 : null)),
   );
 }

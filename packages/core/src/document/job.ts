@@ -272,8 +272,22 @@ export function skipUnfit({ job, rules }: CascadeDocument, nowMs: number): Docum
   if (isLastStage(rules, job.stage)) return job;
   const { model, ask, limits } = stageOf(rules, job.stage);
   const reason = rules.expertOnly === true ? 'not_certified' : unfitReason(job.body, limits);
-  if (reason === null) return job;
+  return reason === null
+    ? job
+    : skipUnfit({ job: skipping({ job, rules }, { reason, ask, model, nowMs }), rules }, nowMs);
+}
+
+/** The job at the last stage, without a draft of those before. */
+export function lastStageJob({ job, rules }: CascadeDocument, reason: EscalationReason, nowMs: number): DocumentJob {
+  if (isLastStage(rules, job.stage)) return job;
+  const { model, ask } = stageOf(rules, job.stage);
+  return lastStageJob({ job: skipping({ job, rules }, { reason, ask, model, nowMs }), rules }, reason, nowMs);
+}
+
+type Skipped = Pick<Draft, 'model' | 'ask' | 'reason'> & { readonly nowMs: number };
+
+/** The job at the next stage, with the reason why the present one was not asked. */
+function skipping({ job }: CascadeDocument, { nowMs, ...skipped }: Skipped): DocumentJob {
   const none = { answer: null, score: null, confidence: null, fields: null, evidence: null, attempts: [] };
-  const skipped: Draft = { model, ask, ...none, reason, handedOffAtMs: nowMs };
-  return skipUnfit({ job: { ...withDraft(job, skipped), stage: job.stage + 1 }, rules }, nowMs);
+  return { ...withDraft(job, { ...skipped, ...none, handedOffAtMs: nowMs }), stage: job.stage + 1 };
 }

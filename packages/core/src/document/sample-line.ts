@@ -24,6 +24,8 @@ export type SampledJudgement = {
    * says otherwise. Null: there is no such value.
    */
   readonly wrongAt: number | null;
+  /** It was not judged for a cause that passes: the same document would be at another time. Absent: it was, or cannot be. */
+  readonly isUnknown?: true | undefined;
   /** The values in which it differs from the expert's, by JSON pointer; absent: it does not, or not by value. */
   readonly differing?: readonly string[] | undefined;
 };
@@ -45,6 +47,7 @@ const sampled = z.strictObject({
       agrees: z.boolean(),
       wrongAt: z.number().nullable(),
       differing: z.array(z.string()).optional(),
+      isUnknown: z.literal(true).optional(),
     }),
   ),
   counts: z.record(z.string(), z.number()),
@@ -98,20 +101,34 @@ function judgementsOf(
           : null
         : (record?.draft?.confidence ?? null);
     const text = textOf(document, record?.answer);
-    if (text === null || expert === null) return { confidence, agrees: false, wrongAt: null };
+    const unknown =
+      confidence === null && isUnknown(judge === null ? last : record) ? { isUnknown: true as const } : {};
+    if (text === null || expert === null) return { confidence, agrees: false, wrongAt: null, ...unknown };
     const isSame = agrees(rules.agreement, text, expert) || (drafted !== null && sameAs.includes(drafted));
-    if (isSame) return { confidence, agrees: true, wrongAt: null };
+    if (isSame) return { confidence, agrees: true, wrongAt: null, ...unknown };
     const differing = differingValues(text, expert);
     const isByValue = judge !== null && confidence !== null && asksForFields(rules, stage);
     return {
       confidence,
       agrees: false,
+      ...unknown,
       wrongAt: isByValue ? wrongFrom(differing, record?.draft?.fields ?? [], judge) : null,
       ...(differing === null
         ? {}
         : { differing: differing.slice(0, MAX_DIFFERING).map((path) => cutText(path, MAX_PATH)) }),
     };
   });
+}
+
+/** Why a draft was not judged that at another time would be. */
+const PASSING: ReadonlySet<string> = new Set(['draft_failed', 'no_assessment', 'no_samples']);
+
+/** Whether a stage did not judge a document for a cause that passes; a verdict is always such a thing. */
+function isUnknown(record: StageRecord | undefined): boolean {
+  if (record === undefined) return true;
+  const { draft, how } = record;
+  if (how?.kind === 'answer' && how.reason.startsWith('verdict_')) return true;
+  return draft !== null && 'reason' in draft && PASSING.has(draft.reason);
 }
 
 /** So many values are named in which a draft differs. */

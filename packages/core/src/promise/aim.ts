@@ -3,9 +3,11 @@ import { z } from 'zod';
 /** What is done with a batch of which nothing can be promised: all of it goes to the expert, or the best guess is taken. */
 export const OTHERWISE = ['expert', 'best_effort'] as const;
 
-const share = (name: string) =>
-  z.number(`${name}: expected a number between 0 and 1`).gt(0, between(name)).lt(1, between(name));
-const between = (name: string): string => `${name}: expected a number between 0 and 1`;
+/** Nearer to 1 no batch has enough documents to show it. */
+const MAX_SHARE = 1 - 1e-6;
+
+const share = (name: string) => z.number(between(name)).gt(0, between(name)).max(MAX_SHARE, between(name));
+const between = (name: string): string => `${name}: expected a number above 0 and at most 0.999999`;
 
 export const DEFAULT_CERTAINTY = 0.95;
 

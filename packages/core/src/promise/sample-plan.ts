@@ -1,5 +1,8 @@
 import { allowedDisagreements, checkTerms, type SampledAnswers, type Terms } from './allowed.ts';
 
+/** No batch has so many documents; doubles count one by one up to far more. */
+const MOST_SAMPLED = 2 ** 30;
+
 /** The least sample that certifies something if it shows no disagreement; null: not even the whole batch would. */
 export function leastSample(terms: Terms, answers: SampledAnswers = 'right'): number | null {
   checkTerms(terms, 0);
@@ -7,7 +10,7 @@ export function leastSample(terms: Terms, answers: SampledAnswers = 'right'): nu
   let most = terms.populationSize ?? 1;
   if (terms.populationSize === null) {
     if (terms.target === 1) return null;
-    while (!isEnough(most)) most *= 2;
+    while (most < MOST_SAMPLED && !isEnough(most)) most *= 2;
   }
   if (!isEnough(most)) return null;
   let least = -1;

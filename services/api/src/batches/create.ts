@@ -16,12 +16,14 @@ export async function createBatch(
 ): Promise<BatchObject> {
   const order = readOrder(given.body);
   const { input, ...asked } = order;
-  await checkLabels(places, caller, asked.metadata);
   const requests = given.requests === null ? [] : await runSliced(writingRequests(given.requests));
   const requestDigest = await runSliced(digestingOrder(order, requests));
-  const inputOf: BatchSeed['input'] = async (id) => ({
-    fileId: input === 'requests' ? await storeRequests(places, requests, { id, caller, requestDigest }) : input.fileId,
-  });
+  const inputOf: BatchSeed['input'] = async (id) => {
+    // Not of one that stands already: its labels may be gone since.
+    await checkLabels(places, caller, asked.metadata);
+    const own = { id, caller, requestDigest };
+    return { fileId: input === 'requests' ? await storeRequests(places, requests, own) : input.fileId };
+  };
   const documents = async (): Promise<number> =>
     input === 'requests' ? requests.length : documentsOf(places.records, caller.tenant, input.fileId);
   const derivedId = idempotencyKey === null ? null : batchIdOfKey(caller.tenant, readKey(idempotencyKey));

@@ -6,13 +6,12 @@ import {
   liveBatch,
   RECORD_VERSION,
   RECORDS,
-  rulesInForce,
   runsShadow,
   snapshotRules,
+  takenOver,
   wantsDeduplicated,
   withSettings,
   type BatchObject,
-  type CascadeCalibrations,
   type Configuration,
   type Manifest,
 } from '@spillway/core';
@@ -54,8 +53,8 @@ export type BatchSeed = {
   readonly documents: () => Promise<number>;
   /** The id that whoever asks for the same batch derives; null: nobody else asks for this one. */
   readonly derivedId: string | null;
-  /** Thresholds that were found for the batch that the documents are of; absent: none were. */
-  readonly found?: CascadeCalibrations | undefined;
+  /** The rules in force of the batch that the documents are of; absent: they are of none. */
+  readonly before?: Manifest['cascades'] | undefined;
   readonly requestDigest: string;
 };
 
@@ -74,7 +73,7 @@ export async function placeBatch(places: BatchPlaces, caller: Caller, seed: Batc
 
   const { fileId: inputFileId, retry } = await seed.input(id);
   const own = { id, tenant, requestDigest, inputFileId, ...(retry === undefined ? {} : { retry }) };
-  const manifest = manifestOf(places, { ...order, found: seed.found ?? {} }, own);
+  const manifest = manifestOf(places, { ...order, before: seed.before ?? {} }, own);
   const indexKey = KEYS.tenantBatch(tenant, manifest.createdAtMs, id);
   await tenants.note(tenant);
   await Promise.all([storage.create(KEYS.openMark(id), EMPTY), storage.create(indexKey, EMPTY)]);
@@ -96,17 +95,19 @@ async function refuseWithoutCapacity(logged: LoggedRedis): Promise<void> {
   }
 }
 
-/** What of an order says by which rules its batch is answered; `found`: what was found of its thresholds before. */
-type RuledOrder = Pick<BatchOrder, 'metadata' | 'endpoint' | 'thresholds'> & { readonly found?: CascadeCalibrations };
+/** What of an order says by which rules its batch is answered; `before`: those in force of the batch that it is of. */
+type RuledOrder = Pick<BatchOrder, 'metadata' | 'endpoint' | 'thresholds'> & {
+  readonly before?: Manifest['cascades'];
+};
 
 type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId' | 'retry'>;
 
 function manifestOf(
   { configuration, calibrations }: Pick<BatchPlaces, 'configuration' | 'calibrations'>,
-  order: BatchSeed['order'] & { readonly found: CascadeCalibrations },
+  order: BatchSeed['order'] & { readonly before: Manifest['cascades'] },
   own: Own,
 ): Manifest {
-  const { windowMs, found, thresholds: _settings, ...asked } = order;
+  const { windowMs, before, thresholds: _settings, ...asked } = order;
   const createdAtMs = Date.now();
   const expiresAtMs = createdAtMs + windowMs;
   return {
@@ -115,21 +116,21 @@ function manifestOf(
     ...asked,
     createdAtMs,
     expiresAtMs,
-    cascades: rulesFor({ configuration, calibrations }, { ...order, found }),
+    cascades: rulesFor({ configuration, calibrations }, { ...order, before }),
   };
 }
 
 /** The rules of the cascades as they are now, for a batch of this order. */
 export function rulesFor(
   { configuration, calibrations }: Pick<BatchPlaces, 'configuration' | 'calibrations'>,
-  { metadata, endpoint, thresholds, found = {} }: RuledOrder,
+  { metadata, endpoint, thresholds, before = {} }: RuledOrder,
 ): Manifest['cascades'] {
   const isShadow = runsShadow(metadata) === true;
   const deduplicated = wantsDeduplicated(metadata) === true ? endpoint : null;
   const configured = snapshotRules(configuration, calibrations.current(), isShadow, deduplicated);
   const decided = withSettings(configured, thresholds);
   if (decided.kind === 'problem') throw unfitThresholds(metadata, decided);
-  return rulesInForce(decided.rules, found);
+  return takenOver(decided.rules, before);
 }
 
 /** Somebody else made the batch of this id a moment ago. */

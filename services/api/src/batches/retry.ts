@@ -3,6 +3,7 @@ import {
   LIMITS,
   readThresholdSettings,
   RETRY_OF_KEY,
+  rulesInForce,
   retryIdOf,
   windowMs,
   type BatchObject,
@@ -61,7 +62,8 @@ export async function retryBatch(
   // What stands in a manifest was read before.
   if (thresholds.kind === 'problem') throw new Error(`${id} has metadata that cannot be read`);
   // Its documents are of that batch: what was found and promised for that one holds for them.
-  const found = (await records.calibration(id))?.cascades;
+  const calibration = await records.calibration(id);
+  const before = rulesInForce(manifest.cascades, calibration?.cascades ?? {});
   const order = {
     endpoint,
     completionWindow: window ?? manifest.completionWindow,
@@ -75,7 +77,7 @@ export async function retryBatch(
     retry: { of: id, depth, taken: failed.taken },
   });
   const documents = async (): Promise<number> => sumOf(failed.taken);
-  return placeBatch(places, caller, { order, input, documents, derivedId, found, requestDigest: digest('retry', id) });
+  return placeBatch(places, caller, { order, input, documents, derivedId, before, requestDigest: digest('retry', id) });
 }
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);

@@ -41,7 +41,7 @@ export type CalibratorOptions = {
   readonly storage: Storage;
   readonly records: Records;
   readonly failures: StepFailures;
-  readonly live: Pick<LiveBatches, 'noteChange'>;
+  readonly live: Pick<LiveBatches, 'get' | 'noteChange'>;
   readonly log: Log;
 };
 
@@ -88,7 +88,10 @@ export class Calibrator {
     const { failures, live } = this.#options;
     if (performance.now() >= this.#nextLookMs) {
       this.#nextLookMs = performance.now() + LOOKS_EVERY_MS;
-      for (const [batch, tenant] of this.#waiting) this.#due.add(batch, tenant);
+      // What is in work says when it ends.
+      for (const [batch, tenant] of this.#waiting) {
+        if (live.get(sampleIdOf(batch)) === undefined) this.#due.add(batch, tenant);
+      }
     }
     const isReady = (id: string): boolean => !failures.isWaiting({ batch: id, step: 'calibrate' });
     const some = this.#due.take(MAX_BATCHES, isReady);
@@ -159,8 +162,8 @@ export class Calibrator {
       const isAnswered = line.response !== null && line.response.status_code < 300;
       const delivered = isAnswered && line.cascade !== undefined ? line.cascade.stage - 1 : null;
       const rules = plan.cascades[line.cascade?.name ?? ''];
-      const label = labels?.get(line.custom_id ?? '');
-      const right = rules === undefined || label === undefined ? undefined : rightOf(line, rules, label.answer);
+      const answer = labels?.get(line.custom_id ?? '')?.answer ?? null;
+      const right = rules === undefined || answer === null ? undefined : rightOf(line, rules, answer);
       known.set(document, { judged: sample.judged, delivered, right });
     }
     return Object.fromEntries(
@@ -175,11 +178,14 @@ export class Calibrator {
   }
 
   /** The labels by which an accuracy is promised; null: none is. They were read once, when the batch was validated. */
-  async #labels({ manifest }: BatchPlan): Promise<Extract<ReadLabels, { kind: 'labels' }>['labels'] | null> {
-    const file = labelsFileOf(manifest.metadata);
+  async #labels(plan: BatchPlan): Promise<Extract<ReadLabels, { kind: 'labels' }>['labels'] | null> {
+    const { id, metadata } = plan.manifest;
+    const file = labelsFileOf(metadata);
     if (file === null) return null;
-    const read = await readLabels(this.#options.storage, file);
-    if (read.kind === 'errors') throw new Error(`The labels of ${manifest.id} cannot be read again (${file})`);
+    const drawn = new Set<string>();
+    for await (const { line } of this.#lines.read(plan, { from: 0, to: plan.total })) drawn.add(line.custom_id ?? '');
+    const read = await readLabels(this.#options.storage, file, drawn);
+    if (read.kind === 'errors') throw new Error(`The labels of ${id} cannot be read again (${file})`);
     return read.labels;
   }
 

@@ -17,6 +17,8 @@ export type Known = {
   readonly results: ReadonlyMap<number, Result>;
   /** Those that were drafted, and go on to a later stage. */
   readonly drafts: ReadonlyMap<number, readonly Draft[]>;
+  /** Those that only the last stage may answer: drafted otherwise, they would not be what was counted of them. */
+  readonly lastStage: ReadonlySet<number>;
 };
 
 /** What a batch's sample said: its documents are not asked about again. */
@@ -31,8 +33,9 @@ export class KnownResults {
   async of(plan: BatchPlan, page: number, places: readonly number[]): Promise<Known> {
     const results = new Map<number, Result>();
     const drafts = new Map<number, readonly Draft[]>();
+    const lastStage = new Set<number>();
     const at = plan.pages[page];
-    if (plan.draws === null || at === undefined) return { results, drafts };
+    if (plan.draws === null || at === undefined) return { results, drafts, lastStage };
     const wanted = new Set(places);
     const { id: batch } = plan.manifest;
     for await (const sampled of this.#lines.read(plan, { from: at.first, to: at.first + at.documents })) {
@@ -44,10 +47,13 @@ export class KnownResults {
         const of = { batch: sampleIdOf(batch), document: placeInSample };
         const result = sampledResult(sampled, { batch, document, of }, rules);
         if (result !== null) results.set(place, result);
-      } else if (sampled.sample.drafts !== undefined && rules.aim === undefined)
-        drafts.set(place, sampled.sample.drafts);
+      } else if (rules.aim === undefined) {
+        if (sampled.sample.drafts !== undefined) drafts.set(place, sampled.sample.drafts);
+        // The expert failed.
+        else if (rules.certificate !== undefined) lastStage.add(place);
+      }
     }
-    return { results, drafts };
+    return { results, drafts, lastStage };
   }
 }
 

@@ -64,9 +64,9 @@ const serviceOf = (name: ServiceName): Service =>
 
 /** What the terminal says of a document. */
 async function traced(id: string, customId: string): Promise<string> {
-  const script = fileURLToPath(new URL('../../packages/cli/src/trace/main.ts', import.meta.url));
+  const script = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
   const env = { ...plainEnv(), SPILLWAY_URL: system.client.baseURL.replace(/\/v1$/, '') };
-  return (await promisify(execFile)(process.execPath, [script, id, customId], { env })).stdout;
+  return (await promisify(execFile)(process.execPath, [script, 'show', id, customId], { env })).stdout;
 }
 
 test('equal documents are asked about once and answered each, within a page and across pages', async () => {

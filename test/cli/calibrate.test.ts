@@ -15,7 +15,7 @@ import { System, until } from '../support/system.ts';
 import { plainEnv } from '../support/plain-env.ts';
 import { isVerdictCall, says } from '../support/verdict-server.ts';
 
-const script = fileURLToPath(new URL('../../packages/cli/src/calibrate/main.ts', import.meta.url));
+const script = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
 const run = promisify(execFile);
 
 let directory: string;
@@ -39,8 +39,11 @@ function calibrate(system: System, ...args: readonly string[]): Promise<Run> {
 function start(system: System, args: readonly string[]) {
   const { promise, resolve } = Promise.withResolvers<Run>();
   const env = { ...plainEnv(), SPILLWAY_URL: system.client.baseURL };
-  const child = execFile(process.execPath, [script, ...args], { env, cwd: directory }, (error, stdout, stderr) =>
-    resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+  const child = execFile(
+    process.execPath,
+    [script, 'calibrate', ...args],
+    { env, cwd: directory },
+    (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
   );
   return { child, ended: promise };
 }

@@ -137,18 +137,17 @@ test('npm scripts that are named are there, and take the options that they are g
     const [name = '', ...rest] = words.slice(2).filter((word) => word !== '-s');
     const script = scripts[name];
     assert.ok(script !== undefined, `${at}: npm run ${name}`);
-    const main = /[\w/.-]+\.ts$/.exec(script)?.[0];
+    const [, main = '', folder = ''] = /([\w/.-]+\.ts)(?: (\w+))?$/.exec(script) ?? [];
     for (const option of rest.flatMap((word) => /^\[?--([a-z-]+)/.exec(word)?.[1] ?? [])) {
-      assert.ok(main !== undefined && takes(main, option), `${at}: npm run ${name} -- --${option}`);
+      assert.ok(main !== '' && takes(join(dirname(main), folder), option), `${at}: npm run ${name} -- --${option}`);
       checked += 1;
     }
   }
   assert.ok(checked > 15, `${checked} options`);
 });
 
-/** Whether a program's folder knows an option. */
-function takes(main: string, option: string): boolean {
-  const folder = dirname(main);
+/** Whether a program's folder, or that of its command, knows an option. */
+function takes(folder: string, option: string): boolean {
   const files = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith('.ts'));
   return files.some((name) =>
     new RegExp(`(^ +'?${option}'?: \\{|'--${option}')`, 'm').test(readText(join(folder, name))),

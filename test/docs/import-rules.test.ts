@@ -33,6 +33,7 @@ const NAMES = [
   '@spillway/api @spillway/cascade @spillway/cli @spillway/core @spillway/models @spillway/redis @spillway/runtime',
   '@spillway/storage @spillway/worker bullmq fastify @fastify/cors ioredis onnxruntime-web openai pino undici yaml zod',
   '@aws-sdk/client-s3 @opentelemetry/api @datadog/sketches-js ml-matrix ./own.ts ../own/other.ts',
+  'commander csv-parse csv-stringify html-to-text hyparquet hyparquet-writer log-update string-width unpdf',
   'node:child_process node:crypto node:fs node:fs/promises node:net',
 ].flatMap((line) => line.split(' '));
 

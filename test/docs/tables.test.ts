@@ -68,7 +68,7 @@ const OF: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What the processes read that are no services. */
-const OTHERS = { playground: 'services/playground/src/server/config.ts', terminal: 'packages/cli/src/client.ts' };
+const OTHERS = { playground: 'services/playground/src/server/config.ts', terminal: 'packages/cli/src/settings.ts' };
 
 test('the variables are those that each process reads', () => {
   const read = new Map<string, string[]>();

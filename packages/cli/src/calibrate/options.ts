@@ -26,7 +26,8 @@ export type CalibrateOptions = {
   readonly out: string | null;
 };
 
-const USAGE = `npm run calibrate -- --batch ID [--sample N] [--labels FILE] | --from SAMPLE [--labels FILE]
+/** All of its command line. */
+export const USAGE = `npm run calibrate -- --batch ID [--sample N] [--labels FILE] | --from SAMPLE [--labels FILE]
     (at least one of --sample, --from and --labels) [--cascade NAME] [--stage N] [--field POINTER]
     [--signal NAME or JSON] [--method auto|${FITTED.join('|')}] [--accuracy SHARE | --expert-share SHARE] [--out FILE] [--seed N]`;
 

@@ -1,16 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  LIMITS,
-  LineSplitter,
-  runsShadow,
-  SAMPLE_OF_KEY,
-  seededRandom,
-  SHADOW_KEY,
-  writtenId,
-  type Line,
-} from '@spillway/core';
+import { runsShadow, SAMPLE_OF_KEY, seededRandom, SHADOW_KEY, writtenId } from '@spillway/core';
 import { z } from 'zod';
 import { UserError, type ApiClient } from '../client.ts';
+import { linesOf } from '../lines.ts';
 
 const batchObject = z.object({
   id: z.string(),
@@ -58,7 +50,7 @@ export async function drawSample(api: ApiClient, { source, count, seed, among, c
   const random = seededRandom(seed);
   const drawn: unknown[] = [];
   let seen = 0;
-  for await (const line of linesOf(await api.text(`/files/${source.input_file_id}/content`))) {
+  for await (const line of linesOf(await api.content(source.input_file_id))) {
     const request = JSON.parse(line) as { custom_id?: unknown };
     if (!isAmong(request.custom_id, among)) continue;
     seen += 1;
@@ -93,19 +85,5 @@ export async function sampleEnds(api: ApiClient, id: string, tell: (line: string
     if (step > told) tell(`${done} of ${counts.total} are answered`);
     told = Math.max(told, step);
     await delay(LOOK_MS);
-  }
-}
-
-/** The lines of a file that comes in pieces. */
-async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const splitter = new LineSplitter(LIMITS.lineBytesMax);
-  for await (const piece of pieces) yield* textOf(splitter.push(piece));
-  yield* textOf(splitter.end());
-}
-
-function* textOf(lines: Iterable<Line>): Generator<string> {
-  for (const { bytes } of lines) {
-    const text = bytes.toString();
-    if (text.trim() !== '') yield text;
   }
 }

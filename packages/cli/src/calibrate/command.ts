@@ -1,16 +1,17 @@
 import { writeFileSync } from 'node:fs';
-import { ApiClient, UserError } from '../client.ts';
+import type { Command } from 'commander';
+import type { ApiClient } from '../client.ts';
+import type { Context } from '../context.ts';
 import { calibrate } from './calibrate.ts';
-import { readOptions, resumed } from './options.ts';
+import { readOptions, resumed, USAGE } from './options.ts';
 import { formatsText, reportPage } from './page.ts';
 import type { CalibrationReport } from './report.ts';
 import { rowText } from './verdict.ts';
 
-const args = process.argv.slice(2);
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** The sample is paid for, whoever looks at it. */
-function drawn(sample: string): void {
+function drawn(sample: string, args: readonly string[]): void {
   tell(`The sample is ${sample}. Ctrl-C stops looking at it, and it goes on.`);
   process.once('SIGINT', () => {
     tell(`\n${sample} goes on (POST /v1/batches/${sample}/cancel stops it). When it has ended, without paying again:`);
@@ -44,17 +45,25 @@ function linesOf({ judgement, made_with: made, ...report }: CalibrationReport): 
   ];
 }
 
-try {
-  const told = { tell, drawn, now: new Date() };
-  const { report, artefact, path } = await calibrate(new ApiClient(process.env), readOptions(args), told);
+export function addCalibrate(program: Command, { api }: Context): void {
+  program
+    .command('calibrate')
+    .description('calibrate a stage by an ended batch, and say which threshold pays')
+    .usage('--batch ID --sample N | --batch ID --labels FILE | --from SAMPLE')
+    .argument('[arguments...]')
+    .allowUnknownOption()
+    .passThroughOptions()
+    .addHelpText('after', `\n${USAGE}`)
+    .action(async (args: readonly string[]) => run(args, api()));
+}
+
+async function run(args: readonly string[], api: ApiClient): Promise<void> {
+  const told = { tell, drawn: (sample: string) => drawn(sample, args), now: new Date() };
+  const { report, artefact, path } = await calibrate(api, readOptions(args), told);
   const stem = path.replace(/\.json$/, '');
   writeFileSync(`${stem}.report.json`, `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(`${stem}.report.html`, reportPage(report));
   if (artefact !== null) writeFileSync(path, `${JSON.stringify(artefact, null, 2)}\n`);
   for (const line of linesOf(report)) tell(line);
   tell(`wrote ${artefact === null ? '' : `${path}, `}${stem}.report.html and ${stem}.report.json`);
-} catch (error) {
-  if (!(error instanceof UserError)) throw error;
-  process.stderr.write(`spillway calibrate: ${error.message}\n`);
-  process.exitCode = 1;
 }

@@ -1,0 +1,66 @@
+import { isJsonObject, parseJson, type ResultLine } from '@spillway/core';
+import { answerOf, resultCells, RESULT_COLUMNS } from '../rows/row.ts';
+import type { Fields } from '../where/expression.ts';
+
+/** The fields that `--where` knows of a result, each with what it says. */
+export const FIELDS: Readonly<Record<string, string>> = {
+  custom_id: "the document's id",
+  status: 'the HTTP status of its answer; null without one',
+  error: 'why it has no answer; null where it has one',
+  cascade: 'the cascade',
+  model: 'the model that answered',
+  role: 'drafter or expert',
+  stage: 'the stage that answered, from 1',
+  escalated: "whether the first stage's draft was not final",
+  confidence: 'of the draft that was judged last; 0 of one that was given up early',
+  reason: 'why a draft was not final',
+  attempts: 'calls of all stages together',
+  copy_of: 'the document that it is a copy of',
+  waited_ms: 'from enqueueing to the answer',
+  sequential_ms: 'until the first call of the stage that answered',
+  answer: 'the text of the answer; answer.NAME is a value of a JSON answer',
+};
+
+const ANSWER = 'answer.';
+
+export const isField = (name: string): boolean => Object.hasOwn(FIELDS, name) || name.startsWith(ANSWER);
+
+/** The fields of a result line by their names. */
+export function fieldsOf(line: ResultLine): Fields {
+  const cells: Readonly<Record<string, unknown>> = resultCells(line);
+  const { cascade, response } = line;
+  return (name) => {
+    if (name === 'confidence') return cells[name] ?? (isGivenUp(line) ? 0 : null);
+    if ((RESULT_COLUMNS as readonly string[]).includes(name)) return cells[name];
+    if (name.startsWith(ANSWER)) return answerValue(line, name.slice(ANSWER.length));
+    switch (name) {
+      case 'custom_id':
+        return line.custom_id;
+      case 'status':
+        return response?.status_code;
+      case 'attempts':
+        return cascade?.stages.reduce((sum, { attempts }) => sum + attempts, 0);
+      case 'copy_of':
+        return cascade?.copy_of;
+      case 'waited_ms':
+        return cascade?.wait_ms.total;
+      case 'sequential_ms':
+        return cascade?.wait_ms.sequential;
+      default:
+        return answerOf(line);
+    }
+  };
+}
+
+/** Nothing could make such a draft final any more, and nobody knows its confidence. */
+const isGivenUp = ({ cascade }: ResultLine): boolean =>
+  cascade?.stages.some(({ stopped }) => stopped !== undefined) === true;
+
+/** A value of a JSON answer by its path, `total` or `buyer.name`. */
+function answerValue(line: ResultLine, path: string): unknown {
+  const text = answerOf(line);
+  const whole: unknown = text === null ? null : parseJson(text);
+  return path
+    .split('.')
+    .reduce<unknown>((value, name) => (isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : null), whole);
+}

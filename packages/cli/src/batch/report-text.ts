@@ -1,0 +1,81 @@
+import { count, dollars, percent, seconds } from '../amounts.ts';
+import { tableOf } from '../table.ts';
+import { endWords, holdLines, progressWords } from './progress-text.ts';
+import { isEnded, type BatchReport } from './report-object.ts';
+
+type Paint = (format: 'bold' | 'yellow', text: string) => string;
+
+const STAGES = [
+  { title: 'stage', isNumber: true },
+  { title: 'cascade' },
+  { title: 'model' },
+  { title: 'role' },
+  { title: 'final', isNumber: true },
+  { title: 'escalated', isNumber: true },
+  { title: 'skipped', isNumber: true },
+  { title: 'failed', isNumber: true },
+  { title: 'cost', isNumber: true },
+  { title: 'why escalated' },
+];
+
+/** A report for people. */
+export function reportLines(report: BatchReport, paint: Paint, nowMs = Date.now()): string[] {
+  const { documents } = report;
+  const head = isEnded(report) ? endWords(report) : `${report.id} · ${report.status} · ${progressWords(report)}`;
+  const [title = '', ...rows] = tableOf(STAGES, report.stages.map(stageRow));
+  return [
+    paint('bold', head),
+    ...holdLines(report, nowMs).map((line) => paint('yellow', line)),
+    ...(rows.length === 0 ? [] : ['', paint('bold', title), ...rows]),
+    ...(documents.copied === 0 ? [] : [`${count(documents.copied)} copies were answered without a call`]),
+    ...failureLines(report),
+    '',
+    ...moneyLines(report),
+    ...waitLines(report),
+  ];
+}
+
+function stageRow({ stage, cascade, model, role, documents, usd, reasons }: BatchReport['stages'][number]): string[] {
+  return [
+    String(stage),
+    cascade,
+    model,
+    role,
+    count(documents.accepted + documents.answered),
+    count(documents.escalated),
+    count(documents.skipped),
+    count(documents.failed),
+    dollars(usd),
+    reasons.map((one) => `${one.reason} ${count(one.count)}`).join(', '),
+  ];
+}
+
+function failureLines({ failures }: BatchReport): string[] {
+  if (failures.length === 0) return [];
+  return [
+    '',
+    'without an answer:',
+    ...failures.map(
+      ({ status, code, count: many, said }) =>
+        `  ${count(many)} × ${status ?? code ?? 'unknown'}${said === null ? '' : `: ${said}`}`,
+    ),
+  ];
+}
+
+function moneyLines({ counterfactuals: { cascade, all_expert: expert } }: BatchReport): string[] {
+  if (cascade.usd === 0 && expert.usd === 0) return ['money: the models have no prices'];
+  const less = expert.usd === 0 ? '' : ` (${percent(1 - cascade.usd / expert.usd)} less)`;
+  return [
+    `money: ${dollars(cascade.usd)}, all by the expert ${dollars(expert.usd)}${cascade.usd < expert.usd ? less : ''}`,
+  ];
+}
+
+function waitLines({ latency_ms: { accepted, escalated } }: BatchReport): string[] {
+  const wait = (name: string, { p50, p95 }: typeof accepted): string[] =>
+    p50 === null || p95 === null
+      ? []
+      : [`${name}: median ${shown(p50)}, p95 ${shown(p95)}, from enqueueing to the answer`];
+  return [...wait('accepted', accepted), ...wait('escalated', escalated)];
+}
+
+const shown = (ms: number): string => (ms < 1_000 ? `${Math.round(ms)} ms` : seconds(ms / 1_000));

@@ -1,0 +1,84 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { z } from 'zod';
+import { count, counted, dollars, range } from '../amounts.ts';
+import { batchObject } from '../batch/report-object.ts';
+import { batchPath } from '../batch/watch.ts';
+import { Refused, UserError } from '../client.ts';
+import type { Context } from '../context.ts';
+import type { Terminal } from '../terminal.ts';
+
+/** The commands that have the API change or make a batch and then show it. */
+export function addChanges(program: Command, { terminal, api }: Context): void {
+  program
+    .command('cancel <batch>')
+    .description('end a batch; what is finished stays')
+    .option('--json', 'the batch object')
+    .action(async (id: string, { json }: { json?: true }) => {
+      show(terminal, await api().post(`${batchPath(id)}/cancel`, {}), json, 'is being cancelled');
+    });
+  program
+    .command('retry <batch>')
+    .description('make a new batch of the documents of an ended one that have no answer')
+    .option('--window <time>', 'within which it has to be done, such as 90m, 24h, 7d')
+    .option('--json', 'the new batch object')
+    .action(async (id: string, { json, window }: { json?: true; window?: string }) => {
+      const body = window === undefined ? {} : { completion_window: window };
+      show(terminal, await api().post(`${batchPath(id)}/retry`, body), json, `asks again what failed in ${id}`);
+    });
+  addRedecide(program, { terminal, api });
+}
+
+type Redecide = { readonly acceptAt: readonly number[]; readonly preview?: true; readonly json?: true };
+
+function addRedecide(program: Command, { terminal, api }: Pick<Context, 'terminal' | 'api'>): void {
+  program
+    .command('redecide <batch>')
+    .description('decide an ended batch by another threshold: a new batch, which asks only for the difference')
+    .requiredOption('--accept-at <confidence>', 'the threshold, or one for each stage that judges: 0.9,0.8', thresholds)
+    .option('--preview', 'only say what would come of it')
+    .option('--json', 'the new batch object, or the preview')
+    .action(async (id: string, { json, acceptAt, preview }: Redecide) => {
+      const [only] = acceptAt;
+      const body = { accept_at: acceptAt.length === 1 ? only : acceptAt };
+      const path = `${batchPath(id)}/redecide${preview === true ? '?preview=true' : ''}`;
+      const sent = await api()
+        .post(path, body)
+        .catch((error: unknown) => {
+          throw isUnknownRoute(error)
+            ? new UserError('this API cannot redecide: it is older than this command')
+            : error;
+        });
+      if (preview !== true) return show(terminal, sent, json, `decides ${id} again`);
+      if (json) return terminal.out(JSON.stringify(sent));
+      for (const line of previewLines(sent)) terminal.out(line);
+    });
+}
+
+function show(terminal: Terminal, sent: unknown, json: true | undefined, verb: string): void {
+  const { id, status } = batchObject.pick({ id: true, status: true }).parse(sent);
+  terminal.out(json ? JSON.stringify(sent) : `${id} ${verb}: ${status}`);
+}
+
+/** The API's word for a path that it does not have. */
+const isUnknownRoute = (error: unknown): boolean => error instanceof Refused && error.code === 'unknown_url';
+
+const previewObject = z.object({
+  documents: z.object({ total: z.number(), kept: z.number(), asked: z.number(), drafted_again: z.number() }),
+  usd: z.object({ least: z.number(), most: z.number() }).nullable(),
+});
+
+function previewLines(sent: unknown): string[] {
+  const { documents, usd } = previewObject.parse(sent);
+  const { total, kept, asked, drafted_again: again } = documents;
+  const drafted = again === 0 ? '' : ` (${count(again)} of them drafted again)`;
+  const cost = usd === null ? '' : `, for about ${range(dollars(usd.least), dollars(usd.most))}`;
+  return [
+    `of ${counted(total, 'document')} ${count(kept)} answers stay; ${count(asked)} would be asked about${drafted}${cost}`,
+  ];
+}
+
+function thresholds(text: string): number[] {
+  const values = text.split(',').map((one) => (one.trim() === '' ? Number.NaN : Number(one)));
+  if (values.every((value) => value >= 0 && value <= 1)) return values;
+  throw new InvalidArgumentError('Expected a number from 0 to 1, or several, such as 0.9,0.8.');
+}

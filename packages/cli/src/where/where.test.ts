@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { UserError } from '../client.ts';
+import { holds, OPERATORS, type Condition, type Literal } from './expression.ts';
+import { parseWhere } from './parse.ts';
+
+const FIELDS = ['confidence', 'role', 'stage', 'escalated', 'custom_id', 'answer.total'] as const;
+const known = (name: string): boolean => (FIELDS as readonly string[]).includes(name);
+
+const result: Readonly<Record<string, unknown>> = {
+  confidence: 0.71,
+  role: 'expert',
+  stage: 2,
+  escalated: true,
+  custom_id: 'a "quoted" id',
+  'answer.total': null,
+};
+const check = (text: string): boolean => holds(parseWhere(text, known), (name) => result[name]);
+
+test('conditions as people write them', () => {
+  const right = [
+    'confidence < .8 and role = expert',
+    'confidence<.8 AND role=="expert"',
+    'not (confidence >= 0.8 or stage = 1)',
+    'escalated',
+    'escalated = true and stage > 1',
+    'role ~ EXP and role !~ draft',
+    `custom_id = 'a "quoted" id'`,
+    String.raw`custom_id = "a \"quoted\" id"`,
+    'answer.total = null',
+    'not answer.total',
+    'stage = "2"',
+    'role != drafter or confidence > 1 and confidence > 2',
+  ];
+  for (const text of right) assert.equal(check(text), true, text);
+  const wrong = [
+    'confidence > .8',
+    'not escalated',
+    'answer.total < 5',
+    'answer.total > 5',
+    'answer.total ~ 5',
+    'role = 5',
+  ];
+  for (const text of wrong) assert.equal(check(text), false, text);
+});
+
+test('what is wrong is said in one line, with its place', () => {
+  for (const [text, message] of [
+    ['', /its end stands where a field is expected/],
+    ['confidence <', /its end stands where a value is expected/],
+    ['confidnce < 1', /"confidnce < 1" \(character 1\) is no field of a result/],
+    ['(escalated', /its end stands where a "\)" is missing/],
+    ['escalated escalated', /"escalated" \(character 11\) stands where "and"/],
+    ['role = "open', /""open" \(character 8\) cannot be read/],
+    [`${'('.repeat(200)}escalated`, /nested too deep/],
+    [`${'not '.repeat(200)}escalated`, /nested too deep/],
+    ['role ; drop', /"; drop" \(character 6\) cannot be read/],
+  ] as const) {
+    assert.throws(
+      () => parseWhere(text, known),
+      (error: unknown) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, message);
+        assert.equal(error.message.split('\n').length, 1);
+        assert.equal(error.exitCode, 2);
+        return true;
+      },
+    );
+  }
+});
+
+const literal: fc.Arbitrary<Literal> = fc.oneof(
+  fc.string(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => (Object.is(value, -0) ? 0 : value)),
+  fc.boolean(),
+  fc.constant(null),
+);
+const plain = { noNullPrototype: true } as const;
+const field = fc.constantFrom(...FIELDS);
+
+const condition: fc.Arbitrary<Condition> = fc.letrec<{ one: Condition }>((tie) => ({
+  one: fc.oneof(
+    { maxDepth: 5 },
+    fc.record({ kind: fc.constant('field' as const), field }, plain),
+    fc.record(
+      { kind: fc.constant('compare' as const), field, operator: fc.constantFrom(...OPERATORS), value: literal },
+      plain,
+    ),
+    fc.record({ kind: fc.constantFrom('and' as const, 'or' as const), left: tie('one'), right: tie('one') }, plain),
+    fc.record({ kind: fc.constant('not' as const), of: tie('one') }, plain),
+  ),
+})).one;
+
+const shown = (value: Literal): string =>
+  typeof value === 'string' ? `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'` : String(value);
+
+/** A condition as text, every part in brackets. */
+function textOf(one: Condition): string {
+  switch (one.kind) {
+    case 'field':
+      return one.field;
+    case 'compare':
+      return `${one.field} ${one.operator} ${shown(one.value)}`;
+    case 'not':
+      return `not (${textOf(one.of)})`;
+    case 'and':
+    case 'or':
+      return `(${textOf(one.left)}) ${one.kind} (${textOf(one.right)})`;
+  }
+}
+
+test('a condition that is written down is read as it was', () => {
+  fc.assert(fc.property(condition, (one) => assert.deepEqual(parseWhere(textOf(one), known), one)));
+});
+
+test('every condition has an opposite, and any text is read or refused in one line', () => {
+  const value = fc.oneof(literal, fc.constant(undefined), fc.object());
+  fc.assert(
+    fc.property(condition, fc.dictionary(field, value), (one, values) => {
+      const fields = (name: string): unknown => values[name];
+      assert.equal(holds({ kind: 'not', of: one }, fields), !holds(one, fields));
+    }),
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('(', ')', 'not ', 'role', '=', '"', ' ', '1') })),
+      (text) => {
+        try {
+          parseWhere(text, known);
+        } catch (error) {
+          assert.ok(error instanceof UserError);
+        }
+      },
+    ),
+  );
+});

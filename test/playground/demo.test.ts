@@ -246,6 +246,9 @@ test('the lines that npm start shows can be pasted', async (t) => {
       .map((line) => (JSON.parse(line) as ResultLine).custom_id);
     assert.deepEqual(ids, ['example-1', 'example-2', 'example-3', 'example-4', 'example-5'], command);
   }
+  await system.wrote(
+    /batch_\w+ {2}validated: 5 documents\nbatch_\w+ {2}completed after [\d.]+ s: 5 of 5 answered, \d escalated\n/,
+  );
   system.kill('SIGINT');
   assert.equal(await system.exited, 0, system.text());
 });

@@ -22,7 +22,7 @@ export class Screen {
   }
 
   line(text = ''): void {
-    this.#clear();
+    this.clear();
     this.#output.write(`${text}\n`);
   }
 
@@ -39,7 +39,8 @@ export class Screen {
     this.#output.write(`  ${text}\n`);
   }
 
-  #clear(): void {
+  /** Takes the line that is written over away. */
+  clear(): void {
     if (this.#live) this.#output.write('\r\u001B[K');
     this.#live = false;
   }

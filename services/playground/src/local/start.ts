@@ -1,12 +1,16 @@
 import { join, resolve } from 'node:path';
 import { EnvReader, loadConfiguration, SetupError, type Env } from '@spillway/runtime';
 import type { Configuration } from '@spillway/core';
+import { Screen } from '../demo/screen.ts';
+import { BatchLines } from './batch-lines.ts';
 import { openDataPlace, type DataPlace } from './data.ts';
 import { logView } from './log-view.ts';
 import { checkPortFree } from './port.ts';
+import type { ProcessLine } from './process.ts';
 import { findRedisBinary } from './redis-binary.ts';
 import { preparePrivateRedis } from './redis-server.ts';
 import { playgroundMember, serviceMembers, wantedPlaygrounds } from './services.ts';
+import { openSnapshots } from './snapshots.ts';
 import { Interrupted, unlessStopped, watchStopSignals } from './stop-signals.ts';
 import { System } from './system.ts';
 import { writeWelcome } from './welcome.ts';
@@ -27,8 +31,24 @@ embedded models when the configuration names them. What it is given is kept in .
 /** As long as the services take to finish their calls in flight, and some seconds to write the results. */
 const MAX_STOP_MS = 35_000;
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const warn = (line: string): void => void process.stderr.write(`${line}\n`);
+/** Results go to standard output, beside the line that is written over; what is wrong to standard error. */
+type Output = {
+  readonly screen: Screen;
+  readonly say: (line: string) => void;
+  readonly warn: (line: string) => void;
+};
+
+function openOutput(): Output {
+  const screen = new Screen(process.stdout);
+  return {
+    screen,
+    say: (line) => screen.line(line),
+    warn: (line) => {
+      screen.clear();
+      process.stderr.write(`${line}\n`);
+    },
+  };
+}
 
 /** Runs a system until it is asked to stop; answers the exit code. */
 export async function start(env: Env, args: readonly string[]): Promise<number> {
@@ -39,7 +59,14 @@ export async function start(env: Env, args: readonly string[]): Promise<number> 
   if (args.length > 0)
     throw new SetupError(`unknown option ${args[0]}; it is configured by env, see npm start -- --help`);
   const { configPath, configuration, api } = readSettings(env);
-  const system = new System({ onDeath: 'restart', tell: warn, onLine: logView(env, warn), stopLimitMs: MAX_STOP_MS });
+  const { screen, say, warn } = openOutput();
+  using batches = new BatchLines(screen);
+  const view = logView(env, warn);
+  const onLine = (line: ProcessLine): void => {
+    view(line);
+    batches.see(line);
+  };
+  const system = new System({ onDeath: 'restart', tell: warn, onLine, stopLimitMs: MAX_STOP_MS });
   using stop = watchStopSignals(() => {
     system.kill();
     warn('Ended at once; the work in flight goes on with the next npm start.');
@@ -48,10 +75,10 @@ export async function start(env: Env, args: readonly string[]): Promise<number> 
   try {
     const data = await openDataPlace(env);
     await checkPorts(api, configuration);
-    await unlessStopped(
-      stop.signal,
-      bringUp(system, { env, configPath, configuration, api, data, signal: stop.signal }),
-    );
+    const plan = { env, configPath, configuration, api, data, say, signal: stop.signal };
+    const redisUrl = await unlessStopped(stop.signal, bringUp(system, plan));
+    await using snapshots = process.stdout.isTTY ? await openSnapshots(redisUrl, env) : null;
+    if (snapshots !== null) batches.watch(snapshots.read);
     await writeWelcome(say, { api, configuration, data, withKeys: (env['SPILLWAY_API_KEYS'] ?? '') !== '' });
     await unlessStopped(stop.signal, new Promise<never>(() => undefined));
   } catch (error) {
@@ -96,21 +123,29 @@ async function checkPorts(api: { host: string; port: number }, configuration: Co
   }
 }
 
-type Plan = Settings & { readonly env: Env; readonly data: DataPlace; readonly signal: AbortSignal };
+type Plan = Settings & {
+  readonly env: Env;
+  readonly data: DataPlace;
+  readonly say: Output['say'];
+  readonly signal: AbortSignal;
+};
 
-async function bringUp(system: System, plan: Plan): Promise<void> {
+/** Starts all; the address of Redis. */
+async function bringUp(system: System, plan: Plan): Promise<string> {
   const { env, configPath, configuration, api, data, signal } = plan;
   const playgrounds = wantedPlaygrounds(configuration).map(({ port, models }) => playgroundMember(env, port, models));
-  const others = async (): Promise<void> => {
+  const others = async (): Promise<string> => {
     const redisUrl = (env['REDIS_URL'] ?? '') || (await startRedis(system, plan));
     signal.throwIfAborted();
     const surroundings = { env, configPath, configuration, redisUrl, storage: data.storage };
     await Promise.all(serviceMembers(surroundings, api).map((member) => system.start(member)));
+    return redisUrl;
   };
-  await Promise.all([...playgrounds.map((member) => system.start(member)), others()]);
+  const [redisUrl] = await Promise.all([others(), ...playgrounds.map((member) => system.start(member))]);
+  return redisUrl;
 }
 
-async function startRedis(system: System, { env, data, signal }: Plan): Promise<string> {
+async function startRedis(system: System, { env, data, say, signal }: Plan): Promise<string> {
   const binary = await findRedisBinary({ env, tell: say, signal });
   const redis = await preparePrivateRedis(join(data.directory, 'redis'), binary);
   await system.start(redis.member);

@@ -30,6 +30,7 @@ export async function writeWelcome(say: (line: string) => void, facts: WelcomeFa
   const shownKey = withKeys ? 'YOUR_KEY' : 'none';
   say(`Spillway is ready at ${baseUrl}  (cascades: ${cascades.join(', ')}; data in ${data.directory}; Ctrl-C stops)`);
   say(`\nAn example lies in ${path}: ${exampleIs(hasPlayground)}, one request a line, "model" names the cascade.`);
+  say(`\nFrom a folder of documents to a table: ${commandLine(baseUrl, withKeys)}`);
   say(`\n── curl ──\n${curlLines(baseUrl, path, withKeys)}`);
   say(`\n── Node (npm install openai) ──\n${nodeSnippet(baseUrl, path, shownKey)}`);
   say(`\n── Python (pip install openai) ──\n${pythonSnippet(baseUrl, path, shownKey)}`);
@@ -54,6 +55,16 @@ function exampleLines(cascade: string, hasPlayground: boolean): string {
     }))
     .map((line) => `${JSON.stringify(line)}\n`)
     .join('');
+}
+
+/** The command for files, with the address where that is not the one it takes by itself. */
+function commandLine(baseUrl: string, withKeys: boolean): string {
+  const url = baseUrl.replace(/\/v1$/, '');
+  const variables = [
+    ...(url === 'http://127.0.0.1:8080' ? [] : [`SPILLWAY_URL=${url} `]),
+    ...(withKeys ? ['SPILLWAY_API_KEY=YOUR_KEY '] : []),
+  ];
+  return `${variables.join('')}npx spillway run FOLDER --out answers.csv`;
 }
 
 function curlLines(baseUrl: string, path: string, withKeys: boolean): string {

@@ -110,6 +110,7 @@ test('a folder of mixed files: a row for each document in order, also for what c
   const folder = await files('mixed', {
     'a.txt': 'a plain letter',
     'b.md': '# UNSURE *notes*',
+    'd.html': `${'<div>'.repeat(20_000)}deep`,
     'c.html': '<html><head><title>t</title><script>no()</script></head><body><p>one &amp; two</p></body></html>',
     'd.pdf': pdfOf('Hello from a PDF'),
     'e.pdf': 'no PDF at all',
@@ -139,8 +140,8 @@ test('a folder of mixed files: a row for each document in order, also for what c
   assert.equal(stdout, '');
   assert.match(stderr, /skipped: e\.pdf is no PDF that can be read/);
   assert.match(stderr, /skipped: f\.png is no text in UTF-8\nskipped: g\/empty\.txt is empty/);
-  assert.match(stderr, /4 documents \(2 text, 1 html, 1 pdf\), 3 unreadable and skipped/);
-  assert.match(stderr, /7 rows in mixed\.csv, 3 without an answer/);
+  assert.match(stderr, /4 documents \(2 text, 1 html, 1 pdf\), 4 unreadable and skipped/);
+  assert.match(stderr, /8 rows in mixed\.csv, 4 without an answer/);
   const rows = await csv('mixed.csv');
   assert.deepEqual(
     rows.map(({ custom_id: id, answer: text, role, error }) => [id, text, role, (error ?? '').split(':')[0]]),
@@ -148,6 +149,7 @@ test('a folder of mixed files: a row for each document in order, also for what c
       ['a.txt', 'read: Who wrote this? a plain letter', 'drafter', ''],
       ['b.md', 'read: Who wrote this? # UNSURE *notes*', 'expert', ''],
       ['c.html', 'read: Who wrote this? one & two', 'drafter', ''],
+      ['d.html', '', '', 'unreadable'],
       ['d.pdf', 'read: Who wrote this? Hello from a PDF', 'drafter', ''],
       ['e.pdf', '', '', 'unreadable'],
       ['f.png', '', '', 'unreadable'],
@@ -167,7 +169,7 @@ test('a folder of mixed files: a row for each document in order, also for what c
     'stop',
   );
   assert.equal(stopped.code, 1);
-  assert.match(stopped.stderr, /e\.pdf is no PDF .*--on-unreadable skip goes on without it/);
+  assert.match(stopped.stderr, /d\.html is no page .*--on-unreadable skip goes on without it/);
   assert.equal(existsSync(join(place, 'x.csv')), false);
 });
 
@@ -310,6 +312,7 @@ test('what is wrong costs nothing and is one line that says what to do', async (
     [[...run, '--prompt', '{{b}}', '--id', 'id'], 1, /wrong\/a\.csv:2 has the id "1", as an earlier document has/],
     [[...run, '--prompt', '{{b}}', '--cascade', 'tset'], 2, /there is no cascade tset: there is test/],
     [['run', 'wrong/a.csv', '--prompt', '{{b}}', '--out', 'wrong/a.csv', '--yes'], 2, /both read and written/],
+    [[...run, '--prompt', '{{b}}', '--out', 'no/such/x.csv'], 1, /no\/such\/x\.csv cannot be written \(ENOENT\)/],
     [['run', 'wrong/none', '--out', 'x.csv', '--yes'], 2, /there is no wrong\/none/],
     [['run', 'wrong/nothing', '--out', 'x.csv', '--yes'], 1, /no document can be read in wrong\/nothing/],
     [['run', 'wrong/latin.csv', '--out', 'x.csv', '--yes'], 1, /latin\.csv is no text in UTF-8 \(near byte 0\)/],

@@ -40,15 +40,18 @@ async function htmlText(html: string): Promise<string> {
     selector,
     options: { uppercase: false },
   }));
-  return convert(html, {
-    wordwrap: false,
-    selectors: [
-      ...headings,
-      { selector: 'a', options: { ignoreHref: true } },
-      { selector: 'img', format: 'skip' },
-      { selector: 'table', format: 'dataTable', options: { uppercaseHeaderCells: false } },
-    ],
-  });
+  const selectors = [
+    ...headings,
+    { selector: 'a', options: { ignoreHref: true } },
+    { selector: 'img', format: 'skip' },
+    { selector: 'table', format: 'dataTable', options: { uppercaseHeaderCells: false } },
+  ];
+  try {
+    return convert(html, { wordwrap: false, selectors });
+  } catch (error) {
+    // The library walks a page by recursion: one that is nested too deep has no text, rather than a part of it.
+    throw new Unreadable(`is no page that can be read: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 async function pdfText(bytes: Buffer): Promise<string> {

@@ -64,11 +64,7 @@ export async function* sourcesOf({ paths, kind, except }: Wanted): AsyncGenerato
 }
 
 async function* filesOf(path: string, isOurs: ReadonlySet<string>): AsyncGenerator<string> {
-  const found = await stat(path).catch((error: unknown) => {
-    const { code } = error as NodeJS.ErrnoException;
-    const message = code === 'ENOENT' ? `there is no ${path}` : `${path} cannot be read (${code})`;
-    throw new UserError(message, { exitCode: EXIT.usage, cause: error });
-  });
+  const found = await stat(path).catch((error: unknown) => Promise.reject(unreadable(path, error)));
   if (!found.isDirectory()) {
     if (isOurs.has(resolve(path)))
       throw new UserError(`${path} is both read and written to: choose another --out`, { exitCode: EXIT.usage });
@@ -78,13 +74,20 @@ async function* filesOf(path: string, isOurs: ReadonlySet<string>): AsyncGenerat
 }
 
 async function* below(folder: string, isOurs: ReadonlySet<string>): AsyncGenerator<string> {
-  const entries = await readdir(folder, { withFileTypes: true });
+  const listed = readdir(folder, { withFileTypes: true });
+  const entries = await listed.catch((error: unknown) => Promise.reject(unreadable(folder, error)));
   for (const entry of entries.toSorted((one, other) => (one.name < other.name ? -1 : 1))) {
     const path = join(folder, entry.name);
     if (isHidden(entry.name) || isOurs.has(resolve(path))) continue;
     if (entry.isDirectory()) yield* below(path, isOurs);
     else if (await isFile(entry, path)) yield path;
   }
+}
+
+function unreadable(path: string, error: unknown): UserError {
+  const { code } = error as NodeJS.ErrnoException;
+  const message = code === 'ENOENT' ? `there is no ${path}` : `${path} cannot be read (${code})`;
+  return new UserError(message, { exitCode: EXIT.usage, cause: error });
 }
 
 /** Such as `.git` and `.DS_Store`. */

@@ -3,7 +3,7 @@ import { writtenId, type ResultLine } from '@spillway/core';
 import { counted, count } from '../amounts.ts';
 import { isEnded } from '../batch/report-object.ts';
 import { readReport } from '../batch/watch.ts';
-import type { ApiClient } from '../client.ts';
+import { UserError, type ApiClient } from '../client.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { linesOf } from '../lines.ts';
 import { readResults, takeLine } from '../results.ts';
@@ -54,7 +54,10 @@ export async function finishRun({ api, folder, run }: Finish): Promise<Finished>
     await writer.end();
   } catch (error) {
     await writer.abandon();
-    throw error;
+    if (!(error instanceof UserError) || batch === null) throw error;
+    throw new UserError(`${error.message}; when that is mended, spillway watch ${batch} writes the results`, {
+      cause: error,
+    });
   }
   await folder.remove();
   return finished;

@@ -27,8 +27,8 @@ const record = z.object({
 export type RunRecord = z.output<typeof record>;
 
 const RECORD = 'run.json';
-/** Longer than reading documents takes. */
-const LEFT_MS = 24 * 60 * 60_000;
+/** Longer than reading documents takes, and, of an ordered run, longer than its batch's window and its owner's holidays. */
+const LEFT_MS = { unordered: 24 * 60 * 60_000, ordered: 60 * 24 * 60 * 60_000 };
 
 /** A run's own folder: its documents in their order, what was asked, and the record of it. */
 export class RunFolder {
@@ -95,13 +95,13 @@ export class RunFolder {
   }
 }
 
-/** A run that was killed while it read its documents left what nobody will ask for. */
+/** A run that was killed while it read its documents left what nobody will ask for; so does one that nobody came back to. */
 async function removeLeft(folder: string): Promise<void> {
   const names = existsSync(folder) ? await readdir(folder) : [];
   for (const name of names) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => null);
-    const isOld = found !== null && Date.now() - found.mtimeMs > LEFT_MS;
-    if (isOld && !existsSync(join(path, RECORD))) await rm(path, { recursive: true, force: true });
+    const limitMs = existsSync(join(path, RECORD)) ? LEFT_MS.ordered : LEFT_MS.unordered;
+    if (found !== null && Date.now() - found.mtimeMs > limitMs) await rm(path, { recursive: true, force: true });
   }
 }

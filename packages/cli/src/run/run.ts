@@ -8,6 +8,7 @@ import { Refused, UserError, type ApiClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { Interrupted, watchInterrupt } from '../interrupt.ts';
+import { checkWritable } from '../rows/sink.ts';
 import type { Terminal } from '../terminal.ts';
 import { Answers } from './answers.ts';
 import { isAgreed, nobodyToAsk } from './consent.ts';
@@ -36,6 +37,7 @@ export async function runBatch(options: RunOptions, context: Context): Promise<E
   using interrupt = watchInterrupt();
   const { terminal } = context;
   if (!options.isConfirmed && !terminal.canAsk) throw nobodyToAsk();
+  if (options.out !== null) checkWritable(options.out);
   const run: Run = { options, context, api: context.api(), terminal, signal: interrupt.signal };
   const cascade = await cascadeOf(run.api, options.cascade);
   await resumeOpen(run);

@@ -1,3 +1,4 @@
+import { LIMITS } from '@spillway/core';
 import { Option, type Command } from 'commander';
 import { UserError } from '../client.ts';
 import type { Context } from '../context.ts';
@@ -52,7 +53,7 @@ export function addRun(program: Command, context: Context): void {
     .option(
       '--pilot <documents>',
       'ask about so many and pay for them, so that the estimate is a good one',
-      wholeNumber(1, 10_000),
+      wholeNumber(1, LIMITS.pilotDocuments),
     )
     .action(async (paths: string[], given: Given) => {
       const { estimateRun } = await import('../run/run.ts');

@@ -1,47 +1,12 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { KEYS, type BatchObject } from '@spillway/core';
 import { openStorage } from '@spillway/storage';
 import { OpenAI } from 'openai';
+import { Receiver, type Got } from '../support/receiver.ts';
 import { System, until } from '../support/system.ts';
 
 const SECRET = `whsec_${Buffer.from('a secret of the operator').toString('base64')}`;
-
-type Got = { readonly path: string; readonly body: string; readonly headers: IncomingHttpHeaders };
-
-/** A receiver of webhooks that answers as a test says. */
-class Receiver implements AsyncDisposable {
-  readonly got: Got[] = [];
-  answer: (got: Got, response: ServerResponse) => void = (_, response) => response.end();
-  readonly #server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const got = { path: request.url ?? '', body: Buffer.concat(chunks).toString(), headers: request.headers };
-      this.got.push(got);
-      this.answer(got, response);
-    });
-  });
-
-  async listen(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  /** What came for a batch, by path. */
-  for(batch: string, path: string): Got[] {
-    return this.got.filter((one) => one.path === path && one.body.includes(batch));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-}
 
 async function start(url: string, extra = ''): Promise<System> {
   const env = { HOOK_SECRET: SECRET };

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { seededRandom } from '@spillway/core';
+import type { ShiftFigure } from './shift.ts';
 
 const script = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -161,5 +162,28 @@ test('what is wrong is named', async () => {
     assert.match(stderr, /^bench:decisions: /);
     assert.match(stderr, message);
     assert.equal(stderr.trim().split('\n').length, 1, stderr);
+  }
+});
+
+test('an audit alarms soon where the documents change to such as the drafter is surely wrong about', async () => {
+  const shifted = await written(
+    'shifted.csv.gz',
+    linesOf(1_200).map((line) => line.replace(/^(\d+),[AB],/, '$1,C,')),
+  );
+  const { code, stdout, stderr } = await bench('--audit', ...pair(table), '--shifted', shifted, '--json');
+  assert.equal(code, 0, stderr);
+  const { audits, shift } = JSON.parse(stdout) as { audits: unknown; shift: ShiftFigure };
+  assert.equal(audits, null);
+  assert.ok(shift.usual.accepted > 0 && shift.usual.disagreeing <= 0.03);
+  assert.equal(shift.shifted.disagreeing, 1);
+  const [fresh, after200] = shift.delays;
+  assert.ok(fresh !== undefined && fresh.median !== null && fresh.median <= 6, JSON.stringify(shift));
+  assert.ok(after200 !== undefined && after200.median !== null && after200.median <= 20 && after200.tooEarly <= 0.05);
+  for (const args of [
+    ['--audit', ...pair(table)],
+    [...pair(table), '--shifted', shifted],
+    ['--audit', '--shifted', shifted],
+  ]) {
+    assert.equal((await bench(...args)).code, 1, args.join(' '));
   }
 });

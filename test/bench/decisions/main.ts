@@ -4,6 +4,7 @@
 //     [--score p1|margin|entropy|head|COLUMN] [--sample 500] [--sizes 2000,9500] [--agreements 0.9,0.95,0.98]
 //     [--deltas 0.05,0.1] [--batches 2000] [--seed 1] [--json]
 //   npm run bench:decisions -- --audit                       after how many audits the alarm comes
+//     [--data FILE.csv.gz --shifted FILE.csv.gz --drafter NAME --expert NAME]     where the documents change to those of another file
 import { fileURLToPath } from 'node:url';
 import { TableError } from '../answer-table.ts';
 import { auditTable, measureAudit } from './audits.ts';
@@ -11,21 +12,32 @@ import { judgePromise } from './judge.ts';
 import { OptionError, readOptions, type Options } from './options.ts';
 import { promisesOf, tableOf } from './report.ts';
 import { rankedBy } from './rows.ts';
+import { measureShift, shiftTable } from './shift.ts';
 import { readPair } from './table.ts';
 
 /** Answers of the embedded pair to 5,000 documents of the split `test`, written by embedded.ts. */
 const EMBEDDED = {
   data: fileURLToPath(new URL('answers.csv.gz', import.meta.url)),
+  shifted: fileURLToPath(new URL('shifted.csv.gz', import.meta.url)),
   drafter: 'drafter',
   expert: 'expert',
 };
 
+/** After how many audits the alarm comes: at some rates, and where the documents change to others. */
+function runAudit({ source, score, seed, isJson }: Options): void {
+  const { data, shifted, drafter, expert } = source ?? EMBEDDED;
+  const rowsOf = (path: string) => readPair({ path, drafter, expert, score }).rows;
+  const shift = shifted === null ? null : measureShift(rowsOf(data), rowsOf(shifted), seed);
+  const audits = source === null ? measureAudit(seed) : null;
+  const tables = [
+    audits === null ? '' : auditTable(audits),
+    shift === null ? '' : shiftTable(`${drafter} → ${expert}`, shift),
+  ];
+  process.stdout.write(isJson ? `${JSON.stringify({ audits, shift })}\n` : tables.join(''));
+}
+
 function run(options: Options): void {
-  if (options.isAudit) {
-    const measured = measureAudit(options.seed);
-    process.stdout.write(options.isJson ? `${JSON.stringify({ audits: measured })}\n` : auditTable(measured));
-    return;
-  }
+  if (options.isAudit) return runAudit(options);
   const { data, drafter, expert } = options.source ?? EMBEDDED;
   const { rows, score, leftOut } = readPair({ path: data, drafter, expert, score: options.score });
   const agreement = rows.filter(({ agrees }) => agrees).length / rows.length;

@@ -7,7 +7,13 @@ export class OptionError extends Error {
 
 export type Options = {
   /** A table and a pair of it; null: the embedded pair. */
-  readonly source: { readonly data: string; readonly drafter: string; readonly expert: string } | null;
+  readonly source: {
+    readonly data: string;
+    /** Of the same pair: the documents that come later, for `--audit`. */
+    readonly shifted: string | null;
+    readonly drafter: string;
+    readonly expert: string;
+  } | null;
   readonly score: string | null;
   readonly sample: number;
   readonly sizes: readonly number[];
@@ -34,15 +40,19 @@ const MAX_SIZE = 1_000_000;
 
 export function readOptions(args: readonly string[]): Options {
   const values = valuesOf(args);
-  const { data, drafter, expert } = values;
+  const { data, drafter, expert, shifted = null } = values;
   if (data === undefined && (drafter !== undefined || expert !== undefined)) {
     throw new OptionError('--drafter and --expert need --data FILE');
   }
   if (data !== undefined && (drafter === undefined || expert === undefined)) {
     throw new OptionError('--data needs --drafter NAME and --expert NAME');
   }
+  if (data !== undefined && values.audit !== (shifted !== null)) {
+    throw new OptionError('--audit with --data FILE needs --shifted FILE, and the other way round');
+  }
+  if (data === undefined && shifted !== null) throw new OptionError('--shifted needs --data FILE');
   return {
-    source: data === undefined ? null : { data, drafter: drafter ?? '', expert: expert ?? '' },
+    source: data === undefined ? null : { data, shifted, drafter: drafter ?? '', expert: expert ?? '' },
     score: values.score ?? null,
     sample: whole('sample', values.sample, 1, MAX_SIZE),
     sizes: listOf('sizes', values.sizes, (text) => whole('sizes', text, 1, MAX_SIZE)),
@@ -61,6 +71,7 @@ function valuesOf(args: readonly string[]) {
       args: [...args],
       options: {
         data: { type: 'string' },
+        shifted: { type: 'string' },
         drafter: { type: 'string' },
         expert: { type: 'string' },
         score: { type: 'string' },

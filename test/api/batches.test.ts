@@ -128,7 +128,15 @@ describe('create', () => {
         total_tokens: 0,
       },
       metadata,
-      spillway: { escalations: [], failures: [], warnings: [], progress: NO_PROGRESS, waiting: [], thresholds: [] },
+      spillway: {
+        escalations: [],
+        failures: [],
+        warnings: [],
+        audits: [],
+        progress: NO_PROGRESS,
+        waiting: [],
+        thresholds: [],
+      },
     });
     const manifest = (await readRecord(api.storage, KEYS.manifest(id), RECORDS.manifest)) as Manifest;
     assert.deepEqual(Object.keys(manifest.cascades), ['invoices', 'letters']);

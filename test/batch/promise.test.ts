@@ -49,6 +49,7 @@ const shared = sharedSystem(() =>
     expert: { answer: expertOf },
     moreCascades: `  promised: { drafter: small, expert: large, accept_at: 0.9, ${PROMISE} }
   judged: { drafter: small, expert: large, accept_at: 0.9, ${PROMISE}, agreement: judge }
+  kept: { drafter: small, expert: large, accept_at: 0.9, ${PROMISE}, agreement: judge, audit: { share: 1 } }
   budgeted: { drafter: small, expert: large, accept_at: 0.9, ${BUDGET}, annotate: false }
 `,
   }),
@@ -230,6 +231,18 @@ test('by labels of some documents an accuracy is promised; labels that are none 
     ['too_few_labels', 0],
   );
   await assert.rejects(create('file-nothing'), { status: 400, param: 'metadata.spillway.labels' });
+});
+
+test('the audit of a batch with a certified promise watches over that, and not over its sample', async () => {
+  const system = await shared();
+  const { id } = await system.submit(numbers(300), { model: 'kept' });
+  const { thresholds, audits } = accountOf(await system.settled(id));
+  const [[found], [audit]] = [thresholds, audits];
+  assert.ok(found?.outcome === 'certified' && audit !== undefined, JSON.stringify({ thresholds, audits }));
+  // Every draft is accepted but those of the sample, for which the expert's answers stand.
+  assert.deepEqual([audit.chosen, found.expert_share], [300 - found.sampled, 0]);
+  assert.ok(Math.abs(audit.at_most - 0.05) < 1e-9);
+  assert.deepEqual([audit.disagreed, audit.done + audit.not_done, audit.alarm], [0, audit.chosen, null]);
 });
 
 test('a batch says its thresholds itself; what it cannot say is refused by the key', async () => {

@@ -13,6 +13,7 @@ import {
   skipUnfit,
   snapshotRules,
   stageOf,
+  tightened,
   type CascadeDocument,
   type CascadeRules,
   type Ending,
@@ -231,6 +232,29 @@ test('a shadow run asks every stage, whatever the confidence, and keeps what eve
     assert.ok(Object.keys(stage.draft?.evidence?.scores ?? {}).length > 3);
     assert.ok((stage.draft?.evidence?.features?.length ?? 0) > 3);
   }
+});
+
+test('a cascade that accepts no more drafts asks none of its drafters, and its last stage from scratch', async () => {
+  const messages = [{ role: 'user', content: promptOf(['confident', 'confident', 'confident']) }];
+  const asked = () => servers.map(({ requests }) => requests.length);
+  const already = asked();
+  const { document, ending } = await run({
+    job: jobOf({ body: { model: 'test', messages } }),
+    rules: tightened(rules),
+  });
+  assert.deepEqual(
+    asked().map((count, at) => count - (already[at] ?? 0)),
+    [0, 0, 1],
+  );
+  const line = readResultLine(resultOf(document, ending).line.text);
+  assert.deepEqual(
+    line?.cascade?.stages.map(({ outcome, reason }) => [outcome, reason]),
+    [
+      ['skipped', 'promise_at_risk'],
+      ['skipped', 'promise_at_risk'],
+      ['answered', null],
+    ],
+  );
 });
 
 test('a call that is given up says why, and uses no attempt', async () => {

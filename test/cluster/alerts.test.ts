@@ -117,6 +117,10 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   SpillwayModelCallsFail: { fires: calls('0+3x60', '0+7x60'), quiet: calls('0+1x60', '0+9x60') },
   SpillwayBatchLate: { fires: { cascade_window_used_ratio: '0.9x60' }, quiet: { cascade_window_used_ratio: '0.7x60' } },
+  SpillwayPromiseAtRisk: {
+    fires: { cascade_audit_alarms: '0x40 1x60' },
+    quiet: { cascade_audit_alarms: '0x30 1x9 0x60' },
+  },
   SpillwayApiErrors: { fires: answers('0+5x60', '0+95x60'), quiet: answers('0+1x60', '0+99x60') },
   SpillwayLoopStandsStill: {
     fires: { 'nodejs_eventloop_delay_max_seconds{job="api",instance="1"}': '0.01x48 1.5 0.01x60' },

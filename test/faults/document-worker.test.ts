@@ -25,6 +25,7 @@ import {
   writeDocument,
 } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
+import { Auditor } from '../../packages/worker/src/auditor.ts';
 import { BundleHandler } from '../../packages/worker/src/bundle-handler.ts';
 import { DONE, later, LEFT_ALONE, PUT_BACK, type Disposition } from '../../packages/worker/src/disposition.ts';
 import { DocumentWorker, type Verdict } from '../../packages/worker/src/document-worker.ts';
@@ -97,6 +98,7 @@ async function working(role: Role) {
     settler: new Settler(store),
     handOffs: new HandOffs(store, queues),
     telemetry: documents,
+    auditor: new Auditor(store, queues, log),
   });
   const saved: DocumentJob[] = [];
   const never = new AbortController().signal;

@@ -22,9 +22,9 @@ test('small batches that take turns: the rules of each are read once, and kept o
   const first = await reads();
   const known = new Set<unknown>();
   for (let turn = 0; turn < 3; turn += 1) {
-    for (const batch of batches) known.add(await cache.of({ batch, cascade: 'test' }));
+    for (const batch of batches) known.add(await cache.of({ batch, cascade: 'test' }, ''));
   }
   assert.equal((await reads()) - first, batches.length);
   assert.equal(known.size, 1);
-  assert.equal(await cache.of({ batch: 'gone', cascade: 'test' }), null);
+  assert.equal(await cache.of({ batch: 'gone', cascade: 'test' }, ''), null);
 });

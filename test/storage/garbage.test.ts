@@ -64,7 +64,9 @@ test('pages go with the last of their two files, the batch a month later', async
   assert.deepEqual(await storage.list(KEYS.indexes(id), { limit: 10 }), [], 'an index is of no use without its pages');
   await storage.create(KEYS.index(id, 'b'), Buffer.from('late'));
   assert.equal((await system.client.batches.retrieve(id)).status, 'completed');
-  for (const key of [KEYS.atRisk(id), KEYS.riskMark(id), KEYS.riskHookDone(id, 'all')]) {
+  const told = [KEYS.atRisk(id), KEYS.riskMark(id), KEYS.riskHookDone(id, 'all')];
+  const promise = [KEYS.promiseAtRisk(id), KEYS.promiseMark(id), KEYS.promiseHookDone(id, 'all'), KEYS.audit(id, 0)];
+  for (const key of [...told, ...promise]) {
     await storage.create(key, Buffer.from('{}'));
   }
   // A pass that is killed once the manifest is gone.
@@ -92,6 +94,9 @@ test('pages go with the last of their two files, the batch a month later', async
     KEYS.hooksDone(id),
     KEYS.riskHooksDone(id),
     KEYS.riskMarks,
+    KEYS.promiseHooksDone(id),
+    KEYS.promiseMarks,
+    KEYS.audits(id),
     'open/',
     'tenants/default/batches/',
   ]) {

@@ -1,6 +1,7 @@
 import { Queues, type RedisStore } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry, type Log, type Meters } from '@spillway/runtime';
 import { openStorage, Records, type Storage } from '@spillway/storage';
+import { AuditRecorder } from '../../services/dispatcher/src/audits.ts';
 import { Calibrator } from '../../services/dispatcher/src/calibrate/calibrator.ts';
 import { KnownResults } from '../../services/dispatcher/src/calibrate/known-results.ts';
 import { Copier } from '../../services/dispatcher/src/copy.ts';
@@ -24,6 +25,7 @@ export type DispatcherParts = AsyncDisposable & {
   readonly copier: Copier;
   readonly calibrator: Calibrator;
   readonly known: KnownResults;
+  readonly audits: AuditRecorder;
   readonly sampling: null;
   readonly meters: Meters;
   readonly log: Log;
@@ -44,12 +46,16 @@ export async function dispatcherParts(
   const live = new LiveBatches(redis);
   const failures = new StepFailures({ meters, log, outage: redis.outage });
   const shared = { redis, queues, storage, records, live, failures, sampling: null, meters, log };
+  const outlines = new Outlines(records);
+  const room = { isFull: false };
+  const webhooks = { tellPromiseAtRisk: async () => true };
   return {
     ...shared,
     copier: new Copier(shared),
     calibrator: new Calibrator(shared),
     known: new KnownResults(shared),
-    outlines: new Outlines(records),
+    outlines,
+    audits: new AuditRecorder({ ...shared, outlines, room, webhooks }),
     [Symbol.asyncDispose]: async () => {
       await queues[Symbol.asyncDispose]();
       await redis[Symbol.asyncDispose]();

@@ -1,6 +1,7 @@
 import { LIMITS } from '@spillway/core';
 import { EnvReader, openTelemetry } from '@spillway/runtime';
 import { Records, type Storage } from '@spillway/storage';
+import { AuditRecorder } from '../../services/dispatcher/src/audits.ts';
 import { Calibrator } from '../../services/dispatcher/src/calibrate/calibrator.ts';
 import { KnownResults } from '../../services/dispatcher/src/calibrate/known-results.ts';
 import { Copier } from '../../services/dispatcher/src/copy.ts';
@@ -72,7 +73,9 @@ export async function leaderOf<More extends string>(
   const telemetry = await openTelemetry('test', new EnvReader({}), log);
   const finisher = new Finisher({ redis: store, storage, webhooks: { mark: async () => undefined }, telemetry, log });
   const limits = { lines: LIMITS.batchLines, lineBytes: LIMITS.lineBytes };
-  const parts = { ...shared, outlines, copier, calibrator, known, finisher, limits };
+  const webhooks = { tellPromiseAtRisk: async () => true };
+  const audits = new AuditRecorder({ ...shared, outlines, room: { isFull: false }, webhooks });
+  const parts = { ...shared, outlines, copier, calibrator, known, finisher, limits, audits };
   const options = { ...parts, precedence: new Precedence(parts) };
   const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   live.begin([outlines, validator, calibrator, enqueuer, copier, ender]);

@@ -4,8 +4,10 @@ import {
   charged,
   draftToHandOff,
   firstWords,
+  isLastStage,
   jobWithSpent,
   leastSure,
+  passedBy,
   scoreBegun,
   stageOf,
   withDraft,
@@ -62,6 +64,8 @@ export async function runStage(
   const { job, rules } = document;
   // A worker before this one got as far as writing the draft down: only the hand-off is left.
   if (draftToHandOff(job) !== null) return { kind: 'escalate', job };
+  // None of its drafts would be final.
+  if (rules.tightened === true && !isLastStage(rules, job.stage)) return { kind: 'escalate', job: passedBy(document) };
   // It was the document's own failure, and its last word.
   if (job.unproven !== undefined) return conclude(document, withSpent(lastWordOf(job.unproven), job.spent));
   const { judge: rule } = stageOf(rules, job.stage);
@@ -115,21 +119,22 @@ function lastWordOf({
   return { kind: 'exhausted', answer, error, why, ...span };
 }
 
-/** The last stage's answer; of a sampled document it may be asked besides which drafts mean the same. */
+/** The last stage's answer; of a sampled or audited document it may be asked besides which drafts mean the same. */
 async function concludeCompared(
   model: StageModel,
   document: CascadeDocument,
   { asked, options }: { readonly asked: Extract<Asked, { kind: 'answered' }>; readonly options: AttemptOptions },
 ): Promise<StageOutcome> {
-  const { sample, agreement } = document.rules;
-  const { spent } = document.job;
-  if (sample !== 'promise' || agreement !== 'judge') return conclude(document, withSpent(asked, spent));
+  const { job, rules } = document;
+  const { spent } = job;
+  const isCompared = rules.sample === 'promise' || job.audit !== undefined;
+  if (!isCompared || rules.agreement !== 'judge') return conclude(document, withSpent(asked, spent));
   const compared = await compareDrafts(model, document, asked, options);
   if ('sameAs' in compared) {
     const ending = finalEnding(withSpent(compared.asked, spent));
     return { kind: 'settle', ending: { ...ending, sameAs: compared.sameAs } as Ending };
   }
-  return compared.kind === 'unproven' ? unprovenOutcome(model, document.job, compared) : compared;
+  return compared.kind === 'unproven' ? unprovenOutcome(model, job, compared) : compared;
 }
 
 /** The last word of a stage that is not judged: the last one's, or that of a drafter which has no draft. */

@@ -70,10 +70,40 @@ test('the short form is the long form of two stages', () => {
     { model: 'large', ...plain, judge: null, stop_early: false },
   ];
   const short = '    drafter: small\n    expert: large\n    confidence: { signal: min_logprob }\n    accept_at: 0.9\n';
-  const read = { form: 'short', stages, on_deadline: 'error', annotate: true, aim: null, agreement: null };
+  const read = { form: 'short', stages, on_deadline: 'error', annotate: true, aim: null, agreement: null, audit: null };
   assert.deepEqual(cascadeOf(short), read);
   const long = stagesOf('{ model: small, confidence: { signal: min_logprob }, accept_at: 0.9 }', '{ model: large }');
   assert.deepEqual(cascadeOf(long), { ...read, form: 'long' });
+});
+
+test('an audit: its defaults, and what it cannot be', () => {
+  const two = '    drafter: small\n    expert: large\n    accept_at: 0.9\n';
+  assert.deepEqual(cascadeOf(`${two}    audit: {}\n`).audit, {
+    share: 0.01,
+    onAlarm: 'report',
+    atMost: 0.05,
+    certainty: 0.95,
+  });
+  const long = cascadeOf(
+    `    audit: { share: 1, on_alarm: tighten, at_most: 0 }\n${stagesOf('{ model: small, accept_at: 0.9 }', LAST)}`,
+  );
+  assert.deepEqual(long.audit, { share: 1, onAlarm: 'tighten', atMost: 0, certainty: 0.95 });
+  const wrong = 'audit: { share: 0, on_alarm: stop, at_most: 1, certainty: 1, rate: 2 }';
+  const problems = problemsOf(`${MODELS}cascades:\n  x:\n${two}    ${wrong}\n`);
+  for (const key of [
+    'share: expected a number above 0',
+    'on_alarm: expected one of report, tighten',
+    'at_most: expected a number from 0',
+    'certainty: expected a number between',
+  ]) {
+    assert.ok(
+      problems.some((one) => one.startsWith(`cascades.x.audit.${key}`)),
+      `${key} in ${problems.join('\n')}`,
+    );
+  }
+  assert.ok(problems.some((one) => one.includes('rate')));
+  // Of a stage there is none.
+  assert.ok(problemsOfStages('{ model: small, accept_at: 0.9, audit: {} }', LAST).some((one) => one.includes('audit')));
 });
 
 const LAST = '{ model: large }';

@@ -1,4 +1,5 @@
 export * from './accounting/index.ts';
+export * from './audit/index.ts';
 export * from './batch/index.ts';
 export * from './calibration/index.ts';
 export * from './cascade/index.ts';

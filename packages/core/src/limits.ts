@@ -71,6 +71,13 @@ export const LIMITS = {
   /** So many drafts of a batch say whether a stage's drafts can be judged at all; fewer say it of a batch that has no more. */
   firstDrafts: 50,
   firstDraftsMin: 10,
+  /**
+   * Audits that wait in a tier's queue, those of a batch among them, and their bytes: beyond that what was chosen is not
+   * asked about. They are in no page, so no capacity bounds them; to look through 512 takes Redis 0.1 ms.
+   */
+  audits: 512,
+  batchAudits: 128,
+  auditBytes: 16 * 1024 * 1024,
   /** BullMQ's highest priority number. */
   queuePriority: 2 ** 21 - 1,
   /** Enqueueing stops and creating is refused before Redis itself refuses to write. */

@@ -8,6 +8,7 @@ import {
   type Phase,
   type Progress,
 } from '@spillway/core';
+import { ALARMS, auditFields, AUDITS, auditsIn, type KeptAudits } from './audit-fields.ts';
 import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember } from './keys.ts';
@@ -104,7 +105,7 @@ export async function close(redis: RedisStore, id: string, outcome: Outcome): Pr
 
 /** A batch as storage knows it. */
 export type StoredBatch = BatchFacts & {
-  readonly validated: (ValidatedFacts & { readonly rules: BatchRules }) | null;
+  readonly validated: (ValidatedFacts & { readonly rules: BatchRules } & Partial<KeptAudits>) | null;
   readonly ending: { readonly outcome: Outcome; readonly endedAtMs: number } | null;
 };
 
@@ -118,7 +119,7 @@ export async function restore(
   const { keys, client } = redis;
   const { tenant, createdAtMs, expiresAtMs, validated, ending } = stored;
   const phase: Phase = ending !== null ? 'closed' : validated !== null ? 'open' : 'validating';
-  const { rules = null, ...known } = validated ?? {};
+  const { rules = null, audits = {}, tightened = null, ...known } = validated ?? {};
   const facts = pairs({ tenant, createdAtMs, expiresAtMs, ...(known as Partial<ValidatedFacts>) });
   const args = [
     recovery.token,
@@ -126,7 +127,8 @@ export async function restore(
     phase,
     ending?.outcome ?? '',
     ending?.endedAtMs ?? '',
-    rules === null ? '' : JSON.stringify(rules),
+    rules === null ? '' : JSON.stringify(tightened?.rules ?? rules),
+    ...auditFields({ audits, tightened }),
     ...facts,
   ];
   const names = [keys.recovery, keys.batch(id), keys.batches, keys.rules(id)];
@@ -193,6 +195,7 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
     pages: number('pages'),
     sealedPages: number('sealedPages'),
     counts: countsIn(hash),
+    audits: auditsIn(hash[AUDITS]),
     said: saidIn(hash),
     warnings: warningsIn(hash),
     notes: readNotes(hash[NOTES]),
@@ -209,6 +212,8 @@ export type BatchSummary = BatchFacts &
     readonly escalated: number;
     /** Those that are answered copies. */
     readonly copied: number;
+    /** Cascades of which the audit has alarmed. */
+    readonly alarms: number;
   };
 
 const SUMMARY = [
@@ -225,6 +230,7 @@ const SUMMARY = [
   'failed',
   'escalated',
   'copied',
+  ALARMS,
 ];
 
 /** How far some batches are; null where Redis does not know one. */
@@ -250,6 +256,7 @@ function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
     settled: number(6) + number(7),
     escalated: number(8),
     copied: number(9),
+    alarms: number(10),
   };
 }
 
@@ -274,7 +281,8 @@ export async function scanBatches(redis: RedisStore, cursor: string): Promise<{ 
 export async function forget(redis: RedisStore, id: string): Promise<void> {
   const { keys, client } = redis;
   await Promise.all([
-    client.del(keys.batch(id), keys.sealed(id), keys.traces(id), keys.rules(id)),
+    client.del(keys.batch(id), keys.sealed(id), keys.traces(id), keys.rules(id), keys.outcomes(id)),
     client.srem(keys.batches, id),
+    client.srem(keys.audited, id),
   ]);
 }

@@ -1,4 +1,14 @@
 export { shownAddress } from './address.ts';
+export {
+  auditedBatches,
+  beginAudit,
+  dropIdleAudits,
+  dropOutcomes,
+  endAudit,
+  keepAudits,
+  readOutcomes,
+} from './audits.ts';
+export type { KeptAudits } from './audit-fields.ts';
 export * from './batches.ts';
 export * from './breaker.ts';
 export { connectRedis, type RedisClient } from './client.ts';

@@ -15,6 +15,8 @@ export type Started = TierFacts & {
   readonly lostSinceMs: number | null;
   /** The places of its documents that have a result already. */
   readonly settled: readonly number[];
+  /** Which rules of the batch hold now; '': those of its manifest. */
+  readonly rulesVersion: string;
 };
 
 /** What a worker says when it takes up a job. */
@@ -47,6 +49,7 @@ export async function startJob(
     keys.breaker(tier),
     `${keys.jobs(tier)}${id}`,
     keys.broken(tier),
+    keys.audits(tier),
   ];
   const asksModel = documents.some((one) => draftToHandOff(one) === null) ? '1' : '0';
   const isAlone = more.length === 0 && isAskedAlone(job);
@@ -65,10 +68,20 @@ export async function startJob(
     id,
     job.unproven?.failedAtMs ?? '',
     TOGETHER_MS,
+    job.audit === undefined ? '' : '1',
   ];
   const answer = (await startScript.run(scripts, names, args)) as StartAnswer;
-  const [state, ms = 0, nowMs = 0, closedAtMs = 0, workedAtMs = 0, lostSinceMs = 0, together = 0, settled = []] =
-    answer;
+  const [
+    state,
+    ms = 0,
+    nowMs = 0,
+    closedAtMs = 0,
+    workedAtMs = 0,
+    lostSinceMs = 0,
+    together = 0,
+    settled = [],
+    version = '',
+  ] = answer;
   return {
     state,
     ms,
@@ -78,6 +91,7 @@ export async function startJob(
     lostSinceMs: lostSinceMs === 0 ? null : lostSinceMs,
     brokeTogether: together === 1,
     settled,
+    rulesVersion: version,
   };
 }
 
@@ -90,6 +104,7 @@ type StartAnswer = [
   lostSinceMs?: number,
   together?: number,
   settled?: number[],
+  rulesVersion?: string,
 ];
 
 /** A job that a worker has, with its lock token. */

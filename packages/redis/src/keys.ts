@@ -74,6 +74,17 @@ export class Keys {
   traces(id: string): string {
     return `${this.prefix}:traces:${id}`;
   }
+  /** Jobs of a tier by which it is asked about accepted drafts → their bytes. */
+  audits(tier: string): string {
+    return `${this.prefix}:audits:${tier}`;
+  }
+  /** What audits of a batch said, as far as it is not in storage; and the batches of which there is something. */
+  outcomes(id: string): string {
+    return `${this.prefix}:outcomes:${id}`;
+  }
+  get audited(): string {
+    return `${this.prefix}:audited`;
+  }
   /** Start tags in a queue, by tenant; with a tenant's name after it those of its batches: see lua/fair.lua. */
   startTags(tier: string): string {
     return `${this.prefix}:start-tags:${tier}`;

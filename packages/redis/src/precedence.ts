@@ -48,6 +48,8 @@ async function readJobs({ client, keys }: RedisStore, tier: string): Promise<Wai
     const some = await client.zrange(`${keys.queue(tier)}:prioritized`, String(from), String(to), 'WITHSCORES');
     for (let at = 0; at < some.length; at += 2) {
       const [id = '', score = ''] = some.slice(at, at + 2);
+      // Audits have their places behind what waited when they came.
+      if (id.endsWith('a')) continue;
       // A job's id is its batch's, a hyphen, and what it has of that.
       jobs.set(id, { id, flow: id.slice(0, Math.max(0, id.lastIndexOf('-'))), score });
     }

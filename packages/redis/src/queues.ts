@@ -1,4 +1,13 @@
-import { bundleIdOf, jobDataOf, jobIdOf, LIMITS, readJob, type DocumentJob, type JobData } from '@spillway/core';
+import {
+  auditJobIdOf,
+  bundleIdOf,
+  jobDataOf,
+  jobIdOf,
+  LIMITS,
+  readJob,
+  type DocumentJob,
+  type JobData,
+} from '@spillway/core';
 import { mapConcurrent } from '@spillway/runtime';
 import { Queue, type JobsOptions } from 'bullmq';
 import { readJobFields } from './jobs.ts';
@@ -207,11 +216,11 @@ function documentsIn(data: JobData): readonly DocumentJob[] {
 function newJobOf(documents: readonly DocumentJob[], priority: number, delay: number) {
   const [first] = documents;
   if (first === undefined) throw new Error('a job without a document');
-  const { batch, document } = first;
+  const { batch, document, audit } = first;
   const isOne = documents.length === 1;
   const opts: JobsOptions = {
     ...JOB_OPTIONS,
-    jobId: isOne ? jobIdOf(batch, document) : bundleIdOf(batch, document),
+    jobId: !isOne ? bundleIdOf(batch, document) : (audit === undefined ? jobIdOf : auditJobIdOf)(batch, document),
     priority,
     ...(delay > 0 ? { delay } : {}),
   };

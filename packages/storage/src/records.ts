@@ -3,6 +3,7 @@ import {
   RECORDS,
   awaitsCalibration,
   drawnDocuments,
+  type AuditsWritten,
   type CalibrationRecord,
   type EndingRecord,
   type FileRecord,
@@ -94,6 +95,16 @@ export class Records {
   /** Whether the final record stands. It is not read, so that a damaged one counts too. */
   async hasEnded(batch: string): Promise<boolean> {
     return (await this.#storage.size(KEYS.final(batch))) !== null;
+  }
+
+  /** What is written down of a batch's audits, in order. Read each time: there may be one more at any moment. */
+  async audits(batch: string): Promise<AuditsWritten[]> {
+    const found: AuditsWritten[] = [];
+    for (;;) {
+      const record = await readRecord(this.#storage, KEYS.audit(batch, found.length), RECORDS.audit);
+      if (record === null) return found;
+      found.push(record);
+    }
   }
 
   /** A file's record, whether or not the file was deleted. */

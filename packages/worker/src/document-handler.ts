@@ -169,7 +169,7 @@ export class DocumentHandler {
   async #work(held: HeldDocument, call: RunningCall): Promise<Disposition> {
     const { redis, documents, rules: cache, breaker, clock } = this.#parts;
     const { data } = held;
-    const rules = await cache.of(data);
+    const rules = await cache.of(data, held.options.started.rulesVersion);
     if (rules === null) return later(RECOVERING_MS);
     const verdict = await documents.work(
       { job: data, rules },

@@ -5,9 +5,17 @@ import {
   type StageModel,
   type StageOutcome,
 } from '@spillway/cascade';
-import { draftToHandOff, resultOf, type CascadeDocument, type DocumentJob, type Ending } from '@spillway/core';
+import {
+  askedWhole,
+  draftToHandOff,
+  resultOf,
+  type CascadeDocument,
+  type DocumentJob,
+  type Ending,
+} from '@spillway/core';
 import type { StopReason } from '@spillway/runtime';
 import { untilRecovered, type HandOffs, type Settler } from '@spillway/redis';
+import type { Auditor } from './auditor.ts';
 
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
@@ -38,11 +46,15 @@ const KEPT: Verdict = { kind: 'later', afterMs: ENDING_MS };
 
 const isBatchOver = (reason: StopReason): boolean => reason === 'cancelled' || reason === 'expired';
 
+const stoppedVerdict = (reason: StopReason): Verdict =>
+  isBatchOver(reason) ? { kind: 'later', afterMs: ENDING_MS } : { kind: 'put_back' };
+
 /** How a worker process records what came of documents, for all of its tiers. */
 export type Recorders = {
   readonly settler: Settler;
   readonly handOffs: HandOffs;
   readonly telemetry: DocumentTelemetry;
+  readonly auditor: Pick<Auditor, 'begin' | 'end'>;
 };
 
 /** Answers documents of one tier, and records what came of it in Redis. */
@@ -50,17 +62,20 @@ export class DocumentWorker {
   readonly #settler: Settler;
   readonly #handOffs: HandOffs;
   readonly #telemetry: DocumentTelemetry;
+  readonly #auditor: Recorders['auditor'];
   readonly #model: StageModel;
 
-  constructor(model: StageModel, { settler, handOffs, telemetry }: Recorders) {
+  constructor(model: StageModel, { settler, handOffs, telemetry, auditor }: Recorders) {
     this.#model = model;
     this.#settler = settler;
     this.#handOffs = handOffs;
     this.#telemetry = telemetry;
+    this.#auditor = auditor;
   }
 
   /** Runs the document's stage, then settles it or hands it off. */
   async work(document: CascadeDocument, attempt: WorkerAttempt): Promise<Verdict> {
+    if (document.job.audit !== undefined) return await this.#audit(document, attempt);
     const outcome = await runStage(this.#model, document, attempt);
     const isDrafted = draftToHandOff(document.job) !== null;
     if (!isDrafted) {
@@ -72,7 +87,7 @@ export class DocumentWorker {
       case 'unproven':
         return outcome;
       case 'stopped':
-        return isBatchOver(outcome.reason) ? { kind: 'later', afterMs: ENDING_MS } : { kind: 'put_back' };
+        return stoppedVerdict(outcome.reason);
       case 'settle':
         return await this.#settle(document, outcome.ending, attempt);
       case 'escalate':
@@ -84,9 +99,34 @@ export class DocumentWorker {
     const isTraced = await this.#telemetry.isTraced(document, ending);
     const result = resultOf(document, ending, isTraced);
     const settled = await untilRecovered(() => this.#settler.settle(document.job, result), stopping);
-    if (settled === 'WROTE') this.#telemetry.settled({ document, ending, result, isTraced });
+    if (settled === 'WROTE') {
+      this.#telemetry.settled({ document, ending, result, isTraced });
+      await this.#auditor.begin(document, ending);
+    }
     if (settled === 'CLOSED' && document.job.drafts.length > 0) return KEPT;
     return settled === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done' };
+  }
+
+  /** Asks the expert about a document that has its result, from scratch, and records whether it says the same. */
+  async #audit({ job, rules }: CascadeDocument, attempt: WorkerAttempt): Promise<Verdict> {
+    const document = { job, rules: askedWhole(rules) };
+    const outcome = await runStage(this.#model, document, attempt);
+    this.#telemetry.attempted(document, outcome);
+    switch (outcome.kind) {
+      case 'hold':
+      case 'unproven':
+        return outcome;
+      case 'stopped':
+        return stoppedVerdict(outcome.reason);
+      case 'settle': {
+        const entry = await this.#auditor.end(document, outcome.ending, attempt.stopping);
+        if (entry === null) return { kind: 'put_back' };
+        this.#telemetry.audited(document, entry);
+        return { kind: 'done' };
+      }
+      case 'escalate':
+        throw new Error('the last stage has nowhere to escalate to');
+    }
   }
 
   /** Writes the draft onto the job, so that it is not asked for twice, then hands the document off. */

@@ -1,4 +1,4 @@
-import { jobIdOf, type DocumentJob } from '@spillway/core';
+import { auditJobIdOf, jobIdOf, type DocumentJob } from '@spillway/core';
 import { bundledField, writeDocument, type HeldJob, type RedisStore, type Started } from '@spillway/redis';
 
 export type HeldDocumentOptions = {
@@ -26,7 +26,8 @@ export class HeldDocument {
 
   /** The id of the job that it has, or would have by itself. */
   get id(): string {
-    return jobIdOf(this.data.batch, this.data.document);
+    const { batch, document, audit } = this.data;
+    return (audit === undefined ? jobIdOf : auditJobIdOf)(batch, document);
   }
 
   /** Its job went to somebody else, or Redis lost it. */

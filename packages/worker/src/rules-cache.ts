@@ -2,7 +2,8 @@ import type { CascadeRules } from '@spillway/core';
 import { readRules, type BatchRules, type RedisStore } from '@spillway/redis';
 
 /**
- * Batches whose rules a worker keeps; a batch's rules never change. Small batches take turns document by document, so that
+ * Batches whose rules a worker keeps; a batch's rules never change, but for an audit that alarms: then they have another
+ * version, which is told with each job that is taken up. Small batches take turns document by document, so that
  * with fewer than there are in flight nearly each document would have its rules read again. Most are the same: a batch
  * takes its id, and those rules once that others have too.
  */
@@ -21,24 +22,28 @@ export class RulesCache {
   }
 
   /** The rules of a document's cascade; null: Redis does not have them. */
-  async of({ batch, cascade }: { readonly batch: string; readonly cascade: string }): Promise<CascadeRules | null> {
-    const rules = await this.#rulesOf(batch);
+  async of(
+    { batch, cascade }: { readonly batch: string; readonly cascade: string },
+    version: string,
+  ): Promise<CascadeRules | null> {
+    const rules = await this.#rulesOf(batch, version);
     return rules?.[cascade] ?? null;
   }
 
-  async #rulesOf(batch: string): Promise<BatchRules | null> {
-    const known = this.#known.get(batch);
+  async #rulesOf(batch: string, version: string): Promise<BatchRules | null> {
+    const name = version === '' ? batch : `${batch} ${version}`;
+    const known = this.#known.get(name);
     if (known !== undefined) return await known;
     const reading = readRules(this.#redis, batch, this.#texts);
-    this.#known.set(batch, reading);
+    this.#known.set(name, reading);
     dropOldest(this.#known, MAX_BATCHES);
     dropOldest(this.#texts, MAX_TEXTS);
     try {
       const rules = await reading;
-      if (rules === null) this.#known.delete(batch);
+      if (rules === null) this.#known.delete(name);
       return rules;
     } catch (error) {
-      this.#known.delete(batch);
+      this.#known.delete(name);
       throw error;
     }
   }

@@ -10,6 +10,7 @@ import {
 import { asksOf, signalsOf, tierName, type DatedFindings, type Role } from '@spillway/core';
 import { HandOffs, openRedis, Queues, Settler, takeTrace, writeFindings, type RedisStore } from '@spillway/redis';
 import { serveHealth, type Life, type ServedModel } from '@spillway/runtime';
+import { Auditor } from './auditor.ts';
 import type { WorkerConfig } from './config.ts';
 import { DocumentWorker } from './document-worker.ts';
 import { RulesCache } from './rules-cache.ts';
@@ -29,7 +30,8 @@ export async function runWorker(role: Role, config: WorkerConfig, life: Life): P
     loggedShare: config.loggedShare,
     takeTrace: (batch, kind, max) => takeTrace(redis, batch, kind, max),
   });
-  const recorders = { settler: new Settler(redis), handOffs: new HandOffs(redis, queues), telemetry };
+  const auditor = new Auditor(redis, queues, life.log);
+  const recorders = { settler: new Settler(redis), handOffs: new HandOffs(redis, queues), telemetry, auditor };
   const duties = config.models.map((served): TierDuty => {
     const model = openStageModel(served, {
       role,

@@ -1,4 +1,5 @@
 import {
+  auditNanoUsd,
   awaitsCalibration,
   Heap,
   isOverCap,
@@ -16,6 +17,7 @@ import {
 import { close, readBatch, redisNowMs, type BatchState, type Queues } from '@spillway/redis';
 import { mapConcurrent, type Spans } from '@spillway/runtime';
 import { readFooters, type BatchPlan, type Records } from '@spillway/storage';
+import type { AuditRecorder } from './audits.ts';
 import { Backlog } from './backlog.ts';
 import type { Copier } from './copy.ts';
 import type { KnownSource } from './document-jobs.ts';
@@ -54,6 +56,7 @@ export type EnderOptions = SealOptions & {
   readonly failures: StepFailures;
   readonly finisher: Finisher;
   readonly live: LiveBatches;
+  readonly audits: Pick<AuditRecorder, 'finish'>;
   readonly copier: Pick<Copier, 'answered'>;
   readonly known: KnownSource;
 };
@@ -154,7 +157,8 @@ export class Ender {
   async #isOverCap(batch: KnownBatch): Promise<boolean> {
     const manifest = batch.phase === 'validating' ? null : await this.#options.records.manifest(batch.id);
     if (manifest === null || maxNanoUsd(manifest.metadata) === null) return false;
-    return isOverCap(manifest.metadata, batch.counts, await this.#sampleNanoUsd(manifest, batch));
+    const beside = auditNanoUsd(batch.audits) + (await this.#sampleNanoUsd(manifest, batch));
+    return isOverCap(manifest.metadata, batch.counts, beside);
   }
 
   /** About what its sample cost of those drawn documents that the batch has not enqueued, and so not counted, yet. */
@@ -190,8 +194,9 @@ export class Ender {
       if (footer === null) throw new Error(`${id} ends with a page missing from storage`);
       return footer;
     });
-    const { manifest } = plan;
-    await finisher.finish({ manifest, plan, ending: await finisher.recordEnding(id, ending), footers, warnings });
+    const recorded = await finisher.recordEnding(id, ending);
+    const audits = await this.#options.audits.finish(plan);
+    await finisher.finish({ manifest: plan.manifest, plan, ending: recorded, footers, warnings, audits });
     this.#sealed.delete(id);
     return true;
   }

@@ -1,6 +1,8 @@
 import {
   addCounts,
   addSaid,
+  shownAudits,
+  type Audits,
   batchSpans,
   KEYS,
   NO_COUNTS,
@@ -45,6 +47,8 @@ export type FinishedBatch = {
   readonly footers: readonly PageFooter[];
   /** What was told of it while it was in work. */
   readonly warnings: readonly Warning[];
+  /** What its audits came to; absent: no cascade of it has one. */
+  readonly audits?: Audits | undefined;
 };
 
 /** Writes the records that end a batch. Whoever comes second adopts what the first one wrote. */
@@ -112,6 +116,7 @@ export class Finisher {
     const { kind, record } = await createRecord(storage, KEYS.final(id), RECORDS.final, final);
     if (kind === 'created' && isSeen) {
       telemetry.meters.count('cascade.batches.ended', 1, { outcome: record.outcome });
+      this.#countUndone(record, plan);
       telemetry.spans?.emit(batchSpans(manifest, record));
     }
     await cleanUp({ redis, storage }, id, plan);
@@ -121,8 +126,18 @@ export class Finisher {
     log.info({ batch: id, outcome, total, completed, failed, escalated, tookMs, final: kind }, 'ended');
   }
 
+  /** Audits that were chosen and that nobody will do any more. */
+  #countUndone(record: FinalRecord, plan: BatchPlan | null): void {
+    const { meters } = this.#options.telemetry;
+    const { audits = {} } = record;
+    for (const { cascade, not_done: undone } of shownAudits(audits, readCounts(record), plan?.cascades ?? {})) {
+      const counted = audits[cascade]?.unanswered ?? 0;
+      if (undone > counted) meters.count('cascade.audits', undone - counted, { cascade, outcome: 'not_done' });
+    }
+  }
+
   async #finalRecord(
-    { manifest, plan, ending, footers, warnings }: FinishedBatch,
+    { manifest, plan, ending, footers, warnings, audits }: FinishedBatch,
     endedAtMs: number,
   ): Promise<FinalRecord> {
     const waits = new Waits();
@@ -137,6 +152,7 @@ export class Finisher {
       said: footers.reduce<Said>((all, { said = {} }) => addSaid(all, said), {}),
       warnings: [...warnings],
       ...waits.write(),
+      ...(audits === undefined ? {} : { audits }),
       inProgressAtMs: plan?.validatedAtMs ?? null,
       closedAtMs: ending.endedAtMs,
       endedAtMs,

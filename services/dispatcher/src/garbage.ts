@@ -178,11 +178,12 @@ class TenantPass {
   async #removeRest(id: string, key: string | null): Promise<void> {
     const { storage } = this.#options;
     const done: string[] = [];
-    for (const folder of [KEYS.hooksDone(id), KEYS.riskHooksDone(id)]) {
+    const folders = [KEYS.hooksDone(id), KEYS.riskHooksDone(id), KEYS.promiseHooksDone(id), KEYS.audits(id)];
+    for (const folder of folders) {
       for await (const keys of walkKeys(storage, folder)) done.push(...keys);
     }
-    const marks = [KEYS.openMark(id), KEYS.hookMark(id), KEYS.riskMark(id)];
-    const of = [KEYS.validated, KEYS.calibration, KEYS.ending, KEYS.atRisk, KEYS.final];
+    const marks = [KEYS.openMark(id), KEYS.hookMark(id), KEYS.riskMark(id), KEYS.promiseMark(id)];
+    const of = [KEYS.validated, KEYS.calibration, KEYS.ending, KEYS.atRisk, KEYS.promiseAtRisk, KEYS.final];
     const records = [...of.map((keyOf) => keyOf(id)), ...marks];
     for (const one of [...done, ...records, ...(key === null ? [] : [key])]) await storage.remove(one);
   }

@@ -42,6 +42,10 @@ export function showGauges({ redis, queues, live, outlines, meters }: GaugeOptio
   );
   meters.gauge('cascade.batches', ofBatches(batchesByPhase));
   meters.gauge('cascade.not_enqueued', ofBatches(notEnqueued));
+  meters.gauge(
+    'cascade.audit.alarms',
+    ofBatches((all) => [[all.reduce((sum, { alarms }) => sum + alarms, 0), {}]]),
+  );
   meters.gauge('cascade.window.used', ofBatches(windowUsed));
   meters.gauge(
     'cascade.pages.in_flight',

@@ -1,6 +1,7 @@
 import { listenForWork, type Queues, type RedisStore, type WorkListener } from '@spillway/redis';
 import { repeat, Wake, type InputLimits, type Log, type Telemetry } from '@spillway/runtime';
 import type { Records, RoomWatch, Storage } from '@spillway/storage';
+import { AuditRecorder } from './audits.ts';
 import { Calibrator } from './calibrate/calibrator.ts';
 import { KnownResults } from './calibrate/known-results.ts';
 import { Copier } from './copy.ts';
@@ -58,8 +59,10 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   const sampling = spans?.settings.sampling ?? null;
   const copier = new Copier({ ...given, meters, sampling });
   const calibrator = new Calibrator(given);
+  const audits = new AuditRecorder({ ...given, meters });
   const options = {
     ...given,
+    audits,
     meters,
     spans,
     sampling,
@@ -71,7 +74,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
   };
   const [validator, enqueuer, ender] = [new Validator(options), new Enqueuer(options), new Ender(options)];
   const progress = new ProgressNotes({ ...given, enqueuer });
-  live.begin([outlines, validator, calibrator, enqueuer, copier, ender, progress]);
+  live.begin([outlines, validator, calibrator, enqueuer, copier, ender, progress, audits]);
   const wake = new Wake();
   await using _listening = await listenForWork(redis, wakeOnChange(live, wake), signal);
   const onError = (name: string) => (error: unknown) => {
@@ -109,6 +112,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
       repeat(work, { idleMs: intervals.pollMs, signal, wake, onError: onError(name) }),
     ),
     repeat(() => progress.noteSome(), { idleMs: NOTE_MS, signal, onError: onError('progress') }),
+    repeat(() => audits.lookSome(), { idleMs: NOTE_MS, signal, onError: onError('audit') }),
     repeat(() => precedence.decide(), { idleMs: DECIDES_EVERY_MS, signal, onError: onError('precedence') }),
     sweepAgainAndAgain(options, signal),
     collectAgainAndAgain(options, signal),

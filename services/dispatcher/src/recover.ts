@@ -17,6 +17,7 @@ import {
 } from '@spillway/redis';
 import { mapConcurrent, pause, type Log, type Meters } from '@spillway/runtime';
 import { readFooters, type BatchPlan, type Records, type Storage } from '@spillway/storage';
+import type { AuditRecorder } from './audits.ts';
 import { cleanUp } from './finish.ts';
 import { openMarks } from './open-marks.ts';
 
@@ -34,6 +35,7 @@ export type RecoveryOptions = {
   readonly storage: Storage;
   readonly records: Records;
   readonly meters: Meters;
+  readonly audits: Pick<AuditRecorder, 'restored'>;
   readonly log: Log;
 };
 
@@ -117,7 +119,7 @@ async function recoverIfReadable(
 
 /** False when the batch is not to be worked on: it was not created after all, or it has ended. */
 async function recoverBatch(
-  { redis, storage, records, pagesOf }: Recovering,
+  { redis, storage, records, audits, pagesOf }: Recovering,
   recovery: Recovery,
   id: string,
 ): Promise<boolean> {
@@ -128,7 +130,8 @@ async function recoverBatch(
   const { tenant, createdAtMs, expiresAtMs } = manifest;
   // One whose thresholds are still to be found is opened with them.
   const isOpen = plan !== null && (!plan.awaitsCalibration || ending !== null);
-  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated: isOpen ? validatedOf(plan) : null };
+  const validated = isOpen ? { ...validatedOf(plan), ...(await audits.restored(plan)) } : null;
+  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated };
   const answer = await restore(redis, recovery, id, stored);
   // STALE: Redis was lost again, or another dispatcher recovers it. Then the last step will be refused.
   if (answer !== 'STALE' && plan !== null) await restorePages({ redis, storage, pagesOf }, recovery, plan);

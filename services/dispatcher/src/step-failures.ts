@@ -13,6 +13,7 @@ const STEPS = [
   'end',
   'sweep',
   'progress',
+  'audit',
   'webhooks',
 ] as const;
 

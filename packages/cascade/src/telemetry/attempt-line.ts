@@ -33,6 +33,8 @@ export type AttemptLine = {
   readonly confidence: number | null;
   /** Whether a confidence comes from a calibration of such answers; null: the stage judges nothing. */
   readonly calibrated: boolean | null;
+  /** The document had its result: the expert was asked to compare. */
+  readonly audit?: true;
   /** Of the request and of the answer. */
   readonly bytes: { readonly request: number; readonly answer: number };
 };
@@ -100,7 +102,8 @@ const bytesOf = (value: unknown): number => (value == null ? 0 : Buffer.byteLeng
 export function attemptLine(document: CascadeDocument, outcome: StageOutcome, isChosen: boolean): AttemptLine | null {
   if (outcome.kind === 'unproven' && outcome.isLast) return null;
   const { decision, reason, confidence, answer, attempt, isFailure } = decided(document, outcome);
-  if (!isChosen && !isFailure) return null;
+  // Of a stage that nothing is asked of there is no attempt.
+  if ((!isChosen && !isFailure) || (outcome.kind === 'escalate' && attempt === null)) return null;
   const { job, rules } = document;
   const judge = judgeIn(stageOf(rules, job.stage));
   return {
@@ -118,6 +121,7 @@ export function attemptLine(document: CascadeDocument, outcome: StageOutcome, is
     reason,
     confidence,
     calibrated: judge === null ? null : isCalibrated(judge, formatKindOf(job.endpoint, job.body)),
+    ...(job.audit === undefined ? {} : { audit: true }),
     bytes: { request: bytesOf(job.body), answer: bytesOf(answer?.body) },
   };
 }

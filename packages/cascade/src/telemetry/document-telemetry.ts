@@ -13,6 +13,7 @@ import {
   stagesOf,
   stageTier,
   tierLabels,
+  type AuditEntry,
   type CascadeDocument,
   type Configuration,
   type Draft,
@@ -121,6 +122,12 @@ export class DocumentTelemetry {
   settled(settlement: Settlement): void {
     this.#measure(settlement);
     if (settlement.isTraced) this.#trace(settlement, Date.now());
+  }
+
+  /** The expert said whether an accepted draft is what it says. */
+  audited({ job, rules }: CascadeDocument, { inputTokens, outputTokens, nanoUsd }: AuditEntry): void {
+    const spent = { input: inputTokens, output: outputTokens, nanoUsd, wastedNanoUsd: 0 };
+    this.#spend(job.cascade, tierLabels(stageTier(rules, job.stage)), spent);
   }
 
   #measure({ document, ending, result }: Settlement): void {

@@ -19,9 +19,10 @@ test('a batch is over its cap once all its stages together have cost as much', (
   const metadata = { [MAX_USD_KEY]: '0.000001' };
   const spent = (last: number) => ({ ...NO_COUNTS, 'a/1/nanoUsd': 200, 'a/2/nanoUsd': 200, 'b/3/nanoUsd': last });
   assert.equal(spentNanoUsd(spent(599)), 999);
-  assert.equal(isOverCap(metadata, spent(599)), false);
-  assert.equal(isOverCap(metadata, spent(600)), true);
-  assert.equal(isOverCap(null, spent(1e15)), false);
+  assert.equal(isOverCap(metadata, spent(599), 0), false);
+  assert.equal(isOverCap(metadata, spent(599), 1), true, 'with its audits');
+  assert.equal(isOverCap(metadata, spent(600), 0), true);
+  assert.equal(isOverCap(null, spent(1e15), 0), false);
   const unspent = { ...NO_COUNTS, allExpertNanoUsd: 1e15, 'a/1/wastedNanoUsd': 1e15 };
-  assert.equal(isOverCap(metadata, unspent), false, 'what was not spent, or is counted already, does not count');
+  assert.equal(isOverCap(metadata, unspent, 0), false, 'what was not spent, or is counted already, does not count');
 });

@@ -18,12 +18,12 @@ export const spentNanoUsd = (counts: Counts): number => totalOf(counts, 'nanoUsd
 
 /**
  * Whether a batch has cost what it may; calls that were under way come on top. `besideNanoUsd`: what was spent on it that
- * its results do not count yet.
+ * its results do not count: by its audits, and by its sample, as far as that is not its results yet.
  */
 export function isOverCap(
   metadata: Readonly<Record<string, string>> | null,
   counts: Counts,
-  besideNanoUsd = 0,
+  besideNanoUsd: number,
 ): boolean {
   const cap = maxNanoUsd(metadata);
   return typeof cap === 'number' && spentNanoUsd(counts) + besideNanoUsd >= cap;

@@ -45,6 +45,12 @@ const REUSE_COUNTERS = [
   'askedFields',
 ] as const;
 
+/** Counters of a stage that came later still, for which the same holds. */
+const LATER_COUNTERS = [
+  /** Accepted drafts of the stage that the expert is also asked about. */
+  'auditsChosen',
+] as const;
+
 /** Counters of one stage of one cascade. */
 export const STAGE_COUNTERS = [
   'accepted',
@@ -69,6 +75,7 @@ export const STAGE_COUNTERS = [
   /** Drafts that were delivered as the batch's time ran out. */
   'deadlineDrafts',
   ...REUSE_COUNTERS,
+  ...LATER_COUNTERS,
 ] as const;
 
 export type Counter = (typeof COUNTERS)[number];
@@ -98,7 +105,7 @@ const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$
 
 /** Those of a stage that records of the version before have no place for. */
 const MORE_STAGE_COUNTER = new RegExp(
-  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|${REUSE_COUNTERS.join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
+  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|${[...REUSE_COUNTERS, ...LATER_COUNTERS].join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
 );
 
 /** Whatever a version to come calls its reasons and codes. */

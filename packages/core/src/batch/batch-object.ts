@@ -1,8 +1,10 @@
+import { shownAudits, type Audits } from '../audit/index.ts';
 import { batchUsage, NO_COUNTS, readCounts, type Counts } from '../accounting/counts.ts';
 import { failuresOf, reasonsOf, type Said } from '../accounting/reasons.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { NO_PROGRESS, progressInTheEnd, progressOf, type ProgressNote, type ShownProgress } from '../progress/index.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
+import { rulesInForce } from './calibrate.ts';
 import type { FileRecord, FinalRecord, Manifest } from './records.ts';
 import { NO_THRESHOLDS, showThresholds, type ThresholdFacts } from './shown-thresholds.ts';
 import type { LineError } from '../document/request.ts';
@@ -41,6 +43,7 @@ export type Progress = {
   readonly pages: number;
   readonly sealedPages: number;
   readonly counts: Counts;
+  readonly audits: Audits;
   readonly said: Said;
   readonly warnings: readonly Warning[];
   /** How far it was before. */
@@ -92,6 +95,7 @@ type Shown = {
   total: number;
   model: string | null;
   counts: Counts;
+  audits: Audits;
   said: Said;
   warnings: readonly Warning[];
   waiting: readonly Waiting[];
@@ -136,7 +140,11 @@ function batchObject(manifest: Manifest, shown: Shown) {
 }
 
 /** What OpenAI's object has no place for: why documents were escalated, why they failed, how far they are, and what they wait for. */
-function accountOf(manifest: Manifest, { counts, said, warnings, waiting, progress, thresholds, closedAtMs }: Shown) {
+function accountOf(
+  manifest: Manifest,
+  { model: named, counts, audits, said, warnings, waiting, progress, thresholds, closedAtMs }: Shown,
+) {
+  const inForce = rulesInForce(namedCascades(manifest, named), thresholds.calibration?.cascades ?? {});
   const stages = Object.entries(manifest.cascades).flatMap(([cascade, { stages: all }]) =>
     all.map(({ model }, stage) => ({
       cascade,
@@ -149,6 +157,8 @@ function accountOf(manifest: Manifest, { counts, said, warnings, waiting, progre
     escalations: stages.filter(({ reasons }) => reasons.length > 0),
     failures: failuresOf(counts, said),
     warnings: warnings.map(showWarning),
+    // Of a batch of several cascades nobody knows here which of them its documents name.
+    audits: shownAudits(audits, counts, inForce).filter(({ chosen }) => named !== null || chosen > 0),
     progress,
     waiting: waiting.map(showWaiting),
     thresholds: showThresholds(manifest, thresholds, { counts, isOver: closedAtMs !== null }),
@@ -175,6 +185,7 @@ export function liveBatch(
     total: progress?.total ?? 0,
     model: progress?.model ?? null,
     counts: progress?.counts ?? NO_COUNTS,
+    audits: progress?.audits ?? {},
     said: progress?.said ?? {},
     warnings: progress?.warnings ?? [],
     progress: progress === null ? NO_PROGRESS : progressOfLive(manifest, progress, nowMs),
@@ -201,13 +212,14 @@ function progressOfLive(manifest: Manifest, progress: Progress, nowMs: number | 
 
 /** A batch that has ended. */
 export function endedBatch(manifest: Manifest, final: FinalRecord, thresholds = NO_THRESHOLDS) {
-  const { said = {}, warnings = [] } = final;
+  const { said = {}, warnings = [], audits = {} } = final;
   const sums = readCounts(final);
   const cascades = namedCascades(manifest, final.model);
-  const progress = progressInTheEnd({ ...final, counts: sums, cascades, endedAtMs: final.closedAtMs });
+  const progress = progressInTheEnd({ ...final, counts: sums, audits, cascades, endedAtMs: final.closedAtMs });
   return batchObject(manifest, {
     ...final,
     counts: sums,
+    audits,
     said,
     warnings,
     progress,

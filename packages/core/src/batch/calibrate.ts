@@ -1,3 +1,4 @@
+import { promisedAudit } from '../audit/terms.ts';
 import { ACCEPT_NOTHING, judgingStages, thresholdsOf, withThresholds } from '../cascade/thresholds.ts';
 import type { CascadeRules, StageRules } from '../cascade/rules.ts';
 import type { SampledJudgement } from '../document/sample-line.ts';
@@ -204,11 +205,17 @@ function budgeted(
   return { ...facts, stages, expertShare: escalated / drawn.length };
 }
 
-function certificateOf(aim: Aim): Pick<CascadeRules, 'certificate'> {
+/** What a certified promise adds to the rules; an audit says nothing of labels, and so watches over no promise by them. */
+function certifiedRules(
+  { audit }: CascadeRules,
+  aim: Aim,
+  share: number | null,
+): Pick<CascadeRules, 'certificate' | 'audit'> {
   if (aim.kind === 'budget') return {};
   const { certainty } = aim;
-  const share = aim.kind === 'promise' ? { agreement: aim.agreement } : { accuracy: aim.accuracy };
-  return { certificate: { ...share, certainty } };
+  if (aim.kind === 'accuracy') return { certificate: { accuracy: aim.accuracy, certainty } };
+  const certificate = { agreement: aim.agreement, certainty };
+  return { certificate, ...(audit === undefined ? {} : { audit: promisedAudit(audit, certificate, share) }) };
 }
 
 /** The rules with the thresholds that were found; those of a cascade whose thresholds are fixed are as they were. */
@@ -234,7 +241,7 @@ function calibratedRules({ aim, ...own }: CascadeRules, found: CascadeCalibratio
   return {
     ...decided,
     ...(expertOnly === true ? { expertOnly } : {}),
-    ...(outcome === 'certified' ? certificateOf(aim) : {}),
+    ...(outcome === 'certified' ? certifiedRules(own, aim, found.expertShare) : {}),
   };
 }
 
@@ -267,7 +274,7 @@ export function takenOver(
         return [name, own];
       }
       const { aim: _, ...fixed } = own;
-      const { expertOnly, certificate } = old;
+      const { expertOnly, certificate, audit } = old;
       return [
         name,
         {
@@ -275,6 +282,7 @@ export function takenOver(
           stages: old.stages.map((stage, at) => ({ ...own.stages[at], ...judgedAs(stage) }) as StageRules),
           ...(expertOnly === undefined ? {} : { expertOnly }),
           ...(certificate === undefined ? {} : { certificate }),
+          ...(own.audit === undefined || audit === undefined ? {} : { audit }),
         },
       ];
     }),

@@ -63,6 +63,9 @@ export function jobIdOf(batch: string, document: number): string {
   return `${batch}-${document}`;
 }
 
+/** The id of the job by which the expert is asked about a document whose draft was accepted. */
+export const auditJobIdOf = (batch: string, document: number): string => `${jobIdOf(batch, document)}a`;
+
 /** The id of a bundle of documents of a page in its queue, by its first one. */
 export const bundleIdOf = (batch: string, first: number): string => `${jobIdOf(batch, first)}b`;
 

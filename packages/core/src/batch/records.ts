@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { countsRecord, moreRecord } from '../accounting/counts.ts';
 import { price } from '../accounting/price.ts';
 import { delaysRecord, waitsRecord } from '../accounting/waits.ts';
+import { auditsRecord, auditsWritten } from '../audit/ledger.ts';
 import { ASK_KINDS } from '../cascade/ask.ts';
+import { auditRule } from '../cascade/audit-rule.ts';
 import { DEDUPLICATE_RULES } from '../cascade/deduplicate.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { agreementRule, signalSpec } from '../confidence/index.ts';
@@ -49,6 +51,14 @@ export const KEYS = {
   riskMark: (batch: string) => `risk-hooks/${batch}`,
   riskHooksDone: (batch: string) => `batches/${batch}/risk-hooks/`,
   riskHookDone: (batch: string, target: string) => `batches/${batch}/risk-hooks/${target}.json`,
+  /** Says that the audit of a batch has alarmed; of its webhooks the same as of those about its end. */
+  promiseAtRisk: (batch: string) => `batches/${batch}/promise-at-risk.json`,
+  promiseMarks: 'promise-hooks/',
+  promiseMark: (batch: string) => `promise-hooks/${batch}`,
+  promiseHooksDone: (batch: string) => `batches/${batch}/promise-hooks/`,
+  promiseHookDone: (batch: string, target: string) => `batches/${batch}/promise-hooks/${target}.json`,
+  audits: (batch: string) => `batches/${batch}/audit/`,
+  audit: (batch: string, n: number) => `batches/${batch}/audit/${String(n).padStart(7, '0')}.json`,
   tenantMarks: 'known/',
   /** Says that a tenant has index keys: folders cannot be listed. */
   tenantMark: (tenant: string) => `known/${tenant}`,
@@ -101,6 +111,8 @@ export const cascadeRulesRecord = z.record(
     sample: z.enum(['promise', 'accuracy', 'budget']).optional(),
     expertOnly: z.literal(true).optional(),
     certificate: promisedTerms.optional(),
+    audit: auditRule.optional(),
+    tightened: z.literal(true).optional(),
   }),
 );
 
@@ -211,6 +223,8 @@ export const RECORDS = {
     waits: waitsRecord.default({}),
     delays: delaysRecord.optional(),
     more: moreRecord.optional(),
+    /** What its audits came to, by cascade. Absent: no cascade of it has one. */
+    audits: auditsRecord.optional(),
     inProgressAtMs: z.int().nullable(),
     /** When finalizing or cancelling began. */
     closedAtMs: z.int(),
@@ -223,6 +237,10 @@ export const RECORDS = {
   }),
   /** When the window of a batch was first seen to be at risk. */
   atRisk: z.object({ v, atMs: z.int() }),
+  /** Audits of a batch, in the order in which they came in: the records of it are numbered. */
+  audit: z.object({ v, ...auditsWritten }),
+  /** When an audit of a batch first alarmed. */
+  promiseAtRisk: z.object({ v, atMs: z.int() }),
   /** A webhook that needs no more sending. */
   hookDone: z.object({ v, outcome: z.enum(['taken', 'given_up']), atMs: z.int() }),
 } as const;

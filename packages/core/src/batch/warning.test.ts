@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { ESCALATION_REASONS } from '../confidence/index.ts';
 import { isUnjudged, showWarning } from './warning.ts';
 
-test('every reason but a low confidence and those of every stage’s runs says that a draft could not be judged', () => {
+test('every reason but a low confidence, those of every stage’s runs and an alarm says that a draft could not be judged', () => {
   const judged = ESCALATION_REASONS.filter(({ reason }) => !isUnjudged(reason)).map(({ reason }) => reason);
-  assert.deepEqual(judged, ['low_confidence', 'shadow_run', 'sampled']);
+  assert.deepEqual(judged, ['low_confidence', 'shadow_run', 'sampled', 'promise_at_risk']);
 });
 
 test('a warning names the tier, the reasons with their counts, and what the server said', () => {

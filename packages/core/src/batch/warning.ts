@@ -21,8 +21,8 @@ export type Warning = z.output<typeof warningRecord>;
 /** A warning as a batch shows it. */
 export type ShownWarning = ReturnType<typeof showWarning>;
 
-/** The reasons by which a draft is escalated that was judged. */
-const JUDGED: ReadonlySet<string> = new Set(['low_confidence', 'shadow_run', 'sampled']);
+/** The reasons by which a draft is escalated that was judged, or was not asked for as none would be accepted. */
+const JUDGED: ReadonlySet<string> = new Set(['low_confidence', 'shadow_run', 'sampled', 'promise_at_risk']);
 
 /** Whether a reason says that a draft could not be judged, which a setting may be the cause of. */
 export const isUnjudged = (reason: string): boolean => !JUDGED.has(reason);

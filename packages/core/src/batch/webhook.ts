@@ -11,10 +11,12 @@ export const WEBHOOK_EVENTS = [
   'batch.cancelled',
   /** Its window will probably be missed: once for a batch. */
   'batch.at_risk',
+  /** The audit of its accepted drafts has alarmed: once for a batch. */
+  'batch.promise_at_risk',
 ] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
-export const webhookEvent = (what: Outcome | 'at_risk'): WebhookEvent => `batch.${what}`;
+export const webhookEvent = (what: Outcome | 'at_risk' | 'promise_at_risk'): WebhookEvent => `batch.${what}`;
 
 /** The body of a webhook, in the shape of OpenAI's events. Sent again it is the same, with the same id. */
 export function webhookBody(batch: string, type: WebhookEvent, atMs: number): { id: string; text: string } {

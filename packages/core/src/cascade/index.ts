@@ -1,4 +1,5 @@
 export * from './ask.ts';
+export type { AuditRule } from './audit-rule.ts';
 export * from './backoff.ts';
 export * from './breaker.ts';
 export * from './concurrency.ts';
@@ -18,5 +19,6 @@ export * from './settings.ts';
 export type { CascadeSpec, OnDeadline, StageSpec } from './spec.ts';
 export * from './thresholds.ts';
 export * from './tier.ts';
+export * from './tighten.ts';
 export * from './verdict.ts';
 export * from './verify/index.ts';

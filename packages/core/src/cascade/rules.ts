@@ -4,6 +4,7 @@ import type { AgreementRule, ConfidenceRule } from '../confidence/index.ts';
 import type { Configuration, ModelSpec } from '../config.ts';
 import type { EndpointUrl, FormatKind } from '../endpoints/index.ts';
 import type { AskKind } from './ask.ts';
+import type { AuditRule } from './audit-rule.ts';
 import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
 import type { CascadeSpec, FieldSpec, OnDeadline, StageSpec } from './spec.ts';
@@ -67,6 +68,10 @@ export type CascadeRules = {
   readonly expertOnly?: true | undefined;
   /** What was promised of the final answers, for their lines. Absent: nothing. */
   readonly certificate?: PromisedTerms | undefined;
+  /** Which accepted drafts the expert is also asked about. Absent: none. */
+  readonly audit?: AuditRule | undefined;
+  /** No more drafts are accepted, as the audit has alarmed: in what workers read, never in a manifest. See tighten.ts. */
+  readonly tightened?: true | undefined;
 };
 
 /** The stage of an index, from 0; a cascade that lacks it is a mistake of the caller. */
@@ -143,6 +148,8 @@ export function snapshotRules(
         ...(deduplicated === null ? {} : { deduplicate: deduplicateRule(configuration, spec, deduplicated) }),
         ...(spec.aim === null ? {} : { aim: spec.aim }),
         ...(spec.agreement === null ? {} : { agreement: spec.agreement }),
+        // A shadow run asks the expert about every document.
+        ...(spec.audit === null || shadow ? {} : { audit: spec.audit }),
       },
     ]),
   );

@@ -6,6 +6,7 @@ import { issueMessage } from '../text/issue-message.ts';
 import { isJsonObject } from '../text/json.ts';
 import { ASK_KINDS, DEFAULT_ASK, type AskKind } from './ask.ts';
 import { askProblem, NO_ASKING } from './ask-problem.ts';
+import { auditSpec, type AuditRule } from './audit-rule.ts';
 import { pointerTokens } from './fields/pointer.ts';
 import { settingsShape, type RequestSettings } from './settings.ts';
 import { stopsEarly } from './stop-early.ts';
@@ -92,6 +93,7 @@ const AIMS = {
   budget: budgetAim.optional(),
   agreement: agreementRule.optional(),
 };
+const audit = auditSpec.optional();
 
 const longForm = z.strictObject({
   stages: z
@@ -101,6 +103,7 @@ const longForm = z.strictObject({
   ...AIMS,
   on_deadline: onDeadline,
   annotate,
+  audit,
 });
 
 const shortForm = z.strictObject({
@@ -117,6 +120,7 @@ const shortForm = z.strictObject({
   verdict,
   on_deadline: onDeadline,
   annotate,
+  audit,
 });
 
 /** What a value of a JSON answer has of its own: a threshold, the path of a calibration; absent: the stage's. */
@@ -163,6 +167,8 @@ export type CascadeSpec = {
   readonly aim: Aim | null;
   /** When a draft says what the expert says; null: as its kind of answer suggests. */
   readonly agreement: AgreementRule | null;
+  /** Null: the expert is asked about no accepted draft. */
+  readonly audit: AuditRule | null;
 };
 
 export type OnDeadline = CascadeSpec['on_deadline'];
@@ -219,9 +225,10 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     return z.NEVER;
   };
   const { data } = read;
-  const { on_deadline, annotate: isAnnotated, promise, budget, agreement = null } = data;
+  const { on_deadline, annotate: isAnnotated, promise, budget, agreement = null, audit: audited = null } = data;
   if (promise !== undefined && budget !== undefined) return refuse(['budget'], 'no such key beside promise');
   const aim = aimOf(promise, budget);
+  const whole = { on_deadline, annotate: isAnnotated, aim, agreement, audit: audited };
   if (!('stages' in data)) {
     const plain = {
       ask: DEFAULT_ASK,
@@ -247,7 +254,7 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
       { ...plain, model: data.drafter, judge, stop_early: stops.early },
       { ...plain, ...asked, model: data.expert, judge: null, stop_early: false },
     ];
-    return { form: 'short', stages, on_deadline, annotate: isAnnotated, aim, agreement };
+    return { form: 'short', stages, ...whole };
   }
   const stages: StageSpec[] = [];
   for (const [at, one] of data.stages.entries()) {
@@ -266,5 +273,5 @@ export const cascadeSpec = z.record(z.string(), z.unknown()).transform((given, c
     const reuse = { tolerance: how?.tolerance ?? null, verdict: verdictSpec(said) };
     stages.push({ ...kept, ...reuse, system, judge, stop_early: stops.early });
   }
-  return { form: 'long', stages, on_deadline, annotate: isAnnotated, aim, agreement };
+  return { form: 'long', stages, ...whole };
 });

@@ -79,7 +79,14 @@ const valuesAsStage = ({ fields, ...rule }: JudgeRule, acceptAt: number): JudgeR
  */
 export function sampleRules({ aim, ...rules }: CascadeRules): CascadeRules {
   if (aim === undefined) throw new Error('a cascade with fixed thresholds needs no sample');
-  const own = { ...rules, onDeadline: 'error', annotate: true, sample: aim.kind, deduplicate: undefined } as const;
+  const own = {
+    ...rules,
+    onDeadline: 'error',
+    annotate: true,
+    sample: aim.kind,
+    deduplicate: undefined,
+    audit: undefined,
+  } as const;
   const whole = { ...own, stages: rules.stages.map((stage) => ({ ...stage, stopEarly: undefined })) };
   if (aim.kind !== 'budget') return { ...whole, shadow: true };
   return withThresholds(

@@ -68,6 +68,11 @@ export const ESCALATION_REASONS = [
     reason: 'needs_tools',
     meaning: 'The request offers tools, and the drafter is declared `tools: false`: it was not asked.',
   },
+  {
+    reason: 'promise_at_risk',
+    meaning:
+      'The audit of the batch alarmed, and its cascade says `on_alarm: tighten`: no more drafts are accepted, nor asked for.',
+  },
 ] as const;
 
 export type EscalationReason = (typeof ESCALATION_REASONS)[number]['reason'];

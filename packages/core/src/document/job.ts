@@ -150,6 +150,8 @@ export type DocumentJob = {
   readonly mayTakeLong?: boolean | undefined;
   /** The drafts of the stages before, and the present one's once it is only to be handed off. */
   readonly drafts: readonly Draft[];
+  /** The document has its result, which is a draft that said this: the expert is asked only to compare. Absent: it has none. */
+  readonly audit?: { readonly draft: string } | undefined;
 };
 
 /** The job of a document that was not asked about yet, for the first stage of its cascade. */
@@ -250,8 +252,12 @@ const NO_WAIT = { delays: undefined, take: undefined, spent: undefined } as cons
  */
 export function nextStageJob({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
   const drafts = job.drafts.map((draft, stage) => (stage === job.stage ? { ...draft, handedOffAtMs: nowMs } : draft));
-  const begun = { ...job, drafts, stage: job.stage + 1, usedAttempts: 0, attempts: [], ...NO_FAULTS, ...NO_WAIT };
-  return skipUnfit({ job: { ...begun, waitingSinceMs: nowMs }, rules }, nowMs);
+  return skipUnfit({ job: { ...laterJob(job, job.stage + 1, nowMs), drafts }, rules }, nowMs);
+}
+
+/** The job at another stage, which begins to wait there now. */
+export function laterJob(job: DocumentJob, stage: number, nowMs: number): DocumentJob {
+  return { ...job, stage, usedAttempts: 0, attempts: [], ...NO_FAULTS, ...NO_WAIT, waitingSinceMs: nowMs };
 }
 
 /** The job of a document that has drafts already: they are handed off to the stage behind the last of them. */
@@ -271,7 +277,7 @@ export function draftedJob(
 export function skipUnfit({ job, rules }: CascadeDocument, nowMs: number): DocumentJob {
   if (isLastStage(rules, job.stage)) return job;
   const { model, ask, limits } = stageOf(rules, job.stage);
-  const reason = rules.expertOnly === true ? 'not_certified' : unfitReason(job.body, limits);
+  const reason = bypassReason(rules) ?? unfitReason(job.body, limits);
   return reason === null
     ? job
     : skipUnfit({ job: skipping({ job, rules }, { reason, ask, model, nowMs }), rules }, nowMs);
@@ -288,6 +294,19 @@ type Skipped = Pick<Draft, 'model' | 'ask' | 'reason'> & { readonly nowMs: numbe
 
 /** The job at the next stage, with the reason why the present one was not asked. */
 function skipping({ job }: CascadeDocument, { nowMs, ...skipped }: Skipped): DocumentJob {
-  const none = { answer: null, score: null, confidence: null, fields: null, evidence: null, attempts: [] };
-  return { ...withDraft(job, { ...skipped, ...none, handedOffAtMs: nowMs }), stage: job.stage + 1 };
+  const draft: Draft = { ...skipped, ...NO_DRAFT, attempts: [], handedOffAtMs: nowMs };
+  return { ...withDraft(job, draft), stage: job.stage + 1 };
+}
+
+/** Why no drafter is asked; null: they are. */
+const bypassReason = ({ expertOnly, tightened }: CascadeRules): EscalationReason | null =>
+  expertOnly === true ? 'not_certified' : tightened === true ? 'promise_at_risk' : null;
+
+const NO_DRAFT = { answer: null, score: null, confidence: null, fields: null, evidence: null } as const;
+
+/** The job of a document that stood in its stage's queue when its cascade stopped accepting drafts: it is only to be handed off. */
+export function passedBy({ job, rules }: CascadeDocument): DocumentJob {
+  const { model, ask } = stageOf(rules, job.stage);
+  const reason = bypassReason(rules) ?? 'promise_at_risk';
+  return withDraft(job, { model, ask, ...NO_DRAFT, reason, attempts: job.attempts, handedOffAtMs: null });
 }

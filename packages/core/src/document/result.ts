@@ -1,3 +1,4 @@
+import { isChosenForAudit } from '../audit/draw.ts';
 import {
   askCounter,
   errorCounter,
@@ -74,8 +75,11 @@ export function resultOf(document: CascadeDocument, ending: Ending, isTraced = d
   };
   const all = [...stages, ...stagesBeyond(document, ending)];
   const failure = isCompleted ? null : failureOf(ending);
+  const toAudit = isChosenForAudit(document, ending)
+    ? { [stageCounter(job.cascade, job.stage, 'auditsChosen')]: 1 }
+    : {};
   const result = {
-    counts: { ...countsOf(document, { stages, all, failure, times }), ...(isTraced ? { traced: 1 } : {}) },
+    counts: { ...countsOf(document, { stages, all, failure, times }), ...(isTraced ? { traced: 1 } : {}), ...toAudit },
     said: saidIn(job, all, failure),
     cascade: job.cascade,
     times,

@@ -76,6 +76,8 @@ function judgedDrafts(rules: CascadeRules, verdict: HowAsked | undefined): { sta
 /** The drafts of a document that are not the same as an answer of the expert, so far as that can be seen. */
 export function differingDrafts(document: CascadeDocument, answer: string): { stage: number; text: string }[] {
   const { job, rules } = document;
+  const { audit } = job;
+  if (audit !== undefined) return agrees(rules.agreement, audit.draft, answer) ? [] : [{ stage: 0, text: audit.draft }];
   return job.drafts.flatMap((draft, stage) => {
     const text = textOf(document, draft.answer);
     return text === null || agrees(rules.agreement, text, answer) ? [] : [{ stage, text }];

@@ -14,9 +14,9 @@ const DRIFT = 0.1;
 const isPriced = (cascades: Cascades): boolean =>
   Object.values(cascades).some(({ stages }) => stages.some(({ price }) => price !== null));
 
-/** What a batch has cost so far, in 10⁻⁹ US dollars; null: none of its models has a price. */
-export const spentSoFar = (counts: Counts, cascades: Cascades): number | null =>
-  isPriced(cascades) ? spentNanoUsd(counts) : null;
+/** What a batch has cost so far with its audits (`audited`), in 10⁻⁹ US dollars; null: none of its models has a price. */
+export const spentSoFar = (counts: Counts, cascades: Cascades, audited: number): number | null =>
+  isPriced(cascades) ? spentNanoUsd(counts) + audited : null;
 
 /** The documents that a stage has answered, of all cascades together, and what they cost. */
 function answeredIn(counts: Counts, cascades: Cascades, stage: number): { documents: number; nanoUsd: number } {
@@ -35,6 +35,8 @@ export type MoneySoFar = {
   readonly total: number;
   readonly counts: Counts;
   readonly cascades: Cascades;
+  /** What its audits have cost until now; of those to come nothing is known. */
+  readonly audited: number;
 };
 
 /**
@@ -44,11 +46,11 @@ export type MoneySoFar = {
  */
 export function moneyInTheEnd(
   notes: readonly ProgressNote[],
-  { total, counts, cascades }: MoneySoFar,
+  { total, counts, cascades, audited }: MoneySoFar,
 ): Expected | null {
   const last = notes.at(-1);
   if (last === undefined || !isPriced(cascades)) return null;
-  const sum = { low: 0, likely: 0, high: 0 };
+  const sum = { low: audited, likely: audited, high: audited };
   for (const [stage, reach] of reachOf(last, total).entries()) {
     if ((last.stages[stage]?.reached ?? 0) === 0) continue;
     const { documents, nanoUsd } = answeredIn(counts, cascades, stage);

@@ -1,5 +1,6 @@
 import { maxNanoUsd } from '../accounting/cap.ts';
 import type { Counts } from '../accounting/counts.ts';
+import { auditNanoUsd, type Audits } from '../audit/ledger.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { isAtRisk, type Window } from './at-risk.ts';
 import { moneyInTheEnd, spentSoFar } from './money.ts';
@@ -31,6 +32,8 @@ export type BatchInWork = Window & {
   /** Of them, those that are answered from an equal one; absent: none. */
   readonly copies?: number;
   readonly counts: Counts;
+  /** Absent: there are none. */
+  readonly audits?: Audits | undefined;
   readonly cascades: Readonly<Record<string, CascadeRules>>;
   readonly metadata: Readonly<Record<string, string>> | null;
   readonly notes: readonly ProgressNote[];
@@ -38,7 +41,7 @@ export type BatchInWork = Window & {
 };
 
 /** A batch that takes no more results. */
-export type BatchDone = Pick<BatchInWork, 'counts' | 'cascades' | 'inProgressAtMs'> & {
+export type BatchDone = Pick<BatchInWork, 'counts' | 'audits' | 'cascades' | 'inProgressAtMs'> & {
   readonly endedAtMs: number | null;
 };
 
@@ -50,8 +53,9 @@ export function progressOf(batch: BatchInWork, nowMs: number): ShownProgress {
   const settled = counts.completed + counts.failed;
   const notes = isCurrent(batch.notes, nowMs) ? batch.notes : [];
   const total = askedTotal(batch, notes);
-  const spent = spentSoFar(counts, cascades);
-  const money = moneyInTheEnd(notes, { total, counts, cascades });
+  const audited = auditNanoUsd(batch.audits ?? {});
+  const spent = spentSoFar(counts, cascades, audited);
+  const money = moneyInTheEnd(notes, { total, counts, cascades, audited });
   const cap = maxNanoUsd(metadata);
   // At its cap a batch ends.
   const mostNanoUsd = Math.max(spent ?? 0, typeof cap === 'number' ? cap : Number.POSITIVE_INFINITY);
@@ -70,9 +74,15 @@ export function progressOf(batch: BatchInWork, nowMs: number): ShownProgress {
 }
 
 /** How far a batch came that takes no more results. */
-export function progressInTheEnd({ counts, cascades, inProgressAtMs, endedAtMs }: BatchDone): ShownProgress {
+export function progressInTheEnd({
+  counts,
+  audits = {},
+  cascades,
+  inProgressAtMs,
+  endedAtMs,
+}: BatchDone): ShownProgress {
   const elapsedMs = inProgressAtMs === null || endedAtMs === null ? 0 : endedAtMs - inProgressAtMs;
-  const spent = spentSoFar(counts, cascades);
+  const spent = spentSoFar(counts, cascades, auditNanoUsd(audits));
   return {
     elapsed_seconds: endedAtMs === null ? null : elapsedSeconds(inProgressAtMs, endedAtMs),
     documents_per_second: elapsedMs > 0 ? rounded(((counts.completed + counts.failed) * 1000) / elapsedMs) : null,

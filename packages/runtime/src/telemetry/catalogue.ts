@@ -20,12 +20,16 @@ export const COUNTERS = {
   'cascade.documents.copied': ['{document}', 'Documents that were answered from an equal one of their batch.'],
   'cascade.escalations': ['{document}', 'Drafts that went on to the next stage, by reason.'],
   'cascade.tokens': ['{token}', 'Tokens that models read and wrote.'],
-  'cascade.cost': ['USD', 'What the calls of settled documents cost, by the prices of the configuration.'],
+  'cascade.cost': [
+    'USD',
+    'What the calls of settled documents and of audits cost, by the prices of the configuration.',
+  ],
   'cascade.wasted.cost': ['USD', 'What drafts cost that were not final.'],
   'cascade.breaker.openings': [
     '{opening}',
     "A tier's circuit breaker opened: its model server is down or asks to wait.",
   ],
+  'cascade.audits': ['{document}', 'Accepted drafts that the expert was to be asked about, by what it said.'],
   'cascade.pages.sealed': ['{page}', 'Pages that went to storage.'],
   'cascade.batches.ended': ['{batch}', 'Batches that ended, by outcome.'],
   'cascade.worker.replacements': [
@@ -45,6 +49,10 @@ export const GAUGES = {
   'cascade.batches': ['{batch}', 'Batches in work, by phase.'],
   'cascade.pages.in_flight': ['By', 'Enqueued pages that are not in storage yet.'],
   'cascade.not_enqueued': ['{document}', 'Documents of validated batches that are not enqueued yet.'],
+  'cascade.audit.alarms': [
+    '{cascade}',
+    'Cascades of batches in work of which the audit says that too many accepted drafts disagree with the expert.',
+  ],
   'cascade.window.used': ['1', 'The largest share of its completion window that a batch in work has behind it.'],
   'cascade.redis.memory': ['By', 'What Redis uses.'],
   'cascade.redis.memory.limit': ['By', "Redis' maxmemory; 0 for none."],

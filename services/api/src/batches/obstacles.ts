@@ -1,4 +1,12 @@
-import { drawnDocuments, isOverCap, MAX_USD_KEY, sampleIdOf, type Manifest, type Waiting } from '@spillway/core';
+import {
+  auditNanoUsd,
+  drawnDocuments,
+  isOverCap,
+  MAX_USD_KEY,
+  sampleIdOf,
+  type Manifest,
+  type Waiting,
+} from '@spillway/core';
 import {
   readBatch,
   readShortage,
@@ -26,8 +34,8 @@ export class Obstacles {
 
   /** Whatever a batch in work waits for. */
   async of({ id, metadata }: Manifest, state: BatchState): Promise<Waiting[]> {
-    const { phase, outcome, counts, closedAtMs } = state;
-    if (phase === 'closed' && outcome === 'expired' && isOverCap(metadata, counts)) {
+    const { phase, outcome, counts, audits, closedAtMs } = state;
+    if (phase === 'closed' && outcome === 'expired' && isOverCap(metadata, counts, auditNanoUsd(audits))) {
       const reason = `the batch has cost what '${MAX_USD_KEY}' allows`;
       return [{ tier: null, state: 'max_usd_reached', reason, sinceMs: closedAtMs }];
     }

@@ -11,8 +11,8 @@ export async function showReport(sources: BatchSources, tenant: string, id: stri
   // Which cascades the documents name is known from the validation on.
   const { cascades = {} } = (await records.plan(id)) ?? {};
   const stages = Object.entries(cascades).flatMap(([name, rules]) => stagesOf(name, rules));
-  const { warnings, progress, waiting, thresholds } = spillway;
-  const about = { object: 'batch.report' as const, id, status, model, warnings, progress, waiting, thresholds };
+  const { warnings, audits, progress, waiting, thresholds } = spillway;
+  const about = { object: 'batch.report' as const, id, status, model, warnings, audits, progress, waiting, thresholds };
   return { ...about, ...reportOf({ ...account, stages }) };
 }
 

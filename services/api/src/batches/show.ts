@@ -1,4 +1,5 @@
 import {
+  auditsOf,
   awaitsCalibration,
   endedBatch,
   liveBatch,
@@ -74,7 +75,7 @@ function sampling(state: BatchState, { validated }: FoundThresholds): BatchState
 async function storedProgress({ records, accounts }: BatchSources, manifest: Manifest): Promise<Progress> {
   const { id } = manifest;
   const [validated, ending] = await Promise.all([records.validated(id), records.ending(id)]);
-  const { counts, said } = await accounts.read(manifest);
+  const [{ counts, said }, audits] = await Promise.all([accounts.read(manifest), records.audits(id)]);
   return {
     phase: ending !== null ? 'closed' : validated !== null ? 'open' : 'validating',
     outcome: ending?.outcome ?? null,
@@ -85,6 +86,7 @@ async function storedProgress({ records, accounts }: BatchSources, manifest: Man
     pages: validated?.pages.length ?? 0,
     sealedPages: 0,
     counts,
+    audits: auditsOf(audits, manifest.cascades),
     said,
     warnings: [],
     notes: [],

@@ -143,6 +143,42 @@ export const thresholds = z
       'How the thresholds are found of cascades that have no fixed ones (a promise, a budget): the certificate. Empty ' +
       'where all are fixed, and while the batch is validated.',
   });
+const share = z.number().min(0).max(1);
+
+export const audits = z
+  .array(
+    z.strictObject({
+      cascade: z.string(),
+      share: share.meta({ description: 'Of the accepted drafts, those that the expert is asked about too.' }),
+      at_most: share.meta({ description: 'The share of the accepted drafts that may disagree with the expert.' }),
+      certainty: share.meta({ description: 'The probability that no alarm is a false one.' }),
+      on_alarm: z.enum(['report', 'tighten']),
+      chosen: count,
+      done: count.meta({ description: 'Those that the expert answered by now.' }),
+      agreed: count,
+      disagreed: count,
+      not_done: count.meta({
+        description:
+          'Those that wait, were lost or had no answer of the expert; of a batch that has ended none follows.',
+      }),
+      rate: share.nullable().meta({ description: 'Of those that were done, the share that disagrees.' }),
+      bounds: z.strictObject({ low: share, high: share }).meta({
+        description:
+          'Of the rate, with the certainty: they hold whenever one looks, as long as the rate stays the same.',
+      }),
+      alarm: z
+        .strictObject({ at: z.int().meta({ description: 'Unix seconds.' }), audits: count })
+        .nullable()
+        .meta({
+          description: 'Since when, and after how many audits, more drafts disagree than may; null: they do not.',
+        }),
+      input_tokens: count,
+      output_tokens: count,
+      usd: usd.meta({ description: 'What the audits cost: it counts towards `spent_usd` and `spillway.max_usd`.' }),
+    }),
+  )
+  .readonly()
+  .meta({ id: 'BatchAudits', description: 'Accepted drafts of which the expert was asked too, by cascade.' });
 
 /** What a batch object says beside what OpenAI's does. */
 export const batchAccount = z
@@ -152,6 +188,7 @@ export const batchAccount = z
       .meta({ description: 'The stages of which drafts went on, and why.' }),
     failures: countedFailures,
     warnings,
+    audits,
     progress,
     waiting,
     thresholds,

@@ -1,6 +1,15 @@
 import { DELAY_REASONS } from '@spillway/core';
 import { z } from 'zod';
-import { countedFailures, countedReasons, namedStage, progress, thresholds, waiting, warnings } from './account.ts';
+import {
+  audits,
+  countedFailures,
+  countedReasons,
+  namedStage,
+  progress,
+  thresholds,
+  waiting,
+  warnings,
+} from './account.ts';
 import { batchObject } from './objects.ts';
 
 const count = z.int();
@@ -87,6 +96,7 @@ export const batchReport = z
     status: batchObject.shape.status,
     model: z.string().nullable(),
     warnings,
+    audits,
     progress,
     waiting,
     thresholds,

@@ -15,15 +15,22 @@ const GIVEN_UP_AFTER_MS = 86_400_000;
 export const webhookBackoffMs = (failures: number, jitter: number): number =>
   backoffMs(failures, jitter, { firstMs: 5_000, maxMs: 3_600_000 });
 
-/** What webhooks are sent about: that a batch has ended, or that its window is at risk. Of each there are marks of its own. */
+/** What webhooks are sent about: that a batch has ended, or that its window or its promise is at risk. Each has its own marks. */
 type Subject = { readonly batch: string; readonly kind: keyof typeof SUBJECTS };
 
 const SUBJECTS = {
   ended: { marks: KEYS.hookMarks, mark: KEYS.hookMark, done: KEYS.hookDone },
   at_risk: { marks: KEYS.riskMarks, mark: KEYS.riskMark, done: KEYS.riskHookDone },
+  promise_at_risk: { marks: KEYS.promiseMarks, mark: KEYS.promiseMark, done: KEYS.promiseHookDone },
 } as const;
 
-const KINDS = ['ended', 'at_risk'] as const;
+const KINDS = ['ended', 'at_risk', 'promise_at_risk'] as const;
+
+/** What is told of a batch once while it is in work, each by a record of its own. */
+const TOLD = {
+  at_risk: { key: KEYS.atRisk, schema: RECORDS.atRisk },
+  promise_at_risk: { key: KEYS.promiseAtRisk, schema: RECORDS.promiseAtRisk },
+} as const;
 
 const markOf = ({ batch, kind }: Subject): string => SUBJECTS[kind].mark(batch);
 
@@ -70,13 +77,22 @@ export class Webhooks {
    * Tells that the window of a batch is at risk, once for a batch: whoever sees it first writes that down, behind the mark,
    * so that nobody tells it again, and whoever leads next goes on sending it. False: it was told before.
    */
-  async tellAtRisk(batch: string, atMs: number): Promise<boolean> {
+  tellAtRisk(batch: string, atMs: number): Promise<boolean> {
+    return this.#tell({ batch, kind: 'at_risk' }, atMs);
+  }
+
+  /** The same of an audit that has alarmed. */
+  tellPromiseAtRisk(batch: string, atMs: number): Promise<boolean> {
+    return this.#tell({ batch, kind: 'promise_at_risk' }, atMs);
+  }
+
+  async #tell(subject: Subject & { readonly kind: keyof typeof TOLD }, atMs: number): Promise<boolean> {
     const { storage } = this.#options;
-    if ((await storage.size(KEYS.atRisk(batch))) !== null) return false;
-    const subject = { batch, kind: 'at_risk' } as const;
+    const { key, schema } = TOLD[subject.kind];
+    if ((await storage.size(key(subject.batch))) !== null) return false;
     const isMarked = await this.#mark(subject);
     const record = { v: RECORD_VERSION, atMs } as const;
-    const { kind } = await createRecord(storage, KEYS.atRisk(batch), RECORDS.atRisk, record);
+    const { kind } = await createRecord(storage, key(subject.batch), schema, record);
     if (isMarked) this.#marked.set(markOf(subject), subject);
     return kind === 'created';
   }
@@ -153,13 +169,14 @@ export class Webhooks {
   /** What webhooks are to be sent about, and when it was; null: not yet. `never`: whoever marked it got no further. */
   async #happened({ batch, kind }: Subject): Promise<{ type: WebhookEvent; atMs: number } | 'never' | null> {
     const { storage, records } = this.#options;
-    if (kind === 'at_risk') {
-      const record = await readRecord(storage, KEYS.atRisk(batch), RECORDS.atRisk);
-      if (record !== null) return { type: webhookEvent('at_risk'), atMs: record.atMs };
+    if (kind !== 'ended') {
+      const { key, schema } = TOLD[kind];
+      const record = await readRecord(storage, key(batch), schema);
+      if (record !== null) return { type: webhookEvent(kind), atMs: record.atMs };
     }
     const final = await records.final(batch);
     if (final === null) return null;
-    return kind === 'at_risk' ? 'never' : { type: webhookEvent(final.outcome), atMs: final.endedAtMs };
+    return kind === 'ended' ? { type: webhookEvent(final.outcome), atMs: final.endedAtMs } : 'never';
   }
 
   async #forget(mark: string): Promise<void> {

@@ -3,7 +3,8 @@ import { NO_USAGE } from '../accounting/counts.ts';
 import { stageOf } from '../cascade/rules.ts';
 import { agrees } from '../confidence/index.ts';
 import type { Ending } from '../document/ending.ts';
-import { laterJob, type CascadeDocument, type DocumentJob } from '../document/job.ts';
+import { type CascadeDocument, type DocumentJob } from '../document/job.ts';
+import { laterJob } from '../document/next-stage.ts';
 import { ENDPOINTS } from '../endpoints/index.ts';
 import type { AuditEntry } from './ledger.ts';
 

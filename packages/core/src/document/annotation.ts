@@ -109,7 +109,9 @@ function shownDraft(
   if (stopped !== undefined) return { stopped: { text: shown, score_at_most: stopped.scoreAtMost } };
   if (evidence === null) return { draft: { text: shown } };
   const { scores, features } = evidence;
-  const values = fields === null ? {} : { values: Object.fromEntries(fields.map(({ path, score }) => [path, score])) };
+  const known = fields?.filter(({ score }) => Number.isFinite(score));
+  const values =
+    known === undefined ? {} : { values: Object.fromEntries(known.map(({ path, score }) => [path, score])) };
   return {
     draft: {
       text: shown,

@@ -5,7 +5,8 @@ import { acceptedDraftOf, answeredAt, answerOf, draftOf, jobOf, rulesOf } from '
 import type { Json } from '../text/json.ts';
 import { copiedAnswer, copyResult } from './copy.ts';
 import type { Ending } from './ending.ts';
-import { nextStageJob, withDraft, type CascadeDocument } from './job.ts';
+import { withDraft, type CascadeDocument } from './job.ts';
+import { nextStageJob } from './next-stage.ts';
 import { readResultLine, type ResultLine } from './result-line.ts';
 import { resultOf } from './result.ts';
 

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { jobOf } from '../../../../test/support/jobs.ts';
 import { DELAY_REASONS, delaysOf, waitParts, withDelay, type Delay, type KnownWait } from './delays.ts';
 import { afterBreak } from '../cascade/failure/index.ts';
-import { afterFailure, attemptsWith, delayed, nextStageJob, withDraft, withLostCall } from './job.ts';
+import { afterFailure, attemptsWith, delayed, withDraft, withLostCall } from './job.ts';
+import { nextStageJob } from './next-stage.ts';
 import { draftOf, FAILURE, rulesOf } from '../../../../test/support/jobs.ts';
 
 const delay = (reason: Delay['reason'], fromMs: number, toMs: number): Delay => ({ reason, fromMs, toMs });

@@ -17,6 +17,7 @@ export * from './copy.ts';
 export * from './custom-id.ts';
 export * from './delays.ts';
 export * from './job.ts';
+export * from './next-stage.ts';
 export * from './no-json.ts';
 export * from './request.ts';
 export * from './result.ts';

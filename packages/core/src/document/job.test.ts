@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { attemptOf, draftOf, FAILURE, jobOf, rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { isLastStage } from '../cascade/rules.ts';
-import { afterFailure, attemptsWith, draftToHandOff, nextStageJob, skipUnfit, withDraft } from './job.ts';
+import { afterFailure, attemptsWith, draftToHandOff, withDraft } from './job.ts';
+import { nextStageJob, skipUnfit } from './next-stage.ts';
 
 test('an attempt that failed is kept, and the next wait begins where it ended', () => {
   const job = jobOf({ enqueuedAtMs: 1_000 });

@@ -15,14 +15,8 @@ import {
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { deliveringStage, stagesOf, type Ending } from '../document/ending.ts';
-import {
-  afterFailure,
-  attemptsWith,
-  nextStageJob,
-  withDraft,
-  type CascadeDocument,
-  type DocumentJob,
-} from '../document/job.ts';
+import { afterFailure, attemptsWith, withDraft, type CascadeDocument, type DocumentJob } from '../document/job.ts';
+import { nextStageJob } from '../document/next-stage.ts';
 import { areAllExtra, type ExtraCall } from '../document/times.ts';
 import type { NamedModel } from './call.ts';
 import { documentSpans, unfinishedSpans } from './document.ts';

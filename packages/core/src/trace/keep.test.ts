@@ -12,7 +12,8 @@ import {
   threeStageRules,
 } from '../../../../test/support/jobs.ts';
 import type { Ending } from '../document/ending.ts';
-import { afterFailure, nextStageJob, withDraft, type CascadeDocument } from '../document/job.ts';
+import { afterFailure, withDraft, type CascadeDocument } from '../document/job.ts';
+import { nextStageJob } from '../document/next-stage.ts';
 import { isDrawn } from './ids.ts';
 import { drawnShare, keptAtMost, keptKind } from './keep.ts';
 

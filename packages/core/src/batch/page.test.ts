@@ -6,6 +6,7 @@ import { nanoUsd } from '../accounting/price.ts';
 import { Waits } from '../accounting/waits.ts';
 import { readUsage } from '../endpoints/completion.ts';
 import { LIMITS } from '../limits.ts';
+import { draftsPlace, readDrafts } from './page-drafts.ts';
 import { footerLength, linePlaces, readFooter, verifyPage, writePage, type PageLine } from './page.ts';
 
 /** The waits of a page whose documents, of cascades of so many stages, have nothing in common. */
@@ -141,4 +142,62 @@ test('a footer says why in a place of its own: the version before reads the rest
   const tail = `${JSON.stringify(older)}\n`;
   const page = Buffer.from(`${tail}${String(tail.length).padStart(10, '0')} spillway-p2\n`);
   assert.deepEqual(readFooter(page), older);
+});
+
+const page = fc.array(
+  fc.record({
+    part: fc.constantFrom('output' as const, 'error' as const),
+    text: fc.string({ unit: 'binary' }),
+    draft: fc.option(fc.jsonValue().map((value) => JSON.stringify({ v: 1, value }))),
+  }),
+  { minLength: 1, maxLength: 20 },
+);
+
+/** What the version before reads as the footer: all JSON behind the lines, as long as the trailer says. */
+function olderFooter(bytes: Buffer): Record<string, unknown> {
+  const [, length] = /(\d{10}) spillway-p2\n$/.exec(bytes.subarray(-23).toString('latin1')) ?? assert.fail();
+  return JSON.parse(bytes.subarray(-23 - Number(length), -23).toString()) as Record<string, unknown>;
+}
+
+test('drafts lie between lines and footer: no line has them, and the version before passes over them', () => {
+  fc.assert(
+    fc.property(page, (documents) => {
+      const lines = documents.map(({ part, text }): PageLine => ({ part, text: JSON.stringify(text) }));
+      const drafts = documents.map(({ draft }) => draft);
+      const facts = { counts: countsOf(5), ...waits, hasLineBytes: true };
+      const plain = writePage(3, lines, facts);
+      const { bytes, footer } = writePage(3, lines, { ...facts, drafts });
+      assert.deepEqual(verifyPage(bytes), footer);
+      const { draftsPart, ...others } = footer;
+      assert.deepEqual(others, plain.footer, 'what is said of the lines is the same');
+      const linesEnd = footer.outputBytes + footer.errorBytes;
+      assert.ok(bytes.subarray(0, linesEnd).equals(plain.bytes.subarray(0, linesEnd)));
+      const place = draftsPlace(footer);
+      if (drafts.every((one) => one === null)) {
+        assert.ok(bytes.equals(plain.bytes));
+        assert.deepEqual([place, draftsPart], [null, undefined]);
+        return;
+      }
+      assert.ok(place !== null && place.start === linesEnd);
+      assert.equal(footerLength(bytes), bytes.length - place.end, 'the footer is read without them');
+      assert.deepEqual(readFooter(bytes.subarray(place.end)), footer);
+      assert.deepEqual(readDrafts(bytes.subarray(place.start, place.end), footer), drafts);
+      const { drafts: _drafts, ownBytes: _ownBytes, ...older } = olderFooter(bytes);
+      assert.deepEqual(older, footer);
+    }),
+  );
+});
+
+test('damaged drafts are none, and their page is no whole one', () => {
+  const line: PageLine = { part: 'output', text: '{}' };
+  const { bytes, footer } = writePage(0, [line, line], { counts: NO_COUNTS, waits: {}, drafts: ['{"v":1}', null] });
+  const { start, end } = draftsPlace(footer) ?? assert.fail();
+  for (let at = start; at < end; at += 1) {
+    const flipped = Buffer.from(bytes);
+    flipped[at] = (flipped[at] ?? 0) ^ 1;
+    assert.equal(verifyPage(flipped), null);
+    assert.equal(readDrafts(flipped.subarray(start, end), footer), null);
+    assert.deepEqual(readFooter(flipped), footer);
+  }
+  for (let at = 0; at < bytes.length; at += 1) assert.equal(verifyPage(bytes.subarray(0, at)), null);
 });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { countsRecord, moreRecord, writeCounts, type Counts } from '../accounting/counts.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { delaysRecord, waitsRecord, type WrittenWaits } from '../accounting/waits.ts';
+import { areDrafts, draftsPartRecord, draftsPlace, writeDrafts, type PageDrafts } from './page-drafts.ts';
 
 const footer = z.object({
   v: z.literal(2),
@@ -25,8 +26,10 @@ const footer = z.object({
    * read without the others. Absent in what the version before wrote, and where nobody needs it.
    */
   lineBytes: z.array(z.int()).optional(),
-  /** SHA-256 of everything before the footer. */
+  /** SHA-256 of the lines. */
   sha256: z.string(),
+  /** The private part, behind the lines. Absent in what the version before wrote, and where nothing is known. */
+  draftsPart: draftsPartRecord.optional(),
 });
 
 /** What a page says of itself; its numbers are the ones that count. */
@@ -42,25 +45,33 @@ export type LinePlace = { readonly part: PageLine['part']; readonly start: numbe
 const trailer = (length: number): string => `${String(length).padStart(10, '0')} spillway-p2\n`;
 const TRAILER_BYTES = trailer(0).length;
 
+/** The end of a footer that stands behind drafts: how many bytes it has of its own. The version before has it read whole. */
+const ownBytesMark = (bytes: number): string => `,"ownBytes":"${String(bytes).padStart(10, '0')}"}\n`;
+const OWN_BYTES_MARK = /,"ownBytes":"(\d{10})"\}\n$/;
+const OWN_BYTES_MARK_LENGTH = ownBytesMark(0).length;
+
 /** What a page says of its lines. */
 export type PageFacts = WrittenWaits & {
   readonly counts: Counts;
   readonly said?: Said;
   /** Single lines will be read of it. */
   readonly hasLineBytes?: boolean;
+  /** What the stages made of each document; absent: nothing is known. */
+  readonly drafts?: PageDrafts;
 };
 
-/** Builds a page object: output lines, error lines, footer, trailer. `lines` in input order. */
+/** Builds a page object: output lines, error lines, drafts, footer, trailer. `lines` and `drafts` in input order. */
 export function writePage(
   page: number,
   lines: readonly PageLine[],
-  { counts, waits, delays = {}, said = {}, hasLineBytes = false }: PageFacts,
+  { counts, waits, delays = {}, said = {}, hasLineBytes = false, drafts = [] }: PageFacts,
 ): { bytes: Buffer; footer: PageFooter } {
   const part = (name: PageLine['part']): Buffer =>
     Buffer.from(lines.flatMap((line) => (line.part === name ? [line.text, '\n'] : [])).join(''));
   const output = part('output');
   const errors = part('error');
   const content = Buffer.concat([output, errors]);
+  const kept = writeDrafts(drafts);
   const written: PageFooter = {
     v: 2,
     page,
@@ -73,9 +84,19 @@ export function writePage(
     delays,
     ...(hasLineBytes ? { lineBytes: lines.map(lineBytesOf) } : {}),
     sha256: createHash('sha256').update(content).digest('hex'),
+    ...(kept === null ? {} : { draftsPart: kept.part }),
   };
-  const tail = Buffer.from(`${JSON.stringify(written)}\n`);
+  const tail =
+    kept === null
+      ? Buffer.from(`${JSON.stringify(written)}\n`)
+      : Buffer.concat([kept.bytes, footerBehindDrafts(written)]);
   return { bytes: Buffer.concat([content, tail, Buffer.from(trailer(tail.length))]), footer: written };
+}
+
+/** The rest of the JSON that began with the drafts. */
+function footerBehindDrafts(footer: PageFooter): Buffer {
+  const own = Buffer.from(JSON.stringify(footer).slice(1, -1));
+  return Buffer.concat([own, Buffer.from(ownBytesMark(own.length + OWN_BYTES_MARK_LENGTH))]);
 }
 
 function lineBytesOf({ part, text }: PageLine): number {
@@ -100,7 +121,15 @@ export function linePlaces({ lineBytes, outputBytes }: PageFooter): LinePlace[] 
 export function footerLength(end: Uint8Array): number | null {
   const bytes = Buffer.from(end.buffer, end.byteOffset, end.byteLength);
   const mark = /^(\d{10}) spillway-p2\n$/.exec(bytes.subarray(-TRAILER_BYTES).toString('latin1'));
-  return mark === null ? null : Number(mark[1]) + TRAILER_BYTES;
+  if (mark === null) return null;
+  return (ownBytesOf(bytes) ?? Number(mark[1])) + TRAILER_BYTES;
+}
+
+/** Of a footer behind drafts its own bytes; else null. */
+function ownBytesOf(end: Buffer): number | null {
+  const text = end.subarray(-TRAILER_BYTES - OWN_BYTES_MARK_LENGTH, -TRAILER_BYTES).toString('latin1');
+  const mark = OWN_BYTES_MARK.exec(text);
+  return mark === null ? null : Number(mark[1]);
 }
 
 /** Reads the footer from the last bytes of a page object, or null when they are not the end of one. */
@@ -110,7 +139,7 @@ export function readFooter(end: Uint8Array): PageFooter | null {
   if (length <= 0 || bytes.length < length + TRAILER_BYTES) return null;
   try {
     const text = bytes.subarray(bytes.length - TRAILER_BYTES - length, bytes.length - TRAILER_BYTES).toString();
-    return footer.safeParse(JSON.parse(text)).data ?? null;
+    return footer.safeParse(JSON.parse(ownBytesOf(bytes) === null ? text : `{${text}`)).data ?? null;
   } catch {
     return null;
   }
@@ -121,5 +150,8 @@ export function verifyPage(object: Uint8Array): PageFooter | null {
   const read = readFooter(object);
   if (read === null) return null;
   const content = object.subarray(0, read.outputBytes + read.errorBytes);
-  return createHash('sha256').update(content).digest('hex') === read.sha256 ? read : null;
+  if (createHash('sha256').update(content).digest('hex') !== read.sha256) return null;
+  const place = draftsPlace(read);
+  if (place === null || read.draftsPart === undefined) return read;
+  return areDrafts(object.subarray(place.start, place.end), read.draftsPart) ? read : null;
 }

@@ -146,7 +146,14 @@ test('a body that drips is not waited for, on any route', async () => {
     const { error } = JSON.parse(Buffer.concat(chunks).toString()) as { error: { code: string } };
     assert.deepEqual([response.statusCode, error.code], [408, 'request_timeout'], path);
   };
-  const paths = ['/v1/batches', '/v1/batches/x/retry', '/v1/batches/x/cancel', '/v1/chat/completions', '/v1/responses'];
+  const paths = [
+    '/v1/batches',
+    '/v1/batches/x/retry',
+    '/v1/batches/x/redecide',
+    '/v1/batches/x/cancel',
+    '/v1/chat/completions',
+    '/v1/responses',
+  ];
   await Promise.all(paths.flatMap((path) => [drip(path, 'application/json'), drip(path, 'text/plain')]));
 });
 

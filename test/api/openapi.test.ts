@@ -115,6 +115,8 @@ test('every route answers as its description says, in success and in failure', a
   await check('GET', '/v1/batches/{id}/results', 200, { path: `/v1/batches/${batch.id}/results` });
   await check('GET', '/v1/batches/{id}/results', 400, { path: `/v1/batches/${batch.id}/results?after=x` });
   await check('POST', '/v1/batches/{id}/retry', 409, { path: `/v1/batches/${batch.id}/retry` });
+  const anew = { path: `/v1/batches/${batch.id}/redecide`, body: { accept_at: 0.5 } };
+  await check('POST', '/v1/batches/{id}/redecide', 409, anew);
   await check('POST', '/v1/batches/{id}/cancel', 200, { path: `/v1/batches/${batch.id}/cancel` });
 
   await check('GET', '/v1/models', 200);
@@ -189,7 +191,7 @@ test('a direct answer needs its own input, and may be a stream', () => {
 test('what an answer has beside its body is described', () => {
   const response = (method: string, path: string, status: string) =>
     description.paths[path]?.[method]?.responses[status];
-  for (const path of ['/v1/batches', '/v1/batches/{id}/retry']) {
+  for (const path of ['/v1/batches', '/v1/batches/{id}/retry', '/v1/batches/{id}/redecide']) {
     assert.deepEqual(Object.keys(response('post', path, '200')?.headers ?? {}), ['x-spillway-ignored'], path);
   }
   assert.deepEqual(Object.keys(response('get', '/v1/files/{id}/content', '206')?.headers ?? {}), ['content-range']);

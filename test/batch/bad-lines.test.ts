@@ -276,7 +276,7 @@ test('bad lines go to the error file, the others are answered; through the SDK f
   const report = await system.client.get<{ documents: object }>(`/batches/${batch.id}/report`);
   assert.deepEqual(
     { ...report.documents, accepted: 0, escalated: 0 },
-    { total: 600, completed: 575, failed: 25, accepted: 0, escalated: 0, copied: 0, unfinished: 0 },
+    { total: 600, completed: 575, failed: 25, accepted: 0, escalated: 0, copied: 0, kept: 0, unfinished: 0 },
   );
 
   const again = await system.settled((await system.client.post<OpenAI.Batch>(`/batches/${batch.id}/retry`)).id);

@@ -105,7 +105,16 @@ test('equal documents are asked about once and answered each, within a page and 
   }
   const report = await reportOf(system, id);
   const copied = 700 - 40 - 17;
-  const documents = { total: 700, completed: 697, failed: 3, accepted: 31, escalated: 8 + 18, copied, unfinished: 0 };
+  const documents = {
+    total: 700,
+    completed: 697,
+    failed: 3,
+    accepted: 31,
+    escalated: 8 + 18,
+    copied,
+    kept: 0,
+    unfinished: 0,
+  };
   assert.deepEqual(report.documents, documents);
   const saved = output.flatMap((line) => lines.get(line.cascade?.copy_of ?? '') ?? []);
   const sum = (of: 'input_tokens' | 'output_tokens'): number =>

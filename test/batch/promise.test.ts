@@ -92,6 +92,24 @@ test('a promise is given by a sample of the batch itself, whose answers are the 
   assert.deepEqual(report.thresholds, [found]);
   assert.equal(report.escalated_share, escalated.length / 1_000);
 
+  // By another threshold it is decided anew for the difference: what the sample said is known, too.
+  const decided = async (acceptAt: number) => {
+    const body = { accept_at: acceptAt };
+    const made = await system.client.post<typeof batch>(`/batches/${id}/redecide`, { body });
+    return await system.lines((await system.settled(made.id)).output_file_id);
+  };
+  const lowered = await decided(0.2);
+  assert.ok(lowered.every(({ cascade }) => cascade?.stage === 1 && cascade.certificate === null));
+  const stopped = lines.filter(({ cascade }) => cascade?.stages[0]?.stopped !== undefined);
+  assert.ok(stopped.length < escalated.length - sampled.length / 2);
+  assert.deepEqual(newCalls(system), [stopped.length, 0], 'nobody is asked, but drafts that were stopped');
+  const raised = await decided(0.945);
+  const between = lines.filter(({ cascade }) => cascade?.stage === 1 && (cascade.stages[0]?.confidence ?? 0) < 0.945);
+  assert.deepEqual(newCalls(system), [0, between.length]);
+  assert.ok(
+    between.length > 10 && raised.every(({ cascade }, at) => (cascade?.stage === 2) === confidenceIn(at) < 0.945),
+  );
+
   // Nobody sees the batch that was the sample.
   const sample = sampleIdOf(id);
   await assert.rejects(system.client.batches.retrieve(sample), { status: 404 });

@@ -73,9 +73,9 @@ test('three stages: documents end in each of them, fail in each of them, and are
   assert.deepEqual(
     report.stages.map(({ cascade, stage, model, role, documents }) => [cascade, stage, model, role, documents]),
     [
-      ['test', 1, 'small', 'drafter', { accepted: 1, escalated: 7, skipped: 0, answered: 0, failed: 1 }],
-      ['test', 2, 'medium', 'drafter', { accepted: 3, escalated: 4, skipped: 0, answered: 0, failed: 1 }],
-      ['test', 3, 'large', 'expert', { accepted: 0, escalated: 0, skipped: 0, answered: 2, failed: 2 }],
+      ['test', 1, 'small', 'drafter', { accepted: 1, escalated: 7, skipped: 0, answered: 0, failed: 1, kept: 0 }],
+      ['test', 2, 'medium', 'drafter', { accepted: 3, escalated: 4, skipped: 0, answered: 0, failed: 1, kept: 0 }],
+      ['test', 3, 'large', 'expert', { accepted: 0, escalated: 0, skipped: 0, answered: 2, failed: 2, kept: 0 }],
     ],
   );
   const cost = report.stages.reduce((sum, { usd }) => sum + usd, 0);

@@ -76,8 +76,8 @@ test('drafts are judged by the expert on their way through the queues, which lin
   const report: Report = await system.client.get(`/batches/${id}/report`);
   const [first, second] = report.stages;
   assert.deepEqual([report.documents.accepted, report.documents.escalated], [3, 4]);
-  assert.deepEqual(first?.documents, { accepted: 1, escalated: 4, skipped: 0, answered: 0, failed: 0 });
-  assert.deepEqual(second?.documents, { accepted: 2, escalated: 0, skipped: 0, answered: 2, failed: 0 });
+  assert.deepEqual(first?.documents, { accepted: 1, escalated: 4, skipped: 0, answered: 0, failed: 0, kept: 0 });
+  assert.deepEqual(second?.documents, { accepted: 2, escalated: 0, skipped: 0, answered: 2, failed: 0, kept: 0 });
   assert.deepEqual([second?.ask, second?.calibrated], ['verdict', false]);
   assert.deepEqual([second?.reuse.documents, second?.reuse.whole], [3, 2]);
   assert.deepEqual(second?.asked_whole, [{ reason: 'verdict_failed', count: 1 }]);
@@ -118,6 +118,20 @@ test('drafts are judged by the expert on their way through the queues, which lin
     assert.equal(attributes['cascade.confidence.signal'], 'self_assessment');
     assert.ok(Math.abs(Number(attributes['cascade.confidence.value']) - 0.97) < 1e-6);
   }
+
+  // Decided anew: verdicts stand with their drafts, and only who was not asked about gets one.
+  system.drafterModel.requests.length = 0;
+  system.expertModel.requests.length = 0;
+  const stagesBy = async (from: string, ...acceptAt: readonly number[]) => {
+    const body = { accept_at: acceptAt };
+    const made = await system.client.post<typeof batch>(`/batches/${from}/redecide`, { body });
+    const { output_file_id: output } = await system.settled(made.id);
+    return (await system.lines(output)).map(({ cascade }) => cascade?.by ?? cascade?.stage);
+  };
+  assert.deepEqual(await stagesBy(id, 0, 0.9), [1, 1, 1, 1, 1]);
+  assert.deepEqual(await stagesBy(id, 0.99, 0.9), [2, 'verdict', 'verdict', 2, 2]);
+  assert.deepEqual(verdictCallsOf(system.expertModel.requests).toSorted(), ['answer', 'verdict']);
+  assert.equal(system.drafterModel.requests.length, 0);
 });
 
 test('a worker that dies between a verdict and the answer: both are asked for again, and one result counts', async () => {

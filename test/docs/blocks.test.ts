@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { readConfiguration, resultLine } from '@spillway/core';
+import { redecisionPreview } from '../../services/api/src/batches/redecide-preview.ts';
 import { parseKeys } from '../../services/api/src/keys/file.ts';
 import { batchAccount, thresholds } from '../../services/api/src/schemas/account.ts';
 import { batchEstimate } from '../../services/api/src/schemas/estimate.ts';
@@ -63,6 +64,8 @@ test('JSON is an example of what the code writes', () => {
   assert.deepEqual(batchEstimate.parse(estimate), estimate);
   const report: unknown = JSON.parse(blockBelow('docs/api.md', 'The report', 'json'));
   assert.deepEqual(batchReport.parse(report), report);
+  const preview: unknown = JSON.parse(blockBelow('docs/api.md', 'Other thresholds', 'json'));
+  assert.deepEqual(redecisionPreview.parse(preview), preview);
   const scaling = JSON.parse(blockBelow('docs/operations.md', 'The scaling signal', 'json')) as object;
   const type =
     /export type Scaling = \{([\s\S]*?)\n\};/.exec(readText('packages/core/src/cascade/scaling.ts'))?.[1] ?? '';
@@ -71,7 +74,7 @@ test('JSON is an example of what the code writes', () => {
   const title = 'Thresholds: a number, a budget, or a promise';
   const certificate: unknown = JSON.parse(blockBelow('docs/confidence.md', title, 'json'));
   assert.deepEqual(thresholds.parse([certificate]), [certificate]);
-  assert.equal(blocksIn('json').length, 7, 'each example has a test');
+  assert.equal(blocksIn('json').length, 8, 'each example has a test');
 });
 
 test('the keys of a result line are explained, all of them', () => {

@@ -6,11 +6,14 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   KEYS,
+  keptText,
   LIMITS,
+  NO_COUNTS,
   readResultLine,
   resultOf,
   writePage,
   type DocumentJob,
+  type Ending,
   type Outcome,
   type ResultLine,
 } from '@spillway/core';
@@ -23,7 +26,7 @@ import { readDocuments } from '../../services/dispatcher/src/input.ts';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { leaderOf, Life, type Leader } from '../support/dying-leader.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
-import { acceptedDraftOf, answerOf, rulesOf } from '../support/jobs.ts';
+import { acceptedDraftOf, answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { manifestOf, writeNewBatch } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { requestLine } from '../support/request-line.ts';
@@ -65,13 +68,56 @@ for (let at = 0; at < DOCUMENTS; at += 1) {
 }
 const firstOf = (at: number): number => firsts.get(bodyOf(at)) ?? at;
 
-async function create({ storage, redis: store }: DispatcherParts): Promise<void> {
+/** The batch that this one may be decided anew from: it knows the answers of some documents, and the drafts of others. */
+const BEFORE = `batch_${'b'.repeat(32)}`;
+const isAnsweredBefore = (at: number): boolean => !isBad(at) && at % 5 === 0;
+const isDraftedBefore = (at: number): boolean => !isBad(at) && at % 5 === 1;
+
+const saying = (at: number) => answerOf({ body: { choices: [], text: `${bodyOf(at)}` } });
+
+/** How a document ended in the batch before, where it was not answered: with a draft that is not final, or without one. */
+const FAILED: Ending = {
+  kind: 'failed',
+  error: { code: 'server_error', message: 'no' },
+  why: { type: '500', message: '' },
+  startedAtMs: 0,
+  endedAtMs: 0,
+};
+
+function endedBefore(at: number) {
+  const job = jobOf({ batch: BEFORE, document: at });
+  if (isAnsweredBefore(at)) {
+    const ending: Ending = { kind: 'accepted', draft: acceptedDraftOf({ answer: saying(at) }) };
+    return { document: { job, rules: RULES }, ending };
+  }
+  const draft = draftOf({ answer: saying(at), confidence: 0.6, score: Math.log(0.6) });
+  const drafts = isDraftedBefore(at) ? [draft] : [];
+  return { document: { job: { ...job, stage: 1, drafts }, rules: RULES }, ending: FAILED };
+}
+
+/** What a dispatcher has left of the batch before: the plan is the same, as it is by the same file. */
+async function writeBefore({ storage, records }: DispatcherParts): Promise<void> {
+  const { redecided: _redecided, ...manifest } = (await records.manifest(ID)) ?? assert.fail();
+  const { pages } = (await records.plan(ID)) ?? assert.fail();
+  await storage.create(KEYS.manifest(BEFORE), Buffer.from(JSON.stringify({ ...manifest, id: BEFORE })));
+  await storage.create(KEYS.validated(BEFORE), (await storage.read(KEYS.validated(ID))) ?? assert.fail());
+  for (const [page, { first, documents }] of pages.entries()) {
+    const ended = Array.from({ length: documents }, (_, place) => endedBefore(first + place));
+    const lines = ended.map(({ document, ending }) => resultOf(document, ending).line);
+    const drafts = ended.map(({ document, ending }) => keptText(document, ending));
+    const { bytes } = writePage(page, lines, { counts: NO_COUNTS, waits: {}, drafts });
+    await storage.create(KEYS.page(BEFORE, page), bytes);
+  }
+}
+
+async function create({ storage, redis: store }: DispatcherParts, isRedecided: boolean): Promise<void> {
   const text = Array.from({ length: DOCUMENTS }, (_, at) =>
     isBad(at) ? '{}\n' : `${requestLine(`text ${bodyOf(at)}`, `doc-${at}`)}\n`,
   ).join('');
   const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 86_400_000 };
   const metadata = { 'spillway.on_bad_lines': 'error_file' };
-  const manifest = manifestOf(ID, { ...facts, inputFileId: FILE, metadata, cascades: { test: RULES } });
+  const asked = { ...facts, inputFileId: FILE, metadata, cascades: { test: RULES } };
+  const manifest = manifestOf(ID, { ...asked, ...(isRedecided ? { redecided: { from: BEFORE } } : {}) });
   await writeNewBatch(storage, manifest, text);
   await admit(store, ID, facts);
 }
@@ -91,10 +137,12 @@ async function answer(base: DispatcherParts, isChosen: (job: DocumentJob) => boo
   for (const [page, { first, documents }] of (plan?.pages ?? []).entries()) {
     const places = Array.from({ length: documents }, (_, place) => place);
     const ofPage = { batch: ID, first, documents };
-    const jobs = (await base.queues.find('drafter.small', ofPage, places)).filter(isChosen);
-    await Promise.all(jobs.map((job) => settle(base.redis, { batch: ID, page, place: job.place }, resultFor(job))));
-    const done = jobs.map(({ place }) => place);
-    await base.queues.drop('drafter.small', ofPage, done);
+    for (const tier of ['drafter.small', 'expert.large']) {
+      const jobs = (await base.queues.find(tier, ofPage, places)).filter(isChosen);
+      await Promise.all(jobs.map((job) => settle(base.redis, { batch: ID, page, place: job.place }, resultFor(job))));
+      const done = jobs.map(({ place }) => place);
+      await base.queues.drop(tier, ofPage, done);
+    }
   }
 }
 
@@ -107,6 +155,9 @@ function resultFor(job: DocumentJob) {
       { kind: 'failed', error, why: { type: '500', message: '' }, ...times },
     );
   }
+  assert.equal(job.stage, job.drafts.length);
+  if (job.stage === 1)
+    return resultOf({ job, rules: RULES }, { kind: 'answered', answer: saying(job.document), ...times });
   const body = { choices: [], text: `${bodyOf(job.document)}`, error: null, cascade: { copy_of: 'nothing' } };
   return resultOf({ job, rules: RULES }, { kind: 'accepted', draft: acceptedDraftOf({ answer: answerOf({ body }) }) });
 }
@@ -118,20 +169,23 @@ type Events = {
   readonly wipe?: { readonly after: number } | null;
   readonly closing?: { readonly after: number; readonly outcome: Outcome } | null;
   readonly prepare?: (parts: DispatcherParts) => Promise<void>;
+  /** It is decided anew from another batch, which knows some of its documents. */
+  readonly isRedecided?: boolean;
 };
 
 /** Takes a batch to its end; answers how many documents have the answer of another one, or one of their own. */
 async function runToEnd(
   name: string,
   lives: Lives,
-  { wipe = null, closing = null, prepare }: Events,
+  { wipe = null, closing = null, prepare, isRedecided = false }: Events,
 ): Promise<{ readonly copied: number; readonly output: number }> {
   await redis.client.flushall();
   const path = join(directory, name);
   await using base = await dispatcherParts(redis, 'copies', path);
   await recoverIfNeeded(base, 'first', never);
-  await create(base);
+  await create(base, isRedecided);
   await (await leading(base, new Life(Number.POSITIVE_INFINITY))).step('validate');
+  if (isRedecided) await writeBefore(base);
   await prepare?.(base);
   let at = 0;
   for (const { operations, steps } of lives) {
@@ -152,7 +206,8 @@ async function runToEnd(
     await delay(5);
   }
   const isAsked = prepare !== undefined;
-  const found = await checkEnd(base, { outcome: closing?.outcome ?? 'completed', isWiped: wipe !== null, isAsked });
+  const outcome = closing?.outcome ?? 'completed';
+  const found = await checkEnd(base, { outcome, isWiped: wipe !== null, isAsked, isRedecided });
   await rm(path, { recursive: true, force: true });
   return found;
 }
@@ -163,11 +218,13 @@ async function checkEnd(
     outcome,
     isWiped,
     isAsked,
+    isRedecided,
   }: {
     readonly outcome: Outcome;
     readonly isWiped: boolean;
     /** Copies may have been asked about although their firsts have an answer. */
     readonly isAsked: boolean;
+    readonly isRedecided: boolean;
   },
 ): Promise<{ readonly copied: number; readonly output: number }> {
   const final = await records.final(ID);
@@ -188,7 +245,9 @@ async function checkEnd(
     }
   }
   assert.equal(lines.size, DOCUMENTS);
-  let [output, copied, saved] = [0, 0, 0];
+  const isKept = (at: number): boolean => isRedecided && isAnsweredBefore(at);
+  const isBegun = (at: number): boolean => isRedecided && isDraftedBefore(at);
+  let [output, copied, saved, kept] = [0, 0, 0, 0];
   for (const [document, { part, line }] of lines) {
     if (isBad(document)) {
       assert.equal(line.error?.code, 'missing_required_parameter');
@@ -200,11 +259,21 @@ async function checkEnd(
     const own = line.cascade?.copy_of;
     if (own !== undefined) {
       copied += 1;
-      saved += 100;
+      // Nothing was asked for a first whose answer was known.
+      saved += isKept(first) ? 0 : 100;
       assert.equal(own, `doc-${first}`);
       assert.ok(document > first);
       if (!isWiped) assert.deepEqual(line.response, lines.get(first)?.line.response);
       assert.equal((line.response as { body: { text: string } }).body.text, `${bodyOf(document)}`);
+    }
+    if (isKept(document)) {
+      assert.equal(line.cascade?.kept_from, BEFORE, `${document} is known, whoever ends the batch when`);
+      kept += 1;
+      continue;
+    }
+    if (isBegun(document) && line.cascade !== undefined && own === undefined) {
+      const [draft, expert] = line.cascade.stages;
+      assert.deepEqual([draft?.kept, draft?.confidence, expert?.kept], [true, 0.6, undefined], 'nobody drafts again');
     }
     const isUnfinished = line.error?.code?.startsWith('batch_') === true;
     assert.ok(!isUnfinished || final.outcome !== 'completed');
@@ -216,10 +285,11 @@ async function checkEnd(
     }
     assert.equal(part === 'error', own === undefined && fails(document), `${document}`);
     // Who leads asks about no copy of what is answered.
-    if (part === 'output' && first !== document && !fails(first) && !isWiped && !isAsked)
-      assert.notEqual(own, undefined);
+    const hasFailed = fails(first) && !isKept(first) && !isBegun(first);
+    if (part === 'output' && first !== document && !hasFailed && !isWiped && !isAsked) assert.notEqual(own, undefined);
   }
   assert.deepEqual([final.counts['completed'], final.more?.['copied'] ?? 0], [output, copied]);
+  assert.equal(final.more?.['kept'] ?? 0, kept);
   assert.equal(final.more?.['savedInputTokens'] ?? 0, saved);
   const footers = await readFooters(storage, ID, plan.pages.keys());
   assert.equal(
@@ -235,6 +305,7 @@ const life = fc.record({
 });
 
 const schedule = fc.record({
+  isRedecided: fc.boolean(),
   lives: fc.array(life, { minLength: 1, maxLength: 5 }),
   wipe: fc.option(fc.record({ after: fc.integer({ min: 1, max: 20 }) })),
   closing: fc.option(
@@ -320,12 +391,12 @@ test('where nobody can read which documents are copies, or of whom, they are ask
   assert.ok(older.copied < whole.copied);
 });
 
-test('whoever dies and whatever is lost: each document has one line, and a copy that of its first', async () => {
+test('whoever dies and whatever is lost: each document has one line, a copy that of its first, and what is known stays', async () => {
   await fc.assert(
-    fc.asyncProperty(schedule, async ({ lives, wipe, closing }) => {
+    fc.asyncProperty(schedule, async ({ lives, wipe, closing, isRedecided }) => {
       runs += 1;
-      const { copied } = await runToEnd(`${runs}`, lives, { wipe, closing });
-      if (wipe === null && closing === null) assert.equal(copied, COPIES - ofFailed.length);
+      const { copied } = await runToEnd(`${runs}`, lives, { wipe, closing, isRedecided });
+      if (wipe === null && closing === null && !isRedecided) assert.equal(copied, COPIES - ofFailed.length);
     }),
     { numRuns: Number(process.env['ORDERS'] ?? 15), endOnFailure: true },
   );

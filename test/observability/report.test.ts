@@ -51,10 +51,11 @@ test('the report accounts for every document, during the run, after a wipe and a
     accepted: 450,
     escalated: 150,
     copied: 0,
+    kept: 0,
     unfinished: 0,
   });
   const [drafter, expert] = report.stages;
-  const none = { accepted: 0, escalated: 0, skipped: 0, answered: 0, failed: 0 };
+  const none = { accepted: 0, escalated: 0, skipped: 0, answered: 0, failed: 0, kept: 0 };
   assert.deepEqual(drafter?.documents, { ...none, accepted: 450, escalated: 150 });
   assert.deepEqual(expert?.documents, { ...none, answered: 150 });
   assert.deepEqual(drafter?.reasons, [{ reason: 'low_confidence', count: 150, said: null }]);
@@ -82,7 +83,7 @@ test('a report of three stages says what each of them did and cost', async () =>
   const { id } = await system.submit(prompts);
   const batch = await system.settled(id);
   const report = await reportOf(system, id);
-  const none = { accepted: 0, escalated: 0, skipped: 0, answered: 0, failed: 0 };
+  const none = { accepted: 0, escalated: 0, skipped: 0, answered: 0, failed: 0, kept: 0 };
   assert.deepEqual(
     report.stages.map(({ stage, model, role, documents }) => [stage, model, role, documents]),
     [

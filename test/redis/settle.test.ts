@@ -4,6 +4,8 @@ import { NO_COUNTS, stageCounter, withDraft, writePage, type PagePlan, type Resu
 import {
   admit,
   advance,
+  bytesInFlight,
+  chargePage,
   close,
   enqueuePage,
   finishRecovery,
@@ -201,6 +203,32 @@ test('completing needs every result; whoever closes first decides', async () => 
   const outcomes = new Set(answers.map((answer) => ('outcome' in answer ? answer.outcome : null)));
   assert.equal(outcomes.size, 1, 'all get the same outcome');
   assert.deepEqual(await close(store, 'none', 'cancelled'), { kind: 'GONE' });
+});
+
+test('what is kept of a document stands beside its result, counts as in flight, and goes with the page', async () => {
+  await using store = await storeOn(redis, 'kept');
+  await markRecovered(store);
+  await openBatch(store, 'k', PAGE, 1);
+  await enqueuePage(store, 'k', 0, plan, 100);
+  const kept = JSON.stringify({ v: 1, text: 'ä'.repeat(100) });
+  const result = resultBy(2, 1);
+  const where = (place: number) => ({ batch: 'k', page: 0, place });
+  assert.equal(await settle(store, where(1), { ...result, kept }), 'WROTE');
+  assert.equal(await settle(store, where(1), { ...result, kept: 'another' }), 'ALREADY');
+  assert.equal(await settle(store, where(2), resultBy(2, 2)), 'WROTE');
+  const page = await readPage(store, 'k', 0);
+  assert.deepEqual([...page.kept], [[1, kept]]);
+  assert.deepEqual(new Set(page.lines.keys()), new Set([1, 2]));
+  assert.equal(page.counts.completed, 2);
+  const bytes = 100 + 2 * Buffer.byteLength(`o${result.line.text}`) + Buffer.byteLength(kept);
+  const inFlight = { batch: 'k', page: 0 };
+  assert.deepEqual(await bytesInFlight(store, [inFlight, { ...inFlight, page: 7 }]), [bytes, 0]);
+  await chargePage(store, 'k', 0, 50);
+  await chargePage(store, 'k', 7, 50);
+  assert.deepEqual(await pagesInFlight(store), [{ ...inFlight, bytes: bytes + 50 }]);
+  assert.deepEqual(await lostDocuments(store, 'k', 0, { first: 0, enqueuedDocuments: PAGE, tiers: [] }), [0, 3]);
+  await markSealed(store, 'k', writePage(0, [], { counts: page.counts, waits: {} }).footer);
+  assert.deepEqual((await readPage(store, 'k', 0)).kept.size, 0);
 });
 
 test('a batch whose pages are all sealed can be completed, whatever its counters say', async () => {

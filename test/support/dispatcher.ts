@@ -3,10 +3,12 @@ import { EnvReader, openLog, openTelemetry, type Log, type Meters } from '@spill
 import { openStorage, Records, type Storage } from '@spillway/storage';
 import { AuditRecorder } from '../../services/dispatcher/src/audits.ts';
 import { Calibrator } from '../../services/dispatcher/src/calibrate/calibrator.ts';
-import { KnownResults } from '../../services/dispatcher/src/calibrate/known-results.ts';
+import { SampledResults } from '../../services/dispatcher/src/calibrate/sampled-results.ts';
 import { Copier } from '../../services/dispatcher/src/copy.ts';
+import { knownBy, type KnownResults } from '../../services/dispatcher/src/known-results.ts';
 import { LiveBatches } from '../../services/dispatcher/src/live-batches.ts';
 import { Outlines } from '../../services/dispatcher/src/outlines.ts';
+import { RedecidedResults } from '../../services/dispatcher/src/redecided-results.ts';
 import { StepFailures } from '../../services/dispatcher/src/step-failures.ts';
 import { storeOn } from './stores.ts';
 import type { RedisServer } from './redis.ts';
@@ -53,7 +55,7 @@ export async function dispatcherParts(
     ...shared,
     copier: new Copier(shared),
     calibrator: new Calibrator(shared),
-    known: new KnownResults(shared),
+    known: knownBy(new SampledResults(shared), new RedecidedResults(shared)),
     outlines,
     audits: new AuditRecorder({ ...shared, outlines, room, webhooks }),
     [Symbol.asyncDispose]: async () => {

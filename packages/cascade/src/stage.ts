@@ -13,7 +13,6 @@ import {
   withDraft,
   type AcceptedDraft,
   type CascadeDocument,
-  type ConfidenceRule,
   type DocumentJob,
   type Draft,
   type Ending,
@@ -194,7 +193,7 @@ async function judgeDraft(
   const { job } = document;
   if (asked.stopped !== null) {
     const paid = withSpent(asked, job.spent);
-    return await stoppedOutcome(document, { asked: paid, stopped: asked.stopped, confidence });
+    return await stoppedOutcome(document, { asked: paid, stopped: asked.stopped, rule });
   }
   const gathered = await gatherEvidence(model, document, { asked, confidence, options });
   if (gathered.kind === 'unproven') return unprovenOutcome(model, document.job, gathered);
@@ -226,7 +225,7 @@ async function judgeDraft(
 /** A draft that was given up: the decision was made while it came. */
 async function stoppedOutcome(
   { job, rules }: CascadeDocument,
-  { asked, stopped, confidence }: Pick<Judging, 'asked'> & { stopped: StoppedCall; confidence: ConfidenceRule },
+  { asked, stopped, rule }: Pick<Judging, 'asked' | 'rule'> & { stopped: StoppedCall },
 ): Promise<StageOutcome> {
   const { model, ask } = stageOf(rules, job.stage);
   const { reason, scoreAtMost, isEstimated } = stopped;
@@ -237,10 +236,10 @@ async function stoppedOutcome(
     answer: asked.answer,
     score: null,
     confidence: null,
-    fields: leastSure(await runSliced(scoreBegun(asked.completion, confidence))),
+    fields: leastSure(await runSliced(scoreBegun(asked.completion, rule.confidence))),
     evidence: null,
     reason,
-    stopped: { scoreAtMost, isEstimated },
+    stopped: { scoreAtMost, isEstimated, acceptAt: rule.acceptAt },
     how: asked.how,
     ...(said === null ? {} : { said }),
     attempts: attemptsWith(job, asked, null),
@@ -279,6 +278,8 @@ function draftOf({ job, rules }: CascadeDocument, { asked, gathered, judged }: J
       shadow: rules.shadow,
     }),
     ...(areSure === null ? {} : { areValuesSure: areSure }),
+    // Of a merged answer the judged values are those only that the stage was asked for.
+    ...(values === null || asked.values !== undefined ? {} : { valueScores: values.fields.map(({ score }) => score) }),
     how: asked.how,
     attempts: attemptsWith(job, { startedAtMs: asked.startedAtMs, endedAtMs, extra }, null),
   };

@@ -210,8 +210,9 @@ export type BatchSummary = BatchFacts &
     readonly settled: number;
     /** Of the settled documents those whose first draft was not final. */
     readonly escalated: number;
-    /** Those that are answered copies. */
+    /** Those that are answered copies, and those whose answers are known from another batch. */
     readonly copied: number;
+    readonly kept: number;
     /** Cascades of which the audit has alarmed. */
     readonly alarms: number;
   };
@@ -230,6 +231,7 @@ const SUMMARY = [
   'failed',
   'escalated',
   'copied',
+  'kept',
   ALARMS,
 ];
 
@@ -256,7 +258,8 @@ function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
     settled: number(6) + number(7),
     escalated: number(8),
     copied: number(9),
-    alarms: number(10),
+    kept: number(10),
+    alarms: number(11),
   };
 }
 

@@ -14,7 +14,7 @@ import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember, parsePageMember } from './keys.ts';
 import { Script } from './script.ts';
-import { decodeResult } from './settle.ts';
+import { decodeResult, keptPlace } from './settle.ts';
 import type { RedisStore } from './store.ts';
 import { readSaid } from './words.ts';
 
@@ -26,6 +26,7 @@ const advanceScript = new Script('advance');
 const sealScript = new Script('seal', 'counters');
 const lostScript = new Script('lost', 'bundled');
 const rewriteScript = new Script('rewrite_page');
+const chargeScript = new Script('charge_page');
 
 /**
  * Enqueues a page, taking capacity for `costBytes`. AGAIN: it was enqueued before, and its documents may have jobs.
@@ -47,6 +48,11 @@ export async function enqueuePage(
   return answer as 'ENQUEUED' | 'AGAIN' | 'SEALED' | 'CLOSED' | 'RECOVERING';
 }
 
+/** Charges to a page in flight what its jobs hold beside its input, as each hand-off does. */
+export async function chargePage({ keys, client }: RedisStore, batch: string, page: number, bytes: number) {
+  await chargeScript.run(client, [keys.inFlight], [pageMember(batch, page), bytes]);
+}
+
 /** Moves a batch's enqueueing from one document to another, unless somebody else moved it. */
 export async function advance(
   redis: RedisStore,
@@ -64,6 +70,16 @@ export async function fullPages(redis: RedisStore): Promise<{ batch: string; pag
   return (await redis.client.smembers(redis.keys.full)).map(parsePageMember);
 }
 
+/** The bytes in flight of some pages: of their input, their drafts and their results. */
+export async function bytesInFlight(
+  { client, keys }: RedisStore,
+  pages: readonly { readonly batch: string; readonly page: number }[],
+): Promise<number[]> {
+  if (pages.length === 0) return [];
+  const bytes = await client.hmget(keys.inFlight, ...pages.map(({ batch, page }) => pageMember(batch, page)));
+  return bytes.map(Number);
+}
+
 /** Enqueued, unsealed pages and the bytes of their input and results. */
 export async function pagesInFlight(redis: RedisStore): Promise<{ batch: string; page: number; bytes: number }[]> {
   const all = await redis.client.hgetall(redis.keys.inFlight);
@@ -73,6 +89,8 @@ export async function pagesInFlight(redis: RedisStore): Promise<{ batch: string;
 /** The results of a page so far, by place, the sums of their counts, what the servers said first of those, their waits. */
 export type PageResults = {
   readonly lines: ReadonlyMap<number, PageLine>;
+  /** What the stages made of the documents, as far as it is known. */
+  readonly kept: ReadonlyMap<number, string>;
   readonly counts: Counts;
   readonly said: Said;
   readonly waits: Waits;
@@ -81,12 +99,16 @@ export type PageResults = {
 export async function readPage(redis: RedisStore, batch: string, page: number): Promise<PageResults> {
   const hash = await redis.client.hgetall(redis.keys.page(batch, page));
   const lines = new Map<number, PageLine>();
+  const kept = new Map<number, string>();
   for (const [name, value] of Object.entries(hash)) {
-    if (!name.startsWith('#')) lines.set(Number(name), decodeResult(value));
+    if (name.startsWith('#')) continue;
+    const place = keptPlace(name);
+    if (place === null) lines.set(Number(name), decodeResult(value));
+    else kept.set(place, value);
   }
   const counts = countsIn(hash, '#');
   const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons));
-  return { lines, counts, said, waits: await readWaits(redis, batch, page) };
+  return { lines, kept, counts, said, waits: await readWaits(redis, batch, page) };
 }
 
 /** How many documents of an open page are settled; null: Redis has no such page. */

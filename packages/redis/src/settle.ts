@@ -28,7 +28,7 @@ export class Settler {
     this.#together = new Together({
       run: (results) => this.#settle(results as readonly [Settling, ...Settling[]]),
       groupOf: ({ where: { batch, page } }) => pageMember(batch, page),
-      bytesOf: ({ result: { line } }) => line.text.length,
+      bytesOf: ({ result: { line, kept = '' } }) => line.text.length + kept.length,
     });
   }
 
@@ -78,10 +78,19 @@ function argumentsOf({ where, result }: Settling): (string | number)[] {
     where.place,
     encodeResult(result),
     'times' in result ? writeTimes(result) : '',
+    result.kept ?? '',
     said.length,
     ...said.flat(),
     ...counts,
   ];
+}
+
+/**
+ * The place of the document that a field of a page says of what its stages made of it; null: another field. It stands
+ * beside the result, so that it goes with the page, also where a dispatcher seals that which knows nothing of it.
+ */
+export function keptPlace(field: string): number | null {
+  return field.startsWith('d') ? Number(field.slice(1)) : null;
 }
 
 /** A result as its page's field: the part's first letter, then the line. */

@@ -5,6 +5,7 @@ export { EarlierLines, type ReadPart } from './earlier-lines.ts';
 export { InputCheck, type CheckedInput, type InputOrder, type OnRequest } from './input-check.ts';
 export { findInput, UNKNOWN_INPUT } from './input-file.ts';
 export { labelErrors, readLabels, type ReadLabels } from './labels.ts';
+export { readKeptPage, type KeptPage, type KeptPlace } from './kept-page.ts';
 export { Lru } from './lru.ts';
 export { readFooterOf, readFooters } from './page-file.ts';
 export { PageLines } from './page-lines.ts';

@@ -1,13 +1,4 @@
-import {
-  draftsPlace,
-  footerLength,
-  KEYS,
-  LIMITS,
-  readDrafts,
-  readFooter,
-  type PageDrafts,
-  type PageFooter,
-} from '@spillway/core';
+import { draftsPlace, footerLength, KEYS, LIMITS, readFooter, type PageFooter } from '@spillway/core';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Storage } from './storage.ts';
 
@@ -33,18 +24,6 @@ export async function readFooterOf(storage: Storage, batch: string, page: number
     throw new Error(`The page ${key} in storage is damaged: it is not what its footer says`);
   }
   return footer;
-}
-
-/** The private part of a page, whose footer this is; null: it has none, or it is damaged. */
-export async function readDraftsOf(
-  storage: Storage,
-  batch: string,
-  footer: PageFooter,
-): Promise<PageDrafts | 'damaged' | null> {
-  const place = draftsPlace(footer);
-  if (place === null) return null;
-  const bytes = await storage.read(KEYS.page(batch, footer.page), place);
-  return bytes === null ? null : (readDrafts(bytes, footer) ?? 'damaged');
 }
 
 /** The footers of some pages of a batch, in the order of `pages`; null where a page does not stand in storage. */

@@ -8,7 +8,9 @@ import {
 import {
   askedWhole,
   draftToHandOff,
+  keptText,
   resultOf,
+  withKept,
   type CascadeDocument,
   type DocumentJob,
   type Ending,
@@ -97,7 +99,7 @@ export class DocumentWorker {
 
   async #settle(document: CascadeDocument, ending: Ending, { stopping }: WorkerAttempt): Promise<Verdict> {
     const isTraced = await this.#telemetry.isTraced(document, ending);
-    const result = resultOf(document, ending, isTraced);
+    const result = withKept(resultOf(document, ending, isTraced), keptText(document, ending));
     const settled = await untilRecovered(() => this.#settler.settle(document.job, result), stopping);
     if (settled === 'WROTE') {
       this.#telemetry.settled({ document, ending, result, isTraced });

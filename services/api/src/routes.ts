@@ -8,10 +8,13 @@ import { readCreateBody, type CreateBody } from './batches/create-body.ts';
 import { batchesQuery, listBatches } from './batches/list.ts';
 import { ORDER_KEYS, orderBody } from './batches/order.ts';
 import type { BatchPlaces } from './batches/place.ts';
+import { redecideBatch, redecideQuery } from './batches/redecide.ts';
+import { redecisionPreview } from './batches/redecide-preview.ts';
 import { showReport } from './batches/report.ts';
 import { resultsQuery, sendResults } from './batches/results.ts';
 import { RETRY_KEYS, retryBatch, retryBody } from './batches/retry.ts';
 import { showBatch } from './batches/show.ts';
+import { REDECIDE_KEYS, redecideBody } from './batches/thresholds.ts';
 import { directAnswer, directBody, type DirectAnswers } from './direct/direct-answers.ts';
 import { createQuery, readDryRun } from './dry-run/query.ts';
 import type { DryRuns } from './dry-run/dry-run.ts';
@@ -121,17 +124,7 @@ export function batchRoutes(sources: BatchPlaces, dryRuns: DryRuns): readonly Ro
       errors: [409],
       answer: ({ tenant, id }) => cancelBatch(sources, tenant, id),
     }),
-    jsonRoute({
-      method: 'POST',
-      url: '/batches/:id/retry',
-      summary: 'Make a new batch of the failed requests of an ended one, or show the one that was made of them',
-      body: { type: 'application/json', schema: retryBody, required: false },
-      output: batchObject,
-      answerHeaders: NAMES_IGNORED,
-      errors: [408, 409, 413, 415, 429],
-      limitMs: null,
-      answer: ({ caller, id, ...http }) => retryBatch(sources, caller, { id, body: retryBodyOf(http) }),
-    }),
+    ...batchesOfOthers(sources),
     jsonRoute({
       method: 'GET',
       url: '/batches/:id/report',
@@ -171,6 +164,42 @@ function createRoute(sources: BatchPlaces, dryRuns: DryRuns): Route {
       return inTime(createBatch(sources, caller, { given, idempotencyKey }));
     },
   });
+}
+
+/** Routes that make a batch of another one. */
+function batchesOfOthers(sources: BatchPlaces): readonly Route[] {
+  return [
+    jsonRoute({
+      method: 'POST',
+      url: '/batches/:id/retry',
+      summary: 'Make a new batch of the failed requests of an ended one, or show the one that was made of them',
+      body: { type: 'application/json', schema: retryBody, required: false },
+      output: batchObject,
+      answerHeaders: NAMES_IGNORED,
+      errors: [408, 409, 413, 415, 429],
+      limitMs: null,
+      answer: ({ caller, id, ...http }) => retryBatch(sources, caller, { id, body: knownBodyOf(http, RETRY_KEYS) }),
+    }),
+    jsonRoute({
+      method: 'POST',
+      url: '/batches/:id/redecide',
+      summary:
+        'Decide an ended batch by other thresholds: make a new one that keeps every answer that stands, and asks for ' +
+        'the difference',
+      query: redecideQuery,
+      body: { type: 'application/json', schema: redecideBody },
+      output: z.union([batchObject, redecisionPreview]),
+      answerHeaders: NAMES_IGNORED,
+      errors: [408, 409, 413, 415, 429],
+      limitMs: null,
+      answer: ({ caller, id, query, ...http }) =>
+        redecideBatch(sources, caller, {
+          id,
+          body: knownBodyOf(http, REDECIDE_KEYS),
+          isPreview: query.preview === 'true',
+        }),
+    }),
+  ];
 }
 
 export function modelRoutes(catalogue: Catalogue): readonly Route[] {
@@ -253,9 +282,10 @@ async function createBodyOf({ request, reply }: Http): Promise<CreateBody> {
   return given;
 }
 
-function retryBodyOf({ request, reply }: Http): unknown {
+/** The body of a request that may have these keys. */
+function knownBodyOf({ request, reply }: Http, keys: readonly string[]): unknown {
   refuseForms(request);
-  nameIgnored(reply, request.body, RETRY_KEYS);
+  nameIgnored(reply, request.body, keys);
   return request.body;
 }
 

@@ -151,8 +151,8 @@ function nextPageBytes({ state, plan }: OpenBatch): number {
 /** How far a batch is in those documents that are asked about. */
 function askedIn({ state, plan }: OpenBatch) {
   const { total, enqueued, counts } = state;
-  const { completed, failed, copied = 0 } = counts;
-  const done = { total, enqueued, settled: completed + failed, copied };
+  const { completed, failed, copied = 0, kept = 0 } = counts;
+  const done = { total, enqueued, settled: completed + failed, copied, kept };
   return askedWork(done, plan.copies, (document) => pageOfDocument(plan.pages, document));
 }
 

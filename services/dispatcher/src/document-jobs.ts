@@ -6,23 +6,30 @@ import {
   lastStageJob,
   drawnShare,
   isDrawn,
-  newJob,
   pageCost,
   skipUnfit,
   stageTier,
   type DocumentJob,
-  type DocumentRequest,
   type Draft,
   type Result,
   type UnaskedResult,
 } from '@spillway/core';
-import { enqueuePage, lostDocuments, Settler, type Queues, type RedisStore, type TierLoads } from '@spillway/redis';
+import {
+  chargePage,
+  enqueuePage,
+  lostDocuments,
+  Settler,
+  type Queues,
+  type RedisStore,
+  type TierLoads,
+} from '@spillway/redis';
 import { mapConcurrent, type Sampling } from '@spillway/runtime';
 import type { BatchPlan, Storage } from '@spillway/storage';
-import type { KnownResults } from './calibrate/known-results.ts';
-import { readDocuments, type PageDocument } from './input.ts';
+import { readDocuments } from './input.ts';
+import type { KnownResults, SomeDocuments } from './known-results.ts';
+import { newDocumentJob } from './new-job.ts';
 
-/** Bad lines are settled by this many at a time. */
+/** What nobody need be asked about is settled by this many at a time. */
 const MAX_SETTLES = 64;
 
 /** Where documents go, and which of their traces are kept; `sampling` is null where there is nowhere to send traces. */
@@ -39,15 +46,8 @@ type CopyTaker = {
   isWaiting(batch: string, document: number): boolean;
 };
 
-/** Who knows answers or drafts of documents before anybody is asked: those of a sample. */
-export type KnownSource = Pick<KnownResults, 'of'>;
-
 /** Documents of a page; `places` are the indices in the page of those that are enqueued. */
-export type PageDocuments = {
-  readonly plan: BatchPlan;
-  readonly page: number;
-  readonly documents: readonly PageDocument[];
-  readonly places: readonly number[];
+export type PageDocuments = SomeDocuments & {
   /** What says how many documents a job is to have; null: each has one of its own, whose id no other job can have. */
   readonly loads: TierLoads | null;
   /** What was drafted before, by place: those documents go on to the stage behind. Absent: nothing was. */
@@ -57,19 +57,35 @@ export type PageDocuments = {
 };
 
 /** Where documents are answered from that need not be asked about. */
-export type AnswerSources = { readonly copier: CopyTaker; readonly known: KnownSource };
+export type AnswerSources = { readonly copier: CopyTaker; readonly known: KnownResults };
 
 /**
  * Has documents of a page answered: those that are copies of another one from that, as soon as that one is, the others by
  * being asked about. Bad lines and what is known already have nothing to wait for: they are settled at once.
  */
 export async function addDocuments(target: JobTarget & AnswerSources, added: PageDocuments): Promise<void> {
-  const { plan, page } = added;
   await settleBadLines(target, added);
-  const { results, drafts, lastStage } = await target.known.of(plan, page, added.places);
+  const { results, drafts, lastStage } = await target.known.of(added);
   await settleAll(target, added, [...results]);
-  const places = added.places.filter((place) => !results.has(place));
-  await askDocuments(target, { ...added, drafts, lastStage, places: await target.copier.take({ ...added, places }) });
+  const unknown = added.places.filter((place) => !results.has(place));
+  const places = await target.copier.take({ ...added, places: unknown });
+  await chargeDrafts(
+    target,
+    added,
+    places.flatMap((place) => drafts.get(place) ?? []),
+  );
+  await askDocuments(target, { ...added, drafts, lastStage, places });
+}
+
+/** Known drafts stand in Redis with the jobs, as those do that are handed off. */
+async function chargeDrafts(
+  { redis }: JobTarget,
+  { plan, page }: SomeDocuments,
+  drafts: readonly Draft[],
+): Promise<void> {
+  if (drafts.length === 0) return;
+  const bytes = drafts.reduce((sum, draft) => sum + Buffer.byteLength(JSON.stringify(draft)), 0);
+  await chargePage(redis, plan.manifest.id, page, bytes);
 }
 
 /**
@@ -130,6 +146,8 @@ export async function askDocuments(
   { queues, sampling }: JobTarget,
   { plan, page, documents, places, loads, drafts, lastStage }: PageDocuments,
 ): Promise<void> {
+  const { id: batch, tenant } = plan.manifest;
+  const { first = 0, bytes = 0, documents: all = 1 } = plan.pages[page] ?? {};
   const share = tracedShare(sampling, plan.total);
   const now = Date.now();
   const byTier = new Map<string, DocumentJob[]>();
@@ -140,7 +158,8 @@ export async function askDocuments(
   for (const { place, request } of byPrefix(requests)) {
     const rules = plan.cascades[request.cascade];
     if (rules === undefined) continue;
-    const asked = jobOf({ plan, page, place, request, share, now });
+    const sampled = isDrawn({ batch, document: first + place }, share);
+    const asked = newDocumentJob({ plan, page, place, request, sampled, now });
     const drafted = drafts?.get(place);
     const begun =
       lastStage?.has(place) === true
@@ -152,41 +171,11 @@ export async function askDocuments(
     if (jobs === undefined) byTier.set(tier, [job]);
     else jobs.push(job);
   }
-  const { bytes = 0, documents: all = 1 } = plan.pages[page] ?? {};
   for (const [tier, jobs] of byTier) {
-    const { id: batch, tenant } = plan.manifest;
     const adding = { documents: jobs.length, bytes: (bytes / all) * jobs.length };
     const size = loads === null ? 1 : bundleSize(await loads.of(tier, adding));
     await queues.add(tier, jobs, await queues.takeTags(tier, { tenant, batch, documents: jobs.length }), { size });
   }
-}
-
-type NewDocument = {
-  readonly plan: BatchPlan;
-  readonly page: number;
-  readonly place: number;
-  readonly request: DocumentRequest;
-  /** Of the batch's documents whose traces are kept. */
-  readonly share: number;
-  readonly now: number;
-};
-
-function jobOf({ plan, page, place, request, share, now }: NewDocument): DocumentJob {
-  const { id: batch, endpoint, expiresAtMs } = plan.manifest;
-  const document = (plan.pages[page]?.first ?? 0) + place;
-  return newJob({
-    batch,
-    document,
-    page,
-    place,
-    customId: request.customId,
-    cascade: request.cascade,
-    endpoint,
-    body: request.body,
-    sampled: isDrawn({ batch, document }, share),
-    enqueuedAtMs: now,
-    deadlineMs: expiresAtMs,
-  });
 }
 
 /** The share of a batch's documents whose traces are kept whatever comes of them. */

@@ -20,8 +20,8 @@ import { readFooters, type BatchPlan, type Records } from '@spillway/storage';
 import type { AuditRecorder } from './audits.ts';
 import { Backlog } from './backlog.ts';
 import type { Copier } from './copy.ts';
-import type { KnownSource } from './document-jobs.ts';
 import type { Ending, Finisher } from './finish.ts';
+import type { KnownResults } from './known-results.ts';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
 import type { Outlines } from './outlines.ts';
@@ -58,7 +58,7 @@ export type EnderOptions = SealOptions & {
   readonly live: LiveBatches;
   readonly audits: Pick<AuditRecorder, 'finish'>;
   readonly copier: Pick<Copier, 'answered'>;
-  readonly known: KnownSource;
+  readonly known: KnownResults;
 };
 
 /** A batch with all that Redis knows of it. */

@@ -1,5 +1,5 @@
 import { FairQueue, FairShare, pageCost, TenantShares } from '@spillway/core';
-import { advance, enqueuePage, TierLoads } from '@spillway/redis';
+import { advance, enqueuePage, fullPages, TierLoads } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
 import type { Records, Storage } from '@spillway/storage';
 import { Capacity } from './capacity.ts';
@@ -19,6 +19,8 @@ const MAX_CONCURRENT = 8;
 /** Batches that are put into their queues in one pass, and how many of their outlines are read at a time. */
 const SORTED_PER_STEP = 2_000;
 const MAX_READS = 16;
+/** Pages of a batch that was decided anew that wait to be sealed while none of it is enqueued. */
+const MAX_FULL_PAGES = 16;
 /** A measurement reads every page in flight. It takes this part of the time at most, also where there are ten thousands. */
 const MEASURED_SHARE = 0.1;
 
@@ -204,12 +206,19 @@ export class Enqueuer {
     return hasEnqueued;
   }
 
+  /** What is known is settled at once, quicker than pages go to storage: Redis is not to hold it all meanwhile. */
+  async #hasManyFull(id: string): Promise<boolean> {
+    const full = await fullPages(this.#options.redis);
+    return full.filter(({ batch }) => batch === id).length > MAX_FULL_PAGES;
+  }
+
   /** Enqueues one page; false when the batch takes no more now. */
   async #enqueue(id: string, page: number): Promise<boolean> {
     const { redis, storage, records } = this.#options;
     const plan = await records.plan(id);
     const at = plan?.pages[page];
     if (plan === null || at === undefined) return false;
+    if (plan.manifest.redecided !== undefined && (await this.#hasManyFull(id))) return false;
     const answer = await enqueuePage(redis, id, page, at, pageCost(at));
     if (answer === 'CLOSED' || answer === 'RECOVERING') return false;
     // Whoever began with it may have been lost in the middle of it.

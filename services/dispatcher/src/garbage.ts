@@ -131,6 +131,7 @@ class TenantPass {
     const { nowMs } = this.#options;
     const files = [final.outputFileId, final.errorFileId].filter((id) => id !== null);
     for (const file of files) if (!(await this.#isGone(file))) return false;
+    if (await this.#isNeeded(manifest.id)) return false;
     await this.#removePages(manifest.id, final.pages.length);
     await this.#removeSample(manifest);
     if (nowMs < Math.max(final.endedAtMs, manifest.expiresAtMs) + LIMITS.batchKeptMs) return false;
@@ -150,6 +151,23 @@ class TenantPass {
     await this.#removeRest(sample, null);
     // Last: it leads to the others.
     await storage.remove(KEYS.manifest(sample));
+  }
+
+  /** Whether a batch that was decided anew from this one has still to read in its pages what is known. */
+  async #isNeeded(batch: string): Promise<boolean> {
+    const { storage, nowMs } = this.#options;
+    const folder = KEYS.redecisions(batch);
+    for await (const marks of walkKeys(storage, folder)) {
+      for (const mark of marks) {
+        const anew = mark.slice(folder.length);
+        if ((await storage.size(KEYS.final(anew))) !== null) continue;
+        if ((await storage.size(KEYS.manifest(anew))) !== null) return true;
+        // It is being made just now, or was given up.
+        const { atMs = 0 } = (await readRecord(storage, mark, RECORDS.redecision)) ?? {};
+        if (nowMs < atMs + LIMITS.unfinishedAfterMs) return true;
+      }
+    }
+    return false;
   }
 
   /** From the first on: as long as the last one stands there are pages. */
@@ -178,7 +196,13 @@ class TenantPass {
   async #removeRest(id: string, key: string | null): Promise<void> {
     const { storage } = this.#options;
     const done: string[] = [];
-    const folders = [KEYS.hooksDone(id), KEYS.riskHooksDone(id), KEYS.promiseHooksDone(id), KEYS.audits(id)];
+    const folders = [
+      KEYS.hooksDone(id),
+      KEYS.riskHooksDone(id),
+      KEYS.promiseHooksDone(id),
+      KEYS.audits(id),
+      KEYS.redecisions(id),
+    ];
     for (const folder of folders) {
       for await (const keys of walkKeys(storage, folder)) done.push(...keys);
     }

@@ -3,17 +3,19 @@ import { repeat, Wake, type InputLimits, type Log, type Telemetry } from '@spill
 import type { Records, RoomWatch, Storage } from '@spillway/storage';
 import { AuditRecorder } from './audits.ts';
 import { Calibrator } from './calibrate/calibrator.ts';
-import { KnownResults } from './calibrate/known-results.ts';
+import { SampledResults } from './calibrate/sampled-results.ts';
 import { Copier } from './copy.ts';
 import { Ender } from './end.ts';
 import { Enqueuer } from './enqueue.ts';
 import { Finisher } from './finish.ts';
 import { collectGarbage } from './garbage.ts';
+import { knownBy } from './known-results.ts';
 import type { LiveBatches } from './live-batches.ts';
 import type { Outlines } from './outlines.ts';
 import { DECIDES_EVERY_MS, Precedence } from './precedence.ts';
 import { ProgressNotes } from './progress.ts';
 import { recoverIfNeeded } from './recover.ts';
+import { RedecidedResults } from './redecided-results.ts';
 import { sealFullPages } from './seal.ts';
 import type { StepFailures } from './step-failures.ts';
 import { Sweep, type SweepOptions } from './sweep.ts';
@@ -68,7 +70,7 @@ export async function lead(given: LeaderOptions, token: string, signal: AbortSig
     sampling,
     copier,
     calibrator,
-    known: new KnownResults(given),
+    known: knownBy(new SampledResults(given), new RedecidedResults(given)),
     finisher: new Finisher(given),
     precedence,
   };

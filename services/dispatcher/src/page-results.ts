@@ -2,9 +2,11 @@ import {
   addCounts,
   deadlineStage,
   KEYS,
+  keptText,
   NO_COUNTS,
   resultOf,
   verifyPage,
+  withKept,
   writePage,
   type CascadeDocument,
   type Counts,
@@ -29,6 +31,8 @@ export type PageContent = {
   readonly waits: Waits;
   /** Single lines of it will be read. */
   readonly hasLineBytes: boolean;
+  /** What the stages made of the documents, by place. */
+  readonly kept: ReadonlyMap<number, string>;
 };
 
 /** How many documents of a page have an answer, and how many an error, by its lines. */
@@ -51,13 +55,14 @@ export async function writeOrAdoptPage(
   { storage, meters }: { readonly storage: Storage; readonly meters: Meters },
   batch: string,
   page: number,
-  { lines, counts, said, waits, hasLineBytes }: PageContent,
+  { lines, counts, said, waits, hasLineBytes, kept }: PageContent,
 ): Promise<PageFooter> {
   const key = KEYS.page(batch, page);
   const written = writePage(page, lines, {
     counts: addCounts(NO_COUNTS, counts),
     said,
     hasLineBytes,
+    drafts: lines.map((_, place) => kept.get(place) ?? null),
     ...waits.write(),
   });
   if ((await storage.create(key, written.bytes)) === 'created') {
@@ -94,7 +99,9 @@ export async function deadlineDrafts(
   }
   const results = [...found].flatMap(([place, document]): [number, Result][] => {
     const stage = deadlineStage(document.job);
-    return stage === null ? [] : [[place, resultOf(document, { kind: 'deadline_draft', stage })]];
+    if (stage === null) return [];
+    const ending = { kind: 'deadline_draft', stage } as const;
+    return [[place, withKept(resultOf(document, ending), keptText(document, ending))]];
   });
   return new Map(results);
 }

@@ -52,8 +52,8 @@ type Due = { readonly id: string; readonly atMs: number };
 
 /** How far a batch is in those documents that are asked about. */
 function askedIn({ total, enqueued, counts }: BatchState, { copies, pages }: BatchPlan) {
-  const { completed, failed, copied = 0 } = counts;
-  const done = { total, enqueued, settled: completed + failed, copied };
+  const { completed, failed, copied = 0, kept = 0 } = counts;
+  const done = { total, enqueued, settled: completed + failed, copied, kept };
   return askedWork(done, copies, (document) => pageOfDocument(pages, document));
 }
 

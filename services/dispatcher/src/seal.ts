@@ -11,24 +11,32 @@ import {
   type PageFooter,
   type PageLine,
   type PagePlan,
-  type Result,
-  type UnaskedResult,
 } from '@spillway/core';
-import { dropPage, fullPages, markSealed, readPage, type Queues, type RedisStore } from '@spillway/redis';
+import {
+  bytesInFlight,
+  dropPage,
+  fullPages,
+  markSealed,
+  readPage,
+  type Queues,
+  type RedisStore,
+} from '@spillway/redis';
 import { mapConcurrent, type Log, type Meters, type Spans } from '@spillway/runtime';
 import { readFooterOf, type BatchPlan, type Records, type Storage } from '@spillway/storage';
 import type { Copier } from './copy.ts';
-import type { KnownSource } from './document-jobs.ts';
 import { readDocuments } from './input.ts';
+import type { KnownResults } from './known-results.ts';
 import type { LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
 import { countLines, deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 import { unfinishedTraces } from './unfinished-traces.ts';
 
-/** Pages are sealed by this many at a time; of those with more input than this only one is held. */
+/** Pages are sealed by this many at a time; of those that hold more than this only one is held. */
 const MAX_CONCURRENT = 8;
 export const LARGE_PAGE_BYTES = 256 * 1024;
+/** Of input, drafts and results together; their lines and drafts are in memory three times while they are written. */
+const LARGE_RESULTS_BYTES = 4 * 1024 * 1024;
 
 /** What sealing a page reads and writes. */
 export type SealOptions = {
@@ -48,7 +56,9 @@ export async function sealFullPages(
 ): Promise<boolean> {
   const { redis, records, failures, live } = options;
   const large = new OneByOne();
-  const sealed = await mapConcurrent(await fullPages(redis), MAX_CONCURRENT, ({ batch, page }) =>
+  const full = await fullPages(redis);
+  const bytes = await bytesInFlight(redis, full);
+  const sealed = await mapConcurrent(full.entries(), MAX_CONCURRENT, ([at, { batch, page }]) =>
     runStep(failures, { batch, step: 'seal' }, async () => {
       const plan = await records.plan(batch);
       const seal = async (): Promise<boolean> => {
@@ -56,7 +66,8 @@ export async function sealFullPages(
         await dropPage(redis, batch, page);
         return true;
       };
-      const done = await ((plan?.pages[page]?.bytes ?? 0) > LARGE_PAGE_BYTES ? large.run(seal) : seal());
+      const isLarge = (plan?.pages[page]?.bytes ?? 0) > LARGE_PAGE_BYTES || (bytes[at] ?? 0) > LARGE_RESULTS_BYTES;
+      const done = await (isLarge ? large.run(seal) : seal());
       live.noteChange(batch);
       return done;
     }),
@@ -117,14 +128,14 @@ export type UnfinishedPage = {
 
 /**
  * Seals a page of a batch that ends early: what is settled stays, the other documents get the line of the ending. A batch
- * whose time ran out gets for its copies what is known: nobody need be asked for that.
+ * whose time ran out gets what is known, and for its copies too: nobody need be asked for that.
  */
 export async function sealUnfinished(
   options: SealOptions & {
     readonly queues: Queues;
     readonly spans: Spans | null;
     readonly copier: Pick<Copier, 'answered'>;
-    readonly known: KnownSource;
+    readonly known: KnownResults;
   },
   { plan, page, ending }: UnfinishedPage,
 ): Promise<PageFooter> {
@@ -137,35 +148,36 @@ export async function sealUnfinished(
     await markSealed(redis, batch, stored);
     return stored;
   }
-  const { lines: settled, counts: settledCounts, said: settledSaid, waits } = await readPage(redis, batch, page);
+  const { lines: settled, kept: settledKept, ...sums } = await readPage(redis, batch, page);
+  const { waits } = sums;
   const documents = await readDocuments(storage, plan, at);
   const unfinished = documents
     .keys()
     .filter((place) => !settled.has(place))
     .toArray();
-  // What the sample answered is there, whoever ends the batch when.
-  const { results } = await known.of(plan, page, unfinished);
-  const drafts =
-    ending.outcome === 'expired' ? await deadlineDrafts(queues, plan, at, unfinished) : new Map<number, Result>();
-  for (const [place, result] of results) drafts.set(place, result);
+  // What is known is there, whoever ends the batch when.
+  const results = new Map((await known.of({ plan, page, documents, places: unfinished })).results);
+  if (ending.outcome === 'expired') {
+    const left = unfinished.filter((place) => !results.has(place));
+    const copied = await copier.answered({ plan, page, documents, places: left });
+    const drafts = await deadlineDrafts(queues, plan, at, left);
+    for (const [place, result] of [...copied, ...drafts]) results.set(place, result);
+  }
   const error = unfinishedError(ending);
-  const copied =
-    ending.outcome === 'expired'
-      ? await copier.answered({ plan, page, documents, places: unfinished })
-      : new Map<number, UnaskedResult>();
-  const places = unfinished.filter((place) => !drafts.has(place) && !copied.has(place));
+  const places = unfinished.filter((place) => !results.has(place));
   const sampling = spans?.settings.sampling ?? null;
   const traces = await unfinishedTraces({ queues, sampling }, { plan, at, places, error, ...ending });
-  let counts = traces.length === 0 ? settledCounts : addCounts(settledCounts, { traced: traces.length });
-  let said = settledSaid;
-  for (const result of drafts.values()) {
+  let counts = traces.length === 0 ? sums.counts : addCounts(sums.counts, { traced: traces.length });
+  let { said } = sums;
+  const kept = new Map(settledKept);
+  for (const [place, result] of results) {
+    if ('times' in result) waits.add(result);
     counts = addCounts(counts, result.counts);
     said = addSaid(said, result.said ?? {});
-    waits.add(result);
+    if (result.kept !== undefined) kept.set(place, result.kept);
   }
-  for (const result of copied.values()) counts = addCounts(counts, result.counts);
   const lines = documents.map((document, place): PageLine => {
-    const line = settled.get(place) ?? drafts.get(place)?.line ?? copied.get(place)?.line;
+    const line = settled.get(place) ?? results.get(place)?.line;
     if (line !== undefined) return line;
     if (document.kind === 'request') {
       counts = addCounts(counts, { [errorCounter(error.code)]: 1 });
@@ -177,7 +189,7 @@ export async function sealUnfinished(
     return bad.line;
   });
   const hasLineBytes = hasSingleReaders(plan);
-  const footer = await writeOrAdoptPage(options, batch, page, { lines, counts, said, waits, hasLineBytes });
+  const footer = await writeOrAdoptPage(options, batch, page, { lines, kept, counts, said, waits, hasLineBytes });
   spans?.emit(traces.flat());
   await markSealed(redis, batch, footer);
   const ofPage = { batch, first: at.first, documents: at.documents };

@@ -17,6 +17,7 @@ import {
   readFieldAnswer,
   readUsage,
   stageOf,
+  valuedDraft,
   type Answer,
   type AnsweredField,
   type AskReason,
@@ -61,16 +62,12 @@ export async function askFields(model: StageModel, document: CascadeDocument, op
 
 /** The latest draft of the stages before whose values were judged one by one; null: the latest text's were not. */
 function draftedValues({ job }: CascadeDocument): (SourcedDraft & { readonly outputTokens: number }) | null {
-  const { endpoint, body, stage } = job;
-  for (const [from, { answer, how, sureValues }] of [...job.drafts.slice(0, stage).entries()].toReversed()) {
-    if (answer === null) continue;
-    const text = ENDPOINTS[endpoint].text(answer.body, body);
-    if (text === null) continue;
-    if (sureValues === undefined) return null;
-    const fields = Array.from(sureValues, (mark) => ({ stage: from, confidence: null, isSure: mark === '1' }));
-    return { text, fields, outputTokens: writtenTokens(answer, how) };
-  }
-  return null;
+  const valued = valuedDraft(job);
+  const { answer = null, how } = job.drafts[valued?.stage ?? -1] ?? {};
+  if (valued === null || answer === null) return null;
+  const { stage, text, sureValues } = valued;
+  const fields = Array.from(sureValues, (mark) => ({ stage, confidence: null, isSure: mark === '1' }));
+  return { text, fields, outputTokens: writtenTokens(answer, how) };
 }
 
 /** How many tokens an answer has: by its own words; else by what its stage would have written, or has paid, for it. */

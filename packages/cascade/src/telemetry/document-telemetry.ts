@@ -140,7 +140,9 @@ export class DocumentTelemetry {
     meters.count('cascade.documents', 1, { ...final, outcome });
     meters.time('cascade.document.duration', times.totalMs / 1000, final);
     if (times.sequentialMs !== null) meters.time('cascade.sequential_wait', times.sequentialMs / 1000, { cascade });
-    for (const [stage, { draft, outcome: became }] of stages.entries()) {
+    for (const [stage, { draft, outcome: became, kept }] of stages.entries()) {
+      // The batch that asked has told of it.
+      if (kept === true) continue;
       const tier = tierLabels(stageTier(rules, stage));
       const own = times.stages[stage];
       const counted = (name: Parameters<typeof stageCounter>[2]): number =>

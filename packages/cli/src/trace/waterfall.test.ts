@@ -205,6 +205,20 @@ test('a copy: what was decided is that of its first, which is named, and nothing
   ]);
 });
 
+test('a document whose answer was known, and one whose draft was', () => {
+  const none = { attempts: 0, kept: true as const, wait_ms: { queue: null, call: null, hand_off: null } };
+  const known = lineOf([drafted('small', none), answered(none)], { total: 0, sequential: null });
+  const cascade = { ...(known.cascade ?? assert.fail()), kept_from: 'batch_1' };
+  assert.deepEqual(waterfall({ ...known, cascade }, 4), [
+    'a: known from batch_1, escalated to large, low_confidence (mean_logprob: 0.710, accept_at 0.9), status 200',
+    '  document          1 ms  ────',
+    '  draft small    kept',
+    '  expert large   kept',
+  ]);
+  const begun = waterfall(lineOf([drafted('small', none), answered({})], { total: 30, sequential: 10 }), 4);
+  assert.equal(begun[2], '  draft small         kept');
+});
+
 test('an accepted document, and one whose line says no more', () => {
   const accepted = drafted('small', {
     outcome: 'accepted',

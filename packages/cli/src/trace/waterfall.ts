@@ -3,12 +3,13 @@ import type { CascadeAnnotation, ResultLine, StageAnnotation } from '@spillway/c
 /** A row of the waterfall: a wait or the calls of a stage, which follow one another. */
 type Part = { readonly name: string; readonly ms: number; readonly isWait: boolean };
 
-/** A row without a time: the stage was not asked. */
-type Skipped = { readonly name: string; readonly ms: null };
+/** A row without a time: the stage was not asked, and why. */
+type Unasked = { readonly name: string; readonly ms: null; readonly why: 'skipped' | 'kept' };
 
-function partsOf({ model, role, outcome, attempts, wait_ms: wait }: StageAnnotation): (Part | Skipped)[] {
+function partsOf({ model, role, outcome, attempts, kept, wait_ms: wait }: StageAnnotation): (Part | Unasked)[] {
   const call = `${role === 'expert' ? 'expert' : 'draft'} ${model}`;
-  if (outcome === 'skipped') return [{ name: call, ms: null }];
+  if (outcome === 'skipped') return [{ name: call, ms: null, why: 'skipped' }];
+  if (kept === true) return [{ name: call, ms: null, why: 'kept' }];
   const parts = [
     { name: `queue.wait ${role}`, ms: wait.queue, isWait: true },
     ...Object.entries(wait.delays ?? {}).map(([reason, ms]) => ({ name: `${reason}.wait ${role}`, ms, isWait: true })),
@@ -39,7 +40,7 @@ export function waterfall(line: ResultLine, width = 48): string[] {
   let atMs = 0;
   const rows = parts.map((part) => {
     const name = `  ${part.name.padEnd(names)}`;
-    if (part.ms === null) return `${name}   skipped`;
+    if (part.ms === null) return `${name}   ${part.why}`;
     const [from, to] = [column(atMs), column(atMs + part.ms)];
     atMs += part.ms;
     const bar = `${' '.repeat(from)}${(part.isWait ? '░' : '█').repeat(Math.max(1, to - from))}`;
@@ -54,7 +55,7 @@ export function waterfall(line: ResultLine, width = 48): string[] {
 }
 
 /** What was decided at each stage that judges; what the last stage answered is said by the line's outcome. */
-function decisions({ stages, copy_of: first }: CascadeAnnotation): string[] {
+function decisions({ stages, copy_of: first, kept_from: before }: CascadeAnnotation): string[] {
   const made = stages.flatMap((stage, index) => {
     const { model, role, outcome, reason, signal, confidence, accept_at: acceptAt } = stage;
     if (role === 'expert' && outcome !== 'accepted') return [];
@@ -67,7 +68,10 @@ function decisions({ stages, copy_of: first }: CascadeAnnotation): string[] {
     const next = stages.slice(index + 1).find((later) => later.outcome !== 'skipped');
     return [`escalated to ${next?.model ?? 'the expert'}, ${why}`];
   });
-  return first === undefined ? made : [`a copy of ${first}, which was asked about`, ...made];
+  if (before !== undefined) made.unshift(`known from ${before}`);
+  return first === undefined
+    ? made
+    : [`a copy of ${first}${before === undefined ? ', which was asked about' : ''}`, ...made];
 }
 
 function sequentialWait({ stages, wait_ms: { sequential: wait } }: CascadeAnnotation, total: number): string[] {

@@ -22,6 +22,8 @@ const MORE_COUNTERS = [
   'savedInputTokens',
   'savedOutputTokens',
   'savedNanoUsd',
+  /** Completed documents whose answers are known from the batch that this one was decided anew from. */
+  'kept',
 ] as const;
 
 /** Counters of a stage that makes use of the drafts before it, which records of earlier versions have no place for. */
@@ -76,6 +78,8 @@ export const STAGE_COUNTERS = [
   'deadlineDrafts',
   ...REUSE_COUNTERS,
   ...LATER_COUNTERS,
+  /** Documents whose draft of the stage is known from the batch that this one was decided anew from: it was not asked. */
+  'kept',
 ] as const;
 
 export type Counter = (typeof COUNTERS)[number];
@@ -105,7 +109,7 @@ const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$
 
 /** Those of a stage that records of the version before have no place for. */
 const MORE_STAGE_COUNTER = new RegExp(
-  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|${[...REUSE_COUNTERS, ...LATER_COUNTERS].join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
+  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|kept|${[...REUSE_COUNTERS, ...LATER_COUNTERS].join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
 );
 
 /** Whatever a version to come calls its reasons and codes. */
@@ -192,6 +196,9 @@ export function writeCounts(counts: Counts): Readonly<Record<keyof WrittenCounts
   const { reasons = [], more = [], counts: others = [] } = groups;
   return { counts: Object.fromEntries(others), reasons: Object.fromEntries(reasons), more: Object.fromEntries(more) };
 }
+
+/** Settled documents that nothing was asked about: they have the answers of others, or of another batch. */
+export const unaskedIn = ({ copied = 0, kept = 0 }: Pick<Counts, 'copied' | 'kept'>): number => copied + kept;
 
 /** Sums stay whole numbers that a record can hold, however absurd what is added. */
 export function addCounts(left: Counts, right: Partial<Counts>): Counts {

@@ -89,6 +89,7 @@ test('a report says what was, what it cost, and what one model alone would have 
     accepted: 7,
     escalated: 3,
     copied: 0,
+    kept: 0,
     unfinished: 2,
   });
   assert.deepEqual(report.saved_by_copies, { documents: 0, input_tokens: 0, output_tokens: 0, usd: 0 });
@@ -124,7 +125,7 @@ test('a report says what was, what it cost, and what one model alone would have 
       { reason: 'no_label', count: 2, said: 'Well, maybe' },
       { reason: 'low_confidence', count: 1, said: null },
     ],
-    documents: { accepted: 7, escalated: 3, skipped: 0, answered: 0, failed: 0 },
+    documents: { accepted: 7, escalated: 3, skipped: 0, answered: 0, failed: 0, kept: 0 },
     inference_seconds: 0.1,
     input_tokens: 50,
     cached_tokens: 0,
@@ -219,7 +220,14 @@ test('a draft that is final by a verdict is no waste, of money or of time', () =
   const sums = { counts: addCounts(NO_COUNTS, counts), said: {} };
   const report = reportOf({ total: 1, stages: stagesOf('c', rules), ...sums, waits });
   assert.deepEqual(report.wasted, { drafter_seconds: 0, input_tokens: 0, output_tokens: 0, usd: 0 });
-  assert.deepEqual(report.stages[1]?.documents, { accepted: 1, escalated: 0, skipped: 0, answered: 0, failed: 0 });
+  assert.deepEqual(report.stages[1]?.documents, {
+    accepted: 1,
+    escalated: 0,
+    skipped: 0,
+    answered: 0,
+    failed: 0,
+    kept: 0,
+  });
   const { documents, whole, saved_seconds: saved } = report.stages[1]?.reuse ?? assert.fail();
   assert.deepEqual([documents, whole, saved], [1, 1, 0.86]);
   assert.equal(report.counterfactuals.all_expert.mean_inference_ms, 900);

@@ -1,7 +1,15 @@
 import { DELAY_REASONS, type DelayReason } from '../document/delays.ts';
 import type { AskKind } from '../cascade/ask.ts';
 import type { Role } from '../cascade/tier.ts';
-import { addStageCounts, fieldCounter, stageCounts, totalOf, type Counts, type StageCounts } from './counts.ts';
+import {
+  addStageCounts,
+  fieldCounter,
+  stageCounts,
+  totalOf,
+  unaskedIn,
+  type Counts,
+  type StageCounts,
+} from './counts.ts';
 import { askReasonsOf, failuresOf, reasonsOf, type CountedReason, type Said } from './reasons.ts';
 import { Sketch } from './sketch.ts';
 import type { Waits } from './waits.ts';
@@ -77,14 +85,14 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
   }));
   const sequential = waits.of('sequential');
   const settled = completed + failed;
-  const { copied = 0 } = counts;
+  const { copied = 0, kept = 0 } = counts;
   // What follows is of the documents that were asked about.
-  const asked = settled - copied;
+  const asked = settled - unaskedIn(counts);
   const firsts = own.filter(({ stage }) => stage === 0);
   const experts = own.filter(({ role }) => role === 'expert');
   const escalatedCalls = merged(own, 'escalatedCall');
   return {
-    documents: { total, completed, failed, accepted, escalated, copied, unfinished: total - settled },
+    documents: { total, completed, failed, accepted, escalated, copied, kept, unfinished: total - settled },
     traces: { kept: counts.traced ?? 0, documents: total },
     escalated_share: ratio(escalated, asked),
     stages: own.map(stageReport),
@@ -137,7 +145,7 @@ function wholeAnswerMs(stages: readonly StageAccount[]): number | null {
 function stageReport({ cascade, stage, counts, waits, ...named }: StageAccount) {
   const { model, role, ask, calibrated, reasons, askReasons } = named;
   const call = waits.ofStage(cascade, stage, 'call');
-  const { accepted, escalated, skipped, answered, failed } = counts;
+  const { accepted, escalated, skipped, answered, failed, kept } = counts;
   return {
     cascade,
     stage: stage + 1,
@@ -145,7 +153,7 @@ function stageReport({ cascade, stage, counts, waits, ...named }: StageAccount) 
     role,
     ask,
     calibrated,
-    documents: { accepted, escalated, skipped, answered, failed },
+    documents: { accepted, escalated, skipped, answered, failed, kept },
     reasons,
     queue_wait_ms: spreadOf(waits.ofStage(cascade, stage, 'queue')),
     delay_ms: byReason((reason) => {
@@ -245,14 +253,17 @@ const way = (nanoUsd: number, seconds: number, documents: number) => ({
  * escalation takes depends on where it ends; and in a shadow run escalations say nothing of the cascade.
  */
 function breakEven(counts: Counts, stages: readonly StageAccount[]) {
-  const asked = counts.completed + counts.failed - (counts.copied ?? 0);
+  const asked = counts.completed + counts.failed - unaskedIn(counts);
   const share = ratio(counts.escalated, asked);
   const isOfTwo = stages.every(({ stage }) => stage < 2);
+  // What was kept of another batch was not drawn by chance from its documents.
+  const isPart = (counts.kept ?? 0) > 0 || stages.some((stage) => stage.counts.kept > 0);
   const isShadow = stages.some(({ reasons }) => reasons.some(({ reason }) => reason === 'shadow_run'));
   const firsts = stages.filter(({ stage }) => stage === 0);
   const experts = stages.filter(({ role }) => role === 'expert');
   const side = (draft: number | null, expert: number | null, escalation: number | null) => {
-    if (!isOfTwo || draft === null || expert === null || expert <= 0) return { escalated_share: null, pays: null };
+    if (!isOfTwo || isPart || draft === null || expert === null || expert <= 0)
+      return { escalated_share: null, pays: null };
     const more = escalation === null || escalation <= 0 ? expert : escalation;
     const most = Math.min(1, Math.max(0, (expert - draft) / more));
     const pays = isShadow || share === null ? null : draft + share * more < expert;

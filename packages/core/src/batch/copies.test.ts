@@ -122,12 +122,14 @@ test('work is what is asked about: copies are none, but for those that were aske
   const copies = { count: 150, before: [0, 20, 90] };
   const pageOf = (document: number): number | null => pageOfDocument(pages, document);
   const asked = (enqueued: number, settled: number, copied: number) =>
-    Object.values(askedWork({ total: 300, enqueued, settled, copied }, copies, pageOf));
+    Object.values(askedWork({ total: 300, enqueued, settled, copied, kept: 0 }, copies, pageOf));
   assert.deepEqual(asked(0, 0, 0), [150, 0, 0]);
   assert.deepEqual(asked(100, 40, 5), [150, 80, 35]);
   assert.deepEqual(asked(200, 200, 90), [150, 110, 110]);
   assert.deepEqual(asked(300, 300, 150), [150, 150, 150]);
   assert.deepEqual(asked(300, 250, 10), [240, 240, 240], 'most of the copies were asked');
   const all = { total: 300, enqueued: 100, settled: 40 };
-  assert.deepEqual(askedWork({ ...all, copied: 0 }, null, pageOf), all);
+  assert.deepEqual(askedWork({ ...all, copied: 0, kept: 0 }, null, pageOf), all);
+  const withoutKept = { total: all.total - 3, enqueued: all.enqueued - 3, settled: all.settled - 3 };
+  assert.deepEqual(askedWork({ ...all, copied: 0, kept: 3 }, null, pageOf), withoutKept);
 });

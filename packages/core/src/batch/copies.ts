@@ -123,12 +123,16 @@ export function readCopies(
   return found;
 }
 
-/** How far a batch is, in all documents; `copied` are those of the settled ones that are answered copies. */
+/**
+ * How far a batch is, in all documents; `copied` are those of the settled ones that are answered copies, `kept` those whose
+ * answers are known from another batch.
+ */
 export type DoneWork = {
   readonly total: number;
   readonly enqueued: number;
   readonly settled: number;
   readonly copied: number;
+  readonly kept: number;
 };
 
 /**
@@ -136,14 +140,14 @@ export type DoneWork = {
  * end. Copies whose first failed are asked, too: as far as they are settled they are seen here.
  */
 export function askedWork(
-  { total, enqueued, settled, copied }: DoneWork,
+  { total, enqueued, settled, copied, kept }: DoneWork,
   copies: Pick<Copies, 'count' | 'before'> | null,
   pageOf: (document: number) => number | null,
-): Omit<DoneWork, 'copied'> {
-  if (copies === null) return { total, enqueued, settled };
-  const asked = settled - copied;
+): Omit<DoneWork, 'copied' | 'kept'> {
+  if (copies === null) return { total: total - kept, enqueued: Math.max(0, enqueued - kept), settled: settled - kept };
+  const asked = settled - copied - kept;
   const page = pageOf(enqueued);
   const behind = page === null ? copies.count : (copies.before[page] ?? copies.count);
-  const reached = Math.max(asked, enqueued - behind);
-  return { total: Math.max(reached, total - copies.count), enqueued: reached, settled: asked };
+  const reached = Math.max(asked, enqueued - behind - kept);
+  return { total: Math.max(reached, total - copies.count - kept), enqueued: reached, settled: asked };
 }

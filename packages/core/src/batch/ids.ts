@@ -17,6 +17,11 @@ export function retryIdOf(tenant: string, batch: string): string {
   return `batch_${digest('retry', tenant, batch)}`;
 }
 
+/** The batch that another one is decided anew as by some thresholds, as they are written down. */
+export function redecidedIdOf(tenant: string, batch: string, thresholds: string): string {
+  return `batch_${digest('redecide', tenant, batch, thresholds)}`;
+}
+
 /** The id of a retry's input, so that those who make it at the same time make one file. */
 export function retryFileId(retry: string): string {
   return `file-${digest('retry input', retry)}`;

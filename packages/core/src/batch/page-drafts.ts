@@ -47,10 +47,7 @@ export const areDrafts = (bytes: Uint8Array, part: DraftsPart): boolean =>
   bytes.byteLength === part.bytes && sha256Of(bytes) === part.sha256;
 
 /** Reads a private part; null: it is damaged. */
-export function readDrafts(
-  bytes: Uint8Array,
-  { documents, draftsPart }: Footer,
-): PageDrafts | null {
+export function readDrafts(bytes: Uint8Array, { documents, draftsPart }: Footer): PageDrafts | null {
   if (draftsPart === undefined || !areDrafts(bytes, draftsPart)) return null;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   const drafts = text

@@ -94,8 +94,8 @@ export function writePage(
 }
 
 /** The rest of the JSON that began with the drafts. */
-function footerBehindDrafts(footer: PageFooter): Buffer {
-  const own = Buffer.from(JSON.stringify(footer).slice(1, -1));
+function footerBehindDrafts(written: PageFooter): Buffer {
+  const own = Buffer.from(JSON.stringify(written).slice(1, -1));
   return Buffer.concat([own, Buffer.from(ownBytesMark(own.length + OWN_BYTES_MARK_LENGTH))]);
 }
 

@@ -113,6 +113,7 @@ const atRisk = { v: RECORD_VERSION, atMs: 1 } as const;
 const promiseAtRisk = { v: RECORD_VERSION, atMs: 1 } as const;
 const audited = { document: 7, cascade: 'contracts', outcome: 'disagreed', inputTokens: 3, outputTokens: 2 } as const;
 const audit = { v: RECORD_VERSION, atMs: 1, entries: [{ ...audited, nanoUsd: 5 }], alarms: ['contracts'] };
+const redecision = { v: RECORD_VERSION, atMs: 1 } as const;
 const hookDone = { v: RECORD_VERSION, outcome: 'given_up', atMs: 1 } as const;
 const format = { v: RECORD_VERSION };
 const calibration = {
@@ -130,7 +131,7 @@ const calibration = {
   },
 };
 const told = { atRisk, promiseAtRisk, hookDone };
-const all = { format, file, tombstone, manifest, validated, calibration, ending, final, audit, ...told };
+const all = { redecision, format, file, tombstone, manifest, validated, calibration, ending, final, audit, ...told };
 type Name = keyof typeof RECORDS;
 
 /** A record as it is written to storage and read again. */

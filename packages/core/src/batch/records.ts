@@ -38,6 +38,9 @@ export const KEYS = {
   calibration: (batch: string) => `batches/${batch}/calibration.json`,
   ending: (batch: string) => `batches/${batch}/ending.json`,
   final: (batch: string) => `batches/${batch}/final.json`,
+  redecisions: (batch: string) => `batches/${batch}/redecided/`,
+  /** Says that another batch was decided anew from one, which keeps its pages until that one has ended. */
+  redecision: (batch: string, anew: string) => `batches/${batch}/redecided/${anew}`,
   page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
   openMarks: 'open/',
   openMark: (batch: string) => `open/${batch}`,
@@ -180,6 +183,11 @@ export const RECORDS = {
       .optional(),
     /** The batch whose documents this one samples, so that its thresholds are found: clients do not see this one. */
     sampleOf: z.string().optional(),
+    /**
+     * Of a batch that was decided anew: from which one, whose input and cascades it has, with other thresholds. Absent in
+     * all others.
+     */
+    redecided: z.object({ from: z.string() }).optional(),
   }),
   validated: z.object({
     v,
@@ -241,6 +249,8 @@ export const RECORDS = {
   audit: z.object({ v, ...auditsWritten }),
   /** When an audit of a batch first alarmed. */
   promiseAtRisk: z.object({ v, atMs: z.int() }),
+  /** When a batch was decided anew from this one. */
+  redecision: z.object({ v, atMs: z.int() }),
   /** A webhook that needs no more sending. */
   hookDone: z.object({ v, outcome: z.enum(['taken', 'given_up']), atMs: z.int() }),
 } as const;

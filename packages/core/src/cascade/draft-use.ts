@@ -42,6 +42,25 @@ export function givenText(draft: Draft, endpoint: EndpointUrl, body: JsonObject)
   return { text, isWhole: stopped === undefined && (finishReason === null || finishReason === 'stop') };
 }
 
+/** A draft whose values were judged one by one; the stage counts from 0. */
+type ValuedDraft = { readonly stage: number; readonly text: string; readonly sureValues: string };
+
+/** The latest draft of the stages before, where its values were judged one by one; null: the latest text's were not. */
+export function valuedDraft({
+  drafts,
+  stage,
+  endpoint,
+  body,
+}: Pick<DocumentJob, 'drafts' | 'stage' | 'endpoint' | 'body'>): ValuedDraft | null {
+  for (const [from, { answer, sureValues }] of [...drafts.slice(0, stage).entries()].toReversed()) {
+    if (answer === null) continue;
+    const text = ENDPOINTS[endpoint].text(answer.body, body);
+    if (text === null) continue;
+    return sureValues === undefined ? null : { stage: from, text, sureValues };
+  }
+  return null;
+}
+
 /** A call about the document failed, was refused, or was under way when its server broke down. */
 export const hasFailedBefore = ({ attempts, unproven, breaks, refused }: DocumentJob): boolean =>
   attempts.length > 0 || unproven !== undefined || breaks !== undefined || refused !== undefined;

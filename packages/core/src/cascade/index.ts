@@ -4,7 +4,7 @@ export * from './backoff.ts';
 export * from './breaker.ts';
 export * from './concurrency.ts';
 export * from './deduplicate.ts';
-export { hasFailedBefore, isUnsuited } from './draft-use.ts';
+export { hasFailedBefore, isUnsuited, valuedDraft } from './draft-use.ts';
 export * from './failure/index.ts';
 export * from './fields/index.ts';
 export * from './fitness.ts';

@@ -29,6 +29,13 @@ export function fieldsOf(text: string, tokens: readonly TokenLogprob[]): readonl
   );
 }
 
+/** Where the values of a JSON answer are that have scores of their own, as `fieldsOf` has them; null: it is none. */
+export function valuePaths(text: string): readonly string[] | null {
+  if (!hasFields(text)) return null;
+  const values = jsonValues(Buffer.from(text.trim())).slice(0, MAX_FIELDS);
+  return values.map(({ path }) => path);
+}
+
 type Placed = { readonly path: string; readonly from: number; readonly to: number };
 
 function overlapping(

@@ -3,6 +3,7 @@ export { majorityOf, sameAnswer } from './agreement.ts';
 export { ASSESSMENT_TOP, assessedProbability, assessmentRequest } from './assessment.ts';
 export { DraftWatch, type DraftWatchOptions, type EarlyStop } from './draft-watch.ts';
 export * from './features.ts';
+export { valuePaths } from './fields.ts';
 export { headFeatures } from './head.ts';
 export * from './judge.ts';
 export * from './reasons.ts';

@@ -69,6 +69,7 @@ function stageAnnotation(
     ...(how?.kind === 'verify' ? { kept_characters: how.keptCharacters } : {}),
     ...(how?.kind === 'verdict' ? { verdict_on: how.stage + 1 } : {}),
     ...(how?.kind === 'fields' ? { asked_fields: [...how.asked] } : {}),
+    ...(record.kept === undefined ? {} : { kept: record.kept }),
     outcome,
     reason: draft !== null && 'reason' in draft ? draft.reason : null,
     signal: judge?.confidence.signal.name ?? null,
@@ -96,8 +97,8 @@ function stageAnnotation(
 }
 
 /** Whether a call was given up before its server said what it took. */
-const isEstimated = ({ draft, how }: StageRecord): boolean =>
-  draft?.stopped?.isEstimated === true || (how?.kind === 'fields' && how.isEstimated);
+const isEstimated = ({ draft, how, kept }: StageRecord): boolean =>
+  kept === undefined && (draft?.stopped?.isEstimated === true || (how?.kind === 'fields' && how.isEstimated));
 
 /** A draft that is not the answer, and, in a shadow run, what every signal said of it. */
 function shownDraft(

@@ -78,14 +78,29 @@ export type StageRecord = {
   readonly usage: Usage;
   /** Absent: it was just asked for its answer, or has none. */
   readonly how?: HowAsked | undefined;
+  /** Nothing was asked in this batch: it is known from another one. */
+  readonly kept?: true;
 };
 
 const isFailure = (answer: Answer | null): boolean => answer === null || answer.status >= 300;
 
-function draftRecord(draft: Draft): StageRecord {
+/** What is known of a stage whose draft was not final. */
+export function draftRecord(draft: Draft): StageRecord {
+  if (draft.kept === true) return keptRecord(draft);
   const { model, attempts, answer, handedOffAtMs, how, spent = NO_USAGE } = draft;
   const outcome = attempts.length === 0 ? 'skipped' : isFailure(answer) ? 'failed' : 'escalated';
   return { model, outcome, draft, attempts, handedOffAtMs, answer, usage: answer?.usage ?? spent, how };
+}
+
+/** The reasons of drafts that there are none of, as nothing was asked. */
+const SKIPPED: ReadonlySet<string> = new Set(['too_long', 'needs_image', 'needs_tools', 'not_certified', 'sampled']);
+
+/** Nothing was asked in this batch, so it has no attempts and took nothing. */
+function keptRecord(draft: Draft): StageRecord {
+  const { model, answer, reason, how } = draft;
+  const isSkipped = answer === null && SKIPPED.has(reason);
+  const outcome = isSkipped ? 'skipped' : isFailure(answer) ? 'failed' : 'escalated';
+  return { model, outcome, draft, attempts: [], handedOffAtMs: null, answer, usage: NO_USAGE, how, kept: true };
 }
 
 /** A draft that was still to be handed off counts as gone on at once: by its hand-off it differs from an accepted one. */

@@ -31,6 +31,8 @@ export type StoppedDraft = {
   readonly scoreAtMost: number | null;
   /** Its server had not said what the call took: the tokens read are estimated, those written are as many as came. */
   readonly isEstimated: boolean;
+  /** The threshold that it could not reach any more; absent in what an earlier version wrote. */
+  readonly acceptAt?: number | undefined;
 };
 
 /** What a drafting stage made of a document. */
@@ -57,6 +59,8 @@ type StageDraft = {
    * made a job of 60 MB.
    */
   readonly sureValues?: string | undefined;
+  /** Of the same values what each scored, for whoever decides anew with another threshold. */
+  readonly valueScores?: readonly number[] | undefined;
   /** Every attempt, the last one included; none where the stage was skipped. */
   readonly attempts: readonly Attempt[];
 };
@@ -74,6 +78,8 @@ export type Draft = StageDraft & {
   readonly spent?: Usage | undefined;
   /** When the next stage's job was made; null: it is only to be handed off. */
   readonly handedOffAtMs: number | null;
+  /** It was made in another batch, which this one was decided anew from: nothing was asked in this one. */
+  readonly kept?: true;
 };
 
 /** A draft that is final. */

@@ -25,6 +25,10 @@ const stage = z
     verdict_on: z.int().min(1).optional().meta({
       description: 'Of a verdict: the stage, from 1, whose draft it is on; score and confidence are of that draft.',
     }),
+    kept: z.literal(true).optional().meta({
+      description:
+        'What it said was kept of the batch that this one was decided anew from: nothing was asked in this one, so it has no attempts, no tokens and no waits.',
+    }),
     outcome: z.enum(['accepted', 'answered', 'escalated', 'failed', 'skipped', 'deadline_draft']),
     reason: z.string().nullable().meta({ description: 'Why it was escalated or skipped.' }),
     signal: z.string().nullable(),
@@ -118,6 +122,10 @@ export const cascadeAnnotation = z
           'The `custom_id` of the first document of the batch with the same body, whose answer this is: nothing was ' +
           'asked for this one, so its stages have no attempts, no tokens and no waits. Absent: it was asked about itself.',
       }),
+    kept_from: z.string().optional().meta({
+      description:
+        'The batch that this one was decided anew from, where all of the answer is known from that one: nothing was asked.',
+    }),
     stages: z.array(stage),
     wait_ms: z.strictObject({
       sequential: ms.meta({ description: 'From enqueueing until the first call of the last stage.' }),

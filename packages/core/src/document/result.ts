@@ -42,14 +42,19 @@ export type Result = {
   readonly counts: Partial<Counts>;
   /** What the servers said of it, for those of its counters that say why; absent: nothing. */
   readonly said?: Said;
+  /** What its stages made of it, for the private part of its page; absent: nothing is known. */
+  readonly kept?: string;
   readonly cascade: string;
   readonly times: DocumentTimes;
 };
 
 /** The result of what no stage was asked about: it has no times. */
-export type UnaskedResult = Pick<Result, 'line' | 'counts' | 'said'>;
+export type UnaskedResult = Pick<Result, 'line' | 'counts' | 'said' | 'kept'>;
 
-const responseOf = ({ batch, document }: DocumentJob, { status, requestId, body }: Answer): ResultLine['response'] => ({
+export const responseOf = (
+  { batch, document }: DocumentJob,
+  { status, requestId, body }: Answer,
+): ResultLine['response'] => ({
   status_code: status,
   request_id: requestId === null || requestId === '' ? requestIdOf(batch, document) : requestId,
   body,
@@ -157,6 +162,11 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure, times
   if (isEscalated(stages)) add('escalated');
   add('allExpertNanoUsd', allExpertNanoUsd({ job, rules }, stages));
   for (const [stage, record] of all.entries()) {
+    // The batch that asked has counted all else.
+    if (record.kept === true) {
+      counts[stageCounter(job.cascade, stage, 'kept')] = 1;
+      continue;
+    }
     const reason = reasonOf(record);
     if (reason !== null) counts[reasonCounter(job.cascade, stage, reason)] = 1;
     const { how } = record;

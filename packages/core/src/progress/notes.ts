@@ -1,4 +1,4 @@
-import { stageCounts, type Counts } from '../accounting/counts.ts';
+import { stageCounts, unaskedIn, type Counts } from '../accounting/counts.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 
 /** What a stage, of all cascades of a batch together, has had until some moment. */
@@ -42,7 +42,7 @@ export const stagesIn = (cascades: Readonly<Record<string, CascadeRules>>): numb
  */
 export function noteOf({ counts, cascades, queued, ...batch }: NotedBatch, atMs: number): ProgressNote {
   const settled = counts.completed + counts.failed;
-  const asked = settled - (counts.copied ?? 0);
+  const asked = settled - unaskedIn(counts);
   // After a loss of Redis' memory what stands in storage is passed over one page after the other.
   const enqueued = Math.max(batch.enqueued, asked);
   const unsettled = enqueued - asked;
@@ -68,8 +68,8 @@ export const askedTotal = (
 /** Settled documents that a stage, from 0, passed on. */
 const passedOn = (counts: Counts, cascades: NotedBatch['cascades'], stage: number): number =>
   Object.keys(cascades).reduce((sum, name) => {
-    const { escalated, skipped } = stageCounts(counts, name, stage);
-    return sum + escalated + skipped;
+    const { escalated, skipped, kept } = stageCounts(counts, name, stage);
+    return sum + escalated + skipped + kept;
   }, 0);
 
 /** When another note is to be taken; 0: at once. */

@@ -43,7 +43,7 @@ export type BatchPlaces = BatchSources & {
 };
 
 /** Where a batch's requests lie, and whose they were. */
-type BatchInput = { readonly fileId: string; readonly retry?: Manifest['retry'] };
+type BatchInput = { readonly fileId: string } & Pick<Manifest, 'retry' | 'redecided'>;
 
 /** What a batch is made of. `input` is stored once it is known that there is capacity for the batch. */
 export type BatchSeed = {
@@ -55,6 +55,8 @@ export type BatchSeed = {
   readonly derivedId: string | null;
   /** The rules in force of the batch that the documents are of; absent: they are of none. */
   readonly before?: Manifest['cascades'] | undefined;
+  /** The rules of its cascades; absent: those of the configuration, with the thresholds that it asks for. */
+  readonly cascades?: Manifest['cascades'] | undefined;
   readonly requestDigest: string;
 };
 
@@ -71,9 +73,8 @@ export async function placeBatch(places: BatchPlaces, caller: Caller, seed: Batc
   await refuseWithoutCapacity(places);
   await using work = await holdWork(places, caller, { id, documents: await seed.documents() });
 
-  const { fileId: inputFileId, retry } = await seed.input(id);
-  const own = { id, tenant, requestDigest, inputFileId, ...(retry === undefined ? {} : { retry }) };
-  const manifest = manifestOf(places, { ...order, before: seed.before ?? {} }, own);
+  const { fileId: inputFileId, ...origin } = await seed.input(id);
+  const manifest = manifestOf(places, seed, { id, tenant, requestDigest, inputFileId, ...origin });
   const indexKey = KEYS.tenantBatch(tenant, manifest.createdAtMs, id);
   await tenants.note(tenant);
   await Promise.all([storage.create(KEYS.openMark(id), EMPTY), storage.create(indexKey, EMPTY)]);
@@ -97,26 +98,21 @@ async function refuseWithoutCapacity(logged: LoggedRedis): Promise<void> {
 
 /** What of an order says by which rules its batch is answered; `before`: those in force of the batch that it is of. */
 type RuledOrder = Pick<BatchOrder, 'metadata' | 'endpoint' | 'thresholds'> & {
-  readonly before?: Manifest['cascades'];
+  readonly before?: Manifest['cascades'] | undefined;
 };
 
-type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId' | 'retry'>;
+type Own = Pick<Manifest, 'id' | 'tenant' | 'requestDigest' | 'inputFileId' | 'retry' | 'redecided'>;
 
-function manifestOf(
-  { configuration, calibrations }: Pick<BatchPlaces, 'configuration' | 'calibrations'>,
-  order: BatchSeed['order'] & { readonly before: Manifest['cascades'] },
-  own: Own,
-): Manifest {
-  const { windowMs, before, thresholds: _settings, ...asked } = order;
+function manifestOf(places: BatchPlaces, { order, before, cascades }: BatchSeed, own: Own): Manifest {
+  const { windowMs, thresholds: _settings, ...asked } = order;
   const createdAtMs = Date.now();
-  const expiresAtMs = createdAtMs + windowMs;
   return {
     v: RECORD_VERSION,
     ...own,
     ...asked,
     createdAtMs,
-    expiresAtMs,
-    cascades: rulesFor({ configuration, calibrations }, { ...order, before }),
+    expiresAtMs: createdAtMs + windowMs,
+    cascades: cascades ?? rulesFor(places, { ...order, before }),
   };
 }
 

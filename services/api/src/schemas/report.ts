@@ -34,8 +34,19 @@ const stage = z
           'format that the calibration was not made with says `calibrated: false` all the same.',
       }),
     documents: z
-      .strictObject({ accepted: count, escalated: count, skipped: count, answered: count, failed: count })
-      .meta({ description: 'What became of the documents that reached the stage; skipped ones were not asked about.' }),
+      .strictObject({
+        accepted: count,
+        escalated: count,
+        skipped: count,
+        answered: count,
+        failed: count,
+        kept: count.meta({
+          description: 'Passed on by a draft that is known from the batch that this one was decided anew from.',
+        }),
+      })
+      .meta({
+        description: 'What became of the documents that reached the stage; skipped and kept ones were not asked about.',
+      }),
     reasons: countedReasons,
     queue_wait_ms: spread.meta({ description: 'Waiting for a free worker, and for nothing else.' }),
     delay_ms: z.partialRecord(z.enum(DELAY_REASONS), spread).meta({
@@ -109,6 +120,10 @@ export const batchReport = z
       copied: count.meta({
         description: 'Of the completed ones, those that were answered from an equal one, without a call.',
       }),
+      kept: count.meta({
+        description:
+          'Of the completed ones, those whose answers are known from the batch that this one was decided anew from.',
+      }),
       unfinished: count,
     }),
     traces: z
@@ -156,14 +171,14 @@ export const batchReport = z
       }),
     counterfactuals: z.strictObject({ cascade: way, all_expert: way, all_drafter: way }).meta({
       description:
-        'The settled documents as they were answered, copies left out, and as the last or the first stage would have ' +
+        'The settled documents as they were answered, copies and kept ones left out, and as the last or the first stage would have ' +
         'answered all of them: what the expert would have read and written for an accepted draft is taken to be what the drafter ' +
         'did for one answer, its time to be its mean.',
     }),
     break_even: z.strictObject({ time: side, money: side }).meta({
       description:
         'The share of escalations, 0 to 1, below which a cascade of two stages takes less than the expert for every ' +
-        'document (0: never, as a draft takes as much; null: not known, or more stages), and whether it does; null in a ' +
+        'document (0: never, as a draft takes as much; null: not known, more stages, or a batch that was decided anew), and whether it does; null in a ' +
         'shadow run, too, which escalates everything.',
     }),
   })

@@ -6,7 +6,16 @@ import {
   type Sampled,
   type ResultLine,
 } from '@spillway/core';
-import { PageLines, type BatchPlan, type Records, type Storage } from '@spillway/storage';
+import {
+  Lru,
+  PageLines,
+  readKeptPage,
+  type BatchPlan,
+  type KeptPage,
+  type KeptPlace,
+  type Records,
+  type Storage,
+} from '@spillway/storage';
 
 /** What a drawn document's sample says of it. */
 export type SampleLine = {
@@ -16,15 +25,21 @@ export type SampleLine = {
   readonly place: number;
   readonly line: ResultLine;
   readonly sample: Sampled;
+  /** What its stages made of it, for the private part of the batch's own page; null: nothing is known. */
+  readonly kept: string | null;
 };
 
 /** Reads what the sample of a batch says of its drawn documents, a page of the sample at a time. */
 export class SampleLines {
   readonly #records: Records;
+  readonly #storage: Storage;
   readonly #lines: PageLines;
+  /** What pages of samples keep: a sample has few, and each page of its batch looks for some of it. */
+  readonly #kept = new Lru<KeptPage>(MAX_KEPT_BYTES, bytesOf);
 
   constructor({ records, storage }: { readonly records: Records; readonly storage: Storage }) {
     this.#records = records;
+    this.#storage = storage;
     this.#lines = new PageLines(storage);
   }
 
@@ -50,11 +65,28 @@ export class SampleLines {
         page,
         ofPage.map(({ place }) => place - at.first),
       );
+      const kept = await this.#keptIn(id, page, at.first);
       for (const { document, place } of ofPage) {
         const text = lines?.get(place - at.first)?.text;
         const read = text === undefined ? null : readSampleLine(text);
-        if (read !== null) yield { document, place, ...read };
+        if (read !== null) yield { document, place, ...read, kept: kept.get(place - at.first)?.kept ?? null };
       }
     }
   }
+
+  /** What a sealed page keeps of its documents, by place; of one that is still to be sealed nothing yet. */
+  async #keptIn(batch: string, page: number, first: number): Promise<ReadonlyMap<number, KeptPlace>> {
+    const key = `${batch} ${page}`;
+    const known = this.#kept.get(key) ?? (await readKeptPage(this.#storage, { batch, page, first }));
+    if (known.kind !== 'gone') this.#kept.set(key, known);
+    return known.kind === 'kept' ? known.documents : new Map();
+  }
 }
+
+/** Of what pages of samples keep. */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+
+const bytesOf = (page: KeptPage): number =>
+  page.kind === 'kept'
+    ? page.documents.values().reduce((sum, { kept, line }) => sum + 2 * (kept.length + (line?.length ?? 0)), 0)
+    : 64;

@@ -3,34 +3,25 @@ import {
   sampledResult,
   sampleIdOf,
   stageOf,
+  withKept,
   judgeIn,
   type CascadeRules,
   type Draft,
   type Result,
 } from '@spillway/core';
-import type { BatchPlan, Records, Storage } from '@spillway/storage';
+import type { Records, Storage } from '@spillway/storage';
+import type { Known, KnownResults, SomeDocuments } from '../known-results.ts';
 import { SampleLines, type SampleLine } from './sample-lines.ts';
 
-/** What is known of documents before anybody is asked about them, by their places in their page. */
-export type Known = {
-  /** Those that have their answer. */
-  readonly results: ReadonlyMap<number, Result>;
-  /** Those that were drafted, and go on to a later stage. */
-  readonly drafts: ReadonlyMap<number, readonly Draft[]>;
-  /** Those that only the last stage may answer: drafted otherwise, they would not be what was counted of them. */
-  readonly lastStage: ReadonlySet<number>;
-};
-
 /** What a batch's sample said: its documents are not asked about again. */
-export class KnownResults {
+export class SampledResults implements KnownResults {
   readonly #lines: SampleLines;
 
   constructor(options: { readonly records: Records; readonly storage: Storage }) {
     this.#lines = new SampleLines(options);
   }
 
-  /** Of a page's documents at these places. */
-  async of(plan: BatchPlan, page: number, places: readonly number[]): Promise<Known> {
+  async of({ plan, page, places }: SomeDocuments): Promise<Known> {
     const results = new Map<number, Result>();
     const drafts = new Map<number, readonly Draft[]>();
     const lastStage = new Set<number>();
@@ -46,7 +37,7 @@ export class KnownResults {
       if (isFinal(sampled, rules)) {
         const of = { batch: sampleIdOf(batch), document: placeInSample };
         const result = sampledResult(sampled, { batch, document, of }, rules);
-        if (result !== null) results.set(place, result);
+        if (result !== null) results.set(place, withKept(result, sampled.kept));
       } else if (rules.aim === undefined) {
         if (sampled.sample.drafts !== undefined) drafts.set(place, sampled.sample.drafts);
         // The expert failed.

@@ -1,0 +1,199 @@
+import {
+  ACCEPT_AT_KEY,
+  isJsonObject,
+  judgeIn,
+  judgingStages,
+  LIMITS,
+  stageOf,
+  thresholdsOf,
+  withThresholds,
+  type CascadeRules,
+  type FieldRule,
+  type Json,
+  type JsonObject,
+  type StageRules,
+} from '@spillway/core';
+import { z } from 'zod';
+import { badRequest, invalidType, missingParameter, shown, unknownKey, type ApiError } from '../errors.ts';
+import { completionWindow } from '../schemas/parts.ts';
+
+const threshold = z.number().min(0).max(1);
+const thresholds = z.array(threshold).min(1);
+
+const fields = z.object({
+  accept_at: z
+    .union([threshold, thresholds, z.record(z.string(), z.union([threshold, thresholds]))])
+    .optional()
+    .meta({
+      description:
+        'From which confidence on a draft is final: a number for every stage that judges, or one for each of them in ' +
+        'order; or either by the name of a cascade, where those that are not named keep theirs.',
+    }),
+  stages: z
+    .array(z.strictObject({ accept_at: threshold.nullish() }))
+    .min(1)
+    .optional()
+    .meta({ description: 'The same stage by stage; one without `accept_at` keeps its own.' }),
+  completion_window: completionWindow.nullish(),
+});
+
+/** What thresholds a batch is decided anew by. */
+export const redecideBody = fields.meta({
+  id: 'RedecideBatch',
+  description:
+    'Exactly one of accept_at and stages is given. The new batch has the completion window of the old one unless ' +
+    'another is asked for.',
+});
+
+/** The keys that such a body may have; those that are to come are refused by name. */
+export const REDECIDE_KEYS: readonly string[] = [...Object.keys(fields.shape), 'promise', 'budget'];
+
+/** Thresholds by cascade, one for each of its stages that judge; null: it keeps its own. */
+export type Thresholds = Readonly<Record<string, readonly (number | null)[]>>;
+
+type Cascades = Readonly<Record<string, CascadeRules>>;
+
+/** Reads which thresholds a body asks for, of the cascades that a batch's documents name; refuses what makes none. */
+export function readThresholds(body: unknown, cascades: Cascades): Thresholds {
+  const given = body ?? {};
+  if (!isJsonObject(given)) throw badRequest('The body must be a JSON object.', { code: 'invalid_type' });
+  const { accept_at: acceptAt = null, stages = null, ...others } = given;
+  for (const key of ['promise', 'budget']) {
+    if ((others[key] ?? null) === null) continue;
+    throw badRequest(`A batch cannot be decided anew by a '${key}' yet: give 'accept_at' or 'stages'.`, {
+      param: key,
+      code: 'unsupported_parameter',
+    });
+  }
+  if (acceptAt !== null && stages !== null) {
+    throw badRequest("Give either 'accept_at' or 'stages', not both.", { param: 'stages' });
+  }
+  if (acceptAt === null && stages === null) throw missingParameter('accept_at');
+  const isByCascade = isJsonObject(acceptAt);
+  if (isByCascade) refuseUnknown(acceptAt, cascades);
+  const own = Object.entries(cascades).map(([name, rules]): [string, readonly (number | null)[]] => {
+    const naming = { name, judging: judgingStages(rules).length };
+    if (stages !== null) return [name, readStages(stages, naming)];
+    if (!isByCascade) return [name, readList(acceptAt, 'accept_at', naming)];
+    const asked = acceptAt[name] ?? null;
+    const keeps = Array.from({ length: naming.judging }, () => null);
+    return [name, asked === null ? keeps : readList(asked, `accept_at.${name}`, naming)];
+  });
+  for (const [name, asked] of own) {
+    // Its batch ended before they were found.
+    if (cascades[name]?.aim !== undefined && asked.includes(null)) throw missingParameter(`accept_at.${name}`);
+  }
+  return Object.fromEntries(own);
+}
+
+function refuseUnknown(given: JsonObject, cascades: Cascades): void {
+  const known = Object.keys(cascades);
+  const key = Object.keys(given).find((name) => !known.includes(name));
+  if (key !== undefined) throw unknownKey('accept_at', { key, meant: null, known });
+}
+
+/** Of which cascade thresholds are, and how many of its stages judge. */
+type Naming = { readonly name: string; readonly judging: number };
+
+function readList(given: Json, param: string, { name, judging }: Naming): readonly number[] {
+  if (!Array.isArray(given)) {
+    const only = readThreshold(given, param);
+    return Array.from({ length: judging }, () => only);
+  }
+  const list: readonly Json[] = given;
+  if (list.length !== judging) throw wrongLength(param, { name, judging }, list.length);
+  return list.map((one, at) => readThreshold(one, `${param}.${at}`));
+}
+
+function readStages(given: Json, { name, judging }: Naming): readonly (number | null)[] {
+  if (!Array.isArray(given)) throw invalidType('stages', 'an array', given);
+  const list: readonly Json[] = given;
+  if (list.length !== judging) throw wrongLength('stages', { name, judging }, list.length);
+  return list.map((one, at) => {
+    const param = `stages.${at}`;
+    if (!isJsonObject(one)) throw invalidType(param, 'an object', one);
+    const { accept_at: asked = null, ...others } = one;
+    const [key] = Object.keys(others);
+    if (key !== undefined) throw unknownKey(param, { key, meant: null, known: ['accept_at'] });
+    return asked === null ? null : readThreshold(asked, `${param}.accept_at`);
+  });
+}
+
+function readThreshold(given: Json, param: string): number {
+  if (typeof given !== 'number') throw invalidType(shown(param), 'a number from 0 to 1', given);
+  if (given >= 0 && given <= 1) return given;
+  const message = `Invalid '${shown(param)}': expected a number from 0 to 1, but got ${given} instead.`;
+  throw badRequest(message, { param: shown(param), code: 'invalid_value' });
+}
+
+function wrongLength(param: string, { name, judging }: Naming, got: number): ApiError {
+  const expected = `expected ${judging}, one for each stage of '${shown(name)}' that judges`;
+  return badRequest(`Invalid '${shown(param)}': ${expected}, but got ${got} instead.`, {
+    param: shown(param),
+    code: 'invalid_value',
+  });
+}
+
+/**
+ * The rules of cascades with these thresholds. They stand as they are: nothing is to be found for them, and every document
+ * is decided by them, also where all stages were run before. What was promised is so of unchanged thresholds only.
+ */
+export function redecidedRules(cascades: Cascades, asked: Thresholds): Record<string, CascadeRules> {
+  return Object.fromEntries(Object.entries(cascades).map(([name, rules]) => [name, rulesBy(rules, asked[name] ?? [])]));
+}
+
+function rulesBy(rules: CascadeRules, asked: readonly (number | null)[]): CascadeRules {
+  const { aim: _aim, ...fixed } = rules;
+  if (asked.every((one) => one === null)) return { ...fixed, shadow: false };
+  const { certificate: _certificate, expertOnly: _expertOnly, ...own } = fixed;
+  const changed = withThresholds(own, asked, 'kept');
+  const stages = changed.stages.map((stage, at) => withOwnValues(stage, stageOf(own, at)));
+  return { ...own, stages, shadow: false };
+}
+
+/**
+ * A value that was judged as its stage is so from then on, too, as all are where thresholds were found by a sample; one
+ * that has a threshold or a calibration of its own keeps them.
+ */
+function withOwnValues(stage: StageRules, { judge: before }: StageRules): StageRules {
+  const { judge } = stage;
+  if (judge?.fields === undefined || before === null) return stage;
+  const ruleOf = (rule: FieldRule): FieldRule =>
+    rule.calibration === undefined && rule.acceptAt === before.acceptAt ? { acceptAt: judge.acceptAt } : rule;
+  const fields = Object.entries(judge.fields).map(([path, rule]): [string, FieldRule] => [path, ruleOf(rule)]);
+  return { ...stage, judge: { ...judge, fields: Object.fromEntries(fields) } };
+}
+
+/** The same text for the same thresholds, however they were asked for. */
+export function writtenThresholds(cascades: Cascades): string {
+  const all = Object.entries(cascades).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return JSON.stringify(
+    all.map(([name, rules]) => [
+      name,
+      judgingStages(rules).map((stage) => {
+        const { acceptAt, fields: own = {} } = judgeIn(stageOf(rules, stage)) ?? {};
+        return [acceptAt, Object.entries(own).map(([path, rule]) => [path, rule.acceptAt])];
+      }),
+    ]),
+  );
+}
+
+/** The changed thresholds as a batch's metadata says them, so that a retry of it has them, too; null: it cannot. */
+export function thresholdLabel(cascades: Cascades, asked: Thresholds): Record<string, string> {
+  const parts = Object.entries(cascades).flatMap(([name, rules]) => {
+    const isChanged = asked[name]?.some((one) => one !== null) === true;
+    const own = thresholdsOf(rules);
+    if (!isChanged || own.some((one) => one > 1)) return [];
+    const list = own.map(writtenNumber).join(',');
+    return [Object.keys(cascades).length === 1 ? list : `${name}: ${list}`];
+  });
+  const text = parts.join('; ');
+  const fits = text !== '' && text.length <= LIMITS.metadataValueCharacters;
+  return fits ? { [ACCEPT_AT_KEY]: text } : {};
+}
+
+/** With as many digits as are read again. */
+const writtenNumber = (value: number): string => {
+  const text = String(value);
+  return /^\d(?:\.\d{1,17})?$/.test(text) ? text : value.toFixed(17);
+};

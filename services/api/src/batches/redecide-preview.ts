@@ -35,7 +35,9 @@ export const redecisionPreview = z
       kept: count.meta({ description: 'Those whose answers are known: nobody is asked.' }),
       asked: count,
       drafted_again: count.meta({
-        description: 'Of the asked ones, those whose draft was stopped too early to say whether it would be final now.',
+        description:
+          'Of the asked ones, those whose draft was stopped too early to say whether it would be final now, or was put ' +
+          'together by a stage in between that was asked for single values.',
       }),
       anew: count.meta({ description: 'Of the asked ones, those of which nothing is known, as they had expired.' }),
       copied: count.meta({ description: 'Those that get the answer of an equal document of the batch.' }),

@@ -160,8 +160,8 @@ function withOwnValues(stage: StageRules, { judge: before }: StageRules): StageR
   if (judge?.fields === undefined || before === null) return stage;
   const ruleOf = (rule: FieldRule): FieldRule =>
     rule.calibration === undefined && rule.acceptAt === before.acceptAt ? { acceptAt: judge.acceptAt } : rule;
-  const fields = Object.entries(judge.fields).map(([path, rule]): [string, FieldRule] => [path, ruleOf(rule)]);
-  return { ...stage, judge: { ...judge, fields: Object.fromEntries(fields) } };
+  const values = Object.entries(judge.fields).map(([path, rule]): [string, FieldRule] => [path, ruleOf(rule)]);
+  return { ...stage, judge: { ...judge, fields: Object.fromEntries(values) } };
 }
 
 /** The same text for the same thresholds, however they were asked for. */

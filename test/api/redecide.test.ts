@@ -173,13 +173,11 @@ test('what is wrong with a body is said of its key', async () => {
     [{ stages: [0.5] }, 'stages.0', 'invalid_type'],
     [{ stages: [{ accept_at: 2 }] }, 'stages.0.accept_at', 'invalid_value'],
     [{ stages: [{ model: 'large' }] }, 'stages.0.model', 'unknown_parameter'],
-    [
-      { promise: { agreement: 0.95 } },
-      'promise',
-      'unsupported_parameter',
-      /'promise' yet: give 'accept_at' or 'stages'/,
-    ],
-    [{ accept_at: 0.5, budget: { expert_share: 0.2 } }, 'budget', 'unsupported_parameter'],
+    [{ promise: { agreement: 'x' } }, 'promise.agreement', 'invalid_type'],
+    [{ promise: { accuracy: 0.9 } }, 'promise.agreement', 'missing_required_parameter'],
+    [{ budget: 0.2 }, 'budget', 'invalid_type'],
+    [{ accept_at: 0.5, budget: { expert_share: 0.2 } }, 'accept_at', null, /either 'budget' or 'accept_at'/],
+    [{ promise: { agreement: 0.9 }, budget: { expert_share: 0.2 } }, 'budget', null],
     [{ accept_at: 0.5, completion_window: '1s' }, 'completion_window', 'invalid_value'],
   ];
   for (const [body, param, code, message] of wrong) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Report } from '@spillway/core';
+import type { BatchObject, Report } from '@spillway/core';
 import { KEYS } from '@spillway/core';
 import { openLog } from '@spillway/runtime';
 import { openStorage, readFooterOf } from '@spillway/storage';
@@ -203,6 +203,42 @@ test('exactly the documents between two thresholds are asked, lower ones ask nob
     [await end.text(), end.headers.get('content-range')],
     [bytes[0]?.slice(-5), `bytes ${shown - 5}-${shown - 1}/${shown}`],
   );
+});
+
+test('a promise is kept for the price of its sample and of what its threshold changes', async () => {
+  // Sure drafts say what the expert says, those below .5 do not.
+  const documents = 200;
+  const confidence = (at: number): number => ((at * 37) % 100) / 100 + 0.005;
+  const lines = Array.from({ length: documents }, (_, at) => {
+    const said =
+      confidence(at) < 0.5
+        ? `${confident(confidence(at))} [[expert json]] ${at}`
+        : `${confident(confidence(at))} ${at}`;
+    return requestLine(said, `doc-${at}`, { model: 'two' });
+  });
+  // Nothing was escalated before.
+  const old = await run(lines, { 'spillway.accept_at': '0' });
+  const body = { promise: { agreement: 0.9, certainty: 0.9 } };
+  await assert.rejects(preview(old.id, body), { status: 400, param: 'preview' });
+  const batch = await redecide(old.id, body);
+  const [found] = (batch as unknown as BatchObject).spillway.thresholds;
+  assert.equal(found?.outcome, 'certified');
+  const [stage] = found.stages;
+  const acceptAt = stage?.accept_at ?? Number.NaN;
+  const results = await system.lines(batch.output_file_id);
+  const sampled = results.filter(({ cascade }) => cascade?.sampled === true);
+  assert.equal(sampled.length, found.sampled);
+  const escalated = results.filter(({ cascade }) => cascade?.escalated === true && cascade.sampled !== true);
+  assert.ok(escalated.length > 0);
+  assert.deepEqual(newCalls(), { drafter: found.sampled, middle: 0, expert: found.sampled + escalated.length });
+  for (const { custom_id: name, cascade } of results) {
+    const isAccepted = cascade?.sampled !== true && confidence(Number(name.slice(4))) >= acceptAt;
+    assert.equal(cascade?.escalated, !isAccepted, name);
+    assert.deepEqual(cascade?.certificate, { agreement: 0.9, certainty: 0.9 });
+  }
+  assert.equal((await redecide(old.id, body)).id, batch.id, 'there is one for each promise');
+  assert.equal(batch.metadata?.['spillway.promise'], 'agreement=0.9,certainty=0.9,otherwise=expert');
+  assert.deepEqual(newCalls(), NONE);
 });
 
 test('failed and bad lines, copies, and lines without annotation', async () => {

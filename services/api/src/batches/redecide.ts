@@ -17,7 +17,7 @@ import {
 import { createRecord, readFooters, type BatchPlan, type Storage } from '@spillway/storage';
 import { z } from 'zod';
 import type { Caller } from '../auth.ts';
-import { conflict } from '../errors.ts';
+import { badRequest, conflict } from '../errors.ts';
 import { ownBatch } from '../ownership.ts';
 import { completionWindow } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
@@ -25,7 +25,15 @@ import { placeBatch, type BatchPlaces } from './place.ts';
 import { inputGone } from './retry-input.ts';
 import { describeBatch } from './show.ts';
 import { previewRedecision, type RedecisionPreview } from './redecide-preview.ts';
-import { readThresholds, redecidedRules, thresholdLabel, writtenThresholds } from './thresholds.ts';
+import {
+  aimedRules,
+  aimLabel,
+  readAim,
+  readThresholds,
+  redecidedRules,
+  thresholdLabel,
+  writtenThresholds,
+} from './thresholds.ts';
 
 /** Footers that are read before it is known that one of them speaks of drafts; nearly always the first does. */
 const PAGES_AT_A_TIME = 16;
@@ -54,23 +62,33 @@ export async function redecideBatch(
   const { records } = places;
   const manifest = await ownBatch(records, caller.tenant, id);
   const plan = await endedPlan(places, manifest);
-  const asked = readThresholds(body, plan.cascades);
+  const aim = readAim(body, plan.cascades);
+  const asked = aim === null ? readThresholds(body, plan.cascades) : {};
   const window = read(windowOnly, body).completion_window ?? null;
-  const named = redecidedRules(plan.cascades, asked);
-  const written = writtenThresholds(named);
+  const named = aim === null ? redecidedRules(plan.cascades, asked) : aimedRules(plan.cascades, aim);
+  const written = aim === null ? writtenThresholds(named) : JSON.stringify(aim);
   const derivedId = redecidedIdOf(caller.tenant, id, written);
   const cascades = { ...redecidedRules(manifest.cascades, {}), ...named };
   const redeciding = { plan, id: derivedId, cascades };
   const standing = await records.manifest(derivedId);
   if (standing !== null && !isPreview) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);
+  if (isPreview && aim !== null) {
+    throw badRequest(`Nobody knows before what a '${aim.kind}' comes to: its thresholds are found by a sample.`, {
+      param: 'preview',
+    });
+  }
   if (isPreview) return await previewRedecision(places, redeciding);
   const { endpoint, metadata, outputExpiresAfterSeconds } = manifest;
   const order = {
     endpoint,
     completionWindow: window ?? manifest.completionWindow,
     windowMs: windowMs(window ?? manifest.completionWindow) ?? manifest.expiresAtMs - manifest.createdAtMs,
-    metadata: { ...labelsOf(metadata), ...thresholdLabel(named, asked), [REDECIDED_FROM_KEY]: id },
+    metadata: {
+      ...labelsOf(metadata),
+      ...(aim === null ? thresholdLabel(named, asked) : aimLabel(aim)),
+      [REDECIDED_FROM_KEY]: id,
+    },
     thresholds: NO_SETTINGS,
     outputExpiresAfterSeconds,
   };

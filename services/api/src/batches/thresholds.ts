@@ -1,12 +1,18 @@
 import {
   ACCEPT_AT_KEY,
+  BUDGET_KEY,
+  budgetAim,
   isJsonObject,
   judgeIn,
+  judgesValues,
   judgingStages,
   LIMITS,
+  PROMISE_KEY,
+  promiseAim,
   stageOf,
   thresholdsOf,
   withThresholds,
+  type Aim,
   type CascadeRules,
   type FieldRule,
   type Json,
@@ -16,6 +22,7 @@ import {
 import { z } from 'zod';
 import { badRequest, invalidType, missingParameter, shown, unknownKey, type ApiError } from '../errors.ts';
 import { completionWindow } from '../schemas/parts.ts';
+import { read } from '../schemas/read.ts';
 
 const threshold = z.number().min(0).max(1);
 const thresholds = z.array(threshold).min(1);
@@ -34,6 +41,10 @@ const fields = z.object({
     .min(1)
     .optional()
     .meta({ description: 'The same stage by stage; one without `accept_at` keeps its own.' }),
+  promise: promiseAim
+    .nullish()
+    .meta({ description: 'What is to be promised of the answers: thresholds are found by a sample of the documents.' }),
+  budget: budgetAim.nullish().meta({ description: 'The share of the documents that may go to the expert.' }),
   completion_window: completionWindow.nullish(),
 });
 
@@ -41,30 +52,60 @@ const fields = z.object({
 export const redecideBody = fields.meta({
   id: 'RedecideBatch',
   description:
-    'Exactly one of accept_at and stages is given. The new batch has the completion window of the old one unless ' +
+    'Exactly one of accept_at, stages, promise and budget is given. The new batch has the completion window of the old one unless ' +
     'another is asked for.',
 });
 
-/** The keys that such a body may have; those that are to come are refused by name. */
-export const REDECIDE_KEYS: readonly string[] = [...Object.keys(fields.shape), 'promise', 'budget'];
+/** The keys that such a body may have. */
+export const REDECIDE_KEYS: readonly string[] = Object.keys(fields.shape);
 
 /** Thresholds by cascade, one for each of its stages that judge; null: it keeps its own. */
 export type Thresholds = Readonly<Record<string, readonly (number | null)[]>>;
 
 type Cascades = Readonly<Record<string, CascadeRules>>;
 
+const aims = z.object({ promise: promiseAim.nullish(), budget: budgetAim.nullish() });
+
+/** What thresholds are to be found for by a body, for all cascades of its batch; null: it says them itself. */
+export function readAim(body: unknown, cascades: Cascades): Aim | null {
+  const given = isJsonObject(body) ? body : {};
+  const [key, second] = ['promise', 'budget', 'accept_at', 'stages'].filter((one) => (given[one] ?? null) !== null);
+  if (key !== 'promise' && key !== 'budget') return null;
+  if (second !== undefined) throw badRequest(`Give either '${key}' or '${second}', not both.`, { param: second });
+  const { promise, budget } = read(aims, given);
+  const unfit = Object.entries(cascades).find(([, rules]) => judgesValues(rules))?.[0];
+  if (unfit !== undefined) {
+    throw badRequest(`No thresholds can be found for '${unfit}': a stage in its middle is asked for values only.`, {
+      param: key,
+    });
+  }
+  if (promise != null) return { kind: 'promise', ...promise };
+  return budget == null ? null : { kind: 'budget', ...budget };
+}
+
+/** The rules of cascades whose thresholds are to be found anew. */
+export const aimedRules = (cascades: Cascades, aim: Aim): Record<string, CascadeRules> =>
+  Object.fromEntries(
+    Object.entries(cascades).map(([name, { certificate: _certificate, expertOnly: _expertOnly, ...rules }]) => [
+      name,
+      { ...rules, shadow: false, aim },
+    ]),
+  );
+
+/** What is to be found, as a batch's metadata say it. */
+export function aimLabel(aim: Aim): Record<string, string> {
+  const { kind, ...terms } = aim;
+  const text = Object.entries(terms)
+    .map(([name, value]) => `${name}=${typeof value === 'number' ? writtenNumber(value) : value}`)
+    .join(',');
+  return { [kind === 'budget' ? BUDGET_KEY : PROMISE_KEY]: text };
+}
+
 /** Reads which thresholds a body asks for, of the cascades that a batch's documents name; refuses what makes none. */
 export function readThresholds(body: unknown, cascades: Cascades): Thresholds {
   const given = body ?? {};
   if (!isJsonObject(given)) throw badRequest('The body must be a JSON object.', { code: 'invalid_type' });
-  const { accept_at: acceptAt = null, stages = null, ...others } = given;
-  for (const key of ['promise', 'budget']) {
-    if ((others[key] ?? null) === null) continue;
-    throw badRequest(`A batch cannot be decided anew by a '${key}' yet: give 'accept_at' or 'stages'.`, {
-      param: key,
-      code: 'unsupported_parameter',
-    });
-  }
+  const { accept_at: acceptAt = null, stages = null } = given;
   if (acceptAt !== null && stages !== null) {
     throw badRequest("Give either 'accept_at' or 'stages', not both.", { param: 'stages' });
   }

@@ -93,7 +93,14 @@ export function draftRecord(draft: Draft): StageRecord {
 }
 
 /** The reasons of drafts that there are none of, as nothing was asked. */
-const SKIPPED: ReadonlySet<string> = new Set(['too_long', 'needs_image', 'needs_tools', 'not_certified', 'sampled']);
+const SKIPPED: ReadonlySet<string> = new Set([
+  'too_long',
+  'needs_image',
+  'needs_tools',
+  'not_certified',
+  'promise_at_risk',
+  'sampled',
+]);
 
 /** Nothing was asked in this batch, so it has no attempts and took nothing. */
 function keptRecord(draft: Draft): StageRecord {

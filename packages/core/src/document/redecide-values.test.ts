@@ -92,3 +92,16 @@ test('what calls took that brought no answer stays known', () => {
   assert.deepEqual(decided.drafts[0]?.spent, spent);
   assert.deepEqual(keptOf(rulesBy([0.8]), ...decided.drafts).stages[0]?.usage, spent);
 });
+
+test('a stage that was passed over is shown as passed over again, whatever for', () => {
+  for (const reason of ['too_long', 'not_certified', 'promise_at_risk', 'sampled'] as const) {
+    const none = { answer: null, score: null, confidence: null, fields: null, attempts: [] };
+    const rules = rulesBy([0.8]);
+    const kept = keptOf(rules, draftOf({ ...none, reason }));
+    const decided = runAtOnce(redecide({ kept, rules, endpoint, body }));
+    if (decided.kind === 'asked') assert.fail('the expert has answered');
+    const result = keptResult({ document: { job: jobOf(), rules }, kept, decided, from: 'batch_old' });
+    const [first] = readResultLine(result.line.text)?.cascade?.stages ?? [];
+    assert.deepEqual([first?.outcome, first?.reason], ['skipped', reason]);
+  }
+});

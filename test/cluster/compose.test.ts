@@ -187,7 +187,8 @@ test('Prometheus loads the alert rules of the cluster, by the command of its con
   await writeFile(configuration, here(await readFile(join(ROOT, 'compose/prometheus.yaml'), 'utf8')));
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'config', configuration], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /17 rules found/);
+  const rules = (made as { groups: { rules: unknown[] }[] }).groups.flatMap((group) => group.rules);
+  assert.ok(rules.length > 10 && stdout.includes(`${rules.length} rules found`), stdout);
 });
 
 function lacksCompose(): string | false {

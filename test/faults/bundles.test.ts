@@ -32,12 +32,18 @@ async function bundles({ redis: { client } }: System, batch: string): Promise<st
   return await client.keys(`{test}:drafter.small:${batch}-*b`);
 }
 
+/** Then several documents are a quarter of a second of four calls. */
+const QUICK_S = 0.1;
+
 /** A tier whose calls are known to be quick, so that documents are bundled. */
 async function warmUp(system: System): Promise<void> {
-  await system.settled((await system.submit(texts(40))).id);
-  const measured = async (): Promise<boolean> =>
-    (await system.redis.client.hexists('{test}:tier:drafter.small', '#seconds')) === 1;
-  await until(measured);
+  const seconds = async (): Promise<number> =>
+    Number((await system.redis.client.hget('{test}:tier:drafter.small', '#seconds')) ?? Number.NaN);
+  // On a busy machine the first calls may be slow.
+  for (let rounds = 0; !((await seconds()) < QUICK_S) && rounds < 10; rounds += 1) {
+    await system.settled((await system.submit(texts(40))).id);
+    await until(async () => (await seconds()) >= 0);
+  }
 }
 
 /** How often each prompt has been asked, beyond once. */

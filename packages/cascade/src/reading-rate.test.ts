@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { jsonCharacters, newJob, withDraft, type DocumentJob, type Draft } from '@spillway/core';
+import { newJob, withDraft, type DocumentJob, type Draft, type JsonObject } from '@spillway/core';
 import { ReadingRate } from './reading-rate.ts';
 
 /** A document whose text has so many characters, and what a drafter's server counted of it; null: nobody drafted it. */
@@ -18,12 +18,11 @@ function jobOf(characters: number, drafted: number | null, more: Partial<Draft> 
 test('where nobody drafted a document what was read of others says how much is read of it', () => {
   const rate = new ReadingRate();
   const job = jobOf(400, null);
-  const characters = jsonCharacters(job.body);
-  assert.equal(rate.tokensOf(job, job.body), Math.round(characters / 4));
-  rate.note(job, job.body, characters);
-  assert.equal(rate.tokensOf(job, job.body), characters);
+  assert.equal(rate.tokensOf(job, job.body), 100);
+  rate.note(job, job.body, 400);
+  assert.equal(rate.tokensOf(job, job.body), 400);
   rate.note(job, job.body, 0);
-  assert.equal(rate.tokensOf(job, job.body), characters, 'a server that does not count says nothing');
+  assert.equal(rate.tokensOf(job, job.body), 400, 'a server that does not count says nothing');
 });
 
 test('processes that have seen other documents estimate a drafted one alike', () => {
@@ -33,8 +32,9 @@ test('processes that have seen other documents estimate a drafted one alike', ()
   digits.note(odd, odd.body, 400);
   const job = jobOf(400, 93);
   assert.deepEqual([digits.tokensOf(job, job.body), none.tokensOf(job, job.body)], [93, 93]);
-  const longer = { ...job.body, more: 'x'.repeat(jsonCharacters(job.body) - 9) };
-  assert.ok(Math.abs(none.tokensOf(job, longer) - 186) <= 1, 'and what comes to the request counts with it');
+  const messages = [...(job.body['messages'] as object[]), { role: 'assistant', content: 'x'.repeat(400) }];
+  const longer = { ...job.body, messages, continue_final_message: true, add_generation_prompt: false } as JsonObject;
+  assert.equal(none.tokensOf(job, longer), 186, 'what comes to its texts counts with it, and no setting does');
 });
 
 test('a model that cuts text into more tokens than the drafter is known by its answers', () => {
@@ -50,6 +50,6 @@ test('a model that cuts text into more tokens than the drafter is known by its a
 test('a draft that was given up, and one whose server does not count, say nothing', () => {
   const rate = new ReadingRate();
   for (const job of [jobOf(400, 90, { stopped: { scoreAtMost: 0, isEstimated: true } }), jobOf(400, 0)]) {
-    assert.equal(rate.tokensOf(job, job.body), Math.round(jsonCharacters(job.body) / 4));
+    assert.equal(rate.tokensOf(job, job.body), 100);
   }
 });

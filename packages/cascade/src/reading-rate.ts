@@ -1,4 +1,4 @@
-import { isJsonObject, jsonCharacters, readUsage, type DocumentJob, type JsonObject } from '@spillway/core';
+import { contentOf, isJsonObject, readUsage, type DocumentJob, type JsonObject } from '@spillway/core';
 
 /** Until a call has shown better: English text has about four characters to a token. */
 const TOKENS_PER_CHARACTER = 0.25;
@@ -32,7 +32,7 @@ export class ReadingRate {
   /** A request for a document was answered whole; 0 tokens: its server does not count. */
   note(job: DocumentJob, request: JsonObject, inputTokens: number): void {
     if (inputTokens === 0) return;
-    const rate = inputTokens / jsonCharacters(request);
+    const rate = inputTokens / charactersOf(request);
     this.#perCharacter.add(rate);
     const drafted = draftedRate(job);
     if (drafted !== null) this.#besideDrafts.add(rate / drafted);
@@ -42,14 +42,18 @@ export class ReadingRate {
     const drafted = draftedRate(job);
     const rate =
       drafted === null ? (this.#perCharacter.value ?? TOKENS_PER_CHARACTER) : drafted * (this.#besideDrafts.value ?? 1);
-    return Math.round(rate * jsonCharacters(request));
+    return Math.round(rate * charactersOf(request));
   }
 }
 
 /** The tokens that an earlier stage's server counted of a document, per character; null: none did. */
-function draftedRate({ drafts, body }: DocumentJob): number | null {
+function draftedRate(job: DocumentJob): number | null {
+  const { drafts, body } = job;
   const counted = drafts.findLast(({ answer, stopped }) => stopped === undefined && countedIn(answer?.body) > 0);
-  return counted === undefined ? null : countedIn(counted.answer?.body) / jsonCharacters(body);
+  return counted === undefined ? null : countedIn(counted.answer?.body) / charactersOf(body);
 }
+
+/** Of what a model reads of a request: its texts, as settings and names are no tokens, and turns hardly any. */
+const charactersOf = (request: JsonObject): number => Math.max(1, contentOf(request).characters);
 
 const countedIn = (body: unknown): number => (isJsonObject(body) ? readUsage(body['usage']).inputTokens : 0);

@@ -24,7 +24,8 @@ before(async () => {
     moreCascades: CASCADES,
     more: `webhooks:\n  all: { url: "${url}/all", secret_env: HOOK_SECRET, events: [batch.promise_at_risk] }\n`,
     env: { HOOK_SECRET: 'secret' },
-    models: { small: { concurrency: 4 }, large: { concurrency: 8 } },
+    // The drafts that hang must do so until they are let go, however busy the machine is.
+    models: { small: { concurrency: 4, timeout_s: 120 }, large: { concurrency: 8 } },
   });
   storage = await openStorage(`file://${system.directory}/data`);
 });

@@ -3,7 +3,7 @@ export { readPageCopies, storeCopies } from './copies.ts';
 export { findDocuments, storeIndex } from './document-index.ts';
 export { EarlierLines, type ReadPart } from './earlier-lines.ts';
 export { InputCheck, type CheckedInput, type InputOrder, type OnRequest } from './input-check.ts';
-export { findInput, UNKNOWN_INPUT } from './input-file.ts';
+export { findInput, readDocumentLines, UNKNOWN_INPUT } from './input-file.ts';
 export { labelErrors, readLabels, type ReadLabels } from './labels.ts';
 export { readKeptPage, type KeptPage, type KeptPlace } from './kept-page.ts';
 export { Lru } from './lru.ts';

@@ -67,8 +67,9 @@ const hasAudits = ({ cascades }: Pick<BatchPlan, 'cascades'>): boolean =>
 
 /**
  * Writes down the batches' audits. Workers say in Redis what came of each; here it goes to numbered records in storage,
- * which are what counts: an audit that is lost before, with its job or with its outcome, is one that is not done. An alarm is part of the record whose audits raised it. Then it is told and, if the cascade says so, the batch's
- * rules are tightened, which whoever leads next does again from the records.
+ * which are what counts: an audit that is lost before, with its job or with its outcome, is one that is not done. An
+ * alarm is part of the record whose audits raised it. Then it is told and, if the cascade says so, the batch's rules are
+ * tightened, which whoever leads next does again from the records.
  */
 export class AuditRecorder {
   readonly #options: AuditRecorderOptions;

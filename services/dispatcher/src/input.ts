@@ -1,8 +1,6 @@
 import {
   duplicateId,
   isBadLine,
-  KEYS,
-  LineSplitter,
   readRequestLine,
   type BadLine,
   type Line,
@@ -10,7 +8,7 @@ import {
   type ReadRequest,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
-import type { BatchPlan, Storage } from '@spillway/storage';
+import { readDocumentLines, type BatchPlan, type Storage } from '@spillway/storage';
 
 /** A document of a page: a request, or a bad line that goes to the error file. */
 export type PageDocument = Exclude<ReadRequest, { readonly kind: 'blank' }>;
@@ -18,27 +16,20 @@ export type PageDocument = Exclude<ReadRequest, { readonly kind: 'blank' }>;
 /** The documents of a page, read again from the input file, in order. */
 export async function readDocuments(storage: Storage, plan: BatchPlan, page: PagePlan): Promise<PageDocument[]> {
   const { manifest, badLines } = plan;
-  const range = { start: page.offset, end: page.offset + page.bytes };
-  const bytes = await storage.read(KEYS.fileBytes(manifest.inputFileId), range);
-  if (bytes === null) throw new Error(`The input of ${manifest.id} is gone from storage (${manifest.inputFileId})`);
-  // Validated lines are of the size that was allowed then; another limit since changes nothing.
+  const lines = await readDocumentLines(storage, plan, page);
+  if (lines === null) throw new Error(`The input of ${manifest.id} is gone from storage (${manifest.inputFileId})`);
   const lineBytes = badLines?.lineBytes ?? page.bytes;
-  const splitter = new LineSplitter(lineBytes, { offset: page.offset, number: page.lineBefore });
   const rules = { endpoint: manifest.endpoint, cascades: new Set(Object.keys(manifest.cascades)), lineBytes };
   const documents: PageDocument[] = [];
-  const take = async (lines: Iterable<Line>): Promise<void> => {
-    for (const line of lines) {
-      const read = await runSliced(readRequestLine(line, rules));
-      if (read.kind === 'blank') continue;
-      const isBad = isBadLine(badLines, page.first + documents.length);
-      if (read.kind === 'bad' && !isBad) {
-        throw new Error(`Line ${line.number} of ${manifest.inputFileId} changed after validation`);
-      }
-      documents.push(isBad ? badLineOf(read, line) : read);
+  for (const [document, line] of lines) {
+    const read = await runSliced(readRequestLine(line, rules));
+    if (read.kind === 'blank') continue;
+    const isBad = isBadLine(badLines, document);
+    if (read.kind === 'bad' && !isBad) {
+      throw new Error(`Line ${line.number} of ${manifest.inputFileId} changed after validation`);
     }
-  };
-  await take(splitter.push(bytes));
-  await take(splitter.end());
+    documents.push(isBad ? badLineOf(read, line) : read);
+  }
   if (documents.length !== page.documents) throw new Error(`The input of ${manifest.id} changed after validation`);
   return documents;
 }

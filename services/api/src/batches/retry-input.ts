@@ -2,16 +2,13 @@ import { randomBytes } from 'node:crypto';
 import {
   fileIdOf,
   isBadLine,
-  isBlankLine,
   KEYS,
-  LineSplitter,
   retryFileId,
   type FinalRecord,
-  type Line,
   type Manifest,
   type Validated,
 } from '@spillway/core';
-import { uploadOnce, type Storage } from '@spillway/storage';
+import { readDocumentLines, uploadOnce, type Storage } from '@spillway/storage';
 import type { Caller } from '../auth.ts';
 import { conflict } from '../errors.ts';
 import { beginFile, placeFile } from '../files/place.ts';
@@ -75,27 +72,17 @@ export const inputGone = (manifest: Manifest): Error =>
 
 async function* failedLines(storage: Storage, source: RetrySource): AsyncGenerator<Uint8Array> {
   const { manifest, validated } = source;
-  for (const [page, { first, offset, bytes }] of validated.pages.entries()) {
+  for (const [page, plan] of validated.pages.entries()) {
     const failed = await failedIn(storage, source, page);
     if (failed.size === 0) continue;
-    const input = await storage.read(KEYS.fileBytes(manifest.inputFileId), { start: offset, end: offset + bytes });
-    if (input === null) throw inputGone(manifest);
-    // By the limit of the validation, as a line that is too long for it is a document, also one of blanks.
-    const splitter = new LineSplitter(validated.badLines?.lineBytes ?? bytes);
-    let document = first;
+    const lines = await readDocumentLines(storage, { manifest, badLines: validated.badLines ?? null }, plan);
+    if (lines === null) throw inputGone(manifest);
     let copied = 0;
-    const wanted = function* (lines: Iterable<Line>): Generator<Uint8Array> {
-      for (const line of lines) {
-        if (!line.tooLong && isBlankLine(line.bytes)) continue;
-        if (failed.has(document)) {
-          yield Buffer.concat([line.bytes, NEWLINE]);
-          copied += 1;
-        }
-        document += 1;
-      }
-    };
-    yield* wanted(splitter.push(input));
-    yield* wanted(splitter.end());
+    for (const [document, line] of lines) {
+      if (!failed.has(document)) continue;
+      yield Buffer.concat([line.bytes, NEWLINE]);
+      copied += 1;
+    }
     if (copied !== failed.size) throw new Error(`page ${page} of ${manifest.id} has other lines than when it was read`);
   }
 }

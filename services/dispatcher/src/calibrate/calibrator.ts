@@ -177,7 +177,10 @@ export class Calibrator {
     );
   }
 
-  /** The labels by which an accuracy is promised; null: none is. They were read once, when the batch was validated. */
+  /**
+   * The labels by which an accuracy is promised; null: none is. They could be read when the batch was validated. Of which
+   * documents they are is read beforehand, so that neither all labels nor all answers are in memory.
+   */
   async #labels(plan: BatchPlan): Promise<Extract<ReadLabels, { kind: 'labels' }>['labels'] | null> {
     const { id, metadata } = plan.manifest;
     const file = labelsFileOf(metadata);

@@ -1,9 +1,7 @@
 import {
   digest,
   drawnDocuments,
-  isBlankLine,
   KEYS,
-  LineSplitter,
   MAX_USD_KEY,
   pageOfDocument,
   RECORD_VERSION,
@@ -13,7 +11,7 @@ import {
   sampleRules,
 } from '@spillway/core';
 import { admit, type RedisStore } from '@spillway/redis';
-import { createRecord, uploadOnce, type BatchPlan, type Storage } from '@spillway/storage';
+import { createRecord, readDocumentLines, uploadOnce, type BatchPlan, type Storage } from '@spillway/storage';
 
 const EMPTY = Buffer.from('{}');
 const NEWLINE = Buffer.from('\n');
@@ -66,23 +64,17 @@ export async function makeSample(
 }
 
 /** The lines of the drawn documents, in the order of the batch. */
-async function* drawnLines(
-  storage: Storage,
-  { manifest, pages, draws, badLines }: BatchPlan,
-): AsyncGenerator<Uint8Array> {
+async function* drawnLines(storage: Storage, plan: BatchPlan): AsyncGenerator<Uint8Array> {
+  const { manifest, pages, draws } = plan;
   const byPage = Map.groupBy(drawnDocuments(draws ?? {}), (document) => pageOfDocument(pages, document));
   for (const [page, documents] of byPage) {
     const at = page === null ? undefined : pages[page];
     if (at === undefined) throw new Error(`${manifest.id} draws documents that it does not have`);
-    const range = { start: at.offset, end: at.offset + at.bytes };
-    const bytes = await storage.read(KEYS.fileBytes(manifest.inputFileId), range);
-    if (bytes === null) throw new Error(`The input of ${manifest.id} is gone from storage (${manifest.inputFileId})`);
-    const splitter = new LineSplitter(badLines?.lineBytes ?? at.bytes);
-    const lines = [...splitter.push(bytes), ...splitter.end()].filter(
-      (line) => line.tooLong || !isBlankLine(line.bytes),
-    );
+    const lines = await readDocumentLines(storage, plan, at);
+    if (lines === null) throw new Error(`The input of ${manifest.id} is gone from storage (${manifest.inputFileId})`);
+    const byDocument = new Map(lines);
     for (const document of documents) {
-      const line = lines[document - at.first];
+      const line = byDocument.get(document);
       if (line === undefined) throw new Error(`The input of ${manifest.id} changed after validation`);
       yield Buffer.concat([line.bytes, NEWLINE]);
     }

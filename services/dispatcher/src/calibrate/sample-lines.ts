@@ -25,8 +25,6 @@ export type SampleLine = {
   readonly place: number;
   readonly line: ResultLine;
   readonly sample: Sampled;
-  /** What its stages made of it, for the private part of the batch's own page; null: nothing is known. */
-  readonly kept: string | null;
 };
 
 /** Reads what the sample of a batch says of its drawn documents, a page of the sample at a time. */
@@ -65,13 +63,22 @@ export class SampleLines {
         page,
         ofPage.map(({ place }) => place - at.first),
       );
-      const kept = await this.#keptIn(id, page, at.first);
       for (const { document, place } of ofPage) {
         const text = lines?.get(place - at.first)?.text;
         const read = text === undefined ? null : readSampleLine(text);
-        if (read !== null) yield { document, place, ...read, kept: kept.get(place - at.first)?.kept ?? null };
+        if (read !== null) yield { document, place, ...read };
       }
     }
+  }
+
+  /** What the stages made of a sampled document, for the private part of the batch's own page; null: nothing is known. */
+  async kept({ manifest }: BatchPlan, { place }: Pick<SampleLine, 'place'>): Promise<string | null> {
+    const id = sampleIdOf(manifest.id);
+    const pages = (await this.#records.plan(id))?.pages ?? [];
+    const page = pageOfDocument(pages, place);
+    const at = page === null ? undefined : pages[page];
+    if (page === null || at === undefined) return null;
+    return (await this.#keptIn(id, page, at.first)).get(place - at.first)?.kept ?? null;
   }
 
   /** What a sealed page keeps of its documents, by place; of one that is still to be sealed nothing yet. */

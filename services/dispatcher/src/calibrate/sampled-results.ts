@@ -37,7 +37,7 @@ export class SampledResults implements KnownResults {
       if (isFinal(sampled, rules)) {
         const of = { batch: sampleIdOf(batch), document: placeInSample };
         const result = sampledResult(sampled, { batch, document, of }, rules);
-        if (result !== null) results.set(place, withKept(result, sampled.kept));
+        if (result !== null) results.set(place, withKept(result, await this.#lines.kept(plan, sampled)));
       } else if (rules.aim === undefined) {
         if (sampled.sample.drafts !== undefined) drafts.set(place, sampled.sample.drafts);
         // The expert failed.

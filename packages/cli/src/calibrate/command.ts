@@ -12,12 +12,12 @@ const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** The sample is paid for, whoever looks at it. */
 function drawn(sample: string, args: readonly string[]): void {
-  tell(`The sample is ${sample}. Ctrl-C stops looking at it, and it goes on.`);
   process.once('SIGINT', () => {
     tell(`\n${sample} goes on (POST /v1/batches/${sample}/cancel stops it). When it has ended, without paying again:`);
     tell(resumed(args, sample));
     process.exit(130);
   });
+  tell(`The sample is ${sample}. Ctrl-C stops looking at it, and it goes on.`);
 }
 
 /** The verdict and what to set, as lines. */

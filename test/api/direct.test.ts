@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CascadeAnnotation } from '@spillway/core';
 import OpenAI from 'openai';
+import { failureOf } from '../support/api-error.ts';
 import { sharedSystem } from '../support/shared-system.ts';
 import { strictParse } from '../support/strict.ts';
 import { System, until, type SystemOptions } from '../support/system.ts';
@@ -22,15 +23,6 @@ const ask = (system: System, content: string): Promise<OpenAI.ChatCompletion & A
   system.client.chat.completions.create({ model: 'test', messages: [{ role: 'user', content }] });
 
 const reasonOf = ({ cascade }: Annotated): string | null | undefined => cascade?.stages[0]?.reason;
-
-async function failureOf(answer: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
-  const error: unknown = await answer.then(
-    () => assert.fail('was answered'),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof OpenAI.APIError, String(error));
-  return error;
-}
 
 test('one document is answered through the cascade at once, by the rules of a batch', async () => {
   const system = await plain();

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import OpenAI, { toFile } from 'openai';
+import { type OpenAI, toFile } from 'openai';
 import type { z } from 'zod';
 import type { batchAccount } from '../../services/api/src/schemas/account.ts';
 import { batchEstimate, type BatchEstimate } from '../../services/api/src/schemas/estimate.ts';
+import { failureOf } from '../support/api-error.ts';
 import { requestLine, type SubmitOptions } from '../support/request-line.ts';
 import { sharedSystem } from '../support/shared-system.ts';
 import { System, until } from '../support/system.ts';
@@ -48,15 +49,6 @@ const inline = (prompts: readonly string[], asked: Asked = {}): Promise<BatchEst
 
 const stored = async (): Promise<string[]> =>
   (await readdir(join(system.directory, 'data'), { recursive: true })).toSorted();
-
-async function failureOf(answer: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
-  const error: unknown = await answer.then(
-    () => assert.fail('was answered'),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof OpenAI.APIError, String(error));
-  return error;
-}
 
 test('the errors are those that the batch fails with, line by line, and nothing is made', async () => {
   const good = requestLine('a', 'a');

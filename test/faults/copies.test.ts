@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   KEYS,
   keptText,
@@ -17,7 +16,7 @@ import {
   type Outcome,
   type ResultLine,
 } from '@spillway/core';
-import { admit, advance, close, enqueuePage, markSealed, readPage, settle } from '@spillway/redis';
+import { admit, advance, enqueuePage, markSealed, readPage } from '@spillway/redis';
 import { readFooters } from '@spillway/storage';
 import fc from 'fast-check';
 import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
@@ -27,6 +26,7 @@ import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { leaderOf, Life, type Leader } from '../support/dying-leader.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { acceptedDraftOf, answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
+import { leadToEnd, settleQueued, type Events, type Lives } from '../support/lives.ts';
 import { manifestOf, writeNewBatch } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { requestLine } from '../support/request-line.ts';
@@ -131,20 +131,9 @@ const leading = (base: DispatcherParts, life: Life): Promise<Leader<StepName>> =
     answer: () => answer(base, () => true),
   });
 
-/** Works on some of the documents that are in the queue. */
-async function answer(base: DispatcherParts, isChosen: (job: DocumentJob) => boolean): Promise<void> {
-  const plan = await base.records.plan(ID);
-  for (const [page, { first, documents }] of (plan?.pages ?? []).entries()) {
-    const places = Array.from({ length: documents }, (_, place) => place);
-    const ofPage = { batch: ID, first, documents };
-    for (const tier of ['drafter.small', 'expert.large']) {
-      const jobs = (await base.queues.find(tier, ofPage, places)).filter(isChosen);
-      await Promise.all(jobs.map((job) => settle(base.redis, { batch: ID, page, place: job.place }, resultFor(job))));
-      const done = jobs.map(({ place }) => place);
-      await base.queues.drop(tier, ofPage, done);
-    }
-  }
-}
+/** Works on some of the documents that are in the queues. */
+const answer = (base: DispatcherParts, isChosen: (job: DocumentJob) => boolean): Promise<void> =>
+  settleQueued(base, ID, { isChosen, resultFor });
 
 function resultFor(job: DocumentJob) {
   const times = { startedAtMs: job.enqueuedAtMs, endedAtMs: job.enqueuedAtMs };
@@ -162,12 +151,8 @@ function resultFor(job: DocumentJob) {
   return resultOf({ job, rules: RULES }, { kind: 'accepted', draft: acceptedDraftOf({ answer: answerOf({ body }) }) });
 }
 
-type Lives = readonly { readonly operations: number; readonly steps: readonly StepName[] }[];
-
 /** What happens after so many steps, and before the first one. */
-type Events = {
-  readonly wipe?: { readonly after: number } | null;
-  readonly closing?: { readonly after: number; readonly outcome: Outcome } | null;
+type Before = Events & {
   readonly prepare?: (parts: DispatcherParts) => Promise<void>;
   /** It is decided anew from another batch, which knows some of its documents. */
   readonly isRedecided?: boolean;
@@ -176,8 +161,8 @@ type Events = {
 /** Takes a batch to its end; answers how many documents have the answer of another one, or one of their own. */
 async function runToEnd(
   name: string,
-  lives: Lives,
-  { wipe = null, closing = null, prepare, isRedecided = false }: Events,
+  lives: Lives<StepName>,
+  { wipe = null, closing = null, prepare, isRedecided = false }: Before,
 ): Promise<{ readonly copied: number; readonly output: number }> {
   await redis.client.flushall();
   const path = join(directory, name);
@@ -187,24 +172,7 @@ async function runToEnd(
   await (await leading(base, new Life(Number.POSITIVE_INFINITY))).step('validate');
   if (isRedecided) await writeBefore(base);
   await prepare?.(base);
-  let at = 0;
-  for (const { operations, steps } of lives) {
-    const leader = await leading(base, new Life(operations));
-    for (const one of steps) {
-      await leader.step(one);
-      at += 1;
-      if (wipe?.after === at) {
-        await redis.client.flushall();
-        await recoverIfNeeded(base, 'wipe', never);
-      }
-      if (closing?.after === at) await close(base.redis, ID, closing.outcome);
-    }
-  }
-  const last = await leading(base, new Life(Number.POSITIVE_INFINITY));
-  for (let pass = 0; pass < 60 && !(await base.records.hasEnded(ID)); pass += 1) {
-    for (const one of STEPS) await last.step(one);
-    await delay(5);
-  }
+  await leadToEnd(base, ID, { lead: (own) => leading(base, own), lives, steps: STEPS, wipe, closing });
   const isAsked = prepare !== undefined;
   const outcome = closing?.outcome ?? 'completed';
   const found = await checkEnd(base, { outcome, isWiped: wipe !== null, isAsked, isRedecided });

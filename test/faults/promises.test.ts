@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   drawnDocuments,
   KEYS,
@@ -20,7 +19,7 @@ import {
   type Outcome,
   type ResultLine,
 } from '@spillway/core';
-import { admit, close, readRules, settle } from '@spillway/redis';
+import { admit, close, readRules } from '@spillway/redis';
 import type { Storage } from '@spillway/storage';
 import fc from 'fast-check';
 import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
@@ -28,6 +27,7 @@ import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { leaderOf, Life, type Leader } from '../support/dying-leader.ts';
 import { acceptedDraftOf, answerOf, draftOf, rulesOf } from '../support/jobs.ts';
+import { leadToEnd, settleQueued, type Events, type Lives } from '../support/lives.ts';
 import { manifestOf, writeNewBatch } from '../support/records.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { requestLine } from '../support/request-line.ts';
@@ -104,22 +104,9 @@ type Asked = { readonly drafts: string[]; readonly experts: string[] };
 /** Works on some of the documents that are in the queues, by the rules that workers read. */
 async function answer(base: DispatcherParts, asked: Asked, isChosen: (job: DocumentJob) => boolean): Promise<void> {
   for (const batch of [SAMPLE, ID]) {
-    const plan = await base.records.plan(batch);
     const rules = (await readRules(base.redis, batch))?.['test'];
-    if (plan === null || rules === undefined) continue;
-    for (const [page, { first, documents }] of plan.pages.entries()) {
-      const places = Array.from({ length: documents }, (_, place) => place);
-      const ofPage = { batch, first, documents };
-      for (const tier of ['drafter.small', 'expert.large']) {
-        const jobs = (await base.queues.find(tier, ofPage, places)).filter(isChosen);
-        const results = jobs.map((job) => [job, resultFor(job, rules, asked)] as const);
-        await Promise.all(
-          results.map(([job, result]) => settle(base.redis, { batch, page, place: job.place }, result)),
-        );
-        const done = jobs.map(({ place }) => place);
-        await base.queues.drop(tier, ofPage, done);
-      }
-    }
+    if (rules === undefined) continue;
+    await settleQueued(base, batch, { isChosen, resultFor: (job) => resultFor(job, rules, asked) });
   }
 }
 
@@ -161,37 +148,19 @@ function resultFor(job: DocumentJob, rules: CascadeRules, asked: Asked) {
   return resultOf(document, { kind: 'answered', answer: saying(`right ${at}`), ...times });
 }
 
-type Lives = readonly { readonly operations: number; readonly steps: readonly StepName[] }[];
-type Events = {
-  readonly wipe?: { readonly after: number } | null;
-  readonly closing?: { readonly after: number; readonly outcome: Outcome } | null;
-};
-
-async function runToEnd(name: string, aim: string, lives: Lives, { wipe = null, closing = null }: Events = {}) {
+async function runToEnd(
+  name: string,
+  aim: string,
+  lives: Lives<StepName>,
+  { wipe = null, closing = null }: Events = {},
+) {
   await redis.client.flushall();
   const path = join(directory, name);
   await using base = await dispatcherParts(redis, 'promises', path);
   await recoverIfNeeded(base, 'first', never);
   await create(base, AIMS[aim] ?? assert.fail());
   const asked: Asked = { drafts: [], experts: [] };
-  let at = 0;
-  for (const { operations, steps } of lives) {
-    const leader = await leading(base, new Life(operations), asked);
-    for (const one of steps) {
-      await leader.step(one);
-      at += 1;
-      if (wipe?.after === at) {
-        await redis.client.flushall();
-        await recoverIfNeeded(base, 'wipe', never);
-      }
-      if (closing?.after === at) await close(base.redis, ID, closing.outcome);
-    }
-  }
-  const last = await leading(base, new Life(Number.POSITIVE_INFINITY), asked);
-  for (let pass = 0; pass < 60 && !(await base.records.hasEnded(ID)); pass += 1) {
-    for (const one of STEPS) await last.step(one);
-    await delay(5);
-  }
+  await leadToEnd(base, ID, { lead: (own) => leading(base, own, asked), lives, steps: STEPS, wipe, closing });
   const found = await checkEnd(base, closing?.outcome ?? 'completed');
   await rm(path, { recursive: true, force: true });
   return { ...found, asked };
@@ -245,7 +214,9 @@ async function checkEnd({ storage, records }: DispatcherParts, outcome: Outcome)
 }
 
 const ALL = STEPS.filter((one) => one !== 'answer some');
-const whole: Lives = [{ operations: Number.POSITIVE_INFINITY, steps: Array.from({ length: 12 }, () => ALL).flat() }];
+const whole: Lives<StepName> = [
+  { operations: Number.POSITIVE_INFINITY, steps: Array.from({ length: 12 }, () => ALL).flat() },
+];
 
 test('undisturbed, nobody is asked twice, sampled answers are the expert’s, and the threshold is kept', async () => {
   const { lines, calibration, drawn, asked } = await runToEnd('promise', 'promise', whole);

@@ -90,18 +90,23 @@ test('more log-probs than are looked at are no evidence, and the answer is whole
   assert.deepEqual([result?.text?.length, result?.tokens, result?.isTooLarge], [words.length, null, true]);
 });
 
-/** How much processor time something takes for one size and for four times of it. */
+/** The least processor time that is compared with another: a collection of garbage is small beside it. */
+const JUDGED_CPU_MS = 20;
+
+/** How much processor time something takes for one size, of `size` or more, and for four times of it. */
 function growthOf(work: (size: number) => void, size: number): number {
-  const cpuOf = (count: number): number => {
+  const cpuMsOf = (count: number): number => {
     const before = process.threadCpuUsage();
     work(count);
     const { user, system } = process.threadCpuUsage(before);
-    return Math.max(1_000, user + system);
+    return (user + system) / 1_000;
   };
   // The least of three: a collection of garbage falls into one of them, and may take more than the work.
-  const leastOf = (count: number): number => Math.min(cpuOf(count), cpuOf(count), cpuOf(count));
-  cpuOf(size);
-  return leastOf(4 * size) / leastOf(size);
+  const leastOf = (count: number): number => Math.min(cpuMsOf(count), cpuMsOf(count), cpuMsOf(count));
+  cpuMsOf(size);
+  let [judged, once] = [size, leastOf(size)];
+  while (once < JUDGED_CPU_MS) [judged, once] = [2 * judged, leastOf(2 * judged)];
+  return leastOf(4 * judged) / once;
 }
 
 /** Streams that grow by many small events; with the square of their number four times as many take 16 times as long. */

@@ -74,7 +74,10 @@ const withFields = (rules: CascadeRules, fields: FieldRules): CascadeRules => ({
   })),
 });
 
-/** Runs a document through a drafter and an expert that is asked for fields. */
+/**
+ * Runs a document through a drafter and an expert that is asked for fields; `jobBytes`: without the scores of values, which
+ * are `scoreBytes`.
+ */
 export async function runFields(t: TestContext, { draft = DRAFT, expert, ...setting }: Setting) {
   const { body = {}, found, more = '', shadow = false, ask = 'fields', times = 1, written: change, signal } = setting;
   const small = await startModelServer({ role: 'drafter', answer: () => drafted(draft) });
@@ -91,7 +94,7 @@ export async function runFields(t: TestContext, { draft = DRAFT, expert, ...sett
   models[1].know({ ...NOTHING_FOUND, ...found });
   const messages = [{ role: 'user', content: 'What is it?' }];
   let document: CascadeDocument = { rules, job: jobOf({ body: { model: 'test', messages, ...body } }) };
-  let jobBytes = 0;
+  let [jobBytes, scoreBytes] = [0, 0];
   let ended = 0;
   for (;;) {
     const model = models[document.job.stage] ?? assert.fail();
@@ -105,11 +108,16 @@ export async function runFields(t: TestContext, { draft = DRAFT, expert, ...sett
       const said = line.response?.body as { usage?: JsonObject };
       const stages = line.cascade?.stages ?? [];
       const { requests } = large;
-      return { line, text, usage: said.usage, stages, last: stages.at(-1), requests, notices, jobBytes };
+      return { line, text, usage: said.usage, stages, last: stages.at(-1), requests, notices, jobBytes, scoreBytes };
     }
     assert.ok(outcome.kind === 'escalate', JSON.stringify(outcome));
     const written = JSON.stringify(outcome.job);
-    jobBytes = Math.max(jobBytes, written.length);
+    const scores = outcome.job.drafts.reduce(
+      (sum, { valueScores = [] }) => sum + JSON.stringify(valueScores).length,
+      0,
+    );
+    jobBytes = Math.max(jobBytes, written.length - scores);
+    scoreBytes = Math.max(scoreBytes, scores);
     const given = JSON.parse(written) as CascadeDocument['job'];
     const job = { ...given, drafts: given.drafts.map((one) => change?.(one) ?? one) };
     document = { rules, job: nextStageJob({ rules, job }, Date.now()) };

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
+  addUsage,
+  NO_USAGE,
   drawnDocuments,
   KEYS,
   readResultLine,
@@ -15,6 +17,7 @@ import {
   type Aim,
   type CascadeRules,
   type DocumentJob,
+  type Manifest,
   type Draft,
   type Outcome,
   type ResultLine,
@@ -23,6 +26,7 @@ import { admit, close, readRules } from '@spillway/redis';
 import type { Storage } from '@spillway/storage';
 import fc from 'fast-check';
 import { linesOf, sealedPage } from '../../services/api/src/batches/pages.ts';
+import { collectGarbage } from '../../services/dispatcher/src/garbage.ts';
 import { recoverIfNeeded } from '../../services/dispatcher/src/recover.ts';
 import { dispatcherParts, type DispatcherParts } from '../support/dispatcher.ts';
 import { leaderOf, Life, type Leader } from '../support/dying-leader.ts';
@@ -62,7 +66,8 @@ const DOCUMENTS = 400;
 const confidenceOf = (at: number): number | null => (at % 50 === 7 ? null : ((at * 37) % 100) / 100);
 const isWrong = (at: number): boolean => at % 3 === 0 && (confidenceOf(at) ?? 0) < 0.5;
 /** The expert has no answer to these when they are sampled. */
-const failsOnce = (at: number): boolean => (confidenceOf(at) ?? 1) < 0.3 && at % 3 === 1;
+const failsOnce = (at: number): boolean =>
+  confidenceOf(at) === null ? at % 4 === 3 : (confidenceOf(at) ?? 1) < 0.3 && at % 3 === 1;
 const saying = (text: string) =>
   answerOf({ body: { choices: [{ index: 0, message: { role: 'assistant', content: text } }] } });
 
@@ -74,7 +79,11 @@ const AIMS: Readonly<Record<string, Aim>> = {
 
 const facts = { tenant: 'default', createdAtMs: Date.now(), expiresAtMs: Date.now() + 86_400_000 };
 
-async function create({ storage, redis: store }: DispatcherParts, aim: Aim): Promise<void> {
+async function create(
+  { storage, redis: store }: DispatcherParts,
+  aim: Aim,
+  more: Partial<Manifest> = {},
+): Promise<void> {
   const lines = Array.from({ length: DOCUMENTS }, (_, at) => `${requestLine(`text ${at}`, `doc-${at}`)}\n`);
   const cascades = {
     test: rulesOf({
@@ -85,7 +94,7 @@ async function create({ storage, redis: store }: DispatcherParts, aim: Aim): Pro
       ],
     }),
   };
-  await writeNewBatch(storage, manifestOf(ID, { ...facts, inputFileId: FILE, cascades }), lines.join(''));
+  await writeNewBatch(storage, manifestOf(ID, { ...facts, inputFileId: FILE, cascades, ...more }), lines.join(''));
   await admit(store, ID, facts);
 }
 
@@ -99,14 +108,25 @@ const leading = (base: DispatcherParts, life: Life, asked: Asked): Promise<Leade
   });
 
 /** How often documents were drafted, and answered by the expert, by their names. */
-type Asked = { readonly drafts: string[]; readonly experts: string[] };
+type Asked = {
+  readonly drafts: string[];
+  readonly experts: string[];
+  /** These are not answered while they are sampled, however long that takes. */
+  readonly isSilent: (document: number) => boolean;
+};
+
+/** Each call reads and writes so many tokens, at a dollar a million. */
+const CALL_NANO_USD = 110_000;
+const USAGE = { inputTokens: 100, cachedTokens: 0, outputTokens: 10, reasoningTokens: 0 };
 
 /** Works on some of the documents that are in the queues, by the rules that workers read. */
 async function answer(base: DispatcherParts, asked: Asked, isChosen: (job: DocumentJob) => boolean): Promise<void> {
   for (const batch of [SAMPLE, ID]) {
     const rules = (await readRules(base.redis, batch))?.['test'];
     if (rules === undefined) continue;
-    await settleQueued(base, batch, { isChosen, resultFor: (job) => resultFor(job, rules, asked) });
+    const isAnswered = (job: DocumentJob): boolean =>
+      isChosen(job) && !(batch === SAMPLE && asked.isSilent(Number(job.customId.slice(4))));
+    await settleQueued(base, batch, { isChosen: isAnswered, resultFor: (job) => resultFor(job, rules, asked) });
   }
 }
 
@@ -139,29 +159,30 @@ function resultFor(job: DocumentJob, rules: CascadeRules, asked: Asked) {
   }
   asked.experts.push(job.customId);
   // Once, so that it is asked about again, by the expert only.
-  if (rules.sample === 'promise' && failsOnce(at)) {
+  if (rules.sample !== undefined && failsOnce(at)) {
     const error = { code: 'server_error', message: 'no' };
     const failed = { job: { ...job, drafts: all, stage }, rules };
-    return resultOf(failed, { kind: 'failed', error, why: { type: '500', message: 'no' }, ...times });
+    return resultOf(failed, { kind: 'failed', error, why: { type: '500', message: 'no' }, usage: USAGE, ...times });
   }
   const document = { job: { ...job, drafts: all, stage }, rules };
-  return resultOf(document, { kind: 'answered', answer: saying(`right ${at}`), ...times });
+  const answered = { ...saying(`right ${at}`), usage: addUsage(job.spent ?? NO_USAGE, USAGE) };
+  return resultOf(document, { kind: 'answered', answer: answered, ...times });
 }
 
 async function runToEnd(
   name: string,
   aim: string,
   lives: Lives<StepName>,
-  { wipe = null, closing = null }: Events = {},
+  { isSilent = () => false, ...events }: Events & { readonly isSilent?: Asked['isSilent'] } = {},
 ) {
   await redis.client.flushall();
   const path = join(directory, name);
   await using base = await dispatcherParts(redis, 'promises', path);
   await recoverIfNeeded(base, 'first', never);
   await create(base, AIMS[aim] ?? assert.fail());
-  const asked: Asked = { drafts: [], experts: [] };
-  await leadToEnd(base, ID, { lead: (own) => leading(base, own, asked), lives, steps: STEPS, wipe, closing });
-  const found = await checkEnd(base, closing?.outcome ?? 'completed');
+  const asked: Asked = { drafts: [], experts: [], isSilent };
+  await leadToEnd(base, ID, { lead: (own) => leading(base, own, asked), lives, steps: STEPS, ...events });
+  const found = await checkEnd(base, events.closing?.outcome ?? 'completed');
   await rm(path, { recursive: true, force: true });
   return { ...found, asked };
 }
@@ -210,7 +231,7 @@ async function checkEnd({ storage, records }: DispatcherParts, outcome: Outcome)
   const paid = Object.entries(final.counts).reduce((sum, [name, by]) => sum + (name.endsWith('/nanoUsd') ? by : 0), 0);
   assert.equal(paid, nanoUsd);
   assert.ok((await records.final(SAMPLE)) !== null || drawn.length === 0 || (await records.manifest(SAMPLE)) === null);
-  return { lines: [...lines.values()], calibration, drawn };
+  return { lines: [...lines.values()], calibration, drawn, paid };
 }
 
 const ALL = STEPS.filter((one) => one !== 'answer some');
@@ -219,7 +240,7 @@ const whole: Lives<StepName> = [
 ];
 
 test('undisturbed, nobody is asked twice, sampled answers are the expert’s, and the threshold is kept', async () => {
-  const { lines, calibration, drawn, asked } = await runToEnd('promise', 'promise', whole);
+  const { lines, calibration, drawn, asked, paid } = await runToEnd('promise', 'promise', whole);
   assert.equal(calibration?.outcome, 'certified');
   assert.deepEqual([asked.drafts.length, new Set(asked.drafts).size], [DOCUMENTS, DOCUMENTS]);
   const escalated = lines.filter(({ cascade }) => cascade?.escalated === true);
@@ -230,6 +251,7 @@ test('undisturbed, nobody is asked twice, sampled answers are the expert’s, an
     const [first] = lines[at]?.cascade?.stages ?? [];
     assert.deepEqual([first?.outcome, first?.reason], ['skipped', 'sampled'], 'no draft of it is final');
   }
+  assert.equal(paid, (asked.drafts.length + asked.experts.length) * CALL_NANO_USD, 'failed calls, too, are counted');
   assert.ok(drawn.length > 10 && drawn.length < 200, String(drawn.length));
   assert.deepEqual(
     lines.flatMap(({ cascade }, at) => (cascade?.sampled === true ? [at] : [])),
@@ -248,7 +270,7 @@ test('what cannot be promised goes to the expert alone, and no drafter is paid',
 });
 
 test('a budget is kept, and a draft that its threshold does not accept after all is handed off', async () => {
-  const { lines, asked } = await runToEnd('budget', 'budget', whole);
+  const { lines, asked, paid } = await runToEnd('budget', 'budget', whole);
   assert.deepEqual(
     [asked.drafts.length, new Set(asked.drafts).size],
     [DOCUMENTS, DOCUMENTS],
@@ -256,7 +278,28 @@ test('a budget is kept, and a draft that its threshold does not accept after all
   );
   const escalated = lines.filter(({ cascade }) => cascade?.escalated === true).length;
   assert.ok(Math.abs(escalated / DOCUMENTS - 0.3) < 0.02, String(escalated));
-  assert.equal(asked.experts.length, escalated);
+  const again = asked.experts.length - escalated;
+  assert.ok(again > 0 && new Set(asked.experts).size === escalated, 'those whose expert failed in the sample');
+  assert.equal(paid, (asked.drafts.length + asked.experts.length) * CALL_NANO_USD);
+});
+
+test('a sample that takes too long is decided by without what is missing, which the expert answers', async () => {
+  const isSilent = (at: number): boolean => at % 19 === 3;
+  const expiring = { after: 3 * ALL.length, batch: SAMPLE };
+  const { lines, calibration, drawn } = await runToEnd('slow', 'promise', whole, { isSilent, expiring });
+  const missing = drawn.filter(isSilent);
+  assert.ok(missing.length > 0);
+  assert.deepEqual([calibration?.outcome, calibration?.n], ['certified', drawn.length]);
+  for (const at of missing) {
+    const { sampled, stages } = lines[at]?.cascade ?? assert.fail();
+    assert.deepEqual([sampled, stages[0]?.reason, stages[1]?.outcome], [undefined, 'sampled', 'answered']);
+  }
+  const most = await runToEnd('slower', 'promise', whole, { isSilent: (at) => at % 2 === 0, expiring });
+  assert.deepEqual([most.calibration?.outcome, most.calibration?.reason], ['not_certified', 'sample_unfinished']);
+  assert.ok(
+    most.lines.every(({ cascade }) => cascade?.escalated === true),
+    'all of it goes to the expert',
+  );
 });
 
 test('a batch that is cancelled while its sample is being made has no sample that runs on', async () => {
@@ -278,7 +321,7 @@ test('a batch that is cancelled while its sample is being made has no sample tha
   await using base = await dispatcherParts(redis, 'promises', join(directory, 'orphan'), wrap);
   await recoverIfNeeded(base, 'first', never);
   await create(base, AIMS['promise'] ?? assert.fail());
-  const asked: Asked = { drafts: [], experts: [] };
+  const asked: Asked = { drafts: [], experts: [], isSilent: () => false };
   const leader = await leading(base, new Life(Number.POSITIVE_INFINITY), asked);
   await leader.step('validate');
   onUpload = async () => {
@@ -289,7 +332,36 @@ test('a batch that is cancelled while its sample is being made has no sample tha
   for (let pass = 0; pass < 6; pass += 1) for (const one of STEPS) await leader.step(one);
   assert.equal((await base.records.final(ID))?.outcome, 'cancelled');
   assert.ok((await base.records.final(SAMPLE)) !== null, 'it has ended, too');
-  assert.deepEqual(asked, { drafts: [], experts: [] });
+  assert.deepEqual([asked.drafts, asked.experts], [[], []]);
+});
+
+test('what is left of a sample that was never made whole goes with its batch', async () => {
+  await redis.client.flushall();
+  await using base = await dispatcherParts(redis, 'promises', join(directory, 'left'));
+  const { storage } = base;
+  await recoverIfNeeded(base, 'first', never);
+  await create(base, AIMS['promise'] ?? assert.fail(), { outputExpiresAfterSeconds: 3_600 });
+  await storage.create(KEYS.tenantMark('default'), Buffer.from('{}'));
+  await storage.create(KEYS.tenantBatch('default', facts.createdAtMs, ID), Buffer.from('{}'));
+  const asked: Asked = { drafts: [], experts: [], isSilent: () => false };
+  await (await leading(base, new Life(Number.POSITIVE_INFINITY), asked)).step('validate');
+  const left = [KEYS.openMark(SAMPLE), KEYS.fileBytes(sampleFileId(SAMPLE)), KEYS.fileRecord(sampleFileId(SAMPLE))];
+  const areThere = async (): Promise<boolean[]> =>
+    await Promise.all(left.map(async (key) => (await storage.size(key)) !== null));
+  // Whoever makes it dies once its input is there.
+  for (let operations = 1; !(await areThere()).every(Boolean); operations += 1) {
+    assert.equal(await storage.size(KEYS.manifest(SAMPLE)), null);
+    const leader = await leading(base, new Life(operations), asked);
+    await leader.step('validate');
+    await leader.step('calibrate');
+  }
+  await close(base.redis, ID, 'cancelled');
+  const last = await leading(base, new Life(Number.POSITIVE_INFINITY), asked);
+  for (let pass = 0; pass < 6; pass += 1) await last.step('end');
+  assert.equal((await base.records.final(ID))?.outcome, 'cancelled');
+  const nowMs = Date.now() + 10 * 3_600_000;
+  await collectGarbage({ storage, log: base.log, nowMs, isShort: false, signal: never });
+  assert.deepEqual(await areThere(), [false, false, false]);
 });
 
 const life = fc.record({
@@ -308,13 +380,15 @@ const schedule = fc.record({
     }),
     { freq: 2 },
   ),
+  sampleEndsAfter: fc.option(fc.integer({ min: 2, max: 40 }), { freq: 2 }),
 });
 
 test('whoever dies and whatever is lost: each document has one line, decided by thresholds that never change', async () => {
   await fc.assert(
-    fc.asyncProperty(schedule, async ({ aim, lives, wipe, closing }) => {
+    fc.asyncProperty(schedule, async ({ aim, lives, wipe, closing, sampleEndsAfter }) => {
       runs += 1;
-      await runToEnd(`${runs}`, aim, lives, { wipe, closing });
+      const expiring = sampleEndsAfter === null ? null : { after: sampleEndsAfter, batch: SAMPLE };
+      await runToEnd(`${runs}`, aim, lives, { wipe, closing, expiring });
     }),
     { numRuns: Number(process.env['ORDERS'] ?? 12), endOnFailure: true },
   );

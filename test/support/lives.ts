@@ -14,6 +14,8 @@ export type Lives<Step extends string> = readonly { readonly operations: number;
 export type Events = {
   readonly wipe?: { readonly after: number } | null;
   readonly closing?: { readonly after: number; readonly outcome: Outcome } | null;
+  /** The window of another batch than the one that is led ends. */
+  readonly expiring?: { readonly after: number; readonly batch: string } | null;
 };
 
 /** Takes a batch through these lives, then to its end by a leader that does not die. */
@@ -26,6 +28,7 @@ export async function leadToEnd<Step extends string>(
     steps: all,
     wipe = null,
     closing = null,
+    expiring = null,
   }: Events & {
     readonly lead: (life: Life) => Promise<Leader<Step>>;
     readonly lives: Lives<Step>;
@@ -43,6 +46,7 @@ export async function leadToEnd<Step extends string>(
         await recoverIfNeeded(base, 'wipe', never);
       }
       if (closing?.after === at) await close(base.redis, batch, closing.outcome);
+      if (expiring?.after === at) await close(base.redis, expiring.batch, 'expired');
     }
   }
   const last = await lead(new Life(Number.POSITIVE_INFINITY));

@@ -13,6 +13,7 @@ export async function ownBatch(records: Records, tenant: string, id: string): Pr
 /** A tenant's own file that is neither deleted nor expired; another's is answered like one that never was. */
 export async function ownFile(records: Records, tenant: string, id: string): Promise<FileRecord> {
   const record = isFileId(id) ? await records.standingFile(id, Date.now()) : null;
-  if (record === null || record.tenant !== tenant) throw noSuchFile(id);
+  // A sample's is no file that a client made.
+  if (record === null || record.tenant !== tenant || record.sampleOf !== undefined) throw noSuchFile(id);
   return record;
 }

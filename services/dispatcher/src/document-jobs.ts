@@ -9,10 +9,12 @@ import {
   pageCost,
   skipUnfit,
   stageTier,
+  type CascadeDocument,
   type DocumentJob,
   type Draft,
   type Result,
   type UnaskedResult,
+  type Usage,
 } from '@spillway/core';
 import {
   chargePage,
@@ -26,7 +28,7 @@ import {
 import { mapConcurrent, type Sampling } from '@spillway/runtime';
 import type { BatchPlan, Storage } from '@spillway/storage';
 import { readDocuments } from './input.ts';
-import type { KnownResults, SomeDocuments } from './known-results.ts';
+import type { Known, KnownResults, SomeDocuments } from './known-results.ts';
 import { newDocumentJob } from './new-job.ts';
 
 /** What nobody need be asked about is settled by this many at a time. */
@@ -54,6 +56,8 @@ export type PageDocuments = SomeDocuments & {
   readonly drafts?: ReadonlyMap<number, readonly Draft[]>;
   /** Those that begin at the last stage, by place. Absent: none does. */
   readonly lastStage?: ReadonlySet<number>;
+  /** What stages took of them that nobody counted, by place and stage. Absent: nothing. */
+  readonly spent?: Known['spent'];
 };
 
 /** Where documents are answered from that need not be asked about. */
@@ -65,16 +69,16 @@ export type AnswerSources = { readonly copier: CopyTaker; readonly known: KnownR
  */
 export async function addDocuments(target: JobTarget & AnswerSources, added: PageDocuments): Promise<void> {
   await settleBadLines(target, added);
-  const { results, drafts, lastStage } = await target.known.of(added);
+  const { results, ...begun } = await target.known.of(added);
   await settleAll(target, added, [...results]);
   const unknown = added.places.filter((place) => !results.has(place));
   const places = await target.copier.take({ ...added, places: unknown });
   await chargeDrafts(
     target,
     added,
-    places.flatMap((place) => drafts.get(place) ?? []),
+    places.flatMap((place) => begun.drafts.get(place) ?? []),
   );
-  await askDocuments(target, { ...added, drafts, lastStage, places });
+  await askDocuments(target, { ...added, ...begun, places });
 }
 
 /** Known drafts stand in Redis with the jobs, as those do that are handed off. */
@@ -144,7 +148,7 @@ async function settleAll(
  */
 export async function askDocuments(
   { queues, sampling }: JobTarget,
-  { plan, page, documents, places, loads, drafts, lastStage }: PageDocuments,
+  { plan, page, documents, places, loads, drafts, lastStage, spent }: PageDocuments,
 ): Promise<void> {
   const { id: batch, tenant } = plan.manifest;
   const { first = 0, bytes = 0, documents: all = 1 } = plan.pages[page] ?? {};
@@ -160,12 +164,10 @@ export async function askDocuments(
     if (rules === undefined) continue;
     const sampled = isDrawn({ batch, document: first + place }, share);
     const asked = newDocumentJob({ plan, page, place, request, sampled, now });
-    const drafted = drafts?.get(place);
-    const begun =
-      lastStage?.has(place) === true
-        ? lastStageJob({ job: asked, rules }, 'sampled', now)
-        : skipUnfit({ job: asked, rules }, now);
-    const job = drafted === undefined ? begun : draftedJob(asked, rules, drafted, now);
+    const job = beginning(
+      { job: asked, rules },
+      { drafts: drafts?.get(place), isLastStage: lastStage?.has(place), spent: spent?.get(place), nowMs: now },
+    );
     const tier = stageTier(rules, job.stage);
     const jobs = byTier.get(tier);
     if (jobs === undefined) byTier.set(tier, [job]);
@@ -176,6 +178,19 @@ export async function askDocuments(
     const size = loads === null ? 1 : bundleSize(await loads.of(tier, adding));
     await queues.add(tier, jobs, await queues.takeTags(tier, { tenant, batch, documents: jobs.length }), { size });
   }
+}
+
+type Begun = {
+  readonly drafts: readonly Draft[] | undefined;
+  readonly isLastStage: boolean | undefined;
+  readonly spent: readonly Usage[] | undefined;
+  readonly nowMs: number;
+};
+
+/** The job by which a document begins: with the drafts that there are, at the last stage, or at the first that can take it. */
+function beginning(document: CascadeDocument, { drafts, isLastStage = false, spent, nowMs }: Begun): DocumentJob {
+  if (drafts !== undefined) return draftedJob(document, drafts, { spent, nowMs });
+  return isLastStage ? lastStageJob(document, { reason: 'sampled', nowMs, spent }) : skipUnfit(document, nowMs);
 }
 
 /** The share of a batch's documents whose traces are kept whatever comes of them. */

@@ -163,10 +163,12 @@ export class Ender {
 
   /** About what its sample cost of those drawn documents that the batch has not enqueued, and so not counted, yet. */
   async #sampleNanoUsd({ id, cascades }: Manifest, { enqueued, total }: KnownBatch): Promise<number> {
-    if (!awaitsCalibration(cascades) || enqueued >= total) return 0;
+    // Nothing is known of how many documents one has that was never opened.
+    const left = total === 0 ? 1 : 1 - enqueued / total;
+    if (!awaitsCalibration(cascades) || left <= 0) return 0;
     const sample = await this.#options.records.final(sampleIdOf(id));
     // They were drawn evenly.
-    return sample === null ? 0 : spentNanoUsd(readCounts(sample)) * (1 - enqueued / total);
+    return sample === null ? 0 : spentNanoUsd(readCounts(sample)) * left;
   }
 
   async #close(batch: KnownBatch, outcome: Outcome): Promise<boolean> {

@@ -143,10 +143,14 @@ class TenantPass {
   async #removeSample({ id, cascades }: Manifest): Promise<void> {
     const { storage } = this.#options;
     const sample = sampleIdOf(id);
-    if (!awaitsCalibration(cascades) || (await storage.size(KEYS.manifest(sample))) === null) return;
+    if (!awaitsCalibration(cascades)) return;
+    const file = sampleFileId(sample);
+    // Whoever made it may have died before the manifest.
+    const parts = [KEYS.manifest(sample), KEYS.fileBytes(file), KEYS.openMark(sample)];
+    const sizes = await Promise.all(parts.map((key) => storage.size(key)));
+    if (sizes.every((size) => size === null)) return;
     const final = await readRecord(storage, KEYS.final(sample), RECORDS.final);
     await this.#removePages(sample, final?.pages.length ?? 0);
-    const file = sampleFileId(sample);
     for (const one of [KEYS.fileBytes(file), KEYS.fileRecord(file)]) await storage.remove(one);
     await this.#removeRest(sample, null);
     // Last: it leads to the others.

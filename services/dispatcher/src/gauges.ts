@@ -1,4 +1,4 @@
-import { tierLabels } from '@spillway/core';
+import { sampleIdOf, tierLabels } from '@spillway/core';
 import { heldReason, memoryUse, pagesInFlight, type Queues, type RedisStore } from '@spillway/redis';
 import type { Meters, Reading } from '@spillway/runtime';
 import type { LiveBatch, LiveBatches } from './live-batches.ts';
@@ -22,7 +22,7 @@ export function showGauges({ redis, queues, live, outlines, meters }: GaugeOptio
   const ofBatches = (read: (batches: readonly LiveBatch[]) => Reading) =>
     whileLeading(async () => {
       await live.refresh();
-      return read(live.all().toArray());
+      return read(withoutSamples(live.all().toArray()));
     });
   const ofTiers = (read: (tier: string) => Promise<Reading>) =>
     whileLeading(async () => (await Promise.all([...outlines.tiers()].toSorted().map(read))).flat());
@@ -59,6 +59,13 @@ export function showGauges({ redis, queues, live, outlines, meters }: GaugeOptio
     'cascade.redis.memory.limit',
     whileLeading(async () => [[(await memoryUse(redis)).maxBytes, {}]]),
   );
+}
+
+/** Nobody made a sample: its documents are those of its batch, which is opened once the sample has ended. */
+function withoutSamples(batches: readonly LiveBatch[]): LiveBatch[] {
+  const unopened = batches.filter(({ phase }) => phase !== 'open');
+  const samples = new Set(unopened.map(({ id }) => sampleIdOf(id)));
+  return batches.filter(({ id }) => !samples.has(id));
 }
 
 const batchesByPhase = (batches: readonly LiveBatch[]): Reading =>

@@ -1,4 +1,4 @@
-import type { Draft, Result, UnaskedResult } from '@spillway/core';
+import type { Draft, Result, UnaskedResult, Usage } from '@spillway/core';
 import type { BatchPlan } from '@spillway/storage';
 import type { PageDocument } from './input.ts';
 
@@ -18,6 +18,18 @@ export type Known = {
   readonly drafts: ReadonlyMap<number, readonly Draft[]>;
   /** Those that only the last stage may answer: drafted otherwise, they would not be what was counted of them. */
   readonly lastStage: ReadonlySet<number>;
+  /**
+   * What each stage, from 0, took of documents that are asked anew, and that nobody counted: it counts with what it takes
+   * now, at a stage that is passed by and at the one that is asked.
+   */
+  readonly spent: ReadonlyMap<number, readonly Usage[]>;
+};
+
+export const NOTHING_KNOWN: Known = {
+  results: new Map(),
+  drafts: new Map(),
+  lastStage: new Set(),
+  spent: new Map(),
 };
 
 /**
@@ -34,6 +46,7 @@ export function knownBy(...sources: readonly KnownResults[]): KnownResults {
       const results = new Map<number, Result | UnaskedResult>();
       const drafts = new Map<number, readonly Draft[]>();
       const lastStage = new Set<number>();
+      const spent = new Map<number, readonly Usage[]>();
       for (const source of sources) {
         const isKnown = (place: number): boolean => results.has(place) || drafts.has(place) || lastStage.has(place);
         const places = some.places.filter((place) => !isKnown(place));
@@ -41,8 +54,9 @@ export function knownBy(...sources: readonly KnownResults[]): KnownResults {
         for (const [place, result] of known.results) results.set(place, result);
         for (const [place, own] of known.drafts) drafts.set(place, own);
         for (const place of known.lastStage) lastStage.add(place);
+        for (const [place, own] of known.spent) spent.set(place, own);
       }
-      return { results, drafts, lastStage };
+      return { results, drafts, lastStage, spent };
     },
   };
 }

@@ -168,11 +168,15 @@ export class ProgressNotes {
     const { notes, counts, total, expiresAtMs } = state;
     const settled = counts.completed + counts.failed;
     if (isAtRisk(notes, { ...state, settled }, nowMs) !== true) return;
+    // Nobody knows of a sample, which may take a part of the window: told is of its batch, by the whole.
+    const { sampleOf } = (await this.#options.records.manifest(id)) ?? {};
+    const told = sampleOf ?? id;
+    const sampled = sampleOf === undefined ? null : await this.#options.records.manifest(sampleOf);
+    const endMs = sampled?.expiresAtMs ?? expiresAtMs;
+    if (isAtRisk(notes, { ...state, settled, expiresAtMs: endMs }, nowMs) !== true) return;
     this.#told.add(id);
-    // Nobody knows of a sample: the batch that it is of is at risk.
-    const told = (await this.#options.records.manifest(id))?.sampleOf ?? id;
     const isFirst = await this.#options.webhooks.tellAtRisk(told, nowMs);
-    const leftS = Math.round((expiresAtMs - nowMs) / 1000);
+    const leftS = Math.round((endMs - nowMs) / 1000);
     if (isFirst) this.#options.log.warn({ batch: told, settled, total, leftS }, 'the window will probably be missed');
   }
 

@@ -9,10 +9,8 @@ import {
 } from '@spillway/core';
 import { runSliced, type Log } from '@spillway/runtime';
 import { readKeptPage, type BatchPlan, type KeptPlace, type Records, type Storage } from '@spillway/storage';
-import type { Known, KnownResults, SomeDocuments } from './known-results.ts';
+import { NOTHING_KNOWN, type Known, type KnownResults, type SomeDocuments } from './known-results.ts';
 import { newDocumentJob } from './new-job.ts';
-
-const NOTHING: Known = { results: new Map(), drafts: new Map(), lastStage: new Set() };
 
 /** Knows of batches that were decided anew from another one what is known of their documents from that one's pages. */
 export class RedecidedResults implements KnownResults {
@@ -27,7 +25,7 @@ export class RedecidedResults implements KnownResults {
   async of(some: SomeDocuments): Promise<Known> {
     const { plan, page, places } = some;
     const { redecided } = plan.manifest;
-    if (redecided === undefined) return NOTHING;
+    if (redecided === undefined) return NOTHING_KNOWN;
     const before = await this.#options.records.plan(redecided.from);
     // Both read the same file by the same rules; where the batch before is gone nothing is known.
     if (before === null || before.total !== plan.total) return this.#tell(plan, 'its plan');
@@ -49,7 +47,7 @@ export class RedecidedResults implements KnownResults {
         if (kept !== undefined) await decide({ ...some, before, place, kept }, { results, drafts });
       }
     }
-    return { ...NOTHING, results, drafts };
+    return { ...NOTHING_KNOWN, results, drafts };
   }
 
   #tell(plan: BatchPlan, what: string): Known {
@@ -59,7 +57,7 @@ export class RedecidedResults implements KnownResults {
       this.#options.log.error(fields, 'what the batch before keeps cannot be read: its documents are asked about');
     }
     this.#told.add(batch);
-    return NOTHING;
+    return NOTHING_KNOWN;
   }
 }
 

@@ -4,7 +4,7 @@ import { failuresOf, reasonsOf, type Said } from '../accounting/reasons.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { NO_PROGRESS, progressInTheEnd, progressOf, type ProgressNote, type ShownProgress } from '../progress/index.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
-import { rulesInForce } from './calibrate.ts';
+import { rulesInForce } from './rules-in-force.ts';
 import type { FileRecord, FinalRecord, Manifest } from './records.ts';
 import { NO_THRESHOLDS, showThresholds, type ThresholdFacts } from './shown-thresholds.ts';
 import type { LineError } from '../document/request.ts';

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import type { CascadeRules, StageRules } from '../cascade/rules.ts';
 import { thresholdsOf } from '../cascade/thresholds.ts';
 import { planAim, type Aim } from '../promise/index.ts';
-import { awaitsCalibration, calibrateCascade, rulesInForce, takenOver, type DrawnDocument } from './calibrate.ts';
+import { calibrateCascade, type DrawnDocument } from './calibrate.ts';
+import { awaitsCalibration, rulesInForce, takenOver } from './rules-in-force.ts';
 import { readThresholdSettings } from './threshold-setting.ts';
 import { DocumentDraws, drawnDocuments } from './sample-draws.ts';
 
@@ -32,8 +33,8 @@ const drawn = (confidence: number | null, agrees = true, delivered: number | nul
 });
 const many = (count: number, one: DrawnDocument): DrawnDocument[] => Array.from({ length: count }, () => one);
 
-const calibrate = (aim: Aim, all: readonly DrawnDocument[], population = 9_500, isFinished = true) =>
-  calibrateCascade({ rules: rulesOf(aim), population, drawn: all, isFinished });
+const calibrate = (aim: Aim, all: readonly DrawnDocument[], population = 9_500) =>
+  calibrateCascade({ rules: rulesOf(aim), population, drawn: all });
 
 test('the threshold lies just above the disagreement that is one too many', () => {
   const found = calibrate(PROMISE, [
@@ -76,15 +77,14 @@ test('what cannot be certified goes to the expert, or to the best guess', () => 
 });
 
 test('what cannot be found out says why, and what no sample could show costs nothing', () => {
-  const reasonOf = (all: readonly DrawnDocument[], population?: number, isFinished?: boolean) => {
-    const { outcome, reason, needed, expertShare } = calibrate(PROMISE, all, population, isFinished);
+  const reasonOf = (all: readonly DrawnDocument[], population?: number) => {
+    const { outcome, reason, needed, expertShare } = calibrate(PROMISE, all, population);
     assert.equal(outcome, 'not_certified');
     return [reason, needed, expertShare];
   };
   assert.deepEqual(reasonOf(many(500, drawn(null))), ['no_evidence', undefined, 1]);
-  assert.deepEqual(reasonOf(many(500, drawn(0.9)), 9_500, false), ['sample_unfinished', undefined, 1]);
   assert.deepEqual(reasonOf([], 20), ['batch_too_small', 19, 1]);
-  const one = { rules: rulesOf(PROMISE), population: 9_500, drawn: many(500, drawn(0.9)), isFinished: false };
+  const one = { rules: rulesOf(PROMISE), population: 9_500, drawn: many(500, drawn(0.9)) };
   const blind = calibrateCascade({ ...one, cannotJudge: true });
   assert.deepEqual([blind.reason, blind.n, blind.expertOnly], ['no_evidence', 0, true]);
   const known = calibrate(EFFORT, [], 20);
@@ -93,6 +93,32 @@ test('what cannot be found out says why, and what no sample could show costs not
     [[{ acceptAt: 0.9, configured: true }], null],
     'as it is configured',
   );
+});
+
+const MISSING: DrawnDocument = { judged: null, delivered: null };
+
+test('of a promise what was not answered in time counts as wrong at any threshold', () => {
+  const enough = calibrate(PROMISE, [...many(483, drawn(0.9)), ...many(17, MISSING)]);
+  const [own] = enough.stages;
+  assert.deepEqual([enough.outcome, enough.n, own?.disagreements, own?.allowed], ['certified', 500, 17, 17]);
+  for (const aim of [PROMISE, EFFORT]) {
+    const few = calibrate(aim, [...many(482, drawn(0.9)), ...many(18, MISSING)]);
+    assert.deepEqual([few.outcome, few.reason, few.n], ['not_certified', 'sample_unfinished', 500]);
+  }
+  const accuracy: Aim = { kind: 'accuracy', accuracy: 0.9, certainty: 0.95, otherwise: 'expert' };
+  const right = { ...drawn(0.9), right: { expert: true, drafts: [true] } };
+  assert.equal(calibrate(accuracy, [...many(480, right), ...many(20, MISSING)]).outcome, 'certified');
+  const unknown = calibrate(accuracy, [...many(400, right), ...many(100, MISSING)]);
+  assert.deepEqual([unknown.outcome, unknown.reason], ['not_certified', 'sample_unfinished']);
+});
+
+test('a budget goes by what was answered, if that is most of what was drawn', () => {
+  const aim: Aim = { kind: 'budget', expert_share: 0.5 };
+  const answered = [...many(200, drawn(0.9, true, 0)), ...many(300, drawn(0.5, true, 0))];
+  const most = calibrate(aim, [...answered, ...many(500, MISSING)]);
+  assert.deepEqual([most.n, most.stages, most.expertShare], [500, [{ acceptAt: 0.5 }], 0]);
+  const half = calibrate(aim, [...answered, ...many(501, MISSING)]);
+  assert.deepEqual([half.n, half.stages, half.expertShare], [1_001, [{ acceptAt: 0.9, configured: true }], null]);
 });
 
 test('what passes is no evidence that a draft is escalated', () => {
@@ -151,9 +177,9 @@ test('values with thresholds of their own keep them where nothing was found', ()
   assert.ok(first?.judge != null && last !== undefined);
   const fields = { '/total': { acceptAt: 0.99 } };
   const rules: CascadeRules = { ...base, stages: [{ ...first, judge: { ...first.judge, fields } }, last] };
-  const small = calibrateCascade({ rules, population: 20, drawn: [], isFinished: true });
+  const small = calibrateCascade({ rules, population: 20, drawn: [] });
   assert.deepEqual(rulesInForce({ a: rules }, { a: small })['a']?.stages[0]?.judge?.fields, fields);
-  const found = calibrateCascade({ rules, population: 9_500, drawn: many(500, drawn(0.9)), isFinished: true });
+  const found = calibrateCascade({ rules, population: 9_500, drawn: many(500, drawn(0.9)) });
   assert.deepEqual(rulesInForce({ a: rules }, { a: found })['a']?.stages[0]?.judge?.fields, {
     '/total': { acceptAt: 0 },
   });
@@ -196,7 +222,7 @@ test('several stages keep the promise together, and one that cannot accepts noth
     delivered: 2,
   });
   const all = [...many(400, two(0.9, 0.9, false)), ...many(100, two(0.1, 0.95, true))];
-  const found = calibrateCascade({ rules, population: 9_500, drawn: all, isFinished: true });
+  const found = calibrateCascade({ rules, population: 9_500, drawn: all });
   const [first, second] = found.stages;
   assert.deepEqual([found.outcome, first?.acceptAt, second?.disagreements], ['certified', 0, 0]);
   assert.ok((second?.acceptAt ?? 0) > 0.9);
@@ -264,9 +290,9 @@ test('whatever the sample says, thresholds come of it for each judging stage, an
     fc.record({ kind: fc.constant('budget' as const), expert_share: fc.constantFrom(0.1, 0.5) }),
   );
   fc.assert(
-    fc.property(aim, fc.array(document, { maxLength: 60 }), fc.boolean(), (own, all, isFinished) => {
+    fc.property(aim, fc.array(document, { maxLength: 60 }), (own, all) => {
       const rules = rulesOf(own, 2);
-      const found = calibrateCascade({ rules, population: 200, drawn: all, isFinished });
+      const found = calibrateCascade({ rules, population: 200, drawn: all });
       assert.equal(found.stages.length, 2);
       const force = rulesInForce({ a: rules }, { a: found });
       assert.equal(awaitsCalibration(force), false);

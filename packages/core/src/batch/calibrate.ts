@@ -1,6 +1,5 @@
-import { promisedAudit } from '../audit/terms.ts';
-import { ACCEPT_NOTHING, judgingStages, thresholdsOf, withThresholds } from '../cascade/thresholds.ts';
-import type { CascadeRules, StageRules } from '../cascade/rules.ts';
+import { ACCEPT_NOTHING, judgingStages, thresholdsOf } from '../cascade/thresholds.ts';
+import type { CascadeRules } from '../cascade/rules.ts';
 import type { SampledJudgement } from '../document/sample-line.ts';
 import {
   certifyAccuracy,
@@ -9,14 +8,13 @@ import {
   planAim,
   termsOf,
   type AccuracyAim,
-  type Aim,
   type BudgetAim,
   type Certification,
   type LabelledDocument,
   type PromiseAim,
   type SampledDocument,
 } from '../promise/index.ts';
-import type { CascadeCalibration, CascadeCalibrations } from './calibration-record.ts';
+import type { CascadeCalibration } from './calibration-record.ts';
 
 /** What is known of a document that was drawn. */
 export type DrawnDocument = {
@@ -34,11 +32,12 @@ export type CascadeSample = {
   readonly population: number;
   /** None where a sample would have shown nothing. */
   readonly drawn: readonly DrawnDocument[];
-  /** All of them came to their end before the batch's window or money did. */
-  readonly isFinished: boolean;
   /** Its servers are known to give nothing that a draft could be judged by: nothing was sampled. Absent: they are not. */
   readonly cannotJudge?: boolean;
 };
+
+/** Whether a drawn document came to its end before the sample's time or the batch's money did. */
+const isAnswered = ({ judged, delivered }: DrawnDocument): boolean => judged !== null || delivered !== null;
 
 type StageThreshold = CascadeCalibration['stages'][number];
 
@@ -50,7 +49,7 @@ export function calibrateCascade(sample: CascadeSample): CascadeCalibration {
 }
 
 function promised(sample: CascadeSample, aim: PromiseAim | AccuracyAim): CascadeCalibration {
-  const { rules, population, drawn, isFinished } = sample;
+  const { rules, population, drawn } = sample;
   const judging = judgingStages(rules);
   const facts = { aim, population, n: drawn.length };
   if (sample.cannotJudge === true) return notCertified(sample, { ...facts, n: 0 }, { reason: 'no_evidence' });
@@ -60,7 +59,6 @@ function promised(sample: CascadeSample, aim: PromiseAim | AccuracyAim): Cascade
     const reason = aim.kind === 'promise' ? 'batch_too_small' : 'too_few_labels';
     return notCertified(sample, facts, { reason, needed });
   }
-  if (!isFinished) return notCertified(sample, facts, { reason: 'sample_unfinished' });
   const terms = termsOf(aim, judging.length, population);
   const found = judging.map((_, at) =>
     aim.kind === 'promise'
@@ -68,6 +66,8 @@ function promised(sample: CascadeSample, aim: PromiseAim | AccuracyAim): Cascade
       : certifyAccuracy(terms, labelledRows(drawn, at)),
   );
   if (found.every(({ kind }) => kind === 'not_certified')) {
+    // What is missing counted as wrong; with it more may have been found.
+    if (!drawn.every(isAnswered)) return notCertified(sample, facts, { reason: 'sample_unfinished' });
     const reasons = new Set(found.map((one) => (one.kind === 'not_certified' ? one.reason : null)));
     const reason = (['expert_below_target', 'disagreements'] as const).find((one) => reasons.has(one));
     return notCertified(sample, facts, { reason: reason ?? 'no_evidence' }, found);
@@ -97,7 +97,7 @@ const labelledRows = (drawn: readonly DrawnDocument[], at: number): LabelledDocu
   drawn.map(({ judged, right }) => ({
     score: scoreOf(judged?.[at]),
     draftRight: judged?.[at]?.isUnknown !== true && (right?.drafts[at] ?? false),
-    expertRight: right?.expert ?? true,
+    expertRight: right?.expert ?? false,
   }));
 
 function thresholdOf(found: Certification): StageThreshold {
@@ -176,124 +176,36 @@ function expertShare(drawn: readonly DrawnDocument[], stages: readonly StageThre
   return drawn.filter((one) => !isAccepted(one)).length / drawn.length;
 }
 
+const asConfigured = (acceptAt: number): StageThreshold => ({ acceptAt, configured: true });
+
+/** So much of a budget's sample must have been answered for a threshold to follow from it. */
+const LEAST_ANSWERED = 0.5;
+
 /**
  * The threshold of the last judging stage at which about as many of the sample go on to the expert as may: those that
  * cannot be judged do at any threshold, those that a stage before accepts at none. Equal scores are accepted together.
  */
-const asConfigured = (acceptAt: number): StageThreshold => ({ acceptAt, configured: true });
-
 function budgeted(
-  { rules, population, drawn, isFinished, cannotJudge: isHopeless = false }: CascadeSample,
+  { rules, population, drawn, cannotJudge: isHopeless = false }: CascadeSample,
   aim: BudgetAim,
 ): CascadeCalibration {
   const known = thresholdsOf(rules);
   const facts = { aim, population, n: drawn.length, outcome: 'budgeted' as const };
-  if (isHopeless || !isFinished || drawn.length === 0) {
+  const answered = drawn.filter(isAnswered);
+  // Few that were answered in time are not like the others.
+  if (isHopeless || answered.length === 0 || answered.length < drawn.length * LEAST_ANSWERED) {
     return { ...facts, n: isHopeless ? 0 : facts.n, stages: known.map(asConfigured), expertShare: null };
   }
   const last = known.length - 1;
   const stage = judgingStages(rules)[last] ?? 0;
-  const reached = drawn.filter(
+  const reached = answered.filter(
     ({ delivered, judged }) => delivered === null || delivered >= stage || judged?.[last]?.confidence != null,
   );
   const scores = reached.map(({ judged }) => judged?.[last]?.confidence ?? null);
   const judged = scores.filter((score) => score !== null).toSorted((left, right) => left - right);
-  const left = Math.floor(aim.expert_share * drawn.length) - (scores.length - judged.length);
+  const left = Math.floor(aim.expert_share * answered.length) - (scores.length - judged.length);
   const acceptAt = left < 0 ? 0 : (judged[left] ?? ACCEPT_NOTHING);
   const escalated = scores.filter((score) => score === null || score < acceptAt).length;
   const stages = known.map((own, at) => (at === last ? { acceptAt } : asConfigured(own)));
-  return { ...facts, stages, expertShare: escalated / drawn.length };
+  return { ...facts, n: answered.length, stages, expertShare: escalated / answered.length };
 }
-
-/** What a certified promise adds to the rules; an audit says nothing of labels, and so watches over no promise by them. */
-function certifiedRules(
-  { audit }: CascadeRules,
-  aim: Aim,
-  share: number | null,
-): Pick<CascadeRules, 'certificate' | 'audit'> {
-  if (aim.kind === 'budget') return {};
-  const { certainty } = aim;
-  if (aim.kind === 'accuracy') return { certificate: { accuracy: aim.accuracy, certainty } };
-  const certificate = { agreement: aim.agreement, certainty };
-  return { certificate, ...(audit === undefined ? {} : { audit: promisedAudit(audit, certificate, share) }) };
-}
-
-/** The rules with the thresholds that were found; those of a cascade whose thresholds are fixed are as they were. */
-export function rulesInForce(
-  rules: Readonly<Record<string, CascadeRules>>,
-  found: CascadeCalibrations,
-): Record<string, CascadeRules> {
-  return Object.fromEntries(
-    Object.entries(rules).map(([name, own]) => {
-      const calibration = Object.hasOwn(found, name) ? found[name] : undefined;
-      return [name, calibration === undefined ? own : calibratedRules(own, calibration)];
-    }),
-  );
-}
-
-function calibratedRules({ aim, ...own }: CascadeRules, found: CascadeCalibration): CascadeRules {
-  if (aim === undefined) return own;
-  const { stages, outcome, expertOnly } = found;
-  const decided = withThresholds(
-    own,
-    stages.map(({ acceptAt, configured }) => (configured === true ? null : acceptAt)),
-  );
-  return {
-    ...decided,
-    ...(expertOnly === true ? { expertOnly } : {}),
-    ...(outcome === 'certified' ? certifiedRules(own, aim, found.expertShare) : {}),
-  };
-}
-
-/** What decides of a cascade, but for its thresholds and what they are found for. */
-const decisive = ({ stages, agreement }: CascadeRules): string =>
-  JSON.stringify([
-    agreement,
-    stages.map(({ model, ask, tolerance, judge, verdict }) => [
-      model,
-      ask,
-      tolerance,
-      judge?.confidence,
-      judge?.formats,
-      verdict?.confidence,
-    ]),
-  ]);
-
-/**
- * The rules of a batch whose documents are of another one, `before` being the rules in force there: what was found and
- * promised for them holds, where their cascade still is what was sampled. Else thresholds are found anew.
- */
-export function takenOver(
-  rules: Readonly<Record<string, CascadeRules>>,
-  before: Readonly<Record<string, CascadeRules>>,
-): Record<string, CascadeRules> {
-  return Object.fromEntries(
-    Object.entries(rules).map(([name, own]) => {
-      const old = Object.hasOwn(before, name) ? before[name] : undefined;
-      if (own.aim === undefined || old === undefined || old.aim !== undefined || decisive(own) !== decisive(old)) {
-        return [name, own];
-      }
-      const { aim: _, ...fixed } = own;
-      const { expertOnly, certificate, audit } = old;
-      return [
-        name,
-        {
-          ...fixed,
-          stages: old.stages.map((stage, at) => ({ ...own.stages[at], ...judgedAs(stage) }) as StageRules),
-          ...(expertOnly === undefined ? {} : { expertOnly }),
-          ...(certificate === undefined ? {} : { certificate }),
-          ...(own.audit === undefined || audit === undefined ? {} : { audit }),
-        },
-      ];
-    }),
-  );
-}
-
-const judgedAs = ({ judge, verdict }: StageRules): Pick<StageRules, 'judge' | 'verdict'> => ({
-  judge,
-  ...(verdict === undefined ? {} : { verdict }),
-});
-
-/** Whether thresholds are still to be found. */
-export const awaitsCalibration = (rules: Readonly<Record<string, CascadeRules>>): boolean =>
-  Object.values(rules).some(({ aim }) => aim !== undefined);

@@ -20,6 +20,7 @@ export * from './page-plan.ts';
 export * from './precedence.ts';
 export * from './prefix-order.ts';
 export * from './records.ts';
+export * from './rules-in-force.ts';
 export * from './sample-draws.ts';
 export { NO_THRESHOLDS, type ThresholdFacts } from './shown-thresholds.ts';
 export * from './status.ts';

@@ -155,6 +155,8 @@ export const RECORDS = {
       z.object({ kind: z.literal('upload') }),
       z.object({ kind: z.literal('batch'), batch: z.string(), part: z.enum(['output', 'error']) }),
     ]),
+    /** The batch whose documents these lines sample: clients do not see this file. */
+    sampleOf: z.string().optional(),
   }),
   tombstone: z.object({ v, deletedAtMs: z.int() }),
   manifest: z.object({

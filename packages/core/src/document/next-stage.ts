@@ -1,7 +1,8 @@
 import { unfitReason } from '../cascade/fitness.ts';
 import { isLastStage, stageOf, type CascadeRules } from '../cascade/rules.ts';
 import type { EscalationReason } from '../confidence/index.ts';
-import { withDraft, type CascadeDocument, type DocumentJob, type Draft } from './job.ts';
+import type { Usage } from '../endpoints/index.ts';
+import { jobWithSpent, withDraft, type CascadeDocument, type DocumentJob, type Draft } from './job.ts';
 
 /** What a job says of the faults that its present stage's server had with it: none. */
 const NO_FAULTS = {
@@ -29,14 +30,17 @@ export function laterJob(job: DocumentJob, stage: number, nowMs: number): Docume
   return { ...job, stage, usedAttempts: 0, attempts: [], ...NO_FAULTS, ...NO_WAIT, waitingSinceMs: nowMs };
 }
 
-/** The job of a document that has drafts already: they are handed off to the stage behind the last of them. */
+/**
+ * The job of a document that has drafts already: they are handed off to the stage behind the last of them. `spent`: what
+ * that one took before, by stage from 0.
+ */
 export function draftedJob(
-  job: DocumentJob,
-  rules: CascadeRules,
+  { job, rules }: CascadeDocument,
   drafts: readonly Draft[],
-  nowMs: number,
+  { spent = [], nowMs }: { readonly spent?: readonly Usage[] | undefined; readonly nowMs: number },
 ): DocumentJob {
-  return nextStageJob({ job: { ...job, drafts, stage: drafts.length - 1 }, rules }, nowMs);
+  const next = nextStageJob({ job: { ...job, drafts, stage: drafts.length - 1 }, rules }, nowMs);
+  return jobWithSpent(next, spent[next.stage]);
 }
 
 /**
@@ -52,14 +56,22 @@ export function skipUnfit({ job, rules }: CascadeDocument, nowMs: number): Docum
     : skipUnfit({ job: skipping({ job, rules }, { reason, ask, model, nowMs }), rules }, nowMs);
 }
 
-/** The job at the last stage, without a draft of those before. */
-export function lastStageJob({ job, rules }: CascadeDocument, reason: EscalationReason, nowMs: number): DocumentJob {
-  if (isLastStage(rules, job.stage)) return job;
+/**
+ * The job at the last stage, without a draft of those before. `spent`: what each stage, from 0, took before: it counts
+ * with what comes.
+ */
+export function lastStageJob(
+  { job, rules }: CascadeDocument,
+  how: { readonly reason: EscalationReason; readonly nowMs: number; readonly spent?: readonly Usage[] | undefined },
+): DocumentJob {
+  const spent = how.spent?.[job.stage];
+  if (isLastStage(rules, job.stage)) return jobWithSpent(job, spent);
   const { model, ask } = stageOf(rules, job.stage);
-  return lastStageJob({ job: skipping({ job, rules }, { reason, ask, model, nowMs }), rules }, reason, nowMs);
+  const { reason, nowMs } = how;
+  return lastStageJob({ job: skipping({ job, rules }, { reason, ask, model, nowMs, spent }), rules }, how);
 }
 
-type Skipped = Pick<Draft, 'model' | 'ask' | 'reason'> & { readonly nowMs: number };
+type Skipped = Pick<Draft, 'model' | 'ask' | 'reason' | 'spent'> & { readonly nowMs: number };
 
 /** The job at the next stage, with the reason why the present one was not asked. */
 function skipping({ job }: CascadeDocument, { nowMs, ...skipped }: Skipped): DocumentJob {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NO_USAGE } from '../accounting/counts.ts';
+import type { CalibrationMethod } from '../calibration/method.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { sampleRules } from '../cascade/thresholds.ts';
 import type { Aim } from '../promise/index.ts';
@@ -125,4 +127,49 @@ test('a draft that a budget’s sample accepted can be handed off after all', ()
     [['low_confidence', 0.1]],
   );
   assert.equal(readSampleLine('{"id":"x"}'), null);
+});
+
+test('drafts of a budget’s sample are kept where no answer of the last stage stands; of a promise’s none is handed off', () => {
+  const budget = rulesOf({ aim: { kind: 'budget', expert_share: 0.2 }, signal: { name: 'sum_logprob' } });
+  const job = jobOf({ stage: 1, drafts: [draftOf({ handedOffAtMs: 5 })] });
+  const times = { startedAtMs: 10, endedAtMs: 20 };
+  const how = { kind: 'verdict', stage: 0, score: -0.1, confidence: 0.9, instead: { ...NO_USAGE, ms: null } } as const;
+  const endings: Readonly<Record<string, Ending>> = {
+    answered: answered('yes'),
+    confirmed: { kind: 'confirmed', how, usage: NO_USAGE, extra: [], ...times },
+    failed: {
+      kind: 'failed',
+      error: { code: 'server_error', message: 'no' },
+      why: { type: '500', message: 'no' },
+      ...times,
+    },
+    refused: { kind: 'answered', answer: { ...saying('no'), status: 400 }, ...times },
+  };
+  const keptBy = (rules: CascadeRules) =>
+    Object.entries(endings).flatMap(([name, ending]) => {
+      const { line } = resultOf({ job, rules: sampleRules(rules) }, ending);
+      return (readSampleLine(line.text) ?? assert.fail(name)).sample.drafts?.length === 1 ? [name] : [];
+    });
+  assert.deepEqual(keptBy(budget), ['confirmed', 'failed', 'refused']);
+  assert.deepEqual(keptBy(rulesOf({ aim: PROMISE, signal: { name: 'sum_logprob' } })), []);
+});
+
+test('what counts as the confidence in a value is never less than it was, however steep the calibration', () => {
+  const calibration: CalibrationMethod = {
+    method: 'isotonic',
+    curve: { scores: [-0.5000001, -0.5], values: [0.1, 0.9] },
+  };
+  const { stages: plain } = rulesOf({ signal: { name: 'sum_logprob' } });
+  const stages = plain.map((stage) =>
+    stage.judge === null
+      ? stage
+      : { ...stage, judge: { ...stage.judge, confidence: { ...stage.judge.confidence, calibration } } },
+  );
+  const wrongAt = (score: number) => {
+    const draft = { text: '{"a":1,"b":2}', fields: [{ path: '/a', score }] };
+    return judged(draft, answered('{"a":7,"b":2}'), { ask: 'fields', stages })[0]?.wrongAt;
+  };
+  assert.equal(wrongAt(-0.5), 0.9);
+  assert.equal(wrongAt(-0.500001), 0.9, 'it may have been so much more, before it was written with six digits');
+  assert.equal(wrongAt(-0.51), 0.1);
 });

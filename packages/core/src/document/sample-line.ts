@@ -36,7 +36,7 @@ export type Sampled = {
   readonly counts: Readonly<Record<string, number>>;
   readonly said: Readonly<Record<string, string>>;
   readonly times: string;
-  /** Of a budget: the drafts, as far as the one that was accepted, so that they can be handed off after all. */
+  /** Of a budget, where no answer of the last stage stands: the drafts, so that they can be handed off after all. */
   readonly drafts?: readonly Draft[] | undefined;
 };
 
@@ -140,8 +140,15 @@ const MAX_PATH = 200;
 /** Nothing is known of where a value would be final: it counts as final everywhere. */
 const EVERYWHERE = 1;
 
-/** Scores of values are written with six digits. */
-const ROUNDED = 1e-5;
+/** Scores of values are written with six digits: each may have been so much higher, as a share of itself. */
+const ROUNDED = 5e-6;
+
+/** The highest confidence that a value can have had whose score was written down; a calibration may be steep, or fall. */
+function confidenceAtMost({ confidence }: JudgeRule, score: number): number {
+  const off = Math.abs(score) * ROUNDED;
+  const all = [score - off, score, score + off].map((one) => calibrated(confidence, one) ?? EVERYWHERE);
+  return Math.max(...all);
+}
 
 /** The highest confidence in a value that the expert says otherwise. */
 function wrongFrom(differing: readonly string[] | null, fields: readonly FieldScore[], judge: JudgeRule): number {
@@ -150,9 +157,9 @@ function wrongFrom(differing: readonly string[] | null, fields: readonly FieldSc
   const confidences = differing.map((path) => {
     const score = scores.get(path);
     // Only the least sure values are written down.
-    return score === undefined ? EVERYWHERE : (calibrated(judge.confidence, score) ?? EVERYWHERE);
+    return score === undefined ? EVERYWHERE : confidenceAtMost(judge, score);
   });
-  return Math.min(EVERYWHERE, Math.max(...confidences) + ROUNDED);
+  return Math.min(EVERYWHERE, Math.max(...confidences));
 }
 
 /** What a result counts, beside its line and its times. */
@@ -171,17 +178,24 @@ export function sampleLineText(
   stages: readonly StageRecord[],
   { line, result, sameAs }: SampleParts,
 ): string {
-  const accepted = document.rules.sample === 'budget' ? stages.at(-1)?.draft : null;
-  const isHandable = accepted != null && !('reason' in accepted);
-  const draft = isHandable ? [...document.job.drafts, draftOf(accepted)] : null;
+  const drafts = document.rules.sample === 'budget' ? draftsIn(document, stages) : null;
   const sample = {
     judged: judgementsOf(document, stages, sameAs),
     counts: result.counts,
     said: result.said ?? {},
     times: writeTimes(result),
-    ...(draft === null ? {} : { drafts: draft }),
+    ...(drafts === null ? {} : { drafts }),
   };
   return jsonLine({ ...line, sample });
+}
+
+/** The drafts of a document as far as they are to be handed off again; null: the last stage has answered it. */
+function draftsIn({ job, rules }: CascadeDocument, stages: readonly StageRecord[]): readonly Draft[] | null {
+  const { draft = null, outcome } = stages.at(-1) ?? {};
+  if (draft !== null) return 'reason' in draft ? null : [...job.drafts, draftOf(draft)];
+  // A verdict was found by which an earlier draft is final, or the last stage failed.
+  const isAsked = outcome === 'answered' || job.drafts.length < rules.stages.length - 1;
+  return isAsked ? null : job.drafts;
 }
 
 /** A draft that was accepted, as one that is to be handed off. */

@@ -4,6 +4,7 @@ import {
   drawnDocuments,
   judgingStages,
   labelsFileOf,
+  MAX_USD_REACHED,
   rightOf,
   KEYS,
   RECORD_VERSION,
@@ -13,7 +14,7 @@ import {
   type CascadeCalibration,
   type DrawnDocument,
 } from '@spillway/core';
-import { open, readFindings, redisNowMs, type RedisStore } from '@spillway/redis';
+import { close, open, readFindings, redisNowMs, type RedisStore } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import {
   createRecord,
@@ -126,6 +127,10 @@ export class Calibrator {
         log.info({ batch: id, cascade, aim, ...found }, 'found the thresholds of a batch');
       }
     }
+    if (await this.#hasReachedCap(id)) {
+      await close(redis, id, 'expired');
+      return 'CLOSED';
+    }
     const calibrated = await records.plan(id);
     return calibrated === null ? 'CLOSED' : await openPlan(redis, calibrated);
   }
@@ -142,6 +147,12 @@ export class Calibrator {
     return false;
   }
 
+  /** Whether the sample has cost what the batch may: nothing more of it is asked. */
+  async #hasReachedCap(id: string): Promise<boolean> {
+    const { errors = [] } = (await this.#options.records.final(sampleIdOf(id))) ?? {};
+    return errors.some(({ code }) => code === MAX_USD_REACHED);
+  }
+
   /** Whether nothing of the batch could be judged, as the checks of its models found; once it is sampled, that shows itself. */
   async #cannotJudge({ manifest, cascades }: BatchPlan): Promise<boolean> {
     const { redis, records } = this.#options;
@@ -154,8 +165,6 @@ export class Calibrator {
   }
 
   async #found(plan: BatchPlan, hopeless: boolean): Promise<Record<string, CascadeCalibration>> {
-    const { records } = this.#options;
-    const final = await records.final(sampleIdOf(plan.manifest.id));
     const labels = await this.#labels(plan);
     const known = new Map<number, DrawnDocument>();
     for await (const { document, line, sample } of this.#lines.read(plan, { from: 0, to: plan.total })) {
@@ -171,8 +180,7 @@ export class Calibrator {
         if (rules.aim === undefined) return [];
         const { population = 0, documents = [] } = plan.draws?.[name] ?? {};
         const drawn = documents.map((document) => known.get(document) ?? { judged: null, delivered: null });
-        const isFinished = final?.outcome === 'completed';
-        return [[name, calibrateCascade({ rules, population, drawn, isFinished, cannotJudge: hopeless })]];
+        return [[name, calibrateCascade({ rules, population, drawn, cannotJudge: hopeless })]];
       }),
     );
   }

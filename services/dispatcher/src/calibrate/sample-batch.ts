@@ -10,8 +10,11 @@ import {
   sampleIdOf,
   sampleRules,
 } from '@spillway/core';
-import { admit, type RedisStore } from '@spillway/redis';
+import { admit, redisNowMs, type RedisStore } from '@spillway/redis';
 import { createRecord, readDocumentLines, uploadOnce, type BatchPlan, type Storage } from '@spillway/storage';
+
+/** The share of what is left of a batch's window that its sample may take: the rest of the batch waits for it. */
+const WINDOW_SHARE = 0.5;
 
 const EMPTY = Buffer.from('{}');
 const NEWLINE = Buffer.from('\n');
@@ -25,7 +28,7 @@ export async function makeSample(
   { redis, storage }: { readonly redis: RedisStore; readonly storage: Storage },
   plan: BatchPlan,
 ): Promise<void> {
-  const { id: batch, tenant, createdAtMs, expiresAtMs, endpoint, completionWindow, metadata } = plan.manifest;
+  const { id: batch, tenant, createdAtMs, endpoint, completionWindow, metadata } = plan.manifest;
   const id = sampleIdOf(batch);
   const inputFileId = sampleFileId(id);
   await storage.create(KEYS.openMark(id), EMPTY);
@@ -40,12 +43,14 @@ export async function makeSample(
     createdAtMs,
     expiresAtMs: null,
     source: { kind: 'upload' },
+    sampleOf: batch,
   });
   const cap = metadata?.[MAX_USD_KEY];
   const sampled = Object.entries(plan.cascades).flatMap(([name, rules]) =>
     rules.aim === undefined ? [] : [[name, sampleRules(rules)] as const],
   );
-  await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, {
+  const nowMs = await redisNowMs(redis);
+  const { record } = await createRecord(storage, KEYS.manifest(id), RECORDS.manifest, {
     v: RECORD_VERSION,
     id,
     tenant,
@@ -55,12 +60,12 @@ export async function makeSample(
     metadata: cap === undefined ? null : { [MAX_USD_KEY]: cap },
     outputExpiresAfterSeconds: null,
     createdAtMs,
-    expiresAtMs,
+    expiresAtMs: Math.round(nowMs + WINDOW_SHARE * Math.max(0, plan.manifest.expiresAtMs - nowMs)),
     requestDigest: digest('sample', batch),
     cascades: Object.fromEntries(sampled),
     sampleOf: batch,
   });
-  await admit(redis, id, { tenant, createdAtMs, expiresAtMs });
+  await admit(redis, id, { tenant, createdAtMs, expiresAtMs: record.expiresAtMs });
 }
 
 /** The lines of the drawn documents, in the order of the batch. */

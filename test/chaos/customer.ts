@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { APIError, toFile, type OpenAI } from 'openai';
 import { requestLine } from '../support/request-line.ts';
 import { isOver } from '../support/system.ts';
-import { promptOfDocument, temperatureOf, type DocumentKind } from './documents.ts';
+import { documentName, promptOfDocument, temperatureOf, type DocumentKind } from './documents.ts';
 import type { BatchPlan } from './schedule.ts';
+import { cascadeFor, METADATA, type Wish } from './wishes.ts';
 
 /** A document as its customer knows it: `name` is also its custom_id. */
 export type Sent = { readonly name: string; readonly kind: DocumentKind };
@@ -13,6 +14,9 @@ export type Seen = {
   readonly batch: number;
   readonly tenant: BatchPlan['tenant'];
   readonly isRetry: boolean;
+  readonly wish: Wish;
+  /** It was decided anew from another batch. */
+  readonly isRedecided: boolean;
   readonly sent: readonly Sent[];
   readonly id: string;
   isCancelAsked: boolean;
@@ -66,30 +70,49 @@ export class Customer {
     this.#isCancelWanted = true;
   }
 
-  /** Submits the batch, watches it to its end, and reads its files; then the same of its retry, if there is one. */
+  /** Submits the batch, watches it to its end, and reads its files; then the same of what is made of it. */
   async work(): Promise<void> {
-    const { tenant, documents, at, isRetried } = this.plan;
+    const { tenant, documents, at, isRetried, wish, isRedecided } = this.plan;
     await this.#market.progress(at);
-    const sent = documents.map((kind, document) => ({ name: `${this.#prefix}b${this.#index}-${document}`, kind }));
+    const sent = documents.map((kind, document) => ({
+      name: documentName(this.#prefix, wish, this.#index, document),
+      kind,
+    }));
+    const model = cascadeFor(wish);
     const text = sent
-      .map(({ name, kind }, index) => requestLine(promptOfDocument(name, kind), name, { body: temperatureOf(index) }))
+      .map(({ name, kind }, index) =>
+        requestLine(promptOfDocument(name, kind), name, { model, body: temperatureOf(index) }),
+      )
       .join('\n');
     const file = await this.#persist('upload', async (client) =>
       client.files.create({ file: await toFile(Buffer.from(`${text}\n`), 'input.jsonl'), purpose: 'batch' }),
     );
     const key = { headers: { 'Idempotency-Key': `${this.#prefix}${this.#index}` } };
     const order = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
-    const { id } = await this.#persist('create', (client) => client.batches.create(order, key));
-    const first = await this.#follow({ batch: this.#index, tenant, isRetry: false, sent, id });
+    const metadata = METADATA[wish];
+    const { id } = await this.#persist('create', (client) => client.batches.create({ ...order, metadata }, key));
+    const about = { batch: this.#index, tenant, wish };
+    const first = await this.#follow({ ...about, isRetry: false, isRedecided: false, sent, id });
     this.settled = documents.length;
+    if (isRedecided && first.ends[0]?.status === 'completed') await this.#redecide(id, { ...about, sent });
     if (!isRetried || first.errors.length === 0) return;
     const retry = await this.#persist('retry', (client) => client.post<OpenAI.Batch>(`/batches/${id}/retry`));
     const failed = new Set(first.errors.map((line) => (JSON.parse(line) as { custom_id: string }).custom_id));
     const again = sent.filter(({ name }) => failed.has(name));
-    await this.#follow({ batch: this.#index, tenant, isRetry: true, sent: again, id: retry.id });
+    await this.#follow({ ...about, isRetry: true, isRedecided: false, sent: again, id: retry.id });
   }
 
-  async #follow(about: Pick<Seen, 'batch' | 'tenant' | 'isRetry' | 'sent' | 'id'>): Promise<Seen> {
+  /** Decides an ended batch anew, so that each draft that could be judged is final. */
+  async #redecide(id: string, about: Pick<Seen, 'batch' | 'tenant' | 'wish' | 'sent'>): Promise<void> {
+    const anew = await this.#persist('redecide', (client) =>
+      client.post<OpenAI.Batch>(`/batches/${id}/redecide`, { body: { accept_at: [0, 0] } }),
+    );
+    await this.#follow({ ...about, isRetry: false, isRedecided: true, id: anew.id });
+  }
+
+  async #follow(
+    about: Pick<Seen, 'batch' | 'tenant' | 'isRetry' | 'wish' | 'isRedecided' | 'sent' | 'id'>,
+  ): Promise<Seen> {
     const seen: Seen = {
       ...about,
       isCancelAsked: false,
@@ -104,7 +127,7 @@ export class Customer {
       const batch = await this.#persist('retrieve', (client) => client.batches.retrieve(seen.id));
       if (isOver(batch)) break;
       const { completed = 0, failed = 0 } = batch.request_counts ?? {};
-      if (!seen.isRetry) this.settled = completed + failed;
+      if (!seen.isRetry && !seen.isRedecided) this.settled = completed + failed;
       if (this.#isCancelWanted && !seen.isCancelAsked) await this.#cancel(seen);
       if (batch.status !== 'validating') cursor = await this.#readEarly(seen, cursor);
     }

@@ -1,4 +1,5 @@
 import type { Dice } from './dice.ts';
+import type { Wish } from './wishes.ts';
 
 /** The three stages of the cascade, in order; each has a model, and each model a server of its own. */
 export const MODELS = ['small', 'medium', 'large'] as const;
@@ -73,9 +74,20 @@ export const nameIn = (prompt: string): string | null => /^<([^>]+)>/.exec(promp
 /** The wits of a judge end long before: 20 kB of arrays in objects. */
 const DEEP_JSON = `${'{"a":[1,'.repeat(2_000)}0${']}'.repeat(2_000)}`;
 
-/** What a model says to a document, whenever it is asked; all begin alike, so that a draft can be gone on with. */
-export const answerOf = (model: ModelName, name: string, directives: string): string =>
-  model === 'small' && directives.includes(DEEP) ? DEEP_JSON : `What is asked of ${name} is answered by ${model}.`;
+/**
+ * What a model says to a document, whenever it is asked; all begin alike, so that a draft can be gone on with. Of a batch
+ * that wants a promise all say the same, so that there is something to promise.
+ */
+export function answerOf(model: ModelName, name: string, directives: string): string {
+  if (model === 'small' && directives.includes(DEEP)) return DEEP_JSON;
+  return `What is asked of ${name} is answered by ${isAgreed(name) ? 'all of them' : model}.`;
+}
+
+/** The name of a batch's document, by which its answer is known. */
+export const documentName = (prefix: string, wish: Wish, batch: number, document: number): string =>
+  `${prefix}${wish === 'promise' ? 'p' : 'b'}${batch}-${document}`;
+
+const isAgreed = (name: string): boolean => /p\d+-\d+$/.test(name);
 
 /** Every second document asks for the likeliest answer, so that its draft may be verified. */
 export const temperatureOf = (at: number): { readonly temperature?: 0 } => (at % 2 === 0 ? { temperature: 0 } : {});

@@ -12,6 +12,7 @@ import type { ModelName } from './documents.ts';
 import { ProcessSlot } from './process-slot.ts';
 import { PROCESSES, type BatchPlan } from './schedule.ts';
 import { ScriptedModel } from './scripted-model.ts';
+import { AUDITED_YAML } from './wishes.ts';
 
 type Tenant = BatchPlan['tenant'];
 
@@ -74,6 +75,7 @@ export class Fleet implements AsyncDisposable {
       expert: models.large.options,
       models: { small: SLOW_CALL, medium: SLOW_CALL, large: SLOW_CALL },
       verifies: true,
+      moreCascades: AUDITED_YAML,
       proxies: true,
       env: { ...ENV, ...bucket?.env },
     });

@@ -34,6 +34,8 @@ function sound(change: Partial<Seen> = {}): Seen {
     batch: 0,
     tenant: 'one',
     isRetry: false,
+    wish: 'nothing',
+    isRedecided: false,
     sent: KINDS.map((kind, at) => ({ name: nameOf(at), kind })),
     id: 'batch_1',
     isCancelAsked: false,
@@ -97,6 +99,30 @@ for (const [what, [change, expected]] of Object.entries(WRONG)) {
     assert.match(violationsOf(sound(change), terms).join('\n'), expected);
   });
 }
+
+/** The same as a batch that wants a promise, of lines with this certificate and this threshold. */
+function promised(lines: readonly (readonly [certificate: object | null, acceptAt: number])[], thresholds: object[]) {
+  const output = lines.map(([certificate, acceptAt], at) => {
+    const line = JSON.parse(lineOf([0, 1, 3][at] ?? 0)) as { cascade: { stages: object[] } };
+    const stages = line.cascade.stages.map((stage) => ({ ...stage, accept_at: acceptAt }));
+    return JSON.stringify({ ...line, cascade: { ...line.cascade, certificate, stages } });
+  });
+  const end = endOf({ spillway: { thresholds } });
+  return violationsOf(sound({ wish: 'promise', ends: [end], output, early: [] }), terms).join('\n');
+}
+
+test('found from outside: thresholds that were not found, or twice, or that lines do not say', () => {
+  const certificate = { agreement: 0.8, certainty: 0.9 };
+  const all = [certificate, certificate, certificate].map((one) => [one, 0.5] as const);
+  const shown = { outcome: 'certified', documents: 4 };
+  assert.equal(promised(all, [shown]), '');
+  assert.match(promised(all, [{ ...shown, outcome: 'sampling' }]), /a promise came to sampling/);
+  assert.match(promised(all, []), /came to undefined/);
+  assert.match(promised(all, [{ ...shown, documents: 3 }]), /is of 3 documents/);
+  assert.match(promised(all, [{ ...shown, outcome: 'not_certified' }]), /wrong lines/);
+  assert.match(promised([...all.slice(1), [null, 0.5]], [shown]), /2 certificates/);
+  assert.match(promised([...all.slice(1), [certificate, 0.6]], [shown]), /by the thresholds/);
+});
 
 test('found from outside: a model was asked that should not have been, or named that never was', () => {
   const further = { calls: callsOf({ large: [nameOf(0)] }), mayCharge: false };

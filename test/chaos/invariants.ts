@@ -1,3 +1,5 @@
+import type { BatchObject } from '@spillway/core';
+import type { OpenAI } from 'openai';
 import { strictParse } from '../support/strict.ts';
 import type { ResultLine } from '../support/system.ts';
 import type { FailedCall, Seen } from './customer.ts';
@@ -35,6 +37,7 @@ export function violationsOf(seen: Seen, terms: Terms): string[] {
   return said([
     ...seen.complaints,
     ...wrongStatus(seen),
+    ...wrongThresholds(seen, output),
     ...wrongEnds(seen),
     ...wrongLines(seen, output, errors),
     ...wrongCounts(seen, output, errors),
@@ -48,6 +51,26 @@ function wrongStatus({ ends, isCancelAsked }: Seen): string[] {
   const status = ends[0]?.status ?? '';
   if (status === 'completed' || (isCancelAsked && status === 'cancelled')) return [];
   return [`ended as ${status}: ${JSON.stringify(ends[0]?.errors)}`];
+}
+
+/** A batch that finds its thresholds has found them, once, and each line says the same of them. */
+function wrongThresholds({ ends, wish, isRetry, isRedecided, sent }: Seen, output: readonly ResultLine[]): string[] {
+  const found: string[] = [];
+  const certificates = new Set(output.map(({ cascade }) => JSON.stringify(cascade?.certificate ?? null)));
+  if (certificates.size > 1) found.push(`lines have ${certificates.size} certificates: ${[...certificates].join(' ')}`);
+  const at = output.flatMap(({ cascade }) => cascade?.stages[0]?.accept_at ?? []);
+  if (new Set(at).size > 1) found.push(`lines were decided by the thresholds ${[...new Set(at)].join(', ')}`);
+  if ((wish !== 'promise' && wish !== 'budget') || isRetry || isRedecided) return found;
+  const end = ends[0] as (OpenAI.Batch & Partial<BatchObject>) | undefined;
+  if (end?.status !== 'completed') return found;
+  const [shown] = end.spillway?.thresholds ?? [];
+  const outcomes = wish === 'budget' ? ['budgeted'] : ['certified', 'not_certified'];
+  if (shown === undefined || !outcomes.includes(shown.outcome)) found.push(`a ${wish} came to ${shown?.outcome}`);
+  if (shown !== undefined && shown.documents !== sent.length)
+    found.push(`a ${wish} is of ${shown.documents} documents`);
+  const isCertified = shown?.outcome === 'certified';
+  if (output.length > 0 && isCertified === certificates.has('null')) found.push('certificates are in the wrong lines');
+  return found;
 }
 
 function wrongEnds({ ends }: Seen): string[] {
@@ -100,12 +123,14 @@ function changedLines({ early, output, errors }: Seen): string[] {
 }
 
 /** The answer is the one that the named model gives, the model is the one that should have answered, and nobody paid. */
-function wrongAnswer({ sent }: Seen, line: ResultLine, { calls, mayCharge }: Terms): string[] {
+function wrongAnswer({ sent, wish, isRedecided }: Seen, line: ResultLine, { calls, mayCharge }: Terms): string[] {
   const { custom_id: name, cascade } = line;
   const kind = sent.find((one) => one.name === name)?.kind;
   if (kind === undefined) return [];
   const { stages, mayCharge: itsOwn, directives } = DOCUMENT_KINDS[kind];
-  const whose: readonly string[] = stages;
+  // By thresholds that are found, or changed, each stage may have to do with it.
+  const isFree = wish !== 'nothing' || isRedecided;
+  const whose: readonly string[] = isFree ? MODELS : stages;
   const found: string[] = [];
   const body = line.response?.body as { choices?: { message?: { content?: string } }[] } | undefined;
   const text = body?.choices?.[0]?.message?.content;
@@ -116,11 +141,12 @@ function wrongAnswer({ sent }: Seen, line: ResultLine, { calls, mayCharge }: Ter
   if (text !== answerOf(model, name, directives))
     found.push(`${name} has the answer ${JSON.stringify(text)} of ${model}`);
   for (const entry of cascade?.stages ?? []) {
-    if ((calls[entry.model as ModelName].get(name) ?? 0) === 0)
+    const isAsked = !isFree || entry.outcome !== 'skipped';
+    if (isAsked && (calls[entry.model as ModelName].get(name) ?? 0) === 0)
       found.push(`${name}: ${entry.model} never had its call`);
     if (entry.attempts > 1 && !mayCharge && !itsOwn) found.push(`${name} was charged: ${paidFor(line)}`);
   }
-  const beyond = MODELS.slice(MODELS.indexOf(stages.at(-1) ?? 'large') + 1);
+  const beyond = isFree ? [] : MODELS.slice(MODELS.indexOf(stages.at(-1) ?? 'large') + 1);
   if (beyond.some((one) => (calls[one].get(name) ?? 0) > 0))
     found.push(`${name} (${kind}) went further than it should`);
   return found;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DOCUMENT_KINDS } from './documents.ts';
 import { PROCESSES, scheduleOf, withoutKinds } from './schedule.ts';
+import { WISHES } from './wishes.ts';
 
 const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
@@ -43,6 +44,9 @@ test('a thousand seeds have every kind of fault, for every process and every mod
   }
   const documents = new Set(schedules.flatMap(({ batches }) => batches.flatMap((batch) => batch.documents)));
   assert.deepEqual(documents, new Set(Object.keys(DOCUMENT_KINDS)));
+  const batches = schedules.flatMap((one) => one.batches);
+  assert.deepEqual(new Set(batches.map(({ wish }) => wish)), new Set(WISHES));
+  assert.ok(batches.some(({ isRedecided }) => isRedecided));
   assert.ok(schedules.filter(({ storage }) => storage === 's3').length >= 20);
   assert.equal(new Set(schedules.map((one) => JSON.stringify(one.faults))).size > 950, true);
 });

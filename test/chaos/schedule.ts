@@ -1,5 +1,6 @@
 import { Dice } from './dice.ts';
 import { kindsOf, MODELS, type DocumentKind, type ModelName } from './documents.ts';
+import { wantedOf, type Wanted } from './wishes.ts';
 
 /** The processes of a system, two of each service. */
 export const PROCESSES = ['api', 'dispatcher', 'drafter', 'expert'].flatMap((name) => [`${name}-0`, `${name}-1`]);
@@ -45,7 +46,7 @@ export type FaultKind = Infliction['kind'];
 /** `at`: the share of all documents that is settled when it comes; a system that stands still gets it a little later. */
 export type Fault = { readonly at: number } & Infliction;
 
-export type BatchPlan = {
+export type BatchPlan = Wanted & {
   readonly tenant: 'one' | 'two';
   /** The share of all documents that is settled when it is submitted. */
   readonly at: number;
@@ -117,13 +118,17 @@ const CALM_SHARE = 0.04;
 const S3_SHARE = 0.05;
 /** One in so many has a document whose calls take their server down. */
 const DEADLY_SHARE = 0.04;
+/** Makes other dice of a seed. */
+const WISH_SALT = 0x5eed;
 
 /** What a seed does: pure, so that a seed that failed can be replayed. */
 export function scheduleOf(seed: number): Schedule {
   const dice = new Dice(seed);
   const isCalm = dice.chance(CALM_SHARE);
   const storage = dice.chance(S3_SHARE) ? 's3' : 'directory';
-  const batches = batchesOf(dice, isCalm);
+  // By dice of their own: what a seed did before it had wishes it does still.
+  const wishes = new Dice(seed ^ WISH_SALT);
+  const batches = batchesOf(dice, isCalm).map((batch): BatchPlan => ({ ...batch, ...wantedOf(wishes) }));
   if (isCalm) return { seed, storage, isCalm, batches, faults: [{ at: 0.05, kind: 'rolling_restart' }] };
   const faults = Array.from({ length: dice.between(5, 9) }, () => ({
     at: Math.round(dice.share() * 95) / 100,
@@ -144,7 +149,7 @@ export function withoutKinds(schedule: Schedule, kinds: ReadonlySet<string>): Sc
   };
 }
 
-function batchesOf(dice: Dice, isCalm: boolean): BatchPlan[] {
+function batchesOf(dice: Dice, isCalm: boolean): Omit<BatchPlan, keyof Wanted>[] {
   // More than a page, so that results are seen before the end; or many small ones.
   const sizes = dice.chance(0.75) ? [dice.between(257, 330)] : [dice.between(80, 120), dice.between(80, 120)];
   for (let more = dice.between(1, 4); more > 0; more -= 1) sizes.push(dice.between(1, 40));

@@ -44,6 +44,15 @@ const seen = new Set<string>();
 
 type Asked = { readonly path?: string; readonly body?: unknown; readonly headers?: Record<string, string> };
 
+/** Of a stream that does not end, its beginning. */
+async function textOf(answer: Response): Promise<string> {
+  if (answer.headers.get('content-type') !== 'text/event-stream') return await answer.text();
+  const reader = (answer.body ?? assert.fail()).getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return new TextDecoder().decode(value);
+}
+
 /** Sends a request and checks its answer, whatever its status, against the description of its route. */
 async function check(method: string, path: string, status: number, request: Asked = {}) {
   const operation = description.paths[path]?.[method.toLowerCase()];
@@ -57,7 +66,7 @@ async function check(method: string, path: string, status: number, request: Aske
       ...request.headers,
     },
   });
-  const text = await answer.text();
+  const text = await textOf(answer);
   assert.equal(answer.status, status, `${method} ${path}: ${text}`);
   const content = operation.responses[String(status)]?.content;
   assert.ok(content !== undefined, `${method} ${path} describes ${status}`);
@@ -102,6 +111,9 @@ test('every route answers as its description says, in success and in failure', a
   await check('GET', '/v1/batches', 400, { path: '/v1/batches?limit=101' });
   await check('GET', '/v1/batches/{id}', 200, { path: `/v1/batches/${batch.id}` });
   await check('GET', '/v1/batches/{id}', 404, { path: '/v1/batches/x' });
+  await check('GET', '/v1/batches/events', 200);
+  await check('GET', '/v1/batches/{id}/events', 200, { path: `/v1/batches/${batch.id}/events` });
+  await check('GET', '/v1/batches/{id}/events', 404, { path: '/v1/batches/x/events' });
   await check('GET', '/v1/batches/{id}/report', 200, { path: `/v1/batches/${batch.id}/report` });
   const facts = { validatedAtMs: 1, total: 1, cascades: ['invoices'], pages: [[0, 1, 0, line.length, 0]] };
   const validated = Buffer.from(JSON.stringify({ v: RECORD_VERSION, ...facts }));

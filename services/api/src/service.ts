@@ -9,10 +9,14 @@ import { DirectAnswers } from './direct/direct-answers.ts';
 import { DirectModels } from './direct/direct-models.ts';
 import { DryRuns, type DryRunsOptions } from './dry-run/dry-run.ts';
 import { placeSpareTombstone } from './files/remove.ts';
+import { BatchEvents } from './events/events.ts';
 import { live, ready } from './health.ts';
 import { answerInternal } from './internal.ts';
 import { KeyRing } from './keys/ring.ts';
-import { batchRoutes, directRoutes, fileRoutes, modelRoutes } from './routes.ts';
+import { batchRoutes } from './routes/batches.ts';
+import { directRoutes } from './routes/direct.ts';
+import { fileRoutes } from './routes/files.ts';
+import { modelRoutes } from './routes/models.ts';
 import { ScalingSignal } from './scaling.ts';
 import { buildServer } from './server.ts';
 import { Tenants } from './tenants.ts';
@@ -51,9 +55,14 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
   const watching = room.watch(life.signal);
   life.defer(() => watching);
   const probe = (): Promise<Health> => ready({ storage, redis, room, log });
+  const events = new BatchEvents({
+    sources: { storage, records, accounts, redis, log },
+    signal: life.signal,
+    isShared: keys !== null,
+  });
   const routes = [
     ...fileRoutes({ storage, records, redis, tenants, log, limits }),
-    ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }, dryRuns),
+    ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }, dryRuns, events),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),
   ];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dollars, range, seconds } from '../amounts.ts';
+import { dollars, range, seconds } from '@spillway/core/amounts';
 import { endWords, progressLines, progressWords } from './progress-text.ts';
 import type { BatchReport } from './report-object.ts';
 

@@ -1,4 +1,4 @@
-import { count, counted, dollars, percent, perSecond, range, seconds } from '../amounts.ts';
+import { count, counted, dollars, percent, perSecond, range, seconds } from '@spillway/core/amounts';
 import type { BatchReport } from './report-object.ts';
 
 type Paint = (format: 'bold' | 'green' | 'yellow' | 'red' | 'dim', text: string) => string;

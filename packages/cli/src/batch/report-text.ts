@@ -1,4 +1,4 @@
-import { count, dollars, percent, seconds } from '../amounts.ts';
+import { count, dollars, percent, seconds } from '@spillway/core/amounts';
 import { tableOf } from '../table.ts';
 import { endWords, holdLines, progressWords } from './progress-text.ts';
 import { isEnded, type BatchReport } from './report-object.ts';

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { z } from 'zod';
-import { count, counted, dollars, range } from '../amounts.ts';
+import { count, counted, dollars, range } from '@spillway/core/amounts';
 import { batchObject } from '../batch/report-object.ts';
 import { batchPath } from '../batch/watch.ts';
 import { Refused, UserError } from '../client.ts';

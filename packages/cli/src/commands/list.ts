@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Command } from 'commander';
-import { count, dollars, perSecond, range, seconds } from '../amounts.ts';
+import { count, dollars, perSecond, range, seconds } from '@spillway/core/amounts';
 import { batchObject, type BatchObject } from '../batch/report-object.ts';
 import type { Context } from '../context.ts';
 import { tableOf } from '../table.ts';

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { count, counted } from '../amounts.ts';
+import { count, counted } from '@spillway/core/amounts';
 import { FIELDS, fieldsOf, isField } from '../batch/fields.ts';
 import type { ApiClient } from '../client.ts';
 import type { Context } from '../context.ts';

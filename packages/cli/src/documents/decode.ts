@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import { bytes as sizeOf } from '../amounts.ts';
+import { bytes as sizeOf } from '@spillway/core/amounts';
 import type { Source } from './source.ts';
 
 /** Why something is no document; it is told, and stops nothing else. */

@@ -1,6 +1,6 @@
 import { isJsonObject } from '@spillway/core';
 import { z } from 'zod';
-import { counted, dollars, percent, range, seconds } from '../amounts.ts';
+import { counted, dollars, percent, range, seconds } from '@spillway/core/amounts';
 import { Refused, UserError, type ApiClient } from '../client.ts';
 
 const amounts = z.object({ low: z.number(), high: z.number() }).nullish();

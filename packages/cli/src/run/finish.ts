@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { writtenId, type ResultLine } from '@spillway/core';
-import { counted, count } from '../amounts.ts';
+import { counted, count } from '@spillway/core/amounts';
 import { isEnded } from '../batch/report-object.ts';
 import { readReport } from '../batch/watch.ts';
 import { UserError, type ApiClient } from '../client.ts';

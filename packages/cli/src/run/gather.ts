@@ -1,5 +1,5 @@
 import { isJsonObject, LIMITS } from '@spillway/core';
-import { bytes, count } from '../amounts.ts';
+import { bytes, count } from '@spillway/core/amounts';
 import { UserError } from '../client.ts';
 import { readSource } from '../documents/read.ts';
 import type { Found } from '../documents/found.ts';

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { bytes, count, counted } from '../amounts.ts';
+import { bytes, count, counted } from '@spillway/core/amounts';
 import { endWords } from '../batch/progress-text.ts';
 import { batchObject, type BatchReport } from '../batch/report-object.ts';
 import { failureOf, watchBatch } from '../batch/watch.ts';

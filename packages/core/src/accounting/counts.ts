@@ -97,19 +97,32 @@ type AskCounterName = `${string}/${number}/asked:${string}`;
 /** Values that were asked for by themselves and have a rule of their own, by its place among those: `invoices/2/field:0`. */
 type FieldCounterName = `${string}/${number}/field:${number}`;
 
+/** Drafts of a stage by how sure they are, in bins: `invoices/1/confidence:45`. */
+type ConfidenceCounterName = `${string}/${number}/confidence:${number}`;
+
 /** Lines of the error file by HTTP status or code: `error/400`, `error/batch_expired`. */
 type ErrorCounterName = `error/${string}`;
 
 /** Sums of counters; those of stages that no document passed, and of what never happened, are absent. */
 export type Counts = Readonly<Record<Counter, number>> &
   Readonly<Partial<Record<(typeof MORE_COUNTERS)[number], number>>> &
-  Readonly<Record<StageCounterName | ReasonCounterName | AskCounterName | FieldCounterName | ErrorCounterName, number>>;
+  Readonly<
+    Record<
+      | StageCounterName
+      | ReasonCounterName
+      | AskCounterName
+      | FieldCounterName
+      | ConfidenceCounterName
+      | ErrorCounterName,
+      number
+    >
+  >;
 
 const STAGE_COUNTER = new RegExp(`^([^/]+)/(\\d+)/(${STAGE_COUNTERS.join('|')})$`);
 
 /** Those of a stage that records of the version before have no place for. */
 const MORE_STAGE_COUNTER = new RegExp(
-  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|kept|${[...REUSE_COUNTERS, ...LATER_COUNTERS].join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4})$`,
+  `^[^/]+/\\d+/(?:stopped|stoppedOutputTokens|deadlineDrafts|kept|${[...REUSE_COUNTERS, ...LATER_COUNTERS].join('|')}|asked:[a-z0-9_]{1,40}|field:\\d{1,4}|confidence:\\d{1,2})$`,
 );
 
 /** Whatever a version to come calls its reasons and codes. */
@@ -133,6 +146,10 @@ export const askCounter = (cascade: string, stage: number, reason: string): AskC
  */
 export const fieldCounter = (cascade: string, stage: number, place: number): FieldCounterName =>
   `${cascade}/${stage + 1}/field:${place}`;
+
+/** The name of the counter of drafts of a stage, from 0, whose confidence lies in a bin. */
+export const confidenceCounter = (cascade: string, stage: number, bin: number): ConfidenceCounterName =>
+  `${cascade}/${stage + 1}/confidence:${bin}`;
 
 /**
  * The name of the counter of lines of the error file that hold this HTTP status or code. Neither is the client's or the

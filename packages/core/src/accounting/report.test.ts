@@ -57,6 +57,7 @@ function account(): Account {
   }
   const counts: Counts = {
     ...NO_COUNTS,
+    'a/1/confidence:30': 8,
     completed: 9,
     failed: 1,
     accepted: 7,
@@ -125,6 +126,7 @@ test('a report says what was, what it cost, and what one model alone would have 
       { reason: 'no_label', count: 2, said: 'Well, maybe' },
       { reason: 'low_confidence', count: 1, said: null },
     ],
+    confidences: [{ from: 0.6, to: 0.62, drafts: 8 }],
     documents: { accepted: 7, escalated: 3, skipped: 0, answered: 0, failed: 0, kept: 0 },
     inference_seconds: 0.1,
     input_tokens: 50,

@@ -10,6 +10,7 @@ import {
   type Counts,
   type StageCounts,
 } from './counts.ts';
+import { confidencesOf, type ConfidenceBin } from './confidence-bins.ts';
 import { askReasonsOf, failuresOf, reasonsOf, type CountedReason, type Said } from './reasons.ts';
 import { Sketch } from './sketch.ts';
 import type { Waits } from './waits.ts';
@@ -64,6 +65,7 @@ type StageAccount = ReportedStage & {
   readonly counts: StageCounts;
   readonly reasons: readonly CountedReason[];
   readonly askReasons: readonly Omit<CountedReason, 'said'>[];
+  readonly confidences: readonly ConfidenceBin[];
   /** By the places of `ruledFields`. */
   readonly fieldCounts: readonly number[];
   readonly waits: Waits;
@@ -80,6 +82,7 @@ export function reportOf({ total, stages, counts, said, waits }: Account) {
     counts: stageCounts(counts, stage.cascade, stage.stage),
     reasons: reasonsOf(counts, said, stage.cascade, stage.stage),
     askReasons: askReasonsOf(counts, stage.cascade, stage.stage),
+    confidences: confidencesOf(counts, stage.cascade, stage.stage),
     fieldCounts: stage.ruledFields.map((_, place) => counts[fieldCounter(stage.cascade, stage.stage, place)] ?? 0),
     waits,
   }));
@@ -155,6 +158,7 @@ function stageReport({ cascade, stage, counts, waits, ...named }: StageAccount) 
     calibrated,
     documents: { accepted, escalated, skipped, answered, failed, kept },
     reasons,
+    confidences: named.confidences,
     queue_wait_ms: spreadOf(waits.ofStage(cascade, stage, 'queue')),
     delay_ms: byReason((reason) => {
       const delays = waits.ofDelay(cascade, stage, 'delay', reason);

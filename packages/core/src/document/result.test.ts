@@ -254,6 +254,7 @@ test('an accepted draft: output line, counts, money', () => {
     completed: 1,
     accepted: 1,
     'invoices/1/accepted': 1,
+    'invoices/1/confidence:55': 1,
     'invoices/1/inputTokens': 100,
     'invoices/1/outputTokens': 10,
     'invoices/1/nanoUsd': 120_000,
@@ -276,6 +277,7 @@ test('an escalated document: the waits add up to the sequential wait', () => {
     escalated: 1,
     allExpertNanoUsd: 1_200_000,
     'invoices/1/escalated': 1,
+    'invoices/1/confidence:30': 1,
     'invoices/1/reason:low_confidence': 1,
     'invoices/1/inputTokens': 100,
     'invoices/1/outputTokens': 10,
@@ -404,6 +406,7 @@ test('a draft taken at the deadline says so', () => {
     completed: 1,
     escalated: 1,
     'invoices/1/escalated': 1,
+    'invoices/1/confidence:30': 1,
     'invoices/1/deadlineDrafts': 1,
     'invoices/1/reason:low_confidence': 1,
     'invoices/1/inputTokens': 100,
@@ -745,7 +748,7 @@ test('why documents go on and why they fail is counted, with what the servers sa
     why: { ...FAILURE, said: 'no model' },
   } as Ending);
   const whys = (result: Result) =>
-    Object.entries(result.counts).filter(([name]) => name.startsWith('error/') || name.includes(':'));
+    Object.entries(result.counts).filter(([name]) => name.startsWith('error/') || name.includes('reason:'));
   assert.deepEqual(whys(rejected), [
     ['error/404', 1],
     ['invoices/1/reason:no_label', 1],

@@ -1,6 +1,7 @@
 import { isChosenForAudit } from '../audit/draw.ts';
 import {
   askCounter,
+  confidenceCounter,
   errorCounter,
   fieldCounter,
   NO_USAGE,
@@ -10,6 +11,7 @@ import {
   type Counts,
   type StageCounter,
 } from '../accounting/counts.ts';
+import { confidenceBin } from '../accounting/confidence-bins.ts';
 import { nanoUsd, type PricedTokens } from '../accounting/price.ts';
 import type { Said } from '../accounting/reasons.ts';
 import { requestIdOf, resultLineId } from '../batch/ids.ts';
@@ -24,6 +26,7 @@ import { writtenId } from './custom-id.ts';
 import {
   deliveringStage,
   isEscalated,
+  judgementOf,
   passageOf,
   stagesBeyond,
   stagesOf,
@@ -162,6 +165,8 @@ function countsOf({ job, rules }: CascadeDocument, { stages, all, failure, times
   if (isEscalated(stages)) add('escalated');
   add('allExpertNanoUsd', allExpertNanoUsd({ job, rules }, stages));
   for (const [stage, record] of all.entries()) {
+    const { confidence = null } = judgementOf(record) ?? {};
+    if (confidence !== null) counts[confidenceCounter(job.cascade, stage, confidenceBin(confidence))] = 1;
     // The batch that asked has counted all else.
     if (record.kept === true) {
       counts[stageCounter(job.cascade, stage, 'kept')] = 1;

@@ -48,6 +48,13 @@ const stage = z
         description: 'What became of the documents that reached the stage; skipped and kept ones were not asked about.',
       }),
     reasons: countedReasons,
+    confidences: z
+      .array(z.strictObject({ from: z.number(), to: z.number(), drafts: count }))
+      .readonly()
+      .meta({
+        description:
+          'How sure its drafts were, as far as they could be judged and were not given up early: bins that have any.',
+      }),
     queue_wait_ms: spread.meta({ description: 'Waiting for a free worker, and for nothing else.' }),
     delay_ms: z.partialRecord(z.enum(DELAY_REASONS), spread).meta({
       description: 'What else documents waited for, each of those that did: see the waits in the operations guide.',

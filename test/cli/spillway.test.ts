@@ -396,6 +396,55 @@ test('Ctrl-C leaves the batch running; watching it ends the run; with a state no
   assert.equal((await csv('watched.csv'))[0]?.['answer'], 'read: HELD again');
 });
 
+test('a promise is asked for in a word, and what came of it is said', async () => {
+  const system = await shared();
+  // An UNSURE draft says what the expert says, too: there is something to promise.
+  const rows = Array.from({ length: 120 }, (_, at) => `${at},${at % 4 === 0 ? 'UNSURE' : 'sure'} ${at}`);
+  const [table = ''] = [await files('promised', { 'rows.csv': `n,body\n${rows.join('\n')}\n` })];
+  const args = [
+    'run',
+    join(table, 'rows.csv'),
+    '--prompt',
+    'Read {{body}}',
+    '--yes',
+    '--out',
+    'promised.csv',
+    '--json',
+  ];
+  const made = await spillway(system, ...args, '--promise', '90%', '--certainty', '0.9');
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(
+    made.stderr,
+    /promise: certified: at least 90 % of the answers say what the expert would, with 90 % cert/,
+  );
+  const told = JSON.parse(made.stdout) as { batch: string; thresholds: { outcome: string; sampled: number }[] };
+  assert.equal(told.thresholds[0]?.outcome, 'certified');
+  assert.match((await spillway(system, 'report', told.batch)).stdout, /promise: certified/);
+  assert.match((await spillway(system, 'list')).stdout, new RegExp(`${told.batch} .* 90 %  `));
+  const sampled = await spillway(system, 'results', told.batch, '--where', 'sampled');
+  assert.equal(sampled.stdout.trim().split('\n').length, told.thresholds[0].sampled);
+  const decided = await spillway(system, 'redecide', told.batch, '--budget', '20%');
+  assert.equal(decided.code, 0, decided.stderr);
+  await system.settled(batchIn(decided.stdout));
+  assert.match((await spillway(system, 'report', batchIn(decided.stdout))).stdout, /budget: about 20 % to the expert/);
+  const few = await spillway(system, ...args, '--promise', '99.9%');
+  assert.equal(few.code, 0);
+  assert.match(
+    few.stderr,
+    /promise: NOT certified \(a sample that could show it .*\), so all of it is answered by the expert/,
+  );
+  const effort = ['--metadata', 'spillway.promise=agreement=0.999,otherwise=best_effort'];
+  assert.equal((await spillway(system, ...args, ...effort)).code, 4);
+  for (const wrong of [
+    ['--promise', '95'],
+    ['--promise', '95%', '--budget', '20%'],
+    ['--certainty', '0.9'],
+  ]) {
+    assert.equal((await spillway(system, ...args, ...wrong)).code, 2, wrong.join(' '));
+  }
+  assert.equal((await spillway(system, 'redecide', told.batch)).code, 2);
+});
+
 test('what a batch is and holds: list, report, results by a condition, show, retry and cancel', async () => {
   const system = await shared();
   const { id } = await system.submit(['a sure one', 'an UNSURE one', 'a BROKEN one', 'another']);

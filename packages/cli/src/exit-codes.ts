@@ -7,6 +7,8 @@ export const EXIT = {
   usage: 2,
   /** The batch has ended, and not every document has an answer. */
   unanswered: 3,
+  /** It has, and an audit found more disagreements than there may be, or a promise of the best effort was not certified. */
+  inDoubt: 4,
   /** Ctrl-C: a batch that was created goes on. */
   interrupted: 130,
 } as const;

@@ -12,6 +12,7 @@ export const FIELDS: Readonly<Record<string, string>> = {
   role: 'drafter or expert',
   stage: 'the stage that answered, from 1',
   escalated: "whether the first stage's draft was not final",
+  sampled: 'whether it is of the sample by which the threshold was found',
   confidence: 'of the draft that was judged last; 0 of one that was given up early',
   reason: 'why a draft was not final',
   attempts: 'calls of all stages together',
@@ -40,6 +41,8 @@ export function fieldsOf(line: ResultLine): Fields {
         return response?.status_code;
       case 'attempts':
         return cascade?.stages.reduce((sum, { attempts }) => sum + attempts, 0);
+      case 'sampled':
+        return cascade?.sampled === true;
       case 'copy_of':
         return cascade?.copy_of;
       case 'waited_ms':

@@ -33,6 +33,49 @@ const stage = z.object({
   usd: z.number(),
 });
 
+const thresholds = z
+  .array(
+    z.object({
+      cascade: z.string(),
+      promise: z
+        .object({
+          agreement: z.number().optional(),
+          accuracy: z.number().optional(),
+          certainty: z.number(),
+          otherwise: z.string(),
+        })
+        .nullable(),
+      budget: z.object({ expert_share: z.number() }).nullable(),
+      outcome: z.string(),
+      reason: z.string().nullable(),
+      sampled: z.number(),
+      expert_share: z.number().nullable(),
+      stages: z.array(
+        z.object({
+          model: z.string(),
+          accept_at: z.number().nullable(),
+          allowed: z.number().nullable(),
+          disagreements: z.number().nullable(),
+        }),
+      ),
+    }),
+  )
+  .default([]);
+
+const audits = z
+  .array(
+    z.object({
+      cascade: z.string(),
+      at_most: z.number(),
+      chosen: z.number(),
+      done: z.number(),
+      disagreed: z.number(),
+      bounds: z.object({ low: z.number(), high: z.number() }),
+      alarm: z.object({ audits: z.number() }).nullable(),
+    }),
+  )
+  .default([]);
+
 const failures = z.array(
   z.object({
     status: z.number().nullable(),
@@ -52,6 +95,8 @@ export const reportObject = z.object({
   warnings,
   progress,
   waiting,
+  thresholds,
+  audits,
   documents: z.object({
     total: z.number(),
     completed: z.number(),
@@ -59,6 +104,7 @@ export const reportObject = z.object({
     accepted: z.number(),
     escalated: z.number(),
     copied: z.number(),
+    kept: z.number().default(0),
     unfinished: z.number(),
   }),
   escalated_share: z.number().nullable(),
@@ -82,7 +128,7 @@ export const batchObject = z.object({
   request_counts: z.object({ total: z.number(), completed: z.number(), failed: z.number() }),
   errors: z.object({ data: z.array(z.object({ message: z.string(), line: z.number().nullish() })) }).nullish(),
   metadata: z.record(z.string(), z.string()).nullish(),
-  spillway: z.object({ progress, waiting }),
+  spillway: z.object({ progress, waiting, thresholds, audits }),
 });
 
 export type BatchObject = z.output<typeof batchObject>;

@@ -1,5 +1,6 @@
 import { count, dollars, percent, seconds } from '@spillway/core/amounts';
 import { tableOf } from '../table.ts';
+import { isInDoubt, promiseLines } from './promise-text.ts';
 import { endWords, holdLines, progressWords } from './progress-text.ts';
 import { isEnded, type BatchReport } from './report-object.ts';
 
@@ -26,7 +27,13 @@ export function reportLines(report: BatchReport, paint: Paint, nowMs = Date.now(
   return [
     paint('bold', head),
     ...holdLines(report, nowMs).map((line) => paint('yellow', line)),
+    ...promiseLines(report).map((line) => (isInDoubt(report) ? paint('yellow', line) : line)),
     ...(rows.length === 0 ? [] : ['', paint('bold', title), ...rows]),
+    ...(documents.kept === 0
+      ? []
+      : [
+          `${count(documents.kept)} answers were kept from the batch that this one was decided anew from; all else here is of the others`,
+        ]),
     ...(documents.copied === 0 ? [] : [`${count(documents.copied)} copies were answered without a call`]),
     ...failureLines(report),
     '',
@@ -62,12 +69,13 @@ function failureLines({ failures }: BatchReport): string[] {
   ];
 }
 
-function moneyLines({ counterfactuals: { cascade, all_expert: expert } }: BatchReport): string[] {
-  if (cascade.usd === 0 && expert.usd === 0) return ['money: the models have no prices'];
-  const less = expert.usd === 0 ? '' : ` (${percent(1 - cascade.usd / expert.usd)} less)`;
-  return [
-    `money: ${dollars(cascade.usd)}, all by the expert ${dollars(expert.usd)}${cascade.usd < expert.usd ? less : ''}`,
-  ];
+function moneyLines({ progress, counterfactuals: { cascade, all_expert: expert } }: BatchReport): string[] {
+  if (progress.spent_usd === null) return ['money: the models have no prices'];
+  if (cascade.usd === 0 && expert.usd === 0) return [`money: ${dollars(progress.spent_usd)} so far`];
+  const by = expert.usd === 0 ? 0 : cascade.usd / expert.usd - 1;
+  const beside =
+    expert.usd === 0 || Math.abs(by) < 0.01 ? '' : ` (${percent(Math.abs(by))} ${by < 0 ? 'less' : 'MORE'})`;
+  return [`money: ${dollars(cascade.usd)}, all by the expert ${dollars(expert.usd)}${beside}`];
 }
 
 function waitLines({ latency_ms: { accepted, escalated } }: BatchReport): string[] {

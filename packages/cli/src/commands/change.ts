@@ -1,11 +1,13 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { z } from 'zod';
 import { count, counted, dollars, range } from '@spillway/core/amounts';
 import { batchObject } from '../batch/report-object.ts';
 import { batchPath } from '../batch/watch.ts';
 import { Refused, UserError } from '../client.ts';
 import type { Context } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
 import type { Terminal } from '../terminal.ts';
+import { share, thresholds } from './options.ts';
 
 /** The commands that have the API change or make a batch and then show it. */
 export function addChanges(program: Command, { terminal, api }: Context): void {
@@ -28,18 +30,35 @@ export function addChanges(program: Command, { terminal, api }: Context): void {
   addRedecide(program, { terminal, api });
 }
 
-type Redecide = { readonly acceptAt: readonly number[]; readonly preview?: true; readonly json?: true };
+type Redecide = {
+  readonly acceptAt?: readonly number[];
+  readonly promise?: number;
+  readonly budget?: number;
+  readonly certainty?: number;
+  readonly preview?: true;
+  readonly json?: true;
+};
 
 function addRedecide(program: Command, { terminal, api }: Pick<Context, 'terminal' | 'api'>): void {
   program
     .command('redecide <batch>')
     .description('decide an ended batch by another threshold: a new batch, which asks only for the difference')
-    .requiredOption('--accept-at <confidence>', 'the threshold, or one for each stage that judges: 0.9,0.8', thresholds)
+    .addOption(
+      new Option('--accept-at <confidence>', 'the threshold, or one for each stage that judges: 0.9,0.8')
+        .argParser(thresholds)
+        .conflicts(['promise', 'budget']),
+    )
+    .addOption(
+      new Option('--promise <share>', 'answers that are to be what the expert would say, such as 95%')
+        .argParser(share)
+        .conflicts('budget'),
+    )
+    .option('--certainty <share>', 'of the promise (default: 95%)', share)
+    .option('--budget <share>', 'documents that go to the expert, such as 20%', share)
     .option('--preview', 'only say what would come of it')
     .option('--json', 'the new batch object, or the preview')
-    .action(async (id: string, { json, acceptAt, preview }: Redecide) => {
-      const [only] = acceptAt;
-      const body = { accept_at: acceptAt.length === 1 ? only : acceptAt };
+    .action(async (id: string, { json, preview, ...wished }: Redecide) => {
+      const body = redecideBody(wished);
       const path = `${batchPath(id)}/redecide${preview === true ? '?preview=true' : ''}`;
       const sent = await api()
         .post(path, body)
@@ -52,6 +71,15 @@ function addRedecide(program: Command, { terminal, api }: Pick<Context, 'termina
       if (json) return terminal.out(JSON.stringify(sent));
       for (const line of previewLines(sent)) terminal.out(line);
     });
+}
+
+/** What the API is asked by. */
+function redecideBody({ acceptAt, promise, budget, certainty }: Redecide): object {
+  if (acceptAt !== undefined) return { accept_at: acceptAt.length === 1 ? acceptAt[0] : acceptAt };
+  if (promise !== undefined)
+    return { promise: { agreement: promise, ...(certainty === undefined ? {} : { certainty }) } };
+  if (budget !== undefined) return { budget: { expert_share: budget } };
+  throw new UserError('by what? --accept-at, --promise or --budget says it', { exitCode: EXIT.usage });
 }
 
 function show(terminal: Terminal, sent: unknown, json: true | undefined, verb: string): void {
@@ -75,10 +103,4 @@ function previewLines(sent: unknown): string[] {
   return [
     `of ${counted(total, 'document')} ${count(kept)} answers stay; ${count(asked)} would be asked about${drafted}${cost}`,
   ];
-}
-
-function thresholds(text: string): number[] {
-  const values = text.split(',').map((one) => (one.trim() === '' ? Number.NaN : Number(one)));
-  if (values.every((value) => value >= 0 && value <= 1)) return values;
-  throw new InvalidArgumentError('Expected a number from 0 to 1, or several, such as 0.9,0.8.');
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Command } from 'commander';
 import { count, dollars, perSecond, range, seconds } from '@spillway/core/amounts';
+import { promiseMark } from '../batch/promise-text.ts';
 import { batchObject, type BatchObject } from '../batch/report-object.ts';
 import type { Context } from '../context.ts';
 import { tableOf } from '../table.ts';
@@ -22,6 +23,7 @@ const HEADINGS = [
   { title: 'left', isNumber: true },
   { title: 'spent', isNumber: true },
   { title: 'age', isNumber: true },
+  { title: 'promise' },
   { title: 'name' },
 ];
 
@@ -70,6 +72,7 @@ function rowOf({ id, status, model, request_counts: counts, ...batch }: BatchObj
     isMoving && left !== null ? range(seconds(left.low), seconds(left.high)) : '',
     spent === null ? '' : dollars(spent),
     seconds(Math.max(0, nowMs / 1000 - batch.created_at)),
+    promiseMark(batch.spillway),
     batch.metadata?.['name'] ?? '',
   ];
 }

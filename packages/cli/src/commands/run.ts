@@ -6,7 +6,7 @@ import { KINDS, type Kind } from '../documents/source.ts';
 import { EXIT } from '../exit-codes.ts';
 import { formatOf } from '../rows/format.ts';
 import type { RunOptions } from '../run/options.ts';
-import { label, number, wholeNumber } from './options.ts';
+import { label, number, share, thresholds, wholeNumber } from './options.ts';
 
 type Given = {
   readonly cascade?: string;
@@ -24,6 +24,10 @@ type Given = {
   readonly window: string;
   readonly name?: string;
   readonly state?: string;
+  readonly promise?: number;
+  readonly certainty?: number;
+  readonly budget?: number;
+  readonly acceptAt?: readonly number[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly pilot?: number;
   readonly yes?: true;
@@ -36,6 +40,7 @@ taken. {{text}} in the prompt is a file's text, {{NAME}} a column; a prompt is a
 
   spillway run letters/ --prompt 'Who wrote this? {{text}}' --out writers.csv
   spillway run orders.csv --prompt prompt.md --schema order.json --id order_no --out orders.parquet
+  spillway run orders.csv --prompt prompt.md --promise 95% --out orders.csv      95 % as the expert would, for less
   spillway run letters/ --prompt prompt.md --state .answers --out writers.csv    again: only what changed is asked
   cat tickets.jsonl | spillway run - --prompt 'Urgent? {{body}}' --yes > urgent.jsonl`;
 
@@ -70,6 +75,21 @@ const withOptions = (command: Command): Command =>
     .option('--system <file or text>', 'the system message')
     .option('--id <column>', 'the column with the ids of rows (default: custom_id, or their places)')
     .option('--state <folder>', 'remember answers there: a run of the same documents asks only for what changed')
+    .addOption(
+      new Option(
+        '--promise <share>',
+        'answers that are to be what the expert would say, such as 95%; finds the threshold',
+      )
+        .argParser(share)
+        .conflicts(['budget', 'acceptAt']),
+    )
+    .option('--certainty <share>', 'of the promise (default: 95%)', share)
+    .addOption(
+      new Option('--budget <share>', 'documents that go to the expert, such as 20%; finds the threshold')
+        .argParser(share)
+        .conflicts('acceptAt'),
+    )
+    .option('--accept-at <confidence>', 'the threshold, or one for each stage that judges: 0.9,0.8', thresholds)
     .option('--max-usd <amount>', 'end the batch once it has cost that', number(0, 1e9))
     .addOption(new Option('--on-unreadable <what>', 'what cannot be read').choices(['skip', 'stop']).default('skip'))
     .addOption(new Option('--from <kind>', 'what the files are, whatever they are called').choices(KINDS))
@@ -77,14 +97,19 @@ const withOptions = (command: Command): Command =>
     .option('--max-tokens <number>', 'of an answer', wholeNumber(1, 1_000_000))
     .option('--window <time>', 'within which it has to be done, such as 90m, 24h, 7d', '24h')
     .option('--name <text>', 'what spillway list calls it (default: the files)')
-    .option(
-      '--metadata <key=value>',
-      'a label or setting of the batch, such as spillway.budget=expert_share=0.2',
-      label,
-      {},
-    )
+    .option('--metadata <key=value>', 'a label or setting of the batch, such as team=billing', label, {})
     .option('--escape-formulas', 'CSV: an apostrophe before what a spreadsheet would take for a formula')
     .option('--json', 'what became of it as JSON on standard output');
+
+/** How the thresholds are found, as the API takes it. */
+function thresholdSettings({ promise, certainty, budget, acceptAt }: Given): Record<string, string> {
+  if (certainty !== undefined && promise === undefined)
+    throw new UserError('--certainty is of a --promise', { exitCode: EXIT.usage });
+  const of = certainty === undefined ? '' : `,certainty=${certainty}`;
+  if (promise !== undefined) return { 'spillway.promise': `agreement=${promise}${of}` };
+  if (budget !== undefined) return { 'spillway.budget': `expert_share=${budget}` };
+  return acceptAt === undefined ? {} : { 'spillway.accept_at': acceptAt.join(',') };
+}
 
 function optionsOf(paths: readonly string[], given: Given, isRun: boolean): RunOptions {
   const { out, json, maxUsd } = given;
@@ -109,7 +134,7 @@ function optionsOf(paths: readonly string[], given: Given, isRun: boolean): RunO
     window: given.window,
     name: given.name ?? null,
     state: given.state ?? null,
-    metadata: given.metadata,
+    metadata: { ...thresholdSettings(given), ...given.metadata },
     pilot: given.pilot ?? null,
     isConfirmed: given.yes === true,
     isJson: json === true,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isInDoubt, promiseLines } from '../batch/promise-text.ts';
 import { endWords, holdLines } from '../batch/progress-text.ts';
 import type { BatchReport } from '../batch/report-object.ts';
 import { failureOf, watchBatch } from '../batch/watch.ts';
@@ -29,7 +30,7 @@ async function watchToEnd(id: string, { terminal, ...context }: Context, isJson:
   });
   if (report.status === 'failed') throw await failureOf(api, id);
   if (!isJson) {
-    terminal.say(endWords(report));
+    for (const line of [endWords(report), ...promiseLines(report)]) terminal.say(line);
     for (const line of holdLines(report, Date.now())) terminal.say(line);
   }
   const finished = await finishRunOf(id, { ...context, terminal, api });
@@ -37,5 +38,8 @@ async function watchToEnd(id: string, { terminal, ...context }: Context, isJson:
 }
 
 /** Of a batch that has ended. */
-const exitOf = ({ documents }: BatchReport): ExitCode =>
-  documents.completed === documents.total ? EXIT.done : EXIT.unanswered;
+function exitOf(report: BatchReport): ExitCode {
+  const { completed, total } = report.documents;
+  if (completed < total) return EXIT.unanswered;
+  return isInDoubt(report) ? EXIT.inDoubt : EXIT.done;
+}

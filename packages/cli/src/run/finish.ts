@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { writtenId, type ResultLine } from '@spillway/core';
 import { counted, count } from '@spillway/core/amounts';
-import { isEnded } from '../batch/report-object.ts';
+import { isInDoubt } from '../batch/promise-text.ts';
+import { isEnded, type BatchReport } from '../batch/report-object.ts';
 import { readReport } from '../batch/watch.ts';
 import { UserError, type ApiClient } from '../client.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -87,10 +88,18 @@ async function* resultLines(api: ApiClient, batch: string): AsyncGenerator<Resul
 }
 
 /** Says where the results are; with what the command ends. */
-export function tellFinished({ answered, unanswered }: Finished, out: string | null, terminal: Terminal): ExitCode {
+export function tellFinished(
+  { answered, unanswered }: Finished,
+  {
+    out,
+    report,
+    terminal,
+  }: { readonly out: string | null; readonly report: BatchReport | null; readonly terminal: Terminal },
+): ExitCode {
   const missing = unanswered === 0 ? '' : `, ${count(unanswered)} without an answer (column error)`;
   terminal.say(`${counted(answered + unanswered, 'row')} in ${out ?? 'standard output'}${missing}`);
-  return unanswered === 0 ? EXIT.done : EXIT.unanswered;
+  if (unanswered > 0) return EXIT.unanswered;
+  return report !== null && isInDoubt(report) ? EXIT.inDoubt : EXIT.done;
 }
 
 /** Ends a run of this machine that was interrupted, once its batch has ended; null: the batch is none of such a run. */
@@ -99,6 +108,8 @@ export async function finishRunOf(
   { env, api, terminal }: { readonly env: Env; readonly api: ApiClient; readonly terminal: Terminal },
 ): Promise<ExitCode | null> {
   const found = (await RunFolder.all(env)).find(({ run }) => run.batch === batch);
-  if (found === undefined || !isEnded((await readReport(api, batch)).report)) return null;
-  return tellFinished(await finishRun({ api, ...found }), found.run.out, terminal);
+  if (found === undefined) return null;
+  const { report } = await readReport(api, batch);
+  if (!isEnded(report)) return null;
+  return tellFinished(await finishRun({ api, ...found }), { out: found.run.out, report, terminal });
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { bytes, count, counted } from '@spillway/core/amounts';
 import { endWords } from '../batch/progress-text.ts';
+import { promiseLines } from '../batch/promise-text.ts';
 import { batchObject, type BatchReport } from '../batch/report-object.ts';
 import { failureOf, watchBatch } from '../batch/watch.ts';
 import { Refused, UserError, type ApiClient } from '../client.ts';
@@ -154,7 +155,7 @@ async function finishWithoutBatch(
   terminal.say('Nothing is to be asked: all of it was answered before.');
   const finished = await finishRun({ api, folder, run: record });
   if (options.isJson) tellJson(terminal, { batch: null, finished, out: record.out });
-  return tellFinished(finished, options.out, terminal);
+  return tellFinished(finished, { out: options.out, report: null, terminal });
 }
 
 async function upload({ api, terminal, signal }: Run, folder: RunFolder): Promise<string> {
@@ -219,17 +220,18 @@ async function watchAndFinish(run: Run, folder: RunFolder, record: RunRecord): P
     await folder.remove();
     throw await failureOf(api, id);
   }
-  terminal.say(endWords(report));
+  for (const line of [endWords(report), ...promiseLines(report)]) terminal.say(line);
   const finished = await finishRun({ api, folder, run: record });
   if (options.isJson) tellJson(terminal, { batch: report, finished, out: record.out });
-  return tellFinished(finished, options.out, terminal);
+  return tellFinished(finished, { out: options.out, report, terminal });
 }
 
 type Told = { readonly batch: BatchReport | null; readonly finished: Finished; readonly out: string | null };
 
 function tellJson(terminal: Terminal, { batch, finished, out }: Told): void {
-  const { id = null, status = null } = batch ?? {};
-  terminal.out(JSON.stringify({ batch: id, status, ...finished, spent_usd: batch?.progress.spent_usd ?? null, out }));
+  const { id = null, status = null, thresholds = [], audits = [] } = batch ?? {};
+  const money = batch?.progress.spent_usd ?? null;
+  terminal.out(JSON.stringify({ batch: id, status, ...finished, spent_usd: money, thresholds, audits, out }));
 }
 
 /** Goes on with what an earlier run with the same folder of answers began, so that nothing is paid for twice. */

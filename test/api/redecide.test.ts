@@ -124,7 +124,11 @@ test('a batch that is decided anew has the old one’s input and rules, and the 
     [manifest.inputFileId, manifest.redecided, manifest.completionWindow],
     [old.inputFileId, { from: id }, '2h'],
   );
-  assert.deepEqual(made.metadata, { team: 'x', 'spillway.accept_at': 'letters: 0.95', 'spillway.redecided_from': id });
+  assert.deepEqual(made.metadata, {
+    team: 'x',
+    'spillway.accept_at': 'invoices: 0.9; letters: 0.95',
+    'spillway.redecided_from': id,
+  });
   assert.notEqual(await api.storage.size(KEYS.redecision(id, made.id)), null, 'the old batch knows that it is needed');
   const same: Body[] = [
     { accept_at: { letters: 0.95 } },
@@ -173,7 +177,8 @@ test('what is wrong with a body is said of its key', async () => {
     [{ stages: [0.5] }, 'stages.0', 'invalid_type'],
     [{ stages: [{ accept_at: 2 }] }, 'stages.0.accept_at', 'invalid_value'],
     [{ stages: [{ model: 'large' }] }, 'stages.0.model', 'unknown_parameter'],
-    [{ promise: { agreement: 'x' } }, 'promise.agreement', 'invalid_type'],
+    [{ promise: { agreement: 'x' } }, 'promise.agreement', 'invalid_type', /a number from 0\.000001 to 0\.999999/],
+    [{ promise: { agreement: 0.9, certainty: 1e-20 } }, 'promise.certainty', 'invalid_value', /from 0\.000001/],
     [{ promise: { accuracy: 0.9 } }, 'promise.agreement', 'missing_required_parameter'],
     [{ budget: 0.2 }, 'budget', 'invalid_type'],
     [{ accept_at: 0.5, budget: { expert_share: 0.2 } }, 'accept_at', null, /either 'budget' or 'accept_at'/],
@@ -182,6 +187,13 @@ test('what is wrong with a body is said of its key', async () => {
   ];
   for (const [body, param, code, message] of wrong) {
     await assert.rejects(redecide(id, body), refusal(400, param, code, message), JSON.stringify(body));
+  }
+  for (const query of ['?previw=true', '?Preview=true', '?dry_run=true']) {
+    const param = /\w+/.exec(query)?.[0] ?? '';
+    await assert.rejects(
+      redecide(id, { accept_at: 0.5 }, { query }),
+      refusal(400, param, 'unknown_parameter', /Did you mean '(?:preview)'/),
+    );
   }
   const asked = api.client('a').post(`/batches/${id}/redecide`, { body: { accept_at: 0.5, acept_at: 0.4 } });
   assert.equal((await asked.asResponse()).headers.get('x-spillway-ignored'), 'acept_at');

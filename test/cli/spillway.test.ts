@@ -400,7 +400,7 @@ test('a promise is asked for in a word, and what came of it is said', async () =
   const system = await shared();
   // An UNSURE draft says what the expert says, too: there is something to promise.
   const rows = Array.from({ length: 120 }, (_, at) => `${at},${at % 4 === 0 ? 'UNSURE' : 'sure'} ${at}`);
-  const [table = ''] = [await files('promised', { 'rows.csv': `n,body\n${rows.join('\n')}\n` })];
+  const table = await files('promised', { 'rows.csv': `n,body\n${rows.join('\n')}\n` });
   const args = [
     'run',
     join(table, 'rows.csv'),

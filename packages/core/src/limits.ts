@@ -28,6 +28,8 @@ export const LIMITS = {
   /** Of a batch, by which an accuracy is promised: at most 500 of them are used. */
   labels: 20_000,
   labelBytes: 64 * 1024,
+  /** All of a file of labels. */
+  labelsFileBytes: 64 * 1024 * 1024,
   customIdCharacters: 512,
   /** Each stage is a wait in a row; a document's trace and its page's footer grow with them. */
   cascadeStages: 8,

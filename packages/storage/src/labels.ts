@@ -1,4 +1,5 @@
 import {
+  cutText,
   digestBits,
   isBadLine,
   KEYS,
@@ -51,21 +52,81 @@ export async function readLabels(
 ): Promise<ReadLabels> {
   const bytes = await storage.stream(KEYS.fileBytes(file));
   if (bytes === null) return { kind: 'errors', errors: [errorOf('The file of labels does not exist.')] };
-  const labels = new Map<string, Label>();
-  const errors: LineError[] = [];
-  const splitter = new LineSplitter(LIMITS.labelBytes);
-  const take = (lines: Iterable<Line>): boolean => {
-    for (const line of lines) {
-      const problem = addLabel(labels, line, wanted);
-      if (problem !== null) errors.push(errorOf(problem, line.number));
-      if (errors.length >= LIMITS.validationErrors) return false;
+  const reading = new LabelReading(wanted);
+  for await (const chunk of bytes) {
+    for (let from = 0; from < chunk.length; from += SLICE_BYTES) {
+      await runSliced(reading.taking(chunk.subarray(from, from + SLICE_BYTES)));
+      if (reading.isOver) return reading.end();
     }
-    return true;
-  };
-  for await (const chunk of bytes) if (!take(splitter.push(chunk))) break;
-  if (errors.length < LIMITS.validationErrors) take(splitter.end());
-  if (errors.length === 0 && labels.size === 0) errors.push(errorOf('The file of labels has none.'));
-  return errors.length > 0 ? { kind: 'errors', errors } : { kind: 'labels', labels };
+  }
+  await runSliced(reading.takingRest());
+  return reading.end();
+}
+
+/** So much of a file is read in one slice, or so many of its lines. */
+const SLICE_BYTES = 16 * 1024;
+const SLICE_LINES = 128;
+
+/** Lines of a file that are no labels, such as blank ones, are at most as many as labels may be. */
+const MAX_LINES = 2 * LIMITS.labels;
+
+/** Labels as they are read, a piece of their file after the other. */
+class LabelReading {
+  readonly #wanted: ReadonlySet<string>;
+  readonly #labels = new Map<string, Label>();
+  readonly #errors: LineError[] = [];
+  readonly #splitter = new LineSplitter(LIMITS.labelBytes);
+  #bytes = 0;
+  /** No more is to be read: what is wrong is known. */
+  isOver = false;
+
+  constructor(wanted: ReadonlySet<string>) {
+    this.#wanted = wanted;
+  }
+
+  *taking(bytes: Uint8Array): Sliced<void> {
+    this.#bytes += bytes.length;
+    if (this.#bytes > LIMITS.labelsFileBytes) {
+      this.#fail(errorOf(`The file of labels is longer than ${LIMITS.labelsFileBytes} bytes.`));
+      return;
+    }
+    yield* this.#takingLines(this.#splitter.push(bytes));
+  }
+
+  *takingRest(): Sliced<void> {
+    yield* this.#takingLines(this.#splitter.end());
+  }
+
+  end(): ReadLabels {
+    if (this.#errors.length === 0 && this.#labels.size === 0)
+      this.#errors.push(errorOf('The file of labels has none.'));
+    return this.#errors.length > 0
+      ? { kind: 'errors', errors: this.#errors }
+      : { kind: 'labels', labels: this.#labels };
+  }
+
+  *#takingLines(lines: Iterable<Line>): Sliced<void> {
+    let taken = 0;
+    for (const line of lines) {
+      if (line.number > MAX_LINES) {
+        this.#fail(errorOf(`The file of labels has more than ${MAX_LINES} lines.`));
+        return;
+      }
+      const problem = addLabel(this.#labels, line, this.#wanted);
+      if (problem !== null) this.#errors.push(errorOf(problem, line.number));
+      if (this.#errors.length >= LIMITS.validationErrors) {
+        this.isOver = true;
+        return;
+      }
+      taken += 1;
+      if (taken % SLICE_LINES === 0) yield;
+    }
+  }
+
+  #fail(error: LineError): void {
+    this.#errors.push(error);
+    this.isOver = true;
+  }
 }
 
 function addLabel(
@@ -81,11 +142,15 @@ function addLabel(
   const read = labelledAnswer.safeParse(json.kind === 'json' ? json.value : null);
   if (!read.success) return 'expected {"custom_id": …, "answer": …}.';
   const id = writtenId(read.data.custom_id);
-  if (labels.has(id)) return `the document ${JSON.stringify(id)} has a label before.`;
+  if (labels.has(id)) return `the document ${shownId(id)} has a label before.`;
   if (labels.size >= LIMITS.labels) return `there are more than ${LIMITS.labels} labels.`;
   labels.set(id, { answer: wanted.has(id) ? labelText(read.data) : null, line: number });
   return null;
 }
+
+/** As much of an id as a message repeats. */
+const MAX_SHOWN_ID_CHARACTERS = 64;
+const shownId = (id: string): string => JSON.stringify(cutText(id, MAX_SHOWN_ID_CHARACTERS, '…'));
 
 /** What of a batch says whether it has labels, and what they are for. */
 type LabelledOrder = Pick<Manifest, 'metadata' | 'cascades' | 'retry'>;
@@ -133,5 +198,5 @@ function* drawingLabelled(
     if (row % SLICE_ROWS === SLICE_ROWS - 1) yield;
   }
   const unknown = [...left].slice(0, LIMITS.validationErrors);
-  return unknown.map(([id, { line }]) => errorOf(`the batch has no document ${JSON.stringify(id)}.`, line));
+  return unknown.map(([id, { line }]) => errorOf(`the batch has no document ${shownId(id)}.`, line));
 }

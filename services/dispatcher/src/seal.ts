@@ -4,6 +4,7 @@ import {
   badLineResult,
   errorCounter,
   MAX_USD_REACHED,
+  spentCounts,
   unfinishedLine,
   type Counts,
   type EndingRecord,
@@ -11,6 +12,8 @@ import {
   type PageFooter,
   type PageLine,
   type PagePlan,
+  type DocumentRequest,
+  type Usage,
 } from '@spillway/core';
 import {
   bytesInFlight,
@@ -156,7 +159,8 @@ export async function sealUnfinished(
     .filter((place) => !settled.has(place))
     .toArray();
   // What is known is there, whoever ends the batch when.
-  const results = new Map((await known.of({ plan, page, documents, places: unfinished })).results);
+  const { results: answers, spent } = await known.of({ plan, page, documents, places: unfinished });
+  const results = new Map(answers);
   if (ending.outcome === 'expired') {
     const left = unfinished.filter((place) => !results.has(place));
     const copied = await copier.answered({ plan, page, documents, places: left });
@@ -180,7 +184,7 @@ export async function sealUnfinished(
     const line = settled.get(place) ?? results.get(place)?.line;
     if (line !== undefined) return line;
     if (document.kind === 'request') {
-      counts = addCounts(counts, { [errorCounter(error.code)]: 1 });
+      counts = addCounts(counts, unfinishedCounts(plan, document.request, { error, spent: spent.get(place) ?? [] }));
       return unfinishedLine(batch, at.first + place, document.request.customId, error);
     }
     // A bad line says the same whenever its batch ends.
@@ -211,6 +215,19 @@ const CAPPED = {
   code: MAX_USD_REACHED,
   message: 'This request was not finished before its batch had cost what it may.',
 };
+
+/** What a document counts that is not finished: what its sample took was paid, and nobody else counts it. */
+function unfinishedCounts(
+  { cascades }: BatchPlan,
+  { cascade }: DocumentRequest,
+  { error, spent }: { readonly error: NoAnswer; readonly spent: readonly Usage[] },
+): Partial<Counts> {
+  const rules = cascades[cascade];
+  return {
+    [errorCounter(error.code)]: 1,
+    ...(rules === undefined ? {} : spentCounts(cascade, rules, spent)),
+  };
+}
 
 /** The error of every line that an ending leaves unfinished. */
 function unfinishedError({ outcome, errors }: EndingRecord): NoAnswer {

@@ -121,6 +121,18 @@ test('a budget goes by what was answered, if that is most of what was drawn', ()
   assert.deepEqual([half.n, half.stages, half.expertShare], [1_001, [{ acceptAt: 0.9, configured: true }], null]);
 });
 
+test('a threshold that accepts nothing of the sample promises nothing', () => {
+  const surelyWrong = [...many(18, drawn(0.99, false)), ...many(482, drawn(0.5))];
+  const expert = calibrate(PROMISE, surelyWrong);
+  assert.deepEqual([expert.outcome, expert.reason, expert.expertOnly], ['not_certified', 'disagreements', true]);
+  assert.equal(calibrate(PROMISE, [...many(17, drawn(0.99, false)), ...surelyWrong.slice(18)]).outcome, 'certified');
+});
+
+test('a budget of which no draft could be judged keeps its threshold', () => {
+  const none = calibrate({ kind: 'budget', expert_share: 0.5 }, many(200, drawn(null)));
+  assert.deepEqual([none.stages, none.expertShare], [[{ acceptAt: 0.9, configured: true }], null]);
+});
+
 test('what passes is no evidence that a draft is escalated', () => {
   const unknown: DrawnDocument = {
     judged: [{ confidence: null, agrees: true, wrongAt: null, isUnknown: true }],

@@ -73,7 +73,10 @@ function promised(sample: CascadeSample, aim: PromiseAim | AccuracyAim): Cascade
     return notCertified(sample, facts, { reason: reason ?? 'no_evidence' }, found);
   }
   const stages = found.map((one, at) => ({ ...thresholdOf(one), ...differingIn(drawn, at) }));
-  return { ...facts, outcome: 'certified', stages, expertShare: expertShare(drawn, stages) };
+  const share = expertShare(drawn, stages);
+  // What accepts nothing of the sample promises nothing, and costs the drafts on top.
+  if (share === 1) return notCertified(sample, facts, { reason: 'disagreements' }, found);
+  return { ...facts, outcome: 'certified', stages, expertShare: share };
 }
 
 /** What a stage would accept of the sample, whatever the stages before it do not. */
@@ -192,11 +195,12 @@ function budgeted(
   const known = thresholdsOf(rules);
   const facts = { aim, population, n: drawn.length, outcome: 'budgeted' as const };
   const answered = drawn.filter(isAnswered);
-  // Few that were answered in time are not like the others.
-  if (isHopeless || answered.length === 0 || answered.length < drawn.length * LEAST_ANSWERED) {
+  const last = known.length - 1;
+  const isJudged = answered.some(({ judged }) => judged?.[last]?.confidence != null);
+  // Few that were answered in time are not like the others, and where none could be judged nothing is known.
+  if (isHopeless || !isJudged || answered.length < drawn.length * LEAST_ANSWERED) {
     return { ...facts, n: isHopeless ? 0 : facts.n, stages: known.map(asConfigured), expertShare: null };
   }
-  const last = known.length - 1;
   const stage = judgingStages(rules)[last] ?? 0;
   const reached = answered.filter(
     ({ delivered, judged }) => delivered === null || delivered >= stage || judged?.[last]?.confidence != null,

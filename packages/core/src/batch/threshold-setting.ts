@@ -83,7 +83,8 @@ function readPart(key: string, part: string): Setting | SettingProblem {
       : problem();
   }
   const given = pairsIn(value);
-  if (given === null) return problem();
+  // Which kind it is the key says.
+  if (given === null || Object.hasOwn(given, 'kind')) return problem();
   const kind = key === BUDGET_KEY ? 'budget' : Object.hasOwn(given, 'accuracy') ? 'accuracy' : 'promise';
   const read = aimRecord.safeParse({ ...given, kind });
   if (!read.success) return problem(` (${read.error.issues.map(issueMessage).join('; ')})`);

@@ -3,11 +3,12 @@ import { z } from 'zod';
 /** What is done with a batch of which nothing can be promised: all of it goes to the expert, or the best guess is taken. */
 export const OTHERWISE = ['expert', 'best_effort'] as const;
 
-/** Nearer to 1 no batch has enough documents to show it. */
+/** Nearer to 0 it says nothing, and nearer to 1 no batch has enough documents to show it. */
+const MIN_SHARE = 1e-6;
 const MAX_SHARE = 1 - 1e-6;
 
-const share = (name: string) => z.number(between(name)).gt(0, between(name)).max(MAX_SHARE, between(name));
-const between = (name: string): string => `${name}: expected a number above 0 and at most 0.999999`;
+const share = (name: string) => z.number(between(name)).min(MIN_SHARE, between(name)).max(MAX_SHARE, between(name));
+const between = (name: string): string => `${name}: expected a number from 0.000001 to 0.999999, such as 0.95 for 95 %`;
 
 export const DEFAULT_CERTAINTY = 0.95;
 

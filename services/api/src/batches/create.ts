@@ -38,7 +38,12 @@ export async function checkLabels(
 ): Promise<void> {
   const file = labelsFileOf(metadata);
   const record = file === null || !isFileId(file) ? null : await records.standingFile(file, Date.now());
-  if (file === null || (record?.tenant === tenant && record.purpose === 'batch')) return;
+  if (file === null) return;
+  if (record?.tenant === tenant && record.purpose === 'batch') {
+    if (record.bytes <= LIMITS.labelsFileBytes) return;
+    const message = `Invalid 'metadata.${LABELS_KEY}': the file has ${record.bytes} bytes, and labels at most ${LIMITS.labelsFileBytes}.`;
+    throw badRequest(message, { param: `metadata.${LABELS_KEY}`, code: 'invalid_value' });
+  }
   throw invalidValue(`metadata.${LABELS_KEY}`, file, 'ids of uploaded files of purpose batch');
 }
 

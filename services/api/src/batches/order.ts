@@ -24,7 +24,7 @@ import {
   type ThresholdSettings,
 } from '@spillway/core';
 import { z } from 'zod';
-import { badRequest, invalidValue, missingParameter, tooManyProperties, unknownKey } from '../errors.ts';
+import { badRequest, invalidValue, missingParameter, tooManyProperties, unknownKey, shown } from '../errors.ts';
 import { completionWindow, endpoint, expiresAfter, label, metadata, text } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 
@@ -118,7 +118,11 @@ export function readOrder(body: unknown): BatchOrder {
 export const unfitThresholds = (
   given: Readonly<Record<string, string>> | null,
   { key, expected }: SettingProblem,
-): Error => invalidValue(`metadata.${key}`, given?.[key] ?? '', expected);
+): Error =>
+  badRequest(`Invalid value: '${shown(given?.[key] ?? '')}'. Expected ${expected}.`, {
+    param: `metadata.${key}`,
+    code: 'invalid_value',
+  });
 
 function inputOf({ input_file_id: fileId, requests }: z.output<typeof orderBody>): BatchOrder['input'] {
   if (typeof fileId === 'string') {

@@ -86,7 +86,7 @@ export async function redecideBatch(
     windowMs: windowMs(window ?? manifest.completionWindow) ?? manifest.expiresAtMs - manifest.createdAtMs,
     metadata: {
       ...labelsOf(metadata),
-      ...(aim === null ? thresholdLabel(named, asked) : aimLabel(aim)),
+      ...(aim === null ? thresholdLabel(named) : aimLabel(aim)),
       [REDECIDED_FROM_KEY]: id,
     },
     thresholds: NO_SETTINGS,

@@ -177,16 +177,17 @@ function wrongLength(param: string, { name, judging }: Naming, got: number): Api
 
 /**
  * The rules of cascades with these thresholds. They stand as they are: nothing is to be found for them, and every document
- * is decided by them, also where all stages were run before. What was promised is so of unchanged thresholds only.
+ * is decided by them, also where all stages were run before. Nothing is promised by them: sampled documents, which a
+ * certificate takes to have the expert's answers, are decided as all others are.
  */
 export function redecidedRules(cascades: Cascades, asked: Thresholds): Record<string, CascadeRules> {
   return Object.fromEntries(Object.entries(cascades).map(([name, rules]) => [name, rulesBy(rules, asked[name] ?? [])]));
 }
 
 function rulesBy(rules: CascadeRules, asked: readonly (number | null)[]): CascadeRules {
-  const { aim: _aim, ...fixed } = rules;
+  const { aim: _aim, certificate: _certificate, ...fixed } = rules;
   if (asked.every((one) => one === null)) return { ...fixed, shadow: false };
-  const { certificate: _certificate, expertOnly: _expertOnly, ...own } = fixed;
+  const { expertOnly: _expertOnly, ...own } = fixed;
   const changed = withThresholds(own, asked, 'kept');
   const stages = changed.stages.map((stage, at) => withOwnValues(stage, stageOf(own, at)));
   return { ...own, stages, shadow: false };
@@ -219,12 +220,12 @@ export function writtenThresholds(cascades: Cascades): string {
   );
 }
 
-/** The changed thresholds as a batch's metadata says them, so that a retry of it has them, too; null: it cannot. */
-export function thresholdLabel(cascades: Cascades, asked: Thresholds): Record<string, string> {
+/** The thresholds as a batch's metadata says them, so that a retry of it has them, too, changed or not. */
+export function thresholdLabel(cascades: Cascades): Record<string, string> {
   const parts = Object.entries(cascades).flatMap(([name, rules]) => {
-    const isChanged = asked[name]?.some((one) => one !== null) === true;
     const own = thresholdsOf(rules);
-    if (!isChanged || own.some((one) => one > 1)) return [];
+    // That no draft is final cannot be said there.
+    if (own.some((one) => one > 1)) return [];
     const list = own.map(writtenNumber).join(',');
     return [Object.keys(cascades).length === 1 ? list : `${name}: ${list}`];
   });

@@ -1,6 +1,7 @@
-import { LIMITS, nearestName } from '@spillway/core';
+import { LIMITS } from '@spillway/core';
 import { z } from 'zod';
-import { badRequest, shown } from '../errors.ts';
+import { badRequest } from '../errors.ts';
+import { refuseMisspelt } from '../schemas/misspelt.ts';
 import { numberOf } from '../schemas/parts.ts';
 
 const KEY = 'dry_run';
@@ -19,12 +20,7 @@ export const createQuery = z.object({
 
 /** How many documents the pilot of a dry run has, 0 for none; null: a batch is to be made. */
 export function readDryRun(query: z.output<typeof createQuery>, given: object): number | null {
-  for (const key of Object.keys(given)) {
-    // Whoever misspells it would get a batch, and pay for it.
-    if (Object.hasOwn(createQuery.shape, key) || nearestName(key, [KEY]) === null) continue;
-    const message = `Unknown key '${shown(key)}' in the address. Did you mean '${KEY}'?`;
-    throw badRequest(message, { param: shown(key), code: 'unknown_parameter' });
-  }
+  refuseMisspelt(given, createQuery, { key: KEY });
   if (query[KEY] === 'true') return query.pilot ?? 0;
   if (query.pilot === undefined) return null;
   throw badRequest("'pilot' is a part of a dry run: give 'dry_run=true' with it.", { param: 'pilot' });

@@ -20,6 +20,7 @@ import { tookTooLong } from '../errors.ts';
 import type { BatchEvents } from '../events/events.ts';
 import { IGNORED_HEADER } from '../ignored-keys.ts';
 import { jsonRoute, MAX_ANSWER_MS, streamRoute, type Route } from '../route.ts';
+import { refuseMisspelt } from '../schemas/misspelt.ts';
 import { batchEstimate } from '../schemas/estimate.ts';
 import { batchObject, pageOf, resultsPage } from '../schemas/objects.ts';
 import { batchReport } from '../schemas/report.ts';
@@ -153,12 +154,11 @@ function batchesOfOthers(sources: BatchPlaces): readonly Route[] {
       answerHeaders: NAMES_IGNORED,
       errors: [408, 409, 413, 415, 429],
       limitMs: null,
-      answer: ({ caller, id, query, ...http }) =>
-        redecideBatch(sources, caller, {
-          id,
-          body: knownBodyOf(http, REDECIDE_KEYS),
-          isPreview: query.preview === 'true',
-        }),
+      answer: ({ caller, id, query, ...http }) => {
+        refuseMisspelt(http.request.query as object, redecideQuery, { key: 'preview', elsewhere: ['dry_run'] });
+        const body = knownBodyOf(http, REDECIDE_KEYS);
+        return redecideBatch(sources, caller, { id, body, isPreview: query.preview === 'true' });
+      },
     }),
   ];
 }

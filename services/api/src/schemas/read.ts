@@ -31,7 +31,13 @@ function problemOf(issue: Issue, at: readonly string[]): ApiError {
   const { input } = issue;
   if (param === '') return badRequest('The body must be a JSON object.', { code: 'invalid_type' });
   if (input === undefined || input === null) return missingParameter(param);
+  if (issue.code === 'invalid_type' && !DEFAULT_MESSAGE.test(issue.message)) {
+    return badRequest(`Invalid type for '${param}': ${issue.message}.`, { param, code: 'invalid_type' });
+  }
   if (issue.code === 'invalid_type') return invalidType(param, EXPECTED[issue.expected] ?? issue.expected, input);
+  if (typeof input === 'number' && !DEFAULT_MESSAGE.test(issue.message)) {
+    return badRequest(`Invalid '${param}': ${issue.message}.`, { param, code: 'invalid_value' });
+  }
   if (issue.code === 'too_big') return tooBig(param, issue, input);
   if (issue.code === 'too_small') return tooSmall(param, issue, input);
   if (issue.code === 'invalid_key') return keyTooLong(param, issue, input);
@@ -43,6 +49,9 @@ function problemOf(issue: Issue, at: readonly string[]): ApiError {
   }
   return badRequest(`Invalid '${param}': ${issue.message}.`, { param, code: 'invalid_value' });
 }
+
+/** Where a schema says nothing of its own. */
+const DEFAULT_MESSAGE = /^(?:Invalid input|Too small|Too big)/;
 
 const EXPECTED: Readonly<Record<string, string>> = {
   string: 'a string',

@@ -74,11 +74,12 @@ class Gathered implements Known {
   /** Has a document asked again, by what is known of it. */
   askAgain(place: number, sampled: SampleLine): void {
     const rules = this.#rulesOf(sampled);
-    // The threshold is still to be found.
-    if (rules === undefined || rules.aim !== undefined) return;
+    if (rules === undefined) return;
     const { sample, line } = sampled;
     const cascade = line.cascade?.name ?? '';
     this.spent.set(place, spentIn(sample, cascade, rules.stages.length));
+    // The threshold is still to be found.
+    if (rules.aim !== undefined) return;
     if (sample.drafts !== undefined) this.drafts.set(place, sample.drafts);
     else if (this.#isPromised(cascade)) this.lastStage.add(place);
   }

@@ -230,7 +230,7 @@ test('a promise is kept for the price of its sample and of what its threshold ch
   assert.equal(sampled.length, found.sampled);
   const escalated = results.filter(({ cascade }) => cascade?.escalated === true && cascade.sampled !== true);
   assert.ok(escalated.length > 0);
-  assert.deepEqual(newCalls(), { drafter: found.sampled, middle: 0, expert: found.sampled + escalated.length });
+  assert.deepEqual(newCalls(), { drafter: 0, middle: 0, expert: found.sampled + escalated.length });
   for (const { custom_id: name, cascade } of results) {
     // Through a logarithm and back it may be a hair's breadth off, and the threshold may lie there.
     const own = cascade?.stages[0]?.confidence ?? Number.NaN;
@@ -238,6 +238,18 @@ test('a promise is kept for the price of its sample and of what its threshold ch
     assert.equal(cascade?.escalated, cascade?.sampled === true || own < acceptAt, name);
     assert.deepEqual(cascade?.certificate, { agreement: 0.9, certainty: 0.9 });
   }
+  await assert.rejects(redecide(batch.id, { promise: { agreement: 0.85, certainty: 0.9 } }), {
+    status: 409,
+    code: 'already_certified',
+  });
+  // What the expert was paid for stays, whatever threshold is found; of the sample only those are asked that it has not answered.
+  const more = await redecide(batch.id, { promise: { agreement: 0.95, certainty: 0.9 } });
+  const later = await system.lines(more.output_file_id);
+  const isExperts = ({ cascade }: ResultLine): boolean => cascade?.role === 'expert';
+  const paid = new Set(results.filter(isExperts).map(({ custom_id: name }) => name));
+  assert.ok(later.every((line) => isExperts(line) || !paid.has(line.custom_id)));
+  const anew = later.filter((line) => isExperts(line) && !paid.has(line.custom_id));
+  assert.deepEqual(newCalls(), { drafter: 0, middle: 0, expert: anew.length });
   assert.equal((await redecide(old.id, body)).id, batch.id, 'there is one for each promise');
   assert.equal(batch.metadata?.['spillway.promise'], 'agreement=0.9,certainty=0.9,otherwise=expert');
   assert.deepEqual(newCalls(), NONE);

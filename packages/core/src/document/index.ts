@@ -19,6 +19,7 @@ export * from './delays.ts';
 export * from './job.ts';
 export * from './kept.ts';
 export * from './kept-result.ts';
+export { keptSample } from './kept-sample.ts';
 export * from './next-stage.ts';
 export * from './no-json.ts';
 export * from './redecide.ts';

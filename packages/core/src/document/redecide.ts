@@ -131,7 +131,8 @@ function escalationReason(
   return decision.kind === 'accept' ? null : decision.reason;
 }
 
-function keptDraft(
+/** A draft as it is known from the batch in which it was made. */
+export function keptDraft(
   { model, ask, answer, usage, how }: KeptStage,
   { score, confidence, fields, valueScores, stopped }: KeptJudgement,
 ): Omit<Draft, 'reason'> {

@@ -35,6 +35,7 @@ export type Sampled = {
   readonly judged: readonly SampledJudgement[];
   readonly counts: Readonly<Record<string, number>>;
   readonly said: Readonly<Record<string, string>>;
+  /** Empty: nobody was asked. */
   readonly times: string;
   /** Of a budget, where no answer of the last stage stands: the drafts, so that they can be handed off after all. */
   readonly drafts?: readonly Draft[] | undefined;
@@ -167,7 +168,8 @@ type Counted = { readonly counts: Readonly<Record<string, number | undefined>>; 
 
 type SampleParts = {
   readonly line: ResultLine;
-  readonly result: CascadeTimes & Counted;
+  /** Without times: nobody was asked. */
+  readonly result: (CascadeTimes | { readonly times: null }) & Counted;
   /** The stages, from 0, whose drafts mean the same as the answer by what the expert says. */
   readonly sameAs: readonly number[];
 };
@@ -183,7 +185,7 @@ export function sampleLineText(
     judged: judgementsOf(document, stages, sameAs),
     counts: result.counts,
     said: result.said ?? {},
-    times: writeTimes(result),
+    times: result.times === null ? '' : writeTimes(result),
     ...(drafts === null ? {} : { drafts }),
   };
   return jsonLine({ ...line, sample });

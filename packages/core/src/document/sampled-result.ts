@@ -4,7 +4,7 @@ import { judgingStages, shownThreshold } from '../cascade/thresholds.ts';
 import { agrees } from '../confidence/index.ts';
 import { answerText } from '../endpoints/index.ts';
 import { jsonLine } from '../text/json-line.ts';
-import type { Result } from './result.ts';
+import type { Result, UnaskedResult } from './result.ts';
 import type { ResultLine } from './result-line.ts';
 import type { Sampled } from './sample-line.ts';
 import { readTimes } from './times.ts';
@@ -18,9 +18,10 @@ export function sampledResult(
     of,
   }: { readonly batch: string; readonly document: number; readonly of: { batch: string; document: number } },
   rules: CascadeRules,
-): Result | null {
+): Result | UnaskedResult | null {
+  const isAsked = sample.times !== '';
   const read = readTimes(sample.times);
-  if (read === null) return null;
+  if (isAsked && read === null) return null;
   const { cascade, response, error, custom_id } = line;
   const own = requestIdOf(of.batch, of.document);
   const isOwn = response?.request_id === own;

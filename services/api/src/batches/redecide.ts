@@ -10,6 +10,7 @@ import {
   SHADOW_KEY,
   THRESHOLD_KEYS,
   windowMs,
+  type Aim,
   type BatchObject,
   type Manifest,
   type ThresholdSettings,
@@ -73,6 +74,7 @@ export async function redecideBatch(
   const standing = await records.manifest(derivedId);
   if (standing !== null && !isPreview) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);
+  if (aim?.kind === 'promise') refuseCertified(await describeBatch(places, manifest), aim);
   if (isPreview && aim !== null) {
     throw badRequest(`Nobody knows before what a '${aim.kind}' comes to: its thresholds are found by a sample.`, {
       param: 'preview',
@@ -101,6 +103,24 @@ export async function redecideBatch(
   const documents = async (): Promise<number> => plan.total;
   const requestDigest = digest('redecide', id, written);
   return placeBatch(places, caller, { order, input, documents, derivedId, requestDigest, cascades });
+}
+
+/** What is promised already is not to be found anew: that would cost a sample, and change nothing for the better. */
+function refuseCertified(
+  { id, spillway }: BatchObject,
+  { agreement, certainty }: Extract<Aim, { kind: 'promise' }>,
+): void {
+  const { thresholds } = spillway;
+  const promised = thresholds.map(({ outcome, promise }) => {
+    const isKept = outcome === 'certified' && promise !== null && promise.certainty >= certainty;
+    return isKept && 'agreement' in promise ? promise.agreement : 0;
+  });
+  const least = Math.min(...promised);
+  if (promised.length === 0 || least < agreement) return;
+  const message =
+    `The batch '${id}' is certified already: an agreement of ${least} includes one of ${agreement}. ` +
+    'Its answers stand as they are, and nothing is to be paid.';
+  throw conflict(message, 'already_certified');
 }
 
 /** What the new batch is told besides its thresholds: what made the old one is no matter of this one. */

@@ -10,6 +10,7 @@ import {
   type Draft,
   type Result,
   type Sampled,
+  type UnaskedResult,
   type Usage,
 } from '@spillway/core';
 import type { BatchPlan, Records, Storage } from '@spillway/storage';
@@ -42,7 +43,7 @@ export class SampledResults implements KnownResults {
 
 /** What is known of some documents of a page, a sampled one at a time. */
 class Gathered implements Known {
-  readonly results = new Map<number, Result>();
+  readonly results = new Map<number, Result | UnaskedResult>();
   readonly drafts = new Map<number, readonly Draft[]>();
   readonly lastStage = new Set<number>();
   readonly spent = new Map<number, readonly Usage[]>();
@@ -63,7 +64,7 @@ class Gathered implements Known {
   }
 
   /** What the sample said of a document, as the batch's own result; null: that is none of the batch's. */
-  resultOf(sampled: SampleLine): Result | null {
+  resultOf(sampled: SampleLine): Result | UnaskedResult | null {
     const rules = this.#rulesOf(sampled);
     if (rules === undefined || !isFinal(sampled, rules)) return null;
     const { document, place } = sampled;

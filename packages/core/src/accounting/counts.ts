@@ -163,6 +163,9 @@ export function errorCounter(what: number | string): ErrorCounterName {
 /** Whether a counter says why, which records of the version before have no place for. */
 const isReasonCounter = (name: string): boolean => REASON_COUNTER.test(name);
 
+/** Whether a counter is of a stage, and of no batch as a whole. */
+export const isStageCounter = (name: string): boolean => STAGE_COUNTER.test(name) || MORE_STAGE_COUNTER.test(name);
+
 /** Whether a name is that of a counter. */
 export const isCounter = (name: string): name is keyof Counts =>
   (COUNTERS as readonly string[]).includes(name) ||

@@ -1,9 +1,13 @@
 import {
+  addCounts,
   auditsOf,
   awaitsCalibration,
   endedBatch,
+  isStageCounter,
   liveBatch,
+  NO_COUNTS,
   NO_THRESHOLDS,
+  sampleIdOf,
   type BatchObject,
   type Manifest,
   type Progress,
@@ -33,7 +37,10 @@ export async function describeBatch(
   const read = await readLive(sources, manifest.id);
   const found = await thresholdsOf(sources.records, manifest);
   const { thresholds } = found;
-  const live = read.kind === 'live' ? { ...read, state: sampling(read.state, found) } : read;
+  const live =
+    read.kind === 'live'
+      ? { ...read, state: await sampling(sources, manifest, { ...found, state: read.state }) }
+      : read;
   const seen = async (state: BatchState) => ({
     waiting: await obstacles.of(manifest, state),
     nowMs: Date.now(),
@@ -63,12 +70,23 @@ async function thresholdsOf(records: Records, manifest: Manifest): Promise<Found
   return { thresholds: { draws: validated?.draws, calibration }, validated };
 }
 
-/** A batch is validated before its thresholds are found; Redis takes results of it only from then on. */
-function sampling(state: BatchState, { validated }: FoundThresholds): BatchState {
+/**
+ * A batch is validated before its thresholds are found; Redis takes results of it only from then on. What its sample has
+ * cost until now was spent on it, though none of its documents is settled.
+ */
+async function sampling(
+  sources: BatchSources,
+  { id }: Manifest,
+  { state, validated }: FoundThresholds & { readonly state: BatchState },
+): Promise<BatchState> {
   if (state.phase !== 'validating' || validated === null) return state;
   const { total, pages, cascades, validatedAtMs } = validated;
   const model = cascades.length === 1 ? (cascades[0] ?? null) : null;
-  return { ...state, phase: 'open', total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
+  const sample = await sources.records.manifest(sampleIdOf(id));
+  const { counts } = sample === null ? { counts: NO_COUNTS } : await sources.accounts.read(sample);
+  const ofStages = Object.fromEntries(Object.entries(counts).filter(([name]) => isStageCounter(name)));
+  const spent = addCounts(state.counts, ofStages);
+  return { ...state, counts: spent, phase: 'open', total, pages: pages.length, model, inProgressAtMs: validatedAtMs };
 }
 
 /** How far storage knows a batch to be. What was settled since the last page was sealed is only in Redis. */

@@ -141,7 +141,8 @@ function wrongAnswer({ sent, wish, isRedecided }: Seen, line: ResultLine, { call
   if (text !== answerOf(model, name, directives))
     found.push(`${name} has the answer ${JSON.stringify(text)} of ${model}`);
   for (const entry of cascade?.stages ?? []) {
-    const isAsked = !isFree || entry.outcome !== 'skipped';
+    // A document may be passed on unasked, or while its call has still not reached the server.
+    const isAsked = !isFree || !['skipped', 'failed'].includes(entry.outcome);
     if (isAsked && (calls[entry.model as ModelName].get(name) ?? 0) === 0)
       found.push(`${name}: ${entry.model} never had its call`);
     if (entry.attempts > 1 && !mayCharge && !itsOwn) found.push(`${name} was charged: ${paidFor(line)}`);

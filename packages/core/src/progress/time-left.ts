@@ -88,9 +88,10 @@ function parts(notes: readonly ProgressNote[], stage: number): readonly number[]
 function bestRate(notes: readonly ProgressNote[], stage: number, answers: number): number {
   let best = 0;
   let from = 0;
-  for (const note of notes) {
+  for (const [to, note] of notes.entries()) {
     const countFrom = (at: number): number => (note.stages[stage]?.left ?? 0) - (notes[at]?.stages[stage]?.left ?? 0);
-    while (countFrom(from + 1) >= answers / 4) from += 1;
+    // Less may be done than before, as where documents are is a guess: no stretch begins behind its end.
+    while (from + 1 < to && countFrom(from + 1) >= answers / 4) from += 1;
     const ms = note.atMs - (notes[from]?.atMs ?? 0);
     if (ms > 0 && countFrom(from) >= answers / 4) best = Math.max(best, countFrom(from) / ms);
   }

@@ -180,13 +180,44 @@ test('models that nobody here can ask have no pilot, and documents that fail are
   assert.deepEqual([full.pilot?.documents, full.pilot?.failed], [3, 0], 'what a server does not take comes again');
 });
 
-test('of a batch that finds its thresholds itself nothing is foretold, and its labels are checked', async () => {
-  const promised = { 'spillway.promise': 'agreement=0.9,certainty=0.9' };
-  const estimate = await inline(['a', 'b'], { pilot: 2, metadata: promised });
-  assert.deepEqual([estimate.valid, estimate.pilot, estimate.cost_usd], [true, null, null]);
-  assert.match(estimate.notes.join('\n'), /There was no pilot: the thresholds are found by a sample/);
+test('of a batch that finds its thresholds itself a pilot finds them, too, again and again', async () => {
+  const prompts = Array.from(
+    { length: 300 },
+    (_, at) => `${at % 4 === 0 ? '[[drafter unsure]] [[expert json]]' : ''} ${at}`,
+  );
+  const metadata = { 'spillway.promise': 'agreement=0.9,certainty=0.9' };
+  const estimate = await inline(prompts, { pilot: 60, metadata });
+  const { escalated_share: share, cost_usd: cost, pilot, notes } = estimate;
+  assert.ok(share !== null && cost !== null && pilot?.documents === 60, JSON.stringify(estimate));
+  assert.match(
+    notes.join('\n'),
+    /34 documents \(11 %\) are sampled first, .* certified in \d+ of 100 draws of the pilot/,
+  );
+  const order = { endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const input = await upload(lines(prompts).join('\n'));
+  const batch = await system.settled(
+    (await system.client.batches.create({ ...order, input_file_id: input, metadata })).id,
+  );
+  const { spillway } = batch as unknown as { spillway: BatchAccount };
+  assert.equal(spillway.thresholds[0]?.sampled, 34);
+  const report: { escalated_share: number } = await system.client.get(`/batches/${batch.id}/report`);
+  const isIn = (value: number | null, { low, high }: { low: number; high: number }): void =>
+    assert.ok(value !== null && value >= low && value <= high, `${value} of ${low} to ${high}`);
+  isIn(report.escalated_share, share);
+  // A draft that is stopped early writes less than that.
+  isIn(spillway.progress.spent_usd, { ...cost, low: cost.low * 0.9 });
+  const small = await inline(['a', 'b'], { pilot: 2, metadata });
+  assert.match(small.notes.join('\n'), /Nothing can be shown by a sample of so few documents/);
+  assert.equal(small.escalated_share?.low, 1);
+});
+
+test('labels are checked, and by them nothing is foretold', async () => {
   const file = await upload('{"custom_id": "doc-9", "answer": "a"}\n');
   const labelled = { 'spillway.promise': 'accuracy=0.9,certainty=0.9', 'spillway.labels': file };
+  const known = await upload('{"custom_id": "doc-1", "answer": "a"}\n');
+  const foretold = await inline(['a', 'b'], { pilot: 2, metadata: { ...labelled, 'spillway.labels': known } });
+  assert.deepEqual([foretold.valid, foretold.pilot, foretold.cost_usd], [true, null, null]);
+  assert.match(foretold.notes.join('\n'), /There was no pilot: the thresholds are found by a sample/);
   const wrong = await inline(['a', 'b'], { metadata: labelled });
   assert.deepEqual([wrong.valid, wrong.errors?.data[0]?.code], [false, 'invalid_labels']);
   const unknown = await failureOf(inline(['a'], { metadata: { ...labelled, 'spillway.labels': 'file-unknown' } }));

@@ -62,6 +62,10 @@ function knowsDryRun(openapi: unknown): boolean {
   return Array.isArray(parameters) && parameters.some((one) => isJsonObject(one) && one['name'] === 'dry_run');
 }
 
+/** A note in the words of the terminal. */
+const noteWords = (note: string): string =>
+  note.replaceAll('`pilot=50` runs one', '`spillway estimate --pilot 50` runs one');
+
 function linesOf(estimate: z.output<typeof estimateObject>): string[] {
   const { documents, cost_usd: cost, all_expert_usd: expert, escalated_share: share, seconds: time, pilot } = estimate;
   const money = ({ low, high }: { readonly low: number; readonly high: number }): string =>
@@ -74,5 +78,8 @@ function linesOf(estimate: z.output<typeof estimateObject>): string[] {
     ...(time == null ? [] : [range(seconds(time.low), seconds(time.high))]),
   ];
   const asked = pilot == null ? [] : [`a pilot of ${counted(pilot.documents, 'document')} was asked`];
-  return [`estimate: ${parts.join(' · ')}`, ...[...asked, ...(estimate.notes ?? [])].map((note) => `  ${note}`)];
+  return [
+    `estimate: ${parts.join(' · ')}`,
+    ...[...asked, ...(estimate.notes ?? []).map(noteWords)].map((note) => `  ${note}`),
+  ];
 }

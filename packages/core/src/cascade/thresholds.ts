@@ -72,6 +72,12 @@ const valuesAsStage = ({ fields, ...rule }: JudgeRule, acceptAt: number): JudgeR
     ? rule
     : { ...rule, fields: Object.fromEntries(Object.keys(fields).map((path) => [path, { acceptAt }])) };
 
+/** The rules by which a pilot of a batch is answered whose thresholds are still to be found: every stage answers. */
+export const pilotRules = (rules: CascadeRules): CascadeRules =>
+  rules.aim === undefined ? rules : sampleRules({ ...rules, aim: EVERY_STAGE });
+
+const EVERY_STAGE = { kind: 'promise', agreement: 0.5, certainty: 0.5, otherwise: 'expert' } as const;
+
 /**
  * The rules by which a sample of a batch is answered, so that the thresholds of the others are found by it. For a promise
  * every stage answers every document; for a budget the stages before the last judging one decide as ever, and that one

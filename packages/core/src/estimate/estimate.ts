@@ -57,22 +57,35 @@ const ALL: Expected = { low: 1, likely: 1, high: 1 };
 /**
  * What a batch will be, by a pilot of it. What a stage costs is the share of the documents that come to it, by what they
  * would cost there, times what all documents would cost there: the share has an exact range however few were escalated,
- * and the cost is fitted to the sizes of documents, which are known of all. Null: nothing was answered.
+ * and the cost is fitted to the sizes of documents, which are known of all. Null: nothing was answered. `reach`: the share
+ * of the documents that come to each stage, where the pilot's all did.
  */
-export function estimateOf(pilot: readonly PilotDocument[], population: Population): Estimate | null {
+export function estimateOf(
+  pilot: readonly PilotDocument[],
+  population: Population,
+  reach: readonly Expected[] | null = null,
+): Estimate | null {
   if (pilot.length === 0) return null;
   const depth = Math.max(...pilot.map(({ stages }) => stages.length));
-  const stages = Array.from({ length: depth }, (_, stage) => stageOf(pilot, population, stage));
+  const stages = Array.from({ length: depth }, (_, stage) => {
+    const own = reach?.[stage];
+    return own === undefined
+      ? stageOf(pilot, population, stage)
+      : reachedStage(pilot, population, { stage, share: own });
+  });
   const tokens = pilot.flatMap(({ inputTokens, chance, characters }): Counted[] =>
     inputTokens === null ? [] : [{ weight: 1 / chance, sizes: [1, characters], value: inputTokens }],
   );
   const expert = pilot.map((one) => counted(one, one.expertNanoUsd));
   return {
     stages,
-    escalated: shareOf(
-      pilot.map(({ chance, isEscalated }) => ({ weight: 1 / chance, isMarked: isEscalated })),
-      population.documents,
-    ),
+    escalated:
+      reach === null
+        ? shareOf(
+            pilot.map(({ chance, isEscalated }) => ({ weight: 1 / chance, isMarked: isEscalated })),
+            population.documents,
+          )
+        : largestOf(reach.slice(1)),
     nanoUsd: sumOf(stages.map(({ nanoUsd }) => nanoUsd)),
     expertNanoUsd: totalOf(fitOf(expert, moneySizes(population))),
     inputTokens: fitOf(tokens, [population.documents, population.characters])?.total ?? null,
@@ -135,6 +148,27 @@ function stageOf(pilot: readonly PilotDocument[], population: Population, stage:
   const nanoUsd = priced ? productOf(isAll ? ALL : shareOf(byMoney, population.documents), whole) : totalOf(null);
   return { stage, reached: there.length, share, nanoUsd };
 }
+
+/** A stage that all documents of the pilot came to, and of the batch's this share does. */
+function reachedStage(
+  pilot: readonly PilotDocument[],
+  population: Population,
+  { stage, share }: { readonly stage: number; readonly share: Expected },
+): StageEstimate {
+  const reached = pilot.filter(({ stages }) => stages[stage]?.isReached === true).length;
+  const fit = fitOf(
+    pilot.map((one) => counted(one, one.stages[stage]?.nanoUsd ?? 0)),
+    moneySizes(population),
+  );
+  return { stage, reached, share, nanoUsd: productOf(share, totalOf(fit)) };
+}
+
+/** The largest of some shares, end by end. */
+const largestOf = (shares: readonly Expected[]): Expected => ({
+  low: Math.max(0, ...shares.map(({ low }) => low)),
+  likely: Math.max(0, ...shares.map(({ likely }) => likely)),
+  high: Math.max(0, ...shares.map(({ high }) => high)),
+});
 
 /** A share of something, where both are uncertain and independent (Zou and Donner 2008). */
 function productOf(share: Expected, whole: Expected): Expected {

@@ -1,3 +1,4 @@
+export * from './aim.ts';
 export * from './document-sizes.ts';
 export * from './draw.ts';
 export * from './estimate.ts';

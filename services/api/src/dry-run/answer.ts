@@ -2,6 +2,7 @@ import {
   estimateOf,
   maxNanoUsd,
   MAX_USD_KEY,
+  type AimEstimate,
   type CascadeRules,
   type Drawn,
   type Estimate,
@@ -24,6 +25,8 @@ export type Findings = {
   readonly drawn: Drawn;
   /** Null: none was asked for, or it could not be run. */
   readonly pilot: Pilot | null;
+  /** What comes of thresholds that are still to be found; null: all are fixed, or nothing says it. */
+  readonly aim: AimEstimate | null;
   readonly time: TimeAnswer;
   readonly notes: readonly string[];
 };
@@ -56,8 +59,8 @@ export const invalidEstimate = (checked: Checked): BatchEstimate => ({
 
 /** The answer for a batch that would be run. */
 export function estimateAnswer(findings: Findings): BatchEstimate {
-  const { batch, checked, rules, drawn, pilot, time, notes } = findings;
-  const estimate = pilot === null ? null : estimateOf(pilot.documents, drawn.population);
+  const { batch, checked, rules, drawn, pilot, aim, time, notes } = findings;
+  const estimate = pilot === null ? null : estimateOf(pilot.documents, drawn.population, aim?.reach ?? null);
   const isPriced = rules.some(({ stages }) => stages.some(({ price }) => price !== null));
   const cap = maxNanoUsd(batch.metadata);
   const most = typeof cap === 'number' ? cap : Infinity;
@@ -79,7 +82,7 @@ export function estimateAnswer(findings: Findings): BatchEstimate {
     stages:
       estimate?.stages.map(({ stage, reached, share, nanoUsd }) => ({
         stage: stage + 1,
-        share: rangeOf(share, shareHow(reached, count)),
+        share: rangeOf(share, aim === null ? shareHow(reached, count) : AIM_HOW),
         cost_usd: priced(
           nanoUsd,
           reached > 0 ? `${reached} answers of the pilot` : 'from the tokens of earlier stages',
@@ -88,13 +91,18 @@ export function estimateAnswer(findings: Findings): BatchEstimate {
     escalated_share:
       estimate === null
         ? null
-        : rangeOf(estimate.escalated, shareHow(pilot?.documents.filter((one) => one.isEscalated).length ?? 0, count)),
+        : rangeOf(
+            estimate.escalated,
+            aim === null ? shareHow(pilot?.documents.filter((one) => one.isEscalated).length ?? 0, count) : AIM_HOW,
+          ),
     cost_usd: estimate === null ? null : priced(estimate.nanoUsd, 'the sum of the stages', most),
     all_expert_usd: estimate === null ? null : priced(estimate.expertNanoUsd, 'from the answers of the pilot'),
     seconds: time.time === null ? null : secondsOf(time.time, pilot !== null),
-    notes: [...notes, ...time.notes, ...notesOf(findings, { estimate, isPriced, most })],
+    notes: [...notes, ...aimNotes(findings), ...time.notes, ...notesOf(findings, { estimate, isPriced, most })],
   };
 }
+
+const AIM_HOW = 'by thresholds that were found, as the batch will find them, in many draws of the pilot';
 
 const shareHow = (marked: number, of: number): string =>
   `${marked} of ${of} documents of the pilot, by what each stands for`;
@@ -164,6 +172,25 @@ function uncounted({ sizes }: Checked): { readonly images: number; readonly noTe
     if (sizes.charactersAt(at) === 0) noText += 1;
   }
   return { images, noText };
+}
+
+/** What is to be known of thresholds that are still to be found. */
+function aimNotes({ rules, aim, drawn }: Findings): string[] {
+  return rules.flatMap((own): string[] => {
+    if (own.aim === undefined) return [];
+    if (aim === null) return ['The thresholds are found by a sample of the batch, which every stage answers first.'];
+    const { sampled, certified } = aim;
+    if (sampled === 0) return ['Nothing can be shown by a sample of so few documents: the expert answers all of them.'];
+    const share = ((100 * sampled) / Math.max(1, drawn.population.documents)).toFixed(0);
+    const often =
+      certified === null
+        ? ''
+        : ` The promise was certified in ${Math.round(100 * certified)} of 100 draws of the pilot.`;
+    return [
+      `${sampled} documents (${share} %) are sampled first, and every stage answers them.${often}`,
+      'In the pilot every stage wrote its whole answer: drafts that are stopped early, and answers that make use of drafts, cost less.',
+    ];
+  });
 }
 
 type Known = { readonly estimate: Estimate | null; readonly isPriced: boolean; readonly most: number };

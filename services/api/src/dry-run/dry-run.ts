@@ -1,4 +1,4 @@
-import { drawingPilot, maxNanoUsd, MAX_USD_KEY, rateOf, type Drawn } from '@spillway/core';
+import { drawingPilot, estimatingAim, maxNanoUsd, MAX_USD_KEY, rateOf, type Drawn } from '@spillway/core';
 import { runSliced, type Calibrations } from '@spillway/runtime';
 import type { FastifyReply } from 'fastify';
 import type { Caller } from '../auth.ts';
@@ -88,14 +88,20 @@ export class DryRuns {
     const rules = rulesIn(checked, batch);
     const drawn = await runSliced(drawingPilot(sizes, rules.map(rateOf), asked, key));
     const { pilot, notes } = await this.#pilot(batch, { checked, drawn, asked, signal });
+    const [only] = rules;
+    // Of several cascades, and of a pilot that was not run, there is nothing that says it.
+    const aim =
+      pilot === null || pilot.judged.length === 0 || only?.aim === undefined
+        ? null
+        : await runSliced(estimatingAim(pilot.judged, { rules: only, documents: drawn.population.documents, key }));
     const time = await timeOf(this.#options, {
       cascades: rules.map((own, place) => ({ rules: own, documents: sizes.countOf(place) })),
       pilot:
         pilot === null || pilot.documents.length === 0
           ? null
-          : { documents: pilot.documents, population: drawn.population },
+          : { documents: pilot.documents, population: drawn.population, reach: aim?.reach ?? null },
     });
-    return estimateAnswer({ batch, checked, rules, drawn, pilot, time, notes });
+    return estimateAnswer({ batch, checked, rules, drawn, pilot, aim, time, notes });
   }
 
   async #pilot(

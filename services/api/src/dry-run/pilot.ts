@@ -2,10 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DocumentTelemetry } from '@spillway/cascade';
 import {
   costOf,
+  judgingStages,
   LIMITS,
   mostAnswerTokens,
   mostNanoUsd,
   pilotDocument,
+  pilotRules,
+  readSampleLine,
   rateOf,
   resultOf,
   roleOf,
@@ -14,7 +17,9 @@ import {
   type Configuration,
   type DocumentSize,
   type Drawn,
+  type DrawnDocument,
   type DrawnPlace,
+  type JudgedPilot,
   type PilotDocument,
 } from '@spillway/core';
 import { EarlierLines } from '@spillway/storage';
@@ -36,6 +41,8 @@ export type Pilot = {
   readonly askedFor: number;
   /** What ranges are made of: each as likely to be here as its chance says. */
   readonly documents: readonly PilotDocument[];
+  /** Of the same documents, where thresholds are to be found; else none. */
+  readonly judged: readonly JudgedPilot[];
   readonly failed: number;
   readonly nanoUsd: number;
   readonly seconds: number;
@@ -59,7 +66,7 @@ export function pilotProblem(
   cascades: readonly CascadeRules[],
 ): string | null {
   for (const rules of cascades) {
-    if (rules.aim !== undefined) {
+    if (rules.aim !== undefined && (cascades.length > 1 || !isForeseen(rules))) {
       return 'the thresholds are found by a sample of the batch itself, so nobody knows before what will be escalated.';
     }
     for (const [stage, { model }] of rules.stages.entries()) {
@@ -77,7 +84,16 @@ export function pilotProblem(
   return null;
 }
 
-type Ended = { readonly document: PilotDocument; readonly isFailed: boolean };
+/** Whether a pilot can tell which thresholds will be found: by labels, or where other stages decide before, it cannot. */
+const isForeseen = (rules: CascadeRules): boolean =>
+  rules.aim?.kind === 'promise' || (rules.aim?.kind === 'budget' && judgingStages(rules).length === 1);
+
+type Ended = {
+  readonly document: PilotDocument;
+  readonly isFailed: boolean;
+  /** How its drafts were judged, where thresholds are to be found. */
+  readonly drawn: DrawnDocument | null;
+};
 
 /** Answers the drawn documents at once, through all stages and rules, without queues. */
 export class PilotRun {
@@ -141,6 +157,10 @@ export class PilotRun {
         const one = this.#ended[place]?.document;
         return one === undefined ? [] : [{ ...one, chance }];
       }),
+      judged: used.flatMap(({ chance }, place) => {
+        const drawn = this.#ended[place]?.drawn;
+        return drawn == null ? [] : [{ weight: 1 / chance, drawn }];
+      }),
       failed: used.filter((_, place) => this.#ended[place]?.isFailed === true).length,
       nanoUsd: this.#spent,
       seconds: (performance.now() - startedAtMs) / 1000,
@@ -185,7 +205,7 @@ export class PilotRun {
     const request = await lines.at(size.offset);
     if (request === null) throw new Error(`the line at ${size.offset} of an input changed after its check`);
     const { cascade, body } = request;
-    const rules = this.#rulesOf(size);
+    const rules = pilotRules(this.#rulesOf(size));
     const most = mostNanoUsd(rules, { textBytes: textBytesOf(size), answerTokens: mostAnswerTokens(body) });
     if (this.#spent + this.#promised + most > this.#mostNanoUsd) {
       this.#brokeOff ??= 'the next document might have cost more than the batch may';
@@ -215,7 +235,8 @@ export class PilotRun {
       const drawing = { chance: drawn.chance, characters: size.characters, rate: rateOf(rules) };
       const own = pilotDocument(document, ending, drawing);
       this.#spent += costOf(own);
-      return { document: own, isFailed: result.line.part === 'error' };
+      const isFailed = result.line.part === 'error';
+      return { document: own, isFailed, drawn: rules.sample === undefined ? null : drawnIn(result.line.text) };
     } finally {
       this.#promised -= most;
     }
@@ -261,3 +282,10 @@ export class PilotRun {
 
 /** An image's bytes are no text. */
 const textBytesOf = ({ bytes, characters, hasImage }: DocumentSize): number => (hasImage ? 3 * characters : bytes);
+
+/** How the drafts of a document were judged, as its line says. */
+function drawnIn(text: string): DrawnDocument {
+  const { line, sample } = readSampleLine(text) ?? {};
+  const isAnswered = (line?.response?.status_code ?? 500) < 300;
+  return { judged: sample?.judged ?? null, delivered: isAnswered ? (line?.cascade?.stage ?? 1) - 1 : null };
+}

@@ -3,6 +3,7 @@ import {
   tierEstimate,
   tiersTime,
   type CascadeRules,
+  type Expected,
   type PilotDocument,
   type Population,
   type TierWork,
@@ -20,7 +21,12 @@ type Seen = { readonly tier: string; readonly state: TierState; readonly waiting
 export type TiersAsked = {
   /** With how many documents of each are asked about. */
   readonly cascades: readonly { readonly rules: CascadeRules; readonly documents: number }[];
-  readonly pilot: { readonly documents: readonly PilotDocument[]; readonly population: Population } | null;
+  readonly pilot: {
+    readonly documents: readonly PilotDocument[];
+    readonly population: Population;
+    /** The share of all documents that comes to each stage of the only cascade; null: as many as of the pilot. */
+    readonly reach: readonly Expected[] | null;
+  } | null;
 };
 
 /** How long a batch takes; null: nobody can say, and the notes say why. */
@@ -82,7 +88,7 @@ function workOf({ tier, state }: Seen, { cascades, pilot }: TiersAsked): TierWor
   if (paused !== null) return `the workers of ${tier} pause: ${paused}`;
   const slots = Math.max(1, replicas * concurrency);
   const estimate = pilot === null ? null : tierEstimate(pilot.documents, pilot.population, tier);
-  const documents = estimate?.documents ?? documentsOf(tier, cascades);
+  const documents = reachingOf(tier, { cascades, pilot }) ?? estimate?.documents ?? documentsOf(tier, cascades);
   const known = secondsPerDocument === null || secondsPerDocument <= 0 ? null : secondsPerDocument;
   if (known !== null) {
     const [low, high] = [known / (1 + MEASURED_SPREAD), known * (1 + MEASURED_SPREAD)];
@@ -92,6 +98,16 @@ function workOf({ tier, state }: Seen, { cascades, pilot }: TiersAsked): TierWor
   const { secondsEach, answers } = estimate;
   if (secondsEach === null) return `no document of the pilot came to ${tier}, whose time nobody has measured yet.`;
   return { documents, secondsEach, answers, slots };
+}
+
+/** The documents that come to a tier, where their share is known otherwise than from how many of the pilot did; else null. */
+function reachingOf(tier: string, { cascades, pilot }: TiersAsked): TierWork['documents'] | null {
+  const [only] = cascades;
+  const stage = only?.rules.stages.findIndex((_, at) => stageTier(only.rules, at) === tier) ?? -1;
+  const share = pilot?.reach?.[stage];
+  if (only === undefined || share === undefined) return null;
+  const { documents } = only;
+  return { low: documents * share.low, likely: documents * share.likely, high: documents * share.high };
 }
 
 /** Without a pilot: all documents come to a first stage, and nobody knows how many to a later one. */

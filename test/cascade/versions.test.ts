@@ -98,11 +98,15 @@ async function written(cascade: Cascade): Promise<Written> {
     const { line, counts } = result;
     documents[prompt] = {
       job,
-      result: { line: { ...line, text: JSON.stringify(timeless(JSON.parse(line.text))) }, counts },
+      result: { line: { ...line, text: JSON.stringify(timeless(JSON.parse(line.text))) }, counts: ofBefore(counts) },
     };
   }
   return JSON.parse(JSON.stringify(timeless({ rules: cascade.rules, documents }))) as Written;
 }
+
+/** Counters without those that came later: the version before passes over them. */
+const ofBefore = (counts: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(counts).filter(([name]) => !name.includes('/confidence:')));
 
 /** The same without what differs from run to run. */
 function timeless(value: unknown, isTime = false): unknown {
@@ -137,7 +141,7 @@ test('what the version before wrote is read: rules, results, and jobs that its d
     if (job === null) continue;
     const ended = await run(cascade, job);
     assert.deepEqual(timeless(JSON.parse(ended.result.line.text)), JSON.parse(result.line.text), prompt);
-    assert.deepEqual(timeless(ended.result.counts), timeless(result.counts), prompt);
+    assert.deepEqual(timeless(ofBefore(ended.result.counts)), timeless(result.counts), prompt);
   }
 });
 

@@ -22,6 +22,9 @@ import { tally } from './tally.ts';
 /** Nobody waits for the work in flight of a demo that is over. */
 const MAX_STOP_MS = 5_000;
 
+/** What `spillway.yaml` calls the cascade of the embedded models. */
+const STARTED_CASCADE = 'documents';
+
 /** Which of the generator's bundles is shown: the same documents each time. */
 const SEED = 1;
 
@@ -30,6 +33,11 @@ export async function runDemo(env: Env, args: readonly string[]): Promise<number
   const options = readOptions(args, env);
   if (options.kind === 'help') {
     process.stdout.write(HELP);
+    return 0;
+  }
+  if (options.kind === 'written') {
+    await writeDocuments(options.path, demoDocuments(options.count, SEED), STARTED_CASCADE);
+    process.stdout.write(`${options.count.toLocaleString('en-US')} documents in ${options.path}\n`);
     return 0;
   }
   const screen = new Screen(process.stdout);
@@ -60,7 +68,7 @@ export async function runDemo(env: Env, args: readonly string[]): Promise<number
   return 0;
 }
 
-type Played = Exclude<DemoOptions, { kind: 'help' }>;
+type Played = Exclude<DemoOptions, { kind: 'help' | 'written' }>;
 
 async function perform(plan: DemoPlan, options: Played, results: string): Promise<void> {
   const { screen, signal, place } = plan;

@@ -17,6 +17,13 @@ test("the path of a file is taken from where npm's user stands", () => {
   assert.deepEqual(readOptions(['--input=/a/b'], { INIT_CWD: '/home/me' }), { kind: 'file', path: '/a/b' });
 });
 
+test('documents can be written down only', () => {
+  const path = '/home/me/d.jsonl';
+  const env = { INIT_CWD: '/home/me' };
+  assert.deepEqual(readOptions(['--write', 'd.jsonl'], env), { kind: 'written', count: 1_000, path });
+  assert.deepEqual(readOptions(['--documents=9', '--write=d.jsonl'], env), { kind: 'written', count: 9, path });
+});
+
 test('what it does not know is refused in one line', () => {
   const bad = [
     ['--frobnicate'],
@@ -29,6 +36,8 @@ test('what it does not know is refused in one line', () => {
     ['--input'],
     ['--input', ''],
     ['--input', 'a', '--documents', '3'],
+    ['--input', 'a', '--write', 'b'],
+    ['--write'],
   ];
   for (const args of bad) {
     assert.throws(() => readOptions(args, {}), { name: 'SetupError', message: /^[^\n]+$/ }, args.join(' '));

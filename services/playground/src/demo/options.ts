@@ -4,6 +4,8 @@ import { SetupError, type Env } from '@spillway/runtime';
 export type DemoOptions =
   | { readonly kind: 'help' }
   | { readonly kind: 'generated'; readonly count: number }
+  /** The documents are written down, and nothing is run. */
+  | { readonly kind: 'written'; readonly count: number; readonly path: string }
   | { readonly kind: 'file'; readonly path: string };
 
 const DEFAULT_COUNT = 1_000;
@@ -24,6 +26,7 @@ as one batch, and says how the cascade did. Everything is private and temporary 
                       a document; custom_id is optional (line-<number>)
                   The embedded models read short invoices, receipts, payslips and the like, and nothing else; there
                   is no truth to compare with, so no accuracy. For your own models: npm start.
+  --write FILE    only write the generated documents, as the input of a batch for the cascade "documents" of npm start
   --help          this text
 
 REDIS_URL: a Redis that already runs, instead of a private one; the demo removes its keys there.
@@ -33,24 +36,33 @@ REDIS_URL: a Redis that already runs, instead of a private one; the demo removes
 export function readOptions(args: readonly string[], env: Env): DemoOptions {
   let count: number | null = null;
   let path: string | null = null;
+  let writtenTo: string | null = null;
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [name, inline] = splitOption(arg);
     if (name === '--help' || name === '-h') return { kind: 'help' };
-    if (name !== '--documents' && name !== '--input') {
-      throw new SetupError(`unknown option "${arg}": expected --documents N, --input FILE or --help`);
+    if (name !== '--documents' && name !== '--input' && name !== '--write') {
+      throw new SetupError(`unknown option "${arg}": expected --documents N, --input FILE, --write FILE or --help`);
     }
     const value = inline ?? rest.shift();
     if (value === undefined || value === '') throw new SetupError(`${name}: expected a value after it`);
     if (name === '--documents') count = readCount(value);
-    else path = value;
+    else if (name === '--input') path = value;
+    else writtenTo = value;
+  }
+  if (path !== null && writtenTo !== null) {
+    throw new SetupError('--input and --write: expected one of them, what is written is generated');
   }
   if (path !== null && count !== null) {
     throw new SetupError('--documents and --input: expected one of them, the file says how many documents there are');
   }
   // npm runs scripts in the package's root, but the user means a path from where the command was typed.
-  if (path !== null) return { kind: 'file', path: resolve(env['INIT_CWD'] ?? '.', path) };
-  return { kind: 'generated', count: count ?? DEFAULT_COUNT };
+  const fromThere = (one: string): string => resolve(env['INIT_CWD'] ?? '.', one);
+  if (path !== null) return { kind: 'file', path: fromThere(path) };
+  const many = count ?? DEFAULT_COUNT;
+  return writtenTo === null
+    ? { kind: 'generated', count: many }
+    : { kind: 'written', count: many, path: fromThere(writtenTo) };
 }
 
 function splitOption(arg: string): [string, string | undefined] {

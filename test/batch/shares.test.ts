@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { LIMITS, type BatchObject } from '@spillway/core';
 import { Queues } from '@spillway/redis';
+import { scriptOf } from '../support/model-script.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
+import { promptOf } from '../support/model-shapes.ts';
 import { sharedSystem } from '../support/shared-system.ts';
 import { storeOn } from '../support/stores.ts';
 import { System, until } from '../support/system.ts';
@@ -10,6 +12,9 @@ import { docIds, wholeResults } from '../support/whole.ts';
 
 const many = (count: number, prompt = 'x'): string[] =>
   Array.from({ length: count }, (_, index) => `${prompt} ${index}`);
+
+/** While it is there, the expert begins its calls and answers none. */
+let held: Promise<void> | null = null;
 
 let giant: ModelServer;
 after(() => giant[Symbol.asyncDispose]());
@@ -19,8 +24,14 @@ const shared = sharedSystem(async () => {
   giant = await startModelServer({ role: 'expert' });
   return System.start({
     drafter: { latencyMs: 5 },
-    expert: { latencyMs: 40 },
-    models: { small: { concurrency: 8 }, large: { concurrency: 4, max_attempts: 1 } },
+    expert: {
+      latencyMs: 40,
+      answer: async ({ body, attempt }) => {
+        await held;
+        return scriptOf({ prompt: promptOf(body), attempt, role: 'expert' });
+      },
+    },
+    models: { small: { concurrency: 8 }, large: { concurrency: 4, max_attempts: 1, timeout_s: 120 } },
     moreModels: `  giant: { base_url: "${giant.baseURL}", model: giant }`,
     moreCascades: '  other: { drafter: small, expert: giant, accept_at: 0.8 }',
   });
@@ -49,15 +60,23 @@ test("a small batch's escalations do not queue behind a large one's, and none of
   const system = await shared();
   await using store = await storeOn(system.redis, 'test');
   await using queues = new Queues(store);
+  const gate = Promise.withResolvers<void>();
+  held = gate.promise;
   const large = await system.submit(many(900, '[[drafter unsure]]'));
-  await until(async () => (await queues.depth('expert.large')).waiting > 200);
-  const done = async (): Promise<number> =>
-    (await system.client.batches.retrieve(large.id)).request_counts?.completed ?? 0;
-  const [before, { waiting }] = [await done(), await queues.depth('expert.large')];
-  const small = await system.submit(many(20, '[[drafter unsure]]'));
+  const waiting = async (): Promise<number> => (await queues.depth('expert.large')).waiting;
+  await until(async () => (await waiting()) > 200);
+  const small = await system.submit(many(20, '[[drafter unsure]] small'));
+  // All of it waits with the others.
+  const places = Array.from({ length: 20 }, (_, place) => place);
+  const ofSmall = { batch: small.id, first: 0, documents: 20 };
+  await until(async () => (await queues.find('expert.large', ofSmall, places)).length === 20);
+  const begun = system.expertModel.requests.length;
+  held = null;
+  gate.resolve();
   await system.settled(small.id);
-  const meanwhile = (await done()) - before;
-  assert.ok(meanwhile < waiting, `${meanwhile} of ${waiting} that waited before it`);
+  const order = system.expertModel.requests.slice(begun).map(({ body }) => promptOf(body).includes('small'));
+  const last = order.lastIndexOf(true);
+  assert.ok(last < 100, `its last document came after ${last} others, of more than 200 that waited before it`);
   await wholeResults(system, await system.settled(large.id), docIds(900));
 });
 

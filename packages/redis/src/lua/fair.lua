@@ -11,11 +11,27 @@ local function forget_tags(start_tags)
   redis.call('DEL', start_tags)
 end
 
+-- About how many documents a queue has: of its jobs, each of which may hold several, some are looked at.
+local LOOKED_AT = 16
+local function documents_in(prioritized, delayed, active, jobs)
+  local waiting = redis.call('ZCARD', prioritized)
+  local length = waiting + redis.call('ZCARD', delayed) + redis.call('LLEN', active)
+  local looked_at = math.min(waiting, LOOKED_AT)
+  local documents = 0
+  for at = 1, looked_at do
+    local place = looked_at == 1 and 0 or math.floor((at - 1) * (waiting - 1) / (looked_at - 1))
+    local id = redis.call('ZRANGE', prioritized, place, place)[1]
+    local places = string.sub(id, -1) == 'b' and redis.call('HGET', jobs .. id, 'name') or ''
+    documents = documents + 1 + select(2, string.gsub(places, ',', ''))
+  end
+  return looked_at == 0 and length or math.ceil(length * documents / looked_at)
+end
+
 -- Takes tags for `count` documents of a batch. Of these three numbers the i-th document's tag is made, from 0: the lesser
 -- of `own + i * step` and `row + i`.
 local function take_tags(queue, tenant, batch, count, highest)
   local start_tags, prioritized, delayed, active, jobs = unpack(queue)
-  local length = redis.call('ZCARD', prioritized) + redis.call('ZCARD', delayed) + redis.call('LLEN', active)
+  local length = documents_in(prioritized, delayed, active, jobs)
   if length == 0 then forget_tags(start_tags) end
   local batches = batches_of(start_tags, tenant)
   local have = redis.call('HMGET', start_tags, '#now', tenant)

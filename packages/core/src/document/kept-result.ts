@@ -1,14 +1,11 @@
 import { NO_USAGE } from '../accounting/counts.ts';
-import { resultLineId } from '../batch/ids.ts';
 import { jsonLine } from '../text/json-line.ts';
-import { annotationOf } from './annotation.ts';
-import { writtenId } from './custom-id.ts';
 import { deliveringStage, draftRecord, type StageRecord } from './ending.ts';
 import type { CascadeDocument, DocumentJob } from './job.ts';
 import { writeKept, type KeptDocument } from './kept.ts';
+import { keptLine } from './kept-line.ts';
 import type { Redecided } from './redecide.ts';
-import { responseOf, type UnaskedResult } from './result.ts';
-import type { ResultLine } from './result-line.ts';
+import type { UnaskedResult } from './result.ts';
 
 /** A document whose answer is known from the batch that its own was decided anew from. */
 export type KeptAnswer = {
@@ -34,16 +31,7 @@ export function keptResult({ document, kept, decided, from }: KeptAnswer): Unask
   const answer = stages.at(-1)?.answer ?? null;
   if (answer === null)
     throw new Error(`document ${job.document} of ${job.batch} is settled by ${by}, and has no answer`);
-  const times = { stages: stages.map(() => null), sequentialMs: null, totalMs: 0 };
-  const line: ResultLine = {
-    id: resultLineId(job.batch, job.document),
-    custom_id: writtenId(job.customId),
-    response: responseOf(job, answer),
-    error: null,
-    ...(rules.annotate
-      ? { cascade: { ...annotationOf({ job, rules }, stages, { times, isTraced: false }), kept_from: from } }
-      : {}),
-  };
+  const line = keptLine({ job, rules }, stages, { answer, from });
   const text = writeKept(kept, delivering);
   return {
     line: { part: 'output', text: jsonLine(line) },

@@ -1,16 +1,13 @@
 import { agrees } from '../confidence/index.ts';
 import { ENDPOINTS } from '../endpoints/index.ts';
 import { stageOf } from '../cascade/rules.ts';
-import { annotationOf } from './annotation.ts';
-import { resultLineId } from '../batch/ids.ts';
-import { writtenId } from './custom-id.ts';
 import { draftRecord, type StageRecord } from './ending.ts';
 import type { Answer, CascadeDocument, DocumentJob, Draft } from './job.ts';
 import { NO_USAGE } from '../accounting/counts.ts';
 import { writeKept, type KeptDocument } from './kept.ts';
+import { keptLine } from './kept-line.ts';
 import { keptDraft } from './redecide.ts';
-import { responseOf, type UnaskedResult } from './result.ts';
-import type { ResultLine } from './result-line.ts';
+import type { UnaskedResult } from './result.ts';
 import { sampleLineText } from './sample-line.ts';
 
 /** What is known of a sampled document from the batch that its own is decided anew from. */
@@ -81,14 +78,7 @@ function resultOfKept({ document, kept, from }: SampledBefore, { drafts, own, an
   const { rules } = document;
   const stages = [...drafts.map(draftRecord), own];
   const job: DocumentJob = { ...document.job, stage: drafts.length, drafts };
-  const times = { stages: stages.map(() => null), sequentialMs: null, totalMs: 0 };
-  const line: ResultLine = {
-    id: resultLineId(job.batch, job.document),
-    custom_id: writtenId(job.customId),
-    response: responseOf(job, answer),
-    error: null,
-    cascade: { ...annotationOf({ job, rules }, stages, { times, isTraced: false }), kept_from: from },
-  };
+  const line = keptLine({ job, rules }, stages, { answer, from });
   const counts = { completed: 1, kept: 1 };
   const text = sampleLineText({ job, rules }, stages, { line, result: { counts, times: null }, sameAs: [] });
   const written = writeKept(kept, drafts.length);

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 /** What is shown, by name, each as the text that its watchers get. */
 export type Shown = ReadonlyMap<string, string>;
 
@@ -58,13 +60,9 @@ export class Broadcast {
         for (const watcher of this.#watchers) watcher.fail(error);
       }
       const tookMs = performance.now() - beganMs;
-      await this.#pause(Math.max(EVERY_MS - tookMs, tookMs / MAX_BUSY_SHARE - tookMs));
+      await delay(Math.max(EVERY_MS - tookMs, tookMs / MAX_BUSY_SHARE - tookMs));
     }
     this.#isReading = false;
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, ms));
   }
 }
 

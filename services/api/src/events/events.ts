@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { strictJson, type BatchObject } from '@spillway/core';
+import { LateError, within } from '@spillway/runtime';
 import type { FastifyReply } from 'fastify';
 import { listBatches } from '../batches/list.ts';
 import { showBatch, type BatchSources } from '../batches/show.ts';
@@ -108,7 +108,7 @@ async function* textOf(broadcast: Broadcast, signal: AbortSignal): AsyncGenerato
   const changes = broadcast.watch(signal);
   try {
     for (let next = changes.next(); ;) {
-      const found = await within(ALIVE_MS, next);
+      const found = await soon(next);
       if (found === null) yield ':\n\n';
       else if (found.done === true) return;
       else {
@@ -121,13 +121,12 @@ async function* textOf(broadcast: Broadcast, signal: AbortSignal): AsyncGenerato
   }
 }
 
-/** What comes within so long; null: nothing did yet. */
-async function within<Value>(ms: number, work: Promise<Value>): Promise<Value | null> {
-  const over = new AbortController();
-  const late = delay(ms, null, { signal: over.signal, ref: false }).catch(() => null);
+/** What comes before something is sent again; null: nothing did yet. */
+async function soon<Value>(work: Promise<Value>): Promise<Value | null> {
   try {
-    return await Promise.race([work, late]);
-  } finally {
-    over.abort();
+    return await within(ALIVE_MS, work);
+  } catch (error) {
+    if (error instanceof LateError) return null;
+    throw error;
   }
 }

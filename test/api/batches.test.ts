@@ -129,6 +129,7 @@ describe('create', () => {
       },
       metadata,
       spillway: {
+        documents: { accepted: 0, copied: 0, kept: 0 },
         escalations: [],
         failures: [],
         warnings: [],

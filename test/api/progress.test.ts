@@ -99,6 +99,11 @@ test('a batch in work says how fast it is, how long it takes, and what it costs'
   // A thousand drafts and three hundred answers are 4.
   assert.ok(projected !== null && projected.low > 2.5 && projected.low < 4, JSON.stringify(projected));
   assert.ok(projected.high > 4 && projected.high < 6, JSON.stringify(projected));
+  const { over_time: told } = await api.client().get<{ over_time: object[] }>(`/batches/${id}/report`);
+  assert.deepEqual(
+    told,
+    notes.map(({ atMs, ...note }) => ({ at: atMs / 1000, ...note })),
+  );
 });
 
 test('a batch of which nobody has taken notes yet, or for long, says what is known and no more', async () => {

@@ -178,7 +178,7 @@ export class Ender {
   /** Takes a closed batch one step on; true when there is more to do at once. */
   async #finish(batch: KnownBatch): Promise<boolean> {
     const { storage, records, finisher } = this.#options;
-    const { id, warnings } = batch;
+    const { id, warnings, notes } = batch;
     const plan = await records.plan(id);
     const ending = await this.#endingOf(batch);
     if (plan === null) {
@@ -198,7 +198,7 @@ export class Ender {
     });
     const recorded = await finisher.recordEnding(id, ending);
     const audits = await this.#options.audits.finish(plan);
-    await finisher.finish({ manifest: plan.manifest, plan, ending: recorded, footers, warnings, audits });
+    await finisher.finish({ manifest: plan.manifest, plan, ending: recorded, footers, warnings, notes, audits });
     this.#sealed.delete(id);
     return true;
   }

@@ -12,11 +12,13 @@ import {
   resultFileId,
   Waits,
   writeCounts,
+  writeNotes,
   type EndingRecord,
   type FinalRecord,
   type LineError,
   type Manifest,
   type PageFooter,
+  type ProgressNote,
   type Said,
   type Validated,
   type Warning,
@@ -47,6 +49,8 @@ export type FinishedBatch = {
   readonly footers: readonly PageFooter[];
   /** What was told of it while it was in work. */
   readonly warnings: readonly Warning[];
+  /** How far it was before. */
+  readonly notes: readonly ProgressNote[];
   /** What its audits came to; absent: no cascade of it has one. */
   readonly audits?: Audits | undefined;
 };
@@ -100,7 +104,7 @@ export class Finisher {
   /** Ends a batch that was not validated; one that was after all is ended like any other, by whoever looks next. */
   async finishUnvalidated(manifest: Manifest, ending: EndingRecord): Promise<void> {
     if ((await this.#ruleOut(manifest.id, ending)) === 'validated') return;
-    await this.finish({ manifest, plan: null, ending, footers: [], warnings: [] });
+    await this.finish({ manifest, plan: null, ending, footers: [], warnings: [], notes: [] });
   }
 
   /** Writes the result files' records and the final record, then lets Redis forget the batch. */
@@ -137,7 +141,7 @@ export class Finisher {
   }
 
   async #finalRecord(
-    { manifest, plan, ending, footers, warnings, audits }: FinishedBatch,
+    { manifest, plan, ending, footers, warnings, notes, audits }: FinishedBatch,
     endedAtMs: number,
   ): Promise<FinalRecord> {
     const waits = new Waits();
@@ -151,6 +155,7 @@ export class Finisher {
       ...writeCounts(footers.reduce((sum, footer) => addCounts(sum, readCounts(footer)), NO_COUNTS)),
       said: footers.reduce<Said>((all, { said = {} }) => addSaid(all, said), {}),
       warnings: [...warnings],
+      notes: writeNotes(notes),
       ...waits.write(),
       ...(audits === undefined ? {} : { audits }),
       inProgressAtMs: plan?.validatedAtMs ?? null,

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { answeredAt, attemptOf, draftOf, jobOf, rulesOf, threeStageRules } from '../../../../test/support/jobs.ts';
 import { endedDocuments } from '../../../../test/support/passages.ts';
 import { roleOf, ruledFields, stageOf, type CascadeRules } from '../cascade/rules.ts';
+import { shownThreshold } from '../cascade/thresholds.ts';
 import { withDraft } from '../document/job.ts';
 import { nextStageJob } from '../document/next-stage.ts';
 import { resultOf } from '../document/result.ts';
@@ -22,12 +23,22 @@ const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
       ask,
       role: roleOf(rules, stage),
       calibrated,
+      acceptAt: judge === null ? null : shownThreshold(judge.acceptAt),
       ruledFields: ruledFields(rules, stage),
     };
   });
 
 const STAGES: readonly ReportedStage[] = [
-  { cascade: 'a', stage: 0, model: 'small', role: 'drafter', ask: 'answer', calibrated: true, ruledFields: [] },
+  {
+    cascade: 'a',
+    stage: 0,
+    model: 'small',
+    role: 'drafter',
+    ask: 'answer',
+    calibrated: true,
+    acceptAt: 0.9,
+    ruledFields: [],
+  },
   {
     cascade: 'a',
     stage: 1,
@@ -35,6 +46,7 @@ const STAGES: readonly ReportedStage[] = [
     role: 'expert',
     ask: 'answer',
     calibrated: null,
+    acceptAt: null,
     ruledFields: ['/total', '/type'],
   },
 ];
@@ -122,6 +134,7 @@ test('a report says what was, what it cost, and what one model alone would have 
     role: 'drafter',
     ask: 'answer',
     calibrated: true,
+    accept_at: 0.9,
     reasons: [
       { reason: 'no_label', count: 2, said: 'Well, maybe' },
       { reason: 'low_confidence', count: 1, said: null },

@@ -24,6 +24,8 @@ export type ReportedStage = {
   readonly ask: AskKind;
   /** Whether its confidence comes from a calibration; null: it judges nothing. */
   readonly calibrated: boolean | null;
+  /** From which confidence on a draft is final; null: it judges nothing, or none is. */
+  readonly acceptAt: number | null;
   /** Values that stages before it have rules for, by JSON pointer. */
   readonly ruledFields: readonly string[];
 };
@@ -156,6 +158,7 @@ function stageReport({ cascade, stage, counts, waits, ...named }: StageAccount) 
     role,
     ask,
     calibrated,
+    accept_at: named.acceptAt,
     documents: { accepted, escalated, skipped, answered, failed, kept },
     reasons,
     confidences: named.confidences,

@@ -154,6 +154,7 @@ function accountOf(
     })),
   );
   return {
+    documents: { accepted: counts.accepted, copied: counts.copied ?? 0, kept: counts.kept ?? 0 },
     escalations: stages.filter(({ reasons }) => reasons.length > 0),
     failures: failuresOf(counts, said),
     warnings: warnings.map(showWarning),

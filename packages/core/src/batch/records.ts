@@ -230,6 +230,8 @@ export const RECORDS = {
     reasons: countsRecord.optional(),
     said: z.record(z.string(), z.string()).optional(),
     warnings: z.array(warningRecord).optional(),
+    /** How far it was before its end, as `writeNotes` says it; absent in what the version before wrote. */
+    notes: z.string().optional(),
     waits: waitsRecord.default({}),
     delays: delaysRecord.optional(),
     more: moreRecord.optional(),

@@ -1,5 +1,14 @@
-import { judgeIn, reportOf, roleOf, ruledFields, type CascadeRules, type ReportedStage } from '@spillway/core';
+import {
+  judgeIn,
+  reportOf,
+  roleOf,
+  ruledFields,
+  shownThreshold,
+  type CascadeRules,
+  type ReportedStage,
+} from '@spillway/core';
 import { ownBatch } from '../ownership.ts';
+import { readOverTime } from './over-time.ts';
 import { describeBatch, type BatchSources } from './show.ts';
 
 /** What the stages of a batch did so far, what it cost, and what the sequential wait cost. */
@@ -13,7 +22,8 @@ export async function showReport(sources: BatchSources, tenant: string, id: stri
   const stages = Object.entries(cascades).flatMap(([name, rules]) => stagesOf(name, rules));
   const { warnings, audits, progress, waiting, thresholds } = spillway;
   const about = { object: 'batch.report' as const, id, status, model, warnings, audits, progress, waiting, thresholds };
-  return { ...about, ...reportOf({ ...account, stages }) };
+  const overTime = await readOverTime(sources, manifest);
+  return { ...about, over_time: overTime, ...reportOf({ ...account, stages }) };
 }
 
 const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
@@ -26,6 +36,7 @@ const stagesOf = (cascade: string, rules: CascadeRules): ReportedStage[] =>
       role: roleOf(rules, stage),
       ask: own.ask,
       calibrated: judge === null ? null : judge.confidence.calibration !== null,
+      acceptAt: judge === null ? null : shownThreshold(judge.acceptAt),
       ruledFields: ruledFields(rules, stage),
     };
   });

@@ -183,6 +183,11 @@ export const audits = z
 /** What a batch object says beside what OpenAI's does. */
 export const batchAccount = z
   .strictObject({
+    documents: z.strictObject({ accepted: count, copied: count, kept: count }).meta({
+      description:
+        'Of the completed documents: those whose answer is an accepted draft, those that were answered from an equal one, ' +
+        'and those whose answers are known from the batch that this one was decided anew from.',
+    }),
     escalations: z
       .array(z.strictObject({ ...namedStage, model: z.string(), reasons: countedReasons }))
       .meta({ description: 'The stages of which drafts went on, and why.' }),

@@ -33,6 +33,10 @@ const stage = z
           'Whether it has a calibration; null for a stage that judges none. The line of a document that asks for a response ' +
           'format that the calibration was not made with says `calibrated: false` all the same.',
       }),
+    accept_at: z
+      .number()
+      .nullable()
+      .meta({ description: 'From which confidence on its drafts are final; null: none is, or it judges nothing.' }),
     documents: z
       .strictObject({
         accepted: count,
@@ -118,6 +122,21 @@ export const batchReport = z
     progress,
     waiting,
     thresholds,
+    over_time: z
+      .array(
+        z.strictObject({
+          at: z.number().meta({ description: 'Unix seconds.' }),
+          settled: count,
+          stages: z
+            .array(z.strictObject({ reached: count, left: count }))
+            .readonly()
+            .meta({
+              description:
+                'By stage, of all cascades together: documents that had come to it, and those that it was done with.',
+            }),
+        }),
+      )
+      .meta({ description: 'How far the batch was, at 48 moments at most; empty where nobody knows.' }),
     documents: z.strictObject({
       total: count,
       completed: count,

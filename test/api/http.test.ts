@@ -192,7 +192,17 @@ test('every answer has a request id of its own, which the SDK finds', async () =
 });
 
 test('an unknown route is a 404 in the envelope, whatever comes with it', async () => {
-  for (const path of ['/', '/v1', '/v1/', '/v1/nope', '/v2/batches', '/v1/batches/a/b/c', '//', '/v1//files']) {
+  for (const path of [
+    '/console',
+    '/console/nope',
+    '/v1',
+    '/v1/',
+    '/v1/nope',
+    '/v2/batches',
+    '/v1/batches/a/b/c',
+    '//',
+    '/v1//files',
+  ]) {
     const answer = await send(`${api.url}${path}?secret=1`);
     assert.equal(answer.status, 404, path);
     assert.deepEqual(errorOf(answer), {

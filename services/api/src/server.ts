@@ -6,6 +6,7 @@ import { countRefusal, REFUSAL_REASONS, type Health, type Log, type Meters, type
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { authenticate, type Caller } from './auth.ts';
 import { HELD_BODY_BYTES, parseBodies } from './body.ts';
+import { serveConsole } from './console.ts';
 import { live } from './health.ts';
 import { IGNORED_HEADER } from './ignored-keys.ts';
 import type { KeyRing } from './keys/ring.ts';
@@ -84,6 +85,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   await app.register(multipart);
   serveMetrics(app, meters, keys);
   serveInternal(app, scaling, keys);
+  serveConsole(app);
   const description = openApiOf(routes);
   app.get('/openapi.json', async () => description);
   app.get('/health/live', live);

@@ -1,0 +1,123 @@
+import type { BatchObject } from '@spillway/core';
+
+/** What the API refused, by its own words. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly status: number;
+  readonly code: string | null;
+
+  constructor(status: number, message: string, code: string | null) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Nobody answered. */
+class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+}
+
+type Envelope = { readonly error?: { readonly message?: string; readonly code?: string | null } };
+
+/** Where a stream of events that ended is asked for again. */
+const AGAIN_MS = 2_000;
+
+/** The API, as a client with a key sees it; without a key where the service asks for none. */
+export class Api {
+  readonly #key: string | null;
+  readonly #onUnauthorized: () => void;
+
+  constructor(key: string | null, onUnauthorized: () => void) {
+    this.#key = key;
+    this.#onUnauthorized = onUnauthorized;
+  }
+
+  async get<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+    return (await (await this.#ask(path, signal === undefined ? {} : { signal })).json()) as Answer;
+  }
+
+  async post<Answer>(path: string, body: object = {}): Promise<Answer> {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await this.#ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
+    return (await answer.json()) as Answer;
+  }
+
+  async text(path: string): Promise<string> {
+    return await (await this.#ask(path, {})).text();
+  }
+
+  /**
+   * Batches as they change, for as long as the signal lets it. A page that nobody sees asks for nothing: browsers keep
+   * few connections to a server, and a hundred tabs would take them all.
+   */
+  async *events(path: string, signal: AbortSignal): AsyncGenerator<BatchObject> {
+    while (!signal.aborted) {
+      await whenSeen(signal);
+      const hidden = whileSeen(signal);
+      try {
+        const answer = await this.#ask(path, { signal: hidden });
+        yield* eventsIn(answer);
+      } catch (error) {
+        if (error instanceof Refusal) throw error;
+      }
+      if (!signal.aborted) await pause(AGAIN_MS);
+    }
+  }
+
+  async #ask(path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.#key !== null) headers.set('authorization', `Bearer ${this.#key}`);
+    let answer: Response;
+    try {
+      answer = await fetch(`/v1${path}`, { ...init, headers });
+    } catch (error) {
+      if (init.signal?.aborted === true) throw error;
+      throw new Unreachable('The service does not answer.', { cause: error });
+    }
+    if (answer.ok) return answer;
+    if (answer.status === 401) this.#onUnauthorized();
+    const { error = {} } = (await answer.json().catch(() => ({}))) as Envelope;
+    throw new Refusal(answer.status, error.message ?? `The service answered ${answer.status}.`, error.code ?? null);
+  }
+}
+
+async function* eventsIn(answer: Response): AsyncGenerator<BatchObject> {
+  let text = '';
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = (await reader?.read()) ?? { value: undefined, done: true };
+    if (done || value === undefined) return;
+    text += value;
+    const events = text.split('\n\n');
+    text = events.pop() ?? '';
+    for (const event of events) {
+      const data = /^event: batch\ndata: (.*)$/.exec(event)?.[1];
+      if (data !== undefined) yield JSON.parse(data) as BatchObject;
+    }
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const isSeen = (): boolean => document.visibilityState === 'visible';
+
+/** Until somebody sees the page. */
+async function whenSeen(signal: AbortSignal): Promise<void> {
+  while (!isSeen() && !signal.aborted) {
+    await new Promise<void>((resolve) => {
+      document.addEventListener('visibilitychange', () => resolve(), { once: true, signal });
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+}
+
+/** Aborted once nobody sees the page any more. */
+function whileSeen(signal: AbortSignal): AbortSignal {
+  const hidden = new AbortController();
+  const look = (): void => {
+    if (!isSeen()) hidden.abort();
+  };
+  document.addEventListener('visibilitychange', look, { signal });
+  return AbortSignal.any([signal, hidden.signal]);
+}

@@ -1,0 +1,1 @@
+export { loadConsole, type Asset, type Console } from './assets.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FIELDS } from '../../packages/cli/src/batch/fields.ts';
+import { RESULT_FIELDS } from '@spillway/core';
 import { openContext } from '../../packages/cli/src/context.ts';
 import { EXIT } from '../../packages/cli/src/exit-codes.ts';
 import { programOf } from '../../packages/cli/src/program.ts';
@@ -21,7 +21,7 @@ test('the exit codes and the fields of a condition are those of the code', () =>
     namesIn(name)[0],
     says,
   ]);
-  assert.deepEqual(fields, Object.entries(FIELDS));
+  assert.deepEqual(fields, Object.entries(RESULT_FIELDS));
 });
 
 test('commands that documents name take the options that they are given', () => {

@@ -13,3 +13,4 @@ export * from './progress/index.ts';
 export * from './promise/index.ts';
 export * from './text/index.ts';
 export * from './trace/index.ts';
+export * from './where/index.ts';

@@ -1,16 +1,23 @@
 import { Option, type Command } from 'commander';
+import {
+  ConditionError,
+  holds,
+  isResultField,
+  parseWhere,
+  RESULT_FIELDS,
+  resultFields,
+  type Condition,
+} from '@spillway/core';
 import { count, counted } from '@spillway/core/amounts';
-import { FIELDS, fieldsOf, isField } from '../batch/fields.ts';
-import type { ApiClient } from '../client.ts';
+import { UserError, type ApiClient } from '../client.ts';
 import type { Context } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
 import { readResults, takeLine } from '../results.ts';
 import { FORMATS, formatOf, type Format } from '../rows/format.ts';
 import { layoutOf, type Joined } from '../rows/layout.ts';
 import { openFile, openStdout } from '../rows/sink.ts';
 import { openWriter } from '../rows/writer.ts';
 import { fieldsOfSchema, readSchema } from '../run/schema.ts';
-import { holds, type Condition } from '../where/expression.ts';
-import { parseWhere } from '../where/parse.ts';
 
 const LINES_AT_A_TIME = 500;
 
@@ -25,7 +32,7 @@ type Options = {
 
 const FIELDS_HELP = `
 Fields of --where:
-${Object.entries(FIELDS)
+${Object.entries(RESULT_FIELDS)
   .map(([name, says]) => `  ${name.padEnd(14)} ${says}`)
   .join('\n')}
 Compare with = != < <= > >= and ~ (contains) !~, join with and, or, not and brackets; texts with spaces stand in quotes.
@@ -47,7 +54,7 @@ export function addResults(program: Command, context: Context): void {
 
 async function writeResults(id: string, options: Options, { terminal, api: open }: Context): Promise<void> {
   const { where, out, schema, escapeFormulas } = options;
-  const condition = where === undefined ? null : parseWhere(where, isField);
+  const condition = where === undefined ? null : conditionOf(where);
   const format = options.format ?? (out === undefined ? 'jsonl' : formatOf(out));
   const fields = schema === undefined ? null : fieldsOfSchema(readSchema(schema));
   const { columns, rowOf } = layoutOf([], fields);
@@ -71,6 +78,18 @@ async function writeResults(id: string, options: Options, { terminal, api: open 
     terminal.say(`${some}${counted(found.lines, 'result')}${soFar}${out === undefined ? '' : ` in ${out}`}`);
 }
 
+/** What `--where` says. */
+function conditionOf(where: string): Condition {
+  try {
+    return parseWhere(where, isResultField);
+  } catch (error) {
+    if (!(error instanceof ConditionError)) throw error;
+    throw new UserError(`--where: ${error.message} (spillway results --help names the fields)`, {
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
 type Take = {
   readonly condition: Condition | null;
   readonly withRetries: boolean;
@@ -81,7 +100,7 @@ async function* taken(api: ApiClient, id: string, { condition, withRetries, foun
   for await (const { lines, isAll } of readResults(api, id, { limit: LINES_AT_A_TIME, withRetries })) {
     for (const value of lines) {
       found.lines += 1;
-      if (condition !== null && !holds(condition, fieldsOf(takeLine(value)))) continue;
+      if (condition !== null && !holds(condition, resultFields(takeLine(value)))) continue;
       found.taken += 1;
       yield value;
     }

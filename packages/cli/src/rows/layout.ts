@@ -1,5 +1,5 @@
-import type { ResultLine } from '@spillway/core';
-import { answerCells, cellOf, resultCells, RESULT_COLUMNS, type Cell, type Row } from './row.ts';
+import { RESULT_COLUMNS, resultCells, type ResultLine } from '@spillway/core';
+import { answerCells, cellOf, type Cell, type Row } from './row.ts';
 
 /** A row's parts: the columns of its input, and its result, or why there is none. */
 export type Joined = {

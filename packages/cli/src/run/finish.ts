@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { writtenId, type ResultLine } from '@spillway/core';
+import { lineError, writtenId, type ResultLine } from '@spillway/core';
 import { counted, count } from '@spillway/core/amounts';
 import { isInDoubt } from '../batch/promise-text.ts';
 import { isEnded, type BatchReport } from '../batch/report-object.ts';
@@ -9,7 +9,6 @@ import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { linesOf } from '../lines.ts';
 import { readResults, takeLine } from '../results.ts';
 import { layoutOf } from '../rows/layout.ts';
-import { errorOf } from '../rows/row.ts';
 import { openFile, openStdout } from '../rows/sink.ts';
 import { openWriter } from '../rows/writer.ts';
 import type { Env } from '../settings.ts';
@@ -45,7 +44,7 @@ export async function finishRun({ api, folder, run }: Finish): Promise<Finished>
         row.from === 'state'
           ? ((await answers?.lineOf(row.digest ?? '')) ?? null)
           : ((await results?.take(row)) ?? null);
-      const isAnswered = result !== null && errorOf(result) === null;
+      const isAnswered = result !== null && lineError(result) === null;
       if (isAnswered && row.from === 'batch' && row.digest !== null) await adder?.add(row.digest, result);
       finished[isAnswered ? 'answered' : 'unanswered'] += 1;
       const problem = row.problem ?? (result === null ? 'the batch has no result of it' : null);

@@ -1,11 +1,10 @@
-import { isJsonObject, type ResultLine } from '@spillway/core';
+import { isJsonObject, lineAnswer, type ResultLine } from '@spillway/core';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { batchPath } from '../batch/watch.ts';
 import type { ApiClient } from '../client.ts';
 import type { Context } from '../context.ts';
 import { linesOf } from '../lines.ts';
-import { answerOf } from '../rows/row.ts';
 import { findLine } from './find.ts';
 import { waterfall } from './waterfall.ts';
 
@@ -34,7 +33,7 @@ function textsOf(line: ResultLine, request: unknown): [string, string][] {
     const text = draft?.text ?? stopped?.text ?? null;
     return text === null ? [] : [[draft?.text == null ? `draft of ${model}, given up` : `draft of ${model}`, text]];
   });
-  const answer = answerOf(line);
+  const answer = lineAnswer(line);
   const asked = isJsonObject(request) ? JSON.stringify(request['body'], null, 2) : null;
   return [
     ...drafts,

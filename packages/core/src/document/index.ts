@@ -20,6 +20,7 @@ export * from './job.ts';
 export * from './kept.ts';
 export * from './kept-result.ts';
 export { keptSample } from './kept-sample.ts';
+export { lineAnswer, lineError, RESULT_COLUMNS, resultCells } from './line-values.ts';
 export * from './next-stage.ts';
 export * from './no-json.ts';
 export * from './redecide.ts';

@@ -1,4 +1,4 @@
-/** What `--where` says, read: a condition on the fields of one result. */
+/** A condition on the fields of one result, read. */
 export type Condition =
   | { readonly kind: 'and' | 'or'; readonly left: Condition; readonly right: Condition }
   | { readonly kind: 'not'; readonly of: Condition }

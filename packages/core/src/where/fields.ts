@@ -1,9 +1,9 @@
-import { isJsonObject, parseJson, type ResultLine } from '@spillway/core';
-import { answerOf, resultCells, RESULT_COLUMNS } from '../rows/row.ts';
-import type { Fields } from '../where/expression.ts';
+import { lineAnswer, RESULT_COLUMNS, resultCells, type ResultLine } from '../document/index.ts';
+import { isJsonObject, parseJson } from '../text/json.ts';
+import type { Fields } from './expression.ts';
 
-/** The fields that `--where` knows of a result, each with what it says. */
-export const FIELDS: Readonly<Record<string, string>> = {
+/** The fields that a condition knows of a result, each with what it says. */
+export const RESULT_FIELDS: Readonly<Record<string, string>> = {
   custom_id: "the document's id",
   status: 'the HTTP status of its answer; null without one',
   error: 'why it has no answer; null where it has one',
@@ -24,10 +24,10 @@ export const FIELDS: Readonly<Record<string, string>> = {
 
 const ANSWER = 'answer.';
 
-export const isField = (name: string): boolean => Object.hasOwn(FIELDS, name) || name.startsWith(ANSWER);
+export const isResultField = (name: string): boolean => Object.hasOwn(RESULT_FIELDS, name) || name.startsWith(ANSWER);
 
 /** The fields of a result line by their names. */
-export function fieldsOf(line: ResultLine): Fields {
+export function resultFields(line: ResultLine): Fields {
   const cells: Readonly<Record<string, unknown>> = resultCells(line);
   const { cascade, response } = line;
   return (name) => {
@@ -50,7 +50,7 @@ export function fieldsOf(line: ResultLine): Fields {
       case 'sequential_ms':
         return cascade?.wait_ms.sequential;
       default:
-        return answerOf(line);
+        return lineAnswer(line);
     }
   };
 }
@@ -61,7 +61,7 @@ const isGivenUp = ({ cascade }: ResultLine): boolean =>
 
 /** A value of a JSON answer by its path, `total` or `buyer.name`. */
 function answerValue(line: ResultLine, path: string): unknown {
-  const text = answerOf(line);
+  const text = lineAnswer(line);
   const whole: unknown = text === null ? null : parseJson(text);
   return path
     .split('.')

@@ -1,5 +1,3 @@
-import { UserError } from '../client.ts';
-import { EXIT } from '../exit-codes.ts';
 import { OPERATORS, type Condition, type Literal, type Operator } from './expression.ts';
 
 type Token = { readonly kind: 'word' | 'text' | 'number' | 'sign' | 'end'; readonly text: string; readonly at: number };
@@ -37,11 +35,15 @@ function tokensOf(text: string): Token[] {
   return [...tokens, { kind: 'end', text: '', at: text.length }];
 }
 
-const problem = (text: string, at: number, what: string): UserError =>
-  new UserError(
-    `--where: ${at >= text.length ? 'its end' : `"${text.slice(at, at + 20)}" (character ${at + 1})`} ${what}; ` +
+/** What a condition says wrong, in one line. */
+export class ConditionError extends Error {
+  override readonly name = 'ConditionError';
+}
+
+const problem = (text: string, at: number, what: string): ConditionError =>
+  new ConditionError(
+    `${at >= text.length ? 'its end' : `"${text.slice(at, at + 20)}" (character ${at + 1})`} ${what}; ` +
       `such as: confidence < .8 and (role = expert or not escalated)`,
-    { exitCode: EXIT.usage },
   );
 
 class Reader {
@@ -73,7 +75,7 @@ class Reader {
     return fits;
   }
 
-  #wrong(what: string, at = this.#next.at): UserError {
+  #wrong(what: string, at = this.#next.at): ConditionError {
     return problem(this.#text, at, what);
   }
 
@@ -103,7 +105,7 @@ class Reader {
   #comparison(): Condition {
     const { kind, text: field, at } = this.#take();
     if (kind !== 'word') throw this.#wrong('stands where a field is expected', at);
-    if (!this.#known(field)) throw this.#wrong('is no field of a result (spillway results --help names them)', at);
+    if (!this.#known(field)) throw this.#wrong('is no field of a result', at);
     const sign = this.#next;
     const operator = sign.kind === 'sign' ? operatorOf(sign.text) : undefined;
     if (operator === undefined) return { kind: 'field', field };

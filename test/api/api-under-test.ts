@@ -98,6 +98,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     configuration,
     calibrations: () => Calibrations.load(new EnvReader({}), configuration, log),
     models: Object.entries(configuration.models).map(([name, spec]) => ({ name, spec, apiKey: null })),
+    jaegerUrl: null,
     corsOrigins,
     loggedShare: 1,
     configuredAtMs: 1_700_000_000_000,

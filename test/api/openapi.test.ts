@@ -126,6 +126,21 @@ test('every route answers as its description says, in success and in failure', a
   );
   await check('GET', '/v1/batches/{id}/results', 200, { path: `/v1/batches/${batch.id}/results` });
   await check('GET', '/v1/batches/{id}/results', 400, { path: `/v1/batches/${batch.id}/results?after=x` });
+  for (const [way, least] of [
+    ['search', ''],
+    ['document', 'custom_id=a'],
+  ] as const) {
+    const path = `/v1/batches/${batch.id}/${way}`;
+    await check('GET', `/v1/batches/{id}/${way}`, 200, { path: `${path}?${least}` });
+    await check('GET', `/v1/batches/{id}/${way}`, 400, { path: `${path}?${way === 'search' ? 'where=)' : ''}` });
+  }
+  const reviews = `/v1/batches/${batch.id}/reviews`;
+  await check('GET', '/v1/batches/{id}/reviews', 200, { path: reviews });
+  await check('POST', '/v1/batches/{id}/reviews', 409, {
+    path: reviews,
+    body: { custom_id: 'a', verdict: 'accepted' },
+  });
+  await check('POST', '/v1/batches/{id}/reviews', 400, { path: reviews, body: { custom_id: 'a' } });
   await check('POST', '/v1/batches/{id}/retry', 409, { path: `/v1/batches/${batch.id}/retry` });
   const anew = { path: `/v1/batches/${batch.id}/redecide`, body: { accept_at: 0.5 } };
   await check('POST', '/v1/batches/{id}/redecide', 409, anew);

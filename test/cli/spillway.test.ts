@@ -488,6 +488,10 @@ test('what a batch is and holds: list, report, results by a condition, show, ret
   for (const part of ['expert large', 'draft of small', 'read: an UNSURE one', '"content": "an UNSURE one"']) {
     assert.ok(shown.stdout.includes(part), part);
   }
+  const said = { custom_id: 'doc-1', verdict: 'corrected', answer: 'UNSURE' };
+  await system.client.post(`/batches/${id}/reviews`, { body: said });
+  const labels = await spillway(system, 'reviews', id);
+  assert.equal(labels.stdout, '{"custom_id":"doc-1","answer":"UNSURE"}\n');
   const retried = await spillway(system, 'retry', id, '--json');
   assert.equal(JSON.parse(retried.stdout).metadata['spillway.retry_of'], id);
   const refused = await spillway(system, 'cancel', id);

@@ -8,6 +8,7 @@ import { addOpen } from './commands/open.ts';
 import { addOutside } from './commands/outside.ts';
 import { addReport } from './commands/report.ts';
 import { addResults } from './commands/results.ts';
+import { addReviews } from './commands/reviews.ts';
 import { addRun } from './commands/run.ts';
 import { addWatch } from './commands/watch.ts';
 import type { Context } from './context.ts';
@@ -58,7 +59,7 @@ export function programOf(context: Context): Command {
     .showHelpAfterError('(spillway COMMAND --help says what it takes)')
     .addHelpText('after', AFTER);
   const groups = {
-    'Batches:': [addRun, addList, addWatch, addResults, addShow, addReport, addChanges],
+    'Batches:': [addRun, addList, addWatch, addResults, addShow, addReviews, addReport, addChanges],
     'Beside:': [addCalibrate, addOpen, addOutside, addCompletion],
   };
   for (const [title, adds] of Object.entries(groups)) {

@@ -31,6 +31,15 @@ function problemsOf(env: Record<string, string>): string {
   return assert.fail('was accepted');
 }
 
+test('the address of Jaeger is that of a page', (t) => {
+  const env = { SPILLWAY_CONFIG: fileOf(t, YAML), SPILLWAY_DATA_DIR: '/var/lib/spillway' };
+  assert.equal(readConfig(env).jaegerUrl, null);
+  assert.equal(readConfig({ ...env, JAEGER_UI_URL: 'http://jaeger:16686/ui/' }).jaegerUrl, 'http://jaeger:16686/ui');
+  for (const wrong of ['jaeger:16686', 'javascript:alert(1)', 'http://a:b@jaeger']) {
+    assert.match(problemsOf({ ...env, JAEGER_UI_URL: wrong }), /JAEGER_UI_URL: expected an address such as/);
+  }
+});
+
 test('what is not set has its default', (t) => {
   const config = readConfig({ SPILLWAY_CONFIG: fileOf(t, YAML), SPILLWAY_DATA_DIR: '/var/lib/spill way' });
   assert.equal(config.host, '127.0.0.1');

@@ -47,6 +47,8 @@ export type ApiConfig = {
   /** Reads the calibrations that the configuration names; throws one SetupError with all that is wrong with them. */
   readonly calibrations: (log: Log) => Calibrations;
   readonly models: readonly CallableModel[];
+  /** Where people look at traces; null: nobody said. */
+  readonly jaegerUrl: string | null;
   readonly corsOrigins: readonly string[];
   /** The share of attempts at direct answers that are logged, besides those that failed. */
   readonly loggedShare: number;
@@ -83,6 +85,7 @@ export function readConfig(env: Env): ApiConfig {
     drainMs: drainMs(reader),
     models: configuration === null ? [] : callableModels(reader, configuration),
     loggedShare: loggedShare(reader),
+    jaegerUrl: webAddress(reader, 'JAEGER_UI_URL'),
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
     configuration: configuration ?? NO_CONFIGURATION,
     calibrations: (log) => {
@@ -115,4 +118,16 @@ function readTime(reader: EnvReader): number {
   const path = reader.text('SPILLWAY_CONFIG');
   const found = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
   return Math.floor(found?.mtimeMs ?? 0);
+}
+
+/** The address of a page, without the slash at its end. */
+function webAddress(reader: EnvReader, name: string): string | null {
+  const text = reader.text(name);
+  if (text === null) return null;
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+    reader.problem(`${name}: expected an address such as http://localhost:16686, got "${text}"`);
+    return null;
+  }
+  return `${url.origin}${url.pathname.replace(/\/$/, '')}`;
 }

@@ -9,11 +9,13 @@ import { DirectAnswers } from './direct/direct-answers.ts';
 import { DirectModels } from './direct/direct-models.ts';
 import { DryRuns, type DryRunsOptions } from './dry-run/dry-run.ts';
 import { placeSpareTombstone } from './files/remove.ts';
+import { Searches } from './documents/search.ts';
 import { BatchEvents } from './events/events.ts';
 import { live, ready } from './health.ts';
 import { answerInternal } from './internal.ts';
 import { KeyRing } from './keys/ring.ts';
 import { batchRoutes } from './routes/batches.ts';
+import { documentRoutes } from './routes/documents.ts';
 import { directRoutes } from './routes/direct.ts';
 import { fileRoutes } from './routes/files.ts';
 import { modelRoutes } from './routes/models.ts';
@@ -60,9 +62,14 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     signal: life.signal,
     isShared: keys !== null,
   });
+  const searches = new Searches({ storage, records, redis, log }, { signal: life.signal, isShared: keys !== null });
   const routes = [
     ...fileRoutes({ storage, records, redis, tenants, log, limits }),
-    ...batchRoutes({ storage, records, accounts, redis, log, tenants, configuration, calibrations }, dryRuns, events),
+    ...batchRoutes(
+      { storage, records, accounts, redis, log, tenants, configuration, calibrations },
+      { dryRuns, events },
+    ),
+    ...documentRoutes({ storage, records, redis, log, jaegerUrl: config.jaegerUrl }, searches),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
     ...directRoutes(direct),
   ];

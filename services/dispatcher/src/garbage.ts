@@ -206,6 +206,7 @@ class TenantPass {
       KEYS.promiseHooksDone(id),
       KEYS.audits(id),
       KEYS.redecisions(id),
+      KEYS.reviews(id),
     ];
     for (const folder of folders) {
       for await (const keys of walkKeys(storage, folder)) done.push(...keys);

@@ -4,11 +4,10 @@ import { z } from 'zod';
 import { batchPath } from '../batch/watch.ts';
 import type { ApiClient } from '../client.ts';
 import type { Context } from '../context.ts';
-import { linesOf } from '../lines.ts';
 import { findLine } from './find.ts';
 import { waterfall } from './waterfall.ts';
 
-const inputOf = z.object({ input_file_id: z.string() });
+const shown = z.object({ request: z.unknown() });
 
 export function addShow(program: Command, { terminal, api: open }: Context): void {
   program
@@ -45,13 +44,10 @@ function textsOf(line: ResultLine, request: unknown): [string, string][] {
 /** The line of the input that asked; null where the file is gone. */
 async function findRequest(api: ApiClient, batch: string, customId: string): Promise<unknown> {
   try {
-    const { input_file_id: file } = inputOf.parse(await api.get(batchPath(batch)));
-    for await (const text of linesOf(await api.content(file))) {
-      const request: unknown = JSON.parse(text);
-      if (isJsonObject(request) && request['custom_id'] === customId) return request;
-    }
+    const query = new URLSearchParams({ custom_id: customId });
+    return shown.parse(await api.get(`${batchPath(batch)}/document?${query.toString()}`)).request;
   } catch {
-    // The result says what matters; the input may have expired.
+    // The result says what matters; an older API does not show documents.
+    return null;
   }
-  return null;
 }

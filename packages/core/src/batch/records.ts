@@ -9,6 +9,7 @@ import { DEDUPLICATE_RULES } from '../cascade/deduplicate.ts';
 import { calibrationMethod } from '../calibration/index.ts';
 import { agreementRule, signalSpec } from '../confidence/index.ts';
 import { ENDPOINT_URLS, FORMAT_KINDS } from '../endpoints/index.ts';
+import { REVIEW_VERDICTS } from '../document/review.ts';
 import { aimRecord, promisedTerms } from '../promise/aim.ts';
 import { isJsonObject } from '../text/json.ts';
 import { badLinesRecord } from './bad-lines.ts';
@@ -39,6 +40,9 @@ export const KEYS = {
   ending: (batch: string) => `batches/${batch}/ending.json`,
   final: (batch: string) => `batches/${batch}/final.json`,
   redecisions: (batch: string) => `batches/${batch}/redecided/`,
+  reviews: (batch: string) => `batches/${batch}/reviews/`,
+  /** What somebody said of a document's answer. */
+  review: (batch: string, document: number) => `batches/${batch}/reviews/${String(document).padStart(9, '0')}`,
   /** Says that another batch was decided anew from one, which keeps its pages until that one has ended. */
   redecision: (batch: string, anew: string) => `batches/${batch}/redecided/${anew}`,
   page: (batch: string, page: number) => `batches/${batch}/pages/${String(page).padStart(7, '0')}`,
@@ -255,6 +259,15 @@ export const RECORDS = {
   promiseAtRisk: z.object({ v, atMs: z.int() }),
   /** When a batch was decided anew from this one. */
   redecision: z.object({ v, atMs: z.int() }),
+  /** What somebody said of an answer: it is right, or this one is. */
+  review: z.object({
+    v,
+    customId: z.string(),
+    verdict: z.enum(REVIEW_VERDICTS),
+    /** The text of the right answer. */
+    answer: z.string(),
+    atMs: z.int(),
+  }),
   /** A webhook that needs no more sending. */
   hookDone: z.object({ v, outcome: z.enum(['taken', 'given_up']), atMs: z.int() }),
 } as const;
@@ -263,5 +276,6 @@ export type FileRecord = z.output<typeof RECORDS.file>;
 export type Manifest = z.output<typeof RECORDS.manifest>;
 export type Validated = z.output<typeof RECORDS.validated>;
 export type CalibrationRecord = z.output<typeof RECORDS.calibration>;
+export type ReviewRecord = z.output<typeof RECORDS.review>;
 export type EndingRecord = z.output<typeof RECORDS.ending>;
 export type FinalRecord = z.output<typeof RECORDS.final>;

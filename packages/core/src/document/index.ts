@@ -29,4 +29,5 @@ export * from './result.ts';
 export * from './result-line.ts';
 export { differingDrafts, readSampleLine, type Sampled, type SampledJudgement } from './sample-line.ts';
 export { rightOf, sampledResult } from './sampled-result.ts';
+export { REVIEW_VERDICTS, shownReview, type ShownReview } from './review.ts';
 export * from './times.ts';

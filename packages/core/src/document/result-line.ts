@@ -3,6 +3,7 @@ import { ASK_KINDS, ASK_REASONS } from '../cascade/ask.ts';
 import { FORMAT_KINDS } from '../endpoints/index.ts';
 import { promisedTerms } from '../promise/aim.ts';
 import { DELAY_REASONS } from './delays.ts';
+import { shownReview } from './review.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0).nullable();
@@ -126,6 +127,7 @@ export const cascadeAnnotation = z
       description:
         'The batch that this one was decided anew from, where all of the answer is known from that one: nothing was asked.',
     }),
+    review: shownReview.optional(),
     stages: z.array(stage),
     wait_ms: z.strictObject({
       sequential: ms.meta({ description: 'From enqueueing until the first call of the last stage.' }),

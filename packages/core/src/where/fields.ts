@@ -17,6 +17,7 @@ export const RESULT_FIELDS: Readonly<Record<string, string>> = {
   reason: 'why a draft was not final',
   attempts: 'calls of all stages together',
   copy_of: 'the document that it is a copy of',
+  reviewed: 'whether somebody said what the right answer is',
   waited_ms: 'from enqueueing to the answer',
   sequential_ms: 'until the first call of the stage that answered',
   answer: 'the text of the answer; answer.NAME is a value of a JSON answer',
@@ -45,6 +46,8 @@ export function resultFields(line: ResultLine): Fields {
         return cascade?.sampled === true;
       case 'copy_of':
         return cascade?.copy_of;
+      case 'reviewed':
+        return cascade?.review !== undefined;
       case 'waited_ms':
         return cascade?.wait_ms.total;
       case 'sequential_ms':

@@ -6,8 +6,9 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiError, invalidValue } from '../errors.ts';
 import { ownBatch } from '../ownership.ts';
-import { after, customId, limit, withRetries } from '../schemas/parts.ts';
+import { after, customId, joined, limit } from '../schemas/parts.ts';
 import { customIdOf, documentsById, linesOfDocuments } from './by-id.ts';
+import { Reviews } from '../documents/reviews.ts';
 import { chainOf, isWhole, linkOf, type Link } from './chain.ts';
 import { joinedLines, type JoinedLine } from './joined-lines.ts';
 import { sealedPage } from './pages.ts';
@@ -15,7 +16,7 @@ import { sealedPage } from './pages.ts';
 export const resultsQuery = z.object({
   limit: limit({ least: 1, most: 10_000, fallback: 1_000 }),
   after,
-  with: withRetries,
+  with: joined,
   custom_id: customId,
 });
 
@@ -40,7 +41,7 @@ export async function sendResults(
   { id, query, reply }: { id: string; query: z.output<typeof resultsQuery>; reply: FastifyReply },
 ): Promise<Readable> {
   await ownBatch(records, tenant, id);
-  const link = query.with === undefined ? await linkOf(records, id) : await chainOf(records, tenant, id);
+  const link = query.with.has('retries') ? await chainOf(records, tenant, id) : await linkOf(records, id);
   const total = totalOf(link);
   const document = readCursor(query.after, total);
   if (link.hasEnded && document < total && !(await isSealed(storage, link, document))) {
@@ -50,7 +51,8 @@ export async function sendResults(
   }
   const reading = await readingOf({ storage, log }, link, { ...query, document });
   reply.type('application/json');
-  return Readable.from(textOf(storage, link, reading), { objectMode: false });
+  const reviews = query.with.has('reviews') ? await Reviews.of(storage, id) : null;
+  return Readable.from(textOf({ storage, reviews }, link, reading), { objectMode: false });
 }
 
 /** Lines to be looked at, one after the other. */
@@ -110,7 +112,7 @@ async function isSealed(storage: Storage, { id, validated }: Link, document: num
 }
 
 async function* textOf(
-  storage: Storage,
+  { storage, reviews }: { readonly storage: Storage; readonly reviews: Reviews | null },
   link: Link,
   { lines, first, behind, mostLooked, most, isWanted, isAll }: Reading,
 ): AsyncGenerator<Uint8Array | string> {
@@ -118,11 +120,11 @@ async function* textOf(
   let looked = 0;
   let sent = 0;
   yield '{"object":"list","data":[';
-  for await (const { line } of lines) {
+  for await (const { document: own, line } of lines) {
     if (line === null) break;
     if (isWanted(line.bytes)) {
       if (sent > 0) yield ',';
-      yield line.bytes;
+      yield reviews === null ? line.bytes : await reviews.join(own, line.bytes);
       sent += 1;
     }
     looked += 1;

@@ -26,12 +26,15 @@ import { batchObject, pageOf, resultsPage } from '../schemas/objects.ts';
 import { batchReport } from '../schemas/report.ts';
 import { knownBodyOf, nameIgnored, refuseForms, type Http } from './bodies.ts';
 
+/** What answers the longer questions about batches. */
+type BatchServices = { readonly dryRuns: DryRuns; readonly events: BatchEvents };
+
 const IDEMPOTENT = ['Idempotency-Key'] as const;
 const NAMES_IGNORED = { [IGNORED_HEADER]: 'The keys of the body that are not known and were ignored.' } as const;
 /** An inline input, and the rest of the body. */
 const MAX_CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
 
-export function batchRoutes(sources: BatchPlaces, dryRuns: DryRuns, events: BatchEvents): readonly Route[] {
+export function batchRoutes(sources: BatchPlaces, { dryRuns, events }: BatchServices): readonly Route[] {
   return [
     createRoute(sources, dryRuns),
     ...eventRoutes(events),

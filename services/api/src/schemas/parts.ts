@@ -95,6 +95,19 @@ export const after = z.preprocess(emptyAsNone, z.string().optional());
 export const withRetries = z.preprocess(emptyAsNone, z.enum(['retries']).optional()).meta({
   description: 'A request that failed, and succeeded in a retry of the batch or in a retry of that, has this line.',
 });
+/** What results may be sent with, in any order. */
+const JOINED = ['retries', 'reviews'] as const;
+export const joined = z
+  .preprocess(
+    emptyAsNone,
+    z.enum([...JOINED, JOINED.join(','), JOINED.toReversed().join(',')] as [string, ...string[]]).optional(),
+  )
+  .transform((value = '') => new Set(value.split(',').filter(Boolean)) as ReadonlySet<string>)
+  .meta({
+    description:
+      '`retries`: a request that failed, and succeeded in a retry of the batch or in a retry of that, has this line. ' +
+      '`reviews`: lines say in `cascade.review` what somebody said who looked at the answer. Both with a comma between.',
+  });
 /** As lines have it, where half of a character is written as several. */
 export const customId = z.preprocess(emptyAsNone, text(5 * LIMITS.customIdCharacters).optional()).meta({
   description: "Only this one's lines: one at most, but where bad lines that go to the error file have the id, too.",

@@ -1,37 +1,23 @@
 import assert from 'node:assert/strict';
-import { after, before, test, type TestContext } from 'node:test';
-import type { Browser } from 'playwright-core';
+import { test } from 'node:test';
 import { startTestApi } from '../api/api-under-test.ts';
-import { startBrowser, WatchedPage } from '../support/browser.ts';
+import { WatchedPage } from '../support/browser.ts';
 import { startRedis } from '../support/redis.ts';
+import { sharedSystem } from '../support/shared-system.ts';
 import { System } from '../support/system.ts';
+import { sharedBrowser } from './browsing.ts';
 
-let browser: Browser | string;
-let system: System;
+const seen = sharedBrowser();
+const shared = sharedSystem(() => System.start());
 
-before(async () => {
-  browser = await startBrowser();
-  if (typeof browser !== 'string') system = await System.start();
-});
-after(async () => {
-  if (typeof browser === 'string') return;
-  await browser.close();
-  await system[Symbol.asyncDispose]();
-});
-
-/** The browser, or the reason for which a test skips. */
-function seen(context: TestContext): Browser | null {
-  if (typeof browser !== 'string') return browser;
-  context.skip(browser);
-  return null;
-}
-
-const home = (): string => system.client.baseURL.replace(/v1$/, '');
+const homeOf = ({ client }: System): string => client.baseURL.replace(/v1$/, '');
 
 test('batches are seen as they go, found, and cancelled', async (context) => {
   const window = seen(context);
   if (window === null) return;
-  await using watched = await WatchedPage.open(window, home());
+  const system = await shared();
+  const home = homeOf(system);
+  await using watched = await WatchedPage.open(window, home);
   const { page } = watched;
   await page.getByText('There is no batch yet.').waitFor();
   const { id } = await system.submit(['[[unsure]] a', 'b', '[[hang]] c']);
@@ -56,9 +42,11 @@ test('batches are seen as they go, found, and cancelled', async (context) => {
 test('a batch is looked at, decided by another threshold, and its answers are saved', async (context) => {
   const window = seen(context);
   if (window === null) return;
+  const system = await shared();
+  const home = homeOf(system);
   const { id } = await system.submit(['[[unsure]] d', 'e', 'f', '[[expert status 400]][[unsure]] g']);
   await system.settled(id);
-  await using watched = await WatchedPage.open(window, `${home()}#/batches/${id}`, { colorScheme: 'dark' });
+  await using watched = await WatchedPage.open(window, `${home}#/batches/${id}`, { colorScheme: 'dark' });
   const { page } = watched;
   await page.getByRole('img', { name: /Confidence of 4 drafts of small: 2 of them \.9 or more/ }).waitFor();
   await page.getByText('1 × 400').waitFor();
@@ -82,9 +70,11 @@ test('a batch is looked at, decided by another threshold, and its answers are sa
 test('a page fits a phone', async (context) => {
   const window = seen(context);
   if (window === null) return;
+  const system = await shared();
+  const home = homeOf(system);
   const { id } = await system.submit(['[[unsure]] h', 'i']);
   await system.settled(id);
-  await using watched = await WatchedPage.open(window, home(), { viewport: { width: 360, height: 740 } });
+  await using watched = await WatchedPage.open(window, home, { viewport: { width: 360, height: 740 } });
   await watched.page.getByRole('row').filter({ hasText: id }).waitFor();
   await watched.assertFits();
   await watched.assertAccessible();
@@ -127,12 +117,13 @@ test('the key stays in the tab, and two tenants see nothing of each other', asyn
 
 test('the policy of the page lets in nothing that stands in it or comes from elsewhere', async (context) => {
   if (seen(context) === null) return;
-  const answer = await fetch(home());
+  const home = homeOf(await shared());
+  const answer = await fetch(home);
   const policy = answer.headers.get('content-security-policy') ?? '';
   assert.doesNotMatch(policy, /unsafe|https?:|\*/);
   assert.match(policy, /default-src 'none'/);
-  assert.equal((await fetch(`${home()}console/app/../../package.json`)).status, 404);
-  assert.equal((await fetch(`${home()}console/%2e%2e/package.json`)).status, 404);
+  assert.equal((await fetch(`${home}console/app/../../package.json`)).status, 404);
+  assert.equal((await fetch(`${home}console/%2e%2e/package.json`)).status, 404);
   const etag = answer.headers.get('etag') ?? assert.fail();
-  assert.equal((await fetch(home(), { headers: { 'if-none-match': etag } })).status, 304);
+  assert.equal((await fetch(home, { headers: { 'if-none-match': etag } })).status, 304);
 });

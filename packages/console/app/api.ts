@@ -1,4 +1,4 @@
-import type { BatchObject } from '@spillway/core';
+import type { BatchObject, ResultLine } from '@spillway/core';
 
 /** What the API refused, by its own words. */
 export class Refusal extends Error {
@@ -19,6 +19,22 @@ class Unreachable extends Error {
 }
 
 type Envelope = { readonly error?: { readonly message?: string; readonly code?: string | null } };
+
+const refusalOf = (status: number, { error = {} }: Envelope): Refusal =>
+  new Refusal(status, error.message ?? `The service answered ${status}.`, error.code ?? null);
+
+/** How far a search is. */
+type Progress = {
+  readonly searched: number;
+  readonly of: number;
+  readonly found: number;
+  readonly cursor?: string | null;
+  readonly has_more?: boolean;
+};
+
+export type Searched =
+  | { readonly kind: 'result'; readonly line: ResultLine }
+  | ({ readonly kind: 'searched' | 'end' } & Progress);
 
 /** Where a stream of events that ended is asked for again. */
 const AGAIN_MS = 2_000;
@@ -57,11 +73,21 @@ export class Api {
       const hidden = whileSeen(signal);
       try {
         const answer = await this.#ask(path, { signal: hidden });
-        yield* eventsIn(answer);
+        for await (const { event, data } of eventsIn(answer)) if (event === 'batch') yield data as BatchObject;
       } catch (error) {
         if (error instanceof Refusal) throw error;
       }
       if (!signal.aborted) await pause(AGAIN_MS);
+    }
+  }
+
+  /** What a search finds, and how far it is, as it goes. */
+  async *search(batch: string, query: URLSearchParams, signal: AbortSignal): AsyncGenerator<Searched> {
+    const answer = await this.#ask(`/batches/${encodeURIComponent(batch)}/search?${query.toString()}`, { signal });
+    for await (const { event, data } of eventsIn(answer)) {
+      if (event === 'result') yield { kind: 'result', line: data as ResultLine };
+      else if (event === 'searched' || event === 'end') yield { kind: event, ...(data as Progress) };
+      else if (event === 'error') throw refusalOf(503, data as Envelope);
     }
   }
 
@@ -77,12 +103,14 @@ export class Api {
     }
     if (answer.ok) return answer;
     if (answer.status === 401) this.#onUnauthorized();
-    const { error = {} } = (await answer.json().catch(() => ({}))) as Envelope;
-    throw new Refusal(answer.status, error.message ?? `The service answered ${answer.status}.`, error.code ?? null);
+    throw refusalOf(answer.status, (await answer.json().catch(() => ({}))) as Envelope);
   }
 }
 
-async function* eventsIn(answer: Response): AsyncGenerator<BatchObject> {
+/** One of a stream of server-sent events. */
+type ServerEvent = { readonly event: string; readonly data: unknown };
+
+async function* eventsIn(answer: Response): AsyncGenerator<ServerEvent> {
   let text = '';
   const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
@@ -92,8 +120,8 @@ async function* eventsIn(answer: Response): AsyncGenerator<BatchObject> {
     const events = text.split('\n\n');
     text = events.pop() ?? '';
     for (const event of events) {
-      const data = /^event: batch\ndata: (.*)$/.exec(event)?.[1];
-      if (data !== undefined) yield JSON.parse(data) as BatchObject;
+      const [, name = '', data = ''] = /^(?:id: .*\n)?event: (\S+)\ndata: (.*)$/.exec(event) ?? [];
+      if (name !== '') yield { event: name, data: JSON.parse(data) };
     }
   }
 }

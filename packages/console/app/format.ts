@@ -20,4 +20,10 @@ export const dateTime = (unixSeconds: number): string => DATE.format(unixSeconds
 export const share = (value: number): string => `${Number((100 * value).toFixed(value < 0.1 ? 1 : 0))} %`;
 
 export const milliseconds = (value: number | null): string =>
-  value === null ? '–' : value < 1_000 ? `${Math.round(value)} ms` : seconds(value / 1_000);
+  value === null
+    ? '–'
+    : value < 1_000
+      ? `${Math.round(value)} ms`
+      : value < 10_000
+        ? `${(value / 1_000).toFixed(1)} s`
+        : seconds(value / 1_000);

@@ -1,10 +1,14 @@
 import { html, render, type TemplateResult } from 'lit-html';
 import { Api } from './api.ts';
 import { storedKey, storeKey } from './session.ts';
-import type { View } from './view.ts';
+import { placeOf } from './place.ts';
+import type { Surroundings, View } from './view.ts';
 import { BatchView } from './views/batch.ts';
 import { BatchesView } from './views/batches.ts';
+import { DocumentView } from './views/document.ts';
+import { DocumentsView } from './views/documents.ts';
 import { Login } from './views/login.ts';
+import { ReviewView } from './views/review.ts';
 
 /** The whole page: its head, and the view that the address names. */
 class Page {
@@ -79,10 +83,22 @@ function skipToMain(event: Event): void {
   document.querySelector('main')?.focus();
 }
 
-function viewAt(hash: string, surroundings: ConstructorParameters<typeof BatchesView>[0]): View {
-  const [, place, id] = hash.split('/');
-  if (place === 'batches' && id !== undefined) return new BatchView(surroundings, decodeURIComponent(id));
-  return new BatchesView(surroundings);
+function viewAt(hash: string, surroundings: Surroundings): View {
+  const place = placeOf(hash);
+  switch (place.view) {
+    case 'batch':
+      return new BatchView(surroundings, place.batch);
+    case 'documents':
+      return new DocumentsView(surroundings, place.batch, place.where);
+    case 'document':
+      return new DocumentView(surroundings, place.batch, place.customId);
+    case 'review':
+      return new ReviewView(surroundings, place.batch, place.where);
+    case 'create':
+    case 'tiers':
+    case 'batches':
+      return new BatchesView(surroundings);
+  }
 }
 
 const root = document.querySelector<HTMLElement>('#console');

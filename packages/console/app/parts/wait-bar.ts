@@ -2,11 +2,12 @@ import { html, svg, type TemplateResult } from 'lit-html';
 import { milliseconds } from '../format.ts';
 import type { BatchReport } from '../report.ts';
 
-type Part = { readonly kind: string; readonly label: string; readonly ms: number };
+/** What was waited for; `kind` names its colour. */
+export type WaitPart = { readonly kind: string; readonly label: string; readonly ms: number };
 
-/** What an escalated document waited for until its last stage was asked, in the mean. */
-export function waitBar(report: BatchReport): TemplateResult | null {
-  const parts = partsOf(report);
+/** Waits beside each other as a bar, and in words; null: there are none. */
+export function partsBar(all: readonly WaitPart[]): TemplateResult | null {
+  const parts = all.filter(({ ms }) => ms > 0);
   const total = parts.reduce((sum, { ms }) => sum + ms, 0);
   if (total <= 0) return null;
   let before = 0;
@@ -26,15 +27,18 @@ export function waitBar(report: BatchReport): TemplateResult | null {
   </figure>`;
 }
 
-function partsOf({ sequential_wait: wait, stages }: BatchReport): Part[] {
-  return wait.mean_parts_ms.flatMap(({ cascade, stage, queue, delays, call, hand_off: handOff }) => {
-    const model = stages.find((one) => one.cascade === cascade && one.stage === stage)?.model ?? `stage ${stage}`;
-    const held = Object.values(delays).reduce((sum, ms) => sum + ms, 0);
-    return [
-      { kind: 'queue', label: `queue of ${model}`, ms: queue ?? 0 },
-      { kind: 'held', label: `held before ${model}`, ms: held },
-      { kind: 'call', label: `draft of ${model}`, ms: call ?? 0 },
-      { kind: 'hand-off', label: `hand-off after ${model}`, ms: handOff ?? 0 },
-    ].filter(({ ms }) => ms > 0);
-  });
+/** What an escalated document waited for until its last stage was asked, in the mean. */
+export function waitBar({ sequential_wait: wait, stages }: BatchReport): TemplateResult | null {
+  return partsBar(
+    wait.mean_parts_ms.flatMap(({ cascade, stage, queue, delays, call, hand_off: handOff }) => {
+      const model = stages.find((one) => one.cascade === cascade && one.stage === stage)?.model ?? `stage ${stage}`;
+      const held = Object.values(delays).reduce((sum, ms) => sum + ms, 0);
+      return [
+        { kind: 'queue', label: `queue of ${model}`, ms: queue ?? 0 },
+        { kind: 'held', label: `held before ${model}`, ms: held },
+        { kind: 'call', label: `draft of ${model}`, ms: call ?? 0 },
+        { kind: 'hand-off', label: `hand-off after ${model}`, ms: handOff ?? 0 },
+      ];
+    }),
+  );
 }

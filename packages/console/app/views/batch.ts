@@ -2,6 +2,7 @@ import type { BatchObject } from '@spillway/core';
 import { count, dollars, percent, perSecond } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { Refusal } from '../api.ts';
+import { save } from '../download.ts';
 import { dateTime, dollarRange, fromNow, milliseconds, share, timeRange } from '../format.ts';
 import { OverTime } from '../parts/over-time.ts';
 import { partsOf, statesBar } from '../parts/states.ts';
@@ -9,6 +10,7 @@ import { waitBar } from '../parts/wait-bar.ts';
 import { thresholdWords } from '../promise-words.ts';
 import type { BatchReport } from '../report.ts';
 import type { Surroundings, View } from '../view.ts';
+import { batchViews } from './batch-head.ts';
 import { ThresholdTrial } from './threshold-trial.ts';
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'expired', 'cancelled']);
@@ -49,6 +51,7 @@ export class BatchView implements View {
         <p class="hint">Looking …</p>`;
     const report = this.#report;
     return html`
+      ${batchViews(this.#id, 'batch')}
       <h1>${this.title} <span class="status ${batch.status}">${batch.status.replaceAll('_', ' ')}</span></h1>
       <p class="hint">
         <code>${batch.id}</code> · ${batch.model ?? 'several cascades'} · made
@@ -94,11 +97,7 @@ export class BatchView implements View {
   async #download(file: string, name: string): Promise<void> {
     try {
       const text = await this.#surroundings.api.text(`/files/${file}/content`);
-      const link = document.createElement('a');
-      link.href = URL.createObjectURL(new Blob([text], { type: 'application/jsonl' }));
-      link.download = `${this.#id}-${name}.jsonl`;
-      link.click();
-      URL.revokeObjectURL(link.href);
+      save([text], `${this.#id}-${name}.jsonl`);
     } catch (error) {
       this.#tell(error);
     }

@@ -129,6 +129,8 @@ describe('create', () => {
       },
       metadata,
       spillway: {
+        paused: false,
+        priority: 'normal',
         documents: { accepted: 0, copied: 0, kept: 0 },
         escalations: [],
         failures: [],

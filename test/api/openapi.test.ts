@@ -141,6 +141,11 @@ test('every route answers as its description says, in success and in failure', a
     body: { custom_id: 'a', verdict: 'accepted' },
   });
   await check('POST', '/v1/batches/{id}/reviews', 400, { path: reviews, body: { custom_id: 'a' } });
+  for (const way of ['pause', 'resume'])
+    await check('POST', `/v1/batches/{id}/${way}`, 200, { path: `/v1/batches/${batch.id}/${way}` });
+  const urgent = { path: `/v1/batches/${batch.id}/priority`, body: { priority: 'high' } };
+  await check('POST', '/v1/batches/{id}/priority', 200, urgent);
+  await check('POST', '/v1/batches/{id}/priority', 400, { ...urgent, body: { priority: 'low' } });
   await check('POST', '/v1/batches/{id}/retry', 409, { path: `/v1/batches/${batch.id}/retry` });
   const anew = { path: `/v1/batches/${batch.id}/redecide`, body: { accept_at: 0.5 } };
   await check('POST', '/v1/batches/{id}/redecide', 409, anew);

@@ -32,6 +32,13 @@ test('batches are seen as they go, found, and cancelled', async (context) => {
   await row.getByRole('link').press('Enter');
   await page.getByRole('heading', { level: 1, name: id }).waitFor();
   await page.getByText('low confidence 1').waitFor();
+  await page.getByRole('button', { name: 'Pause' }).press('Enter');
+  await page.locator('h1 .paused').waitFor();
+  await page.getByText('somebody paused the batch').waitFor();
+  await page.getByRole('button', { name: 'Go first' }).press('Enter');
+  await page.getByRole('button', { name: 'Go first', pressed: true }).waitFor();
+  await page.getByRole('button', { name: 'Resume' }).press('Enter');
+  await page.locator('h1 .paused').waitFor({ state: 'detached' });
   page.once('dialog', (dialog) => void dialog.accept());
   await page.getByRole('button', { name: 'Cancel' }).press('Enter');
   await page.locator('h1 .status', { hasText: 'cancelled' }).waitFor();

@@ -8,7 +8,8 @@ import {
   type Phase,
   type Progress,
 } from '@spillway/core';
-import { ALARMS, auditFields, AUDITS, auditsIn, type KeptAudits } from './audit-fields.ts';
+import { auditFields, AUDITS, auditsIn, type KeptAudits } from './audit-fields.ts';
+import { steeringFields, type Steering } from './control.ts';
 import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember } from './keys.ts';
@@ -107,6 +108,8 @@ export async function close(redis: RedisStore, id: string, outcome: Outcome): Pr
 export type StoredBatch = BatchFacts & {
   readonly validated: (ValidatedFacts & { readonly rules: BatchRules } & Partial<KeptAudits>) | null;
   readonly ending: { readonly outcome: Outcome; readonly endedAtMs: number } | null;
+  /** What somebody wants of it; null: nobody said. */
+  readonly steering?: Steering | null;
 };
 
 /** Puts a batch back during a recovery; its sealed pages follow one by one. STALE: the recovery is no longer this one. */
@@ -117,7 +120,7 @@ export async function restore(
   stored: StoredBatch,
 ): Promise<'RESTORED' | 'STALE'> {
   const { keys, client } = redis;
-  const { tenant, createdAtMs, expiresAtMs, validated, ending } = stored;
+  const { tenant, createdAtMs, expiresAtMs, validated, ending, steering = null } = stored;
   const phase: Phase = ending !== null ? 'closed' : validated !== null ? 'open' : 'validating';
   const { rules = null, audits = {}, tightened = null, ...known } = validated ?? {};
   const facts = pairs({ tenant, createdAtMs, expiresAtMs, ...(known as Partial<ValidatedFacts>) });
@@ -129,6 +132,7 @@ export async function restore(
     ending?.endedAtMs ?? '',
     rules === null ? '' : JSON.stringify(tightened?.rules ?? rules),
     ...auditFields({ audits, tightened }),
+    ...(steering === null ? [] : steeringFields(steering)),
     ...facts,
   ];
   const names = [keys.recovery, keys.batch(id), keys.batches, keys.rules(id)];
@@ -172,6 +176,10 @@ export async function recount(
 /** Everything Redis knows of a batch, or null. */
 export type BatchState = Progress &
   BatchFacts & {
+    /** Nothing of it is asked. */
+    readonly paused: boolean;
+    /** It goes before the others of its tenant. */
+    readonly goesFirst: boolean;
     /** It was put back from storage: whoever had it before may have ended it since it was read there. */
     readonly isRestored: boolean;
   };
@@ -185,6 +193,8 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
     phase: hash['phase'] as Phase,
     outcome: (hash['outcome'] as Outcome | undefined) ?? null,
     isRestored: hash['restored'] !== undefined,
+    paused: hash['paused'] === '1',
+    goesFirst: hash['goesFirst'] === '1',
     tenant: hash['tenant'] ?? '',
     createdAtMs: number('createdAtMs'),
     expiresAtMs: number('expiresAtMs'),
@@ -201,65 +211,6 @@ export async function readBatch(redis: RedisStore, id: string): Promise<BatchSta
     notes: readNotes(hash[NOTES]),
     inProgressAtMs: time('inProgressAtMs'),
     closedAtMs: time('closedAtMs'),
-  };
-}
-
-/** How far a batch is: what says which work it waits for. */
-export type BatchSummary = BatchFacts &
-  Pick<Progress, 'phase' | 'outcome' | 'total' | 'enqueued' | 'pages' | 'sealedPages'> & {
-    readonly settled: number;
-    /** Of the settled documents those whose first draft was not final. */
-    readonly escalated: number;
-    /** Those that are answered copies, and those whose answers are known from another batch. */
-    readonly copied: number;
-    readonly kept: number;
-    /** Cascades of which the audit has alarmed. */
-    readonly alarms: number;
-  };
-
-const SUMMARY = [
-  'phase',
-  'outcome',
-  'tenant',
-  'createdAtMs',
-  'expiresAtMs',
-  'total',
-  'enqueued',
-  'pages',
-  'sealedPages',
-  'completed',
-  'failed',
-  'escalated',
-  'copied',
-  'kept',
-  ALARMS,
-];
-
-/** How far some batches are; null where Redis does not know one. */
-export function readSummaries(redis: RedisStore, ids: readonly string[]): Promise<(BatchSummary | null)[]> {
-  const { client, keys } = redis;
-  return Promise.all(ids.map(async (id) => summaryIn(await client.hmget(keys.batch(id), ...SUMMARY))));
-}
-
-function summaryIn(values: readonly (string | null)[]): BatchSummary | null {
-  const [phase, outcome = null, tenant, ...numbers] = values;
-  if (phase == null) return null;
-  const number = (at: number): number => Number(numbers[at] ?? 0);
-  return {
-    phase: phase as Phase,
-    outcome: outcome as Outcome | null,
-    tenant: tenant ?? '',
-    createdAtMs: number(0),
-    expiresAtMs: number(1),
-    total: number(2),
-    enqueued: number(3),
-    pages: number(4),
-    sealedPages: number(5),
-    settled: number(6) + number(7),
-    escalated: number(8),
-    copied: number(9),
-    kept: number(10),
-    alarms: number(11),
   };
 }
 

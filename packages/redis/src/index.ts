@@ -13,6 +13,7 @@ export * from './batches.ts';
 export * from './breaker.ts';
 export { connectRedis, type RedisClient } from './client.ts';
 export { RedisClock } from './clock.ts';
+export { steer, type Steering } from './control.ts';
 export * from './epoch.ts';
 export * from './handoff.ts';
 export * from './jobs.ts';
@@ -26,6 +27,7 @@ export { keepNotes } from './progress.ts';
 export { bundledDocuments, bundledField, Queues, type PageDocuments } from './queues.ts';
 export { readShortage, writeShortage, type Shortage } from './shortage.ts';
 export { settle, Settler, type DocumentPlace, type Settled } from './settle.ts';
+export { readSummaries, type BatchSummary } from './summaries.ts';
 export {
   memoryShare,
   memoryUse,

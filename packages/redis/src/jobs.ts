@@ -9,7 +9,7 @@ const leaveScript = new Script('leave');
 
 /** What is to be done with a job that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
 export type Started = TierFacts & {
-  readonly state: 'GO' | 'PROBE' | 'WAIT' | 'ALONE' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
+  readonly state: 'GO' | 'PROBE' | 'WAIT' | 'ALONE' | 'ALREADY' | 'CLOSED' | 'PAUSED' | 'GONE' | 'RECOVERING';
   readonly ms: number;
   /** When a worker took it up that was lost since, by Redis' clock; null: none was. */
   readonly lostSinceMs: number | null;

@@ -1,4 +1,5 @@
-import { readSummaries, scanBatches, type BatchSummary } from './batches.ts';
+import { scanBatches } from './batches.ts';
+import { readSummaries, type BatchSummary } from './summaries.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 

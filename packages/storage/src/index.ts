@@ -1,4 +1,5 @@
 export { openProvedStorage, openStorage } from './address.ts';
+export { readControl } from './controls.ts';
 export { readPageCopies, storeCopies } from './copies.ts';
 export { findDocuments, storeIndex } from './document-index.ts';
 export { EarlierLines, type ReadPart } from './earlier-lines.ts';

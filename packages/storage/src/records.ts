@@ -12,6 +12,7 @@ import {
   type Validated,
 } from '@spillway/core';
 import type { z } from 'zod';
+import { readSteering } from './controls.ts';
 import { Lru } from './lru.ts';
 import { planOf, type BatchPlan } from './plan.ts';
 import { readRecord } from './record.ts';
@@ -90,6 +91,11 @@ export class Records {
   /** What came of the batch; null while it has not ended. */
   final(batch: string): Promise<FinalRecord | null> {
     return kept(this.#finals, batch, () => readRecord(this.#storage, KEYS.final(batch), RECORDS.final));
+  }
+
+  /** What somebody wants of the batch, as Redis heeds it; null: nobody said. */
+  steering(batch: string): ReturnType<typeof readSteering> {
+    return readSteering(this.#storage, batch);
   }
 
   /** Whether the final record stands. It is not read, so that a damaged one counts too. */

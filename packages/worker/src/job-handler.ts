@@ -34,6 +34,9 @@ const RECOVERING_MS = 500;
 /** The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them. */
 const CLOSED_DRAFT_MS = 10_000;
 
+/** Somebody has paused the batch. */
+const PAUSED_MS = 5_000;
+
 /** Another document that is asked alone is asked about now. */
 const ALONE_MS = 500;
 
@@ -116,6 +119,8 @@ export class JobHandler {
         return later(RECOVERING_MS);
       case 'CLOSED':
         return documents.some(({ drafts }) => drafts.length > 0) ? later(CLOSED_DRAFT_MS) : DONE;
+      case 'PAUSED':
+        return later(PAUSED_MS);
       case 'WAIT':
         this.#parts.pause.waitForBreaker(ms);
         return PUT_BACK;

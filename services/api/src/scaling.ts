@@ -76,17 +76,22 @@ export class ScalingSignal {
   async #ask({ role, model }: Tier): Promise<Scaling> {
     const { redis, configuration } = this.#sources;
     const tier = tierName(role, model);
-    const open = await this.#open.read();
+    const all = await this.#open.read();
+    const [paused, moving] = [
+      all.batches.filter(({ state }) => state.paused),
+      all.batches.filter(({ state }) => !state.paused),
+    ];
+    const open = { ...all, batches: moving };
     const work = open.batches.map(workOf);
     const tiers = new Map<string, TierReading>();
     for (const group of tierOrder(tier, work)) {
-      const readings = await Promise.all(group.map(async (name) => [name, await this.#read(name)] as const));
+      const readings = await Promise.all(group.map(async (name) => [name, await this.#read(name, paused)] as const));
       for (const [name, reading] of readings) tiers.set(name, reading);
     }
     const others = new Set(open.batches.flatMap(({ plan }) => plan.tiers)).difference(tiers);
-    await Promise.all([...others].map(async (name) => tiers.set(name, await this.#read(name))));
+    await Promise.all([...others].map(async (name) => tiers.set(name, await this.#read(name, paused))));
     const [{ depth, state }, breaker, notEnqueued] = await Promise.all([
-      tiers.get(tier) ?? this.#read(tier),
+      tiers.get(tier) ?? this.#read(tier, paused),
       readBreaker(redis, tier),
       this.#notEnqueued(tier, open),
     ]);
@@ -111,9 +116,10 @@ export class ScalingSignal {
     );
   }
 
-  async #read(tier: string): Promise<TierReading> {
+  async #read(tier: string, paused: readonly OpenBatch[]): Promise<TierReading> {
     const { redis, queues } = this.#sources;
-    const [depth, state] = await Promise.all([queues.depth(tier), readTier(redis, tier)]);
+    const [all, state] = await Promise.all([queues.depth(tier), readTier(redis, tier)]);
+    const depth = { ...all, delayed: movingOf(all.delayed, tier, paused) };
     const { waiting, delayed, active } = depth;
     const { secondsPerDocument } = state;
     const perSecond = perSecondOf({ ...state, secondsPerDocument: secondsPerDocument ?? SECONDS_UNMEASURED });
@@ -140,6 +146,19 @@ export class ScalingSignal {
       !isNearlyFull(inFlight.get(batch.plan.way) ?? 0, nextPageBytes(batch));
     return own.filter(canBeEnqueued).reduce((sum, batch) => sum + notEnqueuedOf(batch), 0);
   }
+}
+
+/**
+ * Of the documents that come again later those that nobody paused. Where the documents of a paused batch are is not
+ * counted anywhere; so of those that may be others' one stays, and with it a worker that finds out.
+ */
+function movingOf(delayed: number, tier: string, paused: readonly OpenBatch[]): number {
+  const own = paused.filter(({ plan }) => plan.tiers.includes(tier));
+  const held = own.reduce((sum, { state }) => {
+    const { completed, failed } = state.counts;
+    return sum + Math.max(0, state.enqueued - completed - failed);
+  }, 0);
+  return Math.max(Math.min(1, delayed), delayed - held);
 }
 
 /** What the next page of a batch takes; 0: there is none. */

@@ -1,6 +1,7 @@
 import { hasEnqueueMemory, LIMITS, readTierName } from '@spillway/core';
 import { memoryUse, pagesInFlight, type Queues, type RedisStore } from '@spillway/redis';
 import { mapConcurrent } from '@spillway/runtime';
+import type { LiveBatches } from './live-batches.ts';
 import type { Outline, Outlines, PageOutline, Route } from './outlines.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 
@@ -22,6 +23,7 @@ type Measured = {
   readonly queues: Queues;
   readonly outlines: Outlines;
   readonly failures: StepFailures;
+  readonly live: Pick<LiveBatches, 'get'>;
 };
 
 /**
@@ -41,11 +43,12 @@ export class Capacity {
     this.isMemoryFull = isMemoryFull;
   }
 
-  static async measure({ redis, queues, outlines, failures }: Measured): Promise<Capacity> {
+  static async measure({ redis, queues, outlines, failures, live }: Measured): Promise<Capacity> {
     const inFlight = await pagesInFlight(redis);
     const inFlightBytes = inFlight.reduce((sum, { bytes }) => sum + bytes, 0);
     const capacity = new Capacity(!hasEnqueueMemory(await memoryUse(redis), inFlightBytes));
-    const unknown = inFlight.filter(({ batch, page, bytes }) => {
+    const counted = withoutPaused(inFlight, (batch) => live.get(batch)?.paused === true);
+    const unknown = counted.filter(({ batch, page, bytes }) => {
       const outline = outlines.known(batch);
       if (outline !== undefined) capacity.#count(outline, outline.pages.at(page), bytes);
       return outline === undefined;
@@ -120,4 +123,20 @@ export class Capacity {
     }
     return use;
   }
+}
+
+/**
+ * What a paused batch has in flight stands still, and must not keep the others from being enqueued. It stays in Redis all
+ * the same: so only as much of it is left out as may be in flight of one way, and Redis holds twice as much at most.
+ */
+function withoutPaused<Page extends { readonly batch: string; readonly bytes: number }>(
+  pages: readonly Page[],
+  isPaused: (batch: string) => boolean,
+): Page[] {
+  let leftOut = 0;
+  return pages.filter(({ batch, bytes }) => {
+    if (!isPaused(batch) || leftOut + bytes > LIMITS.inFlightBytesPerWay) return true;
+    leftOut += bytes;
+    return false;
+  });
 }

@@ -70,7 +70,7 @@ export class Enqueuer {
 
   note(id: string, batch: LiveBatch | null): void {
     this.#drop(id);
-    if (batch?.phase === 'open' && batch.enqueued < batch.total) this.#unsorted.set(id, batch);
+    if (batch?.phase === 'open' && batch.enqueued < batch.total && !batch.paused) this.#unsorted.set(id, batch);
     if (batch === null) this.#batches.forget(id);
   }
 

@@ -207,6 +207,7 @@ class TenantPass {
       KEYS.audits(id),
       KEYS.redecisions(id),
       KEYS.reviews(id),
+      KEYS.controls(id),
     ];
     for (const folder of folders) {
       for await (const keys of walkKeys(storage, folder)) done.push(...keys);

@@ -62,7 +62,7 @@ export class Precedence {
     const { live, outlines, failures } = this.#options;
     const open = live
       .all()
-      .filter(({ phase, settled, total }) => phase === 'open' && settled < total)
+      .filter(({ phase, settled, total, paused }) => phase === 'open' && settled < total && !paused)
       .toArray();
     // Whoever has just come to lead knows none of those that are enqueued whole.
     const unknown = open.filter(({ id }) => outlines.known(id) === undefined).slice(0, READ_PER_DECISION);
@@ -94,7 +94,7 @@ export class Precedence {
       const work = workLeft({ ...asked, escalated: batch.escalated }, outline.route, queued);
       return { id, tenant, deadlineMs: expiresAtMs, work };
     });
-    return precedenceOf(all, perSecond, nowMs);
+    return withWished(precedenceOf(all, perSecond, nowMs), due);
   }
 
   async #deal(tier: string, due: readonly Due[]): Promise<void> {
@@ -110,4 +110,18 @@ export class Precedence {
     const useful = orders.filter(({ first, others }) => first.length + others.length > 1 && first.length > 0);
     if (useful.length > 0) await dealTags(this.#options.redis, tier, useful);
   }
+}
+
+/** What somebody wants to go first goes before what is due, oldest first. */
+function withWished(byDeadline: ReadonlyMap<string, readonly string[]>, due: readonly Due[]): Map<string, string[]> {
+  const wished = due
+    .map(({ batch }) => batch)
+    .filter(({ goesFirst }) => goesFirst)
+    .toSorted((left, right) => left.createdAtMs - right.createdAtMs || (left.id < right.id ? -1 : 1));
+  const precedence = new Map([...byDeadline].map(([tenant, ids]) => [tenant, [...ids]]));
+  for (const [tenant, batches] of Map.groupBy(wished, (batch) => batch.tenant)) {
+    const first = batches.map(({ id }) => id);
+    precedence.set(tenant, [...new Set([...first, ...(precedence.get(tenant) ?? [])])]);
+  }
+  return precedence;
 }

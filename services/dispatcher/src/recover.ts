@@ -131,7 +131,9 @@ async function recoverBatch(
   // One whose thresholds are still to be found is opened with them.
   const isOpen = plan !== null && (!plan.awaitsCalibration || ending !== null);
   const validated = isOpen ? { ...validatedOf(plan), ...(await audits.restored(plan)) } : null;
-  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated };
+  // A sample is paused with the batch that it is of.
+  const steering = await records.steering(manifest.sampleOf ?? id);
+  const stored = { tenant, createdAtMs, expiresAtMs, ending, validated, steering };
   const answer = await restore(redis, recovery, id, stored);
   // STALE: Redis was lost again, or another dispatcher recovers it. Then the last step will be refused.
   if (answer !== 'STALE' && plan !== null) await restorePages({ redis, storage, pagesOf }, recovery, plan);

@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander';
+import { Argument, Option, type Command } from 'commander';
 import { z } from 'zod';
 import { count, counted, dollars, range } from '@spillway/core/amounts';
 import { batchObject } from '../batch/report-object.ts';
@@ -17,6 +17,27 @@ export function addChanges(program: Command, { terminal, api }: Context): void {
     .option('--json', 'the batch object')
     .action(async (id: string, { json }: { json?: true }) => {
       show(terminal, await api().post(`${batchPath(id)}/cancel`, {}), json, 'is being cancelled');
+    });
+  for (const [name, says, done] of [
+    ['pause', 'ask nothing more of a batch for now; its window runs on', 'is paused'],
+    ['resume', 'have a paused batch go on', 'goes on'],
+  ] as const) {
+    program
+      .command(`${name} <batch>`)
+      .description(says)
+      .option('--json', 'the batch object')
+      .action(async (id: string, { json }: { json?: true }) => {
+        show(terminal, await api().post(`${batchPath(id)}/${name}`, {}), json, done);
+      });
+  }
+  program
+    .command('priority <batch>')
+    .description('have a batch go before your others, or as all of them')
+    .addArgument(new Argument('<priority>').choices(['high', 'normal']))
+    .option('--json', 'the batch object')
+    .action(async (id: string, priority: string, { json }: { json?: true }) => {
+      const sent = await api().post(`${batchPath(id)}/priority`, { priority });
+      show(terminal, sent, json, priority === 'high' ? 'goes first' : 'goes as all others');
     });
   program
     .command('retry <batch>')

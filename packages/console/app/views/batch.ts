@@ -7,6 +7,7 @@ import { dateTime, dollarRange, fromNow, milliseconds, share, timeRange } from '
 import { OverTime } from '../parts/over-time.ts';
 import { partsOf, statesBar } from '../parts/states.ts';
 import { waitBar } from '../parts/wait-bar.ts';
+import { addressOf } from '../place.ts';
 import { thresholdWords } from '../promise-words.ts';
 import type { BatchReport } from '../report.ts';
 import type { Surroundings, View } from '../view.ts';
@@ -52,7 +53,11 @@ export class BatchView implements View {
     const report = this.#report;
     return html`
       ${batchViews(this.#id, 'batch')}
-      <h1>${this.title} <span class="status ${batch.status}">${batch.status.replaceAll('_', ' ')}</span></h1>
+      <h1>
+        ${this.title}
+        <span class="status ${batch.status}">${batch.status.replaceAll('_', ' ')}</span
+        >${batch.spillway.paused ? html` <span class="status paused">paused</span>` : nothing}
+      </h1>
       <p class="hint">
         <code>${batch.id}</code> · ${batch.model ?? 'several cascades'} · made
         ${dateTime(batch.created_at)}${
@@ -69,24 +74,52 @@ export class BatchView implements View {
     output_file_id: output,
     error_file_id: errors,
     request_counts: counts,
+    spillway: { paused, priority },
   }: BatchObject): TemplateResult {
+    const isMoving = !ENDED.has(status) && status !== 'cancelling' && status !== 'finalizing';
+    const isHigh = priority === 'high';
     const canRetry = ENDED.has(status) && counts.failed > 0;
     const fetchFile = (id: string, name: string) => () => void this.#download(id, name);
     return html`<div class="actions">
       ${output == null ? nothing : html`<button @click=${fetchFile(output, 'output')}>Download the answers</button>`}
       ${errors == null ? nothing : html`<button @click=${fetchFile(errors, 'errors')}>Download the errors</button>`}
-      ${canRetry ? html`<button ?disabled=${this.#isBusy} @click=${() => void this.#change('retry', 'Ask again what failed?')}>Retry what failed</button>` : nothing}
-      ${ENDED.has(status) || status === 'cancelling' ? nothing : html`<button class="danger" ?disabled=${this.#isBusy} @click=${() => void this.#change('cancel', 'End this batch? What is finished stays.')}>Cancel</button>`}
+      ${canRetry ? html`<button ?disabled=${this.#isBusy} @click=${() => this.#ask('retry', 'Ask again what failed?')}>Retry what failed</button>` : nothing}
+      ${
+        isMoving
+          ? html`<button ?disabled=${this.#isBusy} @click=${() => void this.#post(paused ? 'resume' : 'pause')}>
+                ${paused ? 'Resume' : 'Pause'}
+              </button>
+              <button
+                ?disabled=${this.#isBusy}
+                aria-pressed=${isHigh}
+                @click=${() => void this.#post('priority', { priority: isHigh ? 'normal' : 'high' })}
+              >
+                Go first
+              </button>
+              <button
+                class="danger"
+                ?disabled=${this.#isBusy}
+                @click=${() => this.#ask('cancel', 'End this batch? What is finished stays.')}
+              >
+                Cancel
+              </button>`
+          : nothing
+      }
     </div>`;
   }
 
-  async #change(what: 'cancel' | 'retry', question: string): Promise<void> {
-    if (!window.confirm(question)) return;
+  #ask(what: 'cancel' | 'retry', question: string): void {
+    if (window.confirm(question)) void this.#post(what);
+  }
+
+  async #post(what: 'cancel' | 'retry' | 'pause' | 'resume' | 'priority', body: object = {}): Promise<void> {
     this.#isBusy = true;
     this.#surroundings.update();
     try {
-      const made = await this.#surroundings.api.post<BatchObject>(`/batches/${this.#id}/${what}`);
-      if (what === 'retry') location.hash = `#/batches/${made.id}`;
+      const made = await this.#surroundings.api.post<BatchObject>(`/batches/${this.#id}/${what}`, body);
+      if (what === 'retry') location.hash = addressOf({ view: 'batch', batch: made.id });
+      else this.#batch = made;
+      this.#problem = null;
     } catch (error) {
       this.#tell(error);
     }

@@ -5,7 +5,7 @@ import type { CascadeRules } from '../cascade/rules.ts';
 import { NO_PROGRESS, progressInTheEnd, progressOf, type ProgressNote, type ShownProgress } from '../progress/index.ts';
 import { shownStatus, type BatchStatus, type Outcome, type Phase } from './status.ts';
 import { rulesInForce } from './rules-in-force.ts';
-import type { FileRecord, FinalRecord, Manifest } from './records.ts';
+import type { BatchPriority, FileRecord, FinalRecord, Manifest } from './records.ts';
 import { NO_THRESHOLDS, showThresholds, type ThresholdFacts } from './shown-thresholds.ts';
 import type { LineError } from '../document/request.ts';
 import { showWarning, type Warning } from './warning.ts';
@@ -44,6 +44,8 @@ export type Progress = {
   readonly sealedPages: number;
   readonly counts: Counts;
   readonly audits: Audits;
+  readonly paused: boolean;
+  readonly goesFirst: boolean;
   readonly said: Said;
   readonly warnings: readonly Warning[];
   /** How far it was before. */
@@ -66,6 +68,8 @@ export const WAITING_STATES = [
   'capacity',
   /** The batch has cost what it may, and is being ended. */
   'max_usd_reached',
+  /** Somebody has paused the batch. */
+  'batch_paused',
   /** Its thresholds are found by a sample of its documents, which is being answered. */
   'sampling',
   /** Redis does not say how far the batch is: it is away, or lost its memory and is given it back. */
@@ -101,6 +105,8 @@ type Shown = {
   waiting: readonly Waiting[];
   thresholds: ThresholdFacts;
   progress: ShownProgress;
+  paused: boolean;
+  priority: BatchPriority;
   errors: readonly LineError[];
   inProgressAtMs: number | null;
   closedAtMs: number | null;
@@ -142,7 +148,7 @@ function batchObject(manifest: Manifest, shown: Shown) {
 /** What OpenAI's object has no place for: why documents were escalated, why they failed, how far they are, and what they wait for. */
 function accountOf(
   manifest: Manifest,
-  { model: named, counts, audits, said, warnings, waiting, progress, thresholds, closedAtMs }: Shown,
+  { model: named, counts, audits, said, warnings, waiting, progress, paused, priority, thresholds, closedAtMs }: Shown,
 ) {
   const inForce = rulesInForce(namedCascades(manifest, named), thresholds.calibration?.cascades ?? {});
   const stages = Object.entries(manifest.cascades).flatMap(([cascade, { stages: all }]) =>
@@ -154,6 +160,8 @@ function accountOf(
     })),
   );
   return {
+    paused,
+    priority,
     documents: { accepted: counts.accepted, copied: counts.copied ?? 0, kept: counts.kept ?? 0 },
     escalations: stages.filter(({ reasons }) => reasons.length > 0),
     failures: failuresOf(counts, said),
@@ -190,6 +198,8 @@ export function liveBatch(
     said: progress?.said ?? {},
     warnings: progress?.warnings ?? [],
     progress: progress === null ? NO_PROGRESS : progressOfLive(manifest, progress, nowMs),
+    paused: progress?.paused === true,
+    priority: progress?.goesFirst === true ? 'high' : 'normal',
     waiting,
     thresholds,
     errors: [],
@@ -206,7 +216,9 @@ function progressOfLive(manifest: Manifest, progress: Progress, nowMs: number | 
   const known = { ...progress, cascades: namedCascades(manifest, progress.model) };
   const { createdAtMs, expiresAtMs, metadata } = manifest;
   if (progress.phase === 'open' && nowMs !== null) {
-    return progressOf({ ...known, createdAtMs, expiresAtMs, metadata }, nowMs);
+    const shown = progressOf({ ...known, createdAtMs, expiresAtMs, metadata }, nowMs);
+    // Nobody knows when it goes on.
+    return progress.paused ? { ...shown, left_seconds: null } : shown;
   }
   return progressInTheEnd({ ...known, endedAtMs: progress.closedAtMs });
 }
@@ -225,6 +237,8 @@ export function endedBatch(manifest: Manifest, final: FinalRecord, thresholds = 
     warnings,
     progress,
     waiting: [],
+    paused: false,
+    priority: 'normal',
     thresholds,
     status: final.outcome,
   });

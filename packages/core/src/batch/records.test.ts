@@ -114,6 +114,7 @@ const promiseAtRisk = { v: RECORD_VERSION, atMs: 1 } as const;
 const audited = { document: 7, cascade: 'contracts', outcome: 'disagreed', inputTokens: 3, outputTokens: 2 } as const;
 const audit = { v: RECORD_VERSION, atMs: 1, entries: [{ ...audited, nanoUsd: 5 }], alarms: ['contracts'] };
 const redecision = { v: RECORD_VERSION, atMs: 1 } as const;
+const control = { v: RECORD_VERSION, paused: true, priority: 'high', atMs: 1 } as const;
 const review = { v: RECORD_VERSION, customId: 'a', verdict: 'corrected', answer: '7', atMs: 1 } as const;
 const hookDone = { v: RECORD_VERSION, outcome: 'given_up', atMs: 1 } as const;
 const format = { v: RECORD_VERSION };
@@ -131,7 +132,7 @@ const calibration = {
     },
   },
 };
-const told = { review, atRisk, promiseAtRisk, hookDone };
+const told = { review, control, atRisk, promiseAtRisk, hookDone };
 const all = { redecision, format, file, tombstone, manifest, validated, calibration, ending, final, audit, ...told };
 type Name = keyof typeof RECORDS;
 

@@ -21,6 +21,10 @@ import { pagePlanCodec } from './page-plan.ts';
 import { drawsRecord } from './sample-draws.ts';
 import { warningRecord } from './warning.ts';
 
+/** Of a tenant's batches in work: `high` goes before the others. */
+export const BATCH_PRIORITIES = ['normal', 'high'] as const;
+export type BatchPriority = (typeof BATCH_PRIORITIES)[number];
+
 /** Names of everything in storage. */
 export const KEYS = {
   /** Says which version of Spillway writes here. */
@@ -40,6 +44,9 @@ export const KEYS = {
   ending: (batch: string) => `batches/${batch}/ending.json`,
   final: (batch: string) => `batches/${batch}/final.json`,
   redecisions: (batch: string) => `batches/${batch}/redecided/`,
+  controls: (batch: string) => `batches/${batch}/control/`,
+  /** What somebody wants of a batch in work; the one with the highest number counts. */
+  control: (batch: string, number: number) => `batches/${batch}/control/${String(number).padStart(6, '0')}`,
   reviews: (batch: string) => `batches/${batch}/reviews/`,
   /** What somebody said of a document's answer. */
   review: (batch: string, document: number) => `batches/${batch}/reviews/${String(document).padStart(9, '0')}`,
@@ -259,6 +266,8 @@ export const RECORDS = {
   promiseAtRisk: z.object({ v, atMs: z.int() }),
   /** When a batch was decided anew from this one. */
   redecision: z.object({ v, atMs: z.int() }),
+  /** What somebody wants of a batch in work. */
+  control: z.object({ v, paused: z.boolean(), priority: z.enum(BATCH_PRIORITIES), atMs: z.int() }),
   /** What somebody said of an answer: it is right, or this one is. */
   review: z.object({
     v,
@@ -276,6 +285,7 @@ export type FileRecord = z.output<typeof RECORDS.file>;
 export type Manifest = z.output<typeof RECORDS.manifest>;
 export type Validated = z.output<typeof RECORDS.validated>;
 export type CalibrationRecord = z.output<typeof RECORDS.calibration>;
+export type ControlRecord = z.output<typeof RECORDS.control>;
 export type ReviewRecord = z.output<typeof RECORDS.review>;
 export type EndingRecord = z.output<typeof RECORDS.ending>;
 export type FinalRecord = z.output<typeof RECORDS.final>;

@@ -7,7 +7,8 @@
 -- keep a breaker, when this worker was last answered or '', the document if it is asked alone or '', ms its call may take,
 -- when the latest call began that was answered or '', how often a worker was lost that had the job, the document, when
 -- its last call failed if that is to be judged or '', within how many ms calls break together, '1' for an audit
--- Returns: {GO | PROBE | WAIT | ALONE | ALREADY (all of them) | CLOSED | GONE (no such batch, or its page is not enqueued)
+-- Returns: {GO | PROBE | WAIT | ALONE | ALREADY (all of them) | CLOSED | PAUSED (the batch) | GONE (no such batch, or its page is
+-- not enqueued)
 -- | RECOVERING, for PROBE until when, for WAIT the ms, 0: until the one that probes was answered; now, breaker's closedAt,
 -- workedAt, when a worker took the job up that was lost or 0, 1 if its last call broke with others, the places of those
 -- that have a result, the version of the batch's rules}
@@ -18,7 +19,7 @@ if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[5], '#now') or 0) then
   redis.call('HSET', KEYS[5], '#now', ARGV[3])
 end
 if recovering(KEYS[1]) then return { 'RECOVERING', 0, now, 0, 0 } end
-local phase, rules_version = unpack(redis.call('HMGET', KEYS[2], 'phase', 'rulesVersion'))
+local phase, rules_version, paused = unpack(redis.call('HMGET', KEYS[2], 'phase', 'rulesVersion', 'paused'))
 local settled = {}
 if ARGV[15] == '1' then
   if phase ~= 'open' then redis.call('HDEL', KEYS[9], ARGV[12]) end
@@ -34,6 +35,7 @@ else
   end
   if open == 0 then return { 'ALREADY', 0, now, 0, 0 } end
 end
+if paused == '1' then return { 'PAUSED', 0, now, 0, 0 } end
 local answer = may_ask(KEYS[6], now, ARGV)
 if answer[1] == 'GO' or answer[1] == 'PROBE' then
   answer[6] = take_up(KEYS[7], now, ARGV[11])

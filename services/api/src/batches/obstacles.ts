@@ -39,6 +39,9 @@ export class Obstacles {
       const reason = `the batch has cost what '${MAX_USD_KEY}' allows`;
       return [{ tier: null, state: 'max_usd_reached', reason, sinceMs: closedAtMs }];
     }
+    if (state.paused && phase !== 'closed') {
+      return [{ tier: null, state: 'batch_paused', reason: 'somebody paused the batch', sinceMs: null }];
+    }
     if (phase !== 'open') return [];
     const { records, log } = this.#sources;
     try {

@@ -93,7 +93,11 @@ async function sampling(
 async function storedProgress({ records, accounts }: BatchSources, manifest: Manifest): Promise<Progress> {
   const { id } = manifest;
   const [validated, ending] = await Promise.all([records.validated(id), records.ending(id)]);
-  const [{ counts, said }, audits] = await Promise.all([accounts.read(manifest), records.audits(id)]);
+  const [{ counts, said }, audits, steering] = await Promise.all([
+    accounts.read(manifest),
+    records.audits(id),
+    records.steering(id),
+  ]);
   return {
     phase: ending !== null ? 'closed' : validated !== null ? 'open' : 'validating',
     outcome: ending?.outcome ?? null,
@@ -108,6 +112,8 @@ async function storedProgress({ records, accounts }: BatchSources, manifest: Man
     said,
     warnings: [],
     notes: [],
+    paused: steering?.paused === true,
+    goesFirst: steering?.goesFirst === true,
     inProgressAtMs: validated?.validatedAtMs ?? null,
     closedAtMs: ending?.endedAtMs ?? null,
   };

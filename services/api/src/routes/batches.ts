@@ -2,6 +2,7 @@ import { LIMITS } from '@spillway/core';
 import { LateError, within } from '@spillway/runtime';
 import { z } from 'zod';
 import { cancelBatch } from '../batches/cancel.ts';
+import { controlBatch, PRIORITY_KEYS, priorityBody, readPriority } from '../batches/control.ts';
 import { createBatch } from '../batches/create.ts';
 import { readCreateBody, type CreateBody } from '../batches/create-body.ts';
 import { batchesQuery, listBatches } from '../batches/list.ts';
@@ -62,6 +63,7 @@ export function batchRoutes(sources: BatchPlaces, { dryRuns, events }: BatchServ
       errors: [409],
       answer: ({ tenant, id }) => cancelBatch(sources, tenant, id),
     }),
+    ...controlRoutes(sources),
     ...batchesOfOthers(sources),
     jsonRoute({
       method: 'GET',
@@ -77,6 +79,37 @@ export function batchRoutes(sources: BatchPlaces, { dryRuns, events }: BatchServ
       query: resultsQuery,
       output: { type: 'application/json', schema: resultsPage },
       answer: ({ tenant, id, query, reply }) => sendResults(sources, tenant, { id, query, reply }),
+    }),
+  ];
+}
+
+/** What one wants of a batch in work. */
+function controlRoutes(sources: BatchPlaces): readonly Route[] {
+  const pausing = [
+    ['pause', 'Pause a batch: nothing more of it is asked, and its window runs on', true],
+    ['resume', 'Have a paused batch go on', false],
+  ] as const;
+  return [
+    ...pausing.map(([way, summary, paused]) =>
+      jsonRoute({
+        method: 'POST',
+        url: `/batches/:id/${way}`,
+        summary,
+        output: batchObject,
+        errors: [409],
+        answer: ({ tenant, id }) => controlBatch(sources, tenant, { id, wish: { paused } }),
+      }),
+    ),
+    jsonRoute({
+      method: 'POST',
+      url: '/batches/:id/priority',
+      summary: 'Have a batch go before the others of its tenant, or no more',
+      body: { type: 'application/json', schema: priorityBody },
+      output: batchObject,
+      answerHeaders: NAMES_IGNORED,
+      errors: [408, 409, 413, 415],
+      answer: ({ tenant, id, ...http }) =>
+        controlBatch(sources, tenant, { id, wish: readPriority(knownBodyOf(http, PRIORITY_KEYS)) }),
     }),
   ];
 }

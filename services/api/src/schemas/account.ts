@@ -1,4 +1,4 @@
-import { LIMITS, NOT_CERTIFIED, OTHERWISE, WAITING_STATES } from '@spillway/core';
+import { BATCH_PRIORITIES, LIMITS, NOT_CERTIFIED, OTHERWISE, WAITING_STATES } from '@spillway/core';
 import { z } from 'zod';
 
 const count = z.int().min(0);
@@ -183,6 +183,8 @@ export const audits = z
 /** What a batch object says beside what OpenAI's does. */
 export const batchAccount = z
   .strictObject({
+    paused: z.boolean().meta({ description: 'Somebody paused it: nothing more of it is asked. Its window runs on.' }),
+    priority: z.enum(BATCH_PRIORITIES).meta({ description: '`high`: it goes before the others of its tenant.' }),
     documents: z.strictObject({ accepted: count, copied: count, kept: count }).meta({
       description:
         'Of the completed documents: those whose answer is an accepted draft, those that were answered from an equal one, ' +

@@ -14,7 +14,7 @@ import {
   type CascadeCalibration,
   type DrawnDocument,
 } from '@spillway/core';
-import { close, open, readFindings, redisNowMs, type RedisStore } from '@spillway/redis';
+import { close, open, readFindings, redisNowMs, steer, type RedisStore } from '@spillway/redis';
 import { mapConcurrent, type Log } from '@spillway/runtime';
 import {
   createRecord,
@@ -143,6 +143,8 @@ export class Calibrator {
     if (await records.hasEnded(sample)) return true;
     if ((await records.manifest(sample)) !== null) return false;
     await makeSample({ redis, storage }, plan);
+    const steering = await records.steering(id);
+    if (steering !== null) await steer(redis, sample, steering);
     log.info({ batch: id, sample, documents: drawnDocuments(plan.draws ?? {}).length }, 'samples a batch');
     return false;
   }

@@ -1,0 +1,28 @@
+import { Script } from './script.ts';
+import type { RedisStore } from './store.ts';
+
+const steerScript = new Script('steer');
+
+/** What somebody wants of a batch in work, by the number of the control that says so; the latest one counts. */
+export type Steering = { readonly control: number; readonly paused: boolean; readonly goesFirst: boolean };
+
+/** The fields of a batch's hash that say so. */
+export const steeringFields = ({ control, paused, goesFirst }: Steering): readonly string[] => [
+  'control',
+  String(control),
+  'paused',
+  paused ? '1' : '0',
+  'goesFirst',
+  goesFirst ? '1' : '0',
+];
+
+/** Does with a batch in work what a control says. ALREADY: a later one, or this one, was heeded. */
+export async function steer(
+  { client, keys }: RedisStore,
+  batch: string,
+  { control, paused, goesFirst }: Steering,
+): Promise<'STEERED' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING'> {
+  const args = [control, paused ? '1' : '0', goesFirst ? '1' : '0', keys.wake, batch];
+  const answer = await steerScript.run(client, [keys.epoch, keys.batch(batch)], args);
+  return answer as 'STEERED' | 'ALREADY' | 'CLOSED' | 'GONE' | 'RECOVERING';
+}

@@ -1,0 +1,28 @@
+import { KEYS, RECORDS, type ControlRecord } from '@spillway/core';
+import { readRecord } from './record.ts';
+import type { Storage } from './storage.ts';
+import { walkKeys } from './walk.ts';
+
+/** The latest control of a batch with its number; null: nobody said anything. */
+export async function readControl(
+  storage: Storage,
+  batch: string,
+): Promise<{ readonly number: number; readonly record: ControlRecord } | null> {
+  const folder = KEYS.controls(batch);
+  let last: string | null = null;
+  for await (const keys of walkKeys(storage, folder)) last = keys.at(-1) ?? last;
+  if (last === null) return null;
+  const record = await readRecord(storage, last, RECORDS.control);
+  return record === null ? null : { number: Number(last.slice(folder.length)), record };
+}
+
+/** The same as Redis heeds it. */
+export async function readSteering(
+  storage: Storage,
+  batch: string,
+): Promise<{ readonly control: number; readonly paused: boolean; readonly goesFirst: boolean } | null> {
+  const control = await readControl(storage, batch);
+  if (control === null) return null;
+  const { number, record } = control;
+  return { control: number, paused: record.paused, goesFirst: record.priority === 'high' };
+}

@@ -55,6 +55,8 @@ export class Customer {
   settled = 0;
   calls = 0;
   #isCancelWanted = false;
+  #pausedAtMs: number | null = null;
+  #isResumed = false;
   readonly #index: number;
   readonly #prefix: string;
   readonly #market: Market;
@@ -129,10 +131,29 @@ export class Customer {
       const { completed = 0, failed = 0 } = batch.request_counts ?? {};
       if (!seen.isRetry && !seen.isRedecided) this.settled = completed + failed;
       if (this.#isCancelWanted && !seen.isCancelAsked) await this.#cancel(seen);
+      if (!seen.isRetry && !seen.isRedecided) await this.#holdUp(seen, batch);
       if (batch.status !== 'validating') cursor = await this.#readEarly(seen, cursor);
     }
     await this.#readEnd(seen);
     return seen;
+  }
+
+  /** Pauses the batch once some of it is settled, and has it go on after a while; whatever is lost meanwhile, it is paused. */
+  async #holdUp(seen: Seen, batch: OpenAI.Batch): Promise<void> {
+    const { pausedMs } = this.plan;
+    if (pausedMs === null || this.settled === 0) return;
+    const { paused } = (batch as OpenAI.Batch & { spillway: { paused: boolean } }).spillway;
+    const isLong = performance.now() - (this.#pausedAtMs ?? 0) >= pausedMs;
+    if (this.#pausedAtMs === null) {
+      await this.#persist('pause', (client) => client.post(`/batches/${seen.id}/pause`).catch(ignoreConflict));
+      this.#pausedAtMs = performance.now();
+    } else if (!this.#isResumed && !isLong) {
+      if (!paused && !seen.isCancelAsked && batch.status === 'in_progress')
+        seen.complaints.push('a paused batch went on by itself');
+    } else if (!this.#isResumed) {
+      this.#isResumed = true;
+      await this.#persist('resume', (client) => client.post(`/batches/${seen.id}/resume`).catch(ignoreConflict));
+    }
   }
 
   async #cancel(seen: Seen): Promise<void> {

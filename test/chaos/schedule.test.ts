@@ -47,6 +47,7 @@ test('a thousand seeds have every kind of fault, for every process and every mod
   const batches = schedules.flatMap((one) => one.batches);
   assert.deepEqual(new Set(batches.map(({ wish }) => wish)), new Set(WISHES));
   assert.ok(batches.some(({ isRedecided }) => isRedecided));
+  assert.ok(batches.some(({ pausedMs }) => pausedMs !== null));
   assert.ok(schedules.filter(({ storage }) => storage === 's3').length >= 20);
   assert.equal(new Set(schedules.map((one) => JSON.stringify(one.faults))).size > 950, true);
 });

@@ -53,6 +53,8 @@ export type BatchPlan = Wanted & {
   readonly documents: readonly DocumentKind[];
   /** Whether what is in its error file is asked for again when it has ended. */
   readonly isRetried: boolean;
+  /** How long it is paused once some of it is settled; null: it is not. */
+  readonly pausedMs: number | null;
 };
 
 export type Schedule = {
@@ -118,8 +120,11 @@ const CALM_SHARE = 0.04;
 const S3_SHARE = 0.05;
 /** One in so many has a document whose calls take their server down. */
 const DEADLY_SHARE = 0.04;
-/** Makes other dice of a seed. */
+/** One batch in so many is paused for a while. */
+const PAUSED_SHARE = 0.2;
+/** Make other dice of a seed. */
 const WISH_SALT = 0x5eed;
+const PAUSE_SALT = 0xca1b;
 
 /** What a seed does: pure, so that a seed that failed can be replayed. */
 export function scheduleOf(seed: number): Schedule {
@@ -128,7 +133,12 @@ export function scheduleOf(seed: number): Schedule {
   const storage = dice.chance(S3_SHARE) ? 's3' : 'directory';
   // By dice of their own: what a seed did before it had wishes it does still.
   const wishes = new Dice(seed ^ WISH_SALT);
-  const batches = batchesOf(dice, isCalm).map((batch): BatchPlan => ({ ...batch, ...wantedOf(wishes) }));
+  const pauses = new Dice(seed ^ PAUSE_SALT);
+  const batches = batchesOf(dice, isCalm).map((batch): BatchPlan => ({
+    ...batch,
+    ...wantedOf(wishes),
+    pausedMs: !isCalm && pauses.chance(PAUSED_SHARE) ? pauses.between(200, 4_000) : null,
+  }));
   if (isCalm) return { seed, storage, isCalm, batches, faults: [{ at: 0.05, kind: 'rolling_restart' }] };
   const faults = Array.from({ length: dice.between(5, 9) }, () => ({
     at: Math.round(dice.share() * 95) / 100,
@@ -149,7 +159,7 @@ export function withoutKinds(schedule: Schedule, kinds: ReadonlySet<string>): Sc
   };
 }
 
-function batchesOf(dice: Dice, isCalm: boolean): Omit<BatchPlan, keyof Wanted>[] {
+function batchesOf(dice: Dice, isCalm: boolean): Omit<BatchPlan, keyof Wanted | 'pausedMs'>[] {
   // More than a page, so that results are seen before the end; or many small ones.
   const sizes = dice.chance(0.75) ? [dice.between(257, 330)] : [dice.between(80, 120), dice.between(80, 120)];
   for (let more = dice.between(1, 4); more > 0; more -= 1) sizes.push(dice.between(1, 40));

@@ -59,6 +59,14 @@ export class Api {
     return (await answer.json()) as Answer;
   }
 
+  async upload<Answer>(path: string, form: FormData): Promise<Answer> {
+    return (await (await this.#ask(path, { method: 'POST', body: form })).json()) as Answer;
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#ask(path, { method: 'DELETE' });
+  }
+
   async text(path: string): Promise<string> {
     return await (await this.#ask(path, {})).text();
   }

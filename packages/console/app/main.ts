@@ -5,6 +5,7 @@ import { placeOf } from './place.ts';
 import type { Surroundings, View } from './view.ts';
 import { BatchView } from './views/batch.ts';
 import { BatchesView } from './views/batches.ts';
+import { CreateView } from './views/create.ts';
 import { DocumentView } from './views/document.ts';
 import { DocumentsView } from './views/documents.ts';
 import { Login } from './views/login.ts';
@@ -52,6 +53,7 @@ class Page {
         <a class="home" href="#/">Spillway</a>
         <nav aria-label="Console">
           <a href="#/" aria-current=${location.hash.length < 3 ? 'page' : 'false'}>Batches</a>
+          <a href="#/create" aria-current=${location.hash === '#/create' ? 'page' : 'false'}>New batch</a>
         </nav>
         ${storedKey() === null ? '' : html`<button class="plain" @click=${() => this.#forget()}>Forget the key</button>`}
       </header>
@@ -95,6 +97,7 @@ function viewAt(hash: string, surroundings: Surroundings): View {
     case 'review':
       return new ReviewView(surroundings, place.batch, place.where);
     case 'create':
+      return new CreateView(surroundings);
     case 'tiers':
     case 'batches':
       return new BatchesView(surroundings);

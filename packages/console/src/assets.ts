@@ -36,7 +36,9 @@ const IMPORTS = {
   'lit-html': `${LIBRARIES}lit-html/lit-html.js`,
   'lit-html/': `${LIBRARIES}lit-html/`,
   uplot: `${LIBRARIES}uplot/uPlot.esm.js`,
+  'csv-parse/browser/esm/sync': `${LIBRARIES}csv-parse/sync.js`,
   '@spillway/core/amounts': `${LIBRARIES}core/amounts.ts`,
+  '@spillway/core/prompt': `${LIBRARIES}core/prompt.ts`,
 } as const;
 
 /** Where the page has it. */
@@ -50,6 +52,8 @@ export async function loadConsole(): Promise<Console> {
     ...(await filesIn(litHtml, `${LIBRARIES}lit-html/`, isScript)),
     ...(await filesIn(join(litHtml, 'directives'), `${LIBRARIES}lit-html/directives/`, isScript)),
     { path: fileURLToPath(import.meta.resolve('@spillway/core/amounts')), url: `${LIBRARIES}core/amounts.ts` },
+    { path: fileURLToPath(import.meta.resolve('@spillway/core/prompt')), url: `${LIBRARIES}core/prompt.ts` },
+    { path: join(packageFolder('csv-parse'), 'dist', 'esm', 'sync.js'), url: `${LIBRARIES}csv-parse/sync.js` },
     { path: join(packageFolder('uplot'), 'dist', 'uPlot.esm.js'), url: `${LIBRARIES}uplot/uPlot.esm.js` },
     { path: join(packageFolder('uplot'), 'dist', 'uPlot.min.css'), url: `${LIBRARIES}uplot/uPlot.min.css` },
   ];

@@ -1,3 +1,4 @@
+import { cellText } from '@spillway/core/prompt';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -5,7 +6,7 @@ import { join } from 'node:path';
 import type { BasicType } from 'hyparquet-writer';
 import { ByteWriter, ParquetWriter, schemaFromColumnData } from 'hyparquet-writer';
 import { linesOf } from '../lines.ts';
-import { cellOf, cellText, type Cell, type Row } from './row.ts';
+import { cellOf, type Cell, type Row } from './row.ts';
 import { openFile, type Sink } from './sink.ts';
 import type { RowWriter } from './writer.ts';
 

@@ -29,9 +29,3 @@ const FENCE = '```';
 
 /** A value of a row by its name, which may be one that every object has. */
 export const cellOf = (row: Row, name: string): Cell => (Object.hasOwn(row, name) ? row[name] : undefined);
-
-/** A value as the text that stands for it in a prompt, or in CSV. */
-export function cellText(value: Cell): string {
-  if (value === null || value === undefined) return '';
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-}

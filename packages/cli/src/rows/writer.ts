@@ -1,7 +1,8 @@
+import { cellText } from '@spillway/core/prompt';
 import { once } from 'node:events';
 import { stringify, type Stringifier } from 'csv-stringify';
 import type { Format } from './format.ts';
-import { cellOf, cellText, type Row } from './row.ts';
+import { cellOf, type Row } from './row.ts';
 import type { Sink } from './sink.ts';
 
 /** Takes rows one after the other; what it is given is whole when `end` has returned. */

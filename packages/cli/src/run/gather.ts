@@ -1,3 +1,4 @@
+import { cellText } from '@spillway/core/prompt';
 import { isJsonObject, LIMITS } from '@spillway/core';
 import { bytes, count } from '@spillway/core/amounts';
 import { UserError } from '../client.ts';
@@ -5,7 +6,7 @@ import { readSource } from '../documents/read.ts';
 import type { Found } from '../documents/found.ts';
 import { sourcesOf, type Kind, type Source } from '../documents/source.ts';
 import { EXIT } from '../exit-codes.ts';
-import { cellOf, cellText, type Row } from '../rows/row.ts';
+import { cellOf, type Row } from '../rows/row.ts';
 import { openFile, type Sink } from '../rows/sink.ts';
 import type { Answers } from './answers.ts';
 import type { RunFolder } from './folder.ts';

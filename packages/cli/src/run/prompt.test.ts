@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { checkPrompt, parsePrompt, plainPrompt, renderPrompt } from './prompt.ts';
+import { parsePrompt, renderPrompt } from '@spillway/core/prompt';
+import { checkPrompt, plainPrompt } from './prompt.ts';
 
 const render = (text: string, row: Readonly<Record<string, unknown>>): string => renderPrompt(parsePrompt(text), row);
 

@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { ENDPOINT_URLS, type JsonObject } from '@spillway/core';
+import { parsePrompt, renderPrompt, type Prompt } from '@spillway/core/prompt';
 import { UserError } from '../client.ts';
 import type { Found } from '../documents/found.ts';
 import { EXIT } from '../exit-codes.ts';
 import type { RunOptions } from './options.ts';
-import { checkPrompt, parsePrompt, plainPrompt, renderPrompt, type Prompt } from './prompt.ts';
+import { checkPrompt, plainPrompt } from './prompt.ts';
 import { readSchema, readText } from './schema.ts';
 
 const CHAT = '/v1/chat/completions';

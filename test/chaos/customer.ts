@@ -141,7 +141,7 @@ export class Customer {
   /** Pauses the batch once some of it is settled, and has it go on after a while; whatever is lost meanwhile, it is paused. */
   async #holdUp(seen: Seen, batch: OpenAI.Batch): Promise<void> {
     const { pausedMs } = this.plan;
-    if (pausedMs === null || this.settled === 0) return;
+    if (pausedMs === null || (this.settled === 0 && this.#pausedAtMs === null)) return;
     const { paused } = (batch as OpenAI.Batch & { spillway: { paused: boolean } }).spillway;
     const isLong = performance.now() - (this.#pausedAtMs ?? 0) >= pausedMs;
     if (this.#pausedAtMs === null) {

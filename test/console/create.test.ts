@@ -84,7 +84,7 @@ test('a table becomes documents by its columns; what is wrong is said, and a cha
   if (window === null) return;
   const system = await shared();
   const home = system.client.baseURL.replace(/v1$/, '');
-  const before = await inputs(system);
+  const uploaded = await inputs(system);
   await using watched = await WatchedPage.open(window, home, { expected: [/400/] });
   const { page } = watched;
   await open(page, home);
@@ -114,5 +114,5 @@ test('a table becomes documents by its columns; what is wrong is said, and a cha
   assert.ok(asked(system).includes('Ann; née "B" says one\ntwo'));
   const { data } = await system.client.batches.list({ limit: 1 });
   assert.deepEqual({ ...data[0]?.metadata }, { 'spillway.accept_at': '0.5', 'spillway.max_usd': '5' });
-  assert.equal((await inputs(system)) - before, 1, 'what was not run is deleted');
+  assert.equal((await inputs(system)) - uploaded, 1, 'what was not run is deleted');
 });

@@ -151,6 +151,8 @@ test('every route answers as its description says, in success and in failure', a
   await check('POST', '/v1/batches/{id}/redecide', 409, anew);
   await check('POST', '/v1/batches/{id}/cancel', 200, { path: `/v1/batches/${batch.id}/cancel` });
 
+  await check('GET', '/v1/tiers', 200);
+  await check('GET', '/v1/tiers/events', 200);
   await check('GET', '/v1/models', 200);
   await writeFindings(api.store, 'drafter.small', {
     atMs: 1,

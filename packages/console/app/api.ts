@@ -72,16 +72,16 @@ export class Api {
   }
 
   /**
-   * Batches as they change, for as long as the signal lets it. A page that nobody sees asks for nothing: browsers keep
+   * Batches, or what else there are events of, as they change, for as long as the signal lets it. A page that nobody sees asks for nothing: browsers keep
    * few connections to a server, and a hundred tabs would take them all.
    */
-  async *events(path: string, signal: AbortSignal): AsyncGenerator<BatchObject> {
+  async *events<Shown = BatchObject>(path: string, signal: AbortSignal, name = 'batch'): AsyncGenerator<Shown> {
     while (!signal.aborted) {
       await whenSeen(signal);
       const hidden = whileSeen(signal);
       try {
         const answer = await this.#ask(path, { signal: hidden });
-        for await (const { event, data } of eventsIn(answer)) if (event === 'batch') yield data as BatchObject;
+        for await (const { event, data } of eventsIn(answer)) if (event === name) yield data as Shown;
       } catch (error) {
         if (error instanceof Refusal) throw error;
       }

@@ -9,6 +9,7 @@ import { CreateView } from './views/create.ts';
 import { DocumentView } from './views/document.ts';
 import { DocumentsView } from './views/documents.ts';
 import { Login } from './views/login.ts';
+import { TiersView } from './views/tiers.ts';
 import { ReviewView } from './views/review.ts';
 
 /** The whole page: its head, and the view that the address names. */
@@ -54,6 +55,7 @@ class Page {
         <nav aria-label="Console">
           <a href="#/" aria-current=${location.hash.length < 3 ? 'page' : 'false'}>Batches</a>
           <a href="#/create" aria-current=${location.hash === '#/create' ? 'page' : 'false'}>New batch</a>
+          <a href="#/tiers" aria-current=${location.hash === '#/tiers' ? 'page' : 'false'}>Tiers</a>
         </nav>
         ${storedKey() === null ? '' : html`<button class="plain" @click=${() => this.#forget()}>Forget the key</button>`}
       </header>
@@ -99,6 +101,7 @@ function viewAt(hash: string, surroundings: Surroundings): View {
     case 'create':
       return new CreateView(surroundings);
     case 'tiers':
+      return new TiersView(surroundings);
     case 'batches':
       return new BatchesView(surroundings);
   }

@@ -1,6 +1,6 @@
 import { METRICS_CONTENT_TYPE, type Meters } from '@spillway/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { authenticate } from './auth.ts';
+import { authenticate, type Caller } from './auth.ts';
 import { ApiError } from './errors.ts';
 import type { KeyRing } from './keys/ring.ts';
 import { refuseForeign } from './origin.ts';
@@ -26,7 +26,11 @@ export function serveMetrics(app: FastifyInstance, meters: Meters, keys: KeyRing
 /** What shows more than one tenant needs the admin role. */
 export async function refuseTenants(request: FastifyRequest, keys: KeyRing | null): Promise<void> {
   if (keys === null) refuseForeign(request, []);
-  const { role } = await authenticate(keys, request.headers.authorization);
+  refuseOthers(await authenticate(keys, request.headers.authorization));
+}
+
+/** The same for whoever is known already. */
+export function refuseOthers({ role }: Caller): void {
   if (role === 'admin') return;
   throw new ApiError(403, 'This needs a key with the admin role.', { code: 'admin_only', refusal: 'not_admin' });
 }

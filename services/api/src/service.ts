@@ -19,6 +19,7 @@ import { documentRoutes } from './routes/documents.ts';
 import { directRoutes } from './routes/direct.ts';
 import { fileRoutes } from './routes/files.ts';
 import { modelRoutes } from './routes/models.ts';
+import { tierRoutes } from './routes/tiers.ts';
 import { ScalingSignal } from './scaling.ts';
 import { buildServer } from './server.ts';
 import { Tenants } from './tenants.ts';
@@ -71,6 +72,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     ),
     ...documentRoutes({ storage, records, redis, log, jaegerUrl: config.jaegerUrl }, searches),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),
+    ...tierRoutes({ configuration, redis, queues, scaling, log }, events),
     ...directRoutes(direct),
   ];
   const { uploadIdleMs, bodyMs } = limits;

@@ -28,6 +28,14 @@ const BUSY_SECONDS = 10;
 
 type EventSources = BatchSources & { readonly storage: Storage };
 
+/** What a stream shows: to whom, under which name it is shared, what its events are called, and what is in them. */
+type Streamed = {
+  readonly tenant: string;
+  readonly name: string;
+  readonly event?: string;
+  readonly read: () => Promise<Shown>;
+};
+
 type EventsOptions = {
   readonly sources: EventSources;
   /** Aborted when the API ends: streams end then, and their clients come back. */
@@ -59,6 +67,15 @@ export class BatchEvents {
     });
   }
 
+  /** What somebody reads, by name, whenever it changes; whoever may read it sees the same. */
+  ofAll(
+    tenant: string,
+    reply: FastifyReply,
+    { event, read }: { readonly event: string; readonly read: () => Promise<Shown> },
+  ): Readable {
+    return this.#stream(reply, { tenant, name: event, event, read });
+  }
+
   /** One batch, whenever it changes. */
   async ofBatch(tenant: string, id: string, reply: FastifyReply): Promise<Readable> {
     const { sources } = this.#options;
@@ -81,10 +98,7 @@ export class BatchEvents {
     return broadcast;
   }
 
-  #stream(
-    reply: FastifyReply,
-    { tenant, name, read }: { readonly tenant: string; readonly name: string; readonly read: () => Promise<Shown> },
-  ): Readable {
+  #stream(reply: FastifyReply, { tenant, name, event = 'batch', read }: Streamed): Readable {
     if (this.#streams.take(tenant, 1) !== null) {
       throw tooMany('There are too many streams of events. Close some.', BUSY_SECONDS, 'too_many_streams');
     }
@@ -96,14 +110,14 @@ export class BatchEvents {
     });
     const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(MAX_STREAM_MS), gone.signal]);
     reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no');
-    return Readable.from(textOf(broadcast, signal), { objectMode: false });
+    return Readable.from(textOf(broadcast, event, signal), { objectMode: false });
   }
 }
 
 const shown = (batches: readonly BatchObject[]): Shown =>
   new Map(batches.map((batch) => [batch.id, strictJson(batch)]));
 
-async function* textOf(broadcast: Broadcast, signal: AbortSignal): AsyncGenerator<string> {
+async function* textOf(broadcast: Broadcast, event: string, signal: AbortSignal): AsyncGenerator<string> {
   yield `retry: ${AGAIN_MS}\n\n`;
   const changes = broadcast.watch(signal);
   try {
@@ -112,7 +126,7 @@ async function* textOf(broadcast: Broadcast, signal: AbortSignal): AsyncGenerato
       if (found === null) yield ':\n\n';
       else if (found.done === true) return;
       else {
-        yield `event: batch\ndata: ${found.value}\n\n`;
+        yield `event: ${event}\ndata: ${found.value}\n\n`;
         next = changes.next();
       }
     }

@@ -411,3 +411,37 @@ test('the pages of a batch stay while another one still decides by them, and go 
   await collect();
   assert.ok(!(await isThere()));
 });
+
+test('the drafts that a condition holds of go on, and nothing else is asked', async () => {
+  const prompts = ['one', 'two', '[[unsure]] three', '[[expert status 400]] four', 'five'];
+  const { id } = await system.submit(prompts, { model: 'two' });
+  await system.settled(id);
+  const decided = async (body: Body, query = ''): Promise<Preview & OpenAI.Batch> =>
+    await system.client.post(`/batches/${id}/redecide${query}`, { body });
+  const escalate = 'role = drafter and (custom_id = doc-0 or custom_id = doc-3 or custom_id = doc-2)';
+  const looked = await decided({ escalate }, '?preview=true');
+  assert.deepEqual([looked.documents['kept'], looked.documents['asked']], [3, 2]);
+  assert.deepEqual(
+    looked.stages.map(({ stage, documents }) => [stage, documents]),
+    [[2, 2]],
+  );
+  const [drafts, answers] = [system.drafterModel.received, system.expertModel.received];
+  const anew = await decided({ escalate });
+  assert.equal(anew.id, looked.id);
+  assert.equal((await decided({ escalate })).id, anew.id);
+  const { output_file_id: output, request_counts: counts } = await system.settled(anew.id);
+  assert.deepEqual({ ...counts }, { total: 5, completed: 4, failed: 1 });
+  assert.deepEqual([system.drafterModel.received - drafts, system.expertModel.received - answers], [0, 2]);
+  const roles = new Map((await system.lines(output)).map((line) => [line.custom_id, line.cascade?.role]));
+  assert.deepEqual(
+    [...roles],
+    [
+      ['doc-0', 'expert'],
+      ['doc-1', 'drafter'],
+      ['doc-2', 'expert'],
+      ['doc-4', 'drafter'],
+    ],
+  );
+  for (const wrong of [{ escalate: 'reviewed' }, { escalate: 'colour = red' }, { escalate, accept_at: 0.5 }])
+    await assert.rejects(decided(wrong), { status: 400 });
+});

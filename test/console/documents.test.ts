@@ -72,6 +72,19 @@ test('documents are searched, looked at, and exported', async (context) => {
     lines.map((line) => (JSON.parse(line) as { custom_id: string }).custom_id),
     ['in/0 ?', 'in/4 ?'],
   );
+  await condition.fill('answer.total = 7 and role = drafter');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByText('searched 5 of 5, found 2').waitFor();
+  await page.getByRole('button', { name: 'Escalate these' }).click();
+  // What failed is asked again in any new batch.
+  await page.getByText('3 documents asked about').waitFor();
+  await watched.assertAccessible();
+  await page.getByRole('button', { name: 'Escalate 3' }).click();
+  await page.locator('h1 .status', { hasText: 'completed' }).waitFor();
+  await page.getByRole('listitem').getByText('1 failed').waitFor();
+  await page.goBack();
+  await condition.fill('escalated');
+  await page.getByRole('button', { name: 'Search' }).click();
   await page.getByRole('link', { name: 'in/0 ?' }).click();
   const total = page.getByRole('region', { name: 'Values' }).getByRole('row').filter({ hasText: '/total' });
   await total.getByRole('cell', { name: '1', exact: true }).waitFor();

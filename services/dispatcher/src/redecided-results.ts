@@ -1,15 +1,13 @@
 import {
-  ACCEPT_NOTHING,
+  acceptingNothing,
   drawnDocuments,
-  judgingStages,
   keptResult,
   keptSample,
   pageOfDocument,
   readingDelivered,
   readingKept,
   redecide,
-  withThresholds,
-  type CascadeRules,
+  rulesAnew,
   type Draft,
   type UnaskedResult,
 } from '@spillway/core';
@@ -112,20 +110,14 @@ async function decide(
   }
   const { endpoint } = plan.manifest;
   const redeciding = { kept, endpoint, body: request.body };
+  const own = await runSliced(rulesAnew(rules, plan.manifest.redecided?.escalate ?? null, line));
   // Where a threshold was looked for by itself, an answer of the last stage that was paid for is better than a draft.
   const isAimed = plan.manifest.cascades[request.cascade]?.aim !== undefined;
   const known = isAimed ? await runSliced(redecide({ ...redeciding, rules: acceptingNothing(rules) })) : null;
-  const made = known?.kind === 'settled' ? known : await runSliced(redecide({ ...redeciding, rules }));
+  const made = known?.kind === 'settled' ? known : await runSliced(redecide({ ...redeciding, rules: own }));
   if (made.kind === 'asked') {
     if (made.drafts.length > 0) decided.drafts.set(place, made.drafts);
     return;
   }
   decided.results.set(place, keptResult({ document, kept, decided: made, from }));
 }
-
-const acceptingNothing = (rules: CascadeRules): CascadeRules =>
-  withThresholds(
-    rules,
-    judgingStages(rules).map(() => ACCEPT_NOTHING),
-    'kept',
-  );

@@ -56,6 +56,7 @@ type Redecide = {
   readonly promise?: number;
   readonly budget?: number;
   readonly certainty?: number;
+  readonly escalate?: string;
   readonly preview?: true;
   readonly json?: true;
 };
@@ -73,6 +74,12 @@ function addRedecide(program: Command, { terminal, api }: Pick<Context, 'termina
       new Option('--promise <share>', 'answers that are to be what the expert would say, such as 95%')
         .argParser(share)
         .conflicts('budget'),
+    )
+    .addOption(
+      new Option(
+        '--escalate <condition>',
+        'have the drafts go on of which this holds, as results --where says it',
+      ).conflicts(['acceptAt', 'promise', 'budget']),
     )
     .option('--certainty <share>', 'of the promise (default: 95%)', share)
     .option('--budget <share>', 'documents that go to the expert, such as 20%', share)
@@ -95,7 +102,8 @@ function addRedecide(program: Command, { terminal, api }: Pick<Context, 'termina
 }
 
 /** What the API is asked by. */
-function redecideBody({ acceptAt, promise, budget, certainty }: Redecide): object {
+function redecideBody({ acceptAt, promise, budget, certainty, escalate }: Redecide): object {
+  if (escalate !== undefined) return { escalate };
   if (acceptAt !== undefined) return { accept_at: acceptAt.length === 1 ? acceptAt[0] : acceptAt };
   if (promise !== undefined)
     return { promise: { agreement: promise, ...(certainty === undefined ? {} : { certainty }) } };

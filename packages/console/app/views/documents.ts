@@ -1,9 +1,10 @@
-import type { ResultLine } from '@spillway/core';
-import { count } from '@spillway/core/amounts';
+import type { BatchObject, ResultLine } from '@spillway/core';
+import { count, counted } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { live } from 'lit-html/directives/live.js';
 import { conditionOf, NO_CHOICES, type Choices } from '../condition.ts';
 import { save } from '../download.ts';
+import { dollarRange } from '../format.ts';
 import { addressOf } from '../place.ts';
 import { answerOf, confidenceOf, errorOf, reasonOf } from '../result.ts';
 import type { Surroundings, View } from '../view.ts';
@@ -14,6 +15,11 @@ const PAGE = 100;
 const SHOWN_CHARACTERS = 200;
 /** An export is read by so many at a time. */
 const EXPORTED = 1_000;
+
+type Preview = {
+  readonly documents: { readonly kept: number; readonly asked: number };
+  readonly usd: { readonly least: number; readonly most: number } | null;
+};
 
 type Found = { readonly searched: number; readonly of: number; readonly found: number };
 
@@ -29,6 +35,7 @@ export class DocumentsView implements View {
   #cursor: string | null = null;
   #isSearching = false;
   #exported: string | null = null;
+  #preview: Preview | null = null;
   #problem: string | null = null;
   #search = new AbortController();
 
@@ -47,7 +54,7 @@ export class DocumentsView implements View {
       <h1>Documents</h1>
       ${this.#form()} ${this.#problem === null ? nothing : html`<p role="alert">${this.#problem}</p>`}
       <p aria-live="polite" class="hint">${this.#progress()}</p>
-      ${this.#lines.length === 0 ? nothing : html`${this.#actions()}${this.#table()}`}
+      ${this.#lines.length === 0 ? nothing : html`${this.#actions()}${this.#preview === null ? nothing : this.#offer(this.#preview)}${this.#table()}`}
       ${this.#cursor === null ? nothing : html`<button @click=${() => void this.#run(this.#cursor)}>More</button>`}
     `;
   }
@@ -100,8 +107,62 @@ export class DocumentsView implements View {
     return html`<div class="actions">
       <button @click=${() => void this.#export()}>Export what is found</button>
       <a class="button" href=${review}>Review these</a>
+      <button ?disabled=${this.#where.trim() === ''} @click=${() => void this.#look()}>Escalate these …</button>
       ${this.#exported === null ? nothing : html`<span class="hint" role="status">${this.#exported}</span>`}
     </div>`;
+  }
+
+  #offer({ documents, usd }: Preview): TemplateResult {
+    const cost = usd === null ? '' : `, for about ${dollarRange({ low: usd.least, high: usd.most })}`;
+    return html`<section aria-label="Escalation">
+      <p>
+        In a new batch the drafts of which <code>${this.#where}</code> holds go on:
+        ${counted(documents.asked, 'document')} asked about${cost}; ${count(documents.kept)} answers stay.
+      </p>
+      <div class="actions">
+        <button class="primary" ?disabled=${documents.asked === 0} @click=${() => void this.#escalate()}>
+          Escalate ${count(documents.asked)}
+        </button>
+        <button @click=${() => this.#dismiss()}>Leave it</button>
+      </div>
+    </section>`;
+  }
+
+  #dismiss(): void {
+    this.#preview = null;
+    this.#surroundings.update();
+  }
+
+  /** What it would come to, before anybody says so. */
+  async #look(): Promise<void> {
+    await this.#work(async () => {
+      this.#preview = await this.#surroundings.api.post<Preview>(this.#redecide('?preview=true'), this.#wish);
+    });
+  }
+
+  async #escalate(): Promise<void> {
+    await this.#work(async () => {
+      const { id } = await this.#surroundings.api.post<BatchObject>(this.#redecide(''), this.#wish);
+      location.hash = addressOf({ view: 'batch', batch: id });
+    });
+  }
+
+  get #wish(): object {
+    return { escalate: this.#where };
+  }
+
+  #redecide(query: string): string {
+    return `/batches/${encodeURIComponent(this.#batch)}/redecide${query}`;
+  }
+
+  async #work(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#problem = null;
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error);
+    }
+    this.#surroundings.update();
   }
 
   #table(): TemplateResult {
@@ -171,7 +232,7 @@ export class DocumentsView implements View {
     const search = new AbortController();
     this.#search = search;
     const { api, update } = this.#surroundings;
-    if (after === null) [this.#lines, this.#found] = [[], null];
+    if (after === null) [this.#lines, this.#found, this.#preview] = [[], null, null];
     [this.#isSearching, this.#cursor, this.#problem] = [true, null, null];
     update();
     const before = this.#found?.found ?? 0;

@@ -200,7 +200,8 @@ export const RECORDS = {
      * Of a batch that was decided anew: from which one, whose input and cascades it has, with other thresholds. Absent in
      * all others.
      */
-    redecided: z.object({ from: z.string() }).optional(),
+    /** `escalate`: the condition on results of which the drafts that were final go on; all else stays as it was. */
+    redecided: z.object({ from: z.string(), escalate: z.string().optional() }).optional(),
   }),
   validated: z.object({
     v,

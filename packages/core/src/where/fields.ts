@@ -1,4 +1,5 @@
-import { lineAnswer, RESULT_COLUMNS, resultCells, type ResultLine } from '../document/index.ts';
+import { lineAnswer, RESULT_COLUMNS, resultCells } from '../document/line-values.ts';
+import type { ResultLine } from '../document/result-line.ts';
 import { isJsonObject, parseJson } from '../text/json.ts';
 import type { Fields } from './expression.ts';
 

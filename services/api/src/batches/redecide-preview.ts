@@ -5,6 +5,7 @@ import {
   readingDelivered,
   readingKept,
   redecide,
+  rulesAnew,
   stageCounts,
   type CascadeRules,
   type Counts,
@@ -69,6 +70,8 @@ export type Redeciding = {
   readonly id: string;
   /** Its rules. */
   readonly cascades: Readonly<Record<string, CascadeRules>>;
+  /** The condition on results whose drafts go on; null: there is none. */
+  readonly escalate: string | null;
 };
 
 /** Which stage of which cascade a document would be asked at first. */
@@ -77,7 +80,7 @@ type Asking = { readonly cascade: string; readonly stage: number; readonly known
 /** Goes through all pages of an ended batch, as a dispatcher would that enqueued the new one. */
 export async function previewRedecision(
   { storage, records }: { readonly storage: Storage; readonly records: Records },
-  { plan, id, cascades }: Redeciding,
+  { plan, id, cascades, escalate }: Redeciding,
 ): Promise<RedecisionPreview> {
   const { manifest } = plan;
   const final = await records.final(manifest.id);
@@ -94,7 +97,7 @@ export async function previewRedecision(
         continue;
       }
       const kept = known.get(place);
-      const made = kept === undefined ? null : await decide(kept, { plan, cascades });
+      const made = kept === undefined ? null : await decide(kept, { plan, cascades, escalate });
       if (made === null) {
         if (copies.kind === 'read' && copies.firsts.has(place)) documents.copied += 1;
         else {
@@ -127,7 +130,7 @@ type Decided = { readonly kind: 'kept' } | ({ readonly kind: 'asked'; readonly i
 /** Null: nothing is known of it. */
 async function decide(
   { kept: text, line }: KeptPlace,
-  { plan, cascades }: Pick<Redeciding, 'plan' | 'cascades'>,
+  { plan, cascades, escalate }: Pick<Redeciding, 'plan' | 'cascades' | 'escalate'>,
 ): Promise<Decided | null> {
   const delivered = line === null ? null : await runSliced(readingDelivered(line));
   const known = await runSliced(readingKept(text, delivered));
@@ -135,7 +138,8 @@ async function decide(
   if (known === null || rules === undefined) return null;
   const { endpoint } = plan.manifest;
   // The request itself says only whether its answer repeats it, and of such an answer no values are asked for.
-  const made = await runSliced(redecide({ kept: known, rules, endpoint, body: {} }));
+  const own = await runSliced(rulesAnew(rules, escalate, line));
+  const made = await runSliced(redecide({ kept: known, rules: own, endpoint, body: {} }));
   if (made.kind === 'settled') return { kind: 'kept' };
   const { drafts, isDraftedAgain } = made;
   return { kind: 'asked', isDraftedAgain, cascade: known.cascade, stage: drafts.length, known };

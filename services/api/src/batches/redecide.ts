@@ -12,6 +12,7 @@ import {
   windowMs,
   type Aim,
   type BatchObject,
+  type CascadeRules,
   type Manifest,
   type ThresholdSettings,
 } from '@spillway/core';
@@ -30,6 +31,7 @@ import {
   aimedRules,
   aimLabel,
   readAim,
+  readEscalation,
   readThresholds,
   redecidedRules,
   thresholdLabel,
@@ -64,13 +66,14 @@ export async function redecideBatch(
   const manifest = await ownBatch(records, caller.tenant, id);
   const plan = await endedPlan(places, manifest);
   const aim = readAim(body, plan.cascades);
-  const asked = aim === null ? readThresholds(body, plan.cascades) : {};
+  const escalate = readEscalation(body, plan.cascades);
+  const asked = aim === null && escalate === null ? readThresholds(body, plan.cascades) : {};
   const window = read(windowOnly, body).completion_window ?? null;
   const named = aim === null ? redecidedRules(plan.cascades, asked) : aimedRules(plan.cascades, aim);
-  const written = aim === null ? writtenThresholds(named) : JSON.stringify(aim);
+  const written = escalate === null ? writtenOf(aim, named) : JSON.stringify({ escalate });
   const derivedId = redecidedIdOf(caller.tenant, id, written);
   const cascades = { ...redecidedRules(manifest.cascades, {}), ...named };
-  const redeciding = { plan, id: derivedId, cascades };
+  const redeciding = { plan, id: derivedId, cascades, escalate };
   const standing = await records.manifest(derivedId);
   if (standing !== null && !isPreview) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);
@@ -88,7 +91,7 @@ export async function redecideBatch(
     windowMs: windowMs(window ?? manifest.completionWindow) ?? manifest.expiresAtMs - manifest.createdAtMs,
     metadata: {
       ...labelsOf(metadata),
-      ...(aim === null ? thresholdLabel(named) : aimLabel(aim)),
+      ...(escalate === null ? labelOf(aim, named) : {}),
       [REDECIDED_FROM_KEY]: id,
     },
     thresholds: NO_SETTINGS,
@@ -98,12 +101,18 @@ export async function redecideBatch(
     // From now on the old batch's pages stay; they stand, as its files did a moment ago.
     const mark = { v: RECORD_VERSION, atMs: Date.now() } as const;
     await createRecord(places.storage, KEYS.redecision(id, anew), RECORDS.redecision, mark);
-    return { fileId: manifest.inputFileId, redecided: { from: id } };
+    return { fileId: manifest.inputFileId, redecided: { from: id, ...(escalate === null ? {} : { escalate }) } };
   };
   const documents = async (): Promise<number> => plan.total;
   const requestDigest = digest('redecide', id, written);
   return placeBatch(places, caller, { order, input, documents, derivedId, requestDigest, cascades });
 }
+
+const writtenOf = (aim: Aim | null, named: Readonly<Record<string, CascadeRules>>): string =>
+  aim === null ? writtenThresholds(named) : JSON.stringify(aim);
+
+const labelOf = (aim: Aim | null, named: Readonly<Record<string, CascadeRules>>): Record<string, string> =>
+  aim === null ? thresholdLabel(named) : aimLabel(aim);
 
 /** What is promised already is not to be found anew: that would cost a sample, and change nothing for the better. */
 function refuseCertified(

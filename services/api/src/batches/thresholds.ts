@@ -3,6 +3,7 @@ import {
   BUDGET_KEY,
   budgetAim,
   isJsonObject,
+  isResultField,
   judgeIn,
   judgesValues,
   judgingStages,
@@ -21,7 +22,8 @@ import {
 } from '@spillway/core';
 import { z } from 'zod';
 import { badRequest, invalidType, missingParameter, shown, unknownKey, type ApiError } from '../errors.ts';
-import { completionWindow } from '../schemas/parts.ts';
+import { conditionOf } from '../condition.ts';
+import { completionWindow, text as textOf } from '../schemas/parts.ts';
 import { read } from '../schemas/read.ts';
 
 const threshold = z.number().min(0).max(1);
@@ -45,6 +47,13 @@ const fields = z.object({
     .nullish()
     .meta({ description: 'What is to be promised of the answers: thresholds are found by a sample of the documents.' }),
   budget: budgetAim.nullish().meta({ description: 'The share of the documents that may go to the expert.' }),
+  escalate: textOf(LIMITS.conditionCharacters)
+    .nullish()
+    .meta({
+      description:
+        'A condition on results, such as `answer ~ "unclear" and role = drafter`: the drafts among them go on to the ' +
+        'next stage, and all else stays as it is.',
+    }),
   completion_window: completionWindow.nullish(),
 });
 
@@ -52,7 +61,7 @@ const fields = z.object({
 export const redecideBody = fields.meta({
   id: 'RedecideBatch',
   description:
-    'Exactly one of accept_at, stages, promise and budget is given. The new batch has the completion window of the old one unless ' +
+    'Exactly one of accept_at, stages, promise, budget and escalate is given. The new batch has the completion window of the old one unless ' +
     'another is asked for.',
 });
 
@@ -81,6 +90,21 @@ export function readAim(body: unknown, cascades: Cascades): Aim | null {
   }
   if (promise != null) return { kind: 'promise', ...promise };
   return budget == null ? null : { kind: 'budget', ...budget };
+}
+
+const escalating = fields.pick({ escalate: true });
+
+/** The condition on results whose drafts are to go on; null: the body says something else. */
+export function readEscalation(body: unknown, cascades: Cascades): string | null {
+  const given = isJsonObject(body) ? body : {};
+  if ((given['escalate'] ?? null) === null) return null;
+  const other = ['accept_at', 'stages', 'promise', 'budget'].find((key) => (given[key] ?? null) !== null);
+  if (other !== undefined) throw badRequest(`Give either 'escalate' or '${other}', not both.`, { param: other });
+  const { escalate } = read(escalating, given);
+  if (Object.values(cascades).some(({ aim }) => aim !== undefined)) throw missingParameter('accept_at');
+  // What people said of answers stands beside the results.
+  conditionOf(escalate ?? '', 'escalate', (field) => field !== 'reviewed' && isResultField(field));
+  return escalate ?? null;
 }
 
 /** The rules of cascades whose thresholds are to be found anew. */

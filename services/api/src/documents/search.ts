@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { ConditionError, holds, isResultField, parseWhere, resultFields, type Condition } from '@spillway/core';
+import { holds, LIMITS, resultFields, type Condition } from '@spillway/core';
 import { StorageError, type Records } from '@spillway/storage';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { conditionOf } from '../condition.ts';
 import { chainOf, isWhole, linkOf, type Link } from '../batches/chain.ts';
-import { ApiError, badRequest, invalidValue, tooMany, unavailable } from '../errors.ts';
+import { ApiError, invalidValue, tooMany, unavailable } from '../errors.ts';
 import { ownBatch } from '../ownership.ts';
 import { after, limit, text, withRetries } from '../schemas/parts.ts';
 import { TenantShares } from '../tenant-shares.ts';
@@ -14,11 +15,8 @@ import { LeastSure } from './least-sure.ts';
 import { readLine } from './read-line.ts';
 import { Reviews } from './reviews.ts';
 
-/** Longer than any condition that somebody writes. */
-const MAX_WHERE = 2_000;
-
 export const searchQuery = z.object({
-  where: text(MAX_WHERE).optional().meta({
+  where: text(LIMITS.conditionCharacters).optional().meta({
     description:
       'A condition on the fields of a result, such as `confidence < .8 and answer ~ "due at once"`; without it every result is found.',
   }),
@@ -71,7 +69,7 @@ export class Searches {
   ): Promise<Readable> {
     const { records } = this.#sources;
     await ownBatch(records, tenant, id);
-    const condition = query.where === undefined ? null : conditionOf(query.where);
+    const condition = query.where === undefined ? null : conditionOf(query.where, 'where');
     const link = query.with === undefined ? await linkOf(records, id) : await chainOf(records, tenant, id);
     const from = readCursor(query, link);
     if (this.#running.take(tenant, 1) !== null) {
@@ -86,15 +84,6 @@ export class Searches {
     const signal = AbortSignal.any([gone.signal, this.#signal]);
     const search = new Search(this.#sources, { link, condition, from, query, signal });
     return Readable.from(textOf(search.run()), { objectMode: false });
-  }
-}
-
-function conditionOf(where: string): Condition {
-  try {
-    return parseWhere(where, isResultField);
-  } catch (error) {
-    if (!(error instanceof ConditionError)) throw error;
-    throw badRequest(`Invalid 'where': ${error.message}.`, { param: 'where', code: 'invalid_value' });
   }
 }
 

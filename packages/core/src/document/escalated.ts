@@ -1,0 +1,39 @@
+import { ACCEPT_NOTHING, judgingStages, withThresholds } from '../cascade/thresholds.ts';
+import type { CascadeRules } from '../cascade/rules.ts';
+import type { JsonLimits } from '../text/json-scan.ts';
+import { LIMITS } from '../limits.ts';
+import { readingJson } from '../text/json-read.ts';
+import type { Sliced } from '../text/slices.ts';
+import { holds } from '../where/expression.ts';
+import { isResultField, resultFields } from '../where/fields.ts';
+import { parseWhere } from '../where/parse.ts';
+import type { ResultLine } from './result-line.ts';
+
+/** What stands around an answer in its line, in levels and in values. */
+const AROUND = { depth: 8, values: 100_000 } as const;
+
+/** What a line of ours may hold: what its model said was counted before. */
+export const LINE_LIMITS: JsonLimits = {
+  depth: LIMITS.jsonDepth + AROUND.depth,
+  values: LIMITS.answerValues + AROUND.values,
+};
+
+/** Rules by which no draft is final. */
+export const acceptingNothing = (rules: CascadeRules): CascadeRules =>
+  withThresholds(
+    rules,
+    judgingStages(rules).map(() => ACCEPT_NOTHING),
+    'kept',
+  );
+
+/**
+ * The rules by which a document is decided anew: where its result is one that somebody wants to escalate, by such that no
+ * draft is final. Null for `escalate`: nobody wants that of any.
+ */
+export function* rulesAnew(rules: CascadeRules, escalate: string | null, line: string | null): Sliced<CascadeRules> {
+  if (escalate === null || line === null) return rules;
+  const read = yield* readingJson(line, LINE_LIMITS);
+  if (read.kind !== 'json') return rules;
+  const fields = resultFields(read.value as unknown as ResultLine);
+  return holds(parseWhere(escalate, isResultField), fields) ? acceptingNothing(rules) : rules;
+}

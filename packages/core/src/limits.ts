@@ -25,6 +25,8 @@ export const LIMITS = {
    * very long prompts has made servers run out of memory.
    */
   scoredCharacters: 200_000,
+  /** What somebody wants of one batch in work, one after the other: all of it is kept until the batch goes. */
+  controls: 1_000,
   /** A condition on results: longer than any that somebody writes. */
   conditionCharacters: 2_000,
   /** Of a batch, by which an accuracy is promised: at most 500 of them are used. */

@@ -1,17 +1,14 @@
 import type { BatchObject } from '@spillway/core';
-import { count, dollars, percent, perSecond } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { Refusal } from '../api.ts';
 import { save } from '../download.ts';
-import { dateTime, dollarRange, fromNow, milliseconds, share, timeRange } from '../format.ts';
+import { dateTime, fromNow } from '../format.ts';
 import { OverTime } from '../parts/over-time.ts';
-import { partsOf, statesBar } from '../parts/states.ts';
-import { waitBar } from '../parts/wait-bar.ts';
 import { addressOf } from '../place.ts';
-import { thresholdWords } from '../promise-words.ts';
 import type { BatchReport } from '../report.ts';
 import type { Surroundings, View } from '../view.ts';
 import { batchViews } from './batch-head.ts';
+import { failures, figures, notes, savings, slowest, stages, waits } from './batch-parts.ts';
 import { ThresholdTrial } from './threshold-trial.ts';
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'expired', 'cancelled']);
@@ -65,7 +62,7 @@ export class BatchView implements View {
         }
       </p>
       ${problem} ${this.#actions(batch)} ${notes(batch)}
-      ${report === null ? nothing : html`${figures(batch, report)}${this.#overTime.render(report)}${this.#trial.render(report, ENDED.has(batch.status))}${stages(report)}${waits(report)}${failures(report)}`}
+      ${report === null ? nothing : html`${figures(batch, report)}${this.#overTime.render(report)}${this.#trial.render(report, ENDED.has(batch.status))}${stages(report)}${savings(report)}${waits(report)}${slowest(report)}${failures(report)}`}
     `;
   }
 
@@ -164,121 +161,4 @@ export class BatchView implements View {
     this.#problem = error instanceof Refusal || error instanceof Error ? error.message : String(error);
     this.#surroundings.update();
   }
-}
-
-/** What somebody should know, and look at. */
-function notes({ spillway, errors }: BatchObject): TemplateResult {
-  const { waiting, warnings, thresholds, audits, progress } = spillway;
-  const alarms = audits.filter(({ alarm }) => alarm !== null);
-  return html`
-    ${(errors?.data ?? []).slice(0, 5).map(({ message, line }) => html`<p class="note bad">${line === null ? '' : `Line ${line}: `}${message}</p>`)}
-    ${progress.at_risk === true ? html`<p class="note bad">Its window will probably be missed.</p>` : nothing}
-    ${alarms.map(
-      ({ disagreed, done, at_most: most }) =>
-        html`<p class="note bad">
-          ${count(disagreed)} of ${count(done)} audited drafts disagree with the expert; ${share(most)} may.
-        </p>`,
-    )}
-    ${warnings.map(({ message }) => html`<p class="note bad">${message}</p>`)}
-    ${waiting.map(({ tier, state, reason }) => html`<p class="note">${tier ?? 'All of it'}: ${state.replaceAll('_', ' ')}. ${reason}</p>`)}
-    ${thresholds.map((one) => html`<p class="note ${one.outcome === 'certified' ? 'good' : ''}">${thresholdWords(one)}</p>`)}
-  `;
-}
-
-function figures({ spillway, request_counts: counts, status }: BatchObject, report: BatchReport): TemplateResult {
-  const { progress } = spillway;
-  const { cascade, all_expert: expert } = report.counterfactuals;
-  const parts = partsOf(report.documents);
-  const saved = expert.usd > 0 ? 1 - cascade.usd / expert.usd : null;
-  const isMoving = status === 'in_progress';
-  return html`<section aria-label="How it goes">
-    ${statesBar(parts)}
-    <ul class="legend">
-      ${parts.map(({ kind, label, documents }) => html`<li><span class="swatch ${kind}"></span>${count(documents)} ${label}</li>`)}
-    </ul>
-    <dl class="figures">
-      ${figure('Documents', count(counts.total))}
-      ${figure('Escalated', report.escalated_share === null ? '–' : share(report.escalated_share))}
-      ${isMoving && progress.documents_per_second !== null ? figure('Rate', perSecond(progress.documents_per_second)) : nothing}
-      ${isMoving && progress.left_seconds !== null ? figure('Time left', timeRange(progress.left_seconds)) : nothing}
-      ${progress.spent_usd === null ? nothing : figure('Spent', dollars(progress.spent_usd))}
-      ${progress.projected_usd === null ? nothing : figure('In the end', dollarRange(progress.projected_usd))}
-      ${expert.usd > 0 ? figure('All by the expert', `${dollars(expert.usd)}${saved === null ? '' : saved >= 0 ? ` (${percent(saved)} saved)` : ` (${percent(-saved)} MORE)`}`) : nothing}
-      ${figure('Accepted, median', milliseconds(report.latency_ms.accepted.p50))}
-      ${figure('Escalated, median', milliseconds(report.latency_ms.escalated.p50))}
-    </dl>
-  </section>`;
-}
-
-const figure = (name: string, value: string): TemplateResult =>
-  html`<div>
-    <dt>${name}</dt>
-    <dd>${value}</dd>
-  </div>`;
-
-function stages({ stages: all }: BatchReport): TemplateResult {
-  return html`<section>
-    <h2>Stages</h2>
-    <div class="table" role="region" aria-label="Stages" tabindex="0">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Model</th>
-            <th scope="col" class="number">Final</th>
-            <th scope="col" class="number">Escalated</th>
-            <th scope="col" class="number">Failed</th>
-            <th scope="col" class="number">Call, median</th>
-            <th scope="col" class="number">Money</th>
-            <th scope="col">Why escalated</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${all.map(
-            ({ model, role, cascade, documents, inference_ms: calls, usd, reasons }) =>
-              html`<tr>
-                <th scope="row">${model}<small>${role} of ${cascade}</small></th>
-                <td class="number">${count(documents.accepted + documents.answered)}</td>
-                <td class="number">${count(documents.escalated)}</td>
-                <td class="number">${count(documents.failed)}</td>
-                <td class="number">${milliseconds(calls.p50)}</td>
-                <td class="number">${dollars(usd)}</td>
-                <td>
-                  ${reasons.map(({ reason, count: many }) => `${reason.replaceAll('_', ' ')} ${count(many)}`).join(', ')}
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
-  </section>`;
-}
-
-function waits(report: BatchReport): TemplateResult | typeof nothing {
-  const bar = waitBar(report);
-  if (bar === null) return nothing;
-  const { ms } = report.sequential_wait;
-  const { usd, drafter_seconds: wasted } = report.wasted;
-  return html`<section>
-    <h2>The sequential wait</h2>
-    <p>
-      An escalated document waited ${milliseconds(ms.p50)} (median) until its last stage was asked. Drafts that were not
-      final took ${milliseconds(wasted * 1000)} of the drafters’ time${usd > 0 ? ` and ${dollars(usd)}` : ''}.
-    </p>
-    ${bar}
-  </section>`;
-}
-
-function failures({ failures: all }: BatchReport): TemplateResult | typeof nothing {
-  if (all.length === 0) return nothing;
-  return html`<section>
-    <h2>Without an answer</h2>
-    <ul>
-      ${all.map(
-        ({ status, code, count: many, said }) =>
-          html`<li>
-            ${count(many)} × ${status ?? code ?? 'unknown'}${said === null ? nothing : html`: <q>${said}</q>`}
-          </li>`,
-      )}
-    </ul>
-  </section>`;
 }

@@ -1,6 +1,7 @@
 import {
   BATCH_PRIORITIES,
   KEYS,
+  LIMITS,
   RECORD_VERSION,
   RECORDS,
   sampleIdOf,
@@ -62,10 +63,20 @@ async function record(storage: Storage, id: string, wish: Wish): Promise<Steerin
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const before = await readControl(storage, id);
     const { paused = false, priority = 'normal' } = before?.record ?? {};
-    const number = (before?.number ?? 0) + 1;
     const wanted: ControlRecord = { v: RECORD_VERSION, paused, priority, ...wish, atMs: Date.now() };
+    const isSame = wanted.paused === paused && wanted.priority === priority;
+    // Nothing new is said; Redis may not know it yet.
+    if (isSame && before !== null) return steeringOf(before.number, wanted);
+    const number = (before?.number ?? 0) + 1;
+    if (number > LIMITS.controls) throw conflict(`A batch is paused and resumed at most ${LIMITS.controls} times.`);
     const { kind } = await createRecord(storage, KEYS.control(id, number), RECORDS.control, wanted);
-    if (kind === 'created') return { control: number, paused: wanted.paused, goesFirst: wanted.priority === 'high' };
+    if (kind === 'created') return steeringOf(number, wanted);
   }
   throw unavailable('Too many want something of this batch at once. Try again in a moment.');
 }
+
+const steeringOf = (control: number, { paused, priority }: ControlRecord): Steering => ({
+  control,
+  paused,
+  goesFirst: priority === 'high',
+});

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { conditionOf } from '../condition.ts';
 import { chainOf, isWhole, linkOf, type Link } from '../batches/chain.ts';
 import { ApiError, invalidValue, tooMany, unavailable } from '../errors.ts';
+import { onceGone } from '../gone.ts';
 import { ownBatch } from '../ownership.ts';
 import { after, limit, text, withRetries } from '../schemas/parts.ts';
 import { TenantShares } from '../tenant-shares.ts';
@@ -76,7 +77,7 @@ export class Searches {
       throw tooMany('There are too many searches. Wait for one to end.', BUSY_SECONDS, 'too_many_searches');
     }
     const gone = new AbortController();
-    reply.raw.once('close', () => {
+    onceGone(reply, () => {
       gone.abort();
       this.#running.giveBack(tenant, 1);
     });

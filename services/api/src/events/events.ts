@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { listBatches } from '../batches/list.ts';
 import { showBatch, type BatchSources } from '../batches/show.ts';
 import { tooMany } from '../errors.ts';
+import { onceGone } from '../gone.ts';
 import { ownBatch } from '../ownership.ts';
 import { TenantShares } from '../tenant-shares.ts';
 import type { Storage } from '@spillway/storage';
@@ -104,7 +105,7 @@ export class BatchEvents {
     }
     const broadcast = this.#broadcast(name, read);
     const gone = new AbortController();
-    reply.raw.once('close', () => {
+    onceGone(reply, () => {
       gone.abort();
       this.#streams.giveBack(tenant, 1);
     });

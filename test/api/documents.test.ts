@@ -148,4 +148,11 @@ test('an answer is reviewed once; results and searches say so, and the files sta
   }
   assert.deepEqual((await search(system, id, { where: 'not reviewed and error = null' })).ids, ['doc-2']);
   assert.equal(await bytes(), before);
+  // What strict readers take for an end of line is none.
+  const separated = 'one\u2028two\u0085';
+  await review(system, id, { custom_id: 'doc-2', verdict: 'corrected', answer: separated });
+  const found = await search(system, id, { where: 'custom_id = doc-2', sort: 'confidence' });
+  assert.deepEqual((found.lines[0]?.cascade['review'] as { answer: string } | undefined)?.answer, separated);
+  const path = `${system.client.baseURL}/batches/${id}/results?with=reviews&custom_id=doc-2`;
+  assert.doesNotMatch(await (await fetch(path)).text(), /[\u2028\u2029\u0085]/);
 });

@@ -506,7 +506,10 @@ test(
   { skip: hasScript ? false : 'no script(1) here' },
   async () => {
     const system = await shared();
-    await files('seen', Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`${at}.txt`, `document ${at}`])));
+    // The last one is answered once there is a bar.
+    held.gate = Promise.withResolvers();
+    const texts = Array.from({ length: 30 }, (_, at) => [`${at}.txt`, at === 29 ? 'HELD' : `document ${at}`]);
+    await files('seen', Object.fromEntries(texts) as Record<string, string>);
     const inTerminal = (answered: string, out: string) => {
       const command = `stty cols 100 rows 30; exec '${process.execPath}' '${launcher}' run seen --out ${out} --max-usd 5`;
       const child = spawn('script', ['-qec', command, '/dev/null'], {
@@ -518,6 +521,7 @@ test(
       let isAnswered = false;
       child.stdout.on('data', (text: Buffer) => {
         said += text.toString();
+        if (/[█░]{5}/.test(said)) held.gate.resolve();
         if (isAnswered || !said.includes('Ask about 30 documents for at most $5? [y/N]')) return;
         isAnswered = true;
         child.stdin.write(answered);

@@ -106,7 +106,11 @@ test('answers are reviewed with the keyboard alone, least sure first', async (co
   const home = system.client.baseURL.replace(/v1$/, '');
   await using watched = await WatchedPage.open(window, `${home}#/batches/${id}/review`);
   const { page } = watched;
-  const heading = (name: string) => page.getByRole('heading', { level: 2 }).filter({ hasText: name }).waitFor();
+  const heading = async (name: string): Promise<void> => {
+    await page.getByRole('heading', { level: 2 }).filter({ hasText: name }).waitFor();
+    // Nothing can be said of what is not shown yet.
+    await page.getByRole('heading', { name: 'Request' }).waitFor();
+  };
   await heading('doc-0');
   await page.getByText('differs').waitFor();
   await watched.assertAccessible();

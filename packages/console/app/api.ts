@@ -36,6 +36,9 @@ export type Searched =
   | { readonly kind: 'result'; readonly line: ResultLine }
   | ({ readonly kind: 'searched' | 'end' } & Progress);
 
+/** Refusals that asking again changes nothing of. */
+const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 404]);
+
 /** Where a stream of events that ended is asked for again. */
 const AGAIN_MS = 2_000;
 
@@ -53,8 +56,8 @@ export class Api {
     return (await (await this.#ask(path, signal === undefined ? {} : { signal })).json()) as Answer;
   }
 
-  async post<Answer>(path: string, body: object = {}): Promise<Answer> {
-    const headers = { 'content-type': 'application/json' };
+  async post<Answer>(path: string, body: object = {}, more: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    const headers = { 'content-type': 'application/json', ...more };
     const answer = await this.#ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
     return (await answer.json()) as Answer;
   }
@@ -83,7 +86,7 @@ export class Api {
         const answer = await this.#ask(path, { signal: hidden });
         for await (const { event, data } of eventsIn(answer)) if (event === name) yield data as Shown;
       } catch (error) {
-        if (error instanceof Refusal) throw error;
+        if (error instanceof Refusal && FINAL.has(error.status)) throw error;
       }
       if (!signal.aborted) await pause(AGAIN_MS);
     }
@@ -128,7 +131,7 @@ async function* eventsIn(answer: Response): AsyncGenerator<ServerEvent> {
     const events = text.split('\n\n');
     text = events.pop() ?? '';
     for (const event of events) {
-      const [, name = '', data = ''] = /^(?:id: .*\n)?event: (\S+)\ndata: (.*)$/.exec(event) ?? [];
+      const [, name = '', data = ''] = /^(?:id: .*\n)?event: (\S+)\ndata: ([^]*)$/.exec(event) ?? [];
       if (name !== '') yield { event: name, data: JSON.parse(data) };
     }
   }

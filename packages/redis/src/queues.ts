@@ -22,6 +22,8 @@ const CLOCK_TOLERANCE_MS = 5_000;
 
 /** Delayed jobs that are looked at in one go, and woken at a time. */
 const MAX_MISDATED = 5_000;
+/** Jobs that are looked through in one go. */
+const WOKEN_AT_A_TIME = 1_000;
 const WAKES_AT_A_TIME = 64;
 
 /** Of a state that has more jobs the documents are estimated by so many of them; to look at each takes Redis a microsecond. */
@@ -153,6 +155,23 @@ export class Queues implements AsyncDisposable {
       await job?.promote().catch(() => undefined);
     });
     return ids.length;
+  }
+
+  /** Lets the jobs of a batch wait no longer that come again later. */
+  async wakeBatch(name: string, batch: string): Promise<void> {
+    const { keys, client } = this.#redis;
+    let cursor = '0';
+    do {
+      const match = ['MATCH', `${batch}-*`, 'COUNT', WOKEN_AT_A_TIME] as const;
+      const [next, found] = await client.zscan(`${keys.queue(name)}:delayed`, cursor, ...match);
+      cursor = next;
+      // Each is followed by its score.
+      const ids = found.filter((_, at) => at % 2 === 0);
+      await mapConcurrent(ids, WAKES_AT_A_TIME, async (id) => {
+        const job = await this.of(name).getJob(id);
+        await job?.promote().catch(() => undefined);
+      });
+    } while (cursor !== '0');
   }
 
   /** The documents at some places of a page that are in a queue. */

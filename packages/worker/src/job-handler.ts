@@ -34,8 +34,8 @@ const RECOVERING_MS = 500;
 /** The dispatcher looks for the drafts of an expired batch in their jobs, and drops those when it has them. */
 const CLOSED_DRAFT_MS = 10_000;
 
-/** Somebody has paused the batch. */
-const PAUSED_MS = 5_000;
+/** Somebody has paused the batch. A job looks again ever later; whoever has it go on wakes its jobs. */
+const PAUSED_MS = { first: 5_000, most: 300_000 } as const;
 
 /** Another document that is asked alone is asked about now. */
 const ALONE_MS = 500;
@@ -77,9 +77,9 @@ export class JobHandler {
   async #handleOne(job: Job, held: HeldJob, document: DocumentJob, slot: Slot): Promise<Disposition> {
     if (!(await slot.within(MAX_HELD_MS))) return PUT_BACK;
     const started = await this.#start(job, held, [document]);
-    const instead = this.#instead(started, [document]);
-    if (instead !== null) return instead;
     const { stalledCounter: losses, attemptsStarted: takes } = job;
+    const instead = this.#instead(started, [document], takes);
+    if (instead !== null) return instead;
     const one = new HeldDocument(document, { job: held, isBundled: false, started, losses, takes });
     return await this.#parts.documents.handle(one);
   }
@@ -97,7 +97,7 @@ export class JobHandler {
     const beganMs = performance.now();
     if (!(await slots[0]?.within(MAX_HELD_MS))) return PUT_BACK;
     const started = await this.#start(job, held, documents);
-    const instead = this.#instead(started, documents);
+    const instead = this.#instead(started, documents, takes);
     if (instead !== null) return instead;
     return await bundles.handle({ held, documents, slots, priority, started, takes, beganMs });
   }
@@ -113,14 +113,14 @@ export class JobHandler {
   }
 
   /** What is done with a job that is not begun; null: it is. */
-  #instead({ state, ms }: Started, documents: readonly DocumentJob[]): Disposition | null {
+  #instead({ state, ms }: Started, documents: readonly DocumentJob[], takes: number): Disposition | null {
     switch (state) {
       case 'RECOVERING':
         return later(RECOVERING_MS);
       case 'CLOSED':
         return documents.some(({ drafts }) => drafts.length > 0) ? later(CLOSED_DRAFT_MS) : DONE;
       case 'PAUSED':
-        return later(PAUSED_MS);
+        return later(pausedMs(takes));
       case 'WAIT':
         this.#parts.pause.waitForBreaker(ms);
         return PUT_BACK;
@@ -135,3 +135,7 @@ export class JobHandler {
     }
   }
 }
+
+/** Jobs of one batch were paused at once, and are not to come at once again and again. */
+const pausedMs = (takes: number): number =>
+  Math.min(PAUSED_MS.most, PAUSED_MS.first * 2 ** Math.max(0, takes - 1)) * (0.75 + Math.random() / 2);

@@ -9,7 +9,11 @@ import { unknownRoute } from './replies.ts';
 export function serveConsole(app: FastifyInstance): void {
   let loading: Promise<Console> | null = null;
   const send = async (request: FastifyRequest, reply: FastifyReply): Promise<Buffer | null> => {
-    loading ??= loadConsole();
+    loading ??= loadConsole().catch((error: unknown) => {
+      // The next one reads it again.
+      loading = null;
+      throw error;
+    });
     const { assets, contentSecurityPolicy } = await loading;
     const asset = assets.get(new URL(request.url, 'http://console').pathname);
     if (asset === undefined) throw unknownRoute(request);

@@ -68,7 +68,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     ...fileRoutes({ storage, records, redis, tenants, log, limits }),
     ...batchRoutes(
       { storage, records, accounts, redis, log, tenants, configuration, calibrations },
-      { dryRuns, events },
+      { dryRuns, events, queues },
     ),
     ...documentRoutes({ storage, records, redis, log, jaegerUrl: config.jaegerUrl }, searches),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),

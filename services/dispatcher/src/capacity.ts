@@ -34,6 +34,8 @@ export class Capacity {
   readonly #tiers = new Map<string, TierUse>();
   /** Bytes of enqueued, unsealed pages by the way that their documents go. */
   readonly #ways = new Map<string, number>();
+  /** Bytes of pages of paused batches that are not counted, by way. */
+  readonly #paused = new Map<string, number>();
   /** Those that have pages in flight. */
   readonly #tenants = new Set<string>();
   /** Redis has no memory for more. */
@@ -47,15 +49,18 @@ export class Capacity {
     const inFlight = await pagesInFlight(redis);
     const inFlightBytes = inFlight.reduce((sum, { bytes }) => sum + bytes, 0);
     const capacity = new Capacity(!hasEnqueueMemory(await memoryUse(redis), inFlightBytes));
-    const counted = withoutPaused(inFlight, (batch) => live.get(batch)?.paused === true);
-    const unknown = counted.filter(({ batch, page, bytes }) => {
+    const isPaused = (batch: string): boolean => live.get(batch)?.paused === true;
+    const unknown = inFlight.filter(({ batch, page, bytes }) => {
       const outline = outlines.known(batch);
-      if (outline !== undefined) capacity.#count(outline, outline.pages.at(page), bytes);
+      if (outline !== undefined && !capacity.#leavesOut(outline, bytes, isPaused(batch))) {
+        capacity.#count(outline, outline.pages.at(page), bytes);
+      }
       return outline === undefined;
     });
     await mapConcurrent(unknown, MAX_READS, async ({ batch, page, bytes }) => {
       const outline = await runStep(failures, { batch, step: 'plan' }, () => outlines.of(batch));
-      if (outline !== null) capacity.#count(outline, outline.pages.at(page), bytes);
+      if (outline === null || capacity.#leavesOut(outline, bytes, isPaused(batch))) return;
+      capacity.#count(outline, outline.pages.at(page), bytes);
     });
     for (const [tier, use] of capacity.#tiers) {
       if (readTierName(tier).role !== 'drafter') continue;
@@ -100,6 +105,18 @@ export class Capacity {
     for (const tier of route.firstTiers) this.#use(tier).waitingBytes += costBytes;
   }
 
+  /**
+   * Whether a page is not counted. What a paused batch has in flight stands still, and is not to keep others from being
+   * enqueued. It stays in Redis all the same: so of each way as much is left out as may be in flight of it, Redis holds
+   * twice as much at most, and what is paused beyond that counts.
+   */
+  #leavesOut({ route }: Outline, bytes: number, isPaused: boolean): boolean {
+    const leftOut = (this.#paused.get(route.way) ?? 0) + bytes;
+    if (!isPaused || leftOut > LIMITS.inFlightBytesPerWay) return false;
+    this.#paused.set(route.way, leftOut);
+    return true;
+  }
+
   /** Counts a page that is in flight. */
   #count({ tenant, route }: Outline, page: PageOutline | undefined, bytes: number): void {
     this.#tenants.add(tenant);
@@ -123,20 +140,4 @@ export class Capacity {
     }
     return use;
   }
-}
-
-/**
- * What a paused batch has in flight stands still, and must not keep the others from being enqueued. It stays in Redis all
- * the same: so only as much of it is left out as may be in flight of one way, and Redis holds twice as much at most.
- */
-function withoutPaused<Page extends { readonly batch: string; readonly bytes: number }>(
-  pages: readonly Page[],
-  isPaused: (batch: string) => boolean,
-): Page[] {
-  let leftOut = 0;
-  return pages.filter(({ batch, bytes }) => {
-    if (!isPaused(batch) || leftOut + bytes > LIMITS.inFlightBytesPerWay) return true;
-    leftOut += bytes;
-    return false;
-  });
 }

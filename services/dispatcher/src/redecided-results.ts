@@ -1,5 +1,8 @@
 import {
   acceptingNothing,
+  isResultField,
+  parseWhere,
+  type Condition,
   drawnDocuments,
   keptResult,
   keptSample,
@@ -32,6 +35,8 @@ export class RedecidedResults implements KnownResults {
     if (source === null) return NOTHING_KNOWN;
     const { before, documentOf } = source;
     const first = plan.pages[page]?.first ?? 0;
+    const { escalate: wanted } = plan.manifest.redecided ?? {};
+    const escalate = wanted === undefined ? null : parseWhere(wanted, isResultField);
     const results = new Map<number, UnaskedResult>();
     const drafts = new Map<number, readonly Draft[]>();
     const pageOf = (place: number): number | null => pageOfDocument(before.pages, documentOf(first + place));
@@ -44,7 +49,7 @@ export class RedecidedResults implements KnownResults {
       if (read.kind !== 'kept') continue;
       for (const place of own) {
         const kept = read.documents.get(documentOf(first + place) - at.first);
-        if (kept !== undefined) await decide({ ...some, before, place, kept }, { results, drafts });
+        if (kept !== undefined) await decide({ ...some, before, place, escalate, kept }, { results, drafts });
       }
     }
     return { ...NOTHING_KNOWN, results, drafts };
@@ -79,13 +84,18 @@ export class RedecidedResults implements KnownResults {
 /** The batch that another one's documents were answered in before, and which of its documents is which there. */
 type Source = { readonly before: BatchPlan; readonly documentOf: (document: number) => number };
 
-type Deciding = SomeDocuments & { readonly before: BatchPlan; readonly place: number; readonly kept: KeptPlace };
+type Deciding = SomeDocuments & {
+  readonly before: BatchPlan;
+  readonly place: number;
+  readonly escalate: Condition | null;
+  readonly kept: KeptPlace;
+};
 
 type Decided = { readonly results: Map<number, UnaskedResult>; readonly drafts: Map<number, readonly Draft[]> };
 
 /** Decides one document anew, as far as it is known. */
 async function decide(
-  { plan, page, documents, before, place, kept: { kept: text, line } }: Deciding,
+  { plan, page, documents, before, place, escalate, kept: { kept: text, line } }: Deciding,
   decided: Decided,
 ) {
   const asked = documents[place];
@@ -110,7 +120,7 @@ async function decide(
   }
   const { endpoint } = plan.manifest;
   const redeciding = { kept, endpoint, body: request.body };
-  const own = await runSliced(rulesAnew(rules, plan.manifest.redecided?.escalate ?? null, line));
+  const own = await runSliced(rulesAnew(rules, escalate, line));
   // Where a threshold was looked for by itself, an answer of the last stage that was paid for is better than a draft.
   const isAimed = plan.manifest.cascades[request.cascade]?.aim !== undefined;
   const known = isAimed ? await runSliced(redecide({ ...redeciding, rules: acceptingNothing(rules) })) : null;

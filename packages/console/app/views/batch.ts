@@ -140,20 +140,37 @@ export class BatchView implements View {
         this.#batch = batch;
         update();
         const hasEnded = ENDED.has(batch.status);
-        if (hasEnded || performance.now() - this.#readAtMs >= REPORT_MS) await this.#read();
+        if (!hasEnded && performance.now() - this.#readAtMs < REPORT_MS) continue;
+        const isRead = await this.#read();
+        if (!hasEnded) continue;
         // Nothing of it changes any more.
-        if (hasEnded) return;
+        if (!isRead) await this.#readAgain();
+        return;
       }
     } catch (error) {
       this.#tell(error);
     }
   }
 
-  async #read(): Promise<void> {
+  /** Of a batch that has ended, until it is there. */
+  async #readAgain(): Promise<void> {
+    do await new Promise((resolve) => setTimeout(resolve, REPORT_MS));
+    while (!this.#surroundings.signal.aborted && !(await this.#read()));
+  }
+
+  /** Whether it was read. */
+  async #read(): Promise<boolean> {
     const { api, signal, update } = this.#surroundings;
     this.#readAtMs = performance.now();
-    this.#report = await api.get<BatchReport>(`/batches/${encodeURIComponent(this.#id)}/report`, signal);
-    update();
+    try {
+      this.#report = await api.get<BatchReport>(`/batches/${encodeURIComponent(this.#id)}/report`, signal);
+      this.#problem = null;
+      update();
+      return true;
+    } catch (error) {
+      this.#tell(error);
+      return false;
+    }
   }
 
   #tell(error: unknown): void {

@@ -43,6 +43,8 @@ export class CreateView implements View {
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings;
+    // Whoever leaves does not want what was uploaded.
+    surroundings.signal.addEventListener('abort', () => void this.#discard(), { once: true });
     void this.#readModels();
   }
 
@@ -214,7 +216,10 @@ export class CreateView implements View {
     if (order === null) return;
     const { api } = this.#surroundings;
     await this.#work(async () => {
+      const documents = this.#documents;
       this.#file ??= await this.#upload(order);
+      // Others were chosen meanwhile, or somebody left.
+      if (documents !== this.#documents || this.#surroundings.signal.aborted) return await this.#discard();
       const query = `dry_run=true${pilot > 0 ? `&pilot=${pilot}` : ''}`;
       this.#estimate = await api.post<Estimate>(`/batches?${query}`, this.#body(order, this.#file));
     });
@@ -229,7 +234,7 @@ export class CreateView implements View {
   }
 
   #body({ name, window, threshold, value, maxUsd }: Order, file: string): object {
-    const share = Number(value) / 100;
+    const share = Number((Number(value) / 100).toFixed(6));
     const settings: Readonly<Record<string, string>> = {
       promise: `agreement=${share}`,
       budget: `expert_share=${share}`,
@@ -248,7 +253,10 @@ export class CreateView implements View {
     const [order, file] = [this.#order, this.#file];
     if (order === null || file === null) return;
     await this.#work(async () => {
-      const batch = await this.#surroundings.api.post<BatchObject>('/batches', this.#body(order, file));
+      const batch = await this.#surroundings.api.post<BatchObject>('/batches', this.#body(order, file), {
+        // An answer that was lost and a second click make one batch.
+        'idempotency-key': file,
+      });
       this.#file = null;
       location.hash = addressOf({ view: 'batch', batch: batch.id });
     });

@@ -28,7 +28,9 @@ export class DocumentsView implements View {
   readonly title: string;
   readonly #surroundings: Surroundings;
   readonly #batch: string;
+  /** What is written in the form, and what was searched for. */
   #where: string;
+  #searched: string;
   #choices: Choices = NO_CHOICES;
   #lines: ResultLine[] = [];
   #found: Found | null = null;
@@ -43,6 +45,7 @@ export class DocumentsView implements View {
     this.#surroundings = surroundings;
     this.#batch = batch;
     this.#where = where;
+    this.#searched = where;
     this.title = `Documents of ${batch}`;
     surroundings.signal.addEventListener('abort', () => this.#search.abort(), { once: true });
     void this.#run(null);
@@ -103,11 +106,11 @@ export class DocumentsView implements View {
   }
 
   #actions(): TemplateResult {
-    const review = addressOf({ view: 'review', batch: this.#batch, where: this.#where });
+    const review = addressOf({ view: 'review', batch: this.#batch, where: this.#searched });
     return html`<div class="actions">
       <button @click=${() => void this.#export()}>Export what is found</button>
       <a class="button" href=${review}>Review these</a>
-      <button ?disabled=${this.#where.trim() === ''} @click=${() => void this.#look()}>Escalate these …</button>
+      <button ?disabled=${this.#searched.trim() === ''} @click=${() => void this.#look()}>Escalate these …</button>
       ${this.#exported === null ? nothing : html`<span class="hint" role="status">${this.#exported}</span>`}
     </div>`;
   }
@@ -116,7 +119,7 @@ export class DocumentsView implements View {
     const cost = usd === null ? '' : `, for about ${dollarRange({ low: usd.least, high: usd.most })}`;
     return html`<section aria-label="Escalation">
       <p>
-        In a new batch the drafts of which <code>${this.#where}</code> holds go on:
+        In a new batch the drafts of which <code>${this.#searched}</code> holds go on:
         ${counted(documents.asked, 'document')} asked about${cost}; ${count(documents.kept)} answers stay.
       </p>
       <div class="actions">
@@ -148,7 +151,7 @@ export class DocumentsView implements View {
   }
 
   get #wish(): object {
-    return { escalate: this.#where };
+    return { escalate: this.#searched };
   }
 
   #redecide(query: string): string {
@@ -218,12 +221,13 @@ export class DocumentsView implements View {
 
   #submit(event: Event): void {
     event.preventDefault();
+    this.#searched = this.#where;
     history.replaceState(null, '', addressOf({ view: 'documents', batch: this.#batch, where: this.#where }));
     void this.#run(null);
   }
 
   #query(more: Readonly<Record<string, string>>): URLSearchParams {
-    return new URLSearchParams({ ...(this.#where.trim() === '' ? {} : { where: this.#where }), ...more });
+    return new URLSearchParams({ ...(this.#searched.trim() === '' ? {} : { where: this.#searched }), ...more });
   }
 
   /** Searches from the beginning, or on from a cursor. */

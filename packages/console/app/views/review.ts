@@ -11,6 +11,8 @@ import { documentParts, documentPath, type ShownDocument } from './document.ts';
 
 /** Documents that are looked for at a time. */
 const QUEUED = 50;
+/** As many as a search finds. */
+const MAX_FOUND = 1_000;
 
 type Reviews = {
   readonly data: readonly { readonly custom_id: string; readonly answer: string }[];
@@ -30,6 +32,7 @@ export class ReviewView implements View {
   #done = 0;
   #isLooking = true;
   #corrects = false;
+  #isBusy = false;
   #problem: string | null = null;
 
   constructor(surroundings: Surroundings, batch: string, where: string) {
@@ -97,6 +100,8 @@ export class ReviewView implements View {
     if (event.key === 'Escape' && this.#corrects) return this.#correct(false);
     if (event.key === 'Enter' && event.ctrlKey && event.target instanceof HTMLTextAreaElement)
       event.target.form?.requestSubmit();
+    // Nobody has seen what is not shown yet, and a key that is held down says nothing.
+    if (event.repeat || this.#shown === null || this.#isBusy) return;
     if (isWriting || event.ctrlKey || event.metaKey || event.altKey || this.#queue.length === 0 || this.#corrects)
       return;
     if (event.key === 'a') void this.#say({ verdict: 'accepted' });
@@ -120,14 +125,18 @@ export class ReviewView implements View {
   }
 
   #skip(): void {
+    if (this.#isBusy) return;
     const customId = this.#queue[0]?.custom_id;
     if (typeof customId === 'string') this.#skipped.add(customId);
     void this.#next();
   }
 
   async #say(said: { readonly verdict: string; readonly answer?: string }): Promise<void> {
-    const customId = this.#queue[0]?.custom_id;
+    const [line] = this.#queue;
+    if (line === undefined || this.#isBusy || this.#shown === null) return;
     const { api, update } = this.#surroundings;
+    const { custom_id: customId } = line;
+    this.#isBusy = true;
     try {
       await api.post(`/batches/${encodeURIComponent(this.#batch)}/reviews`, { custom_id: customId, ...said });
       this.#done += 1;
@@ -135,9 +144,13 @@ export class ReviewView implements View {
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
       // Somebody else was faster: the next one.
-      if (!(error instanceof Refusal) || error.code !== 'already_reviewed') return update();
+      if (!(error instanceof Refusal) || error.code !== 'already_reviewed') {
+        this.#isBusy = false;
+        return update();
+      }
     }
-    await this.#next();
+    this.#isBusy = false;
+    if (this.#queue[0] === line) await this.#next();
   }
 
   async #next(): Promise<void> {
@@ -157,7 +170,11 @@ export class ReviewView implements View {
     this.#isLooking = true;
     update();
     try {
-      const query = new URLSearchParams({ where, sort: 'confidence', limit: `${QUEUED + this.#skipped.size}` });
+      const query = new URLSearchParams({
+        where,
+        sort: 'confidence',
+        limit: `${Math.min(MAX_FOUND, QUEUED + this.#skipped.size)}`,
+      });
       const found: ResultLine[] = [];
       for await (const one of api.search(this.#batch, query, signal)) if (one.kind === 'result') found.push(one.line);
       this.#queue = found.filter(({ custom_id: customId }) => customId !== null && !this.#skipped.has(customId));

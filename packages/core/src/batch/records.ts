@@ -197,10 +197,9 @@ export const RECORDS = {
     /** The batch whose documents this one samples, so that its thresholds are found: clients do not see this one. */
     sampleOf: z.string().optional(),
     /**
-     * Of a batch that was decided anew: from which one, whose input and cascades it has, with other thresholds. Absent in
-     * all others.
+     * Of a batch that was decided anew: from which one, whose input and cascades it has, with other thresholds; or, by
+     * `escalate`, the condition on results whose drafts go on while all else stays as it was. Absent in all others.
      */
-    /** `escalate`: the condition on results of which the drafts that were final go on; all else stays as it was. */
     redecided: z.object({ from: z.string(), escalate: z.string().optional() }).optional(),
   }),
   validated: z.object({

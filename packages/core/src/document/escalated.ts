@@ -4,9 +4,8 @@ import type { JsonLimits } from '../text/json-scan.ts';
 import { LIMITS } from '../limits.ts';
 import { readingJson } from '../text/json-read.ts';
 import type { Sliced } from '../text/slices.ts';
-import { holds } from '../where/expression.ts';
-import { isResultField, resultFields } from '../where/fields.ts';
-import { parseWhere } from '../where/parse.ts';
+import { holds, type Condition } from '../where/expression.ts';
+import { resultFields } from '../where/fields.ts';
 import type { ResultLine } from './result-line.ts';
 
 /** What stands around an answer in its line, in levels and in values. */
@@ -30,10 +29,10 @@ export const acceptingNothing = (rules: CascadeRules): CascadeRules =>
  * The rules by which a document is decided anew: where its result is one that somebody wants to escalate, by such that no
  * draft is final. Null for `escalate`: nobody wants that of any.
  */
-export function* rulesAnew(rules: CascadeRules, escalate: string | null, line: string | null): Sliced<CascadeRules> {
+export function* rulesAnew(rules: CascadeRules, escalate: Condition | null, line: string | null): Sliced<CascadeRules> {
   if (escalate === null || line === null) return rules;
   const read = yield* readingJson(line, LINE_LIMITS);
   if (read.kind !== 'json') return rules;
   const fields = resultFields(read.value as unknown as ResultLine);
-  return holds(parseWhere(escalate, isResultField), fields) ? acceptingNothing(rules) : rules;
+  return holds(escalate, fields) ? acceptingNothing(rules) : rules;
 }

@@ -59,7 +59,18 @@ function isSame(value: unknown, wanted: Literal): boolean {
 }
 
 const includes = (value: unknown, wanted: Literal): boolean =>
-  value !== null && textOf(value).toLowerCase().includes(String(wanted).toLowerCase());
+  value !== null && lowered(textOf(value)).includes(String(wanted).toLowerCase());
+
+/** The last long text in lower case: a condition may look for many words in the same answer. */
+let last = { text: '', lower: '' };
+
+function lowered(text: string): string {
+  if (text.length < LONG) return text.toLowerCase();
+  if (last.text !== text) last = { text, lower: text.toLowerCase() };
+  return last.lower;
+}
+
+const LONG = 1_000;
 
 function isOrdered(value: unknown, operator: '<' | '<=' | '>' | '>=', wanted: Literal): boolean {
   if (value === null || wanted === null || typeof value === 'object') return false;

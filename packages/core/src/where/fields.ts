@@ -1,6 +1,8 @@
 import { lineAnswer, RESULT_COLUMNS, resultCells } from '../document/line-values.ts';
 import type { ResultLine } from '../document/result-line.ts';
-import { isJsonObject, parseJson } from '../text/json.ts';
+import { LIMITS } from '../limits.ts';
+import { readingJson } from '../text/json-read.ts';
+import { isJsonObject, type Json } from '../text/json.ts';
 import type { Fields } from './expression.ts';
 
 /** The fields that a condition knows of a result, each with what it says. */
@@ -31,11 +33,13 @@ export const isResultField = (name: string): boolean => Object.hasOwn(RESULT_FIE
 /** The fields of a result line by their names. */
 export function resultFields(line: ResultLine): Fields {
   const cells: Readonly<Record<string, unknown>> = resultCells(line);
+  const answer = lazily(() => lineAnswer(line));
+  const json = lazily(() => answerJson(answer()));
   const { cascade, response } = line;
   return (name) => {
     if (name === 'confidence') return cells[name] ?? (isGivenUp(line) ? 0 : null);
     if ((RESULT_COLUMNS as readonly string[]).includes(name)) return cells[name];
-    if (name.startsWith(ANSWER)) return answerValue(line, name.slice(ANSWER.length));
+    if (name.startsWith(ANSWER)) return answerValue(json(), name.slice(ANSWER.length));
     switch (name) {
       case 'custom_id':
         return line.custom_id;
@@ -54,7 +58,7 @@ export function resultFields(line: ResultLine): Fields {
       case 'sequential_ms':
         return cascade?.wait_ms.sequential;
       default:
-        return lineAnswer(line);
+        return answer();
     }
   };
 }
@@ -63,11 +67,25 @@ export function resultFields(line: ResultLine): Fields {
 const isGivenUp = ({ cascade }: ResultLine): boolean =>
   cascade?.stages.some(({ stopped }) => stopped !== undefined) === true;
 
-/** A value of a JSON answer by its path, `total` or `buyer.name`. */
-function answerValue(line: ResultLine, path: string): unknown {
-  const text = lineAnswer(line);
-  const whole: unknown = text === null ? null : parseJson(text);
-  return path
+/** What a condition asks for again and again is found once for a line. */
+function lazily<Value>(find: () => Value): () => Value {
+  let found: { readonly value: Value } | null = null;
+  return () => (found ??= { value: find() }).value;
+}
+
+/** What the text of an answer says as JSON; null where it is none, or more than is looked at value by value. */
+function answerJson(text: string | null): Json {
+  if (text === null || text.length > LIMITS.judgedCharacters) return null;
+  const reading = readingJson(text, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues });
+  for (let step = reading.next(); ; step = reading.next()) {
+    if (step.done === true) return step.value.kind === 'json' ? step.value.value : null;
+  }
+}
+
+/** A value of a JSON answer by its path, `total` or `buyer.name`; of one that holds others what it says as JSON. */
+function answerValue(answer: Json, path: string): unknown {
+  const value = path
     .split('.')
-    .reduce<unknown>((value, name) => (isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : null), whole);
+    .reduce<unknown>((inner, name) => (isJsonObject(inner) && Object.hasOwn(inner, name) ? inner[name] : null), answer);
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
 }

@@ -2,8 +2,9 @@ import { OPERATORS, type Condition, type Literal, type Operator } from './expres
 
 type Token = { readonly kind: 'word' | 'text' | 'number' | 'sign' | 'end'; readonly text: string; readonly at: number };
 
-/** Deeper than any condition that somebody writes; reading is by recursion. */
+/** Deeper and longer than any condition that somebody writes: reading is by recursion, and each term looks at a line. */
 const MAX_DEPTH = 100;
+const MAX_TERMS = 50;
 
 const PIECES: readonly (readonly [Token['kind'] | 'space', RegExp])[] = [
   ['space', /\s+/y],
@@ -51,6 +52,7 @@ class Reader {
   readonly #tokens: readonly Token[];
   readonly #known: (field: string) => boolean;
   #place = 0;
+  #terms = 0;
 
   constructor(text: string, known: (field: string) => boolean) {
     this.#text = text;
@@ -104,6 +106,8 @@ class Reader {
 
   #comparison(): Condition {
     const { kind, text: field, at } = this.#take();
+    this.#terms += 1;
+    if (this.#terms > MAX_TERMS) throw this.#wrong(`is term ${MAX_TERMS + 1}, one too many`, at);
     if (kind !== 'word') throw this.#wrong('stands where a field is expected', at);
     if (!this.#known(field)) throw this.#wrong('is no field of a result', at);
     const sign = this.#next;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { ResultLine } from '../document/result-line.ts';
+import { isResultField, resultFields } from './fields.ts';
 import { holds, OPERATORS, type Condition, type Literal } from './expression.ts';
 import { ConditionError, parseWhere } from './parse.ts';
 
@@ -132,4 +134,46 @@ test('every condition has an opposite, and any text is read or refused in one li
       },
     ),
   );
+});
+
+/** A line whose answer is this text. */
+const lineOf = (content: string): ResultLine => ({
+  id: 'batch_req_0',
+  custom_id: 'a',
+  response: { status_code: 200, request_id: 'r', body: { choices: [{ message: { content } }] } },
+  error: null,
+});
+
+const fits = (text: string, line: ResultLine): boolean => holds(parseWhere(text, isResultField), resultFields(line));
+
+test('no answer is too deep, too wide or too long to be compared', () => {
+  const deep = `{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
+  const wide = `{"a":[${'1,'.repeat(200_000)}1]}`;
+  for (const hostile of [deep, wide, `{"a":"${'x'.repeat(2_000_000)}"}`]) {
+    // Its values are not looked at, its text is.
+    for (const asked of ['answer.a ~ x', 'answer.a = 1', 'answer.a != null', 'answer.a'])
+      assert.equal(fits(asked, lineOf(hostile)), false, asked);
+    assert.equal(fits('answer ~ "a"', lineOf(hostile)), true);
+  }
+  const answer = lineOf('{"a": {"b": [1, "x"]}, "n": 0.5}');
+  for (const right of ['answer.a ~ "x"', 'answer.a = \'{"b":[1,"x"]}\'', 'answer.n < .6', 'answer.a', 'not answer.c'])
+    assert.equal(fits(right, answer), true, right);
+});
+
+test('an answer is read once, however many terms ask for it', () => {
+  let reads = 0;
+  const line = lineOf('{"a": 1}');
+  const body = line.response?.body;
+  const response = {
+    status_code: 200,
+    request_id: 'r',
+    get body() {
+      reads += 1;
+      return body;
+    },
+  };
+  const terms = Array.from({ length: 50 }, (_, at) => (at % 2 === 0 ? `answer.a = ${at + 2}` : 'answer ~ zz'));
+  assert.equal(fits(terms.join(' or '), { ...line, response }), false);
+  assert.ok(reads <= 2, `${reads}`);
+  assert.throws(() => parseWhere([...terms, 'stage'].join(' or '), isResultField), /is term 51, one too many/);
 });

@@ -8,7 +8,8 @@ import {
   type BatchObject,
   type ControlRecord,
 } from '@spillway/core';
-import { steer, type Steering } from '@spillway/redis';
+import { steer, type Queues, type Steering } from '@spillway/redis';
+import { within } from '@spillway/runtime';
 import { createRecord, readControl, type Storage } from '@spillway/storage';
 import { z } from 'zod';
 import { conflict, unavailable } from '../errors.ts';
@@ -32,7 +33,10 @@ type Wish = { readonly paused?: boolean; readonly priority?: ControlRecord['prio
 /** Others may say something of the same batch at the same time; each has a number of its own. */
 const MAX_ROUNDS = 100;
 
-type Sources = BatchSources & { readonly storage: Storage };
+type Sources = BatchSources & { readonly storage: Storage; readonly queues: Pick<Queues, 'wakeBatch'> };
+
+/** Jobs of a batch that goes on are woken for so long before this is answered; then beside. */
+const MAX_WAKING_MS = 2_000;
 
 export const readPriority = (body: unknown): Wish => read(priorityBody, body);
 
@@ -55,7 +59,16 @@ export async function controlBatch(
   if (answer === 'GONE') throw unavailable('The batch is not in work yet. Try again in a moment.');
   if (answer === 'CLOSED') throw conflict('Cannot change a batch that is ending.');
   await askRedis({ redis, log }, (store) => steer(store, sampleIdOf(id), steering));
+  // What nobody wakes comes again by itself within minutes.
+  if (wish.paused === false) await within(MAX_WAKING_MS, wake(sources, id)).catch(() => undefined);
   return describeBatch(sources, manifest);
+}
+
+/** The jobs of a batch and of its sample look again now. */
+async function wake({ records, queues }: Sources, id: string): Promise<void> {
+  for (const tier of (await records.plan(id))?.tiers ?? []) {
+    for (const batch of [id, sampleIdOf(id)]) await queues.wakeBatch(tier, batch);
+  }
 }
 
 /** Writes down what is wanted, with the next number. */
@@ -68,7 +81,9 @@ async function record(storage: Storage, id: string, wish: Wish): Promise<Steerin
     // Nothing new is said; Redis may not know it yet.
     if (isSame && before !== null) return steeringOf(before.number, wanted);
     const number = (before?.number ?? 0) + 1;
-    if (number > LIMITS.controls) throw conflict(`A batch is paused and resumed at most ${LIMITS.controls} times.`);
+    // Whatever was said before, a batch that is paused can go on.
+    if (number > LIMITS.controls && wish.paused !== false)
+      throw conflict(`A batch is paused and resumed at most ${LIMITS.controls} times.`);
     const { kind } = await createRecord(storage, KEYS.control(id, number), RECORDS.control, wanted);
     if (kind === 'created') return steeringOf(number, wanted);
   }

@@ -8,6 +8,7 @@ import {
   rulesAnew,
   stageCounts,
   type CascadeRules,
+  type Condition,
   type Counts,
   type KeptDocument,
   type Usage,
@@ -71,7 +72,7 @@ export type Redeciding = {
   /** Its rules. */
   readonly cascades: Readonly<Record<string, CascadeRules>>;
   /** The condition on results whose drafts go on; null: there is none. */
-  readonly escalate: string | null;
+  readonly escalate: Condition | null;
 };
 
 /** Which stage of which cascade a document would be asked at first. */

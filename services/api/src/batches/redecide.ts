@@ -1,5 +1,7 @@
 import {
   digest,
+  isResultField,
+  parseWhere,
   KEYS,
   OWN_LABELS,
   readCounts,
@@ -73,7 +75,8 @@ export async function redecideBatch(
   const written = escalate === null ? writtenOf(aim, named) : JSON.stringify({ escalate });
   const derivedId = redecidedIdOf(caller.tenant, id, written);
   const cascades = { ...redecidedRules(manifest.cascades, {}), ...named };
-  const redeciding = { plan, id: derivedId, cascades, escalate };
+  const condition = escalate === null ? null : parseWhere(escalate, isResultField);
+  const redeciding = { plan, id: derivedId, cascades, escalate: condition };
   const standing = await records.manifest(derivedId);
   if (standing !== null && !isPreview) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);

@@ -51,7 +51,7 @@ export async function sendResults(
   }
   const reading = await readingOf({ storage, log }, link, { ...query, document });
   reply.type('application/json');
-  const reviews = query.with.has('reviews') ? await Reviews.of(storage, id) : null;
+  const reviews = query.with.has('reviews') ? await Reviews.of(storage, id, document) : null;
   return Readable.from(textOf({ storage, reviews }, link, reading), { objectMode: false });
 }
 

@@ -1,4 +1,4 @@
-import { isJsonObject, LIMITS, pageOfDocument, writtenId, type Manifest } from '@spillway/core';
+import { isBadLine, isJsonObject, LIMITS, pageOfDocument, writtenId, type Manifest } from '@spillway/core';
 import { readJson } from '@spillway/runtime';
 import { readDocumentLines } from '@spillway/storage';
 import { customIdOf, documentsById } from '../batches/by-id.ts';
@@ -13,6 +13,9 @@ export type FoundDocument = {
   /** Null while it has none. */
   readonly result: Buffer | null;
 };
+
+/** Without an index so many pages are looked through, as many as an answer of the results is. */
+const MAX_PAGES = 40;
 
 /** Other documents have the same bits of an id next to never, bad lines may. */
 const MAX_CANDIDATES = 16;
@@ -29,7 +32,7 @@ export async function findDocument(
   const candidates = await documentsById(sources, link, { customId, from: 0, most: MAX_CANDIDATES });
   const looked =
     candidates === null
-      ? pages.keys()
+      ? pages.keys().take(MAX_PAGES)
       : [...new Set(candidates.map((document) => pageOfDocument(pages, document)))].filter((page) => page !== null);
   for (const page of looked) {
     const isWanted = (document: number): boolean => candidates?.includes(document) ?? true;
@@ -50,7 +53,8 @@ async function findInPage(
   const badLines = link.validated?.badLines ?? null;
   const lines = await readDocumentLines(sources.storage, { manifest, badLines }, plan);
   for (const [document, { bytes }] of lines ?? []) {
-    if (!isWanted(document) || (await requestedId(bytes)) !== customId) continue;
+    // Bad lines may share an id with other documents, and nobody answers them.
+    if (!isWanted(document) || isBadLine(badLines, document) || (await requestedId(bytes)) !== customId) continue;
     return { document, request: Buffer.from(bytes), result: await lineOf(sources, link, document) };
   }
   if (lines !== null) return null;

@@ -3,6 +3,7 @@ import {
   KEYS,
   LIMITS,
   lineAnswer,
+  lineOfJson,
   RECORD_VERSION,
   RECORDS,
   REVIEW_VERDICTS,
@@ -52,6 +53,9 @@ export const reviewsPage = z.strictObject({
 type Sources = LineSources & { readonly records: Records };
 
 const READS_AT_A_TIME = 16;
+
+/** A directory is read whole for each listing. */
+const KEYS_AT_A_TIME = 100_000;
 
 /** Writes down what somebody says of a document's answer. It is said once: the first one's word stands. */
 export async function createReview(
@@ -142,12 +146,19 @@ export class Reviews {
     this.#documents = documents;
   }
 
-  static async of(storage: Storage, batch: string): Promise<Reviews> {
+  /** Those of documents from one on. */
+  static async of(storage: Storage, batch: string, from = 0): Promise<Reviews> {
     const folder = KEYS.reviews(batch);
     const documents = new Set<number>();
-    for await (const keys of walkKeys(storage, folder))
+    const before = from === 0 ? null : KEYS.review(batch, from - 1);
+    for await (const keys of walkKeys(storage, folder, before, KEYS_AT_A_TIME))
       for (const key of keys) documents.add(Number(key.slice(folder.length)));
     return new Reviews(storage, batch, documents);
+  }
+
+  /** Of one document, without looking which others have one. */
+  static ofOne(storage: Storage, batch: string, document: number): Reviews {
+    return new Reviews(storage, batch, new Set([document]));
   }
 
   async #read(document: number): Promise<ShownReview | null> {
@@ -162,6 +173,8 @@ export class Reviews {
     if (review === null) return bytes;
     const line: ResultLine = await readLine(bytes);
     if (!isJsonObject(line.cascade)) return bytes;
-    return Buffer.from(await writeJson({ ...line, cascade: { ...line.cascade, review } } as unknown as Json));
+    return Buffer.from(
+      lineOfJson(await writeJson({ ...line, cascade: { ...line.cascade, review } } as unknown as Json)),
+    );
   }
 }

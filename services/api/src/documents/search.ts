@@ -172,6 +172,7 @@ class Search {
       least.add(found.document, found.confidence);
     }
     for (const document of least.documents()) {
+      if (this.#asked.signal.aborted) return;
       const line = await this.#lineOf(document);
       if (line !== null) yield { event: 'result', document, line };
     }
@@ -180,7 +181,8 @@ class Search {
 
   async #lineOf(document: number): Promise<Buffer | null> {
     const { link } = this.#asked;
-    return await lineOf(this.#sources, link, document);
+    const line = await lineOf(this.#sources, link, document);
+    return line === null ? null : await Reviews.ofOne(this.#sources.storage, link.id, document).join(document, line);
   }
 
   /** Every known line with whether it is wanted, and now and then how far the search is. */
@@ -190,7 +192,7 @@ class Search {
   > {
     const { link, from, condition, signal } = this.#asked;
     yield { event: 'searched', data: this.#progress() };
-    const reviews = await Reviews.of(this.#sources.storage, link.id);
+    const reviews = await Reviews.of(this.#sources.storage, link.id, from);
     for await (const { document, bytes: known } of knownLines(this.#sources, link, from)) {
       if (signal.aborted || this.#isLate) return;
       this.#next = document + 1;

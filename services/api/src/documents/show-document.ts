@@ -50,7 +50,7 @@ export async function showDocument(
     throw new ApiError(404, `The batch '${id}' has no document with this custom_id.`, { param: 'custom_id' });
   }
   const { document, request, result } = found;
-  const reviews = await Reviews.of(sources.storage, id);
+  const reviews = Reviews.ofOne(sources.storage, id, document);
   const line = result === null ? null : await reviews.join(document, result);
   const trace = result === null ? null : ((await readLine(result)).cascade?.trace_id ?? null);
   const url = trace === null || sources.jaegerUrl === null ? null : `${sources.jaegerUrl}/trace/${trace}`;

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { strictJson, type BatchObject } from '@spillway/core';
+import { jsonLine, type BatchObject } from '@spillway/core';
 import { LateError, within } from '@spillway/runtime';
 import type { FastifyReply } from 'fastify';
 import { listBatches } from '../batches/list.ts';
@@ -115,8 +115,7 @@ export class BatchEvents {
   }
 }
 
-const shown = (batches: readonly BatchObject[]): Shown =>
-  new Map(batches.map((batch) => [batch.id, strictJson(batch)]));
+const shown = (batches: readonly BatchObject[]): Shown => new Map(batches.map((batch) => [batch.id, jsonLine(batch)]));
 
 async function* textOf(broadcast: Broadcast, event: string, signal: AbortSignal): AsyncGenerator<string> {
   yield `retry: ${AGAIN_MS}\n\n`;

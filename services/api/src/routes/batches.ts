@@ -1,4 +1,5 @@
 import { LIMITS } from '@spillway/core';
+import type { Queues } from '@spillway/redis';
 import { LateError, within } from '@spillway/runtime';
 import { z } from 'zod';
 import { cancelBatch } from '../batches/cancel.ts';
@@ -28,14 +29,14 @@ import { batchReport } from '../schemas/report.ts';
 import { knownBodyOf, nameIgnored, refuseForms, type Http } from './bodies.ts';
 
 /** What answers the longer questions about batches. */
-type BatchServices = { readonly dryRuns: DryRuns; readonly events: BatchEvents };
+type BatchServices = { readonly dryRuns: DryRuns; readonly events: BatchEvents; readonly queues: Queues };
 
 const IDEMPOTENT = ['Idempotency-Key'] as const;
 const NAMES_IGNORED = { [IGNORED_HEADER]: 'The keys of the body that are not known and were ignored.' } as const;
 /** An inline input, and the rest of the body. */
 const MAX_CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
 
-export function batchRoutes(sources: BatchPlaces, { dryRuns, events }: BatchServices): readonly Route[] {
+export function batchRoutes(sources: BatchPlaces, { dryRuns, events, queues }: BatchServices): readonly Route[] {
   return [
     createRoute(sources, dryRuns),
     ...eventRoutes(events),
@@ -63,7 +64,7 @@ export function batchRoutes(sources: BatchPlaces, { dryRuns, events }: BatchServ
       errors: [409],
       answer: ({ tenant, id }) => cancelBatch(sources, tenant, id),
     }),
-    ...controlRoutes(sources),
+    ...controlRoutes({ ...sources, queues }),
     ...batchesOfOthers(sources),
     jsonRoute({
       method: 'GET',
@@ -84,7 +85,7 @@ export function batchRoutes(sources: BatchPlaces, { dryRuns, events }: BatchServ
 }
 
 /** What one wants of a batch in work. */
-function controlRoutes(sources: BatchPlaces): readonly Route[] {
+function controlRoutes(sources: BatchPlaces & { readonly queues: Queues }): readonly Route[] {
   const pausing = [
     ['pause', 'Pause a batch: nothing more of it is asked, and its window runs on', true],
     ['resume', 'Have a paused batch go on', false],

@@ -1,4 +1,4 @@
-import { strictJson } from '@spillway/core';
+import { jsonLine } from '@spillway/core';
 import { z } from 'zod';
 import type { BatchEvents } from '../events/events.ts';
 import { refuseOthers } from '../metrics.ts';
@@ -34,7 +34,7 @@ export function tierRoutes(sources: TierSources, events: BatchEvents): readonly 
           event: 'tier',
           read: async () => {
             const { data } = await listTiers(sources, caller);
-            return new Map(data.map((tier) => [tier.id, strictJson(tier)]));
+            return new Map(data.map((tier) => [tier.id, jsonLine(tier)]));
           },
         });
       },

@@ -141,10 +141,12 @@ export class Calibrator {
     const { id } = plan.manifest;
     const sample = sampleIdOf(id);
     if (await records.hasEnded(sample)) return true;
-    if ((await records.manifest(sample)) !== null) return false;
-    await makeSample({ redis, storage }, plan);
+    const isMade = (await records.manifest(sample)) !== null;
+    if (!isMade) await makeSample({ redis, storage }, plan);
+    // Whoever made it may have died before it was paused with its batch.
     const steering = await records.steering(id);
     if (steering !== null) await steer(redis, sample, steering);
+    if (isMade) return false;
     log.info({ batch: id, sample, documents: drawnDocuments(plan.draws ?? {}).length }, 'samples a batch');
     return false;
   }

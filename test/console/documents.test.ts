@@ -45,7 +45,7 @@ test('documents are searched, looked at, and exported', async (context) => {
   const home = system.client.baseURL.replace(/v1$/, '');
   await using watched = await WatchedPage.open(window, `${home}#/batches/${id}`, { expected: [/400/] });
   const { page } = watched;
-  await page.getByRole('link', { name: 'Documents' }).click();
+  await page.getByRole('link', { name: 'Documents', exact: true }).click();
   await page.getByText('searched 5 of 5, found 5').waitFor();
   await watched.assertAccessible();
   await page.getByLabel('Words in id or answer').fill('five');

@@ -13,6 +13,9 @@ export class Refusal extends Error {
   }
 }
 
+/** What went wrong, for people. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** Nobody answered. */
 class Unreachable extends Error {
   override readonly name = 'Unreachable';
@@ -70,8 +73,9 @@ export class Api {
     await this.#ask(path, { method: 'DELETE' });
   }
 
-  async text(path: string): Promise<string> {
-    return await (await this.#ask(path, {})).text();
+  /** The bytes of a file, which may be more than a text can be long. */
+  async blob(path: string): Promise<Blob> {
+    return await (await this.#ask(path, {})).blob();
   }
 
   /**

@@ -1,3 +1,4 @@
+import { messageOf } from './api.ts';
 import { cellText, parsePrompt, renderPrompt } from '@spillway/core/prompt';
 import { parse } from 'csv-parse/browser/esm/sync';
 
@@ -44,7 +45,7 @@ function readTable(name: string, text: string, extension: string): Read[] {
   try {
     rows = parse(text, { delimiter, bom: true, columns: true, skip_empty_lines: true });
   } catch (error) {
-    throw new Unreadable(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Unreadable(`${name}: ${messageOf(error)}`, { cause: error });
   }
   if (rows.length === 0) throw new Unreadable(`${name}: has no rows`);
   return rows.map((values, at) => ({ kind: 'document', id: `${name}:${at + 1}`, values }));

@@ -31,15 +31,17 @@ const TYPES: Readonly<Record<string, string>> = {
 const APP = '/console/app/';
 const LIBRARIES = '/console/lib/';
 
+/** What of core the page has, too: it needs nothing but each other. */
+const OF_CORE = ['amounts', 'promise-words', 'prompt'] as const;
+
 /** What modules of the page import by name, and where that is. */
 const IMPORTS = {
   'lit-html': `${LIBRARIES}lit-html/lit-html.js`,
   'lit-html/': `${LIBRARIES}lit-html/`,
   uplot: `${LIBRARIES}uplot/uPlot.esm.js`,
   'csv-parse/browser/esm/sync': `${LIBRARIES}csv-parse/sync.js`,
-  '@spillway/core/amounts': `${LIBRARIES}core/amounts.ts`,
-  '@spillway/core/prompt': `${LIBRARIES}core/prompt.ts`,
-} as const;
+  ...Object.fromEntries(OF_CORE.map((name) => [`@spillway/core/${name}`, `${LIBRARIES}core/${name}.ts`])),
+};
 
 /** Where the page has it. */
 const IMPORT_MAP = /<script type="importmap">[^<]*<\/script>/;
@@ -51,8 +53,10 @@ export async function loadConsole(): Promise<Console> {
     ...(await filesIn(fileURLToPath(new URL('../app', import.meta.url)), APP)),
     ...(await filesIn(litHtml, `${LIBRARIES}lit-html/`, isScript)),
     ...(await filesIn(join(litHtml, 'directives'), `${LIBRARIES}lit-html/directives/`, isScript)),
-    { path: fileURLToPath(import.meta.resolve('@spillway/core/amounts')), url: `${LIBRARIES}core/amounts.ts` },
-    { path: fileURLToPath(import.meta.resolve('@spillway/core/prompt')), url: `${LIBRARIES}core/prompt.ts` },
+    ...OF_CORE.map((name) => ({
+      path: fileURLToPath(import.meta.resolve(`@spillway/core/${name}`)),
+      url: `${LIBRARIES}core/${name}.ts`,
+    })),
     { path: join(packageFolder('csv-parse'), 'dist', 'esm', 'sync.js'), url: `${LIBRARIES}csv-parse/sync.js` },
     { path: join(packageFolder('uplot'), 'dist', 'uPlot.esm.js'), url: `${LIBRARIES}uplot/uPlot.esm.js` },
     { path: join(packageFolder('uplot'), 'dist', 'uPlot.min.css'), url: `${LIBRARIES}uplot/uPlot.min.css` },

@@ -1,11 +1,11 @@
 import type { BatchObject } from '@spillway/core';
 import { count, counted, dollars, percent, perSecond } from '@spillway/core/amounts';
+import { auditWords, thresholdWords } from '@spillway/core/promise-words';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { dollarRange, milliseconds, share, timeRange } from '../format.ts';
 import { partsOf, statesBar } from '../parts/states.ts';
 import { waitBar } from '../parts/wait-bar.ts';
 import { addressOf } from '../place.ts';
-import { thresholdWords } from '../promise-words.ts';
 import type { BatchReport } from '../report.ts';
 
 /** What somebody should know, and look at. */
@@ -14,13 +14,7 @@ export function notes({ spillway, errors }: BatchObject): TemplateResult {
   return html`
     ${(errors?.data ?? []).slice(0, 5).map(({ message, line }) => html`<p class="note bad">${line === null ? '' : `Line ${line}: `}${message}</p>`)}
     ${progress.at_risk === true ? html`<p class="note bad">Its window will probably be missed.</p>` : nothing}
-    ${audits.map(
-      ({ disagreed, done, chosen, at_most: most, alarm }) =>
-        html`<p class="note ${alarm === null ? '' : 'bad'}">
-          Audit: ${count(disagreed)} of ${count(done)} accepted drafts disagree with the expert (${count(chosen)} were
-          chosen; ${share(most)} may)${alarm === null ? '' : ', which is an alarm'}.
-        </p>`,
-    )}
+    ${audits.map((one) => html`<p class="note ${one.alarm === null ? '' : 'bad'}">${auditWords(one)}</p>`)}
     ${warnings.map(({ message }) => html`<p class="note bad">${message}</p>`)}
     ${waiting.map(({ tier, state, reason }) => html`<p class="note">${tier ?? 'All of it'}: ${state.replaceAll('_', ' ')}. ${reason}</p>`)}
     ${thresholds.map((one) => html`<p class="note ${one.outcome === 'certified' ? 'good' : ''}">${thresholdWords(one)}</p>`)}

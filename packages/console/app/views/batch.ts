@@ -1,7 +1,8 @@
 import type { BatchObject } from '@spillway/core';
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { Refusal } from '../api.ts';
+import { messageOf } from '../api.ts';
 import { save } from '../download.ts';
+import { ENDED } from '../ended.ts';
 import { dateTime, fromNow } from '../format.ts';
 import { OverTime } from '../parts/over-time.ts';
 import { addressOf } from '../place.ts';
@@ -10,8 +11,6 @@ import type { Surroundings, View } from '../view.ts';
 import { batchViews } from './batch-head.ts';
 import { failures, figures, notes, savings, slowest, stages, waits } from './batch-parts.ts';
 import { ThresholdTrial } from './threshold-trial.ts';
-
-const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'expired', 'cancelled']);
 
 /** A report is read again no sooner than this: nobody reads faster. */
 const REPORT_MS = 2_000;
@@ -126,8 +125,7 @@ export class BatchView implements View {
 
   async #download(file: string, name: string): Promise<void> {
     try {
-      const text = await this.#surroundings.api.text(`/files/${file}/content`);
-      save([text], `${this.#id}-${name}.jsonl`);
+      save([await this.#surroundings.api.blob(`/files/${file}/content`)], `${this.#id}-${name}.jsonl`);
     } catch (error) {
       this.#tell(error);
     }
@@ -175,7 +173,7 @@ export class BatchView implements View {
 
   #tell(error: unknown): void {
     if (this.#surroundings.signal.aborted) return;
-    this.#problem = error instanceof Refusal || error instanceof Error ? error.message : String(error);
+    this.#problem = messageOf(error);
     this.#surroundings.update();
   }
 }

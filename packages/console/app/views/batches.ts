@@ -3,7 +3,8 @@ import { count, dollars, perSecond } from '@spillway/core/amounts';
 import { html, type TemplateResult } from 'lit-html';
 import { live } from 'lit-html/directives/live.js';
 import { repeat } from 'lit-html/directives/repeat.js';
-import { Refusal } from '../api.ts';
+import { messageOf, Refusal } from '../api.ts';
+import { ENDED } from '../ended.ts';
 import { dateTime, dollarRange, fromNow, timeRange } from '../format.ts';
 import { partsOf, statesBar } from '../parts/states.ts';
 import type { Surroundings, View } from '../view.ts';
@@ -13,8 +14,6 @@ type Listed = { readonly data: readonly BatchObject[]; readonly has_more: boolea
 const PAGE = 50;
 const FILTERS = ['all', 'at work', 'ended', 'with problems'] as const;
 type Filter = (typeof FILTERS)[number];
-
-const ENDED: ReadonlySet<string> = new Set(['completed', 'failed', 'expired', 'cancelled']);
 
 /** All batches, newest first, as they go. */
 export class BatchesView implements View {
@@ -126,7 +125,7 @@ export class BatchesView implements View {
       this.#problem = null;
     } catch (error) {
       if (signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     this.#isRead = true;
     update();

@@ -1,3 +1,4 @@
+import { messageOf } from '../api.ts';
 import type { BatchObject } from '@spillway/core';
 import { count, counted } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
@@ -285,7 +286,7 @@ export class CreateView implements View {
       await work();
     } catch (error) {
       if (this.#surroundings.signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     this.#isBusy = false;
     this.#surroundings.update();

@@ -1,3 +1,4 @@
+import { messageOf } from '../api.ts';
 import type { ResultLine } from '@spillway/core';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { milliseconds } from '../format.ts';
@@ -47,7 +48,7 @@ export class DocumentView implements View {
       this.#shown = await api.get<ShownDocument>(documentPath(this.#batch, this.#customId), signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     update();
   }

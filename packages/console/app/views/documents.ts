@@ -1,3 +1,4 @@
+import { messageOf } from '../api.ts';
 import type { BatchObject, ResultLine } from '@spillway/core';
 import { count, counted } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
@@ -163,7 +164,7 @@ export class DocumentsView implements View {
       await work();
       this.#problem = null;
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     this.#surroundings.update();
   }
@@ -250,7 +251,7 @@ export class DocumentsView implements View {
       }
     } catch (error) {
       if (search.signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     this.#isSearching = false;
     update();
@@ -275,7 +276,7 @@ export class DocumentsView implements View {
       this.#exported = `${count(lines.length)} results saved`;
     } catch (error) {
       this.#exported = null;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     update();
   }

@@ -1,7 +1,7 @@
 import type { ResultLine } from '@spillway/core';
 import { count } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { Refusal } from '../api.ts';
+import { messageOf, Refusal } from '../api.ts';
 import { save } from '../download.ts';
 import { addressOf } from '../place.ts';
 import { answerOf, confidenceOf } from '../result.ts';
@@ -142,7 +142,7 @@ export class ReviewView implements View {
       this.#done += 1;
       this.#problem = null;
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
       // Somebody else was faster: the next one.
       if (!(error instanceof Refusal) || error.code !== 'already_reviewed') {
         this.#isBusy = false;
@@ -180,7 +180,7 @@ export class ReviewView implements View {
       this.#queue = found.filter(({ custom_id: customId }) => customId !== null && !this.#skipped.has(customId));
     } catch (error) {
       if (signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     this.#isLooking = false;
     await this.#show();
@@ -196,7 +196,7 @@ export class ReviewView implements View {
       if (this.#queue[0] === line) this.#shown = shown;
     } catch (error) {
       if (signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     update();
   }
@@ -217,7 +217,7 @@ export class ReviewView implements View {
       }
       save(lines, `${this.#batch}-labels.jsonl`);
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
       update();
     }
   }

@@ -1,3 +1,4 @@
+import { messageOf } from '../api.ts';
 import type { BatchObject } from '@spillway/core';
 import { count, counted } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
@@ -92,7 +93,7 @@ export class ThresholdTrial {
       this.#preview = preview;
       this.#problem = null;
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
     update();
   }
@@ -105,7 +106,7 @@ export class ThresholdTrial {
       );
       location.hash = `#/batches/${made.id}`;
     } catch (error) {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
       this.#surroundings.update();
     }
   }

@@ -1,3 +1,4 @@
+import { messageOf } from '../api.ts';
 import { count, perSecond } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { fromNow } from '../format.ts';
@@ -40,7 +41,7 @@ export class TiersView implements View {
       }
     };
     watch().catch((error: unknown) => {
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
       update();
     });
   }

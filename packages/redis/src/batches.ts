@@ -7,9 +7,10 @@ import {
   type Outcome,
   type Phase,
   type Progress,
+  type Steering,
 } from '@spillway/core';
 import { auditFields, AUDITS, auditsIn, type KeptAudits } from './audit-fields.ts';
-import { steeringFields, type Steering } from './control.ts';
+import { steeringFields } from './control.ts';
 import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember } from './keys.ts';

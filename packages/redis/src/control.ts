@@ -1,10 +1,8 @@
+import type { Steering } from '@spillway/core';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
 const steerScript = new Script('steer');
-
-/** What somebody wants of a batch in work, by the number of the control that says so; the latest one counts. */
-export type Steering = { readonly control: number; readonly paused: boolean; readonly goesFirst: boolean };
 
 /** The fields of a batch's hash that say so. */
 export const steeringFields = ({ control, paused, goesFirst }: Steering): readonly string[] => [

@@ -13,7 +13,7 @@ export * from './batches.ts';
 export * from './breaker.ts';
 export { connectRedis, type RedisClient } from './client.ts';
 export { RedisClock } from './clock.ts';
-export { steer, type Steering } from './control.ts';
+export { steer } from './control.ts';
 export * from './epoch.ts';
 export * from './handoff.ts';
 export * from './jobs.ts';

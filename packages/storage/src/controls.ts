@@ -15,14 +15,3 @@ export async function readControl(
   const record = await readRecord(storage, last, RECORDS.control);
   return record === null ? null : { number: Number(last.slice(folder.length)), record };
 }
-
-/** The same as Redis heeds it. */
-export async function readSteering(
-  storage: Storage,
-  batch: string,
-): Promise<{ readonly control: number; readonly paused: boolean; readonly goesFirst: boolean } | null> {
-  const control = await readControl(storage, batch);
-  if (control === null) return null;
-  const { number, record } = control;
-  return { control: number, paused: record.paused, goesFirst: record.priority === 'high' };
-}

@@ -10,9 +10,11 @@ import {
   type FinalRecord,
   type Manifest,
   type Validated,
+  steeringOf,
+  type Steering,
 } from '@spillway/core';
 import type { z } from 'zod';
-import { readSteering } from './controls.ts';
+import { readControl } from './controls.ts';
 import { Lru } from './lru.ts';
 import { planOf, type BatchPlan } from './plan.ts';
 import { readRecord } from './record.ts';
@@ -94,8 +96,9 @@ export class Records {
   }
 
   /** What somebody wants of the batch, as Redis heeds it; null: nobody said. */
-  steering(batch: string): ReturnType<typeof readSteering> {
-    return readSteering(this.#storage, batch);
+  async steering(batch: string): Promise<Steering | null> {
+    const control = await readControl(this.#storage, batch);
+    return control === null ? null : steeringOf(control.number, control.record);
   }
 
   /** Whether the final record stands. It is not read, so that a damaged one counts too. */

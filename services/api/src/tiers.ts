@@ -3,10 +3,10 @@ import {
   modelsOfRole,
   readTierName,
   tierName,
+  WAITING_STATES,
   type Configuration,
   type DatedFindings,
   type Tier,
-  WAITING_STATES,
 } from '@spillway/core';
 import {
   perSecondOf,
@@ -20,10 +20,10 @@ import {
 } from '@spillway/redis';
 import type { Log } from '@spillway/runtime';
 import { z } from 'zod';
-import { askRedis } from './batches/live.ts';
-import type { ScalingSignal } from './scaling.ts';
-import { refuseOthers } from './metrics.ts';
 import type { Caller } from './auth.ts';
+import { askRedis } from './batches/live.ts';
+import { refuseOthers } from './metrics.ts';
+import type { ScalingSignal } from './scaling.ts';
 
 const count = z.int().min(0);
 

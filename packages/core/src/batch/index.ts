@@ -24,6 +24,7 @@ export * from './rules-in-force.ts';
 export * from './sample-draws.ts';
 export { NO_THRESHOLDS, type ThresholdFacts } from './shown-thresholds.ts';
 export * from './status.ts';
+export * from './steering.ts';
 export * from './threshold-setting.ts';
 export * from './warning.ts';
 export * from './webhook.ts';

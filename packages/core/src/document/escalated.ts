@@ -1,21 +1,10 @@
 import { ACCEPT_NOTHING, judgingStages, withThresholds } from '../cascade/thresholds.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
-import type { JsonLimits } from '../text/json-scan.ts';
-import { LIMITS } from '../limits.ts';
 import { readingJson } from '../text/json-read.ts';
 import type { Sliced } from '../text/slices.ts';
 import { holds, type Condition } from '../where/expression.ts';
 import { resultFields } from '../where/fields.ts';
-import type { ResultLine } from './result-line.ts';
-
-/** What stands around an answer in its line, in levels and in values. */
-const AROUND = { depth: 8, values: 100_000 } as const;
-
-/** What a line of ours may hold: what its model said was counted before. */
-export const LINE_LIMITS: JsonLimits = {
-  depth: LIMITS.jsonDepth + AROUND.depth,
-  values: LIMITS.answerValues + AROUND.values,
-};
+import { LINE_LIMITS, type ResultLine } from './result-line.ts';
 
 /** Rules by which no draft is final. */
 export const acceptingNothing = (rules: CascadeRules): CascadeRules =>

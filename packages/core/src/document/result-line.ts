@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { ASK_KINDS, ASK_REASONS } from '../cascade/ask.ts';
 import { FORMAT_KINDS } from '../endpoints/index.ts';
 import { promisedTerms } from '../promise/aim.ts';
+import { LIMITS } from '../limits.ts';
+import type { JsonLimits } from '../text/json-scan.ts';
 import { DELAY_REASONS } from './delays.ts';
 import { shownReview } from './review.ts';
 
@@ -160,6 +162,15 @@ export const resultLine = z
 export type ResultLine = z.output<typeof resultLine>;
 export type CascadeAnnotation = z.output<typeof cascadeAnnotation>;
 export type StageAnnotation = CascadeAnnotation['stages'][number];
+
+/** What stands around an answer in its line, in levels and in values. */
+const AROUND = { depth: 8, values: 100_000 } as const;
+
+/** What a line of ours may hold: what its model said was counted before. */
+export const LINE_LIMITS: JsonLimits = {
+  depth: LIMITS.jsonDepth + AROUND.depth,
+  values: LIMITS.answerValues + AROUND.values,
+};
 
 /** Reads a line of an output or error file; null for what is none. */
 export function readResultLine(text: string): ResultLine | null {

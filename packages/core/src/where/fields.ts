@@ -23,7 +23,7 @@ export const RESULT_FIELDS: Readonly<Record<string, string>> = {
   reviewed: 'whether somebody said what the right answer is',
   waited_ms: 'from enqueueing to the answer',
   sequential_ms: 'until the first call of the stage that answered',
-  answer: 'the text of the answer; answer.NAME is a value of a JSON answer',
+  answer: 'the text of the answer, its first million characters; answer.NAME is a value of a JSON answer',
 };
 
 const ANSWER = 'answer.';
@@ -33,13 +33,17 @@ export const isResultField = (name: string): boolean => Object.hasOwn(RESULT_FIE
 /** The fields of a result line by their names. */
 export function resultFields(line: ResultLine): Fields {
   const cells: Readonly<Record<string, unknown>> = resultCells(line);
-  const answer = lazily(() => lineAnswer(line));
+  const answer = lazily(() => lineAnswer(line)?.slice(0, LIMITS.judgedCharacters) ?? null);
   const json = lazily(() => answerJson(answer()));
+  const values = new Map<string, unknown>();
   const { cascade, response } = line;
   return (name) => {
     if (name === 'confidence') return cells[name] ?? (isGivenUp(line) ? 0 : null);
     if ((RESULT_COLUMNS as readonly string[]).includes(name)) return cells[name];
-    if (name.startsWith(ANSWER)) return answerValue(json(), name.slice(ANSWER.length));
+    if (name.startsWith(ANSWER)) {
+      if (!values.has(name)) values.set(name, answerValue(json(), name.slice(ANSWER.length)));
+      return values.get(name);
+    }
     switch (name) {
       case 'custom_id':
         return line.custom_id;
@@ -73,9 +77,9 @@ function lazily<Value>(find: () => Value): () => Value {
   return () => (found ??= { value: find() }).value;
 }
 
-/** What the text of an answer says as JSON; null where it is none, or more than is looked at value by value. */
+/** What the text of an answer says as JSON; null where it is none, was cut, or has more than is looked at value by value. */
 function answerJson(text: string | null): Json {
-  if (text === null || text.length > LIMITS.judgedCharacters) return null;
+  if (text === null) return null;
   const reading = readingJson(text, { depth: LIMITS.jsonDepth, values: LIMITS.jsonValues });
   for (let step = reading.next(); ; step = reading.next()) {
     if (step.done === true) return step.value.kind === 'json' ? step.value.value : null;

@@ -5,10 +5,13 @@ import {
   RECORD_VERSION,
   RECORDS,
   sampleIdOf,
+  steeringOf,
   type BatchObject,
+  type BatchPriority,
   type ControlRecord,
+  type Steering,
 } from '@spillway/core';
-import { steer, type Queues, type Steering } from '@spillway/redis';
+import { steer, type Queues } from '@spillway/redis';
 import { within } from '@spillway/runtime';
 import { createRecord, readControl, type Storage } from '@spillway/storage';
 import { z } from 'zod';
@@ -28,7 +31,7 @@ export const priorityBody = z.object({ priority: z.enum(BATCH_PRIORITIES) }).met
 export const PRIORITY_KEYS: readonly string[] = ['priority'];
 
 /** What somebody wants of a batch in work; what is not named stays as it is. */
-type Wish = { readonly paused?: boolean; readonly priority?: ControlRecord['priority'] };
+type Wish = { readonly paused?: boolean; readonly priority?: BatchPriority };
 
 /** Others may say something of the same batch at the same time; each has a number of its own. */
 const MAX_ROUNDS = 100;
@@ -89,9 +92,3 @@ async function record(storage: Storage, id: string, wish: Wish): Promise<Steerin
   }
   throw unavailable('Too many want something of this batch at once. Try again in a moment.');
 }
-
-const steeringOf = (control: number, { paused, priority }: ControlRecord): Steering => ({
-  control,
-  paused,
-  goesFirst: priority === 'high',
-});

@@ -1,7 +1,5 @@
 import {
   digest,
-  isResultField,
-  parseWhere,
   KEYS,
   OWN_LABELS,
   readCounts,
@@ -72,11 +70,10 @@ export async function redecideBatch(
   const asked = aim === null && escalate === null ? readThresholds(body, plan.cascades) : {};
   const window = read(windowOnly, body).completion_window ?? null;
   const named = aim === null ? redecidedRules(plan.cascades, asked) : aimedRules(plan.cascades, aim);
-  const written = escalate === null ? writtenOf(aim, named) : JSON.stringify({ escalate });
+  const written = escalate === null ? writtenOf(aim, named) : JSON.stringify({ escalate: escalate.text });
   const derivedId = redecidedIdOf(caller.tenant, id, written);
   const cascades = { ...redecidedRules(manifest.cascades, {}), ...named };
-  const condition = escalate === null ? null : parseWhere(escalate, isResultField);
-  const redeciding = { plan, id: derivedId, cascades, escalate: condition };
+  const redeciding = { plan, id: derivedId, cascades, escalate: escalate?.condition ?? null };
   const standing = await records.manifest(derivedId);
   if (standing !== null && !isPreview) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);
@@ -104,7 +101,10 @@ export async function redecideBatch(
     // From now on the old batch's pages stay; they stand, as its files did a moment ago.
     const mark = { v: RECORD_VERSION, atMs: Date.now() } as const;
     await createRecord(places.storage, KEYS.redecision(id, anew), RECORDS.redecision, mark);
-    return { fileId: manifest.inputFileId, redecided: { from: id, ...(escalate === null ? {} : { escalate }) } };
+    return {
+      fileId: manifest.inputFileId,
+      redecided: { from: id, ...(escalate === null ? {} : { escalate: escalate.text }) },
+    };
   };
   const documents = async (): Promise<number> => plan.total;
   const requestDigest = digest('redecide', id, written);

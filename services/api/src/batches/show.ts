@@ -7,10 +7,12 @@ import {
   liveBatch,
   NO_COUNTS,
   NO_THRESHOLDS,
+  readNotes,
   sampleIdOf,
   type BatchObject,
   type Manifest,
   type Progress,
+  type ProgressNote,
   type ThresholdFacts,
   type Validated,
 } from '@spillway/core';
@@ -34,6 +36,15 @@ export async function describeBatch(
   manifest: Manifest,
   obstacles = new Obstacles(sources),
 ): Promise<BatchObject> {
+  return (await describeOverTime(sources, manifest, obstacles)).batch;
+}
+
+/** The same, and how far it was at some moments, oldest first; none where nobody knows. */
+export async function describeOverTime(
+  sources: BatchSources,
+  manifest: Manifest,
+  obstacles = new Obstacles(sources),
+): Promise<{ readonly batch: BatchObject; readonly notes: readonly ProgressNote[] }> {
   const read = await readLive(sources, manifest.id);
   const found = await thresholdsOf(sources.records, manifest);
   const { thresholds } = found;
@@ -47,15 +58,18 @@ export async function describeBatch(
     thresholds,
   });
   if (live.kind === 'live' && live.state.phase !== 'closed' && !live.state.isRestored) {
-    return liveBatch(manifest, live.state, await seen(live.state));
+    return { batch: liveBatch(manifest, live.state, await seen(live.state)), notes: live.state.notes };
   }
   // Redis drops an ended batch a moment after its final record was written, and a recovery may put one back that somebody
   // was ending just then; whoever saw that record must not see less.
   const final = await sources.records.final(manifest.id);
-  if (final !== null) return endedBatch(manifest, final, thresholds);
-  if (live.kind === 'live') return liveBatch(manifest, live.state, await seen(live.state));
+  if (final !== null) return { batch: endedBatch(manifest, final, thresholds), notes: readNotes(final.notes) };
+  if (live.kind === 'live') {
+    return { batch: liveBatch(manifest, live.state, await seen(live.state)), notes: live.state.notes };
+  }
   const waiting = live.kind === 'absent' ? [] : [redisObstacle(live.kind)];
-  return liveBatch(manifest, await storedProgress(sources, manifest), { waiting, nowMs: null, thresholds });
+  const progress = await storedProgress(sources, manifest);
+  return { batch: liveBatch(manifest, progress, { waiting, nowMs: null, thresholds }), notes: progress.notes };
 }
 
 type FoundThresholds = { readonly thresholds: ThresholdFacts; readonly validated: Validated | null };

@@ -15,6 +15,7 @@ import {
   withThresholds,
   type Aim,
   type CascadeRules,
+  type Condition,
   type FieldRule,
   type Json,
   type JsonObject,
@@ -92,19 +93,22 @@ export function readAim(body: unknown, cascades: Cascades): Aim | null {
   return budget == null ? null : { kind: 'budget', ...budget };
 }
 
+/** A condition on results, as it was written and as it is read. */
+type Escalation = { readonly text: string; readonly condition: Condition };
+
 const escalating = fields.pick({ escalate: true });
 
 /** The condition on results whose drafts are to go on; null: the body says something else. */
-export function readEscalation(body: unknown, cascades: Cascades): string | null {
+export function readEscalation(body: unknown, cascades: Cascades): Escalation | null {
   const given = isJsonObject(body) ? body : {};
   if ((given['escalate'] ?? null) === null) return null;
   const other = ['accept_at', 'stages', 'promise', 'budget'].find((key) => (given[key] ?? null) !== null);
   if (other !== undefined) throw badRequest(`Give either 'escalate' or '${other}', not both.`, { param: other });
-  const { escalate } = read(escalating, given);
+  const text = read(escalating, given).escalate ?? '';
   if (Object.values(cascades).some(({ aim }) => aim !== undefined)) throw missingParameter('accept_at');
   // What people said of answers stands beside the results.
-  conditionOf(escalate ?? '', 'escalate', (field) => field !== 'reviewed' && isResultField(field));
-  return escalate ?? null;
+  const condition = conditionOf(text, 'escalate', (field) => field !== 'reviewed' && isResultField(field));
+  return { text, condition };
 }
 
 /** The rules of cascades whose thresholds are to be found anew. */

@@ -103,6 +103,9 @@ type Event =
   | { readonly event: 'result'; readonly document: number; readonly line: Buffer }
   | { readonly event: 'searched' | 'end' | 'error'; readonly data: object };
 
+/** A line that is wanted. */
+type Match = { readonly document: number; readonly line: Buffer; readonly confidence: unknown };
+
 type Asked = {
   readonly link: Link;
   readonly condition: Condition | null;
@@ -147,9 +150,7 @@ class Search {
         yield found;
         continue;
       }
-      if (!found.isMatch) continue;
-      this.#found += 1;
-      yield { event: 'result', document: found.document, line: found.line };
+      yield { event: 'result', ...found };
       if (this.#found === query.limit) break;
     }
     const hasMore = this.#isCut(query) && this.#next < this.#total;
@@ -163,13 +164,8 @@ class Search {
     const { query } = this.#asked;
     const least = new LeastSure(query.limit);
     for await (const found of this.#matches()) {
-      if ('event' in found) {
-        yield found;
-        continue;
-      }
-      if (!found.isMatch) continue;
-      this.#found += 1;
-      least.add(found.document, found.confidence);
+      if ('event' in found) yield found;
+      else least.add(found.document, found.confidence);
     }
     for (const document of least.documents()) {
       if (this.#asked.signal.aborted) return;
@@ -185,11 +181,8 @@ class Search {
     return line === null ? null : await Reviews.ofOne(this.#sources.storage, link.id, document).join(document, line);
   }
 
-  /** Every known line with whether it is wanted, and now and then how far the search is. */
-  async *#matches(): AsyncGenerator<
-    | Event
-    | { readonly document: number; readonly line: Buffer; readonly isMatch: boolean; readonly confidence: unknown }
-  > {
+  /** Every line that is wanted, and now and then how far the search is. */
+  async *#matches(): AsyncGenerator<Event | Match> {
     const { link, from, condition, signal } = this.#asked;
     yield { event: 'searched', data: this.#progress() };
     const reviews = await Reviews.of(this.#sources.storage, link.id, from);
@@ -199,8 +192,10 @@ class Search {
       if (known !== null) {
         const bytes = await reviews.join(document, known);
         const fields = resultFields(await readLine(bytes));
-        const isMatch = condition === null || holds(condition, fields);
-        yield { document, line: bytes, isMatch, confidence: fields('confidence') };
+        if (condition === null || holds(condition, fields)) {
+          this.#found += 1;
+          yield { document, line: bytes, confidence: fields('confidence') };
+        }
       }
       if (performance.now() - this.#turnMs < TURN_MS) continue;
       await setImmediate();

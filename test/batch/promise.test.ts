@@ -16,10 +16,13 @@ const numberIn = ({ body }: Pick<ModelRequest, 'body'>): number =>
   Number(/number (\d+)/.exec(JSON.stringify(body['messages']))?.[1]);
 const right = (number: number): string => `number ${number}`;
 
-/** Drafts are wrong for every tenth number, and mostly less sure there. */
+/**
+ * Drafts are wrong for every tenth number, and all as little sure there: a threshold takes all of the wrong ones, which
+ * no sample lets pass, or none. With anything between them a test that asks for the promise would fail by design, now
+ * and then.
+ */
 const isWrong = (number: number): boolean => number % 10 === 3;
-const confidenceIn = (number: number): number =>
-  isWrong(number) ? 0.3 + (number % 7) / 20 : 0.6 + (number % 37) / 100;
+const confidenceIn = (number: number): number => (isWrong(number) ? 0.3 : 0.6 + (number % 37) / 100);
 const draftOf = (number: number): Scripted => ({
   kind: 'completion',
   text: isWrong(number) ? `number ${number + 1}` : right(number),

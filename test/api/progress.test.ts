@@ -95,7 +95,7 @@ test('a batch in work says how fast it is, how long it takes, and what it costs'
     JSON.stringify(left),
   );
   assert.equal(progress.at_risk, false);
-  assert.equal(progress.spent_usd, 1.2);
+  assert.deepEqual([progress.spent_usd, progress.all_expert_usd], [1.2, null]);
   // A thousand drafts and three hundred answers are 4.
   assert.ok(projected !== null && projected.low > 2.5 && projected.low < 4, JSON.stringify(projected));
   assert.ok(projected.high > 4 && projected.high < 6, JSON.stringify(projected));
@@ -111,7 +111,7 @@ test('a batch of which nobody has taken notes yet, or for long, says what is kno
   const { elapsed_seconds: elapsed, ...others } = (await shown(id)).progress;
   assert.ok(elapsed !== null && elapsed >= 5 && elapsed < 10);
   const unknown = { documents_per_second: null, left_seconds: null, at_risk: null, projected_usd: null };
-  assert.deepEqual(others, { ...unknown, spent_usd: 1.2 });
+  assert.deepEqual(others, { ...unknown, spent_usd: 1.2, all_expert_usd: null });
 });
 
 test('a batch names the tier whose breaker is open, since when, and the one that has no workers', async () => {

@@ -235,6 +235,13 @@ test('by labels of some documents an accuracy is promised; labels that are none 
   assert.ok(lines.every(({ cascade }) => cascade?.certificate?.accuracy === 0.9));
   const wrong = lines.filter(({ response }, at) => !JSON.stringify(response).includes(`"${right(at)}"`)).length;
   assert.ok(wrong <= 80, String(wrong));
+  // A preview of another threshold says what the labels say of it.
+  const { labelled } = await system.client.post<{ labelled: Record<string, number> }>(
+    `/batches/${batch.id}/redecide?preview=true`,
+    { body: { accept_at: 0.2 } },
+  );
+  const rightNow = labels.filter((_, at) => JSON.stringify(lines[3 * at]?.response).includes(`"${right(3 * at)}"`));
+  assert.deepEqual(labelled, { documents: 200, right_now: rightNow.length, known: 200, right: 180 });
 
   const refused = await create(
     await upload([

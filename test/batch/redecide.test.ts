@@ -21,6 +21,7 @@ type Preview = {
   readonly documents: Readonly<Record<string, number>>;
   readonly stages: readonly { readonly cascade: string; readonly stage: number; readonly documents: number }[];
   readonly usd: { readonly least: number; readonly most: number } | null;
+  readonly labelled: Readonly<Record<'documents' | 'right_now' | 'known' | 'right', number>>;
 };
 
 const properties = { type: { type: 'string' }, total: { type: 'string' } };
@@ -116,6 +117,31 @@ const IDS = docIds(20);
 /** Documents of these confidences, of a cascade of two stages. */
 const linesOf = (model: string): string[] =>
   CONFIDENCES.map((one, at) => requestLine(`${confident(one)} ${at}`, `doc-${at}`, { model }));
+
+test('a preview says how right the reviewed documents are, and would be as far as that is known', async () => {
+  const prompts = [0.95, 0.85, 0.5, 0.5, 0.5, 0.99].map((one, at) => `${confident(one)} [[expert json]] ${at}`);
+  const batch = await run(prompts.map((prompt, at) => requestLine(prompt, `doc-${at}`, { model: 'two' })));
+  const before = await preview(batch.id, { accept_at: 0.9 });
+  assert.deepEqual(before.labelled, { documents: 0, right_now: 0, known: 0, right: 0 });
+  const review = (at: number, answer: string | null): Promise<unknown> =>
+    system.client.post(`/batches/${batch.id}/reviews`, {
+      body: {
+        custom_id: `doc-${at}`,
+        ...(answer === null ? { verdict: 'accepted' } : { verdict: 'corrected', answer }),
+      },
+    });
+  const drafted = (at: number): string => `answer to ${prompts[at]?.length} chars`;
+  // The first draft is right and the second is not; of three answers of the expert one is, and the others' drafts were.
+  await review(0, null);
+  await review(1, '{"total":10.15}');
+  await review(2, null);
+  await review(3, drafted(3));
+  await review(4, ` ${drafted(4)}.`.toUpperCase());
+  const seen = async (acceptAt: number) => (await preview(batch.id, { accept_at: acceptAt })).labelled;
+  assert.deepEqual(await seen(0.8), { documents: 5, right_now: 2, known: 5, right: 2 });
+  assert.deepEqual(await seen(0.9), { documents: 5, right_now: 2, known: 4, right: 2 });
+  assert.deepEqual(await seen(0.3), { documents: 5, right_now: 2, known: 5, right: 3 });
+});
 
 test('exactly the documents between two thresholds are asked, lower ones ask nobody, and old files stay', async () => {
   const first = await run(linesOf('two'));

@@ -53,6 +53,10 @@ test('a batch is looked at, decided by another threshold, and its answers are sa
   const home = homeOf(system);
   const { id } = await system.submit(['[[unsure]] d', 'e', 'f', '[[expert status 400]][[unsure]] g']);
   await system.settled(id);
+  await system.client.post(`/batches/${id}/reviews`, { body: { custom_id: 'doc-1', verdict: 'accepted' } });
+  await system.client.post(`/batches/${id}/reviews`, {
+    body: { custom_id: 'doc-2', verdict: 'corrected', answer: 'another' },
+  });
   await using watched = await WatchedPage.open(window, `${home}#/batches/${id}`, { colorScheme: 'dark' });
   const { page } = watched;
   await page.getByRole('img', { name: /Confidence of 4 drafts of small: 2 of them \.9 or more/ }).waitFor();
@@ -63,6 +67,13 @@ test('a batch is looked at, decided by another threshold, and its answers are sa
   await slider.fill('0');
   await page.getByText('0 % would be escalated').waitFor();
   await page.getByText(/of 4 documents 3 answers stay and 0 are asked about|4 answers stay/).waitFor();
+  const accuracy = page.locator('p', { hasText: 'whose right answer is known' });
+  const says = (words: string) => accuracy.filter({ hasText: words }).waitFor();
+  await says('Of 2 documents whose right answer is known 50 % are right as they are, and 50 % would be right.');
+  await slider.fill('1');
+  await says('0 % to 100 % would be right, as 2 are asked about');
+  await slider.fill('0');
+  await says('50 % would be right.');
   const saved = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Download the answers' }).click();
   const stream = await (await saved).createReadStream();

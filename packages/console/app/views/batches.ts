@@ -199,9 +199,16 @@ function row(batch: BatchObject): TemplateResult {
     <td class="number">
       ${progress.spent_usd === null ? '' : dollars(progress.spent_usd)}
       ${progress.projected_usd === null ? '' : html`<small>${dollarRange(progress.projected_usd)} in all</small>`}
+      ${besideExpert(progress)}
     </td>
     <td>${promise(batch)}</td>
   </tr>`;
+}
+
+/** What the expert alone would have cost for what is settled; nothing while nothing is, and where it costs as much. */
+function besideExpert({ spent_usd: spent, all_expert_usd: expert }: BatchObject['spillway']['progress']) {
+  if (spent === null || expert === null || expert === 0 || dollars(spent) === dollars(expert)) return '';
+  return html`<small>by the expert alone ${dollars(expert)}</small>`;
 }
 
 function promise({ spillway: { thresholds, audits } }: BatchObject): TemplateResult {

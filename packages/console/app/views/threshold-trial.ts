@@ -11,6 +11,15 @@ import type { Surroundings } from '../view.ts';
 type Preview = {
   readonly documents: { readonly total: number; readonly kept: number; readonly asked: number };
   readonly usd: { readonly least: number; readonly most: number } | null;
+  readonly labelled: Labelled;
+};
+
+/** How right the documents are of which a review or a label says what is right. */
+type Labelled = {
+  readonly documents: number;
+  readonly right_now: number;
+  readonly known: number;
+  readonly right: number;
 };
 
 /** Whoever moves the slider on is not asked for in between. */
@@ -62,13 +71,14 @@ export class ThresholdTrial {
     </section>`;
   }
 
-  #offer({ documents, usd }: Preview, tried: number, judging: readonly ReportedStage[]): TemplateResult {
+  #offer({ documents, usd, labelled }: Preview, tried: number, judging: readonly ReportedStage[]): TemplateResult {
     const { total, kept, asked } = documents;
     const cost = usd === null ? '' : `, for about ${dollarRange({ low: usd.least, high: usd.most })}`;
     return html`<p>
         Decided anew, of ${counted(total, 'document')} ${count(kept)} answers stay and ${count(asked)} are asked
         about${cost}.
       </p>
+      ${labelled.documents === 0 ? nothing : accuracy(labelled)}
       <button @click=${() => void this.#decide(tried, judging)}>Decide anew by ${tried.toFixed(3)}</button>`;
   }
 
@@ -110,6 +120,20 @@ export class ThresholdTrial {
       this.#surroundings.update();
     }
   }
+}
+
+/** Of what is asked about anew nobody knows yet whether it will be right: then it is a range. */
+function accuracy({ documents, right_now: now, known, right }: Labelled): TemplateResult {
+  const asked = documents - known;
+  const then =
+    asked === 0
+      ? html`<strong>${share(right / documents)}</strong> would be right`
+      : html`<strong>${share(right / documents)} to ${share((right + asked) / documents)}</strong> would be right, as
+          ${count(asked)} are asked about`;
+  return html`<p>
+    Of ${counted(documents, 'document')} whose right answer is known ${share(now / documents)} are right as they are,
+    and ${then}. <small>Who reviewed the least sure ones has not seen what the others are like.</small>
+  </p>`;
 }
 
 /** The first stage's cascade gets another first threshold; all else stays. */

@@ -2,7 +2,7 @@ import { NO_USAGE } from '../accounting/counts.ts';
 import { jsonLine } from '../text/json-line.ts';
 import { deliveringStage, draftRecord, type StageRecord } from './ending.ts';
 import type { CascadeDocument, DocumentJob } from './job.ts';
-import { writeKept, type KeptDocument } from './kept.ts';
+import { writeKept, type KeptDocument, type KeptStage } from './kept.ts';
 import { keptLine } from './kept-line.ts';
 import type { Redecided } from './redecide.ts';
 import type { UnaskedResult } from './result.ts';
@@ -40,15 +40,23 @@ export function keptResult({ document, kept, decided, from }: KeptAnswer): Unask
   };
 }
 
-/** The stage that decides: with its own draft or answer, or by its verdict on a draft before. */
-function lastRecord({
+/** The answer that is final for a document that was decided anew; null: what is kept of it says none. */
+export function settledAnswer({
   kept,
-  decided: { drafts, by, areValuesSure },
-}: Pick<KeptAnswer, 'kept' | 'decided'>): StageRecord {
+  decided: { drafts, by },
+}: Pick<KeptAnswer, 'kept' | 'decided'>): KeptStage['answer'] {
+  const own = kept.stages[drafts.length];
+  if (by === 'verdict' && own?.how?.kind === 'verdict') return drafts[own.how.stage]?.answer ?? null;
+  return own?.answer ?? null;
+}
+
+/** The stage that decides: with its own draft or answer, or by its verdict on a draft before. */
+function lastRecord({ kept, decided }: Pick<KeptAnswer, 'kept' | 'decided'>): StageRecord {
+  const { drafts, by, areValuesSure } = decided;
   const own = kept.stages[drafts.length];
   if (own === undefined) throw new RangeError(`nothing is known of stage ${drafts.length + 1}`);
   const { model, how, judgement } = own;
-  const answer = by === 'verdict' && how?.kind === 'verdict' ? (drafts[how.stage]?.answer ?? null) : own.answer;
+  const answer = settledAnswer({ kept, decided });
   const none = { attempts: [], handedOffAtMs: null, usage: NO_USAGE, kept: true } as const;
   const record = { model, draft: null, answer, how, ...none };
   if (by !== 'draft' || judgement === null || answer === null) {

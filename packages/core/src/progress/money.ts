@@ -18,6 +18,20 @@ const isPriced = (cascades: Cascades): boolean =>
 export const spentSoFar = (counts: Counts, cascades: Cascades, audited: number): number | null =>
   isPriced(cascades) ? spentNanoUsd(counts) + audited : null;
 
+/**
+ * What the settled documents would have cost if the last stages of their cascades had answered all of them, in 10⁻⁹ US
+ * dollars; null: one of those stages has no price, or nothing is known of any document yet.
+ */
+export function byExpertsSoFar(counts: Counts, cascades: Cascades): number | null {
+  // Until a batch is validated nobody knows which of them its documents name.
+  const named = Object.entries(cascades).filter(([name]) => {
+    const { accepted, escalated, skipped, answered, failed } = stageCounts(counts, name, 0);
+    return accepted + escalated + skipped + answered + failed > 0;
+  });
+  const arePriced = named.every(([, { stages }]) => (stages.at(-1)?.price ?? null) !== null);
+  return named.length > 0 && arePriced ? counts.allExpertNanoUsd : null;
+}
+
 /** The documents that a stage has answered, of all cascades together, and what they cost. */
 function answeredIn(counts: Counts, cascades: Cascades, stage: number): { documents: number; nanoUsd: number } {
   const sum = { documents: 0, nanoUsd: 0 };

@@ -140,7 +140,7 @@ const inWork = (more: Partial<BatchInWork> = {}): BatchInWork => ({
   total: 1_000,
   // 200 drafts at 10, of which 60 were escalated and answered at 100.
   counts: countsOf(
-    { completed: 200 },
+    { completed: 200, allExpertNanoUsd: 200 * 90e6 },
     [0, 'accepted', 140],
     [0, 'escalated', 60],
     [0, 'nanoUsd', 200 * 10e6],
@@ -164,6 +164,7 @@ test('a batch in work says what it has done and what is expected of the rest', (
     left_seconds: { low: 56, high: 190 },
     at_risk: false,
     spent_usd: 8,
+    all_expert_usd: 18,
     projected_usd: { low: shown.projected_usd?.low, high: shown.projected_usd?.high },
   });
   // At 10 and 100 and three tenths it is 40 in the end.
@@ -202,8 +203,16 @@ test('a batch costs no more than its cap, and does not go on beyond it', () => {
 
 test('without any price nothing is said of money', () => {
   const shown = progressOf(inWork({ cascades: { test: rulesOf(['small', 'large'], null) } }), 20_000);
-  assert.deepEqual([shown.spent_usd, shown.projected_usd], [null, null]);
+  assert.deepEqual([shown.spent_usd, shown.all_expert_usd, shown.projected_usd], [null, null, null]);
   assert.notEqual(shown.left_seconds, null);
+});
+
+test('what the experts alone would have cost is not said where one that was needed has no price', () => {
+  const unpriced = rulesOf(['small', 'large'], null);
+  assert.equal(progressOf(inWork({ cascades: { ...cascades, other: unpriced } }), 21_000).all_expert_usd, 18);
+  const counts = addCounts(inWork().counts, { ...NO_COUNTS, 'other/1/accepted': 1 });
+  assert.equal(progressOf(inWork({ counts, cascades: { ...cascades, other: unpriced } }), 21_000).all_expert_usd, null);
+  assert.equal(progressOf(inWork({ counts: NO_COUNTS }), 21_000).all_expert_usd, null);
 });
 
 test('a batch that has ended says how long it took, and of the rest nothing', () => {
@@ -213,6 +222,7 @@ test('a batch that has ended says how long it took, and of the rest nothing', ()
     left_seconds: null,
     at_risk: null,
     spent_usd: 8,
+    all_expert_usd: 18,
     projected_usd: null,
   });
 });

@@ -3,7 +3,7 @@ import type { Counts } from '../accounting/counts.ts';
 import { auditNanoUsd, type Audits } from '../audit/ledger.ts';
 import type { CascadeRules } from '../cascade/rules.ts';
 import { isAtRisk, type Window } from './at-risk.ts';
-import { moneyInTheEnd, spentSoFar } from './money.ts';
+import { byExpertsSoFar, moneyInTheEnd, spentSoFar } from './money.ts';
 import { askedTotal, type ProgressNote } from './notes.ts';
 import { timeLeft } from './time-left.ts';
 
@@ -23,6 +23,7 @@ export type ShownProgress = {
   readonly left_seconds: Range | null;
   readonly at_risk: boolean | null;
   readonly spent_usd: number | null;
+  readonly all_expert_usd: number | null;
   readonly projected_usd: Range | null;
 };
 
@@ -69,6 +70,7 @@ export function progressOf(batch: BatchInWork, nowMs: number): ShownProgress {
     left_seconds: leftSeconds(notes, { total, leftMs: expiresAtMs - nowMs, shares }, nowMs),
     at_risk: isAtRisk(notes, { ...batch, settled }, nowMs),
     spent_usd: spent === null ? null : spent / 1e9,
+    all_expert_usd: allExpertUsd(counts, cascades),
     projected_usd: money === null ? null : { low: usd(money.low), high: usd(money.high) },
   };
 }
@@ -89,6 +91,7 @@ export function progressInTheEnd({
     left_seconds: null,
     at_risk: null,
     spent_usd: spent === null ? null : spent / 1e9,
+    all_expert_usd: allExpertUsd(counts, cascades),
     projected_usd: null,
   };
 }
@@ -100,8 +103,14 @@ export const NO_PROGRESS: ShownProgress = {
   left_seconds: null,
   at_risk: null,
   spent_usd: null,
+  all_expert_usd: null,
   projected_usd: null,
 };
+
+function allExpertUsd(counts: Counts, cascades: BatchInWork['cascades']): number | null {
+  const nanoUsd = byExpertsSoFar(counts, cascades);
+  return nanoUsd === null ? null : nanoUsd / 1e9;
+}
 
 const elapsedSeconds = (fromMs: number | null, toMs: number): number | null =>
   fromMs === null ? null : Math.max(0, Math.round((toMs - fromMs) / 1000));

@@ -1,4 +1,5 @@
 import {
+  answerText,
   isBadLine,
   nanoUsd,
   readCounts,
@@ -6,11 +7,14 @@ import {
   readingKept,
   redecide,
   rulesAnew,
+  settledAnswer,
   stageCounts,
   type CascadeRules,
   type Condition,
   type Counts,
+  type DeliveredAnswer,
   type KeptDocument,
+  type Redecided,
   type Usage,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
@@ -23,6 +27,7 @@ import {
   type Storage,
 } from '@spillway/storage';
 import { z } from 'zod';
+import { Labelled, labelledDocuments } from './labelled.ts';
 
 const count = z.int().min(0);
 
@@ -58,6 +63,7 @@ export const redecisionPreview = z
           'About what that costs, by what the stages took of a document in the batch before: if each is answered by ' +
           'the first stage that is asked, and if each goes on to the last one. Null: a model has no price.',
       }),
+    labelled: labelledDocuments,
   })
   .meta({ id: 'BatchRedecision', description: 'What would come of deciding a batch by other thresholds.' });
 
@@ -76,7 +82,7 @@ export type Redeciding = {
 };
 
 /** Which stage of which cascade a document would be asked at first. */
-type Asking = { readonly cascade: string; readonly stage: number; readonly known: KeptDocument | null };
+type Asking = { readonly cascade: string; readonly stage: number; readonly known: KeptDocument };
 
 /** Goes through all pages of an ended batch, as a dispatcher would that enqueued the new one. */
 export async function previewRedecision(
@@ -88,10 +94,12 @@ export async function previewRedecision(
   const prices = new Prices(cascades, plan, readCounts(final ?? { counts: {} }));
   const documents = { total: plan.total, kept: 0, asked: 0, drafted_again: 0, anew: 0, copied: 0, bad: 0 };
   const stages = new Map<string, RedecisionPreview['stages'][number]>();
+  const labelled = await Labelled.of(storage, plan);
   for (const [page, { first, documents: size }] of plan.pages.entries()) {
     const read = await readKeptPage(storage, { batch: manifest.id, page, first });
     const copies = await readPageCopies(storage, plan, page);
     const known: ReadonlyMap<number, KeptPlace> = read.kind === 'kept' ? read.documents : new Map();
+    const reviewed = await labelled.reviewed(Array.from(known.keys(), (place) => first + place));
     for (let place = 0; place < size; place += 1) {
       if (isBadLine(plan.badLines, first + place)) {
         documents.bad += 1;
@@ -99,6 +107,17 @@ export async function previewRedecision(
       }
       const kept = known.get(place);
       const made = kept === undefined ? null : await decide(kept, { plan, cascades, escalate });
+      if (made !== null && (reviewed.has(first + place) || labelled.isDrawn(first + place))) {
+        const { customId, cascade } = made.known;
+        const { agreement } = cascades[cascade] ?? {};
+        labelled.add({
+          customId,
+          agreement,
+          reviewed: reviewed.get(first + place),
+          now: answerText(made.delivered?.body),
+          then: thenOf(made),
+        });
+      }
       if (made === null) {
         if (copies.kind === 'read' && copies.firsts.has(place)) documents.copied += 1;
         else {
@@ -106,13 +125,15 @@ export async function previewRedecision(
           documents.asked += 1;
           prices.addUnknown();
         }
-      } else if (made.kind === 'kept') documents.kept += 1;
+      } else if (made.decided.kind === 'settled') documents.kept += 1;
       else if (copies.kind === 'read' && copies.firsts.has(place)) documents.copied += 1;
       else {
+        const { known: said, decided } = made;
+        const asking = { cascade: said.cascade, stage: decided.drafts.length, known: said };
         documents.asked += 1;
-        if (made.isDraftedAgain) documents.drafted_again += 1;
-        prices.add(made);
-        note(stages, made, cascades);
+        if (decided.isDraftedAgain) documents.drafted_again += 1;
+        prices.add(asking);
+        note(stages, asking, cascades);
       }
     }
   }
@@ -123,10 +144,21 @@ export async function previewRedecision(
     documents,
     stages: [...stages.values()].toSorted((left, right) => left.stage - right.stage),
     usd: prices.total,
+    labelled: await labelled.total(),
   };
 }
 
-type Decided = { readonly kind: 'kept' } | ({ readonly kind: 'asked'; readonly isDraftedAgain: boolean } & Asking);
+type Decided = {
+  readonly known: KeptDocument;
+  /** The answer that it has; null: it has none. */
+  readonly delivered: DeliveredAnswer | null;
+  readonly decided: Redecided;
+};
+
+/** The text of the answer that it would have; undefined: that is to be asked for. */
+function thenOf({ known: kept, decided }: Decided): string | null | undefined {
+  return decided.kind === 'asked' ? undefined : answerText(settledAnswer({ kept, decided })?.body);
+}
 
 /** Null: nothing is known of it. */
 async function decide(
@@ -140,10 +172,8 @@ async function decide(
   const { endpoint } = plan.manifest;
   // The request itself says only whether its answer repeats it, and of such an answer no values are asked for.
   const own = await runSliced(rulesAnew(rules, escalate, line));
-  const made = await runSliced(redecide({ kept: known, rules: own, endpoint, body: {} }));
-  if (made.kind === 'settled') return { kind: 'kept' };
-  const { drafts, isDraftedAgain } = made;
-  return { kind: 'asked', isDraftedAgain, cascade: known.cascade, stage: drafts.length, known };
+  const decided = await runSliced(redecide({ kept: known, rules: own, endpoint, body: {} }));
+  return { known, delivered, decided };
 }
 
 function note(
@@ -179,7 +209,7 @@ class Prices {
   add({ cascade, stage, known }: Asking): void {
     const rules = this.#cascades[cascade];
     if (rules === undefined) return;
-    const costs = this.#costs(cascade, rules, known?.stages.at(-1)?.usage ?? null).slice(stage);
+    const costs = this.#costs(cascade, rules, known.stages.at(-1)?.usage ?? null).slice(stage);
     this.#least += costs[0] ?? 0;
     this.#most += costs.reduce((sum, one) => sum + one, 0);
   }

@@ -161,6 +161,16 @@ export class Reviews {
     return new Reviews(storage, batch, new Set([document]));
   }
 
+  /** The right answers of those of some documents that were reviewed. */
+  async answersOf(documents: Iterable<number>): Promise<ReadonlyMap<number, string>> {
+    const reviewed = [...documents].filter((document) => this.#documents.has(document));
+    const found = await mapConcurrent(reviewed, READS_AT_A_TIME, async (document) => {
+      const review = await this.#read(document);
+      return review === null ? [] : [[document, review.answer] as const];
+    });
+    return new Map(found.flat());
+  }
+
   async #read(document: number): Promise<ShownReview | null> {
     if (!this.#documents.has(document)) return null;
     const record = await readRecord(this.#storage, KEYS.review(this.#batch, document), RECORDS.review);

@@ -81,6 +81,11 @@ export const progress = z
       .meta({ description: 'How long it still takes, in nine of ten cases; never longer than its window.' }),
     at_risk: z.boolean().nullable().meta({ description: 'Whether the window will probably be missed.' }),
     spent_usd: usd.nullable().meta({ description: 'What the settled documents have cost; null without any price.' }),
+    all_expert_usd: usd.nullable().meta({
+      description:
+        'What the settled documents would have cost by the last stages of their cascades alone; null where such a ' +
+        'stage has no price.',
+    }),
     projected_usd: z
       .strictObject({ low: usd, high: usd })
       .nullable()

@@ -121,8 +121,8 @@ const linesOf = (model: string): string[] =>
 test('a preview says how right the reviewed documents are, and would be as far as that is known', async () => {
   const prompts = [0.95, 0.85, 0.5, 0.5, 0.5, 0.99].map((one, at) => `${confident(one)} [[expert json]] ${at}`);
   const batch = await run(prompts.map((prompt, at) => requestLine(prompt, `doc-${at}`, { model: 'two' })));
-  const before = await preview(batch.id, { accept_at: 0.9 });
-  assert.deepEqual(before.labelled, { documents: 0, right_now: 0, known: 0, right: 0 });
+  const unseen = await preview(batch.id, { accept_at: 0.9 });
+  assert.deepEqual(unseen.labelled, { documents: 0, right_now: 0, known: 0, right: 0 });
   const review = (at: number, answer: string | null): Promise<unknown> =>
     system.client.post(`/batches/${batch.id}/reviews`, {
       body: {

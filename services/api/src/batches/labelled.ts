@@ -29,7 +29,7 @@ type Decided = {
   /** The text of its answer; null: it has none. */
   readonly now: string | null;
   /** The same of what it would be; undefined: somebody is to be asked. */
-  readonly then: string | null | undefined;
+  readonly after: string | null | undefined;
 };
 
 /** Of an answer that is longer no label can say that it is right, also where only white space makes it so. */
@@ -69,8 +69,8 @@ export class Labelled {
   }
 
   add({ reviewed, ...document }: Decided): void {
-    const { now, then } = document;
-    if (reviewed === undefined) this.#waiting.push({ ...document, now: cut(now), then: cut(then) });
+    const { now, after } = document;
+    if (reviewed === undefined) this.#waiting.push({ ...document, now: cut(now), after: cut(after) });
     else this.#count(document, reviewed);
   }
 
@@ -89,12 +89,12 @@ export class Labelled {
     return this.#counts;
   }
 
-  #count({ agreement, now, then }: Omit<Decided, 'reviewed'>, right: string): void {
+  #count({ agreement, now, after }: Omit<Decided, 'reviewed'>, right: string): void {
     const isRight = (text: string | null): boolean => text !== null && agrees(agreement, text, right);
     this.#counts.documents += 1;
     if (isRight(now)) this.#counts.right_now += 1;
-    if (then === undefined) return;
+    if (after === undefined) return;
     this.#counts.known += 1;
-    if (isRight(then)) this.#counts.right += 1;
+    if (isRight(after)) this.#counts.right += 1;
   }
 }

@@ -115,7 +115,7 @@ export async function previewRedecision(
           agreement,
           reviewed: reviewed.get(first + place),
           now: answerText(made.delivered?.body),
-          then: thenOf(made),
+          after: afterwards(made),
         });
       }
       if (made === null) {
@@ -156,7 +156,7 @@ type Decided = {
 };
 
 /** The text of the answer that it would have; undefined: that is to be asked for. */
-function thenOf({ known: kept, decided }: Decided): string | null | undefined {
+function afterwards({ known: kept, decided }: Decided): string | null | undefined {
   return decided.kind === 'asked' ? undefined : answerText(settledAnswer({ kept, decided })?.body);
 }
 

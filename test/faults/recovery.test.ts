@@ -242,6 +242,20 @@ test('a batch whose counters in Redis are wrong ends all the same, and shows wha
   await wholeResults(system, batch, docIds(20));
 });
 
+test('Redis at its maxmemory: workers that start then take up what waits, keep it while it takes long, and hand it on', async () => {
+  await using system = await System.create({ drafter: { latencyMs: 2_500 }, env: { SPILLWAY_LOCK_MS: '1000' } });
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  const { client } = system.redis;
+  const { id } = await system.submit(prompts.slice(0, 20));
+  await until(async () => (await client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
+  const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
+  await client.config('SET', 'maxmemory', Math.round(used * 0.8));
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  await wholeResults(system, await system.settled(id), docIds(20));
+  assert.match(await client.info('errorstats'), /OOM/, 'it was full');
+  assert.deepEqual([system.drafterModel.requests.length, system.expertModel.requests.length], [20, 7]);
+});
+
 test('Redis at its maxmemory: what is in flight settles, is sealed and makes room again', async () => {
   await using system = await System.start({ drafter: { latencyMs: 15 }, redis: { maxmemory: '1gb' } });
   const { client } = system.redis;

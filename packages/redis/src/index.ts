@@ -12,6 +12,7 @@ export type { KeptAudits } from './audit-fields.ts';
 export * from './batches.ts';
 export * from './breaker.ts';
 export { connectRedis, type RedisClient } from './client.ts';
+export { pressOn } from './press-on.ts';
 export { RedisClock } from './clock.ts';
 export { steer } from './control.ts';
 export * from './epoch.ts';

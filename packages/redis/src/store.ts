@@ -3,6 +3,7 @@ import { shownAddress } from './address.ts';
 import { connectRedis, type RedisClient } from './client.ts';
 import { Keys } from './keys.ts';
 import { Outage } from './outage.ts';
+import { pressOn } from './press-on.ts';
 import { OwnScriptConnection } from './script-connection.ts';
 import { Script, type ScriptConnection } from './script.ts';
 
@@ -24,7 +25,10 @@ export type RedisOptions = {
   /** Prefix of all keys; systems that share one Redis differ in it. */
   readonly namespace: string;
   readonly log: Log;
-  /** It works on documents: their scripts have a connection of their own. */
+  /**
+   * It works on documents: their scripts have a connection of their own, and where Redis is full it may still hand on what
+   * it has.
+   */
   readonly works?: boolean;
 };
 
@@ -35,7 +39,8 @@ const HOPELESS = /^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|ERR_TLS_CERT_|WRON
 
 /** Connects, and refuses a Redis that would lose or drop what it is given. */
 export async function openRedis(options: RedisOptions): Promise<RedisStore> {
-  const client = connectRedis(options.address, 'ask');
+  const asking = connectRedis(options.address, 'ask');
+  const client = options.works === true ? pressOn(asking) : asking;
   let last = 'no answer';
   const onError = (error: Error): void => {
     last = error.message === '' ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;

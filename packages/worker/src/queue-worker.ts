@@ -1,4 +1,4 @@
-import { connectRedis, type RedisClient, type RedisStore } from '@spillway/redis';
+import { connectRedis, pressOn, type RedisClient, type RedisStore } from '@spillway/redis';
 import { pause, within } from '@spillway/runtime';
 import { Job, Worker, type JobJson } from 'bullmq';
 import type { Slots } from './slots.ts';
@@ -99,7 +99,7 @@ export class QueueWorker {
 
   #open(): Opened {
     const { tier, lockMs, onError } = this.#options;
-    const connection = connectRedis(this.#redis.address, 'wait');
+    const connection = pressOn(connectRedis(this.#redis.address, 'wait'));
     const worker = new Worker(tier, null, {
       connection,
       prefix: this.#redis.keys.prefix,
@@ -182,10 +182,7 @@ export class QueueWorker {
     running.add(run);
   }
 
-  /**
-   * Where there is a call to spare, the next job comes in the same step: a Redis that is full takes no other, and what has
-   * been enqueued must be done before there is room again.
-   */
+  /** Where there is a call to spare, the next job comes in the same step. */
   async #complete(opened: Opened, job: Job, token: string): Promise<void> {
     const { slots } = this.#options;
     const claim = slots.reserve();

@@ -3,5 +3,6 @@
 -- KEYS: job, its lock   ARGV: token, field, document
 -- Returns: SAVED | GONE (Redis lost it, or its lock went to somebody else)
 if redis.call('GET', KEYS[2]) ~= ARGV[1] or redis.call('EXISTS', KEYS[1]) == 0 then return 'GONE' end
+press_on(KEYS[1])
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 return 'SAVED'

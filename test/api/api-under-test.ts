@@ -68,13 +68,22 @@ type Options = {
   readonly limits?: Partial<ApiConfig['limits']>;
   readonly yaml?: string;
   readonly corsOrigins?: readonly string[];
+  readonly servesBullBoard?: boolean;
   /** Another one's, to run beside it. */
   readonly place?: TestPlace;
 };
 
 /** The API in this process, over real HTTP, with a namespace and a directory of its own unless it runs beside another. */
 export async function startTestApi(options: Options): Promise<TestApi> {
-  const { redisUrl, keys, limits, yaml = YAML, corsOrigins = [], place: shared = null } = options;
+  const {
+    redisUrl,
+    keys,
+    limits,
+    yaml = YAML,
+    corsOrigins = [],
+    servesBullBoard = false,
+    place: shared = null,
+  } = options;
   const directory = await mkdtemp(join(tmpdir(), 'spillway-api-'));
   const place = storagePlace(join(directory, 'data'));
   const keyFile = shared?.keyFile ?? join(directory, 'keys.jsonl');
@@ -100,6 +109,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
     models: Object.entries(configuration.models).map(([name, spec]) => ({ name, spec, apiKey: null })),
     jaegerUrl: null,
     corsOrigins,
+    servesBullBoard,
     loggedShare: 1,
     configuredAtMs: 1_700_000_000_000,
   };

@@ -50,6 +50,8 @@ export type ApiConfig = {
   /** Where people look at traces; null: nobody said. */
   readonly jaegerUrl: string | null;
   readonly corsOrigins: readonly string[];
+  /** Whether bull-board is served to admins. */
+  readonly servesBullBoard: boolean;
   /** The share of attempts at direct answers that are logged, besides those that failed. */
   readonly loggedShare: number;
   /** When the configuration was written; shown as the time a model was made. */
@@ -86,6 +88,7 @@ export function readConfig(env: Env): ApiConfig {
     models: configuration === null ? [] : callableModels(reader, configuration),
     loggedShare: loggedShare(reader),
     jaegerUrl: webAddress(reader, 'JAEGER_UI_URL'),
+    servesBullBoard: reader.oneOf('SPILLWAY_BULL_BOARD', ['on', 'off'], 'off') === 'on',
     corsOrigins: reader.list('SPILLWAY_CORS_ORIGINS') ?? (keyFile === null ? [] : ['*']),
     configuration: configuration ?? NO_CONFIGURATION,
     calibrations: (log) => {

@@ -23,10 +23,14 @@ export function serveMetrics(app: FastifyInstance, meters: Meters, keys: KeyRing
   });
 }
 
-/** What shows more than one tenant needs the admin role. */
-export async function refuseTenants(request: FastifyRequest, keys: KeyRing | null): Promise<void> {
+/** What shows more than one tenant needs the admin role, by the request's key or by another one that it brings. */
+export async function refuseTenants(
+  request: FastifyRequest,
+  keys: KeyRing | null,
+  authorization = request.headers.authorization,
+): Promise<void> {
   if (keys === null) refuseForeign(request, []);
-  refuseOthers(await authenticate(keys, request.headers.authorization));
+  refuseOthers(await authenticate(keys, authorization));
 }
 
 /** The same for whoever is known already. */

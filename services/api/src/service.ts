@@ -4,6 +4,7 @@ import { listenError, serveHealth, type Health, type Life } from '@spillway/runt
 import { openProvedStorage, Records, RoomWatch } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
 import { Accounts } from './batches/account.ts';
+import { serveBullBoard } from './bull-board/serve.ts';
 import type { ApiConfig } from './config.ts';
 import { DirectAnswers } from './direct/direct-answers.ts';
 import { DirectModels } from './direct/direct-models.ts';
@@ -88,6 +89,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     uploadIdleMs,
     bodyMs,
   });
+  if (config.servesBullBoard) await serveBullBoard(app, { configuration, queues, keys, log });
   const healthPort = await openHealth(config, life, { scaling, probe });
   life.allow(config.drainMs);
   life.defer(() => drain(app, config.drainMs), config.drainMs + MAX_CLOSE_MS);

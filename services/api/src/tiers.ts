@@ -1,12 +1,11 @@
 import {
   modelFindings,
-  modelsOfRole,
   readTierName,
   tierName,
+  tiersOf,
   WAITING_STATES,
   type Configuration,
   type DatedFindings,
-  type Tier,
 } from '@spillway/core';
 import {
   perSecondOf,
@@ -70,11 +69,7 @@ export type TierSources = {
 export async function listTiers(sources: TierSources, caller: Caller): Promise<z.input<typeof tierList>> {
   refuseOthers(caller);
   const { configuration, redis, log } = sources;
-  const cascades = Object.values(configuration.cascades);
-  const tiers = (['drafter', 'expert'] as const).flatMap((role) =>
-    modelsOfRole(cascades, role).map((model): Tier => ({ role, model })),
-  );
-  const names = tiers.map(({ role, model }) => tierName(role, model));
+  const names = tiersOf(configuration).map(({ role, model }) => tierName(role, model));
   const data = await askRedis({ redis, log }, async (store) => {
     const [findings, shortage] = await Promise.all([readFindings(store, names), readShortage(store)]);
     return await Promise.all(names.map((name) => tierOf(sources, name, { shortage, found: findings.get(name) })));

@@ -8,7 +8,7 @@ import type { AuditRule } from './audit-rule.ts';
 import { deduplicateRule, type DeduplicateRule } from './deduplicate.ts';
 import type { ModelLimits } from './fitness.ts';
 import type { CascadeSpec, FieldSpec, OnDeadline, StageSpec } from './spec.ts';
-import { tierName, type Role } from './tier.ts';
+import { ROLES, tierName, type Role, type Tier } from './tier.ts';
 import type { Aim, PromisedTerms } from '../promise/aim.ts';
 
 /** From which confidence on a value of a JSON answer is final, and what makes a confidence of its score; absent: the stage's. */
@@ -209,3 +209,7 @@ export function modelsOfRole(cascades: Iterable<CascadeSpec>, role: Role): strin
   }
   return [...names];
 }
+
+/** All tiers of a configuration, those of drafters first. */
+export const tiersOf = ({ cascades }: { readonly cascades: Readonly<Record<string, CascadeSpec>> }): Tier[] =>
+  ROLES.flatMap((role) => modelsOfRole(Object.values(cascades), role).map((model) => ({ role, model })));

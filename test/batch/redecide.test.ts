@@ -468,6 +468,37 @@ test('the drafts that a condition holds of go on, and nothing else is asked', as
       ['doc-4', 'drafter'],
     ],
   );
-  for (const wrong of [{ escalate: 'reviewed' }, { escalate: 'colour = red' }, { escalate, accept_at: 0.5 }])
+  for (const wrong of [
+    { escalate: 'reviewed' },
+    { escalate: 'colour = red' },
+    { escalate, accept_at: 0.5 },
+    { escalate, ask_again: escalate },
+  ])
     await assert.rejects(decided(wrong), { status: 400 });
+});
+
+test('the documents of a condition are asked about again from the first stage on, and nothing else is', async () => {
+  const { id } = await system.submit(['six', 'seven', '[[unsure]] eight', '[[unsure]] nine', 'ten'], { model: 'two' });
+  const first = await system.settled(id);
+  const bytes = await bytesOf(first);
+  const body = { ask_again: 'custom_id = doc-1 or custom_id = doc-2' };
+  const looked = await preview(id, body);
+  assert.deepEqual([looked.documents['kept'], looked.documents['asked'], looked.documents['drafted_again']], [3, 2, 2]);
+  assert.deepEqual(
+    looked.stages.map(({ stage, documents }) => [stage, documents]),
+    [[1, 2]],
+  );
+  newCalls();
+  const anew = await redecide(id, body);
+  assert.equal(anew.id, looked.id);
+  assert.deepEqual(newCalls(), { ...NONE, drafter: 2, expert: 1 });
+  const { output } = await wholeResults(system, anew, docIds(5));
+  assert.deepEqual(
+    output.map(({ cascade }) => cascade?.kept_from === id),
+    [true, false, false, true, true],
+  );
+  assert.deepEqual(await bytesOf(first), bytes);
+  // Decided once more, it knows what was said the second time.
+  await redecide(anew.id, { accept_at: 0 });
+  assert.deepEqual(newCalls(), NONE);
 });

@@ -83,6 +83,15 @@ test('documents are searched, looked at, and exported', async (context) => {
   await page.locator('h1 .status', { hasText: 'completed' }).waitFor();
   await page.getByRole('listitem').getByText('1 failed').waitFor();
   await page.goBack();
+  await condition.fill('custom_id = "in/4 ?"');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByText('searched 5 of 5, found 1').waitFor();
+  await page.getByRole('button', { name: 'Ask again these' }).click();
+  await page.getByText(/holds\s+are asked about anew/).waitFor();
+  // And what failed.
+  await page.getByText('2 documents asked about').waitFor();
+  await watched.assertAccessible();
+  await page.getByRole('button', { name: 'Leave it' }).click();
   await condition.fill('escalated');
   await page.getByRole('button', { name: 'Search' }).click();
   await page.getByRole('link', { name: 'in/0 ?' }).click();

@@ -1,17 +1,16 @@
 import {
   acceptingNothing,
   drawnDocuments,
-  isResultField,
   keptResult,
   keptSample,
   pageOfDocument,
-  parseWhere,
   readingDelivered,
   readingKept,
   redecide,
   rulesAnew,
-  type Condition,
+  selectionOf,
   type Draft,
+  type Selection,
   type UnaskedResult,
 } from '@spillway/core';
 import { runSliced, type Log } from '@spillway/runtime';
@@ -35,8 +34,8 @@ export class RedecidedResults implements KnownResults {
     if (source === null) return NOTHING_KNOWN;
     const { before, documentOf } = source;
     const first = plan.pages[page]?.first ?? 0;
-    const { escalate: wanted } = plan.manifest.redecided ?? {};
-    const escalate = wanted === undefined ? null : parseWhere(wanted, isResultField);
+    const { redecided } = plan.manifest;
+    const selection = redecided === undefined ? null : selectionOf(redecided);
     const results = new Map<number, UnaskedResult>();
     const drafts = new Map<number, readonly Draft[]>();
     const pageOf = (place: number): number | null => pageOfDocument(before.pages, documentOf(first + place));
@@ -49,7 +48,7 @@ export class RedecidedResults implements KnownResults {
       if (read.kind !== 'kept') continue;
       for (const place of own) {
         const kept = read.documents.get(documentOf(first + place) - at.first);
-        if (kept !== undefined) await decide({ ...some, before, place, escalate, kept }, { results, drafts });
+        if (kept !== undefined) await decide({ ...some, before, place, selection, kept }, { results, drafts });
       }
     }
     return { ...NOTHING_KNOWN, results, drafts };
@@ -87,7 +86,7 @@ type Source = { readonly before: BatchPlan; readonly documentOf: (document: numb
 type Deciding = SomeDocuments & {
   readonly before: BatchPlan;
   readonly place: number;
-  readonly escalate: Condition | null;
+  readonly selection: Selection | null;
   readonly kept: KeptPlace;
 };
 
@@ -95,7 +94,7 @@ type Decided = { readonly results: Map<number, UnaskedResult>; readonly drafts: 
 
 /** Decides one document anew, as far as it is known. */
 async function decide(
-  { plan, page, documents, before, place, escalate, kept: { kept: text, line } }: Deciding,
+  { plan, page, documents, before, place, selection, kept: { kept: text, line } }: Deciding,
   decided: Decided,
 ) {
   const asked = documents[place];
@@ -120,7 +119,8 @@ async function decide(
   }
   const { endpoint } = plan.manifest;
   const redeciding = { kept, endpoint, body: request.body };
-  const own = await runSliced(rulesAnew(rules, escalate, line));
+  const own = await runSliced(rulesAnew(rules, selection, line));
+  if (own === null) return;
   // Where a threshold was looked for by itself, an answer of the last stage that was paid for is better than a draft.
   const isAimed = plan.manifest.cascades[request.cascade]?.aim !== undefined;
   const known = isAimed ? await runSliced(redecide({ ...redeciding, rules: acceptingNothing(rules) })) : null;

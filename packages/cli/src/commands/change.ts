@@ -57,6 +57,7 @@ type Redecide = {
   readonly budget?: number;
   readonly certainty?: number;
   readonly escalate?: string;
+  readonly askAgain?: string;
   readonly preview?: true;
   readonly json?: true;
 };
@@ -79,6 +80,12 @@ function addRedecide(program: Command, { terminal, api }: Pick<Context, 'termina
       new Option(
         '--escalate <condition>',
         'have the drafts go on of which this holds, as results --where says it',
+      ).conflicts(['acceptAt', 'promise', 'budget', 'askAgain']),
+    )
+    .addOption(
+      new Option(
+        '--ask-again <condition>',
+        'ask about the documents again of whose results this holds, from the first stage on',
       ).conflicts(['acceptAt', 'promise', 'budget']),
     )
     .option('--certainty <share>', 'of the promise (default: 95%)', share)
@@ -102,13 +109,16 @@ function addRedecide(program: Command, { terminal, api }: Pick<Context, 'termina
 }
 
 /** What the API is asked by. */
-function redecideBody({ acceptAt, promise, budget, certainty, escalate }: Redecide): object {
+function redecideBody({ acceptAt, promise, budget, certainty, escalate, askAgain }: Redecide): object {
   if (escalate !== undefined) return { escalate };
+  if (askAgain !== undefined) return { ask_again: askAgain };
   if (acceptAt !== undefined) return { accept_at: acceptAt.length === 1 ? acceptAt[0] : acceptAt };
   if (promise !== undefined)
     return { promise: { agreement: promise, ...(certainty === undefined ? {} : { certainty }) } };
   if (budget !== undefined) return { budget: { expert_share: budget } };
-  throw new UserError('by what? --accept-at, --promise or --budget says it', { exitCode: EXIT.usage });
+  throw new UserError('by what? --accept-at, --promise, --budget, --escalate or --ask-again says it', {
+    exitCode: EXIT.usage,
+  });
 }
 
 function show(terminal: Terminal, sent: unknown, json: true | undefined, verb: string): void {

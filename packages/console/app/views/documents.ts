@@ -24,6 +24,14 @@ type Preview = {
 
 type Found = { readonly searched: number; readonly of: number; readonly found: number };
 
+/** What may be done with the documents that are found, in a new batch: what the page says of it, and the API. */
+const SELECTIONS = {
+  escalate: { key: 'escalate', button: 'Escalate', says: 'the drafts of which', does: 'holds go on' },
+  again: { key: 'ask_again', button: 'Ask again', says: 'the documents of which', does: 'holds are asked about anew' },
+} as const;
+type Selection = keyof typeof SELECTIONS;
+type Offer = Preview & { readonly selection: Selection };
+
 /** The documents of a batch that fit a condition, as a search finds them. */
 export class DocumentsView implements View {
   readonly title: string;
@@ -38,7 +46,7 @@ export class DocumentsView implements View {
   #cursor: string | null = null;
   #isSearching = false;
   #exported: string | null = null;
-  #preview: Preview | null = null;
+  #preview: Offer | null = null;
   #problem: string | null = null;
   #search = new AbortController();
 
@@ -111,21 +119,27 @@ export class DocumentsView implements View {
     return html`<div class="actions">
       <button @click=${() => void this.#export()}>Export what is found</button>
       <a class="button" href=${review}>Review these</a>
-      <button ?disabled=${this.#searched.trim() === ''} @click=${() => void this.#look()}>Escalate these …</button>
+      ${(['escalate', 'again'] as const).map(
+        (selection) =>
+          html`<button ?disabled=${this.#searched.trim() === ''} @click=${() => void this.#look(selection)}>
+            ${SELECTIONS[selection].button} these …
+          </button>`,
+      )}
       ${this.#exported === null ? nothing : html`<span class="hint" role="status">${this.#exported}</span>`}
     </div>`;
   }
 
-  #offer({ documents, usd }: Preview): TemplateResult {
+  #offer({ documents, usd, selection }: Offer): TemplateResult {
+    const { button, says, does } = SELECTIONS[selection];
     const cost = usd === null ? '' : `, for about ${dollarRange({ low: usd.least, high: usd.most })}`;
-    return html`<section aria-label="Escalation">
+    return html`<section aria-label="A new batch">
       <p>
-        In a new batch the drafts of which <code>${this.#searched}</code> holds go on:
-        ${counted(documents.asked, 'document')} asked about${cost}; ${count(documents.kept)} answers stay.
+        In a new batch ${says} <code>${this.#searched}</code> ${does}: ${counted(documents.asked, 'document')} asked
+        about${cost}; ${count(documents.kept)} answers stay.
       </p>
       <div class="actions">
-        <button class="primary" ?disabled=${documents.asked === 0} @click=${() => void this.#escalate()}>
-          Escalate ${count(documents.asked)}
+        <button class="primary" ?disabled=${documents.asked === 0} @click=${() => void this.#make(selection)}>
+          ${button} ${count(documents.asked)}
         </button>
         <button @click=${() => this.#dismiss()}>Leave it</button>
       </div>
@@ -138,21 +152,22 @@ export class DocumentsView implements View {
   }
 
   /** What it would come to, before anybody says so. */
-  async #look(): Promise<void> {
+  async #look(selection: Selection): Promise<void> {
     await this.#work(async () => {
-      this.#preview = await this.#surroundings.api.post<Preview>(this.#redecide('?preview=true'), this.#wish);
+      const seen = await this.#surroundings.api.post<Preview>(this.#redecide('?preview=true'), this.#wish(selection));
+      this.#preview = { ...seen, selection };
     });
   }
 
-  async #escalate(): Promise<void> {
+  async #make(selection: Selection): Promise<void> {
     await this.#work(async () => {
-      const { id } = await this.#surroundings.api.post<BatchObject>(this.#redecide(''), this.#wish);
+      const { id } = await this.#surroundings.api.post<BatchObject>(this.#redecide(''), this.#wish(selection));
       location.hash = addressOf({ view: 'batch', batch: id });
     });
   }
 
-  get #wish(): object {
-    return { escalate: this.#searched };
+  #wish(selection: Selection): object {
+    return { [SELECTIONS[selection].key]: this.#searched };
   }
 
   #redecide(query: string): string {

@@ -198,9 +198,12 @@ export const RECORDS = {
     sampleOf: z.string().optional(),
     /**
      * Of a batch that was decided anew: from which one, whose input and cascades it has, with other thresholds; or, by
-     * `escalate`, the condition on results whose drafts go on while all else stays as it was. Absent in all others.
+     * `escalate`, the condition on results whose drafts go on, by `askAgain` on those that are asked about from the
+     * beginning, while all else stays as it was. Absent in all others.
      */
-    redecided: z.object({ from: z.string(), escalate: z.string().optional() }).optional(),
+    redecided: z
+      .object({ from: z.string(), escalate: z.string().optional(), askAgain: z.string().optional() })
+      .optional(),
   }),
   validated: z.object({
     v,

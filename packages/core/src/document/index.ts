@@ -16,7 +16,7 @@ export * from './bundle.ts';
 export * from './copy.ts';
 export * from './custom-id.ts';
 export * from './delays.ts';
-export { acceptingNothing, rulesAnew } from './escalated.ts';
+export { acceptingNothing, rulesAnew, selectionOf, type Selection } from './selected.ts';
 export * from './job.ts';
 export * from './kept.ts';
 export * from './kept-result.ts';

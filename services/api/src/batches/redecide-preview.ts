@@ -10,11 +10,11 @@ import {
   settledAnswer,
   stageCounts,
   type CascadeRules,
-  type Condition,
   type Counts,
   type DeliveredAnswer,
   type KeptDocument,
   type Redecided,
+  type Selection,
   type Usage,
 } from '@spillway/core';
 import { runSliced } from '@spillway/runtime';
@@ -44,7 +44,7 @@ export const redecisionPreview = z
       drafted_again: count.meta({
         description:
           'Of the asked ones, those whose draft was stopped too early to say whether it would be final now, or was put ' +
-          'together by a stage in between that was asked for single values.',
+          'together by a stage in between that was asked for single values; and those that `ask_again` is about.',
       }),
       anew: count.meta({ description: 'Of the asked ones, those of which nothing is known, as they had expired.' }),
       copied: count.meta({ description: 'Those that get the answer of an equal document of the batch.' }),
@@ -77,8 +77,8 @@ export type Redeciding = {
   readonly id: string;
   /** Its rules. */
   readonly cascades: Readonly<Record<string, CascadeRules>>;
-  /** The condition on results whose drafts go on; null: there is none. */
-  readonly escalate: Condition | null;
+  /** Of results that are decided otherwise than by thresholds; null: none is. */
+  readonly selection: Selection | null;
 };
 
 /** Which stage of which cascade a document would be asked at first. */
@@ -87,7 +87,7 @@ type Asking = { readonly cascade: string; readonly stage: number; readonly known
 /** Goes through all pages of an ended batch, as a dispatcher would that enqueued the new one. */
 export async function previewRedecision(
   { storage, records }: { readonly storage: Storage; readonly records: Records },
-  { plan, id, cascades, escalate }: Redeciding,
+  { plan, id, cascades, selection }: Redeciding,
 ): Promise<RedecisionPreview> {
   const { manifest } = plan;
   const final = await records.final(manifest.id);
@@ -106,7 +106,7 @@ export async function previewRedecision(
         continue;
       }
       const kept = known.get(place);
-      const made = kept === undefined ? null : await decide(kept, { plan, cascades, escalate });
+      const made = kept === undefined ? null : await decide(kept, { plan, cascades, selection });
       if (made !== null && (reviewed.has(first + place) || labelled.isDrawn(first + place))) {
         const { customId, cascade } = made.known;
         const { agreement } = cascades[cascade] ?? {};
@@ -163,7 +163,7 @@ function afterwards({ known: kept, decided }: Decided): string | null | undefine
 /** Null: nothing is known of it. */
 async function decide(
   { kept: text, line }: KeptPlace,
-  { plan, cascades, escalate }: Pick<Redeciding, 'plan' | 'cascades' | 'escalate'>,
+  { plan, cascades, selection }: Pick<Redeciding, 'plan' | 'cascades' | 'selection'>,
 ): Promise<Decided | null> {
   const delivered = line === null ? null : await runSliced(readingDelivered(line));
   const known = await runSliced(readingKept(text, delivered));
@@ -171,7 +171,8 @@ async function decide(
   if (known === null || rules === undefined) return null;
   const { endpoint } = plan.manifest;
   // The request itself says only whether its answer repeats it, and of such an answer no values are asked for.
-  const own = await runSliced(rulesAnew(rules, escalate, line));
+  const own = await runSliced(rulesAnew(rules, selection, line));
+  if (own === null) return { known, delivered, decided: { kind: 'asked', drafts: [], isDraftedAgain: true } };
   const decided = await runSliced(redecide({ kept: known, rules: own, endpoint, body: {} }));
   return { known, delivered, decided };
 }

@@ -31,10 +31,11 @@ import {
   aimedRules,
   aimLabel,
   readAim,
-  readEscalation,
+  readSelection,
   readThresholds,
   redecidedRules,
   thresholdLabel,
+  writtenSelection,
   writtenThresholds,
 } from './thresholds.ts';
 
@@ -66,14 +67,14 @@ export async function redecideBatch(
   const manifest = await ownBatch(records, caller.tenant, id);
   const plan = await endedPlan(places, manifest);
   const aim = readAim(body, plan.cascades);
-  const escalate = readEscalation(body, plan.cascades);
-  const asked = aim === null && escalate === null ? readThresholds(body, plan.cascades) : {};
+  const selected = readSelection(body, plan.cascades);
+  const asked = aim === null && selected === null ? readThresholds(body, plan.cascades) : {};
   const window = read(windowOnly, body).completion_window ?? null;
   const named = aim === null ? redecidedRules(plan.cascades, asked) : aimedRules(plan.cascades, aim);
-  const written = escalate === null ? writtenOf(aim, named) : JSON.stringify({ escalate: escalate.text });
+  const written = selected === null ? writtenOf(aim, named) : JSON.stringify({ [selected.what]: selected.text });
   const derivedId = redecidedIdOf(caller.tenant, id, written);
   const cascades = { ...redecidedRules(manifest.cascades, {}), ...named };
-  const redeciding = { plan, id: derivedId, cascades, escalate: escalate?.condition ?? null };
+  const redeciding = { plan, id: derivedId, cascades, selection: selected };
   const standing = await records.manifest(derivedId);
   if (standing !== null && !isPreview) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);
@@ -91,7 +92,7 @@ export async function redecideBatch(
     windowMs: windowMs(window ?? manifest.completionWindow) ?? manifest.expiresAtMs - manifest.createdAtMs,
     metadata: {
       ...labelsOf(metadata),
-      ...(escalate === null ? labelOf(aim, named) : {}),
+      ...(selected === null ? labelOf(aim, named) : {}),
       [REDECIDED_FROM_KEY]: id,
     },
     thresholds: NO_SETTINGS,
@@ -103,7 +104,7 @@ export async function redecideBatch(
     await createRecord(places.storage, KEYS.redecision(id, anew), RECORDS.redecision, mark);
     return {
       fileId: manifest.inputFileId,
-      redecided: { from: id, ...(escalate === null ? {} : { escalate: escalate.text }) },
+      redecided: { from: id, ...writtenSelection(selected) },
     };
   };
   const documents = async (): Promise<number> => plan.total;

@@ -15,11 +15,11 @@ import {
   withThresholds,
   type Aim,
   type CascadeRules,
-  type Condition,
   type FieldRule,
   type Json,
   type JsonObject,
   type StageRules,
+  type Selection,
 } from '@spillway/core';
 import { z } from 'zod';
 import { badRequest, invalidType, missingParameter, shown, unknownKey, type ApiError } from '../errors.ts';
@@ -55,6 +55,13 @@ const fields = z.object({
         'A condition on results, such as `answer ~ "unclear" and role = drafter`: the drafts among them go on to the ' +
         'next stage, and all else stays as it is.',
     }),
+  ask_again: textOf(LIMITS.conditionCharacters)
+    .nullish()
+    .meta({
+      description:
+        'A condition on results whose documents are asked about from the beginning, as if nothing were known of them; ' +
+        'all else stays as it is.',
+    }),
   completion_window: completionWindow.nullish(),
 });
 
@@ -62,7 +69,7 @@ const fields = z.object({
 export const redecideBody = fields.meta({
   id: 'RedecideBatch',
   description:
-    'Exactly one of accept_at, stages, promise, budget and escalate is given. The new batch has the completion window of the old one unless ' +
+    'Exactly one of accept_at, stages, promise, budget, escalate and ask_again is given. The new batch has the completion window of the old one unless ' +
     'another is asked for.',
 });
 
@@ -93,23 +100,31 @@ export function readAim(body: unknown, cascades: Cascades): Aim | null {
   return budget == null ? null : { kind: 'budget', ...budget };
 }
 
-/** A condition on results, as it was written and as it is read. */
-type Escalation = { readonly text: string; readonly condition: Condition };
+/** A selection with its condition as it was written. */
+type WrittenSelection = Selection & { readonly text: string };
 
-const escalating = fields.pick({ escalate: true });
+const selecting = fields.pick({ escalate: true, ask_again: true });
 
-/** The condition on results whose drafts are to go on; null: the body says something else. */
-export function readEscalation(body: unknown, cascades: Cascades): Escalation | null {
+const SELECTIONS = ['escalate', 'ask_again'] as const;
+
+/** The condition on results whose drafts are to go on, or that are to be asked about again; null: the body says something else. */
+export function readSelection(body: unknown, cascades: Cascades): WrittenSelection | null {
   const given = isJsonObject(body) ? body : {};
-  if ((given['escalate'] ?? null) === null) return null;
-  const other = ['accept_at', 'stages', 'promise', 'budget'].find((key) => (given[key] ?? null) !== null);
-  if (other !== undefined) throw badRequest(`Give either 'escalate' or '${other}', not both.`, { param: other });
-  const text = read(escalating, given).escalate ?? '';
+  const what = SELECTIONS.find((key) => (given[key] ?? null) !== null);
+  if (what === undefined) return null;
+  const keys = ['accept_at', 'stages', 'promise', 'budget', ...SELECTIONS];
+  const other = keys.find((key) => key !== what && (given[key] ?? null) !== null);
+  if (other !== undefined) throw badRequest(`Give either '${what}' or '${other}', not both.`, { param: other });
+  const text = read(selecting, given)[what] ?? '';
   if (Object.values(cascades).some(({ aim }) => aim !== undefined)) throw missingParameter('accept_at');
   // What people said of answers stands beside the results.
-  const condition = conditionOf(text, 'escalate', (field) => field !== 'reviewed' && isResultField(field));
-  return { text, condition };
+  const condition = conditionOf(text, what, (field) => field !== 'reviewed' && isResultField(field));
+  return { what, text, condition };
 }
+
+/** A selection as the batch's manifest has it. */
+export const writtenSelection = (selection: WrittenSelection | null): { escalate?: string; askAgain?: string } =>
+  selection === null ? {} : { [selection.what === 'escalate' ? 'escalate' : 'askAgain']: selection.text };
 
 /** The rules of cascades whose thresholds are to be found anew. */
 export const aimedRules = (cascades: Cascades, aim: Aim): Record<string, CascadeRules> =>

@@ -145,7 +145,9 @@ export function judgeDrafts(
   const judged = unseen.length > 0 ? unseen : drafts.map((row) => ({ row, confidence: 0 }));
   const rows = judged.map(({ row, confidence }): Row => ({ ...row, confidence, drafterRight: row.right }));
   const count = (holds: (draft: LabelledDraft) => boolean): number => drafts.filter(holds).length;
-  const ranked = rows.map((row) => ({ ...row, confidence: rankOf(signal, row) }));
+  const ranked = rows
+    .map((row) => ({ ...row, confidence: rankOf(signal, row) }))
+    .toSorted((left, right) => left.confidence - right.confidence);
   const known = ranked.flatMap(({ expertRight, ...row }) => (expertRight === null ? [] : [{ ...row, expertRight }]));
   const isWhole = known.length === rows.length;
   const ofBoth = (measure: (sample: readonly JudgedDocument[]) => number | null): Measure =>

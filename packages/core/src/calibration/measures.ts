@@ -115,9 +115,21 @@ export function thresholdFor(rows: readonly Judged[], escalated: number): number
   return sorted[Math.min(sorted.length - 1, Math.floor(escalated * sorted.length))]?.confidence ?? 1;
 }
 
+/** A sample with replacement, in the order of the rows: sorting one of sorted rows takes nothing. */
+function resampled<Row>(rows: readonly Row[], random: () => number): Row[] {
+  const times = new Uint32Array(rows.length);
+  for (let drawn = 0; drawn < rows.length; drawn += 1) {
+    const at = Math.floor(random() * rows.length);
+    times[at] = (times[at] ?? 0) + 1;
+  }
+  const sample: Row[] = [];
+  for (const [at, row] of rows.entries()) for (let left = times[at] ?? 0; left > 0; left -= 1) sample.push(row);
+  return sample;
+}
+
 /**
- * A bootstrap interval (Efron 1979, percentiles) of a measure: `random` is uniform in [0, 1). Samples that the measure
- * cannot be taken of (null) are left out.
+ * A bootstrap interval (Efron 1979, percentiles) of a measure, which does not depend on the rows' order: `random` is
+ * uniform in [0, 1). Samples that the measure cannot be taken of (null) are left out.
  */
 export function bootstrapInterval<Row>(
   rows: readonly Row[],
@@ -130,7 +142,7 @@ export function bootstrapInterval<Row>(
 ): readonly [number, number] | null {
   const values: number[] = [];
   for (let at = 0; at < samples; at += 1) {
-    const value = measure(rows.map(() => rows[Math.floor(random() * rows.length)] as Row));
+    const value = measure(resampled(rows, random));
     if (value !== null && !Number.isNaN(value)) values.push(value);
   }
   if (values.length === 0) return null;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sharedSystem } from '../support/shared-system.ts';
 import { System } from '../support/system.ts';
+import { docIds } from '../support/whole.ts';
 
 const shared = sharedSystem(() => System.start({ env: { JAEGER_UI_URL: 'http://jaeger.test' } }));
 
@@ -155,4 +156,27 @@ test('an answer is reviewed once; results and searches say so, and the files sta
   assert.deepEqual((found.lines[0]?.cascade['review'] as { answer: string } | undefined)?.answer, separated);
   const path = `${system.client.baseURL}/batches/${id}/results?with=reviews&custom_id=doc-2`;
   assert.doesNotMatch(await (await fetch(path)).text(), /[\u2028\u2029\u0085]/);
+});
+
+test('a page of long reviews ends early, and nothing is left out', async () => {
+  const system = await shared();
+  const { id } = await system.submit(Array.from({ length: 60 }, (_, at) => `long ${at}`));
+  await system.settled(id);
+  const answer = '\u0001'.repeat(40_000);
+  for (let at = 0; at < 60; at += 1) await review(system, id, { custom_id: `doc-${at}`, verdict: 'corrected', answer });
+  const found: string[] = [];
+  let pages = 0;
+  for (let after = ''; ; pages += 1) {
+    const query = { limit: '1000', ...(after === '' ? {} : { after }) };
+    const page = await system.client.get<{ data: { custom_id: string }[]; cursor: string; has_more: boolean }>(
+      `/batches/${id}/reviews`,
+      { query },
+    );
+    found.push(...page.data.map(({ custom_id }) => custom_id));
+    assert.ok(page.data.length <= 16, String(page.data.length));
+    if (!page.has_more) break;
+    after = page.cursor;
+  }
+  assert.ok(pages >= 3);
+  assert.deepEqual(found, docIds(60));
 });

@@ -10,7 +10,7 @@ import { requestLine } from '../support/request-line.ts';
 import { scriptOf } from '../support/model-script.ts';
 import type { ModelRequest, Scripted } from '../support/model-server.ts';
 import { promptOf } from '../support/model-shapes.ts';
-import { System, type ResultLine } from '../support/system.ts';
+import { System, until, type ResultLine } from '../support/system.ts';
 import { docIds, wholeResults } from '../support/whole.ts';
 
 type Body = Readonly<Record<string, unknown>>;
@@ -501,4 +501,36 @@ test('the documents of a condition are asked about again from the first stage on
   // Decided once more, it knows what was said the second time.
   await redecide(anew.id, { accept_at: 0 });
   assert.deepEqual(newCalls(), NONE);
+});
+
+test('an answer of the expert is nothing that could go on, also where it has values of a draft', async () => {
+  const line = (at: number) => requestLine('0.99 0.2', `doc-${at}`, { model: 'fields', body: FORMAT });
+  const { id } = await run([line(0), line(1)]);
+  const [answered] = await system.lines((await system.client.batches.retrieve(id)).output_file_id);
+  assert.deepEqual([answered?.cascade?.role, answered?.cascade?.stages[1]?.asked_fields], ['expert', ['/total']]);
+  const { documents } = await preview(id, { escalate: 'role = expert' });
+  assert.deepEqual([documents['kept'], documents['asked']], [2, 0]);
+});
+
+test('previews that nobody waits for, or that are too many, hold up nobody', async () => {
+  const { id } = await run(linesOf('two'));
+  const ask = (signal?: AbortSignal) =>
+    system.client
+      .post<Preview>(`/batches/${id}/redecide?preview=true`, { body: { accept_at: 0.5 }, signal, maxRetries: 0 })
+      .then(
+        () => 200,
+        (error: { status?: number }) => error.status ?? 0,
+      );
+  const left = new AbortController();
+  const leaving = Array.from({ length: 20 }, () => ask(left.signal));
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask()));
+  left.abort();
+  await Promise.all(leaving);
+  assert.deepEqual(
+    [...new Set(answers)].filter((one) => one !== 429 && one !== 200),
+    [],
+  );
+  assert.ok(answers.includes(429), 'all at once are too many');
+  await until(async () => (await ask()) === 200);
+  assert.deepEqual(await Promise.all([ask(), ask(), ask(), ask()]), [200, 200, 200, 200], 'all places came back');
 });

@@ -42,7 +42,7 @@ test('batches are seen as they go, found, and cancelled', async (context) => {
   page.once('dialog', (dialog) => void dialog.accept());
   await page.getByRole('button', { name: 'Cancel' }).press('Enter');
   await page.locator('h1 .status', { hasText: 'cancelled' }).waitFor();
-  await page.getByText('1 to do', { exact: true }).waitFor();
+  await page.getByText('1 not answered', { exact: true }).waitFor();
   await watched.assertAccessible();
 });
 

@@ -19,6 +19,8 @@ before(async () => {
   await writeFile(join(folder, 'in', 'a.txt'), 'a letter');
   await writeFile(join(folder, 'in', 'deep', 'b.md'), '# [[unsure]] another');
   await writeFile(join(folder, 'in', 'scan.pdf'), '%PDF');
+  await writeFile(join(folder, 'in', 'empty.txt'), '');
+  await writeFile(join(folder, 'in', '.DS_Store'), 'x');
   await writeFile(join(folder, 'rows.csv'), 'nr;who;text\n7;"Ann; née ""B""";"one\ntwo"\n8;Bo;=SUM(A1)\n');
 });
 after(() => rm(folder, { recursive: true, force: true }));
@@ -53,9 +55,10 @@ test('a folder is dropped, estimated, run, watched and downloaded', async (conte
   await watched.assertAccessible();
   await page.getByLabel('Choose a folder').setInputFiles(join(folder, 'in'));
   await page.getByText('2 documents in 2 files').waitFor();
-  await page
-    .getByText('in/scan.pdf: this page reads text, CSV and JSON lines; spillway run reads .pdf as well')
-    .waitFor();
+  await page.getByText('scan.pdf: this page reads text, CSV and JSON lines; spillway run reads .pdf as well').waitFor();
+  await page.getByText('empty.txt: is empty').waitFor();
+  assert.equal(await page.getByText('DS_Store').count(), 0);
+  assert.equal(await page.getByLabel('Name').inputValue(), 'in');
   await page.getByLabel('Name').fill('letters');
   await page.getByLabel(/^Prompt/).fill('Sum up: {{text}}');
   await watched.assertAccessible();
@@ -76,7 +79,7 @@ test('a folder is dropped, estimated, run, watched and downloaded', async (conte
     .trim()
     .split('\n');
   const ids = lines.map((line) => (JSON.parse(line) as { custom_id: string }).custom_id);
-  assert.deepEqual(ids.toSorted(), ['in/a.txt', 'in/deep/b.md']);
+  assert.deepEqual(ids.toSorted(), ['a.txt', 'deep/b.md']);
 });
 
 test('a table becomes documents by its columns; what is wrong is said, and a change begins anew', async (context) => {
@@ -113,6 +116,7 @@ test('a table becomes documents by its columns; what is wrong is said, and a cha
   await page.locator('h1 .status', { hasText: 'completed' }).waitFor();
   assert.ok(asked(system).includes('Ann; née "B" says one\ntwo'));
   const { data } = await system.client.batches.list({ limit: 1 });
-  assert.deepEqual({ ...data[0]?.metadata }, { 'spillway.accept_at': '0.5', 'spillway.max_usd': '5' });
+  const metadata = { name: 'rows.csv', 'spillway.accept_at': '0.5', 'spillway.max_usd': '5' };
+  assert.deepEqual({ ...data[0]?.metadata }, metadata);
   assert.equal((await inputs(system)) - uploaded, 1, 'what was not run is deleted');
 });

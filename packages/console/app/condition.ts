@@ -20,7 +20,8 @@ export function conditionOf({ text, by, reason, from, to, attempts }: Choices): 
       .filter(Boolean)
       .map((word) => `(custom_id ~ ${quoted(word)} or answer ~ ${quoted(word)})`),
     ...(by === '' ? [] : [by === 'nobody' ? 'error != null' : `role = ${by} and error = null`]),
-    ...(reason === '' ? [] : [`reason = ${quoted(reason)}`]),
+    // As it is shown, or as lines have it.
+    ...(reason.trim() === '' ? [] : [`reason = ${quoted(reason.trim().replaceAll(/\s+/g, '_'))}`]),
     ...(from === '' ? [] : [`confidence >= ${Number(from)}`]),
     ...(to === '' ? [] : [`confidence < ${Number(to)}`]),
     ...(attempts === '' ? [] : [`attempts >= ${Number(attempts)}`]),

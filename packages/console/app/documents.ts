@@ -12,18 +12,34 @@ export class Unreadable extends Error {
   override readonly name = 'Unreadable';
 }
 
-/** A file by the name that its documents have: below a folder its path there. */
-const nameOf = (file: File): string => (file.webkitRelativePath === '' ? file.name : file.webkitRelativePath);
+/** A file by the name that its documents have, as `spillway run` has it: below the folder that was chosen its path there. */
+export const nameOf = ({ name, webkitRelativePath: path }: File): string =>
+  path === '' ? name : path.slice(path.indexOf('/') + 1);
+
+/** Files that are for the system: nobody chose them. */
+export const isHidden = (file: File): boolean =>
+  nameOf(file)
+    .split('/')
+    .some((part) => part.startsWith('.'));
+
+/** What is read of a file, and what of it cannot be. */
+type ReadFile = { readonly documents: readonly Read[]; readonly problems: readonly string[] };
+
+const whole = (documents: readonly Read[]): ReadFile => ({ documents, problems: [] });
 
 const TEXTS = new Set(['txt', 'md', 'markdown', 'text', 'log', 'json', 'xml', 'yaml', 'yml', 'eml']);
 
 /** The documents of a file, by its extension. */
-export async function readFile(file: File): Promise<Read[]> {
+export async function readFile(file: File): Promise<ReadFile> {
   const name = nameOf(file);
   const extension = /\.([^./]+)$/.exec(name)?.[1]?.toLowerCase() ?? 'txt';
   if (extension === 'csv' || extension === 'tsv') return readTable(name, await textOf(file), extension);
-  if (extension === 'jsonl' || extension === 'ndjson') return readLines(name, await textOf(file));
-  if (TEXTS.has(extension)) return [{ kind: 'document', id: name, values: { text: await textOf(file) } }];
+  if (extension === 'jsonl' || extension === 'ndjson') return whole(readLines(name, await textOf(file)));
+  if (TEXTS.has(extension)) {
+    const text = await textOf(file);
+    if (text.trim() === '') throw new Unreadable(`${name}: is empty`);
+    return whole([{ kind: 'document', id: name, values: { text } }]);
+  }
   throw new Unreadable(`${name}: this page reads text, CSV and JSON lines; spillway run reads .${extension} as well`);
 }
 
@@ -37,18 +53,29 @@ async function textOf(file: File): Promise<string> {
 
 const DELIMITERS = [',', ';', '\t', '|'] as const;
 
-function readTable(name: string, text: string, extension: string): Read[] {
+function readTable(name: string, text: string, extension: string): ReadFile {
   const [header = ''] = text.split('\n', 1);
   const most = DELIMITERS.toSorted((left, right) => header.split(right).length - header.split(left).length)[0];
   const delimiter = extension === 'tsv' ? '\t' : (most ?? ',');
-  let rows: Record<string, string>[];
+  let columns: readonly string[] = [];
+  let rows: string[][];
   try {
-    rows = parse(text, { delimiter, bom: true, columns: true, skip_empty_lines: true });
+    [columns = [], ...rows] = parse(text, { delimiter, bom: true, relax_column_count: true, skip_empty_lines: true });
   } catch (error) {
     throw new Unreadable(`${name}: ${messageOf(error)}`, { cause: error });
   }
   if (rows.length === 0) throw new Unreadable(`${name}: has no rows`);
-  return rows.map((values, at) => ({ kind: 'document', id: `${name}:${at + 1}`, values }));
+  const problems: string[] = [];
+  const documents = rows.flatMap((row, at): Read[] => {
+    const id = `${name}:${at + 1}`;
+    if (row.length === columns.length) {
+      const values = Object.fromEntries(columns.map((column, cell) => [column, row[cell] ?? '']));
+      return [{ kind: 'document', id, values }];
+    }
+    problems.push(`${id}: has ${row.length} cells, but there are ${columns.length} columns`);
+    return [];
+  });
+  return { documents, problems };
 }
 
 function readLines(name: string, text: string): Read[] {

@@ -3,7 +3,7 @@ export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
   const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
   if (entries.length === 0) return [...transfer.files];
   const files = await Promise.all(entries.map(filesIn));
-  return files.flat().toSorted((left, right) => (left.webkitRelativePath < right.webkitRelativePath ? -1 : 1));
+  return files.flat();
 }
 
 async function filesIn(entry: FileSystemEntry): Promise<File[]> {

@@ -5,6 +5,7 @@ import { openProvedStorage, Records, RoomWatch } from '@spillway/storage';
 import type { FastifyInstance } from 'fastify';
 import { Accounts } from './batches/account.ts';
 import { serveBullBoard } from './bull-board/serve.ts';
+import { Previews } from './batches/redecide-preview.ts';
 import type { ApiConfig } from './config.ts';
 import { DirectAnswers } from './direct/direct-answers.ts';
 import { DirectModels } from './direct/direct-models.ts';
@@ -69,7 +70,7 @@ export async function startApi(config: ApiConfig, life: Life): Promise<void> {
     ...fileRoutes({ storage, records, redis, tenants, log, limits }),
     ...batchRoutes(
       { storage, records, accounts, redis, log, tenants, configuration, calibrations },
-      { dryRuns, events, queues },
+      { dryRuns, events, queues, previews: new Previews({ signal: life.signal, isShared: keys !== null }) },
     ),
     ...documentRoutes({ storage, records, redis, log, jaegerUrl: config.jaegerUrl }, searches),
     ...modelRoutes({ configuration, calibrations, redis, configuredAtMs }),

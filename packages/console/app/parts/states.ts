@@ -12,6 +12,7 @@ export function partsOf({
   accepted,
   copied,
   kept,
+  hasEnded,
 }: {
   readonly total: number;
   readonly completed: number;
@@ -19,6 +20,7 @@ export function partsOf({
   readonly accepted: number;
   readonly copied: number;
   readonly kept: number;
+  readonly hasEnded: boolean;
 }): Part[] {
   const expert = Math.max(0, completed - accepted - copied - kept);
   return [
@@ -27,7 +29,7 @@ export function partsOf({
     { kind: 'copied', label: 'from an equal one', documents: copied },
     { kind: 'kept', label: 'kept from before', documents: kept },
     { kind: 'failed', label: 'failed', documents: failed },
-    { kind: 'left', label: 'to do', documents: Math.max(0, total - completed - failed) },
+    { kind: 'left', label: hasEnded ? 'not answered' : 'to do', documents: Math.max(0, total - completed - failed) },
   ].filter(({ documents }) => documents > 0);
 }
 

@@ -2,6 +2,7 @@ import type { BatchObject } from '@spillway/core';
 import { count, counted, dollars, percent, perSecond } from '@spillway/core/amounts';
 import { auditWords, thresholdWords } from '@spillway/core/promise-words';
 import { html, nothing, type TemplateResult } from 'lit-html';
+import { ENDED } from '../ended.ts';
 import { dollarRange, milliseconds, share, timeRange } from '../format.ts';
 import { partsOf, statesBar } from '../parts/states.ts';
 import { waitBar } from '../parts/wait-bar.ts';
@@ -27,7 +28,7 @@ export function figures(
 ): TemplateResult {
   const { progress } = spillway;
   const { cascade, all_expert: expert } = report.counterfactuals;
-  const parts = partsOf(report.documents);
+  const parts = partsOf({ ...report.documents, hasEnded: ENDED.has(status) });
   const saved = expert.usd > 0 ? 1 - cascade.usd / expert.usd : null;
   const isMoving = status === 'in_progress';
   return html`<section aria-label="How it goes">
@@ -154,6 +155,8 @@ export function savings({ stages: all, saved_by_copies: copies }: BatchReport): 
 export function slowest({ id, latency_ms: latency }: BatchReport): TemplateResult | typeof nothing {
   const p99 = Math.max(latency.accepted.p99 ?? 0, latency.escalated.p99 ?? 0);
   if (p99 <= 0) return nothing;
-  const address = addressOf({ view: 'documents', batch: id, where: `waited_ms >= ${Math.floor(p99)}` });
-  return html`<p><a href=${address}>The slowest documents</a>: those that took ${milliseconds(p99)} and more.</p>`;
+  // A percentile is known to a hundredth.
+  const least = Math.floor(p99 * 0.98);
+  const address = addressOf({ view: 'documents', batch: id, where: `waited_ms >= ${least}` });
+  return html`<p><a href=${address}>The slowest documents</a>: those that took ${milliseconds(least)} and more.</p>`;
 }

@@ -1,4 +1,5 @@
 import type { BatchObject } from '@spillway/core';
+import { counted } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
 import { messageOf } from '../api.ts';
 import { save } from '../download.ts';
@@ -8,7 +9,7 @@ import { OverTime } from '../parts/over-time.ts';
 import { addressOf } from '../place.ts';
 import type { BatchReport } from '../report.ts';
 import type { Surroundings, View } from '../view.ts';
-import { batchViews } from './batch-head.ts';
+import { batchViews, madeFrom } from './batch-head.ts';
 import { failures, figures, notes, savings, slowest, stages, waits } from './batch-parts.ts';
 import { ThresholdTrial } from './threshold-trial.ts';
 
@@ -55,12 +56,15 @@ export class BatchView implements View {
         >${batch.spillway.paused ? html` <span class="status paused">paused</span>` : nothing}
       </h1>
       <p class="hint">
-        <code>${batch.id}</code> · ${batch.model ?? 'several cascades'} · made
+        <code>${batch.id}</code> ·
+        ${batch.model ?? (batch.status === 'validating' ? 'being validated' : 'several cascades')} · made
         ${dateTime(batch.created_at)}${
-          batch.expires_at === null ? nothing : html` · due ${fromNow(batch.expires_at, Date.now())}`
+          batch.expires_at === null || ENDED.has(batch.status)
+            ? nothing
+            : html` · due ${fromNow(batch.expires_at, Date.now())}`
         }
       </p>
-      ${problem} ${this.#actions(batch)} ${notes(batch)}
+      ${madeFrom(batch)} ${problem} ${this.#actions(batch)} ${notes(batch)}
       ${report === null ? nothing : html`${figures(batch, report)}${this.#overTime.render(report)}${this.#trial.render(report, ENDED.has(batch.status))}${stages(report)}${savings(report)}${waits(report)}${slowest(report)}${failures(report)}`}
     `;
   }
@@ -74,12 +78,14 @@ export class BatchView implements View {
   }: BatchObject): TemplateResult {
     const isMoving = !ENDED.has(status) && status !== 'cancelling' && status !== 'finalizing';
     const isHigh = priority === 'high';
-    const canRetry = ENDED.has(status) && counts.failed > 0;
+    // What an end cut short is no failure, and can be asked again, too.
+    const unanswered = counts.total - counts.completed;
+    const canRetry = ENDED.has(status) && status !== 'failed' && unanswered > 0;
     const fetchFile = (id: string, name: string) => () => void this.#download(id, name);
     return html`<div class="actions">
       ${output == null ? nothing : html`<button @click=${fetchFile(output, 'output')}>Download the answers</button>`}
       ${errors == null ? nothing : html`<button @click=${fetchFile(errors, 'errors')}>Download the errors</button>`}
-      ${canRetry ? html`<button ?disabled=${this.#isBusy} @click=${() => this.#ask('retry', 'Ask again what failed?')}>Retry what failed</button>` : nothing}
+      ${canRetry ? html`<button ?disabled=${this.#isBusy} @click=${() => this.#ask('retry', `Ask again about ${counted(unanswered, 'document')} without an answer?`)}>Retry what has no answer</button>` : nothing}
       ${
         isMoving
           ? html`<button ?disabled=${this.#isBusy} @click=${() => void this.#post(paused ? 'resume' : 'pause')}>

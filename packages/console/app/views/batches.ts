@@ -92,7 +92,7 @@ export class BatchesView implements View {
   #nothing(): string {
     if (!this.#isRead) return 'Looking …';
     return this.#batches.size === 0
-      ? 'There is no batch yet. spillway run makes one of a folder, and so does any OpenAI client.'
+      ? 'There is no batch yet. New batch makes one of files or a folder, and so do spillway run and any OpenAI client.'
       : 'No batch is like that.';
   }
 
@@ -159,6 +159,7 @@ function isKind({ status, request_counts: counts, spillway }: BatchObject, filte
       return (
         status === 'failed' ||
         status === 'expired' ||
+        (status === 'cancelled' && counts.completed < counts.total) ||
         counts.failed > 0 ||
         spillway.warnings.length > 0 ||
         spillway.progress.at_risk === true ||
@@ -177,8 +178,8 @@ function row(batch: BatchObject): TemplateResult {
     <th scope="row">
       <a href="#/batches/${encodeURIComponent(id)}">${name ?? id}</a>
       <small
-        >${name === null ? '' : html`<code>${id}</code> · `}${model ?? 'several cascades'} ·
-        ${dateTime(batch.created_at)}</small
+        >${name === null ? '' : html`<code>${id}</code> · `}${model ?? (status === 'validating' ? 'being validated' : 'several cascades')}
+        · ${dateTime(batch.created_at)}</small
       >
     </th>
     <td>
@@ -186,7 +187,7 @@ function row(batch: BatchObject): TemplateResult {
       ${held === undefined ? '' : html`<small title=${held.reason}>${held.state.replaceAll('_', ' ')}</small>`}
     </td>
     <td>
-      ${statesBar(partsOf({ ...counts, ...spillway.documents }))}
+      ${statesBar(partsOf({ ...counts, ...spillway.documents, hasEnded: ENDED.has(status) }))}
       <small>${count(counts.completed + counts.failed)} of ${count(counts.total)}</small>
     </td>
     <td class="number">

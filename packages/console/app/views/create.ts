@@ -2,8 +2,9 @@ import { messageOf } from '../api.ts';
 import type { BatchObject } from '@spillway/core';
 import { count, counted } from '@spillway/core/amounts';
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { readFile, requestLines, Unreadable, type Read } from '../documents.ts';
+import { requestLines, type Read } from '../documents.ts';
 import { droppedFiles } from '../dropped-files.ts';
+import { readFiles } from '../read-files.ts';
 import { estimateLines, type Estimate } from '../estimate-words.ts';
 import { addressOf } from '../place.ts';
 import type { Surroundings, View } from '../view.ts';
@@ -32,14 +33,18 @@ export class CreateView implements View {
   readonly title = 'New batch';
   readonly #surroundings: Surroundings;
   #models: readonly Model[] = [];
-  #documents: Read[] = [];
+  #documents: readonly Read[] = [];
   #files = 0;
-  #problems: string[] = [];
+  /** What the batch is called where nobody says otherwise. */
+  #name = '';
+  #problems: readonly string[] = [];
   #order: Order | null = null;
   #file: string | null = null;
   #estimate: Estimate | null = null;
   #isBusy = false;
   #isOver = false;
+  /** The threshold that is chosen needs a number. */
+  #isNumbered = false;
   #problem: string | null = null;
 
   constructor(surroundings: Surroundings) {
@@ -106,7 +111,7 @@ export class CreateView implements View {
           ${this.#models.map(({ id }) => html`<option>${id}</option>`)}
         </select></label
       >
-      <label>Name <input name="name" maxlength="512" /></label>
+      <label>Name <input name="name" maxlength="512" .defaultValue=${this.#name} /></label>
       <label
         >Done within
         <select name="window">
@@ -118,14 +123,16 @@ export class CreateView implements View {
       /></label>
       <label
         >Threshold
-        <select name="threshold">
+        <select name="threshold" @change=${(event: Event) => this.#number(event)}>
           <option value="">that of the cascade</option>
           <option value="promise">a promise: answers that say what the expert would, in %</option>
           <option value="budget">a budget: documents to the expert, in %</option>
           <option value="accept_at">a confidence, 0 to 1</option>
         </select></label
       >
-      <label>… of <input name="value" type="number" min="0" step="any" /></label>
+      <label
+        >… of <input name="value" type="number" min="0" step="any" required ?disabled=${!this.#isNumbered}
+      /></label>
       ${
         columns.length === 0
           ? nothing
@@ -171,18 +178,14 @@ export class CreateView implements View {
   }
 
   async #take(files: readonly File[]): Promise<void> {
-    const read: Read[] = [];
-    const problems: string[] = [];
-    for (const file of files) {
-      try {
-        read.push(...(await readFile(file)));
-      } catch (error) {
-        if (!(error instanceof Unreadable)) throw error;
-        problems.push(error.message);
-      }
-    }
-    [this.#documents, this.#problems, this.#files] = [read, problems, files.length - problems.length];
+    const { documents, problems, readable, name } = await readFiles(files);
+    [this.#documents, this.#problems, this.#files, this.#name] = [documents, problems, readable, name];
     await this.#discard();
+  }
+
+  #number(event: Event): void {
+    this.#isNumbered = (event.target as HTMLSelectElement).value !== '';
+    this.#surroundings.update();
   }
 
   /** What was uploaded is not what is wanted any more. */

@@ -10,6 +10,7 @@ import { addressOf } from '../place.ts';
 import { answerOf, confidenceOf, errorOf, reasonOf } from '../result.ts';
 import type { Surroundings, View } from '../view.ts';
 import { batchViews } from './batch-head.ts';
+import { SELECTIONS, type Offer, type Preview, type Selection } from './selections.ts';
 
 const PAGE = 100;
 /** Of an answer that is listed: what one sees in a line or two. */
@@ -17,20 +18,7 @@ const SHOWN_CHARACTERS = 200;
 /** An export is read by so many at a time. */
 const EXPORTED = 1_000;
 
-type Preview = {
-  readonly documents: { readonly kept: number; readonly asked: number };
-  readonly usd: { readonly least: number; readonly most: number } | null;
-};
-
 type Found = { readonly searched: number; readonly of: number; readonly found: number };
-
-/** What may be done with the documents that are found, in a new batch: what the page says of it, and the API. */
-const SELECTIONS = {
-  escalate: { key: 'escalate', button: 'Escalate', says: 'the drafts of which', does: 'holds go on' },
-  again: { key: 'ask_again', button: 'Ask again', says: 'the documents of which', does: 'holds are asked about anew' },
-} as const;
-type Selection = keyof typeof SELECTIONS;
-type Offer = Preview & { readonly selection: Selection };
 
 /** The documents of a batch that fit a condition, as a search finds them. */
 export class DocumentsView implements View {
@@ -64,6 +52,7 @@ export class DocumentsView implements View {
     return html`
       ${batchViews(this.#batch, 'documents')}
       <h1>Documents</h1>
+      <p class="hint">of <code>${this.#batch}</code></p>
       ${this.#form()} ${this.#problem === null ? nothing : html`<p role="alert">${this.#problem}</p>`}
       <p aria-live="polite" class="hint">${this.#progress()}</p>
       ${this.#lines.length === 0 ? nothing : html`${this.#actions()}${this.#preview === null ? nothing : this.#offer(this.#preview)}${this.#table()}`}
@@ -227,8 +216,10 @@ export class DocumentsView implements View {
 
   #choose(event: Event): void {
     const { name, value } = event.target as HTMLInputElement;
-    if (name === 'where') this.#where = value;
-    else {
+    if (name === 'where') {
+      // What is written by hand says all of it.
+      [this.#where, this.#choices] = [value, NO_CHOICES];
+    } else {
       this.#choices = { ...this.#choices, [name]: value };
       this.#where = conditionOf(this.#choices);
     }

@@ -69,3 +69,11 @@ test('no run of characters takes the square of its length', () => {
     assert.ok(plainText(long).length > 0 && withoutStop(long).length > 0);
   }
 });
+
+test('a text that would become many times as long is compared as it is', () => {
+  assert.equal(plainText('\uFDFA'), '\uFDFA'.normalize('NFKC'));
+  const long = '\uFDFA'.repeat(100_000);
+  assert.equal(plainText(long), long);
+  const mixed = `${'word '.repeat(20_000)}\uFB01nd`;
+  assert.ok(plainText(mixed).endsWith('find'));
+});

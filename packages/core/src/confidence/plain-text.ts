@@ -16,12 +16,12 @@ export function plainText(text: string): string {
 /** What is written so far of a plain text: what comes behind it is not known yet. */
 export const plainStart = (text: string): string => withoutLead(folded(text));
 
-function withoutLead(folded: string): string {
+function withoutLead(text: string): string {
   let begin = 0;
-  while (begin < folded.length && isMark(folded.charAt(begin))) begin += 1;
+  while (begin < text.length && isMark(text.charAt(begin))) begin += 1;
   // `.5` is not `5`.
-  const isFraction = folded[begin - 1] === '.' && isDigit(folded[begin]);
-  return folded.slice(isFraction ? begin - 1 : begin);
+  const isFraction = text[begin - 1] === '.' && isDigit(text[begin]);
+  return text.slice(isFraction ? begin - 1 : begin);
 }
 
 /** Without the marks that may follow a word in a sentence. */
@@ -40,4 +40,21 @@ const COMBINING_RUN = new RegExp(`[\\p{M}\\uFF9E\\uFF9F]{${MAX_COMBINING}}`, 'gu
  * Without case, and normalised by NFKC. Putting the marks of one letter in order takes the square of their number (80,000
  * of them: 7 s), so long runs are broken first, by the character that Unicode has for it (UAX #15, Stream-Safe Text).
  */
-const folded = (text: string): string => text.replaceAll(COMBINING_RUN, '$&\u034F').normalize('NFKC').toLowerCase();
+function folded(text: string): string {
+  const broken = text.replaceAll(COMBINING_RUN, '$&\u034F');
+  return (growsBeyond(broken) ? broken : broken.normalize('NFKC')).toLowerCase();
+}
+
+/** One character may become eighteen (U+FDFA); no language's texts become twice as long, and a short text may be anything. */
+const MOST_GROWTH = 2;
+const MEASURED_CHARACTERS = 16 * 1024;
+
+/** Whether NFKC would make a long text so much longer that to compare it would take long; it is compared as it is then. */
+function growsBeyond(text: string): boolean {
+  let grown = 0;
+  for (let from = 0; text.length > MEASURED_CHARACTERS && from < text.length; from += MEASURED_CHARACTERS) {
+    grown += text.slice(from, from + MEASURED_CHARACTERS).normalize('NFKC').length;
+    if (grown > MOST_GROWTH * text.length) return true;
+  }
+  return false;
+}

@@ -3,7 +3,7 @@ import { ACCEPT_NOTHING, judgingStages, withThresholds } from '../cascade/thresh
 import type { CascadeRules } from '../cascade/rules.ts';
 import { readingJson } from '../text/json-read.ts';
 import type { Sliced } from '../text/slices.ts';
-import { holds, type Condition } from '../where/expression.ts';
+import { holding, type Condition } from '../where/expression.ts';
 import { isResultField, resultFields } from '../where/fields.ts';
 import { parseWhere } from '../where/parse.ts';
 import { LINE_LIMITS, type ResultLine } from './result-line.ts';
@@ -42,7 +42,9 @@ export function* rulesAnew(
   if (selection === null || line === null) return rules;
   const read = yield* readingJson(line, LINE_LIMITS);
   if (read.kind !== 'json') return rules;
-  const fields = resultFields(read.value as unknown as ResultLine);
-  if (!holds(selection.condition, fields)) return rules;
-  return selection.what === 'ask_again' ? null : acceptingNothing(rules);
+  const result = read.value as unknown as ResultLine;
+  if (!(yield* holding(selection.condition, resultFields(result)))) return rules;
+  if (selection.what === 'ask_again') return null;
+  // An answer of the last stage is not a draft that could go on, also where it has values of one.
+  return result.cascade?.role === 'expert' ? rules : acceptingNothing(rules);
 }

@@ -1,3 +1,5 @@
+import { runAtOnce, SLICE_CHARACTERS, type Sliced } from '../text/slices.ts';
+
 /** A condition on the fields of one result, read. */
 export type Condition =
   | { readonly kind: 'and' | 'or'; readonly left: Condition; readonly right: Condition }
@@ -13,35 +15,42 @@ export type Operator = (typeof OPERATORS)[number];
 /** The fields of a result, by the names that a condition has for them; undefined: there is no such field. */
 export type Fields = (name: string) => unknown;
 
-/** Whether a condition holds. What is null or absent is less, equal or more than nothing but null. */
-export function holds(condition: Condition, fields: Fields): boolean {
+/**
+ * Whether a condition holds. What is null or absent is less, equal or more than nothing but null. A condition may look for
+ * many long words in a long answer, so it stops at each term and on the way through a long text.
+ */
+export function* holding(condition: Condition, fields: Fields): Sliced<boolean> {
   switch (condition.kind) {
     case 'and':
-      return holds(condition.left, fields) && holds(condition.right, fields);
+      return (yield* holding(condition.left, fields)) && (yield* holding(condition.right, fields));
     case 'or':
-      return holds(condition.left, fields) || holds(condition.right, fields);
+      return (yield* holding(condition.left, fields)) || (yield* holding(condition.right, fields));
     case 'not':
-      return !holds(condition.of, fields);
+      return !(yield* holding(condition.of, fields));
     case 'field':
       return isTruthy(fields(condition.field));
     case 'compare':
-      return compares(fields(condition.field) ?? null, condition.operator, condition.value);
+      yield;
+      return yield* comparing(fields(condition.field) ?? null, condition.operator, condition.value);
   }
 }
+
+/** The same at once, where nobody else waits. */
+export const holds = (condition: Condition, fields: Fields): boolean => runAtOnce(holding(condition, fields));
 
 const isTruthy = (value: unknown): boolean =>
   value !== undefined && value !== null && value !== false && value !== '' && value !== 0;
 
-function compares(value: unknown, operator: Operator, wanted: Literal): boolean {
+function* comparing(value: unknown, operator: Operator, wanted: Literal): Sliced<boolean> {
   switch (operator) {
     case '=':
       return isSame(value, wanted);
     case '!=':
       return !isSame(value, wanted);
     case '~':
-      return includes(value, wanted);
+      return yield* including(value, wanted);
     case '!~':
-      return !includes(value, wanted);
+      return !(yield* including(value, wanted));
     case '<':
     case '<=':
     case '>':
@@ -58,8 +67,18 @@ function isSame(value: unknown, wanted: Literal): boolean {
   return typeof value === typeof wanted ? value === wanted : textOf(value) === String(wanted);
 }
 
-const includes = (value: unknown, wanted: Literal): boolean =>
-  value !== null && lowered(textOf(value)).includes(String(wanted).toLowerCase());
+/** To find one text in another may take the product of their lengths. */
+function* including(value: unknown, wanted: Literal): Sliced<boolean> {
+  if (value === null) return false;
+  const text = lowered(textOf(value));
+  const part = String(wanted).toLowerCase();
+  if (text.length <= SLICE_CHARACTERS) return text.includes(part);
+  for (let from = 0; from < text.length; from += SLICE_CHARACTERS) {
+    yield;
+    if (text.slice(from, from + SLICE_CHARACTERS + part.length - 1).includes(part)) return true;
+  }
+  return part === '';
+}
 
 /** The last long text in lower case: a condition may look for many words in the same answer. */
 let last = { text: '', lower: '' };

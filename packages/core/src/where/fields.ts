@@ -35,14 +35,15 @@ export function resultFields(line: ResultLine): Fields {
   const cells: Readonly<Record<string, unknown>> = resultCells(line);
   const answer = lazily(() => lineAnswer(line)?.slice(0, LIMITS.judgedCharacters) ?? null);
   const json = lazily(() => answerJson(answer()));
-  const values = new Map<string, unknown>();
+  let last: { readonly name: string; readonly value: unknown } | null = null;
   const { cascade, response } = line;
   return (name) => {
     if (name === 'confidence') return cells[name] ?? (isGivenUp(line) ? 0 : null);
     if ((RESULT_COLUMNS as readonly string[]).includes(name)) return cells[name];
     if (name.startsWith(ANSWER)) {
-      if (!values.has(name)) values.set(name, answerValue(json(), name.slice(ANSWER.length)));
-      return values.get(name);
+      // One at a time: each may be as long as the answer.
+      if (last?.name !== name) last = { name, value: answerValue(json(), name.slice(ANSWER.length)) };
+      return last.value;
     }
     switch (name) {
       case 'custom_id':

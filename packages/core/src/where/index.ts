@@ -1,3 +1,3 @@
-export { holds, type Condition } from './expression.ts';
+export { holding, holds, type Condition, type Fields } from './expression.ts';
 export { isResultField, RESULT_FIELDS, resultFields } from './fields.ts';
 export { ConditionError, parseWhere } from './parse.ts';

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ResultLine } from '../document/result-line.ts';
 import { isResultField, resultFields } from './fields.ts';
-import { holds, OPERATORS, type Condition, type Literal } from './expression.ts';
+import { SLICE_CHARACTERS } from '../text/slices.ts';
+import { holding, holds, OPERATORS, type Condition, type Literal } from './expression.ts';
 import { ConditionError, parseWhere } from './parse.ts';
 
 const FIELDS = ['confidence', 'role', 'stage', 'escalated', 'custom_id', 'answer.total'] as const;
@@ -176,4 +177,28 @@ test('an answer is read once, however many terms ask for it', () => {
   assert.equal(fits(terms.join(' or '), { ...line, response }), false);
   assert.ok(reads <= 2, `${reads}`);
   assert.throws(() => parseWhere([...terms, 'stage'].join(' or '), isResultField), /is term 51, one too many/);
+});
+
+test('a long text is looked through a slice after the other, and what lies across two of them is found', () => {
+  const words = fc.array(fc.constantFrom('a', 'b', 'ab', 'aab'), { minLength: 1, maxLength: 12 });
+  const property = fc.property(words, fc.nat({ max: 3 * SLICE_CHARACTERS }), (parts, at) => {
+    const word = parts.join('');
+    const text = `${'c'.repeat(at)}${word}${'c'.repeat(3 * SLICE_CHARACTERS - at)}`;
+    const says = (value: string) => holds({ kind: 'compare', field: 'x', operator: '~', value }, () => text);
+    assert.equal(says(word), true);
+    assert.equal(says(`${word}d`), false);
+    assert.equal(says(''), true);
+  });
+  fc.assert(property, { numRuns: 100 });
+});
+
+test('whatever a condition looks for in a long answer, it stops again and again', () => {
+  // To find this word in this text takes the product of their lengths.
+  const text = 'a'.repeat(1024 * 1024);
+  const value = `${'a'.repeat(900)}b${'a'.repeat(900)}`;
+  const looked: Condition = { kind: 'compare', field: 'answer', operator: '~', value };
+  const work = holding({ kind: 'or', left: looked, right: { kind: 'not', of: looked } }, () => text);
+  let steps = 0;
+  for (let step = work.next(); step.done !== true; step = work.next()) steps += 1;
+  assert.ok(steps >= 2 * (text.length / SLICE_CHARACTERS), String(steps));
 });

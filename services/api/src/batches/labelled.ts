@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { agrees, drawnDocuments, labelsFileOf, LIMITS, type AgreementRule } from '@spillway/core';
 import { readLabels, type BatchPlan, type Storage } from '@spillway/storage';
 import { z } from 'zod';
@@ -68,10 +69,10 @@ export class Labelled {
     return this.#drawn.has(document);
   }
 
-  add({ reviewed, ...document }: Decided): void {
+  async add({ reviewed, ...document }: Decided): Promise<void> {
     const { now, after } = document;
     if (reviewed === undefined) this.#waiting.push({ ...document, now: cut(now), after: cut(after) });
-    else this.#count(document, reviewed);
+    else await this.#count(document, reviewed);
   }
 
   /** All counts, once all documents were added. */
@@ -83,17 +84,20 @@ export class Labelled {
       const labels = read.kind === 'labels' ? read.labels : new Map();
       for (const document of this.#waiting.splice(0)) {
         const { answer = null } = labels.get(document.customId) ?? {};
-        if (answer !== null) this.#count(document, answer);
+        if (answer !== null) await this.#count(document, answer);
       }
     }
     return this.#counts;
   }
 
-  #count({ agreement, now, after }: Omit<Decided, 'reviewed'>, right: string): void {
+  /** To compare texts takes some milliseconds where they are long: others have their turn in between. */
+  async #count({ agreement, now, after }: Omit<Decided, 'reviewed'>, right: string): Promise<void> {
+    await setImmediate();
     const isRight = (text: string | null): boolean => text !== null && agrees(agreement, text, right);
     this.#counts.documents += 1;
     if (isRight(now)) this.#counts.right_now += 1;
     if (after === undefined) return;
+    await setImmediate();
     this.#counts.known += 1;
     if (isRight(after)) this.#counts.right += 1;
   }

@@ -26,7 +26,11 @@ import {
   type Records,
   type Storage,
 } from '@spillway/storage';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { tooMany, unavailable } from '../errors.ts';
+import { onceGone } from '../gone.ts';
+import { TenantShares } from '../tenant-shares.ts';
 import { Labelled, labelledDocuments } from './labelled.ts';
 
 const count = z.int().min(0);
@@ -84,10 +88,47 @@ export type Redeciding = {
 /** Which stage of which cascade a document would be asked at first. */
 type Asking = { readonly cascade: string; readonly stage: number; readonly known: KeptDocument };
 
+/** Previews of a process at a time, and what one that is too many is told. */
+const MAX_PREVIEWS = 4;
+const BUSY_SECONDS = 5;
+
+type PreviewSources = { readonly storage: Storage; readonly records: Records };
+
+/** Says what would come of deciding batches anew, of a few at a time: each looks at all of a batch. */
+export class Previews {
+  readonly #running: TenantShares;
+  readonly #signal: AbortSignal;
+
+  /** `signal` is aborted when the API ends. */
+  constructor({ isShared, signal }: { readonly isShared: boolean; readonly signal: AbortSignal }) {
+    this.#running = new TenantShares(MAX_PREVIEWS, { isShared });
+    this.#signal = signal;
+  }
+
+  /** Looks for as long as somebody waits for it. */
+  async of(
+    sources: PreviewSources,
+    redeciding: Redeciding,
+    { tenant, reply }: { readonly tenant: string; readonly reply: FastifyReply },
+  ): Promise<RedecisionPreview> {
+    if (this.#running.take(tenant, 1) !== null) {
+      throw tooMany('There are too many previews. Wait for one to end.', BUSY_SECONDS, 'too_many_previews');
+    }
+    const gone = new AbortController();
+    onceGone(reply, () => gone.abort());
+    try {
+      return await previewRedecision(sources, redeciding, AbortSignal.any([gone.signal, this.#signal]));
+    } finally {
+      this.#running.giveBack(tenant, 1);
+    }
+  }
+}
+
 /** Goes through all pages of an ended batch, as a dispatcher would that enqueued the new one. */
-export async function previewRedecision(
-  { storage, records }: { readonly storage: Storage; readonly records: Records },
+async function previewRedecision(
+  { storage, records }: PreviewSources,
   { plan, id, cascades, selection }: Redeciding,
+  signal: AbortSignal,
 ): Promise<RedecisionPreview> {
   const { manifest } = plan;
   const final = await records.final(manifest.id);
@@ -101,6 +142,7 @@ export async function previewRedecision(
     const known: ReadonlyMap<number, KeptPlace> = read.kind === 'kept' ? read.documents : new Map();
     const reviewed = await labelled.reviewed(Array.from(known.keys(), (place) => first + place));
     for (let place = 0; place < size; place += 1) {
+      if (signal.aborted) throw unavailable('Nobody waits for this preview any more.');
       if (isBadLine(plan.badLines, first + place)) {
         documents.bad += 1;
         continue;
@@ -110,7 +152,7 @@ export async function previewRedecision(
       if (made !== null && (reviewed.has(first + place) || labelled.isDrawn(first + place))) {
         const { customId, cascade } = made.known;
         const { agreement } = cascades[cascade] ?? {};
-        labelled.add({
+        await labelled.add({
           customId,
           agreement,
           reviewed: reviewed.get(first + place),

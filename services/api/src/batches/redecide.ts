@@ -17,6 +17,7 @@ import {
   type ThresholdSettings,
 } from '@spillway/core';
 import { createRecord, readFooters, type BatchPlan, type Storage } from '@spillway/storage';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Caller } from '../auth.ts';
 import { badRequest, conflict } from '../errors.ts';
@@ -26,7 +27,7 @@ import { read } from '../schemas/read.ts';
 import { placeBatch, type BatchPlaces } from './place.ts';
 import { inputGone } from './retry-input.ts';
 import { describeBatch } from './show.ts';
-import { previewRedecision, type RedecisionPreview } from './redecide-preview.ts';
+import type { Previews, RedecisionPreview } from './redecide-preview.ts';
 import {
   aimedRules,
   aimLabel,
@@ -54,6 +55,9 @@ const NO_SETTINGS: ThresholdSettings = { kind: 'settings', settings: [] };
 
 const windowOnly = z.object({ completion_window: completionWindow.nullish() });
 
+/** Who waits for a preview. */
+type Preview = { readonly previews: Previews; readonly reply: FastifyReply };
+
 /**
  * Makes a batch of an ended one that decides the same documents by other thresholds: it keeps every answer that stands,
  * and asks for the difference. Its id is derived from that one's and the thresholds, so that there is one for each.
@@ -61,7 +65,7 @@ const windowOnly = z.object({ completion_window: completionWindow.nullish() });
 export async function redecideBatch(
   places: BatchPlaces,
   caller: Caller,
-  { id, body, isPreview }: { readonly id: string; readonly body: unknown; readonly isPreview: boolean },
+  { id, body, preview }: { readonly id: string; readonly body: unknown; readonly preview: Preview | null },
 ): Promise<BatchObject | RedecisionPreview> {
   const { records } = places;
   const manifest = await ownBatch(records, caller.tenant, id);
@@ -76,15 +80,16 @@ export async function redecideBatch(
   const cascades = { ...redecidedRules(manifest.cascades, {}), ...named };
   const redeciding = { plan, id: derivedId, cascades, selection: selected };
   const standing = await records.manifest(derivedId);
-  if (standing !== null && !isPreview) return describeBatch(places, standing);
+  if (standing !== null && preview === null) return describeBatch(places, standing);
   await refuseWhatIsGone(places, plan);
   if (aim?.kind === 'promise') refuseCertified(await describeBatch(places, manifest), aim);
-  if (isPreview && aim !== null) {
+  if (preview !== null && aim !== null) {
     throw badRequest(`Nobody knows before what a '${aim.kind}' comes to: its thresholds are found by a sample.`, {
       param: 'preview',
     });
   }
-  if (isPreview) return await previewRedecision(places, redeciding);
+  if (preview !== null)
+    return await preview.previews.of(places, redeciding, { tenant: caller.tenant, reply: preview.reply });
   const { endpoint, metadata, outputExpiresAfterSeconds } = manifest;
   const order = {
     endpoint,

@@ -103,7 +103,7 @@ export class ReadingAdapter implements IServerAdapter {
             queues: this.#queues,
             uiConfig: this.#uiConfig,
             params: params as Record<string, unknown>,
-            query: query as Record<string, unknown>,
+            query: withinBounds(query as Record<string, unknown>),
             body: {},
             headers: headers as Record<string, string | undefined>,
           };
@@ -129,6 +129,13 @@ export class ReadingAdapter implements IServerAdapter {
     }
   }
 }
+
+/** Jobs have whole documents in them: a page shows some. */
+const MAX_JOBS = 50;
+const withinBounds = (query: Record<string, unknown>): Record<string, unknown> =>
+  query['jobsPerPage'] === undefined
+    ? query
+    : { ...query, jobsPerPage: String(Math.min(MAX_JOBS, Math.max(1, Number(query['jobsPerPage']) || 1))) };
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;' };
 

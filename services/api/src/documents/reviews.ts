@@ -54,6 +54,9 @@ type Sources = LineSources & { readonly records: Records };
 
 const READS_AT_A_TIME = 16;
 
+/** A page of reviews is one text: it ends where their answers, which may be long, have so many bytes. */
+const MAX_PAGE_BYTES = 1024 * 1024;
+
 /** A directory is read whole for each listing. */
 const KEYS_AT_A_TIME = 100_000;
 
@@ -105,14 +108,23 @@ export async function listReviews(
   const folder = KEYS.reviews(id);
   const from = query.after === undefined ? {} : { after: `${folder}${cursorName(query.after)}` };
   const keys = await storage.list(folder, { ...from, limit: query.limit + 1 });
-  const shown = keys.slice(0, query.limit);
-  const found = await mapConcurrent(shown, READS_AT_A_TIME, (key) => readRecord(storage, key, RECORDS.review));
-  const last = shown.at(-1);
+  const data: z.input<typeof reviewObject>[] = [];
+  let [looked, bytes] = [0, 0];
+  while (looked < Math.min(keys.length, query.limit) && bytes < MAX_PAGE_BYTES) {
+    const some = keys.slice(looked, Math.min(looked + READS_AT_A_TIME, query.limit));
+    const found = await mapConcurrent(some, READS_AT_A_TIME, (key) => readRecord(storage, key, RECORDS.review));
+    for (const review of found.filter((one) => one !== null)) {
+      data.push(objectOf(review));
+      bytes += Buffer.byteLength(JSON.stringify(review.answer));
+    }
+    looked += some.length;
+  }
+  const last = keys[looked - 1];
   return {
     object: 'list',
-    data: found.filter((one) => one !== null).map(objectOf),
+    data,
     cursor: last === undefined ? null : `v_${last.slice(folder.length)}`,
-    has_more: keys.length > query.limit,
+    has_more: keys.length > looked,
   };
 }
 

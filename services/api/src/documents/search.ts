@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { holds, LIMITS, resultFields, type Condition } from '@spillway/core';
+import { holding, LIMITS, resultFields, type Condition, type Fields } from '@spillway/core';
 import { StorageError, type Records } from '@spillway/storage';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
@@ -181,6 +181,18 @@ class Search {
     return line === null ? null : await Reviews.ofOne(this.#sources.storage, link.id, document).join(document, line);
   }
 
+  /** Whether a condition holds, which a long answer may make long. */
+  async #holds(condition: Condition, fields: Fields): Promise<boolean> {
+    const work = holding(condition, fields);
+    for (let step = work.next(); ; step = work.next()) {
+      if (step.done === true) return step.value;
+      if (performance.now() - this.#turnMs < TURN_MS) continue;
+      await setImmediate();
+      this.#turnMs = performance.now();
+      if (this.#asked.signal.aborted) return false;
+    }
+  }
+
   /** Every line that is wanted, and now and then how far the search is. */
   async *#matches(): AsyncGenerator<Event | Match> {
     const { link, from, condition, signal } = this.#asked;
@@ -192,7 +204,7 @@ class Search {
       if (known !== null) {
         const bytes = await reviews.join(document, known);
         const fields = resultFields(await readLine(bytes));
-        if (condition === null || holds(condition, fields)) {
+        if (condition === null || (await this.#holds(condition, fields))) {
           this.#found += 1;
           yield { document, line: bytes, confidence: fields('confidence') };
         }

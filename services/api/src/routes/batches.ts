@@ -10,7 +10,7 @@ import { batchesQuery, listBatches } from '../batches/list.ts';
 import { ORDER_KEYS, orderBody } from '../batches/order.ts';
 import type { BatchPlaces } from '../batches/place.ts';
 import { redecideBatch, redecideQuery } from '../batches/redecide.ts';
-import { redecisionPreview } from '../batches/redecide-preview.ts';
+import { redecisionPreview, type Previews } from '../batches/redecide-preview.ts';
 import { showReport } from '../batches/report.ts';
 import { resultsQuery, sendResults } from '../batches/results.ts';
 import { RETRY_KEYS, retryBatch, retryBody } from '../batches/retry.ts';
@@ -29,14 +29,22 @@ import { batchReport } from '../schemas/report.ts';
 import { knownBodyOf, nameIgnored, refuseForms, type Http } from './bodies.ts';
 
 /** What answers the longer questions about batches. */
-type BatchServices = { readonly dryRuns: DryRuns; readonly events: BatchEvents; readonly queues: Queues };
+type BatchServices = {
+  readonly dryRuns: DryRuns;
+  readonly events: BatchEvents;
+  readonly queues: Queues;
+  readonly previews: Previews;
+};
 
 const IDEMPOTENT = ['Idempotency-Key'] as const;
 const NAMES_IGNORED = { [IGNORED_HEADER]: 'The keys of the body that are not known and were ignored.' } as const;
 /** An inline input, and the rest of the body. */
 const MAX_CREATE_BYTES = LIMITS.inlineRequestsBytes + LIMITS.requestBodyBytes;
 
-export function batchRoutes(sources: BatchPlaces, { dryRuns, events, queues }: BatchServices): readonly Route[] {
+export function batchRoutes(
+  sources: BatchPlaces,
+  { dryRuns, events, queues, previews }: BatchServices,
+): readonly Route[] {
   return [
     createRoute(sources, dryRuns),
     ...eventRoutes(events),
@@ -65,7 +73,7 @@ export function batchRoutes(sources: BatchPlaces, { dryRuns, events, queues }: B
       answer: ({ tenant, id }) => cancelBatch(sources, tenant, id),
     }),
     ...controlRoutes({ ...sources, queues }),
-    ...batchesOfOthers(sources),
+    ...batchesOfOthers(sources, previews),
     jsonRoute({
       method: 'GET',
       url: '/batches/:id/report',
@@ -166,7 +174,7 @@ function createRoute(sources: BatchPlaces, dryRuns: DryRuns): Route {
 }
 
 /** Routes that make a batch of another one. */
-function batchesOfOthers(sources: BatchPlaces): readonly Route[] {
+function batchesOfOthers(sources: BatchPlaces, previews: Previews): readonly Route[] {
   return [
     jsonRoute({
       method: 'POST',
@@ -194,7 +202,8 @@ function batchesOfOthers(sources: BatchPlaces): readonly Route[] {
       answer: ({ caller, id, query, ...http }) => {
         refuseMisspelt(http.request.query as object, redecideQuery, { key: 'preview', elsewhere: ['dry_run'] });
         const body = knownBodyOf(http, REDECIDE_KEYS);
-        return redecideBatch(sources, caller, { id, body, isPreview: query.preview === 'true' });
+        const preview = query.preview === 'true' ? { previews, reply: http.reply } : null;
+        return redecideBatch(sources, caller, { id, body, preview });
       },
     }),
   ];

@@ -29,6 +29,7 @@ export async function writeWelcome(say: (line: string) => void, facts: WelcomeFa
   const path = relative(process.cwd(), example) || example;
   const shownKey = withKeys ? 'YOUR_KEY' : 'none';
   say(`Spillway is ready at ${baseUrl}  (cascades: ${cascades.join(', ')}; data in ${data.directory}; Ctrl-C stops)`);
+  say(`\nIn the browser: ${baseUrl.replace(/v1$/, '')}`);
   say(`\nAn example lies in ${path}: ${exampleIs(hasPlayground)}, one request a line, "model" names the cascade.`);
   say(`\nFrom a folder of documents to a table: ${commandLine(baseUrl, withKeys)}`);
   say(`\n── curl ──\n${curlLines(baseUrl, path, withKeys)}`);

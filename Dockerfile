@@ -26,7 +26,8 @@ COPY services/playground/package.json services/playground/
 FROM manifests AS service-packages
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --workspace @spillway/api --workspace @spillway/dispatcher --workspace @spillway/drafter --workspace @spillway/expert --workspace @spillway/cli
 RUN find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.md' \) -delete
-RUN rm -rf node_modules/openai/src
+# TypeScript is an optional peer of what bull-board brings, so that npm takes it for one that is needed.
+RUN rm -rf node_modules/openai/src node_modules/typescript node_modules/@typescript
 
 # Of onnxruntime-web's builds Node loads the plain one.
 FROM manifests AS playground-packages

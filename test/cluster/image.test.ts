@@ -60,7 +60,7 @@ test('service: small, with production packages only; every service starts as a u
   assert.deepEqual(image.entrypoint, ['node']);
   const { stdout } = spawnSync('du', ['-sk', image.root], { encoding: 'utf8' });
   t.diagnostic(`${Math.round(Number.parseInt(stdout, 10) / 1024)} MiB over the base image`);
-  assert.ok(Number.parseInt(stdout, 10) < 110 * 1024, stdout);
+  assert.ok(Number.parseInt(stdout, 10) < 100 * 1024, stdout);
   for (const absent of ['onnxruntime-web', 'typescript', 'oxlint', 'node', '@spillway/playground']) {
     const found = spawnSync('test', ['-e', join(image.root, image.workdir, 'node_modules', absent)]);
     assert.equal(found.status, 1, absent);

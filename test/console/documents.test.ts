@@ -128,6 +128,9 @@ test('answers are reviewed with the keyboard alone, least sure first', async (co
   await page.keyboard.press('c');
   await page.getByLabel('The right answer').waitFor();
   await watched.assertAccessible();
+  await page.getByLabel('The right answer').fill('{"total": 8');
+  await page.keyboard.press('Control+Enter');
+  await page.getByRole('alert').filter({ hasText: 'was JSON, and this is none' }).waitFor();
   await page.getByLabel('The right answer').fill('{"total": 8}');
   await page.keyboard.press('Control+Enter');
   await page.getByText('2 reviewed in this tab').waitFor();

@@ -6,7 +6,9 @@ import { conditionOf, NO_CHOICES } from '../../packages/console/app/condition.ts
 import { addressOf, placeOf, type Place } from '../../packages/console/app/place.ts';
 import { valuesOf } from '../../packages/console/app/result.ts';
 
-const id = fc.string({ minLength: 1, unit: 'grapheme' }).filter((text) => text.isWellFormed());
+const id = fc
+  .string({ minLength: 1, unit: 'grapheme' })
+  .filter((text) => text.isWellFormed() && text !== '.' && text !== '..');
 
 test('an address leads to its place, whatever ids there are', () => {
   const place: fc.Arbitrary<Place> = fc.oneof(
@@ -21,6 +23,7 @@ test('an address leads to its place, whatever ids there are', () => {
   );
   fc.assert(fc.property(place, (one) => assert.deepEqual({ ...placeOf(addressOf(one)) }, { ...one })));
   assert.deepEqual(placeOf('#/batches/%zz'), { view: 'batch', batch: '%zz' });
+  for (const folder of ['.', '..', '%2e']) assert.deepEqual(placeOf(`#/batches/${folder}`), { view: 'batches' });
 });
 
 test('what is chosen is a condition that the API reads', () => {

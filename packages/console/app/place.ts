@@ -9,7 +9,9 @@ export function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.replace(/^#/, '').split('?');
   const [, first = '', batch, view, customId] = path.split('/').map((part) => decoded(part));
   if (first === 'create' || first === 'tiers') return { view: first };
-  if (first !== 'batches' || batch === undefined || batch === '') return { view: 'batches' };
+  // In an address these mean other folders.
+  const isNamed = batch !== undefined && !['', '.', '..'].includes(batch);
+  if (first !== 'batches' || !isNamed) return { view: 'batches' };
   if (view === 'documents' && customId !== undefined) return { view: 'document', batch, customId };
   if (view === 'documents' || view === 'review')
     return { view, batch, where: new URLSearchParams(query).get('where') ?? '' };

@@ -33,6 +33,8 @@ export class ReviewView implements View {
   #isLooking = true;
   #corrects = false;
   #isBusy = false;
+  /** What was not saved at once. */
+  #doubted: string | null = null;
   #problem: string | null = null;
 
   constructor(surroundings: Surroundings, batch: string, where: string) {
@@ -121,7 +123,15 @@ export class ReviewView implements View {
   #submit(event: SubmitEvent): void {
     event.preventDefault();
     const answer = new FormData(event.target as HTMLFormElement).get('answer');
-    if (typeof answer === 'string') void this.#say({ verdict: 'corrected', answer });
+    if (typeof answer !== 'string') return;
+    const [line] = this.#queue;
+    const given = line === undefined ? null : answerOf(line);
+    if (given !== null && isJson(given) && !isJson(answer) && this.#doubted !== answer) {
+      this.#doubted = answer;
+      this.#problem = 'The answer was JSON, and this is none. Saved once more it stands as it is.';
+      return this.#surroundings.update();
+    }
+    void this.#say({ verdict: 'corrected', answer });
   }
 
   #skip(): void {
@@ -220,5 +230,15 @@ export class ReviewView implements View {
       this.#problem = messageOf(error);
       update();
     }
+  }
+}
+
+/** Whether a text is a JSON object or array: a word may be right whatever stood there before. */
+function isJson(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null;
+  } catch {
+    return false;
   }
 }

@@ -7,16 +7,19 @@ import { conditionOf, NO_CHOICES, type Choices } from '../condition.ts';
 import { save } from '../download.ts';
 import { dollarRange } from '../format.ts';
 import { addressOf } from '../place.ts';
+import { SELECTIONS, type Preview, type Selection } from '../redecision.ts';
 import { answerOf, confidenceOf, errorOf, reasonOf } from '../result.ts';
 import type { Surroundings, View } from '../view.ts';
 import { batchViews } from './batch-head.ts';
-import { SELECTIONS, type Offer, type Preview, type Selection } from './selections.ts';
 
 const PAGE = 100;
 /** Of an answer that is listed: what one sees in a line or two. */
 const SHOWN_CHARACTERS = 200;
 /** An export is read by so many at a time. */
 const EXPORTED = 1_000;
+
+/** What a new batch of some documents would come to, before somebody makes it. */
+type Offer = Preview & { readonly selection: Selection };
 
 type Found = { readonly searched: number; readonly of: number; readonly found: number };
 
@@ -108,7 +111,7 @@ export class DocumentsView implements View {
     return html`<div class="actions">
       <button @click=${() => void this.#export()}>Export what is found</button>
       <a class="button" href=${review}>Review these</a>
-      ${(['escalate', 'again'] as const).map(
+      ${(['escalate', 'ask_again'] as const).map(
         (selection) =>
           html`<button ?disabled=${this.#searched.trim() === ''} @click=${() => void this.#look(selection)}>
             ${SELECTIONS[selection].button} these …
@@ -156,7 +159,7 @@ export class DocumentsView implements View {
   }
 
   #wish(selection: Selection): object {
-    return { [SELECTIONS[selection].key]: this.#searched };
+    return { [selection]: this.#searched };
   }
 
   #redecide(query: string): string {

@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { messageOf, Refusal } from '../api.ts';
 import { save } from '../download.ts';
 import { addressOf } from '../place.ts';
-import { answerOf, confidenceOf } from '../result.ts';
+import { answerOf, confidenceOf, valuesOf } from '../result.ts';
 import type { Surroundings, View } from '../view.ts';
 import { batchViews } from './batch-head.ts';
 import { documentParts, documentPath, type ShownDocument } from './document.ts';
@@ -126,7 +126,8 @@ export class ReviewView implements View {
     if (typeof answer !== 'string') return;
     const [line] = this.#queue;
     const given = line === undefined ? null : answerOf(line);
-    if (given !== null && isJson(given) && !isJson(answer) && this.#doubted !== answer) {
+    const breaksJson = given !== null && valuesOf(given) !== null && valuesOf(answer) === null;
+    if (breaksJson && this.#doubted !== answer) {
       this.#doubted = answer;
       this.#problem = 'The answer was JSON, and this is none. Saved once more it stands as it is.';
       return this.#surroundings.update();
@@ -230,15 +231,5 @@ export class ReviewView implements View {
       this.#problem = messageOf(error);
       update();
     }
-  }
-}
-
-/** Whether a text is a JSON object or array: a word may be right whatever stood there before. */
-function isJson(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null;
-  } catch {
-    return false;
   }
 }

@@ -5,22 +5,9 @@ import { html, nothing, type TemplateResult } from 'lit-html';
 import { live } from 'lit-html/directives/live.js';
 import { dollarRange, share } from '../format.ts';
 import { histogram } from '../parts/histogram.ts';
+import type { Labelled, Preview } from '../redecision.ts';
 import { whatIf, type BatchReport, type ReportedStage } from '../report.ts';
 import type { Surroundings } from '../view.ts';
-
-type Preview = {
-  readonly documents: { readonly total: number; readonly kept: number; readonly asked: number };
-  readonly usd: { readonly least: number; readonly most: number } | null;
-  readonly labelled: Labelled;
-};
-
-/** How right the documents are of which a review or a label says what is right. */
-type Labelled = {
-  readonly documents: number;
-  readonly right_now: number;
-  readonly known: number;
-  readonly right: number;
-};
 
 /** Whoever moves the slider on is not asked for in between. */
 const STILL_MS = 400;

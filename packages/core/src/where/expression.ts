@@ -17,7 +17,7 @@ export type Fields = (name: string) => unknown;
 
 /**
  * Whether a condition holds. What is null or absent is less, equal or more than nothing but null. A condition may look for
- * many long words in a long answer, so it stops at each term and on the way through a long text.
+ * many long words in a long answer, so it stops before each term that looks at a long text, and on the way through it.
  */
 export function* holding(condition: Condition, fields: Fields): Sliced<boolean> {
   switch (condition.kind) {
@@ -28,11 +28,17 @@ export function* holding(condition: Condition, fields: Fields): Sliced<boolean> 
     case 'not':
       return !(yield* holding(condition.of, fields));
     case 'field':
-      return isTruthy(fields(condition.field));
+      return isTruthy(yield* looking(condition.field, fields));
     case 'compare':
-      yield;
-      return yield* comparing(fields(condition.field) ?? null, condition.operator, condition.value);
+      return yield* comparing((yield* looking(condition.field, fields)) ?? null, condition.operator, condition.value);
   }
+}
+
+/** What a field says; to find a long text took its time. */
+function* looking(field: string, fields: Fields): Sliced<unknown> {
+  const value = fields(field);
+  if (typeof value === 'string' && value.length >= LONG) yield;
+  return value;
 }
 
 /** The same at once, where nobody else waits. */

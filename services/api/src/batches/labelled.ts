@@ -80,10 +80,9 @@ export class Labelled {
     if (this.#file !== null && this.#waiting.length > 0) {
       const wanted = new Set(this.#waiting.map(({ customId }) => customId));
       const read = await readLabels(this.#storage, this.#file, wanted);
-      // Whoever deleted their labels since has none.
-      const labels = read.kind === 'labels' ? read.labels : new Map();
       for (const document of this.#waiting.splice(0)) {
-        const { answer = null } = labels.get(document.customId) ?? {};
+        // Whoever deleted their labels since has none.
+        const { answer = null } = (read.kind === 'labels' ? read.labels.get(document.customId) : null) ?? {};
         if (answer !== null) await this.#count(document, answer);
       }
     }

@@ -9,6 +9,14 @@ const KNOWN_MS = 1_000;
 /** What the size of bundles depends on of those who work in a tier. */
 type TierWorkers = Pick<BundleLoad, 'slotsPerWorker' | 'slots' | 'secondsPerDocument'>;
 
+/** Documents that are about to be added to a tier, and their bytes together. */
+type Adding = {
+  readonly documents: number;
+  readonly bytes: number;
+  /** Documents of their batch that will be added after them, as soon as there is room. */
+  readonly behind: number;
+};
+
 /** How much tiers have to do and who is there to do it, read now and then: what the size of bundles depends on. */
 export class TierLoads {
   readonly #workers: Lately<TierWorkers>;
@@ -29,11 +37,10 @@ export class TierLoads {
     return await this.#workers.of(tier);
   }
 
-  /** The load of a tier to which so many documents are about to be added, of so many bytes together. */
-  async of(tier: string, adding: { readonly documents: number; readonly bytes: number }): Promise<BundleLoad> {
-    const { documents, bytes } = adding;
+  /** The load of a tier to which documents are about to be added. */
+  async of(tier: string, { documents, bytes, behind }: Adding): Promise<BundleLoad> {
     const [workers, waiting] = await Promise.all([this.workers(tier), this.#waiting.of(tier)]);
-    return { ...workers, waiting: waiting + documents, bytesPerDocument: bytes / Math.max(1, documents) };
+    return { ...workers, waiting: waiting + documents + behind, bytesPerDocument: bytes / Math.max(1, documents) };
   }
 }
 

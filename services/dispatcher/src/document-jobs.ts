@@ -152,6 +152,7 @@ export async function askDocuments(
 ): Promise<void> {
   const { id: batch, tenant } = plan.manifest;
   const { first = 0, bytes = 0, documents: all = 1 } = plan.pages[page] ?? {};
+  const behind = Math.max(0, plan.total - first - all);
   const share = tracedShare(sampling, plan.total);
   const now = Date.now();
   const byTier = new Map<string, DocumentJob[]>();
@@ -174,7 +175,8 @@ export async function askDocuments(
     else jobs.push(job);
   }
   for (const [tier, jobs] of byTier) {
-    const adding = { documents: jobs.length, bytes: (bytes / all) * jobs.length };
+    const part = jobs.length / all;
+    const adding = { documents: jobs.length, bytes: bytes * part, behind: Math.floor(behind * part) };
     const size = loads === null ? 1 : bundleSize(await loads.of(tier, adding));
     await queues.add(tier, jobs, await queues.takeTags(tier, { tenant, batch, documents: jobs.length }), { size });
   }

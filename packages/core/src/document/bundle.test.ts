@@ -54,7 +54,7 @@ test('the size of bundles: full ones for quick calls and much work, one document
   assert.equal(bundleSize({ ...load, secondsPerDocument: 30 }), 1);
   assert.equal(bundleSize({ ...load, bytesPerDocument: 20_000 }), 3);
   assert.equal(bundleSize({ ...load, bytesPerDocument: 4 * 2 ** 20 }), 1);
-  assert.equal(bundleSize({ ...load, secondsPerDocument: null }), 1, 'nobody knows how long calls take');
+  assert.equal(bundleSize({ ...load, secondsPerDocument: null }), 4, 'nobody knows how long calls take: a second');
   assert.equal(bundleSize({ ...load, slots: 0, slotsPerWorker: 0 }), 1, 'there is no worker yet');
   assert.equal(bundleSize({ ...load, secondsPerDocument: 0 }), MAX_BUNDLE);
 });

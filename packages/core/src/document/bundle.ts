@@ -12,6 +12,9 @@ const MAX_BUNDLE_BYTES = 64 * 1024;
 /** A worker holds a document for which it has no call to spare no longer than this; then it gives it back. */
 export const MAX_HELD_MS = 250;
 
+/** What a call is taken to last while nobody has measured one: no model that is worth a queue takes much less. */
+const UNMEASURED_S = 1;
+
 /** Documents of one page that wait for one tier, as one job. None of them has had a call in this tier yet. */
 export type Bundle = { readonly v: number; readonly documents: readonly DocumentJob[] };
 
@@ -41,7 +44,7 @@ export function jobDataOf(documents: readonly DocumentJob[]): JobData {
 
 /** What the size of bundles depends on. */
 export type BundleLoad = {
-  /** Documents that wait in the tier's queue, those included that are about to be added. */
+  /** Documents that wait in the tier's queue, are about to be added, or come right behind those. */
   readonly waiting: number;
   /** Calls at a time of one worker, and of all; 0: there is no worker. */
   readonly slotsPerWorker: number;
@@ -64,9 +67,10 @@ export function bundleSize({
   secondsPerDocument,
   bytesPerDocument,
 }: BundleLoad): number {
-  if (slots === 0 || secondsPerDocument === null) return 1;
+  if (slots === 0) return 1;
   const shared = Math.floor(waiting / slots);
-  const taken = Math.floor((slotsPerWorker * MAX_HELD_MS) / (1_000 * Math.max(1e-6, secondsPerDocument)));
+  const seconds = Math.max(1e-6, secondsPerDocument ?? UNMEASURED_S);
+  const taken = Math.floor((slotsPerWorker * MAX_HELD_MS) / (1_000 * seconds));
   const small = Math.floor(MAX_BUNDLE_BYTES / Math.max(1, bytesPerDocument));
   return Math.max(1, Math.min(MAX_BUNDLE, shared, taken, small));
 }

@@ -3,9 +3,8 @@ import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
 
 /** The first 32 hex digits of SHA-256 over the parts, separated so that no two lists of parts collide. */
 export function digest(...parts: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest('hex').slice(0, 32);
+  // At once: an object with the pieces one by one takes three times as long, and each document has several.
+  return hashAtOnce('sha256', parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('')).slice(0, 32);
 }
 
 /** 64 bits as two whole numbers. */

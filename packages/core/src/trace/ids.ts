@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { digest } from '../text/digest.ts';
 
 /** Names a span: 32 and 16 hex digits, as W3C Trace Context has them. */
@@ -29,9 +29,9 @@ export class TraceIds {
   readonly #base: string;
 
   constructor({ batch, document, enqueuedAtMs }: TracedDocument) {
-    const hash = createHash('sha256').update(`trace ${batch} ${document} ${enqueuedAtMs}`).digest('hex');
-    this.root = { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
-    this.#base = hash.slice(48, 64 - CODE_DIGITS);
+    const digits = hash('sha256', `trace ${batch} ${document} ${enqueuedAtMs}`);
+    this.root = { traceId: digits.slice(0, 32), spanId: digits.slice(32, 48) };
+    this.#base = digits.slice(48, 64 - CODE_DIGITS);
   }
 
   /** The span of a part of an attempt of a stage, from 0; `attempt` counts from 1. */

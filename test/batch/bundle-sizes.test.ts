@@ -37,7 +37,10 @@ test('bundles are full from the first page of a large batch on, before anybody m
   await openBatch(parts.redis, 'batch_large', PAGES.length * DOCUMENTS, PAGES.length);
   const plan = await parts.records.plan('batch_large');
   assert.ok(plan !== null);
-  const documents = Array.from({ length: DOCUMENTS }, (_, at) => ({ kind: 'request' as const, request: requestOf(at) }));
+  const documents = Array.from({ length: DOCUMENTS }, (_, at) => ({
+    kind: 'request' as const,
+    request: requestOf(at),
+  }));
   const places = [...documents.keys()];
   const sizesOf = async (page: number): Promise<number[]> => {
     const at = PAGES[page];
@@ -55,7 +58,10 @@ test('bundles are full from the first page of a large batch on, before anybody m
     await parts.queues.of(TIER).drain();
     return sizes;
   };
-  assert.deepEqual(await sizesOf(0), Array.from({ length: DOCUMENTS / MAX_BUNDLE }, () => MAX_BUNDLE));
+  assert.deepEqual(
+    await sizesOf(0),
+    Array.from({ length: DOCUMENTS / MAX_BUNDLE }, () => MAX_BUNDLE),
+  );
   assert.deepEqual(
     await sizesOf(PAGES.length - 1),
     Array.from({ length: DOCUMENTS }, () => 1),

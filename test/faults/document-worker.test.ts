@@ -15,7 +15,7 @@ import {
   enqueuePage,
   HandOffs,
   Heartbeat,
-  leaveBundle,
+  Leavings,
   pagesInFlight,
   Queues,
   Settler,
@@ -228,7 +228,7 @@ test('a bundle whose worker was lost goes on as jobs of its own, with drafts tha
   await store.client.hset(key, 'taken', '5000 0');
   const drafted = withDraft(documents[1] ?? jobOf(), draftOf());
   await writeDocument(store, held, bundledField(1), drafted);
-  await leaveBundle(store, held, [2]);
+  await new Leavings(store).leave(held, [2]);
   const { handler } = bundlesOn(store, queues);
   assert.deepEqual(await handler.split(held, 7), { kind: 'done' });
   const found = (await queues.find(tier, inPage, [0, 1, 2, 3])).toSorted((left, right) => left.place - right.place);

@@ -6,7 +6,7 @@ import {
   bundledField,
   HandOffs,
   Heartbeat,
-  leaveBundle,
+  Leavings,
   writeDocument,
   lostDocuments,
   pagesInFlight,
@@ -342,13 +342,14 @@ test('documents in one job are counted, found, swept and dropped one by one', as
   assert.deepEqual(await queues.depth(QUEUE), { waiting: 21, active: 16, delayed: 0 });
   const changed = { ...jobOf({ batch: 'a', document: 13, place: 3 }), usedAttempts: 1 };
   assert.equal(await writeDocument(store, held, bundledField(3), changed), 'SAVED');
-  assert.equal(await leaveBundle(store, held, [4]), 'LEFT');
-  assert.equal(await leaveBundle(store, held, [5, 6]), 'LEFT');
+  const leavings = new Leavings(store);
+  const left = await Promise.all([leavings.leave(held, [4]), leavings.leave(held, [5, 6])]);
+  assert.deepEqual(left, ['LEFT', 'LEFT']);
   await queues.add(QUEUE, documents.slice(4, 5), () => 1, { afterMs: 60_000 });
   assert.deepEqual((await queues.depth(QUEUE)).delayed, 1);
   assert.deepEqual(await lostDocuments(store, 'a', 0, where), [5, 6, 37, 38, 39]);
   assert.equal((await queues.find(QUEUE, page, [3]))[0]?.usedAttempts, 1);
-  assert.equal(await leaveBundle(store, { ...held, token: 'of another' }, [7]), 'GONE');
+  assert.equal(await leavings.leave({ ...held, token: 'of another' }, [7]), 'GONE');
 
   await client.del(`${queue}:${held.id}:lock`);
   const all = page.documents;

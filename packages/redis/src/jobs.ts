@@ -2,6 +2,7 @@ import { draftToHandOff, isAskedAlone, type DocumentJob, type TierFacts } from '
 import { FORGET_CLOSED_AFTER_MS, PROBE_MS, TOGETHER_MS } from './breaker.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
+import { Together } from './together.ts';
 
 const startScript = new Script('start', 'may_ask', 'take_up', 'broke_together');
 const writeScript = new Script('write_job');
@@ -124,14 +125,36 @@ export async function writeDocument(
   return (await writeScript.run(redis.scripts, lockedKeys(redis, held), args)) as 'SAVED' | 'GONE';
 }
 
-/** Notes in a bundle that documents have left it for jobs of their own; who takes it up next has nothing to do with them. */
-export async function leaveBundle(
-  redis: RedisStore,
-  held: HeldJob,
-  places: readonly number[],
-): Promise<'LEFT' | 'GONE'> {
-  const args = [held.token, places.join(',')];
-  return (await leaveScript.run(redis.scripts, lockedKeys(redis, held), args)) as 'LEFT' | 'GONE';
+type Leaving = { readonly held: HeldJob; readonly places: readonly number[] };
+
+/** What became of a note that documents have left their bundle; GONE: the bundle is not this worker's any more. */
+export type Left = 'LEFT' | 'GONE';
+
+/** Documents that leave the bundles that a worker holds; of one bundle those that are there together. */
+export class Leavings {
+  readonly #redis: RedisStore;
+  readonly #together: Together<Leaving, Left>;
+
+  constructor(redis: RedisStore) {
+    this.#redis = redis;
+    this.#together = new Together({
+      run: (leavings) => this.#leave(leavings as readonly [Leaving, ...Leaving[]]),
+      groupOf: ({ held: { tier, id, token } }) => `${tier} ${id} ${token}`,
+      bytesOf: () => 0,
+    });
+  }
+
+  /** Notes in a bundle that documents have left it for jobs of their own; who takes it up next has nothing to do with them. */
+  leave(held: HeldJob, places: readonly number[]): Promise<Left> {
+    return this.#together.ask({ held, places });
+  }
+
+  async #leave(leavings: readonly [Leaving, ...Leaving[]]): Promise<Left[]> {
+    const [{ held }] = leavings;
+    const args = [held.token, leavings.flatMap(({ places }) => places).join(',')];
+    const left = (await leaveScript.run(this.#redis.scripts, lockedKeys(this.#redis, held), args)) as Left;
+    return leavings.map(() => left);
+  }
 }
 
 /** The fields of a job as they stand in Redis. */

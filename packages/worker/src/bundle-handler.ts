@@ -1,7 +1,7 @@
 import { delayed, MAX_HELD_MS, type DocumentJob } from '@spillway/core';
 import {
   bundledDocuments,
-  leaveBundle,
+  Leavings,
   readJobFields,
   untilRecovered,
   withoutResult,
@@ -57,10 +57,12 @@ export type TakenBundle = {
 export class BundleHandler {
   readonly #parts: BundleHandlerParts;
   readonly #options: BundleHandlerOptions;
+  readonly #leavings: Leavings;
 
   constructor(parts: BundleHandlerParts, options: BundleHandlerOptions) {
     this.#parts = parts;
     this.#options = options;
+    this.#leavings = new Leavings(parts.redis);
   }
 
   async handle({ documents, slots, ...bundle }: TakenBundle): Promise<Disposition> {
@@ -132,7 +134,7 @@ export class BundleHandler {
    * be noted that is all that follows.
    */
   async #noteHandedOff(held: HeldJob, { place }: DocumentJob): Promise<void> {
-    await leaveBundle(this.#parts.redis, held, [place]).catch(() => 'GONE');
+    await this.#leavings.leave(held, [place]).catch(() => 'GONE');
   }
 
   /**
@@ -144,7 +146,7 @@ export class BundleHandler {
     documents: readonly DocumentJob[],
     options: { readonly size: number; readonly afterMs?: number },
   ): Promise<boolean> {
-    const { redis, queues } = this.#parts;
+    const { queues } = this.#parts;
     const { stopping } = this.#options;
     const add = async (): Promise<'ADDED'> => {
       await queues.add(held.tier, documents, () => priority, options);
@@ -153,7 +155,7 @@ export class BundleHandler {
     const places = documents.map(({ place }) => place);
     try {
       if ((await untilRecovered(add, stopping)) === 'STOPPED') return false;
-      return (await untilRecovered(() => leaveBundle(redis, held, places), stopping)) !== 'STOPPED';
+      return (await untilRecovered(() => this.#leavings.leave(held, places), stopping)) !== 'STOPPED';
     } catch (error) {
       this.#options.onFailed(held.id, error);
       return false;

@@ -1,11 +1,11 @@
 // The cascade as one would write it by hand: the stock SDK, so many documents at a time, every result appended to a file
-// where RESULTS names one. No queue, nothing survives. A process of its own: DRAFTER, EXPERT, DOCUMENTS, CONCURRENCY.
+// where RESULTS names one. No queue, nothing survives. A process of its own: DRAFTER, EXPERT, DOCUMENTS,
+// WARM_UP, CONCURRENCY.
 import { appendFile } from 'node:fs/promises';
 import { OpenAI } from 'openai';
 import { prompts } from './processes.ts';
 
-const { DRAFTER = '', EXPERT = '', DOCUMENTS = '0', CONCURRENCY = '1', RESULTS = '' } = process.env;
-const WARM_UP_DOCUMENTS = 500;
+const { DRAFTER = '', EXPERT = '', DOCUMENTS = '0', WARM_UP = '0', CONCURRENCY = '1', RESULTS = '' } = process.env;
 const drafter = new OpenAI({ baseURL: DRAFTER, apiKey: 'none' });
 const expert = new OpenAI({ baseURL: EXPERT, apiKey: 'none' });
 
@@ -32,7 +32,7 @@ async function run(work: readonly string[]): Promise<number> {
   return (performance.now() - startedMs) / 1_000;
 }
 
-await run(prompts(WARM_UP_DOCUMENTS));
+await run(prompts(Number(WARM_UP)));
 const seconds = await run(prompts(Number(DOCUMENTS)));
 process.stdout.write(`${JSON.stringify({ seconds })}\n`);
 process.exit(0);

@@ -4,20 +4,26 @@ import { join } from 'node:path';
 import { pairs, type Figure } from '../figure.ts';
 import { ran, startModel } from '../processes.ts';
 import { best, interleave, type Run } from '../run.ts';
-import { documentsPerS, startSystem, type Servers } from '../service.ts';
+import { documentsPerS, LONG_WARM_UP_DOCUMENTS, startSystem, type Servers } from '../service.ts';
 
 const CHOICES = [16, 32, 64, 128];
 
 /** Documents a second of the script in `script.ts`. */
 async function scriptPerS(
   servers: Servers,
-  options: { readonly documents: number; readonly concurrency: number; readonly keeps: boolean },
+  options: {
+    readonly documents: number;
+    readonly warmUp: number;
+    readonly concurrency: number;
+    readonly keeps: boolean;
+  },
 ): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-script-'));
   const { seconds } = await ran<{ seconds: number }>('script.ts', {
     DRAFTER: servers.drafter.baseURL,
     EXPERT: servers.expert.baseURL,
     DOCUMENTS: String(options.documents),
+    WARM_UP: String(options.warmUp),
     CONCURRENCY: String(options.concurrency),
     RESULTS: options.keeps ? join(directory, 'results.jsonl') : '',
   });
@@ -31,23 +37,24 @@ async function scriptPerS(
  * the concurrency that is best for it, searched for in this run.
  */
 export async function measureDocuments(run: Run): Promise<Figure[]> {
-  const documents = run.isQuick ? 2_000 : 10_000;
-  const search = documents / 4;
+  const documents = run.isQuick ? 2_000 : 20_000;
+  const search = documents / 2;
+  const warmUp = run.isQuick ? 500 : LONG_WARM_UP_DOCUMENTS;
   using drafter = await startModel('drafter');
   using expert = await startModel('expert');
   const servers = { drafter, expert };
   const chosenForScript = (keeps: boolean): Promise<number> =>
-    best(CHOICES, (concurrency) => scriptPerS(servers, { documents: search, concurrency, keeps }));
+    best(CHOICES, (concurrency) => scriptPerS(servers, { documents: search, warmUp, concurrency, keeps }));
   const [keeping, forgetting] = [await chosenForScript(true), await chosenForScript(false)];
   const chosen = await best(CHOICES, async (concurrency) => {
-    await using system = await startSystem(servers, concurrency);
+    await using system = await startSystem(servers, concurrency, warmUp);
     return await documentsPerS(system, search);
   });
-  await using system = await startSystem(servers, chosen);
+  await using system = await startSystem(servers, chosen, warmUp);
   const found = await interleave(run, {
     service: () => documentsPerS(system, documents),
-    keeping: () => scriptPerS(servers, { documents, concurrency: keeping, keeps: true }),
-    forgetting: () => scriptPerS(servers, { documents, concurrency: forgetting, keeps: false }),
+    keeping: () => scriptPerS(servers, { documents, warmUp, concurrency: keeping, keeps: true }),
+    forgetting: () => scriptPerS(servers, { documents, warmUp, concurrency: forgetting, keeps: false }),
   });
   const line = { figure: 'documents, 25 % escalated, instant servers', unit: '/s' };
   return [

@@ -3,7 +3,7 @@ import type { Figure } from '../figure.ts';
 import { residentMiB, startModel } from '../processes.ts';
 import type { System } from '../../support/system.ts';
 import type { Run } from '../run.ts';
-import { redisInfo, secondsOf, startSystem, submitMany, type Servers } from '../service.ts';
+import { LONG_WARM_UP_DOCUMENTS, redisInfo, secondsOf, startSystem, submitMany, type Servers } from '../service.ts';
 
 const CONCURRENCY = 32;
 const SMALL = 10_000;
@@ -36,7 +36,7 @@ async function measureBatch(system: System, documents: number): Promise<Found> {
 }
 
 async function measureAlone(servers: Servers, documents: number): Promise<Found> {
-  await using system = await startSystem(servers, CONCURRENCY);
+  await using system = await startSystem(servers, CONCURRENCY, LONG_WARM_UP_DOCUMENTS);
   return await measureBatch(system, documents);
 }
 

@@ -1,14 +1,13 @@
 import { pairs, type Figure } from '../figure.ts';
 import { startModel, startSink } from '../processes.ts';
 import { interleave, type Run } from '../run.ts';
-import { createSystem, documentsPerS } from '../service.ts';
+import { createSystem, documentsPerS, LONG_WARM_UP_DOCUMENTS } from '../service.ts';
 
 const CONCURRENCY = 16;
-const WARM_UP_DOCUMENTS = 1_000;
 
 /** What tracing costs of the throughput: the default budget and everything against nothing, to a collector that only reads. */
 export async function measureTracing(run: Run): Promise<Figure[]> {
-  const documents = run.isQuick ? 2_000 : 10_000;
+  const documents = run.isQuick ? 2_000 : 20_000;
   using drafter = await startModel('drafter');
   using expert = await startModel('expert');
   using sink = await startSink();
@@ -26,7 +25,7 @@ export async function measureTracing(run: Run): Promise<Figure[]> {
       (['dispatcher', 'drafter', 'expert'] as const).map((name) => system.run(name, env)),
     );
     await system.admitted();
-    await documentsPerS(system, WARM_UP_DOCUMENTS);
+    await documentsPerS(system, run.isQuick ? 1_000 : LONG_WARM_UP_DOCUMENTS);
     const rate = await documentsPerS(system, documents);
     await Promise.all(services.map((service) => service.stop()));
     return rate;

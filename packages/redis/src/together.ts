@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+
 /** What was asked for by one. */
 type Waiting<Item, Answer> = {
   readonly item: Item;
@@ -44,8 +46,8 @@ export class Together<Item, Answer> {
   }
 
   async #work(group: string): Promise<void> {
-    // What came in the same turn goes with the first.
-    await Promise.resolve();
+    // What comes in the same round of the event loop goes with the first: a process that had to wait for a core finds much.
+    await setImmediate();
     for (let some = this.#next(group); some.length > 0; some = this.#next(group)) {
       try {
         const answers = await this.#options.run(some.map(({ item }) => item));

@@ -8,6 +8,7 @@ import { requestLine } from '../support/request-line.ts';
 import type { ServiceName } from '../support/service.ts';
 import { isOver, System } from '../support/system.ts';
 import { cpuS, promptAt, type Env } from './processes.ts';
+import type { Run } from './run.ts';
 
 /** The services' own intervals, which the tests set otherwise. */
 export const PRODUCTION: Env = {
@@ -24,10 +25,10 @@ export const MAX_MS = 7_200_000;
 const WARM_UP_DOCUMENTS = 500;
 
 /**
- * Enough that a process is as fast as it stays: of ten thousand documents after 500 one takes one and a half times the CPU
- * that it takes later.
+ * Enough that a process is nearly as fast as it stays: of its first twenty thousand documents one takes one and a half times
+ * the CPU that it takes later.
  */
-export const LONG_WARM_UP_DOCUMENTS = 10_000;
+export const longWarmUp = ({ isQuick }: Run): number => (isQuick ? WARM_UP_DOCUMENTS : 10_000);
 
 export type Servers = { readonly drafter: { readonly baseURL: string }; readonly expert: { readonly baseURL: string } };
 

@@ -128,7 +128,7 @@ export async function writeDocument(
 type Leaving = { readonly held: HeldJob; readonly places: readonly number[] };
 
 /** What became of a note that documents have left their bundle; GONE: the bundle is not this worker's any more. */
-export type Left = 'LEFT' | 'GONE';
+type Left = 'LEFT' | 'GONE';
 
 /** Documents that leave the bundles that a worker holds; of one bundle those that are there together. */
 export class Leavings {

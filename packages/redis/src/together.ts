@@ -21,8 +21,8 @@ export type TogetherOptions<Item, Answer> = {
 };
 
 /**
- * Does together what is asked for while it is at it: the first goes at once, and what comes until it is answered goes
- * next, as one. Nothing waits for others to come, and each has an answer of its own; an error is everybody's that went
+ * Does together what is asked for while it is at it: the first goes with what the same round of the event loop brings, and
+ * what comes until it is answered goes next, as one. Nothing waits for others to come, and each has an answer of its own; an error is everybody's that went
  * with it.
  */
 export class Together<Item, Answer> {
@@ -46,7 +46,7 @@ export class Together<Item, Answer> {
   }
 
   async #work(group: string): Promise<void> {
-    // What comes in the same round of the event loop goes with the first: a process that had to wait for a core finds much.
+    // A process that had to wait for a core finds much at once, each in a turn of its own.
     await setImmediate();
     for (let some = this.#next(group); some.length > 0; some = this.#next(group)) {
       try {

@@ -2,7 +2,7 @@ import { startRedis } from '../../support/redis.ts';
 import { median, pairs, type Figure } from '../figure.ts';
 import { ran, startModel } from '../processes.ts';
 import { interleave, type Run } from '../run.ts';
-import { LONG_WARM_UP_DOCUMENTS, secondsOf, serviceCpuS, startSystem, submitMany } from '../service.ts';
+import { longWarmUp, secondsOf, serviceCpuS, startSystem, submitMany } from '../service.ts';
 
 const CONCURRENCY = 32;
 /** Looking more often would be a cost of its own. */
@@ -18,11 +18,10 @@ type Parts = { readonly call: number; readonly bundled: number; readonly single:
  */
 export async function measureCpu(run: Run): Promise<Figure[]> {
   const documents = run.isQuick ? 2_000 : 20_000;
-  const warmUp = run.isQuick ? 500 : LONG_WARM_UP_DOCUMENTS;
   using drafter = await startModel('drafter');
   using expert = await startModel('expert');
   await using bareRedis = await startRedis();
-  await using system = await startSystem({ drafter, expert }, CONCURRENCY, warmUp);
+  await using system = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
   const byProcess: Record<string, number[]> = {};
   const parts: Parts[] = [];
   const found = await interleave(run, {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pairs, type Figure } from '../figure.ts';
 import { ran, startModel } from '../processes.ts';
 import { best, interleave, type Run } from '../run.ts';
-import { documentsPerS, LONG_WARM_UP_DOCUMENTS, startSystem, type Servers } from '../service.ts';
+import { documentsPerS, longWarmUp, startSystem, type Servers } from '../service.ts';
 
 const CHOICES = [16, 32, 64, 128];
 
@@ -39,7 +39,7 @@ async function scriptPerS(
 export async function measureDocuments(run: Run): Promise<Figure[]> {
   const documents = run.isQuick ? 2_000 : 20_000;
   const search = documents / 2;
-  const warmUp = run.isQuick ? 500 : LONG_WARM_UP_DOCUMENTS;
+  const warmUp = longWarmUp(run);
   using drafter = await startModel('drafter');
   using expert = await startModel('expert');
   const servers = { drafter, expert };

@@ -3,7 +3,7 @@ import type { Figure } from '../figure.ts';
 import { residentMiB, startModel } from '../processes.ts';
 import type { System } from '../../support/system.ts';
 import type { Run } from '../run.ts';
-import { LONG_WARM_UP_DOCUMENTS, redisInfo, secondsOf, startSystem, submitMany, type Servers } from '../service.ts';
+import { longWarmUp, redisInfo, secondsOf, startSystem, submitMany, type Servers } from '../service.ts';
 
 const CONCURRENCY = 32;
 const SMALL = 10_000;
@@ -35,8 +35,8 @@ async function measureBatch(system: System, documents: number): Promise<Found> {
   }
 }
 
-async function measureAlone(servers: Servers, documents: number): Promise<Found> {
-  await using system = await startSystem(servers, CONCURRENCY, LONG_WARM_UP_DOCUMENTS);
+async function measureAlone(run: Run, servers: Servers, documents: number): Promise<Found> {
+  await using system = await startSystem(servers, CONCURRENCY, longWarmUp(run));
   return await measureBatch(system, documents);
 }
 
@@ -50,7 +50,7 @@ export async function measureLarge(run: Run): Promise<Figure[]> {
   const servers = { drafter, expert };
   const rounds: { readonly small: Found; readonly large: Found }[] = [];
   for (let round = 0; round < (run.large >= 1_000_000 ? 1 : run.rounds); round += 1) {
-    const [small, large] = [await measureAlone(servers, SMALL), await measureAlone(servers, run.large)];
+    const [small, large] = [await measureAlone(run, servers, SMALL), await measureAlone(run, servers, run.large)];
     rounds.push({ small, large });
     run.tell(`round ${round + 1}: ${large.perS.toFixed(0)}/s, ${small.perS.toFixed(0)}/s of the small one`);
   }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { median, pairs, type Figure } from '../figure.ts';
 import { machineS, startModel } from '../processes.ts';
 import type { Run } from '../run.ts';
-import { documentsPerS, LONG_WARM_UP_DOCUMENTS, serviceCpuS, startSystem } from '../service.ts';
+import { documentsPerS, longWarmUp, serviceCpuS, startSystem } from '../service.ts';
 
 const LATENCY_MS = 300;
 const CONCURRENCY = 256;
@@ -17,7 +17,7 @@ export async function measureSlowCalls(run: Run): Promise<Figure[]> {
   const idealPerS = (CONCURRENCY * 1_000) / LATENCY_MS;
   using drafter = await startModel('drafter', { LATENCY_MS: String(LATENCY_MS) });
   using expert = await startModel('expert', { LATENCY_MS: String(LATENCY_MS) });
-  await using system = await startSystem({ drafter, expert }, CONCURRENCY, run.isQuick ? 500 : LONG_WARM_UP_DOCUMENTS);
+  await using system = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
   const rates: number[] = [];
   const busyShares: number[] = [];
   const cores: number[] = [];

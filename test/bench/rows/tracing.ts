@@ -1,7 +1,7 @@
 import { pairs, type Figure } from '../figure.ts';
 import { startModel, startSink } from '../processes.ts';
 import { interleave, type Run } from '../run.ts';
-import { createSystem, documentsPerS, LONG_WARM_UP_DOCUMENTS } from '../service.ts';
+import { createSystem, documentsPerS, longWarmUp } from '../service.ts';
 
 const CONCURRENCY = 16;
 
@@ -25,7 +25,7 @@ export async function measureTracing(run: Run): Promise<Figure[]> {
       (['dispatcher', 'drafter', 'expert'] as const).map((name) => system.run(name, env)),
     );
     await system.admitted();
-    await documentsPerS(system, run.isQuick ? 1_000 : LONG_WARM_UP_DOCUMENTS);
+    await documentsPerS(system, longWarmUp(run));
     const rate = await documentsPerS(system, documents);
     await Promise.all(services.map((service) => service.stop()));
     return rate;

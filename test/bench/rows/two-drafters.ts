@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { median, pairs, type Figure } from '../figure.ts';
 import { startModel } from '../processes.ts';
 import { interleave, type Run } from '../run.ts';
-import { documentsPerS, LONG_WARM_UP_DOCUMENTS, serviceCpuS, startSystem } from '../service.ts';
+import { documentsPerS, longWarmUp, serviceCpuS, startSystem } from '../service.ts';
 
 const CONCURRENCY = 256;
 const LATENCY_MS = 20;
@@ -24,9 +24,8 @@ export async function measureTwoDrafters(run: Run): Promise<Figure[]> {
   const documents = run.isQuick ? 4_000 : 20_000;
   using drafter = await startModel('drafter', { LATENCY_MS: String(LATENCY_MS) });
   using expert = await startModel('expert', { LATENCY_MS: String(LATENCY_MS) });
-  const warmUp = run.isQuick ? 500 : LONG_WARM_UP_DOCUMENTS;
-  await using one = await startSystem({ drafter, expert }, CONCURRENCY, warmUp);
-  await using two = await startSystem({ drafter, expert }, CONCURRENCY, warmUp);
+  await using one = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
+  await using two = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
   await two.run('drafter');
   const shares: Record<string, number[]> = {};
   const found = await interleave(run, {

@@ -12,7 +12,7 @@ const MAX_BUNDLE_BYTES = 64 * 1024;
 /** A worker holds a document for which it has no call to spare no longer than this; then it gives it back. */
 export const MAX_HELD_MS = 250;
 
-/** What a call is taken to last while nobody has measured one: no model that is worth a queue takes much less. */
+/** What a call is taken to last while nobody has measured one. Where it lasts longer, what finds no call goes back. */
 const UNMEASURED_S = 1;
 
 /** Documents of one page that wait for one tier, as one job. None of them has had a call in this tier yet. */

@@ -3,7 +3,7 @@ import { SLICE_CHARACTERS, type Sliced } from './slices.ts';
 
 /** The first 32 hex digits of SHA-256 over the parts, separated so that no two lists of parts collide. */
 export function digest(...parts: readonly string[]): string {
-  // At once: an object with the pieces one by one takes three times as long, and each document has several.
+  // At once: an object that is given the pieces one by one takes twice as long, and each document has several.
   return hashAtOnce('sha256', parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('')).slice(0, 32);
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { LIMITS, nextStageJob, withDraft } from '@spillway/core';
+import { LIMITS, nextStageJob, withDraft, type DocumentJob } from '@spillway/core';
 import {
   enqueuePage,
   bundledField,
@@ -12,6 +12,7 @@ import {
   pagesInFlight,
   Queues,
   untilRecovered,
+  type DocumentField,
   type RedisStore,
 } from '@spillway/redis';
 import { answerOf, draftOf, jobOf, rulesOf, threeStageRules } from '../support/jobs.ts';
@@ -341,7 +342,7 @@ test('documents in one job are counted, found, swept and dropped one by one', as
   await client.set(`${queue}:${held.id}:lock`, held.token);
   assert.deepEqual(await queues.depth(QUEUE), { waiting: 21, active: 16, delayed: 0 });
   const changed = { ...jobOf({ batch: 'a', document: 13, place: 3 }), usedAttempts: 1 };
-  assert.equal(await writeDocument(store, held, bundledField(3), changed), 'SAVED');
+  assert.equal(await writeDocument(store, { held, field: bundledField(3) }, changed), 'SAVED');
   const leavings = new Leavings(store);
   const left = await Promise.all([leavings.leave(held, [4]), leavings.leave(held, [5, 6])]);
   assert.deepEqual(left, ['LEFT', 'LEFT']);
@@ -406,6 +407,43 @@ test('drafts of a page that are handed off together are one job, and each goes b
   const again = [1, 2].map((document) => handOffs.prepare(drafted(document), { isAgain: true }));
   await Promise.all(again.map((handOff) => handOff()));
   assert.deepEqual((await ids()).toSorted(), ['a-1', 'a-1b', 'a-2']);
+});
+
+test('drafts are written into their jobs as they are handed off, unless those went to somebody else, who hands them off too', async () => {
+  await using store = await storeOn(redis, 'written');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  await readyToHandOff(store, 'expert.large');
+  const bundle = { tier: QUEUE, id: 'a-0b', token: 'own' };
+  const own = { tier: QUEUE, id: 'a-5', token: 'own' };
+  const others = { tier: QUEUE, id: 'a-6', token: 'own' };
+  const gone = { tier: QUEUE, id: 'a-7', token: 'own' };
+  for (const { id } of [bundle, own, others]) await client.hset(`${keys.jobs(QUEUE)}${id}`, 'data', '{}');
+  for (const { id } of [bundle, own, gone]) await client.set(`${keys.jobs(QUEUE)}${id}:lock`, 'own');
+  await client.set(`${keys.jobs(QUEUE)}${others.id}:lock`, 'of another');
+  const fields = [
+    { held: bundle, field: bundledField(1) },
+    { held: bundle, field: bundledField(2) },
+    { held: own, field: 'data' },
+    { held: others, field: 'data' },
+    { held: gone, field: 'data' },
+  ];
+  const said: string[] = [];
+  const handOffs = new HandOffs(store, queues);
+  const handedOff = [1, 2, 5, 6, 7].map((document, at) => {
+    const onWritten = (written: string): void => void said.push(`${document} ${written}`);
+    return handOffs.prepare(drafted(document), { draftIn: fields[at] as DocumentField, onWritten });
+  });
+  assert.deepEqual(new Set(await Promise.all(handedOff.map((handOff) => handOff()))), new Set(['GO']));
+  assert.deepEqual(said, ['1 SAVED', '2 SAVED', '5 SAVED', '6 GONE', '7 GONE']);
+  const ids = await client.zrange(`${keys.queue('expert.large')}:prioritized`, '0', '-1');
+  assert.deepEqual(ids.toSorted(), ['a-1b', 'a-6', 'a-7'], 'one job of three, and each whose job is gone by itself');
+  const written = await client.hmget(`${keys.jobs(QUEUE)}a-0b`, 'data', bundledField(1), bundledField(2));
+  const drafts = written.map((text) => (JSON.parse(text ?? '') as Partial<DocumentJob>).drafts?.length ?? 0);
+  assert.deepEqual(drafts, [0, 1, 1]);
+  assert.deepEqual(await client.hkeys(`${keys.jobs(QUEUE)}a-6`), ['data']);
+  assert.equal(await client.hget(`${keys.jobs(QUEUE)}a-6`, 'data'), '{}');
+  assert.equal(await client.exists(`${keys.jobs(QUEUE)}a-7`), 0);
 });
 
 test('drafts that went together and whose jobs Redis did not confirm are the same jobs when it does', async () => {

@@ -11,6 +11,7 @@ import {
   type DocumentJob,
   type Warning,
 } from '@spillway/core';
+import { lockedKeys, type DocumentField, type Written } from './jobs.ts';
 import { pageMember } from './keys.ts';
 import type { Queues } from './queues.ts';
 import { Script } from './script.ts';
@@ -22,27 +23,37 @@ import { readWarning } from './words.ts';
 /** What became of a hand-off. */
 export type HandedOff = 'GO' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('handoff', 'move_down', 'fair', 'said', 'drafts', 'charge_draft');
+const script = new Script('handoff', 'move_down', 'fair', 'said', 'drafts', 'charge_draft', 'write_document');
 
 /** A document on its way to the next stage. */
 type HandingOff = {
   readonly job: DocumentJob;
+  /** The same, as its job says it. */
+  readonly text: string;
   readonly next: DocumentJob;
   readonly tier: string;
-  /** Somebody else may have handed it off before: it goes as a job of its own, whose id only this document can have. */
-  readonly isAgain: boolean;
-  /** Of the draft. */
-  readonly bytes: number;
   /** What the script is to know of the draft. */
   readonly draft: readonly (string | number)[];
+  readonly onWritten: (written: Written) => void;
   readonly onUnjudged: (warning: Warning) => void;
+  /** Somebody else may have handed it off before: it goes as a job of its own, whose id only this document can have. */
+  isAgain: boolean;
+  /** Where its draft is to be written down; null: it is. */
+  draftIn: DocumentField | null;
   /** Its start tag, once that was taken. */
   tag: number | null;
   /** Adds its job, which may be several documents'; null: nobody has begun to. */
   add: (() => Promise<void>) | null;
 };
 
+/** What the script says of each. */
+type Answer = [state: HandedOff, tag: number, isUnjudged: 0 | 1, written: Written | ''];
+
 export type HandOffOptions = {
+  /** Where the draft is written in the same step, so that whoever gets that job next asks for it no more. */
+  readonly draftIn?: DocumentField;
+  /** Called with whether that could be done. */
+  readonly onWritten?: (written: Written) => void;
   /** Its draft was written by somebody who may have handed it off, too. */
   readonly isAgain?: boolean;
   /** None of the stage's first drafts in this batch could be judged: called once for a batch and a tier. */
@@ -50,8 +61,8 @@ export type HandOffOptions = {
 };
 
 /**
- * ★ The only way from one stage to the next. A draft was written into the stage's job before, so whoever gets that job
- * again hands the same draft off; the next job has a deterministic id; settle decides should two run after all. What of a
+ * ★ The only way from one stage to the next. The draft is written into the stage's job in the same step, so whoever gets
+ * that job again hands the same draft off; the next job has a deterministic id; settle decides should two run after all. What of a
  * page is handed off to the same tier while another hand-off is under way goes together, as jobs of several documents.
  */
 export class HandOffs {
@@ -66,8 +77,8 @@ export class HandOffs {
     this.#loads = new TierLoads(redis, queues);
     this.#together = new Together({
       run: (items) => this.#handOff(items as readonly [HandingOff, ...HandingOff[]]),
-      groupOf: ({ job, tier, isAgain }) => `${tier} ${pageMember(job.batch, job.page)} ${String(isAgain)}`,
-      bytesOf: ({ bytes }) => bytes,
+      groupOf: ({ job, tier }) => `${tier} ${pageMember(job.batch, job.page)}`,
+      bytesOf: ({ draftIn, text }) => (draftIn === null ? 0 : text.length),
     });
   }
 
@@ -77,7 +88,7 @@ export class HandOffs {
    */
   prepare(
     document: CascadeDocument,
-    { isAgain = false, onUnjudged = () => undefined }: HandOffOptions = {},
+    { draftIn, onWritten = () => undefined, isAgain = false, onUnjudged = () => undefined }: HandOffOptions = {},
   ): () => Promise<HandedOff> {
     const { job, rules } = document;
     const next = nextStageJob(document, Date.now());
@@ -85,14 +96,41 @@ export class HandOffs {
     const own = stageTier(rules, job.stage);
     const bytes = Buffer.byteLength(JSON.stringify(draftToHandOff(job)));
     const draft = [bytes, stageKey(job.cascade, job.stage), own, ...draftWords(document)];
-    const item: HandingOff = { job, next, tier, isAgain, bytes, draft, onUnjudged, tag: null, add: null };
+    const text = JSON.stringify(job);
+    const left = { isAgain, draftIn: draftIn ?? null, tag: null, add: null };
+    const item: HandingOff = { job, text, next, tier, draft, onWritten, onUnjudged, ...left };
     return () => this.#together.ask(item);
   }
 
   /** Items of one page and one next tier. */
   async #handOff(items: readonly [HandingOff, ...HandingOff[]]): Promise<HandedOff[]> {
+    const [{ tier }] = items;
+    const answers = await this.#run(items);
+    for (const [at, item] of items.entries()) {
+      const [state, tag, , written = ''] = answers[at] ?? [];
+      if (state === 'GO') item.tag = tag ?? null;
+      if (written === '') continue;
+      item.draftIn = null;
+      // Whoever has its job now hands it off, too.
+      if (written === 'GONE') item.isAgain = true;
+      item.onWritten(written);
+    }
+    await this.#tell(items.filter((_, at) => answers[at]?.[2] === 1));
+    const going = items.filter((_, at) => answers[at]?.[0] === 'GO');
+    const fresh = going.filter(({ add }) => add === null);
+    const first = fresh.filter(({ isAgain }) => !isAgain);
+    this.#plan(tier, first, await this.#sizeFor(tier, first));
+    const again = fresh.filter(({ isAgain }) => isAgain);
+    this.#plan(tier, again, 1);
+    // Each with those that it went together with first, whoever is here now.
+    await Promise.all(going.map(async ({ add }) => await add?.()));
+    return answers.map(([state]) => state);
+  }
+
+  async #run(items: readonly [HandingOff, ...HandingOff[]]): Promise<Answer[]> {
     const { keys, scripts } = this.#redis;
     const [{ job, tier }] = items;
+    const written = items.flatMap(({ draftIn }) => (draftIn === null ? [] : lockedKeys(this.#redis, draftIn.held)));
     const names = [
       keys.epoch,
       keys.batch(job.batch),
@@ -100,36 +138,28 @@ export class HandOffs {
       keys.page(job.batch, job.page),
       keys.inFlight,
       ...keys.tagInputs(tier),
+      ...written,
     ];
     const args = [job.page, job.batch, LIMITS.queuePriority, keys.jobs(tier), pageMember(job.batch, job.page)];
-    const drafts = items.flatMap(({ job: { place }, tag, draft }) => [place, tag ?? '', ...draft]);
-    const answers = (await script.run(scripts, names, [...args, ...drafts])) as [HandedOff, number, number][];
-    const going = items.filter((item, at) => {
-      const [state, tag] = answers[at] ?? ['RECOVERING', 0];
-      if (state === 'GO') item.tag = tag;
-      return state === 'GO';
+    const drafts = items.flatMap(({ job: { place }, tag, draftIn, text, draft }) => {
+      const into = draftIn === null ? ['', '', ''] : [draftIn.held.token, draftIn.field, text];
+      return [place, tag ?? '', ...into, ...draft];
     });
-    await this.#tell(items.filter((_, at) => answers[at]?.[2] === 1));
-    await this.#addAll(tier, going);
-    return answers.map(([state]) => state);
+    return (await script.run(scripts, names, [...args, ...drafts])) as Answer[];
   }
 
-  /** Each with those that it went together with first, whoever is here now. */
-  async #addAll(tier: string, going: readonly HandingOff[]): Promise<void> {
-    const fresh = going.filter(({ add }) => add === null);
-    if (fresh.length > 0) {
-      const jobs = fresh.map(({ next }) => next);
-      const size = fresh.some(({ isAgain }) => isAgain) ? 1 : await this.#sizeFor(tier, jobs);
-      const add = once(() => this.#queues.add(tier, jobs, (at) => fresh[at]?.tag ?? 1, { size }));
-      for (const item of fresh) item.add = add;
-    }
-    await Promise.all(going.map(async ({ add }) => await add?.()));
+  /** Items that nobody has begun to add are added together, in jobs of so many. */
+  #plan(tier: string, fresh: readonly HandingOff[], size: number): void {
+    if (fresh.length === 0) return;
+    const jobs = fresh.map(({ next }) => next);
+    const add = once(() => this.#queues.add(tier, jobs, (at) => fresh[at]?.tag ?? 1, { size }));
+    for (const item of fresh) item.add = add;
   }
 
   /** They come as they come: what waits behind them does not matter, as nothing lingered for them. */
-  async #sizeFor(tier: string, jobs: readonly DocumentJob[]): Promise<number> {
-    if (jobs.length < 2) return 1;
-    const bytesPerDocument = JSON.stringify(jobs).length / jobs.length;
+  async #sizeFor(tier: string, items: readonly HandingOff[]): Promise<number> {
+    if (items.length < 2) return 1;
+    const bytesPerDocument = items.reduce((sum, { text }) => sum + text.length, 0) / items.length;
     return bundleSize({ ...(await this.#loads.workers(tier)), waiting: Number.POSITIVE_INFINITY, bytesPerDocument });
   }
 

@@ -5,7 +5,7 @@ import type { RedisStore } from './store.ts';
 import { Together } from './together.ts';
 
 const startScript = new Script('start', 'may_ask', 'take_up', 'broke_together');
-const writeScript = new Script('write_job');
+const writeScript = new Script('write_job', 'write_document');
 const leaveScript = new Script('leave');
 
 /** What is to be done with a job that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */
@@ -111,18 +111,20 @@ type StartAnswer = [
 /** A job that a worker has, with its lock token. */
 export type HeldJob = { readonly tier: string; readonly id: string; readonly token: string };
 
-/**
- * Writes a document as changed into its job, if that is still the worker's; GONE: it is not. `field`: `data` where the job
- * is the document's own, else `bundledField`.
- */
+/** Where a document stands in a job that a worker has: `data` where the job is its own, else `bundledField`. */
+export type DocumentField = { readonly held: HeldJob; readonly field: string };
+
+/** Whether a document was written into a job; GONE: Redis lost the job, or it is not this worker's any more. */
+export type Written = 'SAVED' | 'GONE';
+
+/** Writes a document as changed into its job, if that is still the worker's. */
 export async function writeDocument(
   redis: RedisStore,
-  held: HeldJob,
-  field: string,
+  { held, field }: DocumentField,
   changed: DocumentJob,
-): Promise<'SAVED' | 'GONE'> {
+): Promise<Written> {
   const args = [held.token, field, JSON.stringify(changed)];
-  return (await writeScript.run(redis.scripts, lockedKeys(redis, held), args)) as 'SAVED' | 'GONE';
+  return (await writeScript.run(redis.scripts, lockedKeys(redis, held), args)) as Written;
 }
 
 type Leaving = { readonly held: HeldJob; readonly places: readonly number[] };
@@ -165,7 +167,8 @@ export async function readJobFields(
   return await redis.client.hgetall(`${redis.keys.jobs(tier)}${id}`);
 }
 
-function lockedKeys({ keys }: RedisStore, { tier, id }: HeldJob): string[] {
+/** A job that a worker has, and its lock. */
+export function lockedKeys({ keys }: RedisStore, { tier, id }: HeldJob): string[] {
   const key = `${keys.jobs(tier)}${id}`;
   return [key, `${key}:lock`];
 }

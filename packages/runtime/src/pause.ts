@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '@spillway/core';
 
 /** How long a loop waits after errors in a row. */
@@ -9,6 +9,9 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }
+
+/** Lets all that this round of the event loop brings go first. */
+export const nextRound = (): Promise<void> => setImmediate();
 
 /**
  * Calls `step` again and again until the signal is aborted: at once while there was work, else after `idleMs` or when

@@ -167,7 +167,7 @@ export class DocumentHandler {
   }
 
   async #work(held: HeldDocument, call: RunningCall): Promise<Disposition> {
-    const { redis, documents, rules: cache, breaker, clock } = this.#parts;
+    const { documents, rules: cache, breaker, clock } = this.#parts;
     const { data } = held;
     const rules = await cache.of(data, held.options.started.rulesVersion);
     if (rules === null) return later(RECOVERING_MS);
@@ -179,7 +179,7 @@ export class DocumentHandler {
         nowMs: clock.earliest(performance.now()),
         stalls: held.options.losses,
         onAnswered: (how) => breaker.answered(call, how),
-        save: (changed) => held.write(redis, changed),
+        held,
       },
     );
     return await this.#conclude(verdict, held, call);

@@ -12,12 +12,12 @@ import {
   resultOf,
   withKept,
   type CascadeDocument,
-  type DocumentJob,
   type Ending,
 } from '@spillway/core';
 import type { StopReason } from '@spillway/runtime';
 import { untilRecovered, type HandOffs, type Settler } from '@spillway/redis';
 import type { Auditor } from './auditor.ts';
+import type { HeldDocument } from './held-document.ts';
 
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
@@ -36,8 +36,8 @@ export type Verdict =
 export type WorkerAttempt = AttemptOptions & {
   /** Aborted when the process must end now, whatever waits. */
   readonly stopping: AbortSignal;
-  /** Writes the job as changed, so that whoever gets it next goes on from there. GONE: it is this worker's no more. */
-  readonly save: (job: DocumentJob) => Promise<'SAVED' | 'GONE'>;
+  /** What it has the document from: there its draft is written, so that whoever gets the job next goes on from it. */
+  readonly held: Pick<HeldDocument, 'field' | 'noteWritten'>;
 };
 
 /** A batch that is ending needs a moment until it says so. */
@@ -131,15 +131,14 @@ export class DocumentWorker {
     }
   }
 
-  /** Writes the draft onto the job, so that it is not asked for twice, then hands the document off. */
+  /** Hands the document off with its draft, which is written onto the job, so that it is not asked for twice. */
   async #escalate(document: CascadeDocument, isWritten: boolean, attempt: WorkerAttempt): Promise<Verdict> {
-    const { save, stopping, stalls } = attempt;
+    const { held, stopping, stalls } = attempt;
     // Without a job to write it on the draft is handed off all the same: that says whether it is still wanted.
-    const saved = isWritten ? 'BEFORE' : await untilRecovered(() => save(document.job), stopping);
-    if (saved === 'STOPPED') return { kind: 'put_back' };
     const handOff = this.#handOffs.prepare(document, {
-      // Whoever has its job now hands it off, too.
-      isAgain: saved !== 'SAVED' || stalls > 0,
+      ...(isWritten ? {} : { draftIn: held.field }),
+      onWritten: (written) => held.noteWritten(document.job, written),
+      isAgain: isWritten || stalls > 0,
       onUnjudged: (warning) => this.#telemetry.unjudged(document.job.batch, warning),
     });
     const handed = await untilRecovered(handOff, stopping);

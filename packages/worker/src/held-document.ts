@@ -1,5 +1,13 @@
 import { auditJobIdOf, jobIdOf, type DocumentJob } from '@spillway/core';
-import { bundledField, writeDocument, type HeldJob, type RedisStore, type Started } from '@spillway/redis';
+import {
+  bundledField,
+  writeDocument,
+  type DocumentField,
+  type HeldJob,
+  type RedisStore,
+  type Started,
+  type Written,
+} from '@spillway/redis';
 
 export type HeldDocumentOptions = {
   readonly job: HeldJob;
@@ -35,12 +43,22 @@ export class HeldDocument {
     return this.#isGone;
   }
 
-  /** Writes it as changed, unless its job went to somebody else meanwhile. */
-  async write(redis: RedisStore, changed: DocumentJob): Promise<'SAVED' | 'GONE'> {
+  /** Where it stands in its job. */
+  get field(): DocumentField {
     const { job, isBundled } = this.options;
-    const written = await writeDocument(redis, job, isBundled ? bundledField(changed.place) : 'data', changed);
+    return { held: job, field: isBundled ? bundledField(this.data.place) : 'data' };
+  }
+
+  /** Writes it as changed, unless its job went to somebody else meanwhile. */
+  async write(redis: RedisStore, changed: DocumentJob): Promise<Written> {
+    const written = await writeDocument(redis, this.field, changed);
+    this.noteWritten(changed, written);
+    return written;
+  }
+
+  /** It was written so, or its job had gone to somebody else. */
+  noteWritten(changed: DocumentJob, written: Written): void {
     if (written === 'SAVED') this.data = changed;
     else this.#isGone = true;
-    return written;
   }
 }

@@ -6,6 +6,7 @@ import type { BundleHandler } from './bundle-handler.ts';
 import { DONE, later, PUT_BACK, type Disposition } from './disposition.ts';
 import type { DocumentHandler } from './document-handler.ts';
 import { HeldDocument } from './held-document.ts';
+import type { RulesCache } from './rules-cache.ts';
 import type { Slot, Slots } from './slots.ts';
 import type { WorkerPause } from './worker-pause.ts';
 
@@ -23,6 +24,7 @@ export type JobHandlerParts = {
   readonly breaker: BreakerControl;
   readonly pause: WorkerPause;
   readonly clock: RedisClock;
+  readonly rules: Pick<RulesCache, 'readAhead'>;
 };
 
 /** A job of a newer Spillway waits for a newer worker. */
@@ -103,9 +105,10 @@ export class JobHandler {
   }
 
   async #start(job: Job, held: HeldJob, documents: readonly [DocumentJob, ...DocumentJob[]]): Promise<Started> {
-    const { redis, breaker, clock } = this.#parts;
+    const { redis, breaker, clock, rules } = this.#parts;
     const { priority, stalledCounter: losses } = job;
     const taking = { priority, answered: breaker.answerToTell(), callMs: this.#options.callMs, losses };
+    rules.readAhead(documents[0].batch);
     const askedAtMs = performance.now();
     const started = await startJob(redis, held, documents, taking);
     clock.observe({ askedAtMs, answeredAtMs: performance.now(), redisMs: started.nowMs });

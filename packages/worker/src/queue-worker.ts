@@ -1,5 +1,5 @@
 import { connectRedis, pressOn, type RedisClient, type RedisStore } from '@spillway/redis';
-import { pause, within } from '@spillway/runtime';
+import { nextRound, pause, within } from '@spillway/runtime';
 import { Job, Worker, type JobJson } from 'bullmq';
 import type { Slots } from './slots.ts';
 
@@ -145,6 +145,8 @@ export class QueueWorker {
       }
       if (signal.aborted) return;
       if (!(await this.#fetchOne(opened))) await pause(FETCH_AGAIN_MS, signal);
+      // What the job that came asks of Redis goes before the question for the next one.
+      await nextRound();
     }
   }
 

@@ -30,6 +30,11 @@ export class RulesCache {
     return rules?.[cascade] ?? null;
   }
 
+  /** Begins to read the rules of a batch whose documents will be met soon: what goes wrong, whoever asks for them meets. */
+  readAhead(batch: string): void {
+    void this.#rulesOf(batch, '').catch(() => undefined);
+  }
+
   async #rulesOf(batch: string, version: string): Promise<BatchRules | null> {
     const name = version === '' ? batch : `${batch} ${version}`;
     const known = this.#known.get(name);

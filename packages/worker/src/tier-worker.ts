@@ -110,7 +110,8 @@ export class TierWorker {
     );
     const onFailed = (id: string, error: unknown): void => this.#failed(id, error);
     const bundles = new BundleHandler({ redis, queues, documents, pause: ownPause, breaker }, { ...ending, onFailed });
-    this.#handler = new JobHandler({ ...shared, slots, documents, bundles }, { tier, callMs: model.timeoutMs });
+    const { rules } = parts;
+    this.#handler = new JobHandler({ ...shared, rules, slots, documents, bundles }, { tier, callMs: model.timeoutMs });
   }
 
   /** Starts to take jobs, unless it was told to stop before that. */

@@ -1,40 +1,43 @@
+import { channel } from 'node:diagnostics_channel';
 import { performance } from 'node:perf_hooks';
 import { pairs, quantile, type Figure } from '../figure.ts';
 import type { Scripted } from '../../support/model-server.ts';
 import type { Run } from '../run.ts';
-import { PRODUCTION, secondsOf } from '../service.ts';
+import { longWarmUp, PRODUCTION, secondsOf } from '../service.ts';
 import { System } from '../../support/system.ts';
 
 const UNSURE: Scripted = { kind: 'completion', logprobs: -2 };
 const SURE: Scripted = { kind: 'completion' };
 
+/** What node's own HTTP server says when a request begins and when an answer has been written. */
+const BEGINS = 'http.server.request.start';
+const WRITTEN = 'http.server.response.finish';
+type Told = { readonly socket: { readonly localPort?: number } };
+
 /**
- * From the moment that a draft is answered until the expert's server has its call, on tiers without other work: the draft
- * read, judged and handed off, the job taken up, the expert's call sent. Both model servers are this process, so one clock
- * says both. Beside it a `PING` of the same Redis from this process.
+ * From the moment that a draft's answer is written until the expert's server has its call, on tiers without other work: the
+ * draft read, judged and handed off, the job taken up, the expert's call sent. Both model servers are this process, so one
+ * clock says both. Beside it a `PING` of the same Redis from this process.
  */
 export async function measureEscalation(run: Run): Promise<Figure[]> {
   const documents = run.isQuick ? 20 : 100;
-  let draftedMs = 0;
-  let waitMs = 0;
   await using system = await System.start({
     stopEarly: false,
     env: PRODUCTION,
-    drafter: {
-      record: false,
-      answer: () => {
-        draftedMs = performance.now();
-        return UNSURE;
-      },
-    },
-    expert: {
-      record: false,
-      answer: () => {
-        waitMs = performance.now() - draftedMs;
-        return SURE;
-      },
-    },
+    drafter: { record: false, answer: () => UNSURE },
+    expert: { record: false, answer: () => SURE },
   });
+  const { drafterModel, expertModel } = system;
+  let draftedMs = 0;
+  let waitMs = 0;
+  channel(WRITTEN).subscribe((told) => {
+    if ((told as Told).socket.localPort === drafterModel.port) draftedMs = performance.now();
+  });
+  channel(BEGINS).subscribe((told) => {
+    if ((told as Told).socket.localPort === expertModel.port) waitMs = performance.now() - draftedMs;
+  });
+  const prompts = Array.from({ length: longWarmUp(run) }, (_, at) => `document ${at}`);
+  await secondsOf(system, (await system.submit(prompts)).id);
   /** One document by itself, and a round trip before it. */
   const once = async (): Promise<{ readonly waitMs: number; readonly pingMs: number }> => {
     const startedMs = performance.now();

@@ -52,9 +52,9 @@ export function createSystem(servers: Servers, concurrency: number, env: Env = {
 export async function startSystem(
   servers: Servers,
   concurrency: number,
-  warmUpDocuments: number = WARM_UP_DOCUMENTS,
+  { warmUpDocuments = WARM_UP_DOCUMENTS, env = {} }: { readonly warmUpDocuments?: number; readonly env?: Env } = {},
 ): Promise<System> {
-  const system = await createSystem(servers, concurrency);
+  const system = await createSystem(servers, concurrency, env);
   try {
     await Promise.all((['api', 'dispatcher', 'drafter', 'expert'] as const).map((name) => system.run(name)));
     await system.admitted();

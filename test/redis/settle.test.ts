@@ -22,6 +22,7 @@ import {
   readRules,
   restore,
   settle,
+  Settler,
   startJob,
   type RedisStore,
   type Settled,
@@ -88,12 +89,15 @@ test('interleaved writers: one result per document, none after its page was seal
 
       const wrote = new Map<string, number>();
       const log: string[] = [];
+      // What comes to one of them at once goes together, whoever else records some of it meanwhile.
+      const settlers = new Map(stores.map((store) => [store, new Settler(store)]));
       const perform = async (one: Step, store: RedisStore): Promise<void> => {
         if (one.kind === 'close') await close(store, 'batch', 'cancelled');
         else if (one.kind === 'seal') await sealAsIs(store, one.page);
         else {
           const name = `${one.page}.${one.place}`;
-          const answer = await settle(store, { batch: 'batch', ...one }, resultBy(one.writer, one.place));
+          const settler = settlers.get(store) as Settler;
+          const answer = await settler.settle({ batch: 'batch', ...one }, resultBy(one.writer, one.place));
           log.push(`${name} ${answer}`);
           if (answer === 'WROTE') {
             assert.equal(wrote.has(name), false, `${name} was written twice: ${log.join(', ')}`);
@@ -173,6 +177,44 @@ test('the four answers, and what each one leaves', async () => {
   assert.equal(await write(), 'ALREADY', 'sealed');
   await close(store, 'b', 'completed');
   assert.equal(await write(), 'CLOSED');
+});
+
+test('of results that come together those are recorded whose documents have none, each document the first of its own', async () => {
+  await using store = await storeOn(redis, 'apart');
+  await markRecovered(store);
+  await openBatch(store, 'p', PAGE, 1);
+  await enqueuePage(store, 'p', 0, plan, 100);
+  const settler = new Settler(store);
+  const settleAll = (all: readonly (readonly [place: number, writer: number])[]): Promise<Settled[]> =>
+    Promise.all(all.map(([place, writer]) => settler.settle({ batch: 'p', page: 0, place }, resultBy(writer, place))));
+  const writers = async (): Promise<unknown[]> =>
+    [...(await readPage(store, 'p', 0)).lines.values()].map(({ text }) => JSON.parse(text).writer);
+  assert.deepEqual(
+    await settleAll([
+      [0, 2],
+      [1, 4],
+      [0, 6],
+    ]),
+    ['WROTE', 'WROTE', 'ALREADY'],
+  );
+  assert.deepEqual(await writers(), [2, 4]);
+  assert.deepEqual(
+    await settleAll([
+      [1, 8],
+      [2, 10],
+      [3, 3],
+    ]),
+    ['ALREADY', 'WROTE', 'WROTE'],
+  );
+  assert.deepEqual((await writers()).toSorted(), [10, 2, 3, 4]);
+  const { counts } = await readPage(store, 'p', 0);
+  const inBatch = (await readBatch(store, 'p'))?.counts;
+  for (const known of [counts, inBatch]) {
+    assert.deepEqual([known?.completed, known?.failed, known?.[INPUT_TOKENS]], [3, 1, 2 + 4 + 10]);
+  }
+  assert.deepEqual(await fullPages(store), [{ batch: 'p', page: 0 }]);
+  const lines = [...(await readPage(store, 'p', 0)).lines.values()].map(({ text }) => text.length + 1);
+  assert.equal((await pagesInFlight(store))[0]?.bytes, 100 + lines.reduce((sum, one) => sum + one, 0));
 });
 
 test('a wiped or restarted Redis answers RECOVERING until storage was read again', async () => {

@@ -7,7 +7,7 @@ import { Together } from './together.ts';
 /** What became of a result. RECOVERING: keep it and settle it again. */
 export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('settle', 'said', 'results');
+const script = new Script('settle', 'said', 'add_counters');
 
 /** Which document a result is of. */
 export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;
@@ -38,11 +38,25 @@ export class Settler {
 
   /** Results of one page. */
   async #settle(results: readonly [Settling, ...Settling[]]): Promise<Settled[]> {
+    const places = new Set(results.map(({ where: { place } }) => place));
+    const answer = places.size < results.length ? 'APART' : await this.#record(results);
+    if (answer !== 'APART') return results.map(() => answer);
+    return await Promise.all(results.map(async (one) => (await this.#record([one])) as Settled));
+  }
+
+  /** All of them, or none: of documents of which one has its result by now each is to be recorded by itself. */
+  async #record(results: readonly [Settling, ...Settling[]]): Promise<Settled | 'APART'> {
     const { keys, scripts } = this.#redis;
     const [{ where }] = results;
     const { batch, page } = where;
-    const own = results.map(argumentsOf);
-    const answers = await script.run(
+    const lists = [
+      results.map((one) => one.where.place),
+      results.flatMap(fieldsOf),
+      results.flatMap(({ where: { place }, result }) => ('times' in result ? [place, writeTimes(result)] : [])),
+      results.flatMap(({ result }) => Object.entries(result.said ?? {}).flat()),
+      sumsOf(results),
+    ];
+    const answer = await script.run(
       scripts,
       [
         keys.epoch,
@@ -58,12 +72,11 @@ export class Settler {
         pageMember(batch, page),
         keys.wake,
         LIMITS.saidTexts,
-        results.length,
-        ...results.map(({ where: { place } }) => place),
-        ...own.flatMap((one) => [one.length, ...one]),
+        ...lists.map(({ length }) => length),
+        ...lists.flat(),
       ],
     );
-    return answers as Settled[];
+    return answer as Settled | 'APART';
   }
 }
 
@@ -71,26 +84,33 @@ export class Settler {
 export const settle = (redis: RedisStore, where: DocumentPlace, result: Result | UnaskedResult): Promise<Settled> =>
   new Settler(redis).settle(where, result);
 
-function argumentsOf({ where, result }: Settling): (string | number)[] {
-  const counts = Object.entries(result.counts).flatMap(([name, count = 0]) => (count === 0 ? [] : [name, count]));
-  const said = Object.entries(result.said ?? {});
-  return [
-    where.place,
-    encodeResult(result),
-    'times' in result ? writeTimes(result) : '',
-    result.kept ?? '',
-    said.length,
-    ...said.flat(),
-    ...counts,
-  ];
+/** What a page gets of a result, as names and values. */
+function fieldsOf({ where: { place }, result }: Settling): (string | number)[] {
+  const { kept = '' } = result;
+  const line = [place, encodeResult(result)];
+  return kept === '' ? line : [...line, `${KEPT}${place}`, kept];
 }
+
+/** What results count together, as names and values. */
+function sumsOf(results: readonly Settling[]): (string | number)[] {
+  const sums = new Map<string, number>();
+  for (const { result } of results) {
+    for (const [name, count = 0] of Object.entries(result.counts)) {
+      if (count !== 0) sums.set(name, (sums.get(name) ?? 0) + count);
+    }
+  }
+  return [...sums].flat();
+}
+
+/** Before the place of a document in the name of the field that says what its stages made of it. */
+const KEPT = 'd';
 
 /**
  * The place of the document that a field of a page says of what its stages made of it; null: another field. It stands
  * beside the result, so that it goes with the page, also where a dispatcher seals that which knows nothing of it.
  */
 export function keptPlace(field: string): number | null {
-  return field.startsWith('d') ? Number(field.slice(1)) : null;
+  return field.startsWith(KEPT) ? Number(field.slice(KEPT.length)) : null;
 }
 
 /** A result as its page's field: the part's first letter, then the line. */

@@ -21,7 +21,7 @@ export async function measureCpu(run: Run): Promise<Figure[]> {
   using drafter = await startModel('drafter');
   using expert = await startModel('expert');
   await using bareRedis = await startRedis();
-  await using system = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
+  await using system = await startSystem({ drafter, expert }, CONCURRENCY, { warmUpDocuments: longWarmUp(run) });
   const byProcess: Record<string, number[]> = {};
   const parts: Parts[] = [];
   const found = await interleave(run, {

@@ -39,22 +39,25 @@ async function scriptPerS(
 export async function measureDocuments(run: Run): Promise<Figure[]> {
   const documents = run.isQuick ? 2_000 : 20_000;
   const search = documents / 2;
-  const warmUp = longWarmUp(run);
+  const warmUpDocuments = longWarmUp(run);
   using drafter = await startModel('drafter');
   using expert = await startModel('expert');
   const servers = { drafter, expert };
   const chosenForScript = (keeps: boolean): Promise<number> =>
-    best(CHOICES, (concurrency) => scriptPerS(servers, { documents: search, warmUp, concurrency, keeps }));
+    best(CHOICES, (concurrency) =>
+      scriptPerS(servers, { documents: search, warmUp: warmUpDocuments, concurrency, keeps }),
+    );
   const [keeping, forgetting] = [await chosenForScript(true), await chosenForScript(false)];
   const chosen = await best(CHOICES, async (concurrency) => {
-    await using system = await startSystem(servers, concurrency, warmUp);
+    await using system = await startSystem(servers, concurrency, { warmUpDocuments });
     return await documentsPerS(system, search);
   });
-  await using system = await startSystem(servers, chosen, warmUp);
+  await using system = await startSystem(servers, chosen, { warmUpDocuments });
   const found = await interleave(run, {
     service: () => documentsPerS(system, documents),
-    keeping: () => scriptPerS(servers, { documents, warmUp, concurrency: keeping, keeps: true }),
-    forgetting: () => scriptPerS(servers, { documents, warmUp, concurrency: forgetting, keeps: false }),
+    keeping: () => scriptPerS(servers, { documents, warmUp: warmUpDocuments, concurrency: keeping, keeps: true }),
+    forgetting: () =>
+      scriptPerS(servers, { documents, warmUp: warmUpDocuments, concurrency: forgetting, keeps: false }),
   });
   const line = { figure: 'documents, 25 % escalated, instant servers', unit: '/s' };
   return [

@@ -36,7 +36,7 @@ async function measureBatch(system: System, documents: number): Promise<Found> {
 }
 
 async function measureAlone(run: Run, servers: Servers, documents: number): Promise<Found> {
-  await using system = await startSystem(servers, CONCURRENCY, longWarmUp(run));
+  await using system = await startSystem(servers, CONCURRENCY, { warmUpDocuments: longWarmUp(run) });
   return await measureBatch(system, documents);
 }
 

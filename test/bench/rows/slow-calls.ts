@@ -17,7 +17,7 @@ export async function measureSlowCalls(run: Run): Promise<Figure[]> {
   const idealPerS = (CONCURRENCY * 1_000) / LATENCY_MS;
   using drafter = await startModel('drafter', { LATENCY_MS: String(LATENCY_MS) });
   using expert = await startModel('expert', { LATENCY_MS: String(LATENCY_MS) });
-  await using system = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
+  await using system = await startSystem({ drafter, expert }, CONCURRENCY, { warmUpDocuments: longWarmUp(run) });
   const rates: number[] = [];
   const busyShares: number[] = [];
   const cores: number[] = [];

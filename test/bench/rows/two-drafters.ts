@@ -24,8 +24,8 @@ export async function measureTwoDrafters(run: Run): Promise<Figure[]> {
   const documents = run.isQuick ? 4_000 : 20_000;
   using drafter = await startModel('drafter', { LATENCY_MS: String(LATENCY_MS) });
   using expert = await startModel('expert', { LATENCY_MS: String(LATENCY_MS) });
-  await using one = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
-  await using two = await startSystem({ drafter, expert }, CONCURRENCY, longWarmUp(run));
+  await using one = await startSystem({ drafter, expert }, CONCURRENCY, { warmUpDocuments: longWarmUp(run) });
+  await using two = await startSystem({ drafter, expert }, CONCURRENCY, { warmUpDocuments: longWarmUp(run) });
   await two.run('drafter');
   const shares: Record<string, number[]> = {};
   const found = await interleave(run, {

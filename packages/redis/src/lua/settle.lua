@@ -1,39 +1,39 @@
 -- Records results of a page, each the only one of its document: the first one wins. Counts them in the same step.
 -- KEYS: epoch, batch, sealed, page, in-flight, full, times
--- ARGV: page, member, wake channel, texts of a batch, results, place of each, then of each what results.lua says
--- Returns: of each WROTE | ALREADY (settled, or its page sealed) | CLOSED (batch ending or gone, or page not enqueued again)
--- | RECOVERING
-local results = tonumber(ARGV[5])
-local function all(answer)
-  local answers = {}
-  for i = 1, results do answers[i] = answer end
-  return answers
+-- ARGV: page, member, wake channel, texts of a batch, then how many there are of these, which follow: places, one of each
+--   result; fields of the page and their values; places and times; counters and what a model server said of them; counters
+--   and increments
+-- Returns: WROTE | ALREADY (settled, or its page sealed) | APART (some of several have a result: nothing is recorded, and
+-- each is to come by itself) | CLOSED (batch ending or gone, or page not enqueued again) | RECOVERING
+if recovering(KEYS[1]) then return 'RECOVERING' end
+if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return 'CLOSED' end
+if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'ALREADY' end
+local from = 10
+local function following(i)
+  local list = { unpack(ARGV, from, from + ARGV[i] - 1) }
+  from = from + ARGV[i]
+  return list
 end
-if recovering(KEYS[1]) then return all('RECOVERING') end
-if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return all('CLOSED') end
-if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return all('ALREADY') end
-local known = redis.call('HMGET', KEYS[4], '#size', '#done', unpack(ARGV, 6, 5 + results))
-if not known[1] then return all('CLOSED') end
-local answers, new = read_results(ARGV, 6 + results, known, 2)
-if new.count == 0 then return answers end
+local places = following(5)
+local known = redis.call('HMGET', KEYS[4], '#size', '#done', unpack(places))
+if not known[1] then return 'CLOSED' end
+for i = 1, #places do
+  if known[2 + i] then return #places == 1 and 'ALREADY' or 'APART' end
+end
+local fields, times, said, counters = following(6), following(7), following(8), following(9)
 press_on(KEYS[4])
-local done = tonumber(known[2] or 0) + new.count
+local done = tonumber(known[2] or 0) + #places
 local is_full = done == tonumber(known[1])
 if is_full then redis.call('SADD', KEYS[6], ARGV[2]) end
-if #new.times > 0 then redis.call('HSET', KEYS[7], unpack(new.times)) end
-redis.call('HINCRBY', KEYS[5], ARGV[2], new.bytes)
-for _, said in ipairs(new.said) do keep_said(KEYS[2], said[1], said[2], ARGV[4]) end
-local fields, counters = new.lines, {}
-for counter, count in pairs(new.counters) do
-  redis.call('HINCRBY', KEYS[2], counter, count)
-  counters[#counters + 1] = '#' .. counter
-end
-for i, counted in ipairs(redis.call('HMGET', KEYS[4], unpack(counters))) do
-  local sum = tonumber(counted or 0) + new.counters[string.sub(counters[i], 2)]
-  fields[#fields + 1] = counters[i]
-  fields[#fields + 1] = string.format('%.0f', sum)
-end
+if #times > 0 then redis.call('HSET', KEYS[7], unpack(times)) end
+local bytes = 0
+for i = 2, #fields, 2 do bytes = bytes + #fields[i] end
+redis.call('HINCRBY', KEYS[5], ARGV[2], bytes)
+for i = 1, #said, 2 do keep_said(KEYS[2], said[i], said[i + 1], ARGV[4]) end
+local sums = add_counters(KEYS[2], '', counters)
+if #sums > 0 then redis.call('HSET', KEYS[2], unpack(sums)) end
+for _, field in ipairs(add_counters(KEYS[4], '#', counters)) do fields[#fields + 1] = field end
 -- One command, and the last one: of a script that a cut append-only file has the beginning of, a page holds all or nothing.
 redis.call('HSET', KEYS[4], '#done', done, unpack(fields))
 if is_full then redis.call('PUBLISH', ARGV[3], ARGV[2]) end
-return answers
+return 'WROTE'

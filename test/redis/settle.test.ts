@@ -206,7 +206,7 @@ test('of results that come together those are recorded whose documents have none
     ]),
     ['ALREADY', 'WROTE', 'WROTE'],
   );
-  assert.deepEqual((await writers()).toSorted(), [10, 2, 3, 4]);
+  assert.deepEqual(new Set(await writers()), new Set([2, 3, 4, 10]));
   const { counts } = await readPage(store, 'p', 0);
   const inBatch = (await readBatch(store, 'p'))?.counts;
   for (const known of [counts, inBatch]) {

@@ -106,3 +106,21 @@ test('a batch that is nearly due is put before a large one that waits, and one t
   const rest = (await waiting()).slice(200).map(batchOf);
   assert.ok(rest.indexOf(large.id) < 10 && rest.indexOf(late.id) < 10, 'the others go on as they were');
 });
+
+test('batches of a tenant of which none is hurried have no more of a queue together than one would have', async () => {
+  await using system = await System.create();
+  await Promise.all([system.run('api'), system.run('dispatcher')]);
+  await system.admitted();
+  const prompts = Array.from({ length: 300 }, (_, at) => `x ${at}`);
+  const queue = '{test}:drafter.small';
+  const waiting = () => system.redis.client.zcard(`${queue}:prioritized`);
+  for (const submitted of [1, 2, 3]) {
+    await system.submit(prompts);
+    await until(async () => (await waiting()) === submitted * prompts.length);
+  }
+  const tags = async (): Promise<Set<number>> => {
+    const scores = await system.redis.client.zrange(`${queue}:prioritized`, '0', '-1', 'WITHSCORES');
+    return new Set(scores.flatMap((score, at) => (at % 2 === 1 ? [Math.floor(Number(score) / 2 ** 32)] : [])));
+  };
+  await until(async () => (await tags()).size === 3 * prompts.length);
+});

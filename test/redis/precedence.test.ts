@@ -18,15 +18,17 @@ async function add(queues: Queues, tenant: string, batch: string, documents: num
   await queues.add('drafter.small', jobs, await queues.takeTags('drafter.small', { tenant, batch, documents }));
 }
 
-/** The ids that wait, next one first, and the priority that each job says of itself. */
-async function waiting({ client, keys }: RedisStore, tier: string) {
+/** The tags of the jobs that wait, next one first, which each job says of itself, too. */
+async function tagsIn({ client, keys }: RedisStore, tier: string): Promise<Map<string, number>> {
   const scores = await client.zrange(`${keys.queue(tier)}:prioritized`, '0', '-1', 'WITHSCORES');
   const ids = scores.filter((_, at) => at % 2 === 0);
   const tags = scores.filter((_, at) => at % 2 === 1).map((score) => Math.floor(Number(score) / 2 ** 32));
   const own = await Promise.all(ids.map((id) => client.hget(`${keys.queue(tier)}:${id}`, 'priority')));
   assert.deepEqual(own.map(Number), tags);
-  return ids;
+  return new Map(ids.map((id, at) => [id, tags[at] ?? 0]));
 }
+
+const waiting = async (store: RedisStore, tier: string): Promise<string[]> => [...(await tagsIn(store, tier)).keys()];
 
 test('documents with precedence go before the others of their tenant, and other tenants stay where they were', async () => {
   await using store = await storeOn(redis, 'dealt');
@@ -35,23 +37,24 @@ test('documents with precedence go before the others of their tenant, and other 
   await add(queues, 'o', 'other', 5);
   await add(queues, 't', 'due', 2);
   await add(queues, 't', 'early', 1);
-  const first = await waiting(store, 'drafter.small');
-  assert.notEqual(first[0], 'early-0');
-  const moved = await dealTags(store, 'drafter.small', [{ first: ['early', 'due'], others: ['large'] }]);
+  const first = await tagsIn(store, 'drafter.small');
+  assert.notEqual([...first.keys()][0], 'early-0');
+  const moved = await dealTags(store, 'drafter.small', [{ tenant: 't', first: ['early', 'due'], others: ['large'] }]);
   assert.ok(moved > 0);
-  const dealt = await waiting(store, 'drafter.small');
+  const dealt = await tagsIn(store, 'drafter.small');
   const isOther = (id: string): boolean => id.startsWith('other');
-  assert.deepEqual(
-    dealt.map((id) => isOther(id)),
-    first.map((id) => isOther(id)),
-  );
-  const own = dealt.filter((id) => !isOther(id));
+  const others = (tags: ReadonlyMap<string, number>) => [...tags].filter(([id]) => isOther(id));
+  assert.deepEqual(others(dealt), others(first));
+  const own = [...dealt.keys()].filter((id) => !isOther(id));
   assert.deepEqual(own.slice(0, 3), ['early-0', 'due-0', 'due-1']);
   assert.deepEqual(own.slice(3).toSorted(), ['large-0', 'large-1', 'large-2', 'large-3', 'large-4']);
-  assert.equal(await dealTags(store, 'drafter.small', [{ first: ['early', 'due'], others: ['large'] }]), 0);
+  assert.equal(
+    await dealTags(store, 'drafter.small', [{ tenant: 't', first: ['early', 'due'], others: ['large'] }]),
+    0,
+  );
   // What is added later has precedence from the next time on.
   await add(queues, 't', 'early', 2);
-  await dealTags(store, 'drafter.small', [{ first: ['early'], others: ['large', 'due'] }]);
+  await dealTags(store, 'drafter.small', [{ tenant: 't', first: ['early'], others: ['large', 'due'] }]);
   const later = (await waiting(store, 'drafter.small')).filter((id) => !isOther(id));
   assert.deepEqual(later.slice(0, 2), ['early-0', 'early-1']);
 });
@@ -66,8 +69,8 @@ test('tenants are dealt each its own, and a batch that nobody named stays', asyn
   await add(queues, 'c', 'c-unnamed', 4);
   const first = await waiting(store, 'drafter.small');
   await dealTags(store, 'drafter.small', [
-    { first: ['a-due'], others: ['a-large'] },
-    { first: ['b-due'], others: ['b-large'] },
+    { tenant: 'a', first: ['a-due'], others: ['a-large'] },
+    { tenant: 'b', first: ['b-due'], others: ['b-large'] },
   ]);
   const dealt = await waiting(store, 'drafter.small');
   assert.deepEqual(
@@ -94,7 +97,7 @@ test('at the expert too: what was handed off later goes first', async () => {
   await handOff('large', 3);
   await handOff('due', 2);
   assert.notDeepEqual((await waiting(store, 'expert.large')).slice(0, 2), ['due-0', 'due-1']);
-  await dealTags(store, 'expert.large', [{ first: ['due'], others: ['large'] }]);
+  await dealTags(store, 'expert.large', [{ tenant: 't', first: ['due'], others: ['large'] }]);
   const dealt = await waiting(store, 'expert.large');
   assert.deepEqual(dealt.slice(0, 2), ['due-0', 'due-1']);
   assert.deepEqual(dealt.slice(2).toSorted(), ['large-0', 'large-1', 'large-2']);
@@ -105,7 +108,7 @@ test('a long queue is dealt in many goes', async () => {
   await using queues = new Queues(store);
   await add(queues, 't', 'large', 2_100);
   await add(queues, 't', 'due', 600);
-  await dealTags(store, 'drafter.small', [{ first: ['due'], others: ['large'] }]);
+  await dealTags(store, 'drafter.small', [{ tenant: 't', first: ['due'], others: ['large'] }]);
   const dealt = await waiting(store, 'drafter.small');
   assert.deepEqual(
     dealt.slice(0, 600),
@@ -121,6 +124,69 @@ test('a job of which Redis lost the data is not made anew by being dealt', async
   await add(queues, 't', 'due', 1);
   const key = `${store.keys.jobs('drafter.small')}large-0`;
   await store.client.del(key);
-  await dealTags(store, 'drafter.small', [{ first: ['due'], others: ['large'] }]);
+  await dealTags(store, 'drafter.small', [{ tenant: 't', first: ['due'], others: ['large'] }]);
   assert.equal(await store.client.exists(key), 0);
+});
+
+test('of a tenant whose batches come one after the other, and of one that has a single batch, each has its half', async () => {
+  await using store = await storeOn(redis, 'halves');
+  await using queues = new Queues(store);
+  for (const batch of ['first', 'second', 'third']) await add(queues, 't', batch, 40);
+  await add(queues, 'o', 'other', 120);
+  const ofOther = async (among: number): Promise<number> =>
+    (await waiting(store, 'drafter.small')).slice(0, among).filter((id) => id.startsWith('other')).length;
+  assert.ok((await ofOther(60)) < 25, 'what was enqueued first has its tags');
+  const order = { tenant: 't', first: [], others: ['first', 'second', 'third'] };
+  assert.ok((await dealTags(store, 'drafter.small', [order])) > 0);
+  assert.ok(Math.abs((await ofOther(60)) - 30) <= 1, `${await ofOther(60)} of 60`);
+  assert.ok(Math.abs((await ofOther(200)) - 100) <= 1, `${await ofOther(200)} of 200`);
+  const own = [...(await tagsIn(store, 'drafter.small'))].filter(([id]) => !id.startsWith('other'));
+  assert.deepEqual(
+    own.map(([, tag]) => tag),
+    Array.from({ length: 120 }, (_, at) => at + 1),
+  );
+  for (const batch of ['first', 'second', 'third']) {
+    const places = own.filter(([id]) => id.startsWith(batch)).map(([id]) => Number(id.split('-')[1]));
+    assert.deepEqual(
+      places,
+      [...places].toSorted((left, right) => left - right),
+      'each in its own order',
+    );
+  }
+  assert.equal(await dealTags(store, 'drafter.small', [order]), 0);
+  // What comes later of one of them stands behind what that has.
+  await add(queues, 't', 'third', 2);
+  const tags = await tagsIn(store, 'drafter.small');
+  const lastOfThird = Math.max(...own.filter(([id]) => id.startsWith('third')).map(([, tag]) => tag));
+  const later = await queues.takeTags('drafter.small', { tenant: 't', batch: 'third', documents: 1 });
+  assert.ok(later(0) > lastOfThird, `${later(0)} after ${lastOfThird}`);
+  assert.equal(tags.size, 240, 'their jobs are known');
+});
+
+test('where one of a tenant’s batches has gone the others close up, and a bundle stands for as many as it has', async () => {
+  await using store = await storeOn(redis, 'closed-up');
+  await using queues = new Queues(store);
+  const addBundles = async (batch: string): Promise<void> => {
+    const documents = Array.from({ length: 64 }, (_, document) => jobOf({ batch, document, place: document }));
+    const tagOf = await queues.takeTags('drafter.small', { tenant: 't', batch, documents: documents.length });
+    await queues.add('drafter.small', documents, tagOf, { size: 16 });
+  };
+  for (const batch of ['a', 'b', 'c']) await addBundles(batch);
+  const order = { tenant: 't', first: [], others: ['a', 'b', 'c'] };
+  await dealTags(store, 'drafter.small', [order]);
+  const spaced = [...(await tagsIn(store, 'drafter.small')).values()];
+  assert.deepEqual(
+    spaced,
+    Array.from({ length: 12 }, (_, at) => 1 + 16 * at),
+  );
+  const places = Array.from({ length: 64 }, (_, at) => at);
+  await queues.drop('drafter.small', { batch: 'a', first: 0, documents: 64 }, places);
+  await dealTags(store, 'drafter.small', [{ tenant: 't', first: ['c'], others: ['b'] }]);
+  const closedUp = await tagsIn(store, 'drafter.small');
+  assert.deepEqual([...closedUp.keys()].slice(0, 4), ['c-0b', 'c-16b', 'c-32b', 'c-48b']);
+  const [first = 0] = closedUp.values();
+  assert.deepEqual(
+    [...closedUp.values()],
+    Array.from({ length: 8 }, (_, at) => first + 16 * at),
+  );
 });

@@ -1,41 +1,87 @@
-import { dealt } from '@spillway/core';
+import { dealt, inRow, LIMITS } from '@spillway/core';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const script = new Script('deal_tags');
+const standingScript = new Script('standing');
+const dealScript = new Script('deal_tags', 'move_job');
+const rowScript = new Script('stand_in_row', 'move_job');
 
 /** Jobs that are read, and that are moved, in one go: some milliseconds of Redis' time, whatever else waits for it. */
 const READ_AT_A_TIME = 1_000;
 const MOVES_AT_A_TIME = 250;
 
-/** A tenant's batches: those that have precedence, first one first, and the others that may have jobs in a queue. */
-export type TenantOrder = { readonly first: readonly string[]; readonly others: readonly string[] };
+/** A job's score in BullMQ's order is its priority, so many times, and a count for those of the same priority. */
+const PRIORITY = 2 ** 32;
 
-/** A job that waits; `score` is its priority and, below that, BullMQ's order among those of the same priority. */
-type Waiting = { readonly id: string; readonly flow: string; readonly score: string };
+/** A tenant's batches: those that have precedence, first one first, and the others that may have jobs in a queue. */
+export type TenantOrder = {
+  readonly tenant: string;
+  readonly first: readonly string[];
+  readonly others: readonly string[];
+};
+
+/** A job that waits: whose it is, where it stands, and how many documents it has. */
+type Waiting = {
+  readonly id: string;
+  readonly flow: string;
+  readonly score: string;
+  readonly documents: number;
+};
 
 /**
- * Puts the batches that have precedence before the others of their tenant in a tier's queue, whoever came first: they get
- * the least of the tenant's start tags. These stay the tenant's, so that what others have coming stays as it is. What is
- * added later has its own place until this is called the next time. Jobs that are taken meanwhile are left alone. Answers
- * how many it moved.
+ * Deals the start tags of tenants anew in a tier's queue. First a tenant's jobs stand one behind the other, so that many
+ * batches have no more of the tier together than one would have; then the batches that have precedence get the least of
+ * these tags, whoever came first. Other tenants stay where they are. What is added later has its own place until this is
+ * called the next time. Jobs that are taken meanwhile are left alone. Answers how many it moved.
  */
 export async function dealTags(redis: RedisStore, tier: string, tenants: readonly TenantOrder[]): Promise<number> {
   const jobs = await readJobs(redis, tier);
   const tenantOf = new Map(
     tenants.flatMap((tenant) => [...tenant.first, ...tenant.others].map((id) => [id, tenant] as const)),
   );
-  const moves = [...Map.groupBy(jobs, ({ flow }) => tenantOf.get(flow))].flatMap(([tenant, own]) =>
-    tenant === undefined
-      ? []
-      : dealt(own, tenant.first).map(({ job, to }) => [own[job]?.id, own[job]?.score, own[to]?.score] as const),
-  );
-  const { client, keys } = redis;
+  let moved = 0;
+  for (const [order, seen] of Map.groupBy(jobs, ({ flow }) => tenantOf.get(flow))) {
+    if (order === undefined) continue;
+    const [own, movedInRow] = await standInRow(redis, tier, order.tenant, seen);
+    const moves = dealt(own, order.first).map(({ job, to }) => [own[job]?.id, own[job]?.score, own[to]?.score]);
+    moved += movedInRow + (await run(redis, tier, { script: dealScript, first: [], moves }));
+  }
+  return moved;
+}
+
+/** Has a tenant's jobs stand one behind the other; answers where they stand then, and how many moved. */
+async function standInRow(
+  redis: RedisStore,
+  tier: string,
+  tenant: string,
+  own: readonly Waiting[],
+): Promise<[readonly Waiting[], number]> {
+  const row = inRow(own.map(({ score, documents }) => ({ tag: Math.floor(Number(score) / PRIORITY), documents })));
+  if (row === null) return [own, 0];
+  const standing = own.map((job, at) => {
+    const tag = Math.min(row[at] ?? 0, LIMITS.queuePriority);
+    return { ...job, score: String(tag * PRIORITY + (Number(job.score) % PRIORITY)), last: tag + job.documents - 1 };
+  });
+  const moves = standing.flatMap(({ id, flow, score, last }, at) => {
+    const seen = own[at]?.score ?? '';
+    return seen === score ? [] : [[id, seen, score, flow, Math.min(last, LIMITS.queuePriority)]];
+  });
+  return [standing, await run(redis, tier, { script: rowScript, first: [tenant], moves })];
+}
+
+type Moves = {
+  readonly script: Script;
+  /** What the script wants to know besides the moves. */
+  readonly first: readonly string[];
+  readonly moves: readonly (readonly (string | number | undefined)[])[];
+};
+
+async function run({ client, keys }: RedisStore, tier: string, { script, first, moves }: Moves): Promise<number> {
   const names = [keys.startTags(tier), `${keys.queue(tier)}:prioritized`];
   let moved = 0;
   for (let from = 0; from < moves.length; from += MOVES_AT_A_TIME) {
     const some = moves.slice(from, from + MOVES_AT_A_TIME).flatMap((move) => move.map((part) => part ?? ''));
-    moved += (await script.run(client, names, [keys.jobs(tier), ...some])) as number;
+    moved += (await script.run(client, names, [keys.jobs(tier), ...first, ...some])) as number;
   }
   return moved;
 }
@@ -44,15 +90,16 @@ export async function dealTags(redis: RedisStore, tier: string, tenants: readonl
 async function readJobs({ client, keys }: RedisStore, tier: string): Promise<Waiting[]> {
   const jobs = new Map<string, Waiting>();
   for (let from = 0; ; from += READ_AT_A_TIME) {
-    const to = from + READ_AT_A_TIME - 1;
-    const some = await client.zrange(`${keys.queue(tier)}:prioritized`, String(from), String(to), 'WITHSCORES');
-    for (let at = 0; at < some.length; at += 2) {
-      const [id = '', score = ''] = some.slice(at, at + 2);
+    const args = [keys.jobs(tier), from, from + READ_AT_A_TIME - 1];
+    const names = [`${keys.queue(tier)}:prioritized`];
+    const some = (await standingScript.run(client, names, args)) as (string | number)[];
+    for (let at = 0; at < some.length; at += 3) {
+      const [id, score, documents] = some.slice(at, at + 3) as [string, string, number];
       // Audits have their places behind what waited when they came.
       if (id.endsWith('a')) continue;
       // A job's id is its batch's, a hyphen, and what it has of that.
-      jobs.set(id, { id, flow: id.slice(0, Math.max(0, id.lastIndexOf('-'))), score });
+      jobs.set(id, { id, flow: id.slice(0, Math.max(0, id.lastIndexOf('-'))), score, documents });
     }
-    if (some.length < 2 * READ_AT_A_TIME) return [...jobs.values()];
+    if (some.length < 3 * READ_AT_A_TIME) return [...jobs.values()];
   }
 }

@@ -7,6 +7,8 @@ import { runStep, type StepFailures } from './step-failures.ts';
 
 /** A window is a minute and more, and what was taken in between stands at most so long behind what it should precede. */
 export const DECIDES_EVERY_MS = 1_000;
+/** A tenant's batches that came since stand among each other so long before they are dealt, where none has precedence. */
+const DEALS_ALL_EVERY_MS = 10_000;
 /** To decide and to deal takes this part of the time at most, also with a hundred thousand batches and a long queue. */
 const DECIDING_SHARE = 0.05;
 /** Outlines that are not known yet are read by so many, and so many at a time. */
@@ -33,6 +35,8 @@ export class Precedence {
   readonly #options: PrecedenceOptions;
   #byTenant: ReadonlyMap<string, readonly string[]> = new Map();
   #dueMs = 0;
+  /** When the tenants without precedence are dealt, too. */
+  #allDueMs = 0;
 
   constructor(options: PrecedenceOptions) {
     this.#options = options;
@@ -51,8 +55,10 @@ export class Precedence {
     const due = await this.#due();
     const tiers = [...new Set(due.flatMap(({ outline }) => outline.route.tiers))];
     this.#byTenant = await this.#decided(due, tiers);
-    for (const tier of tiers) await this.#deal(tier, due);
+    const dealsAll = beganMs >= this.#allDueMs;
+    for (const tier of tiers) await this.#deal(tier, due, dealsAll);
     const endedMs = performance.now();
+    if (dealsAll) this.#allDueMs = endedMs + DEALS_ALL_EVERY_MS;
     this.#dueMs = endedMs + (endedMs - beganMs) * (1 / DECIDING_SHARE - 1);
     return false;
   }
@@ -97,17 +103,19 @@ export class Precedence {
     return withWished(precedenceOf(all, perSecond, nowMs), due);
   }
 
-  async #deal(tier: string, due: readonly Due[]): Promise<void> {
+  async #deal(tier: string, due: readonly Due[], dealsAll: boolean): Promise<void> {
     const own = due.filter(
       ({ batch, outline }) =>
-        this.#byTenant.has(batch.tenant) && batch.enqueued > batch.settled && outline.route.tiers.includes(tier),
+        (dealsAll || this.#byTenant.has(batch.tenant)) &&
+        batch.enqueued > batch.settled &&
+        outline.route.tiers.includes(tier),
     );
     const orders = [...Map.groupBy(own, ({ batch }) => batch.tenant)].map(([tenant, batches]) => {
       const ids = new Set(batches.map(({ batch }) => batch.id));
       const first = new Set(this.of(tenant).filter((id) => ids.has(id)));
-      return { first: [...first], others: [...ids.difference(first)] };
+      return { tenant, first: [...first], others: [...ids.difference(first)] };
     });
-    const useful = orders.filter(({ first, others }) => first.length + others.length > 1 && first.length > 0);
+    const useful = orders.filter(({ first, others }) => first.length + others.length > 1);
     if (useful.length > 0) await dealTags(this.#options.redis, tier, useful);
   }
 }

@@ -1,4 +1,4 @@
-import { dealt, FairShare, Heap } from '@spillway/core';
+import { dealt, FairShare, Heap, inRow } from '@spillway/core';
 
 /** Consecutive documents of one batch that go through a tier together. */
 export type SimulatedJob = { readonly batch: number; readonly documents: number };
@@ -47,17 +47,30 @@ export class TagQueue implements SimulatedQueue {
     return null;
   }
 
-  /** Deals each tenant's tags anew among its jobs, so that those of the batches with precedence have the least ones. */
+  /** Has each tenant's jobs stand in a row, those of the batches with precedence first. */
   deal(precedence: ReadonlyMap<string, readonly number[]>): void {
-    if (precedence.size === 0) return;
     const all: Tagged[] = [];
     for (let one = this.#heap.pop(); one !== undefined; one = this.#heap.pop()) all.push(one);
-    for (const [tenant, first] of precedence) {
-      const own = all.filter((one) => one.tenant === tenant);
+    for (const [tenant, own] of Map.groupBy(all, (one) => one.tenant)) {
+      this.#stand(tenant, own);
       const places = own.map(({ tag, order, job }) => ({ key: { tag, order }, flow: job.batch }));
-      for (const { job, to } of dealt(places, first)) Object.assign(own[job] ?? {}, places[to]?.key);
+      for (const { job, to } of dealt(places, precedence.get(tenant) ?? [])) {
+        Object.assign(own[job] ?? {}, places[to]?.key);
+      }
     }
     for (const one of all) this.#heap.push(one);
+  }
+
+  #stand(tenant: string, own: readonly Tagged[]): void {
+    const row = inRow(own.map(({ tag, job: { documents } }) => ({ tag, documents })));
+    const known = this.#tenants.get(tenant);
+    if (row === null || known === undefined) return;
+    for (const [at, one] of own.entries()) {
+      one.tag = row[at] ?? one.tag;
+      const last = one.tag + one.job.documents - 1;
+      known.batches.set(one.job.batch, Math.max(last, known.batches.get(one.job.batch) ?? 0));
+      known.row = Math.max(known.row, last);
+    }
   }
 
   #takeTag(tenant: string, batch: number, count: number): number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dealt } from './dealing.ts';
+import { dealt, inRow } from './dealing.ts';
 
 /** The flows by their places after a deal. */
 function dealtFlows(flows: readonly string[], precedence: readonly string[]): string[] {
@@ -35,6 +35,25 @@ test('every job keeps a place of its own, and at most two move for each that has
       );
       assert.ok(moves.length <= 2 * first.length);
       assert.equal(new Set(moves.map(({ to }) => to)).size, moves.length);
+    }),
+  );
+});
+
+test('jobs stand in a row from where the first one stands, or about there as they are', () => {
+  const job = fc.record({ tag: fc.integer({ min: 1, max: 500 }), documents: fc.integer({ min: 1, max: 16 }) });
+  fc.assert(
+    fc.property(fc.array(job), (drawn) => {
+      const jobs = drawn.toSorted((left, right) => left.tag - right.tag);
+      const row = inRow(jobs);
+      const tags = row ?? jobs.map(({ tag }) => tag);
+      const most = Math.max(0, ...jobs.map(({ documents }) => documents));
+      let before = 0;
+      for (const [at, { documents }] of jobs.entries()) {
+        assert.ok(Math.abs((tags[at] ?? 0) - ((jobs[0]?.tag ?? 0) + before)) <= (row === null ? most : 0));
+        before += documents;
+      }
+      const again = row?.map((tag, at) => ({ tag, documents: jobs[at]?.documents ?? 0 })) ?? jobs;
+      assert.equal(inRow(again), null, 'done once, all stands');
     }),
   );
 });

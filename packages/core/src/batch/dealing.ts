@@ -24,3 +24,23 @@ export function dealt<Flow>(jobs: readonly { readonly flow: Flow }[], precedence
   ];
   return moves.filter(({ job, to }) => job !== to);
 }
+
+/** A job that waits, where its first document stands in its queue. */
+export type Standing = { readonly tag: number; readonly documents: number };
+
+/**
+ * The start tags at which a tenant's jobs stand one behind the other, from the first one's on: as many tags as documents,
+ * which is what a tenant has coming. `jobs` are in their order. Where a batch came while others had their tags already,
+ * together they have more of a stretch than that; where one went, less. Null: each stands there, but for as much as one job
+ * has.
+ */
+export function inRow(jobs: readonly Standing[]): number[] | null {
+  let free = jobs[0]?.tag ?? 0;
+  const row = jobs.map(({ documents }) => {
+    const tag = free;
+    free += documents;
+    return tag;
+  });
+  const slack = jobs.reduce((most, { documents }) => Math.max(most, documents), 0);
+  return jobs.some(({ tag }, at) => Math.abs(tag - (row[at] ?? tag)) > slack) ? row : null;
+}

@@ -4,12 +4,6 @@
 press_on(KEYS[1])
 local moved = 0
 for i = 2, #ARGV, 3 do
-  local data = ARGV[1] .. ARGV[i]
-  local had = redis.call('ZSCORE', KEYS[2], ARGV[i])
-  if had and tonumber(had) == tonumber(ARGV[i + 1]) and redis.call('HEXISTS', data, 'priority') == 1 then
-    redis.call('ZADD', KEYS[2], ARGV[i + 2], ARGV[i])
-    redis.call('HSET', data, 'priority', math.floor(tonumber(ARGV[i + 2]) / 0x100000000))
-    moved = moved + 1
-  end
+  if move_job(KEYS[2], ARGV[1] .. ARGV[i], ARGV[i], ARGV[i + 1], ARGV[i + 2]) then moved = moved + 1 end
 end
 return moved

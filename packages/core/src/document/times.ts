@@ -74,22 +74,26 @@ export type DocumentTimes = {
 };
 
 /** Clocks of two machines differ: nothing takes less than no time. A tenth of a millisecond is enough. */
-const between = (fromMs: number, toMs: number): number => Math.max(0, Math.round((toMs - fromMs) * 10) / 10);
+const between = (fromMs: number, toMs: number): number => Math.max(0, tenths(toMs - fromMs));
 
-const sumOf = (values: readonly number[]): number =>
-  Math.round(values.reduce((sum, value) => sum + value, 0) * 10) / 10;
+const tenths = (ms: number): number => Math.round(ms * 10) / 10;
+
+const sumOf = (values: readonly number[]): number => tenths(values.reduce((sum, value) => sum + value, 0));
 
 function stageTimes({ attempts, handedOffAtMs }: StagePassage): StageTimes | null {
   const last = attempts.at(-1);
   if (last === undefined) return null;
-  const waited = attempts.flatMap(({ sinceMs, startedAtMs, delays = [] }) =>
-    waitParts({ fromMs: sinceMs, toMs: startedAtMs }, delays),
+  const waited = new Map<DelayReason | 'queue', number>();
+  for (const { sinceMs, startedAtMs, delays = [] } of attempts) {
+    for (const { reason, fromMs, toMs } of waitParts({ fromMs: sinceMs, toMs: startedAtMs }, delays)) {
+      waited.set(reason, (waited.get(reason) ?? 0) + between(fromMs, toMs));
+    }
+  }
+  const delays = DELAY_REASONS.map((reason) => [reason, tenths(waited.get(reason) ?? 0)] as const).filter(
+    ([, ms]) => ms > 0,
   );
-  const waitedFor = (reason: DelayReason | 'queue'): number =>
-    sumOf(waited.flatMap((part) => (part.reason === reason ? [between(part.fromMs, part.toMs)] : [])));
-  const delays = DELAY_REASONS.map((reason) => [reason, waitedFor(reason)] as const).filter(([, ms]) => ms > 0);
   return {
-    queueMs: waitedFor('queue'),
+    queueMs: tenths(waited.get('queue') ?? 0),
     ...(delays.length === 0 ? {} : { delaysMs: Object.fromEntries(delays) }),
     callMs: sumOf(attempts.map(({ startedAtMs, endedAtMs }) => between(startedAtMs, endedAtMs))),
     handOffMs: handedOffAtMs === null ? null : between(last.endedAtMs, handedOffAtMs),

@@ -155,12 +155,9 @@ test('of a tenant whose batches come one after the other, and of one that has a 
   }
   assert.equal(await dealTags(store, 'drafter.small', [order]), 0);
   // What comes later of one of them stands behind what that has.
-  await add(queues, 't', 'third', 2);
-  const tags = await tagsIn(store, 'drafter.small');
-  const lastOfThird = Math.max(...own.filter(([id]) => id.startsWith('third')).map(([, tag]) => tag));
-  const later = await queues.takeTags('drafter.small', { tenant: 't', batch: 'third', documents: 1 });
-  assert.ok(later(0) > lastOfThird, `${later(0)} after ${lastOfThird}`);
-  assert.equal(tags.size, 240, 'their jobs are known');
+  const lastOfFirst = Math.max(...own.filter(([id]) => id.startsWith('first')).map(([, tag]) => tag));
+  const later = await queues.takeTags('drafter.small', { tenant: 't', batch: 'first', documents: 1 });
+  assert.ok(later(0) > lastOfFirst, `${later(0)} after ${lastOfFirst}`);
 });
 
 test('where one of a tenant’s batches has gone the others close up, and a bundle stands for as many as it has', async () => {
@@ -189,4 +186,54 @@ test('where one of a tenant’s batches has gone the others close up, and a bund
     [...closedUp.values()],
     Array.from({ length: 8 }, (_, at) => first + 16 * at),
   );
+});
+
+test('a job that comes back to its old place takes none of its tenant along, before others', async () => {
+  await using store = await storeOn(redis, 'came-back');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  await add(queues, 't', 'large', 100);
+  await add(queues, 'o', 'other', 100);
+  // The queue is at 60: what stood before was taken up, and one of it came back.
+  const queue = `${keys.queue('drafter.small')}:prioritized`;
+  const taken = [...(await tagsIn(store, 'drafter.small'))].filter(([id, tag]) => tag <= 60 && id !== 'large-9');
+  await client.zrem(queue, ...taken.map(([id]) => id));
+  await client.hset(keys.startTags('drafter.small'), '#now', 60);
+  await add(queues, 't', 'late', 30);
+  const seen = await tagsIn(store, 'drafter.small');
+  await dealTags(store, 'drafter.small', [{ tenant: 't', first: [], others: ['large', 'late'] }]);
+  const tags = await tagsIn(store, 'drafter.small');
+  assert.equal(tags.get('large-9'), seen.get('large-9'));
+  const own = [...tags].filter(([id]) => !id.startsWith('other') && id !== 'large-9');
+  assert.deepEqual(
+    own.map(([, tag]) => tag),
+    Array.from({ length: 70 }, (_, at) => 61 + at),
+  );
+});
+
+test('what is moved down while its tags are dealt stays where it is', async () => {
+  await using store = await storeOn(redis, 'moved-down');
+  await using queues = new Queues(store);
+  for (const batch of ['first', 'second']) await add(queues, 't', batch, 40);
+  const key = `${store.keys.queue('drafter.small')}:prioritized`;
+  const { client } = store;
+  const evalsha = client.evalsha.bind(client);
+  let runs = 0;
+  client.evalsha = ((...given: Parameters<typeof evalsha>) => {
+    runs += 1;
+    // The jobs were read, and none has been moved: meanwhile all go elsewhere, as near the highest tag.
+    return runs === 2 ? shift().then(() => evalsha(...given)) : evalsha(...given);
+  }) as typeof client.evalsha;
+  const shift = async (): Promise<void> => {
+    for (const [id, tag] of await tagsIn(store, 'drafter.small')) {
+      await client.zadd(key, (tag + 1_000) * 2 ** 32, id);
+      await client.hset(`${store.keys.jobs('drafter.small')}${id}`, 'priority', tag + 1_000);
+    }
+  };
+  const seen = await tagsIn(store, 'drafter.small');
+  const order = { tenant: 't', first: [], others: ['first', 'second'] };
+  assert.equal(await dealTags(store, 'drafter.small', [order]), 0);
+  const now = await tagsIn(store, 'drafter.small');
+  assert.deepEqual(new Set(now.values()), new Set([...seen.values()].map((tag) => tag + 1_000)));
+  assert.equal(await client.hget(store.keys.startTags('drafter.small'), 't'), '80', 'nor is its row');
 });

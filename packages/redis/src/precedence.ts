@@ -35,19 +35,25 @@ type Waiting = {
  * called the next time. Jobs that are taken meanwhile are left alone. Answers how many it moved.
  */
 export async function dealTags(redis: RedisStore, tier: string, tenants: readonly TenantOrder[]): Promise<number> {
-  const jobs = await readJobs(redis, tier);
+  const { present, jobs } = await readJobs(redis, tier);
   const tenantOf = new Map(
     tenants.flatMap((tenant) => [...tenant.first, ...tenant.others].map((id) => [id, tenant] as const)),
   );
   let moved = 0;
   for (const [order, seen] of Map.groupBy(jobs, ({ flow }) => tenantOf.get(flow))) {
     if (order === undefined) continue;
-    const [own, movedInRow] = await standInRow(redis, tier, order.tenant, seen);
+    // What came back stands behind the present, and goes next where it is: a row from there on would be before everybody.
+    const back = seen.findIndex(({ score }) => tagOf(score) > present);
+    const ahead = back === -1 ? [] : seen.slice(back);
+    const [row, movedInRow] = await standInRow(redis, tier, order.tenant, ahead);
+    const own = [...seen.slice(0, seen.length - ahead.length), ...row];
     const moves = dealt(own, order.first).map(({ job, to }) => [own[job]?.id, own[job]?.score, own[to]?.score]);
     moved += movedInRow + (await run(redis, tier, { script: dealScript, first: [], moves }));
   }
   return moved;
 }
+
+const tagOf = (score: string): number => Math.floor(Number(score) / PRIORITY);
 
 /** Has a tenant's jobs stand one behind the other; answers where they stand then, and how many moved. */
 async function standInRow(
@@ -56,7 +62,7 @@ async function standInRow(
   tenant: string,
   own: readonly Waiting[],
 ): Promise<[readonly Waiting[], number]> {
-  const row = inRow(own.map(({ score, documents }) => ({ tag: Math.floor(Number(score) / PRIORITY), documents })));
+  const row = inRow(own.map(({ score, documents }) => ({ tag: tagOf(score), documents })));
   if (row === null) return [own, 0];
   const standing = own.map((job, at) => {
     const tag = Math.min(row[at] ?? 0, LIMITS.queuePriority);
@@ -86,13 +92,18 @@ async function run({ client, keys }: RedisStore, tier: string, { script, first, 
   return moved;
 }
 
-/** The jobs of a queue that wait, next one first. One that is added or taken meanwhile may be missed. */
-async function readJobs({ client, keys }: RedisStore, tier: string): Promise<Waiting[]> {
+/**
+ * The jobs of a queue that wait, next one first, and its present: the tag that was taken up last. One that is added or taken
+ * meanwhile may be missed.
+ */
+async function readJobs({ client, keys }: RedisStore, tier: string): Promise<{ present: number; jobs: Waiting[] }> {
+  let present = 0;
   const jobs = new Map<string, Waiting>();
   for (let from = 0; ; from += READ_AT_A_TIME) {
     const args = [keys.jobs(tier), from, from + READ_AT_A_TIME - 1];
-    const names = [`${keys.queue(tier)}:prioritized`];
-    const some = (await standingScript.run(client, names, args)) as (string | number)[];
+    const names = [keys.startTags(tier), `${keys.queue(tier)}:prioritized`];
+    const [now, ...some] = (await standingScript.run(client, names, args)) as [number, ...(string | number)[]];
+    present = now;
     for (let at = 0; at < some.length; at += 3) {
       const [id, score, documents] = some.slice(at, at + 3) as [string, string, number];
       // Audits have their places behind what waited when they came.
@@ -100,6 +111,6 @@ async function readJobs({ client, keys }: RedisStore, tier: string): Promise<Wai
       // A job's id is its batch's, a hyphen, and what it has of that.
       jobs.set(id, { id, flow: id.slice(0, Math.max(0, id.lastIndexOf('-'))), score, documents });
     }
-    if (some.length < 3 * READ_AT_A_TIME) return [...jobs.values()];
+    if (some.length < 3 * READ_AT_A_TIME) return { present, jobs: [...jobs.values()] };
   }
 }

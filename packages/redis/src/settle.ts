@@ -41,7 +41,11 @@ export class Settler {
     const places = new Set(results.map(({ where: { place } }) => place));
     const answer = places.size < results.length ? 'APART' : await this.#record(results);
     if (answer !== 'APART') return results.map(() => answer);
-    return await Promise.all(results.map(async (one) => (await this.#record([one])) as Settled));
+    const recording = results.map(async (one) => (await this.#record([one])) as Settled);
+    const apart = await Promise.allSettled(recording);
+    if (apart.every(({ status }) => status === 'rejected')) return await Promise.all(recording);
+    // What could be recorded was, and its worker is to know; the rest comes again.
+    return apart.map((one) => (one.status === 'fulfilled' ? one.value : 'RECOVERING'));
   }
 
   /** All of them, or none: of documents of which one has its result by now each is to be recorded by itself. */

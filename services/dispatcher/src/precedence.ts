@@ -7,7 +7,7 @@ import { runStep, type StepFailures } from './step-failures.ts';
 
 /** A window is a minute and more, and what was taken in between stands at most so long behind what it should precede. */
 export const DECIDES_EVERY_MS = 1_000;
-/** A tenant's batches that came since stand among each other so long before they are dealt, where none has precedence. */
+/** Where none of a tenant's batches has precedence they stand as they came for so long. */
 const DEALS_ALL_EVERY_MS = 10_000;
 /** To decide and to deal takes this part of the time at most, also with a hundred thousand batches and a long queue. */
 const DECIDING_SHARE = 0.05;
@@ -55,11 +55,14 @@ export class Precedence {
     const due = await this.#due();
     const tiers = [...new Set(due.flatMap(({ outline }) => outline.route.tiers))];
     this.#byTenant = await this.#decided(due, tiers);
-    const dealsAll = beganMs >= this.#allDueMs;
-    for (const tier of tiers) await this.#deal(tier, due, dealsAll);
+    const hurried = this.#byTenant;
+    if (hurried.size > 0) for (const tier of tiers) await this.#deal(tier, (tenant) => hurried.has(tenant));
+    const dealtMs = performance.now();
+    this.#dueMs = dealtMs + restAfter(dealtMs - beganMs);
+    if (dealtMs < this.#allDueMs) return false;
+    for (const tier of tiers) await this.#deal(tier, () => true);
     const endedMs = performance.now();
-    if (dealsAll) this.#allDueMs = endedMs + DEALS_ALL_EVERY_MS;
-    this.#dueMs = endedMs + (endedMs - beganMs) * (1 / DECIDING_SHARE - 1);
+    this.#allDueMs = endedMs + Math.max(DEALS_ALL_EVERY_MS, restAfter(endedMs - dealtMs));
     return false;
   }
 
@@ -103,22 +106,22 @@ export class Precedence {
     return withWished(precedenceOf(all, perSecond, nowMs), due);
   }
 
-  async #deal(tier: string, due: readonly Due[], dealsAll: boolean): Promise<void> {
-    const own = due.filter(
-      ({ batch, outline }) =>
-        (dealsAll || this.#byTenant.has(batch.tenant)) &&
-        batch.enqueued > batch.settled &&
-        outline.route.tiers.includes(tier),
-    );
-    const orders = [...Map.groupBy(own, ({ batch }) => batch.tenant)].map(([tenant, batches]) => {
-      const ids = new Set(batches.map(({ batch }) => batch.id));
+  /** Deals the tags of some tenants in a tier's queue, among all their batches that may have something there. */
+  async #deal(tier: string, isDealt: (tenant: string) => boolean): Promise<void> {
+    const own = this.#options.live
+      .all()
+      .filter(({ phase, settled, enqueued, tenant }) => phase === 'open' && enqueued > settled && isDealt(tenant));
+    const orders = [...Map.groupBy(own, ({ tenant }) => tenant)].map(([tenant, batches]) => {
+      const ids = new Set(batches.map(({ id }) => id));
       const first = new Set(this.of(tenant).filter((id) => ids.has(id)));
       return { tenant, first: [...first], others: [...ids.difference(first)] };
     });
-    const useful = orders.filter(({ first, others }) => first.length + others.length > 1);
-    if (useful.length > 0) await dealTags(this.#options.redis, tier, useful);
+    if (orders.length > 0) await dealTags(this.#options.redis, tier, orders);
   }
 }
+
+/** How long something rests that took so long. */
+const restAfter = (ms: number): number => ms * (1 / DECIDING_SHARE - 1);
 
 /** What somebody wants to go first goes before what is due, oldest first. */
 function withWished(byDeadline: ReadonlyMap<string, readonly string[]>, due: readonly Due[]): Map<string, string[]> {

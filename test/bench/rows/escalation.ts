@@ -12,7 +12,14 @@ const SURE: Scripted = { kind: 'completion' };
 /** What node's own HTTP server says when a request begins and when an answer has been written. */
 const BEGINS = 'http.server.request.start';
 const WRITTEN = 'http.server.response.finish';
-type Told = { readonly socket: { readonly localPort?: number } };
+type Told = {
+  readonly request: { readonly headers: Readonly<Record<string, unknown>> };
+  readonly socket: { readonly localPort?: number };
+};
+
+/** The server of a document's call that this is told of, and none of a check's; null. */
+const portOf = ({ request, socket }: Told): number | null =>
+  request.headers['user-agent'] === 'spillway-check' ? null : (socket.localPort ?? null);
 
 /**
  * From the moment that a draft's answer is written until the expert's server has its call, on tiers without other work: the
@@ -31,10 +38,10 @@ export async function measureEscalation(run: Run): Promise<Figure[]> {
   let draftedMs = 0;
   let waitMs = 0;
   channel(WRITTEN).subscribe((told) => {
-    if ((told as Told).socket.localPort === drafterModel.port) draftedMs = performance.now();
+    if (portOf(told as Told) === drafterModel.port) draftedMs = performance.now();
   });
   channel(BEGINS).subscribe((told) => {
-    if ((told as Told).socket.localPort === expertModel.port) waitMs = performance.now() - draftedMs;
+    if (portOf(told as Told) === expertModel.port) waitMs = performance.now() - draftedMs;
   });
   const prompts = Array.from({ length: longWarmUp(run) }, (_, at) => `document ${at}`);
   await secondsOf(system, (await system.submit(prompts)).id);

@@ -6,7 +6,8 @@ import { documentsPerS, longWarmUp, startSystem } from '../service.ts';
 const CONCURRENCY = 16;
 
 /**
- * What tracing costs of the throughput: the default budget and everything against nothing, to a collector that only reads.
+ * What tracing costs of the throughput: the default budget and everything, sent in both forms, against nothing, to a
+ * collector that only reads.
  * Each has a system of its own, which idles while it is the others' turn: what a process learns by running takes it longer
  * than a round.
  */
@@ -20,12 +21,14 @@ export async function measureTracing(run: Run): Promise<Figure[]> {
   const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${sink.port}` };
   await using off = await started({});
   await using byDefault = await started(traced);
-  const everything = { OTEL_TRACES_SAMPLER: 'always_on', OTEL_BSP_MAX_QUEUE_SIZE: '65536' };
-  await using all = await started({ ...traced, ...everything });
+  const everything = { ...traced, OTEL_TRACES_SAMPLER: 'always_on', OTEL_BSP_MAX_QUEUE_SIZE: '65536' };
+  await using all = await started(everything);
+  await using allAsJson = await started({ ...everything, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' });
   const found = await interleave(run, {
     off: () => documentsPerS(off, documents),
     default: () => documentsPerS(byDefault, documents),
     everything: () => documentsPerS(all, documents),
+    asJson: () => documentsPerS(allAsJson, documents),
   });
   const line = { reference: 'tracing off', unit: '/s', notes: [] };
   return [
@@ -36,5 +39,11 @@ export async function measureTracing(run: Run): Promise<Figure[]> {
       aim: { atLeast: 0.95 },
     },
     { ...line, figure: 'documents, all traced', rounds: pairs(found.everything, found.off), aim: { atLeast: 0.85 } },
+    {
+      ...line,
+      figure: 'documents, all traced, sent as JSON',
+      rounds: pairs(found.asJson, found.off),
+      aim: { atLeast: 0.85 },
+    },
   ];
 }

@@ -25,6 +25,9 @@ export function dealt<Flow>(jobs: readonly { readonly flow: Flow }[], precedence
   return moves.filter(({ job, to }) => job !== to);
 }
 
+/** Where jobs stand no further from a row than this share of its length they are left alone: to move them takes longer. */
+const SLACK_SHARE = 0.02;
+
 /** A job that waits, where its first document stands in its queue. */
 export type Standing = { readonly tag: number; readonly documents: number };
 
@@ -32,7 +35,7 @@ export type Standing = { readonly tag: number; readonly documents: number };
  * The start tags at which a tenant's jobs stand one behind the other, from the first one's on: as many tags as documents,
  * which is what a tenant has coming. `jobs` are in their order. Where a batch came while others had their tags already,
  * together they have more of a stretch than that; where one went, less. Null: each stands there, but for as much as one job
- * has.
+ * has, or a little of the whole.
  */
 export function inRow(jobs: readonly Standing[]): number[] | null {
   let free = jobs[0]?.tag ?? 0;
@@ -41,6 +44,7 @@ export function inRow(jobs: readonly Standing[]): number[] | null {
     free += documents;
     return tag;
   });
-  const slack = jobs.reduce((most, { documents }) => Math.max(most, documents), 0);
+  const most = jobs.reduce((sofar, { documents }) => Math.max(sofar, documents), 0);
+  const slack = Math.max(most, SLACK_SHARE * (free - (jobs[0]?.tag ?? 0)));
   return jobs.some(({ tag }, at) => Math.abs(tag - (row[at] ?? tag)) > slack) ? row : null;
 }

@@ -62,8 +62,9 @@ export type HandOffOptions = {
 
 /**
  * ★ The only way from one stage to the next. The draft is written into the stage's job in the same step, so whoever gets
- * that job again hands the same draft off; the next job has a deterministic id; settle decides should two run after all. What of a
- * page is handed off to the same tier while another hand-off is under way goes together, as jobs of several documents.
+ * that job again hands the same draft off; the next job has a deterministic id; settle decides should two run after all.
+ * What of a page is handed off to the same tier while another hand-off is under way goes together, as jobs of several
+ * documents.
  */
 export class HandOffs {
   readonly #redis: RedisStore;

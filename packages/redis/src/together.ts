@@ -22,8 +22,8 @@ export type TogetherOptions<Item, Answer> = {
 
 /**
  * Does together what is asked for while it is at it: the first goes with what the same round of the event loop brings, and
- * what comes until it is answered goes next, as one. Nothing waits for others to come, and each has an answer of its own; an error is everybody's that went
- * with it.
+ * what comes until it is answered goes next, as one. Nothing waits for others to come, and each has an answer of its own; an
+ * error is everybody's that went with it.
  */
 export class Together<Item, Answer> {
   readonly #options: TogetherOptions<Item, Answer>;

@@ -150,7 +150,8 @@ export function timeLeft(notes: readonly ProgressNote[], total: number): TimeLef
     const { left, reached } = last.stages[stage] ?? { left: 0, reached: 0 };
     // A stage that no document has come to says nothing, and takes little.
     if (reached === 0 || reach.high - left < 0.5) continue;
-    const rate = rateOf(notes, stage, reach.likely - left);
+    // By a guess of where documents are a stage may have done more than it is likely to have in the end.
+    const rate = rateOf(notes, stage, Math.max(0, reach.likely - left));
     if (rate === null) return null;
     const taking = (documents: number, log: number): number => Math.max(0, documents - left) / Math.exp(log);
     all.push({

@@ -23,7 +23,16 @@ import { readWarning } from './words.ts';
 /** What became of a hand-off. */
 export type HandedOff = 'GO' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('handoff', 'move_down', 'fair', 'said', 'drafts', 'charge_draft', 'write_document');
+const script = new Script(
+  'handoff',
+  'move_down',
+  'documents_of',
+  'fair',
+  'said',
+  'drafts',
+  'charge_draft',
+  'write_document',
+);
 
 /** A document on its way to the next stage. */
 type HandingOff = {

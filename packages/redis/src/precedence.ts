@@ -2,7 +2,7 @@ import { dealt, inRow, LIMITS } from '@spillway/core';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const standingScript = new Script('standing');
+const standingScript = new Script('standing', 'documents_of');
 const dealScript = new Script('deal_tags', 'move_job');
 const rowScript = new Script('stand_in_row', 'move_job');
 

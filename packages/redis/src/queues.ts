@@ -30,9 +30,9 @@ const WAKES_AT_A_TIME = 64;
 const MAX_COUNTED = 4_096;
 
 const bundlesScript = new Script('bundles', 'bundled');
-const depthScript = new Script('depth');
+const depthScript = new Script('depth', 'documents_of');
 const misdatedScript = new Script('misdated');
-const takeTagsScript = new Script('take_tags', 'move_down', 'fair');
+const takeTagsScript = new Script('take_tags', 'move_down', 'documents_of', 'fair');
 
 /**
  * BullMQ carries, it never decides: its attempts are without end, and what is finished goes at once. How soon a job that

@@ -1,23 +1,20 @@
 -- How many documents a queue has, by state. Of a state with more jobs than are looked at it is an estimate.
 -- KEYS: prioritized, wait, delayed, active   ARGV: jobs (their keys without the id), most jobs that are looked at
 -- Returns: {waiting, delayed, active}
-local function documents_of(ids)
+local function sum_of(ids)
   local documents = 0
-  for _, id in ipairs(ids) do
-    local places = string.sub(id, -1) == 'b' and redis.call('HGET', ARGV[1] .. id, 'name') or ''
-    documents = documents + 1 + select(2, string.gsub(places, ',', ''))
-  end
+  for _, id in ipairs(ids) do documents = documents + documents_of(ARGV[1], id) end
   return documents
 end
 local RUN = 64
 local function count(length, range)
   local most = tonumber(ARGV[2])
-  if length <= most then return documents_of(range(0, -1)) end
+  if length <= most then return sum_of(range(0, -1)) end
   local runs = math.floor(most / RUN)
   local seen = 0
   for run = 0, runs - 1 do
     local from = math.floor(run * (length - RUN) / (runs - 1))
-    seen = seen + documents_of(range(from, from + RUN - 1))
+    seen = seen + sum_of(range(from, from + RUN - 1))
   end
   return math.floor(length * seen / (runs * RUN) + 0.5)
 end

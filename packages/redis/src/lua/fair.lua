@@ -21,8 +21,7 @@ local function documents_in(prioritized, delayed, active, jobs)
   for at = 1, looked_at do
     local place = looked_at == 1 and 0 or math.floor((at - 1) * (waiting - 1) / (looked_at - 1))
     local id = redis.call('ZRANGE', prioritized, place, place)[1]
-    local places = string.sub(id, -1) == 'b' and redis.call('HGET', jobs .. id, 'name') or ''
-    documents = documents + 1 + select(2, string.gsub(places, ',', ''))
+    documents = documents + documents_of(jobs, id)
   end
   return looked_at == 0 and length or math.ceil(length * documents / looked_at)
 end

@@ -4,9 +4,8 @@
 local found = { tonumber(redis.call('HGET', KEYS[1], '#now') or 0) }
 local jobs = redis.call('ZRANGE', KEYS[2], ARGV[2], ARGV[3], 'WITHSCORES')
 for i = 1, #jobs, 2 do
-  local places = string.sub(jobs[i], -1) == 'b' and redis.call('HGET', ARGV[1] .. jobs[i], 'name') or ''
   found[#found + 1] = jobs[i]
   found[#found + 1] = jobs[i + 1]
-  found[#found + 1] = 1 + select(2, string.gsub(places, ',', ''))
+  found[#found + 1] = documents_of(ARGV[1], jobs[i])
 end
 return found

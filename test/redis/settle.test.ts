@@ -185,27 +185,13 @@ test('of results that come together those are recorded whose documents have none
   await openBatch(store, 'p', PAGE, 1);
   await enqueuePage(store, 'p', 0, plan, 100);
   const settler = new Settler(store);
-  const settleAll = (all: readonly (readonly [place: number, writer: number])[]): Promise<Settled[]> =>
+  const settleAll = (...all: readonly (readonly [place: number, writer: number])[]): Promise<Settled[]> =>
     Promise.all(all.map(([place, writer]) => settler.settle({ batch: 'p', page: 0, place }, resultBy(writer, place))));
   const writers = async (): Promise<unknown[]> =>
     [...(await readPage(store, 'p', 0)).lines.values()].map(({ text }) => JSON.parse(text).writer);
-  assert.deepEqual(
-    await settleAll([
-      [0, 2],
-      [1, 4],
-      [0, 6],
-    ]),
-    ['WROTE', 'WROTE', 'ALREADY'],
-  );
+  assert.deepEqual(await settleAll([0, 2], [1, 4], [0, 6]), ['WROTE', 'WROTE', 'ALREADY']);
   assert.deepEqual(await writers(), [2, 4]);
-  assert.deepEqual(
-    await settleAll([
-      [1, 8],
-      [2, 10],
-      [3, 3],
-    ]),
-    ['ALREADY', 'WROTE', 'WROTE'],
-  );
+  assert.deepEqual(await settleAll([1, 8], [2, 10], [3, 3]), ['ALREADY', 'WROTE', 'WROTE']);
   assert.deepEqual(new Set(await writers()), new Set([2, 3, 4, 10]));
   const { counts } = await readPage(store, 'p', 0);
   const inBatch = (await readBatch(store, 'p'))?.counts;

@@ -56,11 +56,11 @@ export class Precedence {
     const tiers = [...new Set(due.flatMap(({ outline }) => outline.route.tiers))];
     this.#byTenant = await this.#decided(due, tiers);
     const hurried = this.#byTenant;
-    if (hurried.size > 0) for (const tier of tiers) await this.#deal(tier, (tenant) => hurried.has(tenant));
+    if (hurried.size > 0) await this.#deal(tiers, (tenant) => hurried.has(tenant));
     const dealtMs = performance.now();
     this.#dueMs = dealtMs + restAfter(dealtMs - beganMs);
     if (dealtMs < this.#allDueMs) return false;
-    for (const tier of tiers) await this.#deal(tier, () => true);
+    await this.#deal(tiers, (tenant) => !hurried.has(tenant));
     const endedMs = performance.now();
     this.#allDueMs = endedMs + Math.max(DEALS_ALL_EVERY_MS, restAfter(endedMs - dealtMs));
     return false;
@@ -106,8 +106,8 @@ export class Precedence {
     return withWished(precedenceOf(all, perSecond, nowMs), due);
   }
 
-  /** Deals the tags of some tenants in a tier's queue, among all their batches that may have something there. */
-  async #deal(tier: string, isDealt: (tenant: string) => boolean): Promise<void> {
+  /** Deals the tags of some tenants in the tiers' queues, among all their batches that may have something there. */
+  async #deal(tiers: readonly string[], isDealt: (tenant: string) => boolean): Promise<void> {
     const own = this.#options.live
       .all()
       .filter(({ phase, settled, enqueued, tenant }) => phase === 'open' && enqueued > settled && isDealt(tenant));
@@ -116,7 +116,8 @@ export class Precedence {
       const first = new Set(this.of(tenant).filter((id) => ids.has(id)));
       return { tenant, first: [...first], others: [...ids.difference(first)] };
     });
-    if (orders.length > 0) await dealTags(this.#options.redis, tier, orders);
+    if (orders.length === 0) return;
+    for (const tier of tiers) await dealTags(this.#options.redis, tier, orders);
   }
 }
 

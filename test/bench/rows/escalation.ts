@@ -17,7 +17,7 @@ type Told = {
   readonly socket: { readonly localPort?: number };
 };
 
-/** The server of a document's call that this is told of, and none of a check's; null. */
+/** Which server it is told of; null: of a call of a worker's check, which is no document's. */
 const portOf = ({ request, socket }: Told): number | null =>
   request.headers['user-agent'] === 'spillway-check' ? null : (socket.localPort ?? null);
 

@@ -44,7 +44,7 @@ export function inRow(jobs: readonly Standing[]): number[] | null {
     free += documents;
     return tag;
   });
-  const most = jobs.reduce((sofar, { documents }) => Math.max(sofar, documents), 0);
+  const most = jobs.reduce((largest, { documents }) => Math.max(largest, documents), 0);
   const slack = Math.max(most, SLACK_SHARE * (free - (jobs[0]?.tag ?? 0)));
   return jobs.some(({ tag }, at) => Math.abs(tag - (row[at] ?? tag)) > slack) ? row : null;
 }

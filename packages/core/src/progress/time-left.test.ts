@@ -11,7 +11,7 @@ const note = fc.record({
   stages: fc.array(fc.record({ reached: figure, left: figure }), { minLength: 1, maxLength: 3 }),
 });
 
-test('a stage that has done more than it is likely to have in the end is expected to take no time, not none that is a number', () => {
+test('a stage that has done more than it is likely to have in the end is expected to take no time', () => {
   const began = { reached: 0, left: 0 };
   const notes = [0, 0, 0].map((atMs): ProgressNote => ({ atMs, settled: 0, stages: [began, { ...began, left: 12 }] }));
   const last = {

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { nextRound } from '@spillway/runtime';
 
 /** What was asked for by one. */
 type Waiting<Item, Answer> = {
@@ -47,7 +47,7 @@ export class Together<Item, Answer> {
 
   async #work(group: string): Promise<void> {
     // A process that had to wait for a core finds much at once, each in a turn of its own.
-    await setImmediate();
+    await nextRound();
     for (let some = this.#next(group); some.length > 0; some = this.#next(group)) {
       try {
         const answers = await this.#options.run(some.map(({ item }) => item));

@@ -1,11 +1,11 @@
-import { setImmediate } from 'node:timers/promises';
 import { readingJson, writingJson, type Json, type JsonLimits, type ReadJson, type Sliced } from '@spillway/core';
+import { nextRound } from './pause.ts';
 
 /** Does long work slice by slice, and lets everybody else have the event loop between them. What is short is done at once. */
 export async function runSliced<Result>(work: Sliced<Result>): Promise<Result> {
   for (let step = work.next(); ; step = work.next()) {
     if (step.done === true) return step.value;
-    await setImmediate();
+    await nextRound();
   }
 }
 

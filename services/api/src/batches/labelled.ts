@@ -1,8 +1,8 @@
-import { setImmediate } from 'node:timers/promises';
 import { agrees, drawnDocuments, labelsFileOf, LIMITS, type AgreementRule } from '@spillway/core';
 import { readLabels, type BatchPlan, type Storage } from '@spillway/storage';
 import { z } from 'zod';
 import { Reviews } from '../documents/reviews.ts';
+import { nextRound } from '@spillway/runtime';
 
 const count = z.int().min(0);
 
@@ -91,12 +91,12 @@ export class Labelled {
 
   /** To compare texts takes some milliseconds where they are long: others have their turn in between. */
   async #count({ agreement, now, after }: Omit<Decided, 'reviewed'>, right: string): Promise<void> {
-    await setImmediate();
+    await nextRound();
     const isRight = (text: string | null): boolean => text !== null && agrees(agreement, text, right);
     this.#counts.documents += 1;
     if (isRight(now)) this.#counts.right_now += 1;
     if (after === undefined) return;
-    await setImmediate();
+    await nextRound();
     this.#counts.known += 1;
     if (isRight(after)) this.#counts.right += 1;
   }

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import {
   contentOf,
   DocumentSizes,
@@ -9,7 +8,7 @@ import {
   type LineError,
   type Manifest,
 } from '@spillway/core';
-import { runSliced, type InputLimits } from '@spillway/runtime';
+import { nextRound, runSliced, type InputLimits } from '@spillway/runtime';
 import {
   findInput,
   InputCheck,
@@ -102,7 +101,7 @@ async function readAll(check: InputCheck, { chunks }: Input, refuse: () => void)
   const breathe = async (): Promise<void> => {
     refuse();
     if (performance.now() - freeAtMs < MAX_HELD_MS) return;
-    await setImmediate();
+    await nextRound();
     freeAtMs = performance.now();
   };
   for await (const chunk of chunks) {

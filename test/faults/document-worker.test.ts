@@ -5,7 +5,6 @@ import {
   readConfiguration,
   readJob,
   withDraft,
-  type CascadeDocument,
   type Configuration,
   type DocumentJob,
   type JobData,
@@ -17,12 +16,10 @@ import {
   enqueuePage,
   HandOffs,
   Leavings,
-  pagesInFlight,
   Queues,
   Settler,
   type RedisStore,
   type Started,
-  untilRecovered,
   writeDocument,
 } from '@spillway/redis';
 import { EnvReader, openLog, openTelemetry } from '@spillway/runtime';
@@ -32,7 +29,7 @@ import { DONE, later, LEFT_ALONE, PUT_BACK, type Disposition } from '../../packa
 import { DocumentWorker, type Verdict } from '../../packages/worker/src/document-worker.ts';
 import { HeldDocument } from '../../packages/worker/src/held-document.ts';
 import { Slots } from '../../packages/worker/src/slots.ts';
-import { answerOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
+import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
@@ -187,25 +184,6 @@ test('a draft whose job went to somebody else is handed off all the same, and no
   assert.equal((await system.written(0)).drafts.length, 0);
   const [next] = await system.queues.find('expert.large', { batch: 'a', ...page }, [0]);
   assert.equal(next?.drafts.length, 1);
-});
-
-test('a hand-off that Redis takes only at the fourth time charges its draft once, in bytes, and takes one start tag', async () => {
-  await using system = await working('drafter');
-  const { store, queues } = system;
-  const draft = draftOf({ answer: answerOf({ body: { text: '文'.repeat(5_000) } }) });
-  const document: CascadeDocument = { job: { ...jobOf({ batch: 'a', document: 0 }), drafts: [draft] }, rules };
-  const add = queues.add.bind(queues);
-  const tags: number[] = [];
-  queues.add = async (...given) => {
-    tags.push(given[2](0));
-    const full = new Error("OOM command not allowed when used memory > 'maxmemory'.");
-    if (tags.length < 4) throw Object.assign(full, { name: 'ReplyError' });
-    await add(...given);
-  };
-  const handed = await untilRecovered(new HandOffs(store, queues).prepare(document), new AbortController().signal);
-  assert.deepEqual([handed, tags.length, new Set(tags).size], ['GO', 4, 1]);
-  const [inFlight] = await pagesInFlight(store);
-  assert.equal((inFlight?.bytes ?? 0) - 100, Buffer.byteLength(JSON.stringify(draft)));
 });
 
 test('a bundle whose worker was lost goes on as jobs of its own, with drafts that were written and without what has left it', async () => {

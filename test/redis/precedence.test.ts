@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { withDraft } from '@spillway/core';
 import { dealTags, enqueuePage, HandOffs, Queues, type RedisStore } from '@spillway/redis';
 import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
+import { handingOff } from '../support/hand-off.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
 
@@ -90,8 +91,11 @@ test('at the expert too: what was handed off later goes first', async () => {
     await openBatch(store, batch, documents, 1);
     await enqueuePage(store, batch, 0, { first: 0, documents, offset: 0, bytes: 100, lineBefore: 0 }, 100);
     for (let document = 0; document < documents; document += 1) {
-      const job = withDraft(jobOf({ batch, document }), draftOf());
-      assert.equal(await new HandOffs(store, queues).prepare({ job, rules: rulesOf() })(), 'GO');
+      const drafted = { job: withDraft(jobOf({ batch, document }), draftOf()), rules: rulesOf() };
+      assert.equal(
+        await new HandOffs(store, queues).prepare(drafted, await handingOff({ store, queues }, [drafted.job]))(),
+        'GO',
+      );
     }
   };
   await handOff('large', 3);

@@ -1,24 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { LIMITS, nextStageJob, withDraft, type DocumentJob } from '@spillway/core';
+import { LIMITS } from '@spillway/core';
 import {
-  enqueuePage,
   bundledField,
-  HandOffs,
-  Heartbeat,
   Leavings,
   writeDocument,
   lostDocuments,
-  pagesInFlight,
   Queues,
   untilRecovered,
-  type DocumentField,
   type RedisStore,
 } from '@spillway/redis';
-import { answerOf, draftOf, jobOf, rulesOf, threeStageRules } from '../support/jobs.ts';
+import { jobOf } from '../support/jobs.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
-import { markRecovered, openBatch, storeOn } from '../support/stores.ts';
+import { storeOn } from '../support/stores.ts';
 import { until } from '../support/system.ts';
 
 let redis: RedisServer;
@@ -31,7 +26,6 @@ after(async () => {
   await redis.stop();
 });
 
-const PAGE = { batch: 'a', first: 0, documents: 8 };
 const QUEUE = 'drafter.small';
 
 /** Adds documents of a batch of the tenant that is named like it, or of another one. */
@@ -172,56 +166,6 @@ test('a queue whose jobs are all delayed or worked on does not start its tags an
   await client.del(`${keys.queue(QUEUE)}:delayed`);
   assert.equal(await firstTag(), 1);
   assert.deepEqual(await client.keys(`${keys.startTags(QUEUE)}:*`), [`${keys.startTags(QUEUE)}:b`]);
-});
-
-test('a hand-off charges the draft to the capacity of its page', async () => {
-  await using store = await storeOn(redis, 'charged');
-  await using queues = new Queues(store);
-  await markRecovered(store);
-  await openBatch(store, 'a', 1, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 1, offset: 0, bytes: 100, lineBefore: 0 }, 100);
-  const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
-  const job = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
-  const document = { job, rules: rulesOf() };
-  const handOffs = new HandOffs(store, queues);
-  assert.equal(await handOffs.prepare(document)(), 'GO');
-  const [next] = await queues.find('expert.large', PAGE, [0]);
-  assert.deepEqual([next?.stage, next?.drafts[0]?.answer], [1, draft.answer]);
-  assert.deepEqual(nextStageJob(document, 0).drafts, [{ ...draft, handedOffAtMs: 0 }]);
-  const [page] = await pagesInFlight(store);
-  assert.ok((page?.bytes ?? 0) >= 5_100, `${page?.bytes}`);
-});
-
-test('a hand-off goes to the next stage that can take the document, and each draft is charged once', async () => {
-  await using store = await storeOn(redis, 'stages');
-  await using queues = new Queues(store);
-  await markRecovered(store);
-  await openBatch(store, 'a', 2, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
-  const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
-  const bytes = async (): Promise<number> => (await pagesInFlight(store))[0]?.bytes ?? 0;
-  const rules = threeStageRules();
-  const handOffs = new HandOffs(store, queues);
-  const first = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
-  assert.equal(await handOffs.prepare({ job: first, rules })(), 'GO');
-  const afterOne = await bytes();
-  const [medium] = await queues.find('drafter.medium', PAGE, [0]);
-  assert.equal(medium?.stage, 1);
-  assert.ok(medium !== undefined);
-  const second = withDraft(medium, draftOf({ model: 'medium' }));
-  assert.equal(await handOffs.prepare({ job: second, rules })(), 'GO');
-  assert.ok((await bytes()) > afterOne && (await bytes()) < afterOne + 5_000, 'the first draft is not charged again');
-  const [large] = await queues.find('expert.large', PAGE, [0]);
-  assert.deepEqual([large?.stage, large?.drafts.map(({ model }) => model)], [2, ['small', 'medium']]);
-
-  const skipping = threeStageRules({ limits: [{}, { tools: false }] });
-  const body = { ...first.body, tools: [{ type: 'function', function: { name: 'f' } }] };
-  const other = withDraft(jobOf({ batch: 'a', document: 1, body }), draft);
-  assert.equal(await handOffs.prepare({ job: other, rules: skipping })(), 'GO');
-  assert.deepEqual(await queues.find('drafter.medium', PAGE, [1]), []);
-  const [skipped] = await queues.find('expert.large', PAGE, [1]);
-  const reasons = skipped?.drafts.map(({ reason }) => reason);
-  assert.deepEqual([skipped?.stage, reasons], [2, ['low_confidence', 'needs_tools']]);
 });
 
 test('what is written waits for Redis, ends when the process must, and throws what will not pass', async () => {
@@ -373,99 +317,4 @@ test('a queue with more jobs than are looked at: its documents are estimated', a
   await queues.add(QUEUE, documents(32_000, 4_000), () => 2);
   const { waiting: estimated } = await queues.depth(QUEUE);
   assert.ok(Math.abs(estimated - 36_000) < 1_800, `${estimated}`);
-});
-
-/** A page of eight documents, and experts that are quick. */
-async function readyToHandOff(store: RedisStore, tier: string): Promise<void> {
-  await markRecovered(store);
-  await openBatch(store, 'a', 8, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 8, offset: 0, bytes: 800, lineBefore: 0 }, 100);
-  await new Heartbeat(store, tier).beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
-}
-
-const drafted = (document: number) => ({
-  job: withDraft(jobOf({ batch: 'a', document }), draftOf({ handedOffAtMs: null })),
-  rules: rulesOf(),
-});
-
-test('drafts of a page that are handed off together are one job, and each goes by itself where it was on its way before', async () => {
-  await using store = await storeOn(redis, 'together');
-  await using queues = new Queues(store);
-  const tier = 'expert.large';
-  await readyToHandOff(store, tier);
-  const handOffs = new HandOffs(store, queues);
-  const four = [1, 3, 4, 6].map((document) => handOffs.prepare(drafted(document)));
-  assert.deepEqual(await Promise.all(four.map((handOff) => handOff())), ['GO', 'GO', 'GO', 'GO']);
-  const ids = () => store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
-  assert.deepEqual(await ids(), ['a-1b']);
-  assert.deepEqual(await queues.depth(tier), { waiting: 4, active: 0, delayed: 0 });
-  const found = await queues.find(tier, PAGE, [0, 1, 2, 3, 4, 5, 6, 7]);
-  assert.deepEqual(
-    found.map(({ place, stage }) => [place, stage]),
-    [1, 3, 4, 6].map((place) => [place, 1]),
-  );
-  const again = [1, 2].map((document) => handOffs.prepare(drafted(document), { isAgain: true }));
-  await Promise.all(again.map((handOff) => handOff()));
-  assert.deepEqual((await ids()).toSorted(), ['a-1', 'a-1b', 'a-2']);
-});
-
-test('drafts are written into their jobs as they are handed off, unless those went to somebody else, who hands them off too', async () => {
-  await using store = await storeOn(redis, 'written');
-  await using queues = new Queues(store);
-  const { client, keys } = store;
-  await readyToHandOff(store, 'expert.large');
-  const bundle = { tier: QUEUE, id: 'a-0b', token: 'own' };
-  const own = { tier: QUEUE, id: 'a-5', token: 'own' };
-  const others = { tier: QUEUE, id: 'a-6', token: 'own' };
-  const gone = { tier: QUEUE, id: 'a-7', token: 'own' };
-  for (const { id } of [bundle, own, others]) await client.hset(`${keys.jobs(QUEUE)}${id}`, 'data', '{}');
-  for (const { id } of [bundle, own, gone]) await client.set(`${keys.jobs(QUEUE)}${id}:lock`, 'own');
-  await client.set(`${keys.jobs(QUEUE)}${others.id}:lock`, 'of another');
-  const fields = [
-    { held: bundle, field: bundledField(1) },
-    { held: bundle, field: bundledField(2) },
-    { held: own, field: 'data' },
-    { held: others, field: 'data' },
-    { held: gone, field: 'data' },
-  ];
-  const said: string[] = [];
-  const handOffs = new HandOffs(store, queues);
-  const handedOff = [1, 2, 5, 6, 7].map((document, at) => {
-    const onWritten = (written: string): void => void said.push(`${document} ${written}`);
-    return handOffs.prepare(drafted(document), { draftIn: fields[at] as DocumentField, onWritten });
-  });
-  assert.deepEqual(new Set(await Promise.all(handedOff.map((handOff) => handOff()))), new Set(['GO']));
-  assert.deepEqual(said, ['1 SAVED', '2 SAVED', '5 SAVED', '6 GONE', '7 GONE']);
-  const ids = await client.zrange(`${keys.queue('expert.large')}:prioritized`, '0', '-1');
-  assert.deepEqual(ids.toSorted(), ['a-1b', 'a-6', 'a-7'], 'one job of three, and each whose job is gone by itself');
-  const written = await client.hmget(`${keys.jobs(QUEUE)}a-0b`, 'data', bundledField(1), bundledField(2));
-  const drafts = written.map((text) => (JSON.parse(text ?? '') as Partial<DocumentJob>).drafts?.length ?? 0);
-  assert.deepEqual(drafts, [0, 1, 1]);
-  assert.deepEqual(await client.hkeys(`${keys.jobs(QUEUE)}a-6`), ['data']);
-  assert.equal(await client.hget(`${keys.jobs(QUEUE)}a-6`, 'data'), '{}');
-  assert.equal(await client.exists(`${keys.jobs(QUEUE)}a-7`), 0);
-});
-
-test('drafts that went together and whose jobs Redis did not confirm are the same jobs when it does', async () => {
-  await using store = await storeOn(redis, 'unconfirmed');
-  await using queues = new Queues(store);
-  const tier = 'expert.large';
-  await readyToHandOff(store, tier);
-  const handOffs = new HandOffs(store, queues);
-  queues.depth = () => assert.fail('what waits does not matter, and to count it takes Redis milliseconds');
-  const addToQueue = queues.add.bind(queues);
-  let adds = 0;
-  queues.add = async (...given) => {
-    adds += 1;
-    // Before Redis has them, and when it has them already.
-    if (adds > 1) await addToQueue(...given);
-    if (adds < 4) throw new Error('Connection is closed.');
-  };
-  const ids = () => store.client.zrange(`${store.keys.queue(tier)}:prioritized`, '0', '-1');
-  const handOff = async (document: number): Promise<string> => {
-    return await untilRecovered(handOffs.prepare(drafted(document)), new AbortController().signal);
-  };
-  assert.deepEqual(await Promise.all([1, 3, 4, 6].map(handOff)), ['GO', 'GO', 'GO', 'GO']);
-  assert.deepEqual(await ids(), ['a-1b']);
-  assert.equal(adds, 4, 'once for all of them, each time');
 });

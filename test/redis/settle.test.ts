@@ -29,6 +29,7 @@ import {
 } from '@spillway/redis';
 import fc from 'fast-check';
 import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
+import { handingOff } from '../support/hand-off.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 import { until } from '../support/system.ts';
@@ -286,6 +287,7 @@ test('what another version of Spillway left in Redis counts as lost: every scrip
   const facts = { total: 1, pages: 1, model: 'test', inProgressAtMs: 0 };
   const job = jobOf({ batch: 'd' });
   const drafted = { job: withDraft(job, draftOf()), rules: rulesOf() };
+  const options = await handingOff({ store, queues }, [job]);
   const answers = async () => [
     await admit(store, 'e', { tenant: 'default', createdAtMs: 0, expiresAtMs: 1 }),
     await open(store, 'd', facts, { test: rulesOf() }),
@@ -299,7 +301,7 @@ test('what another version of Spillway left in Redis counts as lost: every scrip
         losses: 0,
       })
     ).state,
-    await new HandOffs(store, queues).prepare(drafted)(),
+    await new HandOffs(store, queues).prepare(drafted, options)(),
     await settle(store, { batch: 'd', page: 0, place: 0 }, resultBy(2, 0)),
     (await close(store, 'd', 'completed')).kind,
   ];

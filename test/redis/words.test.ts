@@ -26,6 +26,7 @@ import {
   type RedisStore,
 } from '@spillway/redis';
 import { acceptedDraftOf, attemptOf, draftOf, jobOf, rulesOf } from '../support/jobs.ts';
+import { handingOff } from '../support/hand-off.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import { beginAnew, markRecovered, openBatch, storeOn } from '../support/stores.ts';
 
@@ -63,9 +64,9 @@ async function drafting(namespace: string, total: number) {
       for (let at = 0; at < count; at += 1, document += 1) {
         const job = withDraft(jobOf({ batch: 'b', document }), draft);
         const process = document % 2;
-        const handOffs = new HandOffs(stores[process] as RedisStore, queues[process] as Queues);
-        const handOff = handOffs.prepare({ job, rules }, { onUnjudged: (warning) => told.push(warning) });
-        assert.equal(await handOff(), 'GO');
+        const own = { store: stores[process] as RedisStore, queues: queues[process] as Queues };
+        const options = await handingOff(own, [job], { onUnjudged: (warning) => told.push(warning) });
+        assert.equal(await new HandOffs(own.store, own.queues).prepare({ job, rules }, options)(), 'GO');
       }
     },
     async accept(): Promise<void> {

@@ -2,6 +2,7 @@ import {
   bundleSize,
   draftToHandOff,
   isUnjudged,
+  jobTextOf,
   LIMITS,
   nextStageJob,
   reasonCounter,
@@ -11,159 +12,120 @@ import {
   type DocumentJob,
   type Warning,
 } from '@spillway/core';
-import { lockedKeys, type DocumentField, type Written } from './jobs.ts';
+import { lockedKeys, writeDocument, type DocumentField, type HeldJob, type Written } from './jobs.ts';
 import { pageMember } from './keys.ts';
+import { JOB_OPTIONS, namesOf } from './new-job.ts';
 import type { Queues } from './queues.ts';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 import { TierLoads } from './tier-loads.ts';
-import { Together } from './together.ts';
+import { allOrEach, Together } from './together.ts';
 import { readWarning } from './words.ts';
 
 /** What became of a hand-off. */
 export type HandedOff = 'GO' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script(
-  'handoff',
-  'move_down',
-  'documents_of',
-  'fair',
-  'said',
-  'drafts',
-  'charge_draft',
-  'write_document',
-);
+const script = new Script('handoff', 'move_down', 'documents_of', 'fair', 'said', 'drafts', 'has_left', 'add_job');
 
 /** A document on its way to the next stage. */
-type HandingOff = {
+type HandingOff = HandOffOptions & {
   readonly job: DocumentJob;
-  /** The same, as its job says it. */
-  readonly text: string;
   readonly next: DocumentJob;
+  /** The same as JSON. */
+  readonly text: string;
   readonly tier: string;
+  /** What its draft takes in Redis. */
+  readonly bytes: number;
   /** What the script is to know of the draft. */
   readonly draft: readonly (string | number)[];
-  readonly onWritten: (written: Written) => void;
-  readonly onUnjudged: (warning: Warning) => void;
-  /** Somebody else may have handed it off before: it goes as a job of its own, whose id only this document can have. */
-  isAgain: boolean;
-  /** Where its draft is to be written down; null: it is. */
-  draftIn: DocumentField | null;
-  /** Its start tag, once that was taken. */
-  tag: number | null;
-  /** Adds its job, which may be several documents'; null: nobody has begun to. */
-  add: (() => Promise<void>) | null;
 };
 
-/** What the script says of each. */
-type Answer = [state: HandedOff, tag: number, isUnjudged: 0 | 1, written: Written | ''];
+/** What the script says, in the end of each draft; APART: each of several is to come by itself. */
+type Answer = [state: HandedOff | 'APART', ...areUnjudged: (0 | 1)[]];
 
 export type HandOffOptions = {
-  /** Where the draft is written in the same step, so that whoever gets that job next asks for it no more. */
-  readonly draftIn?: DocumentField;
-  /** Called with whether that could be done. */
-  readonly onWritten?: (written: Written) => void;
-  /** Its draft was written by somebody who may have handed it off, too. */
-  readonly isAgain?: boolean;
+  /** Where the worker has the document from: it leaves that job. */
+  readonly from: DocumentField;
+  /** Somebody else may have handed it off, too: it goes as a job of its own, whose id only this document can have. */
+  readonly isAgain: boolean;
+  /** Called where the draft was to be written there, as it cannot be handed off, with whether that could be done. */
+  readonly onWritten: (written: Written) => void;
   /** None of the stage's first drafts in this batch could be judged: called once for a batch and a tier. */
-  readonly onUnjudged?: (warning: Warning) => void;
+  readonly onUnjudged: (warning: Warning) => void;
 };
 
 /**
- * ★ The only way from one stage to the next. The draft is written into the stage's job in the same step, so whoever gets
- * that job again hands the same draft off; the next job has a deterministic id; settle decides should two run after all.
- * What of a page is handed off to the same tier while another hand-off is under way goes together, as jobs of several
- * documents.
+ * ★ The only way from one stage to the next: a document leaves its stage's job and has the next one's in one step, so
+ * whoever gets the first of them again has nothing to do. Only where that cannot be noted there, as the job went to
+ * somebody else, may two run; settle decides. What of a page is handed off to the same tier while another hand-off is
+ * under way goes together, as jobs of several documents.
  */
 export class HandOffs {
   readonly #redis: RedisStore;
-  readonly #queues: Queues;
   readonly #loads: TierLoads;
   readonly #together: Together<HandingOff, HandedOff>;
 
-  constructor(redis: RedisStore, queues: Queues) {
+  constructor(redis: RedisStore, queues: Pick<Queues, 'depth'>) {
     this.#redis = redis;
-    this.#queues = queues;
     this.#loads = new TierLoads(redis, queues);
     this.#together = new Together({
-      run: (items) => this.#handOff(items as readonly [HandingOff, ...HandingOff[]]),
-      groupOf: ({ job, tier }) => `${tier} ${pageMember(job.batch, job.page)}`,
-      bytesOf: ({ draftIn, text }) => (draftIn === null ? 0 : text.length),
+      run: (items) => allOrEach(items, (some) => this.#handOff(some as readonly [HandingOff, ...HandingOff[]])),
+      groupOf: ({ job, tier, isAgain }) => `${tier} ${pageMember(job.batch, job.page)} ${isAgain ? job.place : ''}`,
+      bytesOf: ({ text }) => text.length,
     });
   }
 
   /**
-   * Prepares the hand-off of a document. The function that is returned may be called again until it succeeds: the draft
-   * is charged and its start tag taken once, and its job stays the same, with the others that it has.
+   * Prepares the hand-off of a document. The function that is returned may be called again until Redis has answered: the
+   * document is handed off once. Where Redis does not take it the draft is written into the job that it is from, so that
+   * whoever gets that goes on from it.
    */
-  prepare(
-    document: CascadeDocument,
-    { draftIn, onWritten = () => undefined, isAgain = false, onUnjudged = () => undefined }: HandOffOptions = {},
-  ): () => Promise<HandedOff> {
+  prepare(document: CascadeDocument, options: HandOffOptions): () => Promise<HandedOff> {
     const { job, rules } = document;
     const next = nextStageJob(document, Date.now());
     const tier = stageTier(rules, next.stage);
     const own = stageTier(rules, job.stage);
     const bytes = Buffer.byteLength(JSON.stringify(draftToHandOff(job)));
-    const draft = [bytes, stageKey(job.cascade, job.stage), own, ...draftWords(document)];
-    const text = JSON.stringify(job);
-    const left = { isAgain, draftIn: draftIn ?? null, tag: null, add: null };
-    const item: HandingOff = { job, text, next, tier, draft, onWritten, onUnjudged, ...left };
-    return () => this.#together.ask(item);
+    const draft = [stageKey(job.cascade, job.stage), own, ...draftWords(document)];
+    const item: HandingOff = { ...options, job, next, text: JSON.stringify(next), tier, bytes, draft };
+    let isWritten = false;
+    return async () => {
+      const state = await this.#together.ask(item);
+      if (isWritten || (state !== 'CLOSED' && state !== 'RECOVERING')) return state;
+      options.onWritten(await writeDocument(this.#redis, options.from, job));
+      isWritten = true;
+      return state;
+    };
   }
 
   /** Items of one page and one next tier. */
-  async #handOff(items: readonly [HandingOff, ...HandingOff[]]): Promise<HandedOff[]> {
-    const [{ tier }] = items;
-    const answers = await this.#run(items);
-    for (const [at, item] of items.entries()) {
-      const [state, tag, , written = ''] = answers[at] ?? [];
-      if (state === 'GO') item.tag = tag ?? null;
-      if (written === '') continue;
-      item.draftIn = null;
-      // Whoever has its job now hands it off, too.
-      if (written === 'GONE') item.isAgain = true;
-      item.onWritten(written);
-    }
-    await this.#tell(items.filter((_, at) => answers[at]?.[2] === 1));
-    const going = items.filter((_, at) => answers[at]?.[0] === 'GO');
-    const fresh = going.filter(({ add }) => add === null);
-    const first = fresh.filter(({ isAgain }) => !isAgain);
-    this.#plan(tier, first, await this.#sizeFor(tier, first));
-    const again = fresh.filter(({ isAgain }) => isAgain);
-    this.#plan(tier, again, 1);
-    // Each with those that it went together with first, whoever is here now.
-    await Promise.all(going.map(async ({ add }) => await add?.()));
-    return answers.map(([state]) => state);
-  }
-
-  async #run(items: readonly [HandingOff, ...HandingOff[]]): Promise<Answer[]> {
+  async #handOff(items: readonly [HandingOff, ...HandingOff[]]): Promise<HandedOff | 'APART'> {
     const { keys, scripts } = this.#redis;
     const [{ job, tier }] = items;
-    const written = items.flatMap(({ draftIn }) => (draftIn === null ? [] : lockedKeys(this.#redis, draftIn.held)));
+    const origins = originsOf(items);
     const names = [
       keys.epoch,
       keys.batch(job.batch),
       keys.sealed(job.batch),
       keys.page(job.batch, job.page),
       keys.inFlight,
-      ...keys.tagInputs(tier),
-      ...written,
+      keys.startTags(tier),
+      ...keys.addInputs(tier),
+      ...origins.flatMap(({ held }) => lockedKeys(this.#redis, held)),
     ];
-    const args = [job.page, job.batch, LIMITS.queuePriority, keys.jobs(tier), pageMember(job.batch, job.page)];
-    const drafts = items.flatMap(({ job: { place }, tag, draftIn, text, draft }) => {
-      const into = draftIn === null ? ['', '', ''] : [draftIn.held.token, draftIn.field, text];
-      return [place, tag ?? '', ...into, ...draft];
-    });
-    return (await script.run(scripts, names, [...args, ...drafts])) as Answer[];
-  }
-
-  /** Items that nobody has begun to add are added together, in jobs of so many. */
-  #plan(tier: string, fresh: readonly HandingOff[], size: number): void {
-    if (fresh.length === 0) return;
-    const jobs = fresh.map(({ next }) => next);
-    const add = once(() => this.#queues.add(tier, jobs, (at) => fresh[at]?.tag ?? 1, { size }));
-    for (const item of fresh) item.add = add;
+    const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
+    const member = pageMember(job.batch, job.page);
+    const facts = [job.page, job.batch, member, LIMITS.queuePriority, keys.jobs(tier), OPTIONS, Date.now(), bytes];
+    const lists = [
+      items.map(({ job: { place } }) => place),
+      origins.flatMap(({ held, places }) => [held.token, places.join(',')]),
+      newJobsOf(items, await this.#sizeFor(tier, items)),
+      items.flatMap(({ draft }) => draft),
+    ];
+    const args = [...facts, ...lists.map(({ length }) => length), ...lists.flat()];
+    const [state, ...areUnjudged] = (await script.run(scripts, names, args)) as Answer;
+    await this.#tell(items.filter((_, at) => areUnjudged[at] === 1));
+    return state;
   }
 
   /** They come as they come: what waits behind them does not matter, as nothing lingered for them. */
@@ -181,16 +143,30 @@ export class HandOffs {
   }
 }
 
-/** Acts until that went well once; whoever asks meanwhile, or later, has the same. */
-function once(act: () => Promise<void>): () => Promise<void> {
-  let acting: Promise<void> | null = null;
-  return async () => {
-    const now = (acting ??= act());
-    await now.catch((error: unknown) => {
-      if (acting === now) acting = null;
-      throw error;
-    });
-  };
+const OPTIONS = JSON.stringify(JOB_OPTIONS);
+
+/** The jobs that documents are from, each with the places of its documents. */
+function originsOf(items: readonly HandingOff[]): { readonly held: HeldJob; readonly places: number[] }[] {
+  const origins = new Map<string, { readonly held: HeldJob; readonly places: number[] }>();
+  for (const {
+    job,
+    from: { held },
+  } of items) {
+    const key = `${held.tier} ${held.id} ${held.token}`;
+    const known = origins.get(key);
+    if (known === undefined) origins.set(key, { held, places: [job.place] });
+    else known.places.push(job.place);
+  }
+  return [...origins.values()];
+}
+
+/** Jobs of so many documents: of each how many it has, its id, its name and its data. */
+function newJobsOf(items: readonly HandingOff[], size: number): (string | number)[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, at) => {
+    const some = items.slice(at * size, (at + 1) * size);
+    const { id, name } = namesOf(some.map(({ next }) => next));
+    return [some.length, id, name, jobTextOf(some.map(({ text }) => text))];
+  }).flat();
 }
 
 /** What the script is to count of a draft and keep of what its server said. */

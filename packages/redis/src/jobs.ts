@@ -4,7 +4,7 @@ import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 import { Together } from './together.ts';
 
-const startScript = new Script('start', 'may_ask', 'take_up', 'broke_together');
+const startScript = new Script('start', 'has_left', 'may_ask', 'take_up', 'broke_together');
 const writeScript = new Script('write_job', 'write_document');
 const leaveScript = new Script('leave');
 
@@ -14,7 +14,7 @@ export type Started = TierFacts & {
   readonly ms: number;
   /** When a worker took it up that was lost since, by Redis' clock; null: none was. */
   readonly lostSinceMs: number | null;
-  /** The places of its documents that have a result already. */
+  /** The places of its documents that have a result already, or another job. */
   readonly settled: readonly number[];
   /** Which rules of the batch hold now; '': those of its manifest. */
   readonly rulesVersion: string;

@@ -123,6 +123,12 @@ export class Keys {
     const queue = this.queue(tier);
     return [`${queue}:prioritized`, `${queue}:wait`, `${queue}:delayed`, `${queue}:active`];
   }
+  /** What BullMQ's own script takes that adds a job of a priority to a queue. */
+  addInputs(tier: string): string[] {
+    const queue = this.queue(tier);
+    const names = ['marker', 'meta', 'id', 'prioritized', 'delayed', 'completed', 'active', 'events', 'pc'];
+    return names.map((name) => `${queue}:${name}`);
+  }
   /** Before the ids of a queue's jobs. */
   jobs(tier: string): string {
     return `${this.queue(tier)}:`;

@@ -24,7 +24,7 @@ const PAGES_AT_A_TIME = 256;
 const enqueueScript = new Script('enqueue_page');
 const advanceScript = new Script('advance');
 const sealScript = new Script('seal', 'counters');
-const lostScript = new Script('lost', 'bundled');
+const lostScript = new Script('lost', 'has_left', 'bundled');
 const rewriteScript = new Script('rewrite_page');
 const chargeScript = new Script('charge_page');
 

@@ -1,16 +1,8 @@
-import {
-  auditJobIdOf,
-  bundleIdOf,
-  jobDataOf,
-  jobIdOf,
-  LIMITS,
-  readJob,
-  type DocumentJob,
-  type JobData,
-} from '@spillway/core';
+import { jobDataOf, jobIdOf, LIMITS, readJob, type DocumentJob, type JobData } from '@spillway/core';
 import { mapConcurrent } from '@spillway/runtime';
-import { Queue, type JobsOptions } from 'bullmq';
+import { Queue } from 'bullmq';
 import { readJobFields } from './jobs.ts';
+import { JOB_OPTIONS, namesOf } from './new-job.ts';
 import type { RedisStore } from './store.ts';
 import { Script } from './script.ts';
 
@@ -29,21 +21,10 @@ const WAKES_AT_A_TIME = 64;
 /** Of a state that has more jobs the documents are estimated by so many of them; to look at each takes Redis a microsecond. */
 const MAX_COUNTED = 4_096;
 
-const bundlesScript = new Script('bundles', 'bundled');
+const bundlesScript = new Script('bundles', 'has_left', 'bundled');
 const depthScript = new Script('depth', 'documents_of');
 const misdatedScript = new Script('misdated');
 const takeTagsScript = new Script('take_tags', 'move_down', 'documents_of', 'fair');
-
-/**
- * BullMQ carries, it never decides: its attempts are without end, and what is finished goes at once. How soon a job that
- * failed comes again its worker says; by `backoff` one of an earlier version did.
- */
-const JOB_OPTIONS = {
-  attempts: 1_000_000,
-  backoff: { type: 'fixed', delay: 1_000 },
-  removeOnComplete: true,
-  removeOnFail: true,
-} as const;
 
 /** Documents of a tenant's batch that are about to be enqueued. */
 export type Flow = { readonly tenant: string; readonly batch: string; readonly documents: number };
@@ -105,9 +86,16 @@ export class Queues implements AsyncDisposable {
     { size = 1, afterMs = 0 }: { readonly size?: number; readonly afterMs?: number } = {},
   ): Promise<void> {
     const queue = this.of(name);
-    const jobs = Array.from({ length: Math.ceil(documents.length / size) }, (_, at) =>
-      newJobOf(documents.slice(at * size, (at + 1) * size), tagOf(at * size), afterMs),
-    );
+    const jobs = Array.from({ length: Math.ceil(documents.length / size) }, (_, at) => {
+      const some = documents.slice(at * size, (at + 1) * size);
+      const { id: jobId, name: places } = namesOf(some);
+      const delay = afterMs > 0 ? { delay: afterMs } : {};
+      return {
+        name: places,
+        data: jobDataOf(some),
+        opts: { ...JOB_OPTIONS, jobId, priority: tagOf(at * size), ...delay },
+      };
+    });
     const [only] = jobs;
     if (jobs.length === 1 && only !== undefined) await queue.add(only.name, only.data, only.opts);
     else for (let from = 0; from < jobs.length; from += CHUNK) await queue.addBulk(jobs.slice(from, from + CHUNK));
@@ -230,20 +218,4 @@ export function bundledDocuments({
 function documentsIn(data: JobData): readonly DocumentJob[] {
   const content = readJob(data);
   return content.kind === 'bundle' || content.kind === 'document' ? content.documents : [];
-}
-
-function newJobOf(documents: readonly DocumentJob[], priority: number, delay: number) {
-  const [first] = documents;
-  if (first === undefined) throw new Error('a job without a document');
-  const { batch, document, audit } = first;
-  const isOne = documents.length === 1;
-  const opts: JobsOptions = {
-    ...JOB_OPTIONS,
-    jobId: !isOne ? bundleIdOf(batch, document) : (audit === undefined ? jobIdOf : auditJobIdOf)(batch, document),
-    priority,
-    ...(delay > 0 ? { delay } : {}),
-  };
-  // The scripts read a bundle's places there.
-  const name = isOne ? 'document' : documents.map(({ place }) => place).join(',');
-  return { name, data: jobDataOf(documents), opts };
 }

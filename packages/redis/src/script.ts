@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { addPrioritizedJob } from 'bullmq/dist/esm/scripts/addPrioritizedJob-9.js';
 import type { RedisClient } from './client.ts';
 
 /** What scripts run on: a connection, and the run id of the server that it is to, as far as that is known; else ''. */
 export type ScriptConnection = { readonly client: RedisClient; readonly runId: string };
 
-const source = (name: string): string => readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+/** BullMQ's script that adds a job of a priority, as a function of its keys and arguments. */
+const ADD_PRIORITIZED_JOB = `local function add_prioritized_job(KEYS, ARGV)\n${addPrioritizedJob.content}\nend\n`;
+
+function source(name: string): string {
+  const text = readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+  return name === 'add_job' ? `${ADD_PRIORITIZED_JOB}${text}` : text;
+}
 
 /** A Lua script of ours, run by its hash and sent again when Redis forgot it. */
 export class Script {

@@ -2,7 +2,7 @@ import { LIMITS, writeTimes, type DocumentJob, type Result, type UnaskedResult }
 import type { RedisStore } from './store.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
-import { Together } from './together.ts';
+import { allOrEach, Together } from './together.ts';
 
 /** What became of a result. RECOVERING: keep it and settle it again. */
 export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
@@ -26,7 +26,7 @@ export class Settler {
   constructor(redis: RedisStore) {
     this.#redis = redis;
     this.#together = new Together({
-      run: (results) => this.#settle(results as readonly [Settling, ...Settling[]]),
+      run: (results) => allOrEach(results, (some) => this.#record(some as readonly [Settling, ...Settling[]])),
       groupOf: ({ where: { batch, page } }) => pageMember(batch, page),
       bytesOf: ({ result: { line, kept = '' } }) => line.text.length + kept.length,
     });
@@ -36,20 +36,12 @@ export class Settler {
     return this.#together.ask({ where, result });
   }
 
-  /** Results of one page. */
-  async #settle(results: readonly [Settling, ...Settling[]]): Promise<Settled[]> {
-    const places = new Set(results.map(({ where: { place } }) => place));
-    const answer = places.size < results.length ? 'APART' : await this.#record(results);
-    if (answer !== 'APART') return results.map(() => answer);
-    const recording = results.map(async (one) => (await this.#record([one])) as Settled);
-    const apart = await Promise.allSettled(recording);
-    if (apart.every(({ status }) => status === 'rejected')) return await Promise.all(recording);
-    // What could be recorded was, and its worker is to know; the rest comes again.
-    return apart.map((one) => (one.status === 'fulfilled' ? one.value : 'RECOVERING'));
-  }
-
-  /** All of them, or none: of documents of which one has its result by now each is to be recorded by itself. */
+  /**
+   * Results of one page, all of them or none: of documents of which one has its result by now each is to be recorded by
+   * itself.
+   */
   async #record(results: readonly [Settling, ...Settling[]]): Promise<Settled | 'APART'> {
+    if (new Set(results.map(({ where: { place } }) => place)).size < results.length) return 'APART';
     const { keys, scripts } = this.#redis;
     const [{ where }] = results;
     const { batch, page } = where;

@@ -72,3 +72,20 @@ export class Together<Item, Answer> {
     return some;
   }
 }
+
+/**
+ * Does something with all items where it can be done with all of them; else with each by itself. What of these could be
+ * done was, and whoever asked is to know: the rest comes again, unless it is all of them.
+ */
+export async function allOrEach<Item, Answer extends string>(
+  items: readonly Item[],
+  act: (items: readonly Item[]) => Promise<Answer>,
+): Promise<(Exclude<Answer, 'APART'> | 'RECOVERING')[]> {
+  type Done = Exclude<Answer, 'APART'>;
+  const answer = await act(items);
+  if (answer !== 'APART') return items.map(() => answer as Done);
+  const acting = items.map(async (item) => (await act([item])) as Done);
+  const apart = await Promise.allSettled(acting);
+  if (apart.every(({ status }) => status === 'rejected')) return await Promise.all(acting);
+  return apart.map((one) => (one.status === 'fulfilled' ? one.value : 'RECOVERING'));
+}

@@ -121,20 +121,9 @@ export class BundleHandler {
     });
     // Somebody else has the bundle now, and splits it.
     if (one.isGone) return true;
-    if (disposition.kind === 'done') {
-      if (disposition.isHandedOff === true) await this.#noteHandedOff(held, document);
-      return true;
-    }
+    if (disposition.kind === 'done') return true;
     const afterMs = disposition.kind === 'later' ? disposition.afterMs : 0;
     return await this.#leave({ held, priority }, [one.data], { size: 1, afterMs });
-  }
-
-  /**
-   * Should this worker be lost before the rest of the bundle is done, its expert would be asked once more. Where it cannot
-   * be noted that is all that follows.
-   */
-  async #noteHandedOff(held: HeldJob, { place }: DocumentJob): Promise<void> {
-    await this.#leavings.leave(held, [place]).catch(() => 'GONE');
   }
 
   /**

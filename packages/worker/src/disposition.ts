@@ -1,7 +1,6 @@
 /** What is done with a job that was taken up, or with a document of a bundle. */
 export type Disposition =
-  /** `isHandedOff`: the next stage has it now. */
-  | { readonly kind: 'done'; readonly isHandedOff?: boolean }
+  | { readonly kind: 'done' }
   /** Next in line again. */
   | { readonly kind: 'put_back' }
   | { readonly kind: 'later'; readonly afterMs: number }

@@ -22,7 +22,7 @@ import type { HeldDocument } from './held-document.ts';
 /** What a worker makes of a document after an attempt. */
 export type Verdict =
   /** The document needs this job no more: it has its result, or another stage has it. */
-  | { readonly kind: 'done'; readonly isHandedOff?: boolean }
+  | { readonly kind: 'done' }
   /** The call failed, and what comes of others shows whose fault that was: this job again after a while, as changed. */
   | Extract<StageOutcome, { kind: 'unproven' }>
   /** The model server is down, asks to wait, or takes no more: the tier waits, slows down, or the document does. */
@@ -36,7 +36,7 @@ export type Verdict =
 export type WorkerAttempt = AttemptOptions & {
   /** Aborted when the process must end now, whatever waits. */
   readonly stopping: AbortSignal;
-  /** What it has the document from: there its draft is written, so that whoever gets the job next goes on from it. */
+  /** What it has the document from, which that leaves when it is handed off. */
   readonly held: Pick<HeldDocument, 'field' | 'noteWritten'>;
 };
 
@@ -131,18 +131,17 @@ export class DocumentWorker {
     }
   }
 
-  /** Hands the document off with its draft, which is written onto the job, so that it is not asked for twice. */
+  /** Hands the document off with its draft; what cannot be handed off stays in its job, drafted. */
   async #escalate(document: CascadeDocument, isWritten: boolean, attempt: WorkerAttempt): Promise<Verdict> {
     const { held, stopping, stalls } = attempt;
-    // Without a job to write it on the draft is handed off all the same: that says whether it is still wanted.
     const handOff = this.#handOffs.prepare(document, {
-      ...(isWritten ? {} : { draftIn: held.field }),
-      onWritten: (written) => held.noteWritten(document.job, written),
+      from: held.field,
       isAgain: isWritten || stalls > 0,
+      onWritten: (written) => held.noteWritten(document.job, written),
       onUnjudged: (warning) => this.#telemetry.unjudged(document.job.batch, warning),
     });
     const handed = await untilRecovered(handOff, stopping);
     if (handed === 'CLOSED') return KEPT;
-    return handed === 'STOPPED' ? { kind: 'put_back' } : { kind: 'done', isHandedOff: handed === 'GO' };
+    return { kind: handed === 'STOPPED' ? 'put_back' : 'done' };
   }
 }

@@ -42,6 +42,12 @@ export function jobDataOf(documents: readonly DocumentJob[]): JobData {
   return more.length === 0 ? only : { v: BUNDLE_VERSION, documents };
 }
 
+/** The same as JSON, of documents that are given so. */
+export function jobTextOf(documents: readonly string[]): string {
+  const [only = '', ...more] = documents;
+  return more.length === 0 ? only : `{"v":${BUNDLE_VERSION},"documents":[${documents.join(',')}]}`;
+}
+
 /** What the size of bundles depends on. */
 export type BundleLoad = {
   /** Documents that wait in the tier's queue, are about to be added, or come right behind those. */

@@ -1,43 +1,64 @@
--- Drafts of a page are escalated to the same tier: writes each into the job that its worker has it from, so that whoever
--- gets that next asks for it no more, and says which of their documents still are to be done, and their start tags in that
--- tier's queue. Charges each draft to the page, once.
--- KEYS: epoch, batch, sealed, page, in-flight, start_tags, prioritized, delayed, active, then of each draft that is to be
---   written: its job, that job's lock
--- ARGV: page, batch, highest, prefix of the queue's jobs, member, then of each draft: its place, the tag that was taken
---   before (empty: none; with one the draft was charged, and only its job could not be added), the lock's token (empty: it
---   is written already), the field of the job, the document with its draft, and the ten of charge_draft.lua
--- Returns: of each {GO | ALREADY | CLOSED | RECOVERING, tag, 1 when none of the stage's first drafts could be judged,
---   SAVED | GONE as write_document.lua says, or '' where nothing was to be written}
-local FIXED_KEYS, FIXED, DRAFT = 9, 5, 15
--- First: also the drafts of a batch that is over are looked for in their jobs.
-local written = {}
-local key = FIXED_KEYS + 1
-for i = FIXED + 1, #ARGV, DRAFT do
-  local token = ARGV[i + 2]
-  if token ~= '' then
-    written[i] = write_document(KEYS[key], KEYS[key + 1], token, ARGV[i + 3], ARGV[i + 4])
-    key = key + 2
+-- Drafts of a page are escalated to the same tier. In one step they are charged to the page, leave the jobs that their
+-- workers have them from, and stand in the next tier's queue: all of them, or none.
+-- KEYS: epoch, batch, sealed, page, in-flight, start_tags, the nine of BullMQ's script (see add_job.lua), then of each job
+--   that they are from: itself, its lock
+-- ARGV: page, batch, member, highest tag, prefix of the queue's jobs, options of its jobs as JSON, now, bytes of the drafts,
+--   then how many there are of these, which follow: places; of each job that they are from its lock's token, and which
+--   of the places; of each new job how many documents it has, its id, name and data; and of each draft the stage, its tier,
+--   the reason if it could not be judged, what the server said in an error, first drafts of a batch, at least, the counter
+--   of its reason, what the server said of it or '', texts of a batch
+-- Returns: {GO, and of each draft 1 when none of the stage's first drafts could be judged}, or one of {ALREADY (handed off
+--   or settled) | APART (not each of several can be handed off, or not every job is still its worker's: nothing is done,
+--   and each is to come by itself) | CLOSED | RECOVERING}
+local FIXED = 15
+if recovering(KEYS[1]) then return { 'RECOVERING' } end
+local phase, tenant = unpack(redis.call('HMGET', KEYS[2], 'phase', 'tenant'))
+if phase ~= 'open' then return { 'CLOSED' } end
+if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return { 'ALREADY' } end
+local from = 13
+local function following(i)
+  local list = { unpack(ARGV, from, from + ARGV[i] - 1) }
+  from = from + ARGV[i]
+  return list
+end
+local places, origins, jobs, drafts = following(9), following(10), following(11), following(12)
+local known = redis.call('HMGET', KEYS[4], '#size', unpack(places))
+if not known[1] then return { 'CLOSED' } end
+local gone, own = 0, {}
+for i = 1, #places do
+  if known[1 + i] then gone = gone + 1 end
+end
+local is_own = true
+for i = 1, #origins, 2 do
+  local job, lock = KEYS[FIXED + i], KEYS[FIXED + i + 1]
+  local name, left = unpack(redis.call('HMGET', job, 'name', 'left'))
+  if name and redis.call('GET', lock) == origins[i] then
+    own[#own + 1] = { job, left and left .. ',' .. origins[i + 1] or origins[i + 1] }
+    -- An answer of this script was lost, and it comes again.
+    for place in string.gmatch(origins[i + 1], '%d+') do
+      if has_left(left, place) then gone = gone + 1 end
+    end
+  else
+    is_own = false
   end
 end
-local batch = redis.call('HMGET', KEYS[2], 'phase', 'tenant')
-local none = recovering(KEYS[1]) and 'RECOVERING'
-  or batch[1] ~= 'open' and 'CLOSED'
-  or redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 and 'ALREADY'
-  or redis.call('HEXISTS', KEYS[4], '#size') == 0 and 'CLOSED'
-local answers, new = {}, {}
-for i = FIXED + 1, #ARGV, DRAFT do
-  local state = none or redis.call('HEXISTS', KEYS[4], ARGV[i]) == 1 and 'ALREADY' or 'GO'
-  local answer = { state, tonumber(ARGV[i + 1]) or 0, 0, written[i] or '' }
-  answers[#answers + 1] = answer
-  if state == 'GO' and ARGV[i + 1] == '' then
-    press_on(KEYS[6])
-    answer[3] = charge_draft(KEYS[2], KEYS[5], ARGV[5], { unpack(ARGV, i + 5, i + DRAFT - 1) })
-    new[#new + 1] = answer
-  end
+if #places > 1 and (gone > 0 or not is_own) then return { 'APART' } end
+if gone > 0 then return { 'ALREADY' } end
+press_on(KEYS[6])
+redis.call('HINCRBY', KEYS[5], ARGV[3], ARGV[8])
+for _, one in ipairs(own) do redis.call('HSET', one[1], 'left', one[2]) end
+local queue = { KEYS[6], KEYS[10], KEYS[11], KEYS[13], ARGV[5] }
+local first, step, row = take_tags(queue, tenant or '', ARGV[2], #places, tonumber(ARGV[4]))
+local at = 0
+for i = 1, #jobs, 4 do
+  local tag = math.min(first + at * step, row + at, ARGV[4])
+  add_job({ unpack(KEYS, 7, FIXED) }, ARGV[5], { unpack(jobs, i + 1, i + 3) }, { ARGV[6], ARGV[7], tag })
+  at = at + jobs[i]
 end
-if #new == 0 then return answers end
-local highest = tonumber(ARGV[3])
-local queue = { KEYS[6], KEYS[7], KEYS[8], KEYS[9], ARGV[4] }
-local own, step, row = take_tags(queue, batch[2] or '', ARGV[2], #new, highest)
-for i, answer in ipairs(new) do answer[2] = math.min(own + (i - 1) * step, row + i - 1, highest) end
-return answers
+local answer = { 'GO' }
+for i = 1, #drafts, 9 do
+  local stage, tier, reason, said, most, least, counter, text, texts = unpack(drafts, i, i + 8)
+  if text ~= '' then keep_said(KEYS[2], counter, text, texts) end
+  answer[#answer + 1] = count_draft(KEYS[2], stage, tier, reason, said, most, least)
+end
+return answer

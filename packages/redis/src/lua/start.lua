@@ -1,7 +1,7 @@
 -- A worker took a job up: which of its documents still are to be done, and whether their model may be asked. Moves the
--- queue's present on. Through an open breaker whose time is over one call goes at a time, to probe the server. Of
--- documents that are asked alone, as their server broke down under them, one goes at a time.
--- Of an audit its document has its result: it is asked about while it is waited for.
+-- queue's present on. Through an open breaker whose time is over one call
+-- goes at a time, to probe the server. Of documents that are asked alone, as their server broke down under them, one goes
+-- at a time. Of an audit its document has its result: it is asked about while it is waited for.
 -- KEYS: epoch, batch, sealed, page, start tags, breaker, job, broken calls, audits of the tier
 -- ARGV: page, places with commas between, priority, ms a probe may take before another one, '1' to ask the model, ms to
 -- keep a breaker, when this worker was last answered or '', the document if it is asked alone or '', ms its call may take,
@@ -11,7 +11,7 @@
 -- not enqueued)
 -- | RECOVERING, for PROBE until when, for WAIT the ms, 0: until the one that probes was answered; now, breaker's closedAt,
 -- workedAt, when a worker took the job up that was lost or 0, 1 if its last call broke with others, the places of those
--- that have a result, the version of the batch's rules}
+-- that have a result or left, the version of the batch's rules}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 press_on(KEYS[5])
@@ -30,8 +30,10 @@ else
   if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return { 'ALREADY', 0, now, 0, 0 } end
   if redis.call('HEXISTS', KEYS[4], '#size') == 0 then return { 'GONE', 0, now, 0, 0 } end
   local open = 0
+  -- Of a worker that was lost right after it had handed a document off.
+  local left = ARGV[11] ~= '0' and redis.call('HGET', KEYS[7], 'left')
   for place in string.gmatch(ARGV[2], '%d+') do
-    if redis.call('HEXISTS', KEYS[4], place) == 1 then settled[#settled + 1] = tonumber(place) else open = open + 1 end
+    if has_left(left, place) or redis.call('HEXISTS', KEYS[4], place) == 1 then settled[#settled + 1] = tonumber(place) else open = open + 1 end
   end
   if open == 0 then return { 'ALREADY', 0, now, 0, 0 } end
 end

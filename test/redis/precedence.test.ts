@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { withDraft } from '@spillway/core';
-import { dealTags, enqueuePage, HandOffs, Queues, type RedisStore } from '@spillway/redis';
+import { dealTags, enqueuePage, HandOffs, Queues, startJob, type RedisStore } from '@spillway/redis';
 import { draftOf, jobOf, rulesOf } from '../support/jobs.ts';
 import { handingOff } from '../support/hand-off.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
@@ -212,6 +212,62 @@ test('a job that comes back to its old place takes none of its tenant along, bef
   assert.deepEqual(
     own.map(([, tag]) => tag),
     Array.from({ length: 70 }, (_, at) => 61 + at),
+  );
+});
+
+/** Takes up the next jobs of a queue; answers their ids. */
+async function takeUp(store: RedisStore, batchOf: (id: string) => string, count: number): Promise<string[]> {
+  const tier = 'drafter.small';
+  const ids = (await waiting(store, tier)).slice(0, count);
+  const tags = await tagsIn(store, tier);
+  for (const id of ids) {
+    const job = jobOf({ batch: batchOf(id), document: Number(id.split('-')[1]) });
+    const taking = { priority: tags.get(id) ?? 0, answered: null, callMs: 1_000, losses: 0 };
+    await startJob(store, { tier, id }, [job], taking);
+    await store.client.zrem(`${store.keys.queue(tier)}:prioritized`, id);
+  }
+  return ids;
+}
+
+test('the row of a tenant begins where what it was given ends: what ended before all that is left is closed up, what is paused is not', async () => {
+  await using store = await storeOn(redis, 'in-front');
+  await using queues = new Queues(store);
+  const { client, keys } = store;
+  await markRecovered(store);
+  for (const batch of ['ended', 'left', 'other']) {
+    await openBatch(store, batch, 40, 1);
+    await enqueuePage(store, batch, 0, { first: 0, documents: 40, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  }
+  const named = (id: string): string => id.split('-')[0] ?? '';
+  for (const [tenant, batch] of [
+    ['default', 'ended'],
+    ['default', 'left'],
+    ['o', 'other'],
+  ] as const) {
+    await add(queues, tenant, batch, 40);
+  }
+  await client.hset(keys.batch('other'), 'tenant', 'o');
+  const row = { tenant: 'default', first: ['ended'], others: ['left'] };
+  await dealTags(store, 'drafter.small', [row]);
+  const later = { ...row, first: [] };
+  const paused = { ...later, others: ['ended', 'left'] };
+  // Eight of each: documents of the batch that is to end, then paused.
+  assert.deepEqual((await takeUp(store, named, 16)).filter((id) => id.startsWith('ended')).length, 8);
+  await client.hset(keys.batch('ended'), 'paused', '1');
+  await takeUp(store, named, 4);
+  assert.equal(await dealTags(store, 'drafter.small', [paused]), 0, 'it would be given those tags twice');
+  const places = Array.from({ length: 40 }, (_, at) => at);
+  await queues.drop('drafter.small', { batch: 'ended', first: 0, documents: 40 }, places);
+  const firstOf = async (): Promise<number> =>
+    [...(await tagsIn(store, 'drafter.small'))].find(([id]) => id.startsWith('left'))?.[1] ?? 0;
+  assert.equal(await firstOf(), 41);
+  assert.ok((await dealTags(store, 'drafter.small', [later])) > 0);
+  assert.equal(await firstOf(), 11);
+  assert.equal(await dealTags(store, 'drafter.small', [later]), 0);
+  const both = (await waiting(store, 'drafter.small')).slice(0, 20).map(named);
+  assert.deepEqual(
+    [both.filter((one) => one === 'left').length, both.filter((one) => one === 'other').length],
+    [10, 10],
   );
 });
 

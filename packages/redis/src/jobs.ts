@@ -4,7 +4,7 @@ import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 import { Together } from './together.ts';
 
-const startScript = new Script('start', 'has_left', 'may_ask', 'take_up', 'broke_together');
+const startScript = new Script('start', 'has_left', 'taken_field', 'may_ask', 'take_up', 'broke_together');
 const writeScript = new Script('write_job', 'write_document');
 const leaveScript = new Script('leave');
 

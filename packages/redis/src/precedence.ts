@@ -2,7 +2,7 @@ import { dealt, inRow, LIMITS } from '@spillway/core';
 import { Script } from './script.ts';
 import type { RedisStore } from './store.ts';
 
-const standingScript = new Script('standing', 'documents_of');
+const standingScript = new Script('standing', 'taken_field', 'documents_of');
 const dealScript = new Script('deal_tags', 'move_job');
 const rowScript = new Script('stand_in_row', 'move_job');
 
@@ -35,7 +35,7 @@ type Waiting = {
  * called the next time. Jobs that are taken meanwhile are left alone. Answers how many it moved.
  */
 export async function dealTags(redis: RedisStore, tier: string, tenants: readonly TenantOrder[]): Promise<number> {
-  const { present, jobs } = await readJobs(redis, tier);
+  const { present, taken, jobs } = await readJobs(redis, tier, tenants);
   const tenantOf = new Map(
     tenants.flatMap((tenant) => [...tenant.first, ...tenant.others].map((id) => [id, tenant] as const)),
   );
@@ -45,7 +45,8 @@ export async function dealTags(redis: RedisStore, tier: string, tenants: readonl
     // What came back stands behind the present, and goes next where it is: a row from there on would be before everybody.
     const back = seen.findIndex(({ score }) => tagOf(score) > present);
     const ahead = back === -1 ? [] : seen.slice(back);
-    const [row, movedInRow] = await standInRow(redis, tier, order.tenant, ahead);
+    const from = Math.max(present + 1, taken.get(order.tenant) ?? Number.POSITIVE_INFINITY);
+    const [row, movedInRow] = await standInRow(redis, tier, { tenant: order.tenant, from }, ahead);
     const own = [...seen.slice(0, seen.length - ahead.length), ...row];
     const moves = dealt(own, order.first).map(({ job, to }) => [own[job]?.id, own[job]?.score, own[to]?.score]);
     moved += movedInRow + (await run(redis, tier, { script: dealScript, first: [], moves }));
@@ -59,10 +60,13 @@ const tagOf = (score: string): number => Math.floor(Number(score) / PRIORITY);
 async function standInRow(
   redis: RedisStore,
   tier: string,
-  tenant: string,
+  { tenant, from }: { readonly tenant: string; readonly from: number },
   own: readonly Waiting[],
 ): Promise<[readonly Waiting[], number]> {
-  const row = inRow(own.map(({ score, documents }) => ({ tag: tagOf(score), documents })));
+  const row = inRow(
+    own.map(({ score, documents }) => ({ tag: tagOf(score), documents })),
+    from,
+  );
   if (row === null) return [own, 0];
   const standing = own.map((job, at) => {
     const tag = Math.min(row[at] ?? 0, LIMITS.queuePriority);
@@ -92,18 +96,29 @@ async function run({ client, keys }: RedisStore, tier: string, { script, first, 
   return moved;
 }
 
-/**
- * The jobs of a queue that wait, next one first, and its present: the tag that was taken up last. One that is added or taken
- * meanwhile may be missed.
- */
-async function readJobs({ client, keys }: RedisStore, tier: string): Promise<{ present: number; jobs: Waiting[] }> {
-  let present = 0;
+/** What stands in a queue. */
+type Standing = {
+  /** The tag that was taken up last. */
+  readonly present: number;
+  /** Where what a tenant was given ends, as far as that is known. */
+  readonly taken: ReadonlyMap<string, number>;
+  /** Next one first. One that is added or taken while they are read may be missed. */
+  readonly jobs: readonly Waiting[];
+};
+
+async function readJobs(
+  { client, keys }: RedisStore,
+  tier: string,
+  tenants: readonly TenantOrder[],
+): Promise<Standing> {
   const jobs = new Map<string, Waiting>();
   for (let from = 0; ; from += READ_AT_A_TIME) {
-    const args = [keys.jobs(tier), from, from + READ_AT_A_TIME - 1];
+    const args = [keys.jobs(tier), from, from + READ_AT_A_TIME - 1, ...tenants.map(({ tenant }) => tenant)];
     const names = [keys.startTags(tier), `${keys.queue(tier)}:prioritized`];
-    const [now, ...some] = (await standingScript.run(client, names, args)) as [number, ...(string | number)[]];
-    present = now;
+    const found = (await standingScript.run(client, names, args)) as [number, ...(string | number)[]];
+    const [present] = found;
+    const ends = found.slice(1, 1 + tenants.length) as number[];
+    const some = found.slice(1 + tenants.length);
     for (let at = 0; at < some.length; at += 3) {
       const [id, score, documents] = some.slice(at, at + 3) as [string, string, number];
       // Audits have their places behind what waited when they came.
@@ -111,6 +126,11 @@ async function readJobs({ client, keys }: RedisStore, tier: string): Promise<{ p
       // A job's id is its batch's, a hyphen, and what it has of that.
       jobs.set(id, { id, flow: id.slice(0, Math.max(0, id.lastIndexOf('-'))), score, documents });
     }
-    if (some.length < 3 * READ_AT_A_TIME) return { present, jobs: [...jobs.values()] };
+    if (some.length === 3 * READ_AT_A_TIME) continue;
+    const taken = tenants.flatMap(({ tenant }, at) => {
+      const end = ends[at] ?? -1;
+      return end < 0 ? [] : [[tenant, end] as const];
+    });
+    return { present, taken: new Map(taken), jobs: [...jobs.values()] };
   }
 }

@@ -131,8 +131,11 @@ export class Enqueuer {
       for (const tier of lacking) full.add(tier);
       if (lacking.length > 0) continue;
       capacity.take(outline, at);
-      // A page that fails is charged too, so that its batch is not chosen for ever.
-      this.#tenants.spend(outline.tenant, at.costBytes);
+      // A page that fails is charged too, so that its batch is not chosen for ever. Where others wait for capacity a tenant's
+      // first page goes before its turn.
+      const isEarly = outline.route.tiers.some((tier) => full.has(tier));
+      if (isEarly) this.#tenants.spendEarly(outline.tenant, at.costBytes);
+      else this.#tenants.spend(outline.tenant, at.costBytes);
       if (!this.#options.precedence.of(outline.tenant).includes(batch.id)) {
         this.#batches.spend(outline.tenant, batch.id, at.costBytes);
       }

@@ -23,7 +23,7 @@ const byTag = (left: Tagged, right: Tagged): boolean =>
 /** What `fair.lua` of packages/redis does, where a job takes as many tags as it has documents; and `deal_tags.lua`. */
 export class TagQueue implements SimulatedQueue {
   readonly #heap = new Heap<Tagged>(byTag);
-  readonly #tenants = new Map<string, { row: number; readonly batches: Map<number, number> }>();
+  readonly #tenants = new Map<string, { row: number; taken: number; readonly batches: Map<number, number> }>();
   #now = 0;
   #order = 0;
   #length = 0;
@@ -42,16 +42,20 @@ export class TagQueue implements SimulatedQueue {
     for (let first = this.#heap.pop(); first !== undefined; first = this.#heap.pop()) {
       this.#length -= first.job.documents;
       this.#now = Math.max(this.#now, first.tag);
-      if (isLive(first.job.batch)) return first.job;
+      if (!isLive(first.job.batch)) continue;
+      const own = this.#tenants.get(first.tenant);
+      if (own !== undefined) own.taken = Math.max(own.taken, first.tag + first.job.documents);
+      return first.job;
     }
     return null;
   }
 
-  /** Has each tenant's jobs stand in a row, those of the batches with precedence first. */
-  deal(precedence: ReadonlyMap<string, readonly number[]>): void {
+  /** Has each tenant's jobs of live batches stand in a row, those of the batches with precedence first. */
+  deal(precedence: ReadonlyMap<string, readonly number[]>, isLive: (batch: number) => boolean): void {
     const all: Tagged[] = [];
     for (let one = this.#heap.pop(); one !== undefined; one = this.#heap.pop()) all.push(one);
-    for (const [tenant, own] of Map.groupBy(all, (one) => one.tenant)) {
+    const live = all.filter(({ job }) => isLive(job.batch));
+    for (const [tenant, own] of Map.groupBy(live, (one) => one.tenant)) {
       this.#stand(tenant, own);
       const places = own.map(({ tag, order, job }) => ({ key: { tag, order }, flow: job.batch }));
       for (const { job, to } of dealt(places, precedence.get(tenant) ?? [])) {
@@ -62,9 +66,13 @@ export class TagQueue implements SimulatedQueue {
   }
 
   #stand(tenant: string, own: readonly Tagged[]): void {
-    const row = inRow(own.map(({ tag, job: { documents } }) => ({ tag, documents })));
     const known = this.#tenants.get(tenant);
-    if (row === null || known === undefined) return;
+    if (known === undefined) return;
+    const row = inRow(
+      own.map(({ tag, job: { documents } }) => ({ tag, documents })),
+      Math.max(this.#now + 1, known.taken),
+    );
+    if (row === null) return;
     for (const [at, one] of own.entries()) {
       one.tag = row[at] ?? one.tag;
       const last = one.tag + one.job.documents - 1;
@@ -79,7 +87,7 @@ export class TagQueue implements SimulatedQueue {
       this.#now = 0;
     }
     let own = this.#tenants.get(tenant);
-    if (own === undefined) this.#tenants.set(tenant, (own = { row: 0, batches: new Map() }));
+    if (own === undefined) this.#tenants.set(tenant, (own = { row: 0, taken: 0, batches: new Map() }));
     const { batches } = own;
     const last = batches.get(batch) ?? 0;
     for (const [other, tag] of batches) if (tag <= this.#now) batches.delete(other);

@@ -206,7 +206,10 @@ class Simulation {
     if (order.kind !== 'rule' || this.#nowS < this.#dueS) return;
     this.#dueS = this.#nowS + order.everyS;
     this.#precedence = order.decide(this.#live, this.#nowS);
-    for (const queue of Object.values(this.#queues)) if (queue instanceof TagQueue) queue.deal(this.#precedence);
+    const isLive = (batch: number): boolean => this.#live.includes(this.#of(batch));
+    for (const queue of Object.values(this.#queues)) {
+      if (queue instanceof TagQueue) queue.deal(this.#precedence, isLive);
+    }
   }
 
   /** What the dispatcher does: pages, by tenants, then by batches. */
@@ -221,9 +224,11 @@ class Simulation {
       const next = this.#choose(own, this.#precedence.get(tenant ?? '') ?? []);
       if (next === null || tenant === null) return;
       const documents = Math.min(PAGE, next.batch.documents - next.enqueued);
+      const isEarly = isFull;
       isFull = !this.#hasCapacity(documents);
       if (isFull && !this.#isFirstOf(tenant)) continue;
-      this.#tenants.spend(tenant, documents);
+      if (isEarly) this.#tenants.spendEarly(tenant, documents);
+      else this.#tenants.spend(tenant, documents);
       if (!(this.#precedence.get(tenant) ?? []).includes(next.index)) {
         this.#sharesOf(tenant).spend(next.batch.id, documents);
       }

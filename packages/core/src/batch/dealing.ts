@@ -32,19 +32,20 @@ const SLACK_SHARE = 0.02;
 export type Standing = { readonly tag: number; readonly documents: number };
 
 /**
- * The start tags at which a tenant's jobs stand one behind the other, from the first one's on: as many tags as documents,
- * which is what a tenant has coming. `jobs` are in their order. Where a batch came while others had their tags already,
- * together they have more of a stretch than that; where one went, less. Null: each stands there, but for as much as one job
- * has, or a little of the whole.
+ * The start tags at which a tenant's jobs stand one behind the other: as many tags as documents, which is what a tenant has
+ * coming. `jobs` are in their order; the row begins at the first one, or at `from` if that is before it. Where a batch came
+ * while others had their tags already, together they have more of a stretch than that; where one went, less, also before
+ * all that is left. Null: each stands there, but for as much as one job has, or a little of the whole.
  */
-export function inRow(jobs: readonly Standing[]): number[] | null {
-  let free = jobs[0]?.tag ?? 0;
+export function inRow(jobs: readonly Standing[], from: number): number[] | null {
+  const start = Math.min(from, jobs[0]?.tag ?? 0);
+  let free = start;
   const row = jobs.map(({ documents }) => {
     const tag = free;
     free += documents;
     return tag;
   });
   const most = jobs.reduce((largest, { documents }) => Math.max(largest, documents), 0);
-  const slack = Math.max(most, SLACK_SHARE * (free - (jobs[0]?.tag ?? 0)));
+  const slack = Math.max(most, SLACK_SHARE * (free - start));
   return jobs.some(({ tag }, at) => Math.abs(tag - (row[at] ?? tag)) > slack) ? row : null;
 }

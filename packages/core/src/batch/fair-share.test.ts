@@ -34,6 +34,23 @@ test('a flow that was idle or held back starts at the present: neither burst nor
   assert.equal(order.slice(0, 2).includes('new'), true);
 });
 
+test('what is served before its turn is paid for, and takes nobody else’s turn', () => {
+  const share = new FairShare();
+  const served = { small: 0, first: 0, second: 0 };
+  for (let turn = 0; turn < 300; turn += 1) {
+    // One comes before its turn now and then; of the others the first one would be next each time if all began anew.
+    if (turn % 2 === 0 && share.startOf('small') <= share.startOf('first') + 100) {
+      share.spendEarly('small', 10);
+      served.small += 10;
+    }
+    const flow = share.next(['first', 'second']) as 'first' | 'second';
+    share.spend(flow, 10);
+    served[flow] += 10;
+  }
+  assert.equal(served.first, served.second);
+  assert.ok(served.small >= 1_000 && share.startOf('small') >= served.small);
+});
+
 test('nothing ready, nothing next; forgotten flows start anew', () => {
   const share = new FairShare();
   assert.equal(share.next([]), null);

@@ -30,7 +30,12 @@ export class FairShare {
   /** A piece of this cost was served to the flow. */
   spend(flow: string, cost: number): void {
     this.#now = this.startOf(flow);
-    this.#finish.set(flow, this.#now + cost);
+    this.spendEarly(flow, cost);
+  }
+
+  /** The same before its turn: the flow pays for it, and those whose turn it was stay the next ones. */
+  spendEarly(flow: string, cost: number): void {
+    this.#finish.set(flow, this.startOf(flow) + cost);
   }
 
   /** Forgets a flow that is gone. */

@@ -1,5 +1,5 @@
 -- A worker took a job up: which of its documents still are to be done, and whether their model may be asked. Moves the
--- queue's present on. Through an open breaker whose time is over one call
+-- queue's present on, and notes where what its tenant was given ends. Through an open breaker whose time is over one call
 -- goes at a time, to probe the server. Of documents that are asked alone, as their server broke down under them, one goes
 -- at a time. Of an audit its document has its result: it is asked about while it is waited for.
 -- KEYS: epoch, batch, sealed, page, start tags, breaker, job, broken calls, audits of the tier
@@ -14,12 +14,13 @@
 -- that have a result or left, the version of the batch's rules}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local phase, rules_version, paused, tenant =
+  unpack(redis.call('HMGET', KEYS[2], 'phase', 'rulesVersion', 'paused', 'tenant'))
+local taken_of = taken_field(tenant or '')
+local present, taken = unpack(redis.call('HMGET', KEYS[5], '#now', taken_of))
 press_on(KEYS[5])
-if tonumber(ARGV[3]) > tonumber(redis.call('HGET', KEYS[5], '#now') or 0) then
-  redis.call('HSET', KEYS[5], '#now', ARGV[3])
-end
+if tonumber(ARGV[3]) > tonumber(present or 0) then redis.call('HSET', KEYS[5], '#now', ARGV[3]) end
 if recovering(KEYS[1]) then return { 'RECOVERING', 0, now, 0, 0 } end
-local phase, rules_version, paused = unpack(redis.call('HMGET', KEYS[2], 'phase', 'rulesVersion', 'paused'))
 local settled = {}
 if ARGV[15] == '1' then
   if phase ~= 'open' then redis.call('HDEL', KEYS[9], ARGV[12]) end
@@ -36,6 +37,9 @@ else
     if has_left(left, place) or redis.call('HEXISTS', KEYS[4], place) == 1 then settled[#settled + 1] = tonumber(place) else open = open + 1 end
   end
   if open == 0 then return { 'ALREADY', 0, now, 0, 0 } end
+  -- Also of what waits on elsewhere, and comes back to this tag: a tenant is not given that twice.
+  local ends = tonumber(ARGV[3]) + #settled + open
+  if ends > tonumber(taken or 0) then redis.call('HSET', KEYS[5], taken_of, ends) end
 end
 if paused == '1' then return { 'PAUSED', 0, now, 0, 0 } end
 local answer = may_ask(KEYS[6], now, ARGV)

@@ -103,7 +103,7 @@ async function working(role: Role) {
   /** Works on a document from a job of its own, as it stands in Redis. */
   const work = async (job: DocumentJob, { stopping = never, isLost = false }: Working = {}): Promise<Verdict> => {
     const key = keyOf(job.document);
-    await store.client.hset(key, 'data', JSON.stringify(job));
+    await store.client.hset(key, { name: 'document', data: JSON.stringify(job) });
     await store.client.set(`${key}:lock`, isLost ? 'of another' : 'own');
     const held = new HeldDocument(job, {
       job: { tier, id: `a-${job.document}`, token: 'own' },
@@ -161,7 +161,7 @@ test('an answer that came as its batch expired does not take the drafts before i
   assert.equal(verdict.kind, 'later');
 });
 
-test('a draft is written down before it is handed off: whoever gets the job next asks nobody again', async () => {
+test('a draft that cannot be handed off is written down: whoever gets the job next asks nobody again', async () => {
   await using system = await working('drafter');
   const asked = server.received;
   // Redis recovers and the process must end: the draft cannot be handed off.
@@ -178,10 +178,16 @@ test('a draft is written down before it is handed off: whoever gets the job next
   assert.deepEqual([next?.stage, next?.drafts.map(({ attempts }) => attempts.length)], [1, [1]]);
 });
 
-test('a draft whose job went to somebody else is handed off all the same, and not written there', async () => {
+test('a draft whose job went to somebody else is handed off all the same, and whoever has that knows', async () => {
   await using system = await working('drafter');
-  assert.equal((await system.work(jobOf({ batch: 'a', document: 0, body: unsure }), { isLost: true })).kind, 'done');
-  assert.equal((await system.written(0)).drafts.length, 0);
+  const { store } = system;
+  const left = (): Promise<string | null> => store.client.hget(`${store.keys.jobs('drafter.small')}a-0`, 'left');
+  assert.equal(await left(), null);
+  const document = jobOf({ batch: 'a', document: 0, body: unsure });
+  assert.equal((await system.work(document, { isLost: true })).kind, 'done');
+  assert.equal(await left(), '0');
+  assert.equal((await system.work(document)).kind, 'done');
+  assert.equal(await left(), '0');
   const [next] = await system.queues.find('expert.large', { batch: 'a', ...page }, [0]);
   assert.equal(next?.drafts.length, 1);
 });

@@ -56,8 +56,8 @@ export type HandOffOptions = {
 
 /**
  * ★ The only way from one stage to the next: a document leaves its stage's job and has the next one's in one step, so
- * whoever gets the first of them again has nothing to do. Only where that cannot be noted there, as the job went to
- * somebody else, may two run; settle decides. What of a page is handed off to the same tier while another hand-off is
+ * whoever gets the first of them again has nothing to do. Where that job itself is gone before its worker knows of the
+ * step, two may run; settle decides. What of a page is handed off to the same tier while another hand-off is
  * under way goes together, as jobs of several documents.
  */
 export class HandOffs {
@@ -76,8 +76,8 @@ export class HandOffs {
   }
 
   /**
-   * Prepares the hand-off of a document. The function that is returned may be called again until Redis has answered: the
-   * document is handed off once. Where Redis does not take it the draft is written into the job that it is from, so that
+   * Prepares the hand-off of a document. The function that is returned may be called again until Redis has answered: as
+   * long as the document's job is there it is handed off once. Where Redis does not take it the draft is written into the job that it is from, so that
    * whoever gets that goes on from it.
    */
   prepare(document: CascadeDocument, options: HandOffOptions): () => Promise<HandedOff> {
@@ -124,7 +124,8 @@ export class HandOffs {
     ];
     const args = [...facts, ...lists.map(({ length }) => length), ...lists.flat()];
     const [state, ...areUnjudged] = (await script.run(scripts, names, args)) as Answer;
-    await this.#tell(items.filter((_, at) => areUnjudged[at] === 1));
+    // They are handed off, whatever becomes of this: the batch has the warning in any case.
+    await this.#tell(items.filter((_, at) => areUnjudged[at] === 1)).catch(() => undefined);
     return state;
   }
 

@@ -85,7 +85,7 @@ export class Keys {
   get audited(): string {
     return `${this.prefix}:audited`;
   }
-  /** Start tags in a queue, by tenant; with a tenant's name after it those of its batches: see lua/fair.lua. */
+  /** Start tags in a queue, by tenant, and what each was given; with a tenant's name after it those of its batches: see lua/fair.lua. */
   startTags(tier: string): string {
     return `${this.prefix}:start-tags:${tier}`;
   }

@@ -112,13 +112,19 @@ async function readJobs(
   tenants: readonly TenantOrder[],
 ): Promise<Standing> {
   const jobs = new Map<string, Waiting>();
+  const taken = new Map<string, number>();
   for (let from = 0; ; from += READ_AT_A_TIME) {
-    const args = [keys.jobs(tier), from, from + READ_AT_A_TIME - 1, ...tenants.map(({ tenant }) => tenant)];
+    // Who was given how much is read with the first of them.
+    const named = from === 0 ? tenants.map(({ tenant }) => tenant) : [];
+    const args = [keys.jobs(tier), from, from + READ_AT_A_TIME - 1, ...named];
     const names = [keys.startTags(tier), `${keys.queue(tier)}:prioritized`];
     const found = (await standingScript.run(client, names, args)) as [number, ...(string | number)[]];
     const [present] = found;
-    const ends = found.slice(1, 1 + tenants.length) as number[];
-    const some = found.slice(1 + tenants.length);
+    for (const [at, tenant] of named.entries()) {
+      const end = found[1 + at] as number;
+      if (end >= 0) taken.set(tenant, end);
+    }
+    const some = found.slice(1 + named.length);
     for (let at = 0; at < some.length; at += 3) {
       const [id, score, documents] = some.slice(at, at + 3) as [string, string, number];
       // Audits have their places behind what waited when they came.
@@ -126,11 +132,6 @@ async function readJobs(
       // A job's id is its batch's, a hyphen, and what it has of that.
       jobs.set(id, { id, flow: id.slice(0, Math.max(0, id.lastIndexOf('-'))), score, documents });
     }
-    if (some.length === 3 * READ_AT_A_TIME) continue;
-    const taken = tenants.flatMap(({ tenant }, at) => {
-      const end = ends[at] ?? -1;
-      return end < 0 ? [] : [[tenant, end] as const];
-    });
-    return { present, taken: new Map(taken), jobs: [...jobs.values()] };
+    if (some.length < 3 * READ_AT_A_TIME) return { present, taken, jobs: [...jobs.values()] };
   }
 }

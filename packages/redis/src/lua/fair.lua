@@ -2,10 +2,10 @@
 -- A flow's next documents follow its last ones, but begin no earlier than the queue's present (`#now`). Of a tenant with
 -- n batches in the queue the n-th takes every n-th tag: batches that come and go as others do share what one would get.
 -- Of many batches that come at once the tenant has more than its share until their tags are passed, 1 + 1/2 + ... + 1/n of
--- it, or until the dispatcher has dealt them anew (see precedence.ts). However slow a batch is among many that are soon done, no document stands
--- behind where its tenant's documents would end in one row.
--- `start_tags` holds the present and each tenant's last tag in such a row, `start_tags:<tenant>` the last tags of its
--- batches. An empty queue starts anew, unless a job that comes back would find its tag far behind everybody's.
+-- it, or until the dispatcher has dealt them anew (see precedence.ts). However slow a batch is among many that are soon
+-- done, no document stands behind where its tenant's documents would end in one row.
+-- `start_tags` holds the present, each tenant's last tag in such a row, and where what it was given ends (see
+-- taken_field.lua), `start_tags:<tenant>` the last tags of its batches. An empty queue starts anew, unless a job that comes back would find its tag far behind everybody's.
 local function forget_tags(start_tags)
   for _, tenant in ipairs(redis.call('HKEYS', start_tags)) do redis.call('DEL', batches_of(start_tags, tenant)) end
   redis.call('DEL', start_tags)

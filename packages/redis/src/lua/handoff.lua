@@ -8,8 +8,8 @@
 --   the reason if it could not be judged, what the server said in an error, first drafts of a batch, at least, the counter
 --   of its reason, what the server said of it or '', texts of a batch
 -- Returns: {GO, and of each draft 1 when none of the stage's first drafts could be judged}, or one of {ALREADY (handed off
---   or settled) | APART (not each of several can be handed off, or not every job is still its worker's: nothing is done,
---   and each is to come by itself) | CLOSED | RECOVERING}
+--   or settled) | APART (not each of several can be handed off, or not every job is still its worker's, or one that is to
+--   be added is there: nothing is done, and each is to come by itself) | CLOSED | RECOVERING}
 local FIXED = 15
 if recovering(KEYS[1]) then return { 'RECOVERING' } end
 local phase, tenant = unpack(redis.call('HMGET', KEYS[2], 'phase', 'tenant'))
@@ -24,29 +24,33 @@ end
 local places, origins, jobs, drafts = following(9), following(10), following(11), following(12)
 local known = redis.call('HMGET', KEYS[4], '#size', unpack(places))
 if not known[1] then return { 'CLOSED' } end
-local gone, own = 0, {}
+local gone, apart, left = 0, false, {}
 for i = 1, #places do
   if known[1 + i] then gone = gone + 1 end
 end
-local is_own = true
 for i = 1, #origins, 2 do
   local job, lock = KEYS[FIXED + i], KEYS[FIXED + i + 1]
-  local name, left = unpack(redis.call('HMGET', job, 'name', 'left'))
-  if name and redis.call('GET', lock) == origins[i] then
-    own[#own + 1] = { job, left and left .. ',' .. origins[i + 1] or origins[i + 1] }
-    -- An answer of this script was lost, and it comes again.
+  local name, noted = unpack(redis.call('HMGET', job, 'name', 'left'))
+  if redis.call('GET', lock) ~= origins[i] then apart = true end
+  if name then
+    left[job] = noted and noted .. ',' .. origins[i + 1] or origins[i + 1]
+    -- An answer of this script was lost, or somebody else who has the job was quicker.
     for place in string.gmatch(origins[i + 1], '%d+') do
-      if has_left(left, place) then gone = gone + 1 end
+      if has_left(noted, place) then gone = gone + 1 end
     end
   else
-    is_own = false
+    apart = true
   end
 end
-if #places > 1 and (gone > 0 or not is_own) then return { 'APART' } end
+-- One of its documents came this way before, with others. Of a single document the job that is there is its own.
+for i = 1, #jobs, 4 do
+  if tonumber(jobs[i]) > 1 and redis.call('EXISTS', ARGV[5] .. jobs[i + 1]) == 1 then apart = true end
+end
+if #places > 1 and (gone > 0 or apart) then return { 'APART' } end
 if gone > 0 then return { 'ALREADY' } end
 press_on(KEYS[6])
 redis.call('HINCRBY', KEYS[5], ARGV[3], ARGV[8])
-for _, one in ipairs(own) do redis.call('HSET', one[1], 'left', one[2]) end
+for job, noted in pairs(left) do redis.call('HSET', job, 'left', noted) end
 local queue = { KEYS[6], KEYS[10], KEYS[11], KEYS[13], ARGV[5] }
 local first, step, row = take_tags(queue, tenant or '', ARGV[2], #places, tonumber(ARGV[4]))
 local at = 0

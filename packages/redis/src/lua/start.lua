@@ -31,8 +31,8 @@ else
   if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return { 'ALREADY', 0, now, 0, 0 } end
   if redis.call('HEXISTS', KEYS[4], '#size') == 0 then return { 'GONE', 0, now, 0, 0 } end
   local open = 0
-  -- Of a worker that was lost right after it had handed a document off.
-  local left = ARGV[11] ~= '0' and redis.call('HGET', KEYS[7], 'left')
+  -- Whoever had it before has handed documents off, and did not come to say that the job is done.
+  local left = redis.call('HGET', KEYS[7], 'left')
   for place in string.gmatch(ARGV[2], '%d+') do
     if has_left(left, place) or redis.call('HEXISTS', KEYS[4], place) == 1 then settled[#settled + 1] = tonumber(place) else open = open + 1 end
   end

@@ -25,7 +25,17 @@ import { readWarning } from './words.ts';
 /** What became of a hand-off. */
 export type HandedOff = 'GO' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('handoff', 'move_down', 'documents_of', 'fair', 'said', 'drafts', 'has_left', 'add_job');
+const script = new Script(
+  'handoff',
+  'lists_from',
+  'move_down',
+  'documents_of',
+  'fair',
+  'said',
+  'drafts',
+  'has_left',
+  'add_job',
+);
 
 /** A document on its way to the next stage. */
 type HandingOff = HandOffOptions & {

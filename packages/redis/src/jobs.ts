@@ -5,7 +5,7 @@ import type { RedisStore } from './store.ts';
 import { Together } from './together.ts';
 
 const startScript = new Script('start', 'has_left', 'taken_field', 'may_ask', 'take_up', 'broke_together');
-const writeScript = new Script('write_job', 'write_document');
+const writeScript = new Script('write_job');
 const leaveScript = new Script('leave');
 
 /** What is to be done with a job that was taken up; `ms`: for PROBE until when it probes, for WAIT for how long. */

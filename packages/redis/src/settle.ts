@@ -7,7 +7,7 @@ import { allOrEach, Together } from './together.ts';
 /** What became of a result. RECOVERING: keep it and settle it again. */
 export type Settled = 'WROTE' | 'ALREADY' | 'CLOSED' | 'RECOVERING';
 
-const script = new Script('settle', 'said', 'add_counters');
+const script = new Script('settle', 'lists_from', 'said', 'add_counters');
 
 /** Which document a result is of. */
 export type DocumentPlace = Pick<DocumentJob, 'batch' | 'page' | 'place'>;

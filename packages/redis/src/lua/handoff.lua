@@ -15,12 +15,7 @@ if recovering(KEYS[1]) then return { 'RECOVERING' } end
 local phase, tenant = unpack(redis.call('HMGET', KEYS[2], 'phase', 'tenant'))
 if phase ~= 'open' then return { 'CLOSED' } end
 if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return { 'ALREADY' } end
-local from = 13
-local function following(i)
-  local list = { unpack(ARGV, from, from + ARGV[i] - 1) }
-  from = from + ARGV[i]
-  return list
-end
+local following = lists_from(13)
 local places, origins, jobs, drafts = following(9), following(10), following(11), following(12)
 local known = redis.call('HMGET', KEYS[4], '#size', unpack(places))
 if not known[1] then return { 'CLOSED' } end

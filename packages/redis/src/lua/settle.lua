@@ -8,12 +8,7 @@
 if recovering(KEYS[1]) then return 'RECOVERING' end
 if redis.call('HGET', KEYS[2], 'phase') ~= 'open' then return 'CLOSED' end
 if redis.call('GETBIT', KEYS[3], ARGV[1]) == 1 then return 'ALREADY' end
-local from = 10
-local function following(i)
-  local list = { unpack(ARGV, from, from + ARGV[i] - 1) }
-  from = from + ARGV[i]
-  return list
-end
+local following = lists_from(10)
 local places = following(5)
 local known = redis.call('HMGET', KEYS[4], '#size', '#done', unpack(places))
 if not known[1] then return 'CLOSED' end

@@ -133,7 +133,7 @@ export class Enqueuer {
       capacity.take(outline, at);
       // A page that fails is charged too, so that its batch is not chosen for ever. Where others wait for capacity a tenant's
       // first page goes before its turn.
-      const isEarly = outline.route.tiers.some((tier) => full.has(tier));
+      const isEarly = isHeldUp(outline.route, full);
       if (isEarly) this.#tenants.spendEarly(outline.tenant, at.costBytes);
       else this.#tenants.spend(outline.tenant, at.costBytes);
       if (!this.#options.precedence.of(outline.tenant).includes(batch.id)) {
@@ -154,7 +154,7 @@ export class Enqueuer {
       const isFirst = capacity.isFirstOf(tenant);
       const own = groups
         .values()
-        .filter(({ route }) => isFirst || !route.tiers.some((tier) => full.has(tier)))
+        .filter(({ route }) => isFirst || !isHeldUp(route, full))
         .toArray();
       if (own.length > 0) ready.set(tenant, own);
     }
@@ -234,3 +234,6 @@ export class Enqueuer {
     return (await advance(redis, id, at.first, at.first + at.documents)) === 'ADVANCED';
   }
 }
+
+/** Whether documents that go this way wait for capacity of one of its tiers. */
+const isHeldUp = ({ tiers }: Route, full: ReadonlySet<string>): boolean => tiers.some((tier) => full.has(tier));

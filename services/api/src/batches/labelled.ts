@@ -1,8 +1,8 @@
 import { agrees, drawnDocuments, labelsFileOf, LIMITS, type AgreementRule } from '@spillway/core';
+import { nextRound } from '@spillway/runtime';
 import { readLabels, type BatchPlan, type Storage } from '@spillway/storage';
 import { z } from 'zod';
 import { Reviews } from '../documents/reviews.ts';
-import { nextRound } from '@spillway/runtime';
 
 const count = z.int().min(0);
 

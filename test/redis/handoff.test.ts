@@ -33,12 +33,17 @@ const DRAFTER = 'drafter.small';
 const EXPERT = 'expert.large';
 const TAKING = { priority: 1, answered: null, callMs: 1_000, losses: 0 };
 
+/** A batch of one page that is enqueued, of a hundred bytes. */
+async function openPage(store: RedisStore, documents: number): Promise<void> {
+  await markRecovered(store);
+  await openBatch(store, 'a', documents, 1);
+  await enqueuePage(store, 'a', 0, { first: 0, documents, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+}
+
 test('a hand-off charges the draft to the capacity of its page', async () => {
   await using store = await storeOn(redis, 'charged');
   await using queues = new Queues(store);
-  await markRecovered(store);
-  await openBatch(store, 'a', 1, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 1, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  await openPage(store, 1);
   const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
   const job = withDraft(jobOf({ batch: 'a', document: 0 }), draft);
   const document = { job, rules: rulesOf() };
@@ -54,9 +59,7 @@ test('a hand-off charges the draft to the capacity of its page', async () => {
 test('a hand-off goes to the next stage that can take the document, and each draft is charged once', async () => {
   await using store = await storeOn(redis, 'stages');
   await using queues = new Queues(store);
-  await markRecovered(store);
-  await openBatch(store, 'a', 2, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 2, offset: 0, bytes: 100, lineBefore: 0 }, 100);
+  await openPage(store, 2);
   const draft = draftOf({ answer: answerOf({ body: { text: 'x'.repeat(5_000) } }) });
   const bytes = async (): Promise<number> => (await pagesInFlight(store))[0]?.bytes ?? 0;
   const rules = threeStageRules();
@@ -87,9 +90,7 @@ test('a hand-off goes to the next stage that can take the document, and each dra
 
 /** A page of eight documents in one job that a drafter has, and experts that are quick. */
 async function drafting(store: RedisStore, queues: Queues) {
-  await markRecovered(store);
-  await openBatch(store, 'a', 8, 1);
-  await enqueuePage(store, 'a', 0, { first: 0, documents: 8, offset: 0, bytes: 800, lineBefore: 0 }, 100);
+  await openPage(store, 8);
   await new Heartbeat(store, EXPERT).beat({ secondsPerDocument: 0.01, paused: null, concurrency: 16 });
   const jobs = Array.from({ length: 8 }, (_, document) => jobOf({ batch: 'a', document }));
   const options = await handingOff({ store, queues }, jobs);

@@ -81,3 +81,57 @@ test('a job that an ending worker puts back is taken up soon by one that waits, 
   assert.ok(waitedMs < 2_000, `${waitedMs}`);
   assert.deepEqual(await queues.depth(TIER), { waiting: 0, active: 0, delayed: 0 });
 });
+
+test('a worker that waits looks once for a job that comes, and waits on; of several jobs at once each that waits has one', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'looks');
+  await using queues = new Queues(store);
+  let done = 0;
+  let held = Promise.withResolvers<void>();
+  held.resolve();
+  const workers = [1, 2, 3].map(
+    () =>
+      new QueueWorker(store, {
+        tier: TIER,
+        slots: new Slots(1),
+        lockMs: 30_000,
+        process: async (_job, _token, { complete }) => {
+          done += 1;
+          await held.promise;
+          await complete();
+        },
+        onError: () => undefined,
+      }),
+  );
+  await using _workers = {
+    [Symbol.asyncDispose]: async () => void (await Promise.all(workers.map((one) => one.close(1_000)))),
+  };
+  const waiting = async (count: number): Promise<void> =>
+    await until(async () => {
+      const clients = String(await redis.client.call('CLIENT', 'LIST'));
+      return (clients.match(/cmd=bzpopmin/g)?.length ?? 0) === count;
+    });
+  /** How often any of them has begun to wait. */
+  const waits = async (): Promise<number> =>
+    Number(/cmdstat_bzpopmin:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0);
+  const [first, ...others] = workers;
+  first?.start();
+  await waiting(1);
+  const JOBS = 10;
+  const before = await waits();
+  for (let document = 0; document < JOBS; document += 1) {
+    await queues.add(TIER, [jobOf({ batch: 'a', document })], () => 5);
+    await until(() => done === document + 1);
+    await waiting(1);
+  }
+  assert.equal((await waits()) - before, JOBS);
+
+  for (const one of others) one.start();
+  await waiting(3);
+  held = Promise.withResolvers();
+  await queues.add(TIER, [20, 21, 22].map((document) => jobOf({ batch: 'a', document })), () => 5);
+  await until(() => done === JOBS + 3);
+  held.resolve();
+  await waiting(3);
+  assert.deepEqual(await queues.depth(TIER), { waiting: 0, active: 0, delayed: 0 });
+});

@@ -17,6 +17,7 @@ export { RedisClock } from './clock.ts';
 export { steer } from './control.ts';
 export * from './epoch.ts';
 export * from './handoff.ts';
+export { leaveNoIdleMarker } from './idle-marker.ts';
 export * from './jobs.ts';
 export * from './lease.ts';
 export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';

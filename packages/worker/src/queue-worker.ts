@@ -1,4 +1,4 @@
-import { connectRedis, pressOn, type RedisClient, type RedisStore } from '@spillway/redis';
+import { connectRedis, leaveNoIdleMarker, pressOn, type RedisClient, type RedisStore } from '@spillway/redis';
 import { nextRound, pause, within } from '@spillway/runtime';
 import { Job, Worker, type JobJson } from 'bullmq';
 import type { Slots } from './slots.ts';
@@ -99,7 +99,7 @@ export class QueueWorker {
 
   #open(): Opened {
     const { tier, lockMs, onError } = this.#options;
-    const connection = pressOn(connectRedis(this.#redis.address, 'wait'));
+    const connection = leaveNoIdleMarker(pressOn(connectRedis(this.#redis.address, 'wait')));
     const worker = new Worker(tier, null, {
       connection,
       prefix: this.#redis.keys.prefix,

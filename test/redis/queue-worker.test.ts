@@ -111,27 +111,73 @@ test('a worker that waits looks once for a job that comes, and waits on; of seve
       const clients = String(await redis.client.call('CLIENT', 'LIST'));
       return (clients.match(/cmd=bzpopmin/g)?.length ?? 0) === count;
     });
-  /** How often any of them has begun to wait. */
-  const waits = async (): Promise<number> =>
-    Number(/cmdstat_bzpopmin:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0);
+  /** How often a command was called. */
+  const calls = async (command: string): Promise<number> =>
+    Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.client.info('commandstats'))?.[1] ?? 0);
   const [first, ...others] = workers;
   first?.start();
   await waiting(1);
   const JOBS = 10;
-  const before = await waits();
-  for (let document = 0; document < JOBS; document += 1) {
-    await queues.add(TIER, [jobOf({ batch: 'a', document })], () => 5);
-    await until(() => done === document + 1);
-    await waiting(1);
-  }
-  assert.equal((await waits()) - before, JOBS);
+  const come = async (from: number): Promise<void> => {
+    for (let document = from; document < from + JOBS; document += 1) {
+      const isDone = done + 1;
+      await queues.add(TIER, [jobOf({ batch: 'a', document })], () => 5);
+      await until(async () => done === isDone);
+      await waiting(1);
+    }
+  };
+  // Redis knows the scripts then.
+  await come(0);
+  const before = [await calls('bzpopmin'), await calls('evalsha')] as const;
+  await come(JOBS);
+  assert.equal((await calls('bzpopmin')) - before[0], JOBS);
+  // One adds it, one takes it up, one ends it.
+  assert.equal((await calls('evalsha')) - before[1], 3 * JOBS);
 
   for (const one of others) one.start();
   await waiting(3);
   held = Promise.withResolvers();
-  await queues.add(TIER, [20, 21, 22].map((document) => jobOf({ batch: 'a', document })), () => 5);
-  await until(() => done === JOBS + 3);
+  const more = [30, 31, 32].map((document) => jobOf({ batch: 'a', document }));
+  await queues.add(TIER, more, () => 5);
+  await until(async () => done === 2 * JOBS + 3);
   held.resolve();
   await waiting(3);
   assert.deepEqual(await queues.depth(TIER), { waiting: 0, active: 0, delayed: 0 });
+});
+
+test('a job that is to wait is taken up when it is due, whatever came meanwhile', async () => {
+  await using redis = await startRedis();
+  await using store = await storeOn(redis, 'due');
+  await using queues = new Queues(store);
+  const takenAtMs = new Map<string, number>();
+  const worker = new QueueWorker(store, {
+    tier: TIER,
+    slots: new Slots(1),
+    lockMs: 30_000,
+    process: async (job, _token, { complete }) => {
+      takenAtMs.set(job.id ?? '', performance.now());
+      await complete();
+    },
+    onError: () => undefined,
+  });
+  await using _worker = { [Symbol.asyncDispose]: () => worker.close(1_000) };
+  worker.start();
+  const add = async (document: number, afterMs: number): Promise<void> =>
+    await queues.add(TIER, [jobOf({ batch: 'a', document })], () => 5, { afterMs });
+  const [first, second] = [1_000, 1_500];
+  const addedMs = performance.now();
+  await add(1, first);
+  await add(2, second);
+  for (let document = 10; document < 15; document += 1) {
+    await add(document, 0);
+    await until(async () => takenAtMs.has(`a-${document}`));
+  }
+  await until(async () => takenAtMs.has('a-2'), 10_000);
+  for (const [id, afterMs] of [
+    ['a-1', first],
+    ['a-2', second],
+  ] as const) {
+    const lateMs = (takenAtMs.get(id) ?? 0) - addedMs - afterMs;
+    assert.ok(lateMs >= 0 && lateMs < 1_000, `${id}: ${lateMs}`);
+  }
 });

@@ -17,7 +17,6 @@ export { RedisClock } from './clock.ts';
 export { steer } from './control.ts';
 export * from './epoch.ts';
 export * from './handoff.ts';
-export { leaveNoIdleMarker } from './idle-marker.ts';
 export * from './jobs.ts';
 export * from './lease.ts';
 export { listenForClosed, listenForWork, type WorkListener } from './listen.ts';
@@ -28,6 +27,7 @@ export { dealTags, type TenantOrder } from './precedence.ts';
 export { keepNotes } from './progress.ts';
 export { bundledDocuments, bundledField, Queues, type PageDocuments } from './queues.ts';
 export { readShortage, writeShortage, type Shortage } from './shortage.ts';
+export { tellOfQueue, type TakenJob } from './tell-of-queue.ts';
 export { settle, Settler, type DocumentPlace, type Settled } from './settle.ts';
 export { readSummaries, type BatchSummary } from './summaries.ts';
 export {

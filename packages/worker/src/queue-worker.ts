@@ -1,6 +1,7 @@
-import { connectRedis, leaveNoIdleMarker, pressOn, type RedisClient, type RedisStore } from '@spillway/redis';
+import { connectRedis, pressOn, tellOfQueue, type RedisClient, type RedisStore, type TakenJob } from '@spillway/redis';
 import { nextRound, pause, within } from '@spillway/runtime';
-import { Job, Worker, type JobJson } from 'bullmq';
+import { Worker, type Job, type JobJson } from 'bullmq';
+import { JobSource } from './job-source.ts';
 import type { Slots } from './slots.ts';
 
 export type QueueWorkerOptions = {
@@ -29,6 +30,7 @@ export type JobEnds = {
 type Opened = {
   readonly worker: Worker;
   readonly connection: RedisClient;
+  readonly source: JobSource;
   readonly jobs: Map<string, string>;
   readonly running: Set<Promise<void>>;
   /** Its next job is being fetched. */
@@ -99,7 +101,7 @@ export class QueueWorker {
 
   #open(): Opened {
     const { tier, lockMs, onError } = this.#options;
-    const connection = leaveNoIdleMarker(pressOn(connectRedis(this.#redis.address, 'wait')));
+    const connection = tellOfQueue(pressOn(connectRedis(this.#redis.address, 'wait')));
     const worker = new Worker(tier, null, {
       connection,
       prefix: this.#redis.keys.prefix,
@@ -112,6 +114,7 @@ export class QueueWorker {
     return {
       worker,
       connection,
+      source: new JobSource(worker),
       jobs: new Map(),
       running: new Set(),
       isFetching: false,
@@ -155,8 +158,8 @@ export class QueueWorker {
     const token = `${opened.worker.id}:${this.#fetched++}`;
     opened.isFetching = true;
     try {
-      const job = await opened.worker.getNextJob(token);
-      if (job !== undefined) this.#begin(opened, job, token);
+      const job = await opened.source.next(token);
+      if (job !== null) this.#begin(opened, job, token);
       return true;
     } catch (error) {
       this.#options.onError(error);
@@ -191,10 +194,11 @@ export class QueueWorker {
     const fetches = claim.isTaken && !opened.isFetching && !this.#isPaused && !opened.ending.signal.aborted;
     if (!fetches) claim.release();
     const completed = job.moveToCompleted(null, token, fetches).finally(() => claim.release());
-    const answer = (await completed) as [JobJson?, string?] | undefined;
-    const [next, id] = fetches && Array.isArray(answer) ? answer : [];
+    const answer = (await completed) as unknown as TakenJob<JobJson> | undefined;
+    if (!fetches || !Array.isArray(answer)) return;
+    const next = opened.source.taken(answer);
     // It is locked with the token of the one before.
-    if (next && id) this.#begin(opened, Job.fromJSON(opened.worker, next, id), token);
+    if (next !== null) this.#begin(opened, next, token);
   }
 
   /**

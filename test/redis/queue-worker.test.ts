@@ -109,7 +109,7 @@ test('a worker that waits looks once for a job that comes, and waits on; of seve
   const waiting = async (count: number): Promise<void> =>
     await until(async () => {
       const clients = String(await redis.client.call('CLIENT', 'LIST'));
-      return (clients.match(/cmd=bzpopmin/g)?.length ?? 0) === count;
+      return (clients.match(/flags=b /g)?.length ?? 0) === count;
     });
   /** How often a command was called. */
   const calls = async (command: string): Promise<number> =>

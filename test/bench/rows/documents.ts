@@ -6,7 +6,7 @@ import { ran, startModel } from '../processes.ts';
 import { best, interleave, type Run } from '../run.ts';
 import { documentsPerS, longWarmUp, startSystem, type Servers } from '../service.ts';
 
-const CHOICES = [16, 32, 64, 128];
+const CHOICES = [32, 64, 128, 256];
 
 /** Documents a second of the script in `script.ts`. */
 async function scriptPerS(

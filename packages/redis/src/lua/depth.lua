@@ -6,7 +6,7 @@ local function sum_of(ids)
   for _, id in ipairs(ids) do documents = documents + documents_of(ARGV[1], id) end
   return documents
 end
-local RUN = 64
+local RUN = 8
 local function count(length, range)
   local most = tonumber(ARGV[2])
   if length <= most then return sum_of(range(0, -1)) end

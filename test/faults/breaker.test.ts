@@ -43,7 +43,8 @@ const unprovenCall = {
 const BREAKER = '{test}:breaker:drafter.small';
 
 test('a server that asks to wait is asked by no worker, then by one, and by all once that one was answered', async () => {
-  const WAIT_S = 6;
+  // Longer than a process takes to start on a busy machine: the second one comes while the first waits.
+  const WAIT_S = 12;
   const asked: { readonly atMs: number; answeredAtMs: number }[] = [];
   let refused = 0;
   const held = Promise.withResolvers<void>();

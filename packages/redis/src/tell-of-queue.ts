@@ -1,10 +1,7 @@
 import type { RedisClient } from './client.ts';
 
-/**
- * BullMQ's scripts by which a worker gets a job, and how many keys each has: the last one is the queue's marker. Their names
- * end with BullMQ's version.
- */
-const TAKING: Readonly<Record<string, number>> = { moveToActive: 11, moveToFinished: 14 };
+/** BullMQ's scripts by which a worker gets a job. Their names end with BullMQ's version. */
+const TAKING = /^(?:moveToActive|moveToFinished):/;
 
 /** A job as BullMQ's scripts give it, or null, its id, 1 if others wait, and when the next delayed one is due, Unix ms, or 0. */
 export type TakenJob<Job> = readonly [job: Job | null, id: string, othersWait: 0 | 1, dueAtMs: number];
@@ -16,20 +13,18 @@ export type TakenJob<Job> = readonly [job: Job | null, id: string, othersWait: 0
  */
 export function tellOfQueue(connection: RedisClient): RedisClient {
   const define = connection.defineCommand.bind(connection);
-  connection.defineCommand = (name, { lua, ...definition }) => {
-    const keys = TAKING[name.replace(/:.*/, '')];
-    define(name, { ...definition, lua: keys === undefined ? lua : telling(lua, keys) });
-  };
+  connection.defineCommand = (name, { lua, ...definition }) =>
+    define(name, { ...definition, lua: TAKING.test(name) ? telling(lua) : lua });
   return connection;
 }
 
-/** The keys of both scripts: 1 `wait`, 3 `prioritized`, 7 `delayed`, whose scores are 4,096 times a Unix ms. */
-const telling = (lua: string, marker: number): string => `local function take(KEYS, ARGV)
+/** The keys of both scripts: 1 `wait`, 3 `prioritized`, 7 `delayed`, whose scores are 4,096 times a Unix ms; last the marker. */
+const telling = (lua: string): string => `local function take(KEYS, ARGV)
 ${lua}
 end
 local taken = take(KEYS, ARGV)
 local others_wait = redis.call('ZCARD', KEYS[3]) + redis.call('LLEN', KEYS[1]) > 0
-if not others_wait then redis.call('ZREM', KEYS[${marker}], '0') end
+if not others_wait then redis.call('ZREM', KEYS[#KEYS], '0') end
 if type(taken) == 'table' and type(taken[1]) == 'table' then
   local due = redis.call('ZRANGE', KEYS[7], 0, 0, 'WITHSCORES')[2]
   taken[3], taken[4] = others_wait and 1 or 0, due and math.floor(due / 4096) or 0

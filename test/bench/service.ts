@@ -25,8 +25,8 @@ export const MAX_MS = 7_200_000;
 const WARM_UP_DOCUMENTS = 500;
 
 /**
- * Enough that a process is nearly as fast as it stays: of its first ten thousand documents it does two thirds of what it does
- * a second later, of its third ten thousand nine tenths. What a script gains by it is a tenth.
+ * Enough that a process is nearly as fast as it stays: in its first ten thousand documents a service has two thirds of the
+ * rate that it comes to, in its third nine tenths. What a script gains by it is a tenth.
  */
 export const longWarmUp = ({ isQuick }: Run): number => (isQuick ? WARM_UP_DOCUMENTS : 30_000);
 

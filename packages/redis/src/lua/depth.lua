@@ -6,17 +6,17 @@ local function sum_of(ids)
   for _, id in ipairs(ids) do documents = documents + documents_of(ARGV[1], id) end
   return documents
 end
-local RUN = 8
+local RUNS = 64
 local function count(length, range)
   local most = tonumber(ARGV[2])
   if length <= most then return sum_of(range(0, -1)) end
-  local runs = math.floor(most / RUN)
+  local jobs = math.floor(most / RUNS)
   local seen = 0
-  for run = 0, runs - 1 do
-    local from = math.floor(run * (length - RUN) / (runs - 1))
-    seen = seen + sum_of(range(from, from + RUN - 1))
+  for run = 0, RUNS - 1 do
+    local from = math.floor(run * (length - jobs) / (RUNS - 1))
+    seen = seen + sum_of(range(from, from + jobs - 1))
   end
-  return math.floor(length * seen / (runs * RUN) + 0.5)
+  return math.floor(length * seen / (RUNS * jobs) + 0.5)
 end
 local function of_set(key)
   return count(redis.call('ZCARD', key), function(from, to) return redis.call('ZRANGE', key, from, to) end)

@@ -7,8 +7,8 @@ type Waiting<Item, Answer> = {
   readonly reject: (error: unknown) => void;
 };
 
-/** So many are taken together: a script of a hundred microseconds holds up nobody. */
-const MAX_TOGETHER = 16;
+/** So many are taken together, as many as a bundle has: a script of half a millisecond holds up nobody. */
+const MAX_TOGETHER = 64;
 
 /** And of so many bytes; what is larger goes by itself. */
 const MAX_BYTES_TOGETHER = 256 * 1024;

@@ -46,7 +46,10 @@ test('what another version wrote, or what is left of a job, is nothing to work o
 });
 
 test('the size of bundles: full ones for quick calls and much work, one document at the tail and for slow calls', () => {
-  assert.equal(bundleSize(load), MAX_BUNDLE);
+  assert.equal(bundleSize({ ...load, slotsPerWorker: 256, slots: 128 }), MAX_BUNDLE);
+  assert.equal(bundleSize({ ...load, slotsPerWorker: 48 }), 48, 'no more than it begins at once');
+  assert.equal(bundleSize(load), 16);
+  assert.equal(bundleSize({ ...load, slotsPerWorker: 4 }), 16, 'of quick calls as many as have one soon');
   assert.equal(bundleSize({ ...load, waiting: 20, slots: 8, slotsPerWorker: 4 }), 2);
   assert.equal(bundleSize({ ...load, waiting: 31 }), 1);
   // 16 calls of two seconds end two in a quarter of a second.
@@ -56,7 +59,7 @@ test('the size of bundles: full ones for quick calls and much work, one document
   assert.equal(bundleSize({ ...load, bytesPerDocument: 4 * 2 ** 20 }), 1);
   assert.equal(bundleSize({ ...load, secondsPerDocument: null }), 4, 'nobody knows how long calls take: a second');
   assert.equal(bundleSize({ ...load, slots: 0, slotsPerWorker: 0 }), 1, 'there is no worker yet');
-  assert.equal(bundleSize({ ...load, secondsPerDocument: 0 }), MAX_BUNDLE);
+  assert.equal(bundleSize({ ...load, secondsPerDocument: 0 }), 16);
 });
 
 test('a bundle is never more than what waits for a slot, nor than a worker takes up in a moment, nor empty', () => {

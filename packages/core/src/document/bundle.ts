@@ -3,8 +3,14 @@ import { JOB_VERSION, type DocumentJob } from './job.ts';
 /** The version of a bundle's shape. A document by itself is a job of its own, whose data is the document: see `JOB_VERSION`. */
 export const BUNDLE_VERSION = 4;
 
-/** Beyond 16 documents a job gains little more: of what one costs, 1.6 µs of 25 a document are left. */
-export const MAX_BUNDLE = 16;
+/**
+ * A job of 16 costs a tenth of 16 jobs. What more documents gain is at the next stage: those that a job escalates come to it
+ * together, so the more it has, the fuller are the jobs there.
+ */
+export const MAX_BUNDLE = 64;
+
+/** So many are a job also where a worker has fewer calls at a time: the rest has a call soon, where they are quick. */
+const SMALL_BUNDLE = 16;
 
 /** A job of more bytes takes Redis and a worker's loop so long that it gains nothing. */
 const MAX_BUNDLE_BYTES = 64 * 1024;
@@ -63,8 +69,8 @@ export type BundleLoad = {
 
 /**
  * How many documents a job of a tier is to have. With more than there are slots for, one worker would hold what another
- * could have begun: at the end of the work each job has one. And with more than a worker's slots take up within a moment,
- * the rest would go back and forth.
+ * could have begun: at the end of the work each job has one. With more than a worker's slots take up within a moment, the
+ * rest would go back and forth; and with more than it begins at once, whoever comes next in line would wait for the rest.
  */
 export function bundleSize({
   waiting,
@@ -77,6 +83,7 @@ export function bundleSize({
   const shared = Math.floor(waiting / slots);
   const seconds = Math.max(1e-6, secondsPerDocument ?? UNMEASURED_S);
   const taken = Math.floor((slotsPerWorker * MAX_HELD_MS) / (1_000 * seconds));
+  const begun = Math.max(SMALL_BUNDLE, slotsPerWorker);
   const small = Math.floor(MAX_BUNDLE_BYTES / Math.max(1, bytesPerDocument));
-  return Math.max(1, Math.min(MAX_BUNDLE, shared, taken, small));
+  return Math.max(1, Math.min(MAX_BUNDLE, shared, taken, begun, small));
 }

@@ -1,11 +1,19 @@
 // The cascade as one would write it by hand: the stock SDK, so many documents at a time, every result appended to a file
 // where RESULTS names one. No queue, nothing survives. A process of its own: DRAFTER, EXPERT, DOCUMENTS,
-// WARM_UP, CONCURRENCY.
+// WARM_UP, CONCURRENCY, TIMES that the documents are asked for.
 import { appendFile } from 'node:fs/promises';
 import { OpenAI } from 'openai';
 import { prompts } from './processes.ts';
 
-const { DRAFTER = '', EXPERT = '', DOCUMENTS = '0', WARM_UP = '0', CONCURRENCY = '1', RESULTS = '' } = process.env;
+const {
+  DRAFTER = '',
+  EXPERT = '',
+  DOCUMENTS = '0',
+  WARM_UP = '0',
+  CONCURRENCY = '1',
+  TIMES = '1',
+  RESULTS = '',
+} = process.env;
 const drafter = new OpenAI({ baseURL: DRAFTER, apiKey: 'none' });
 const expert = new OpenAI({ baseURL: EXPERT, apiKey: 'none' });
 
@@ -33,6 +41,7 @@ async function run(work: readonly string[]): Promise<number> {
 }
 
 await run(prompts(Number(WARM_UP)));
-const seconds = await run(prompts(Number(DOCUMENTS)));
+const seconds: number[] = [];
+while (seconds.length < Number(TIMES)) seconds.push(await run(prompts(Number(DOCUMENTS))));
 process.stdout.write(`${JSON.stringify({ seconds })}\n`);
 process.exit(0);

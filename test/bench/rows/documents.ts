@@ -1,12 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pairs, type Figure } from '../figure.ts';
+import { median, pairs, type Figure } from '../figure.ts';
 import { ran, startModel } from '../processes.ts';
 import { best, interleave, type Run } from '../run.ts';
 import { documentsPerS, longWarmUp, startSystem, type Servers } from '../service.ts';
 
 const CHOICES = [32, 64, 128, 256];
+
+/** One time says little of a choice: two that lie side by side differ by less than a machine does from minute to minute. */
+const SEARCH_TIMES = 3;
 
 /** Documents a second of the script in `script.ts`. */
 async function scriptPerS(
@@ -16,19 +19,21 @@ async function scriptPerS(
     readonly warmUp: number;
     readonly concurrency: number;
     readonly keeps: boolean;
+    readonly times: number;
   },
 ): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'spillway-script-'));
-  const { seconds } = await ran<{ seconds: number }>('script.ts', {
+  const { seconds } = await ran<{ seconds: number[] }>('script.ts', {
     DRAFTER: servers.drafter.baseURL,
     EXPERT: servers.expert.baseURL,
     DOCUMENTS: String(options.documents),
     WARM_UP: String(options.warmUp),
     CONCURRENCY: String(options.concurrency),
+    TIMES: String(options.times),
     RESULTS: options.keeps ? join(directory, 'results.jsonl') : '',
   });
   await rm(directory, { recursive: true, force: true });
-  return options.documents / seconds;
+  return options.documents / median(seconds);
 }
 
 /**
@@ -45,19 +50,21 @@ export async function measureDocuments(run: Run): Promise<Figure[]> {
   const servers = { drafter, expert };
   const chosenForScript = (keeps: boolean): Promise<number> =>
     best(CHOICES, (concurrency) =>
-      scriptPerS(servers, { documents: search, warmUp: warmUpDocuments, concurrency, keeps }),
+      scriptPerS(servers, { documents: search, warmUp: warmUpDocuments, concurrency, keeps, times: SEARCH_TIMES }),
     );
   const [keeping, forgetting] = [await chosenForScript(true), await chosenForScript(false)];
   const chosen = await best(CHOICES, async (concurrency) => {
     await using system = await startSystem(servers, concurrency, { warmUpDocuments });
-    return await documentsPerS(system, search);
+    const rates: number[] = [];
+    while (rates.length < SEARCH_TIMES) rates.push(await documentsPerS(system, search));
+    return median(rates);
   });
   await using system = await startSystem(servers, chosen, { warmUpDocuments });
+  const once = { documents, warmUp: warmUpDocuments, times: 1 };
   const found = await interleave(run, {
     service: () => documentsPerS(system, documents),
-    keeping: () => scriptPerS(servers, { documents, warmUp: warmUpDocuments, concurrency: keeping, keeps: true }),
-    forgetting: () =>
-      scriptPerS(servers, { documents, warmUp: warmUpDocuments, concurrency: forgetting, keeps: false }),
+    keeping: () => scriptPerS(servers, { ...once, concurrency: keeping, keeps: true }),
+    forgetting: () => scriptPerS(servers, { ...once, concurrency: forgetting, keeps: false }),
   });
   const line = { figure: 'documents, 25 % escalated, instant servers', unit: '/s' };
   return [

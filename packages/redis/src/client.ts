@@ -1,6 +1,7 @@
 import { backoffMs } from '@spillway/core';
 import { Cluster, Redis } from 'ioredis';
 import { parseAddress } from './address.ts';
+import { keepStringsFast } from './fast-strings.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -21,6 +22,7 @@ const RECONNECT = { firstMs: 100, maxMs: 2_000 };
 
 /** Makes a client for any of the address forms; it connects in the background. Throws SetupError for a bad address. */
 export function connectRedis(address: string, use: ClientUse): RedisClient {
+  keepStringsFast();
   const parsed = parseAddress(address);
   const waits = use === 'wait';
   const isOnce = use === 'scripts';

@@ -11,7 +11,7 @@ const documents = Number(DOCUMENTS);
 
 /** Documents of a bundle, and results of one script. */
 const BUNDLE = 16;
-const CALLS = 32;
+const CALLS = 128;
 const BUNDLES_AT_A_TIME = 16;
 /** A job's bytes of one document, and a result's. */
 const PAYLOAD = 'x'.repeat(1_000);

@@ -7,7 +7,7 @@ type Waiting<Item, Answer> = {
   readonly reject: (error: unknown) => void;
 };
 
-/** So many are taken together, as many as a bundle has: a script of half a millisecond holds up nobody. */
+/** So many are taken together, as many as a bundle has: a script of less than a millisecond holds up nobody. */
 const MAX_TOGETHER = 64;
 
 /** And of so many bytes; what is larger goes by itself. */

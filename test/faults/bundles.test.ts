@@ -110,6 +110,34 @@ test('a worker killed in the middle of bundles: only what was under way is asked
   assert.deepEqual(await bundles(system, id), []);
 });
 
+test('bundles of dozens, of workers with many calls: killed, then wiped, each document has one result', async () => {
+  const concurrency = 64;
+  const documents = 2_400;
+  await using system = await System.start({
+    drafter: { latencyMs: 15 },
+    expert: { latencyMs: 25 },
+    models: { small: { max_attempts: 1, concurrency }, large: { max_attempts: 1, concurrency } },
+  });
+  await warmUp(system);
+  const from = system.drafterModel.requests.length;
+  const prompts = texts(documents).map((text, index) => (index % 3 === 0 ? `[[drafter unsure]] ${text}` : text));
+  const { id } = await system.submit(prompts);
+  await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= 50);
+  const datas = await Promise.all((await bundles(system, id)).map((key) => system.redis.client.hget(key, 'data')));
+  const sizes = datas.map((data) => (JSON.parse(data ?? '{}') as { documents?: unknown[] }).documents?.length ?? 0);
+  assert.ok(Math.max(...sizes) > 16, `a job had ${Math.max(...sizes)} documents at most`);
+  for (const name of ['drafter', 'expert']) {
+    await (system.services.find((service) => service.name === name) as Service).kill();
+  }
+  await Promise.all([system.run('drafter'), system.run('expert')]);
+  await system.settled(id, (batch) => (batch.request_counts?.completed ?? 0) >= 1_000);
+  assert.ok(askedAgain(system, from) <= concurrency, 'as many as it had calls');
+  await system.redis.client.flushall();
+  const batch = await system.settled(id);
+  const { output, errors } = await wholeResults(system, batch, docIds(documents));
+  assert.deepEqual([output.length, errors], [documents, []]);
+});
+
 test('Redis wiped in the middle of bundles, and a worker told to end: all is finished, nothing is asked for in vain', async () => {
   const answers = new Answers();
   await using system = await System.start({

@@ -168,6 +168,11 @@ export class Fleet implements AsyncDisposable {
     await Promise.all([...this.slots.values()].map((slot) => slot.heal()));
   }
 
+  /** Leaves no connection to a model behind that is silent: the next schedule's documents would pay for it. */
+  forget(): void {
+    for (const { name } of Object.values(this.models)) this.proxyOf(name).breakSilent();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const slot of this.slots.values()) slot.retire();
     for (const model of Object.values(this.models)) model.heal();

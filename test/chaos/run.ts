@@ -90,6 +90,7 @@ export class Run {
       await this.#within('reading again', reading);
     }
     this.#check(await working);
+    this.#fleet.forget();
     return this.#outcome(faultsMs);
   }
 

@@ -90,6 +90,11 @@ export class FaultProxy implements AsyncDisposable {
     for (const pair of this.#pairs) pair.isSilent = true;
   }
 
+  /** Breaks those that say nothing any more, as whoever keeps connections finds out in the end. */
+  breakSilent(): void {
+    for (const pair of this.#pairs) if (pair.isSilent || pair.upstream === null) breakPair(pair);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.#server.listening ? once(this.#server, 'close') : null;
     this.#server.close();

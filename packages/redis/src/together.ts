@@ -1,3 +1,4 @@
+import { MAX_BUNDLE } from '@spillway/core';
 import { nextRound } from '@spillway/runtime';
 
 /** What was asked for by one. */
@@ -7,8 +8,8 @@ type Waiting<Item, Answer> = {
   readonly reject: (error: unknown) => void;
 };
 
-/** So many are taken together, as many as a bundle has: a script of less than a millisecond holds up nobody. */
-const MAX_TOGETHER = 64;
+/** So many are taken together, what a bundle brings at once: a script of less than a millisecond holds up nobody. */
+const MAX_TOGETHER = MAX_BUNDLE;
 
 /** And of so many bytes; what is larger goes by itself. */
 const MAX_BYTES_TOGETHER = 256 * 1024;

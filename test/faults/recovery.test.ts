@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { KEYS, type CascadeRules } from '@spillway/core';
+import { KEYS, stageCounter, type CascadeRules } from '@spillway/core';
 import { admit, enqueuePage, isRecovering, readBatch } from '@spillway/redis';
 import { type BatchPlan, type Storage } from '@spillway/storage';
 import type { OpenAI } from 'openai';
@@ -223,23 +223,59 @@ test('pages that vanish from Redis before they are done are enqueued again', asy
   await wholeResults(system, await system.settled(id), docIds(DOCUMENTS));
 });
 
-test('a batch whose counters in Redis are wrong ends all the same, and shows what its pages say', async (t) => {
+const SMALL_TOKENS = stageCounter('test', 0, 'inputTokens');
+
+/** What was told of wrong counts of one batch's pages. */
+const miscountsOf = ({ services }: System, id: string) =>
+  services
+    .flatMap(({ lines }) => lines)
+    .filter(({ msg, batch }) => msg?.startsWith('a page was counted wrong') && batch === id)
+    .map(({ page, counted, lines }) => ({ page, counted, lines }));
+
+test('a batch whose counters in Redis are wrong ends all the same, and shows what its pages say, tokens and money too', async (t) => {
   const system = await idle(t);
+  const { client } = system.redis;
   const { id } = await system.submit(prompts.slice(0, 20));
-  await until(async () => (await system.redis.client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
-  await system.redis.client.hincrby(`{test}:batch:${id}`, 'completed', -1);
-  await system.redis.client.hset(`{test}:page:${id}:0`, '#completed', 5);
+  await until(async () => (await client.hget(`{test}:batch:${id}`, 'enqueued')) === '20');
+  await client.hincrby(`{test}:batch:${id}`, 'completed', -1);
+  const money = stageCounter('test', 1, 'nanoUsd');
+  await client.hset(`{test}:page:${id}:0`, { '#completed': 5, [`#${SMALL_TOKENS}`]: 1000, [`#${money}`]: 7 });
   await Promise.all([system.run('drafter'), system.run('expert')]);
   const batch = await system.settled(id);
-  const told = system.services.flatMap(({ lines }) =>
-    lines.filter(({ msg }) => msg === 'a page was counted wrong: its lines say how many documents have an answer'),
-  );
-  assert.deepEqual(
-    told.map(({ batch: of, page, counted, lines }) => ({ of, page, counted, lines })),
-    [{ of: id, page: 0, counted: { completed: 25, failed: 0 }, lines: 20 }],
-  );
   assert.deepEqual([batch.status, batch.request_counts], ['completed', { total: 20, completed: 20, failed: 0 }]);
-  await wholeResults(system, batch, docIds(20));
+  const { output } = await wholeResults(system, batch, docIds(20));
+  const usages = (stage: number) => output.flatMap(({ cascade }) => cascade?.stages[stage]?.usage ?? []);
+  const ofDrafts = usages(0).reduce((sum, usage) => sum + usage.input_tokens, 0);
+  const ofExpert = usages(1).reduce((sum, usage) => sum + usage.input_tokens, 0);
+  // At a dollar and two for a million.
+  const nanoUsd = usages(1).reduce((sum, usage) => sum + 1e3 * usage.input_tokens + 2e3 * usage.output_tokens, 0);
+  assert.ok(ofDrafts > 0 && nanoUsd > 0);
+  assert.deepEqual(miscountsOf(system, id), [
+    {
+      page: 0,
+      counted: { completed: 25, [SMALL_TOKENS]: ofDrafts + 1000, [money]: nanoUsd + 7 },
+      lines: { completed: 20, [SMALL_TOKENS]: ofDrafts, [money]: nanoUsd },
+    },
+  ]);
+  assert.equal(batch.usage?.input_tokens, ofDrafts + ofExpert);
+});
+
+test('a page that an ending batch leaves unfinished counts what its results say', async (t) => {
+  const system = await idle(t);
+  const { client } = system.redis;
+  const texts = ['a', '[[drafter hang]] b'];
+  const { id } = await system.submit(texts);
+  await system.run('drafter');
+  await system.settled(id, (batch) => done(batch) === 1);
+  await client.hincrby(`{test}:page:${id}:0`, `#${SMALL_TOKENS}`, 1000);
+  await system.client.batches.cancel(id);
+  const batch = await system.settled(id);
+  const { output } = await wholeResults(system, batch, docIds(2));
+  const tokens = output[0]?.cascade?.stages[0]?.usage.input_tokens ?? assert.fail();
+  assert.deepEqual(miscountsOf(system, id), [
+    { page: 0, counted: { [SMALL_TOKENS]: tokens + 1000 }, lines: { [SMALL_TOKENS]: tokens } },
+  ]);
+  assert.equal(batch.usage?.input_tokens, tokens);
 });
 
 test('Redis at its maxmemory: workers that start then take up what waits, keep it while it takes long, and hand it on', async () => {

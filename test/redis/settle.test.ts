@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { NO_COUNTS, stageCounter, withDraft, writePage, type PagePlan, type Result } from '@spillway/core';
+import {
+  NO_COUNTS,
+  stageCounter,
+  withDraft,
+  writeDocumentCounts,
+  writePage,
+  type PagePlan,
+  type Result,
+} from '@spillway/core';
 import {
   admit,
   advance,
@@ -56,6 +64,10 @@ const resultBy = (writer: number, place: number): Result => ({
   cascade: 'test',
   times: { stages: [], sequentialMs: null, totalMs: writer },
 });
+
+/** What a result takes of Redis beside its page's input, in bytes. */
+const bytesOf = ({ line, counts, kept = '' }: Result): number =>
+  1 + Buffer.byteLength(line.text) + writeDocumentCounts(counts).length + Buffer.byteLength(kept);
 
 /** What several processes do at once to one batch of two pages. */
 type Step =
@@ -160,7 +172,7 @@ test('the four answers, and what each one leaves', async () => {
   await enqueuePage(store, 'b', 0, plan, 100);
   assert.equal(await write(), 'WROTE');
   assert.equal(await write(), 'ALREADY');
-  assert.equal((await pagesInFlight(store))[0]?.bytes, 100 + 1 + resultBy(2, 1).line.text.length);
+  assert.equal((await pagesInFlight(store))[0]?.bytes, 100 + bytesOf(resultBy(2, 1)));
   assert.deepEqual(await fullPages(store), []);
   for (const place of [0, 2, 3]) await write(place);
   assert.deepEqual(await fullPages(store), [{ batch: 'b', page: 0 }]);
@@ -200,8 +212,9 @@ test('of results that come together those are recorded whose documents have none
     assert.deepEqual([known?.completed, known?.failed, known?.[INPUT_TOKENS]], [3, 1, 2 + 4 + 10]);
   }
   assert.deepEqual(await fullPages(store), [{ batch: 'p', page: 0 }]);
-  const lines = [...(await readPage(store, 'p', 0)).lines.values()].map(({ text }) => text.length + 1);
-  assert.equal((await pagesInFlight(store))[0]?.bytes, 100 + lines.reduce((sum, one) => sum + one, 0));
+  const settled = [resultBy(2, 0), resultBy(4, 1), resultBy(10, 2), resultBy(3, 3)];
+  const bytes = settled.map(bytesOf).reduce((sum, one) => sum + one, 100);
+  assert.equal((await pagesInFlight(store))[0]?.bytes, bytes);
 });
 
 test('a wiped or restarted Redis answers RECOVERING until storage was read again', async () => {
@@ -249,7 +262,7 @@ test('what is kept of a document stands beside its result, counts as in flight, 
   assert.deepEqual([...page.kept], [[1, kept]]);
   assert.deepEqual(new Set(page.lines.keys()), new Set([1, 2]));
   assert.equal(page.counts.completed, 2);
-  const bytes = 100 + 2 * Buffer.byteLength(`o${result.line.text}`) + Buffer.byteLength(kept);
+  const bytes = 100 + bytesOf({ ...result, kept }) + bytesOf(resultBy(2, 2));
   const inFlight = { batch: 'k', page: 0 };
   assert.deepEqual(await bytesInFlight(store, [inFlight, { ...inFlight, page: 7 }]), [bytes, 0]);
   await chargePage(store, 'k', 0, 50);
@@ -258,6 +271,32 @@ test('what is kept of a document stands beside its result, counts as in flight, 
   assert.deepEqual(await lostDocuments(store, 'k', 0, { first: 0, enqueuedDocuments: PAGE, tiers: [] }), [0, 3]);
   await markSealed(store, 'k', writePage(0, [], { counts: page.counts, waits: {} }).footer);
   assert.deepEqual((await readPage(store, 'k', 0)).kept.size, 0);
+});
+
+test('a page counts what its results say: what Redis counted otherwise is told, and what an earlier version left', async () => {
+  await using store = await storeOn(redis, 'counted');
+  const { client, keys } = store;
+  await markRecovered(store);
+  await openBatch(store, 't', PAGE, 1);
+  await enqueuePage(store, 't', 0, plan, 100);
+  for (const place of [0, 1, 2]) await settle(store, { batch: 't', page: 0, place }, resultBy(2 * place, place));
+  const sums = { ...NO_COUNTS, completed: 3, [INPUT_TOKENS]: 2 + 4 };
+  const counted = async () => {
+    const { counts, miscounted, lines } = await readPage(store, 't', 0);
+    assert.deepEqual(new Set(lines.keys()), new Set([0, 1, 2]));
+    return { counts, miscounted };
+  };
+  assert.deepEqual(await counted(), { counts: sums, miscounted: null });
+  const page = keys.page('t', 0);
+  await client.hincrby(page, `#${INPUT_TOKENS}`, 5);
+  const miscounted = { counted: { [INPUT_TOKENS]: 11 }, lines: { [INPUT_TOKENS]: 6 } };
+  assert.deepEqual(await counted(), { counts: sums, miscounted });
+  // What a version to come may leave beside a result is no result.
+  await client.hset(page, { e1: 'what', x: 'what' });
+  assert.deepEqual(await counted(), { counts: sums, miscounted });
+  // The version before left a result's line, and its counts in the page's sums only.
+  await client.hdel(page, 'c1');
+  assert.deepEqual(await counted(), { counts: { ...sums, [INPUT_TOKENS]: 11 }, miscounted: null });
 });
 
 test('a batch whose pages are all sealed can be completed, whatever its counters say', async () => {

@@ -1,10 +1,14 @@
 import {
+  countPage,
   readCounts,
+  readDocumentCounts,
   readTimes,
   Waits,
   writeCounts,
   type Counts,
+  type DocumentCounts,
   type DocumentJob,
+  type Miscounted,
   type PageFooter,
   type PageLine,
   type PagePlan,
@@ -14,7 +18,7 @@ import { countsIn } from './counts.ts';
 import type { Recovery } from './epoch.ts';
 import { pageMember, parsePageMember } from './keys.ts';
 import { Script } from './script.ts';
-import { decodeResult, keptPlace } from './settle.ts';
+import { decodeResult, pageField } from './settle.ts';
 import type { RedisStore } from './store.ts';
 import { readSaid } from './words.ts';
 
@@ -86,12 +90,15 @@ export async function pagesInFlight(redis: RedisStore): Promise<{ batch: string;
   return Object.entries(all).map(([member, bytes]) => ({ ...parsePageMember(member), bytes: Number(bytes) }));
 }
 
-/** The results of a page so far, by place, the sums of their counts, what the servers said first of those, their waits. */
+/** The results of a page so far, by place, their counts, what the servers said first of those, their waits. */
 export type PageResults = {
   readonly lines: ReadonlyMap<number, PageLine>;
   /** What the stages made of the documents, as far as it is known. */
   readonly kept: ReadonlyMap<number, string>;
+  /** What the results say of themselves. */
   readonly counts: Counts;
+  /** Where Redis had counted something else while they came; null: nowhere. */
+  readonly miscounted: Miscounted | null;
   readonly said: Said;
   readonly waits: Waits;
 };
@@ -100,15 +107,17 @@ export async function readPage(redis: RedisStore, batch: string, page: number): 
   const hash = await redis.client.hgetall(redis.keys.page(batch, page));
   const lines = new Map<number, PageLine>();
   const kept = new Map<number, string>();
+  const ofDocuments = new Map<number, DocumentCounts>();
   for (const [name, value] of Object.entries(hash)) {
-    if (name.startsWith('#')) continue;
-    const place = keptPlace(name);
-    if (place === null) lines.set(Number(name), decodeResult(value));
-    else kept.set(place, value);
+    const field = pageField(name);
+    if (field?.of === 'line') lines.set(field.place, decodeResult(value));
+    if (field?.of === 'kept') kept.set(field.place, value);
+    const counts = field?.of === 'counts' ? readDocumentCounts(value) : null;
+    if (field !== null && counts !== null) ofDocuments.set(field.place, counts);
   }
-  const counts = countsIn(hash, '#');
+  const { counts, miscounted } = countPage({ lines, ofDocuments, counted: countsIn(hash, '#') });
   const said = await readSaid(redis, batch, Object.keys(writeCounts(counts).reasons));
-  return { lines, kept, counts, said, waits: await readWaits(redis, batch, page) };
+  return { lines, kept, counts, miscounted, said, waits: await readWaits(redis, batch, page) };
 }
 
 /** How many documents of an open page are settled; null: Redis has no such page. */

@@ -1,4 +1,11 @@
-import { LIMITS, writeTimes, type DocumentJob, type Result, type UnaskedResult } from '@spillway/core';
+import {
+  LIMITS,
+  writeDocumentCounts,
+  writeTimes,
+  type DocumentJob,
+  type Result,
+  type UnaskedResult,
+} from '@spillway/core';
 import type { RedisStore } from './store.ts';
 import { pageMember } from './keys.ts';
 import { Script } from './script.ts';
@@ -82,9 +89,9 @@ export const settle = (redis: RedisStore, where: DocumentPlace, result: Result |
 
 /** What a page gets of a result, as names and values. */
 function fieldsOf({ where: { place }, result }: Settling): (string | number)[] {
-  const { kept = '' } = result;
-  const line = [place, encodeResult(result)];
-  return kept === '' ? line : [...line, `${KEPT}${place}`, kept];
+  const { kept = '', counts } = result;
+  const fields = [place, encodeResult(result), `${PREFIXES.counts}${place}`, writeDocumentCounts(counts)];
+  return kept === '' ? fields : [...fields, `${PREFIXES.kept}${place}`, kept];
 }
 
 /** What results count together, as names and values. */
@@ -98,15 +105,20 @@ function sumsOf(results: readonly Settling[]): (string | number)[] {
   return [...sums].flat();
 }
 
-/** Before the place of a document in the name of the field that says what its stages made of it. */
-const KEPT = 'd';
+/** What stands before a document's place in the name of a field of its page, by what the field says of it. */
+const PREFIXES = { line: '', kept: 'd', counts: 'c' } as const;
+
+/** What a field of a page says of a document: its result, what its stages made of it, or what it counts. */
+export type PageField = { readonly of: keyof typeof PREFIXES; readonly place: number };
 
 /**
- * The place of the document that a field of a page says of what its stages made of it; null: another field. It stands
- * beside the result, so that it goes with the page, also where a dispatcher seals that which knows nothing of it.
+ * Null: it is of the page itself, or of a version to come. What is said of a document beside its result goes with the page,
+ * also where a dispatcher seals that which knows nothing of it.
  */
-export function keptPlace(field: string): number | null {
-  return field.startsWith(KEPT) ? Number(field.slice(KEPT.length)) : null;
+export function pageField(name: string): PageField | null {
+  const [, prefix, place] = /^([a-z]?)(\d+)$/.exec(name) ?? [];
+  const of = (['line', 'kept', 'counts'] as const).find((one) => PREFIXES[one] === prefix);
+  return of === undefined ? null : { of, place: Number(place) };
 }
 
 /** A result as its page's field: the part's first letter, then the line. */

@@ -35,21 +35,6 @@ export type PageContent = {
   readonly kept: ReadonlyMap<number, string>;
 };
 
-/** How many documents of a page have an answer, and how many an error, by its lines. */
-export type LineCounts = Readonly<Record<'completed' | 'failed', number>>;
-
-/**
- * The counts of a page of which every document has a line: its lines say how many have an answer, whatever was counted
- * meanwhile. `counted` is what was counted in place of that; null: the same.
- */
-export function countLines(lines: readonly PageLine[], counts: Counts): { counts: Counts; counted: LineCounts | null } {
-  const completed = lines.filter(({ part }) => part === 'output').length;
-  const failed = lines.length - completed;
-  const { completed: known, failed: knownFailed } = counts;
-  if (known === completed && knownFailed === failed) return { counts, counted: null };
-  return { counts: { ...counts, completed, failed }, counted: { completed: known, failed: knownFailed } };
-}
-
 /** Writes a page, or adopts the one that stands. */
 export async function writeOrAdoptPage(
   { storage, meters }: { readonly storage: Storage; readonly meters: Meters },

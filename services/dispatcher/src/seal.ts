@@ -21,6 +21,7 @@ import {
   fullPages,
   markSealed,
   readPage,
+  type PageResults,
   type Queues,
   type RedisStore,
 } from '@spillway/redis';
@@ -31,7 +32,7 @@ import { readDocuments } from './input.ts';
 import type { KnownResults } from './known-results.ts';
 import type { LiveBatches } from './live-batches.ts';
 import { OneByOne } from './one-by-one.ts';
-import { countLines, deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
+import { deadlineDrafts, writeOrAdoptPage } from './page-results.ts';
 import { runStep, type StepFailures } from './step-failures.ts';
 import { unfinishedTraces } from './unfinished-traces.ts';
 
@@ -78,9 +79,6 @@ export async function sealFullPages(
   return sealed.some((done) => done === true);
 }
 
-/** Redis' counters are for progress. */
-const MISCOUNTED = 'a page was counted wrong: its lines say how many documents have an answer';
-
 /** False: the page is not full after all. */
 async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number): Promise<boolean> {
   const { redis, storage, log } = options;
@@ -92,23 +90,23 @@ async function sealFullPage(options: SealOptions, plan: BatchPlan, page: number)
   }
   const results = await readPage(redis, batch, page);
   const lines = linesInOrder(at, results.lines);
-  const countsOf = (all: readonly PageLine[]): Counts => {
-    const { counts, counted } = countLines(all, results.counts);
-    if (counted !== null) log.error({ batch, page, counted, lines: counts.completed }, MISCOUNTED);
-    return counts;
-  };
+  if (lines !== null) tellMiscounted(log, { batch, page, ...results });
   const footer =
     lines === null
       ? await readFooterOf(storage, batch, page)
-      : await writeOrAdoptPage(options, batch, page, {
-          ...results,
-          lines,
-          counts: countsOf(lines),
-          hasLineBytes: hasSingleReaders(plan),
-        });
+      : await writeOrAdoptPage(options, batch, page, { ...results, lines, hasLineBytes: hasSingleReaders(plan) });
   if (footer === null) return false;
   if ((await markSealed(redis, batch, footer)) === 'GONE') await dropPage(redis, batch, page);
   return true;
+}
+
+const MISCOUNTED = 'a page was counted wrong in Redis: what its results say of themselves holds';
+
+function tellMiscounted(
+  log: Log,
+  { batch, page, miscounted }: Pick<PageResults, 'miscounted'> & { readonly batch: string; readonly page: number },
+): void {
+  if (miscounted !== null) log.error({ batch, page, ...miscounted }, MISCOUNTED);
 }
 
 /** Whether somebody reads single lines of a batch's pages: for copies, or for the batch whose sample it is. */
@@ -142,7 +140,7 @@ export async function sealUnfinished(
   },
   { plan, page, ending }: UnfinishedPage,
 ): Promise<PageFooter> {
-  const { redis, storage, queues, spans, copier, known } = options;
+  const { redis, storage, queues, spans, copier, known, log } = options;
   const batch = plan.manifest.id;
   const at = plan.pages[page];
   if (at === undefined) throw new Error(`${batch} has no page ${page}`);
@@ -151,7 +149,8 @@ export async function sealUnfinished(
     await markSealed(redis, batch, stored);
     return stored;
   }
-  const { lines: settled, kept: settledKept, ...sums } = await readPage(redis, batch, page);
+  const { lines: settled, kept: settledKept, miscounted, ...sums } = await readPage(redis, batch, page);
+  tellMiscounted(log, { batch, page, miscounted });
   const { waits } = sums;
   const documents = await readDocuments(storage, plan, at);
   const unfinished = documents

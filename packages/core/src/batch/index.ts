@@ -15,6 +15,7 @@ export * from './heap.ts';
 export * from './ids.ts';
 export * from './metadata.ts';
 export * from './page.ts';
+export * from './page-counts.ts';
 export { draftsPlace, readDrafts, type PageDrafts } from './page-drafts.ts';
 export * from './page-plan.ts';
 export * from './precedence.ts';

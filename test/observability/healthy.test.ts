@@ -88,9 +88,13 @@ test('gauges say what is now, and a healthy system rests: idle, busy, after its 
 
   system.drafterModel.release();
   await system.settled(id);
-  await until(async () => valuesOf(await scrape([dispatcher]), 'cascade_batches')['open'] === 0);
+  // Of tiers without work there is nothing to say, as soon as the leader has let go of the batch.
+  await until(async () => {
+    const now = await scrape([dispatcher]);
+    const depths = Object.keys(valuesOf(now, 'cascade_queue_depth'));
+    return valuesOf(now, 'cascade_batches')['open'] === 0 && depths.length === 0;
+  });
   const done = await scrape(services);
-  // Of tiers without work there is nothing to say.
   assert.deepEqual(inWork(done).slice(0, 6), [
     {},
     {},

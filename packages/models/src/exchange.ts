@@ -13,6 +13,9 @@ const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 /** An error is read by people; the rest of a longer one is not worth its memory. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
+/** With the headers and at three bytes a character less than the 16 KiB for which a connection has room at least. */
+const ONE_WRITE_CHARACTERS = 4_096;
+
 const KEPT_HEADERS = ['content-type', 'x-request-id', 'retry-after', 'retry-after-ms'] as const;
 
 /** Where pieces come from: the connection, or the decoder behind it. */
@@ -23,6 +26,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: WholeAnswer) => void;
   readonly #reject: (error: unknown) => void;
   readonly #onChunk: OnChunk | null;
+  readonly #isOneWrite: boolean;
   readonly #text = new BodyText();
   /** Bytes as they came, and as they are once their codings are undone. */
   #received = 0;
@@ -36,10 +40,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #signal: AbortSignal | null = null;
   #deadline: NodeJS.Timeout | null = null;
 
-  constructor(resolve: (answer: WholeAnswer) => void, reject: (error: unknown) => void, onChunk: OnChunk | null) {
+  constructor(
+    { resolve, reject }: Pick<PromiseWithResolvers<WholeAnswer>, 'resolve' | 'reject'>,
+    {
+      body = '',
+      onChunk = null,
+    }: { readonly body?: string | undefined; readonly onChunk?: OnChunk | undefined | null },
+  ) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#onChunk = onChunk;
+    this.#isOneWrite = body.length <= ONE_WRITE_CHARACTERS;
   }
 
   /** Until the body's end: fails when the signal says so, or the time is over. */
@@ -152,7 +163,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
-    this.#fail(breakOf(error, this.#controller !== null, this.#status === 0 ? null : this.#status));
+    const status = this.#status === 0 ? null : this.#status;
+    this.#fail(breakOf(error, { isStarted: this.#controller !== null, isOneWrite: this.#isOneWrite, status }));
   }
 
   #answer(): void {

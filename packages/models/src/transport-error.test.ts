@@ -25,7 +25,21 @@ test('what broke is said without the address that it broke at, which the cause h
     [failure('vllm:8000', {}), 'the connection failed'],
   ];
   for (const [error, message] of cases) {
-    const broken = breakOf(error, false, null);
+    const broken = breakOf(error, { isStarted: false, isOneWrite: true, status: null });
     assert.deepEqual([broken.at, broken.message, broken.cause], ['unsent', message, error]);
+  }
+});
+
+test('a call that a connection took nothing of is unsent, as where there was none', () => {
+  const started = { isStarted: true, isOneWrite: true, status: null };
+  const written = ['ECONNRESET', 'EPIPE'].map((code) => failure(`write ${code}`, { code, syscall: 'write' }));
+  for (const error of written) {
+    assert.equal(breakOf(error, started).at, 'unsent');
+    assert.equal(breakOf(error, { ...started, isOneWrite: false }).at, 'sent', 'some of it may have gone before');
+    assert.equal(breakOf(error, { ...started, status: 413 }).at, 'sent', 'it was answered');
+  }
+  const read = failure('read ECONNRESET', { code: 'ECONNRESET', syscall: 'read' });
+  for (const error of [read, failure('other side closed', { code: 'UND_ERR_SOCKET' })]) {
+    assert.equal(breakOf(error, started).at, 'sent');
   }
 });

@@ -13,8 +13,18 @@ export class TransportError extends Error {
   }
 }
 
+/** How far a call had come that failed. */
+export type Progress = {
+  /** It had a connection, and was handed to it. */
+  readonly isStarted: boolean;
+  /** A connection takes all of it, or nothing. */
+  readonly isOneWrite: boolean;
+  /** Of its answer; null: nothing came of one. */
+  readonly status: number | null;
+};
+
 /** What undici says of a call that failed, as Spillway says it. */
-export function breakOf(error: Error, sent: boolean, status: number | null): TransportError {
+export function breakOf(error: Error, { isStarted, isOneWrite, status }: Progress): TransportError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
     return new TransportError('closed', 'the model client is closed', { cause: error });
@@ -22,7 +32,9 @@ export function breakOf(error: Error, sent: boolean, status: number | null): Tra
   /** Bytes came and were not HTTP; the parser's errors have a code only now and then. */
   const garbled = error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW';
   const message = garbled ? ['an answer that is not HTTP', code].join(' ').trim() : wordsFor(error, code);
-  return new TransportError(garbled ? 'garbled' : sent ? 'sent' : 'unsent', message, { status, cause: error });
+  // As where no connection could be made: a connection that was broken already took nothing of it.
+  const isUnsent = !isStarted || (isOneWrite && status === null && 'syscall' in error && error.syscall === 'write');
+  return new TransportError(garbled ? 'garbled' : isUnsent ? 'unsent' : 'sent', message, { status, cause: error });
 }
 
 /** What undici's codes mean. */

@@ -83,8 +83,8 @@ export function openTransport(options: {
       return { method, path: pathname + search, headers: { ...Object.fromEntries(travelling), ...fixed } };
     },
     send: ({ method, path, headers }, { body, traceparent, signal, timeoutMs, onChunk }) => {
-      const { promise, resolve, reject } = Promise.withResolvers<WholeAnswer>();
-      const exchange = new Exchange(resolve, reject, onChunk ?? null);
+      const { promise, ...settled } = Promise.withResolvers<WholeAnswer>();
+      const exchange = new Exchange(settled, { body, onChunk });
       exchange.limit(signal, timeoutMs);
       const head = traceparent === undefined ? headers : { ...headers, traceparent };
       pool.dispatch({ path, method, headers: head, body: body ?? null }, exchange);

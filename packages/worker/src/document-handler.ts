@@ -1,5 +1,6 @@
 import {
   afterBreak,
+  afterOwnFailure,
   blameFor,
   charged,
   cleared,
@@ -120,7 +121,7 @@ export class DocumentHandler {
     const judged = held.data;
     const blame = judged.unproven === undefined ? null : blameFor(judged.unproven, held.options.started);
     if (blame === 'server') held.data = afterBreak(judged, maxAttempts);
-    if (blame === 'document') held.data = charged(judged, maxAttempts);
+    if (blame === 'document') held.data = afterOwnFailure(judged, maxAttempts);
     // Its last word: its model is not asked any more.
     if (blame !== 'unknown' && held.data.unproven !== undefined) return null;
     if (call.probeUntilMs === null && blame !== 'unknown') return null;

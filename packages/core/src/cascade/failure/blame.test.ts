@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { NO_USAGE } from '../../accounting/counts.ts';
 import { newJob, type DocumentJob, type Refused, type Unproven } from '../../document/job.ts';
 import {
   afterBreak,
+  afterOwnFailure,
   afterRefusal,
   areAllSuspects,
   blameFor,
@@ -91,6 +93,26 @@ test('a call that was begun when its server had gone already shows nothing, up t
   assert.deepEqual([now.breaks, now.usedAttempts], [1, 0], 'its first break all the same');
   for (let times = 0; times < 3; times += 1) found(true);
   assert.deepEqual([now.breaks, now.usedAttempts], [3, 1], 'no document is asked about for ever');
+});
+
+test('a call that was begun when its server had gone, and brought nothing, counts as a break though others were answered', () => {
+  const found = (now: DocumentJob, more: Partial<Unproven>): DocumentJob =>
+    afterOwnFailure({ ...now, unproven: { ...unproven(1_000), ...more } }, 9);
+  const toldOf = ({ breaks = 0, usedAttempts, unproven: left }: DocumentJob) => [breaks, usedAttempts, left];
+  let now = job(1_000);
+  for (const breaks of [1, 2, 3]) {
+    now = found(now, { wasGone: true });
+    assert.deepEqual(toldOf(now), [breaks, 0, undefined]);
+  }
+  assert.deepEqual(
+    toldOf(found(now, { wasGone: true })),
+    [3, 1, undefined],
+    'a document that breaks its own calls ends',
+  );
+  const answer = { status: 500, requestId: null, body: {}, usage: NO_USAGE };
+  for (const more of [{}, { wasGone: true, answer }]) {
+    assert.deepEqual(toldOf(found(job(1_000), more)), [0, 1, undefined], 'whoever answers is there');
+  }
 });
 
 test('a failure of its own uses an attempt; the last one, and a refusal, is its last word', () => {

@@ -73,6 +73,19 @@ export function afterBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
 }
 
 /**
+ * The job after a failure beside which others were answered: the document's own, and an attempt is used. A call that
+ * brought no answer and was begun when its server had gone may have found nothing either. But what was gone then may have
+ * been this document's doing: so it counts as a break, and no longer than those are shared.
+ */
+export function afterOwnFailure(job: DocumentJob, maxAttempts: number): DocumentJob {
+  const { breaks = 0, unproven } = job;
+  const foundNothing = unproven?.wasGone === true && unproven.answer === null;
+  return foundNothing && breaks < MAX_SHARED_BREAKS
+    ? { ...cleared(job), breaks: breaks + 1 }
+    : charged(job, maxAttempts);
+}
+
+/**
  * Whether the document was there so often when its server broke down, a failure that may be one included, that it is
  * asked about while no other such one is.
  */

@@ -149,7 +149,7 @@ export async function knownOfTrouble(
     'Completion window used': { window: [0.9, 0.92] },
     'Pages in flight': { bytes: some },
     'Audits that alarm': {},
-    'Redis memory': { used: [Number(used) * 0.7, Number(used) * 1.3], maxmemory: seen.maxBytes },
+    'Redis memory': { used: [Number(used) * 0.95, Number(used) * 1.05], maxmemory: seen.maxBytes },
     'Sealed, ended, recovered, failed steps': {
       'pages sealed': 2,
       'batches completed': 2,

@@ -5,7 +5,14 @@ import { breakOf, TransportError } from './transport-error.ts';
 import { WholeAnswer } from './whole-answer.ts';
 
 /** Takes a piece of a good answer's body as it comes; false: the rest is not read. */
-export type OnChunk = (chunk: Uint8Array) => boolean | Promise<boolean>;
+type OnChunk = (chunk: Uint8Array) => boolean | Promise<boolean>;
+
+/** What an exchange brings there, and who takes what comes back. */
+export type Asked = {
+  readonly body?: string;
+  /** Left out: the answer is kept until it is whole. */
+  readonly onChunk?: OnChunk;
+};
 
 /** A completion with log-probs and alternatives of a very long answer stays below this, as sent and as decoded. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -42,14 +49,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(
     { resolve, reject }: Pick<PromiseWithResolvers<WholeAnswer>, 'resolve' | 'reject'>,
-    {
-      body = '',
-      onChunk = null,
-    }: { readonly body?: string | undefined; readonly onChunk?: OnChunk | undefined | null },
+    { body = '', onChunk }: Asked,
   ) {
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#onChunk = onChunk;
+    this.#onChunk = onChunk ?? null;
     this.#isOneWrite = body.length <= ONE_WRITE_CHARACTERS;
   }
 

@@ -14,7 +14,7 @@ export class TransportError extends Error {
 }
 
 /** How far a call had come that failed. */
-export type Progress = {
+type Progress = {
   /** It had a connection, and was handed to it. */
   readonly isStarted: boolean;
   /** A connection takes all of it, or nothing. */

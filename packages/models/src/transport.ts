@@ -1,5 +1,5 @@
 import { Pool } from 'undici';
-import { Exchange, type OnChunk } from './exchange.ts';
+import { Exchange, type Asked } from './exchange.ts';
 import type { WholeAnswer } from './whole-answer.ts';
 
 /** Where a request goes and what stands at its head: the same for every call of one kind, so it is made once. */
@@ -10,13 +10,11 @@ export type Target = {
 };
 
 /** What is a call's own. */
-export type Sent = {
-  readonly body?: string;
+export type Sent = Asked & {
   readonly traceparent?: string;
   /** Ends the call at any moment until its body has been read, as the time does. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  readonly onChunk?: OnChunk;
 };
 
 /** The address of a path below a model's base URL, whose query stays: as the SDK makes those of its calls. */
@@ -82,10 +80,11 @@ export function openTransport(options: {
       });
       return { method, path: pathname + search, headers: { ...Object.fromEntries(travelling), ...fixed } };
     },
-    send: ({ method, path, headers }, { body, traceparent, signal, timeoutMs, onChunk }) => {
+    send: ({ method, path, headers }, sent) => {
       const { promise, ...settled } = Promise.withResolvers<WholeAnswer>();
-      const exchange = new Exchange(settled, { body, onChunk });
-      exchange.limit(signal, timeoutMs);
+      const { body, traceparent } = sent;
+      const exchange = new Exchange(settled, sent);
+      exchange.limit(sent.signal, sent.timeoutMs);
       const head = traceparent === undefined ? headers : { ...headers, traceparent };
       pool.dispatch({ path, method, headers: head, body: body ?? null }, exchange);
       return promise;

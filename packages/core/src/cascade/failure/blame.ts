@@ -67,9 +67,9 @@ export function cleared(job: DocumentJob, reason: DelayReason = 'breaker'): Docu
  * there too often it is taken to have done it, and pays.
  */
 export function afterBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
-  const { breaks = 0, foundGone = 0 } = job;
-  if (job.unproven?.wasGone === true && foundGone < MAX_GONE) return { ...cleared(job), foundGone: foundGone + 1 };
-  return breaks >= MAX_SHARED_BREAKS ? charged(job, maxAttempts) : { ...cleared(job), breaks: breaks + 1 };
+  const { unproven, foundGone = 0 } = job;
+  const mayShowNothing = unproven?.wasGone === true && foundGone < MAX_GONE;
+  return mayShowNothing ? { ...cleared(job), foundGone: foundGone + 1 } : withBreak(job, maxAttempts);
 }
 
 /**
@@ -78,11 +78,15 @@ export function afterBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
  * been this document's doing: so it counts as a break, and no longer than those are shared.
  */
 export function afterOwnFailure(job: DocumentJob, maxAttempts: number): DocumentJob {
-  const { breaks = 0, unproven } = job;
+  const { unproven } = job;
   const foundNothing = unproven?.wasGone === true && unproven.answer === null;
-  return foundNothing && breaks < MAX_SHARED_BREAKS
-    ? { ...cleared(job), breaks: breaks + 1 }
-    : charged(job, maxAttempts);
+  return foundNothing ? withBreak(job, maxAttempts) : charged(job, maxAttempts);
+}
+
+/** The job, one more time there when its server broke down; where that was too often, it pays. */
+function withBreak(job: DocumentJob, maxAttempts: number): DocumentJob {
+  const { breaks = 0 } = job;
+  return breaks < MAX_SHARED_BREAKS ? { ...cleared(job), breaks: breaks + 1 } : charged(job, maxAttempts);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -19,6 +19,7 @@ import OpenAI from 'openai';
 import type { ApiConfig } from '../../services/api/src/config.ts';
 import { formatKeys, hashKey, type KeyLimits, type Role } from '../../services/api/src/keys/file.ts';
 import { startApi } from '../../services/api/src/service.ts';
+import { keysIn } from '../support/stored.ts';
 import { beginAnew } from '../support/stores.ts';
 
 export const YAML = `
@@ -53,7 +54,7 @@ export type TestApi = AsyncDisposable & {
   recover(): Promise<void>;
   /** Writes a record to storage as a service does. */
   put(key: string, record: object): Promise<unknown>;
-  /** Every key in storage. */
+  /** Every key in storage, once nothing is being written there. */
   keys(): Promise<string[]>;
   /** What it logged. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
@@ -144,7 +145,7 @@ export async function startTestApi(options: Options): Promise<TestApi> {
 /** A directory; or, where the variable says so, a prefix of its own in a bucket: the same tests run with either. */
 function storagePlace(directory: string): { address: string; keys: () => Promise<string[]> } {
   const bucket = process.env[STORAGE_VARIABLE];
-  if (bucket === undefined) return { address: pathToFileURL(directory).href, keys: () => filesIn(directory) };
+  if (bucket === undefined) return { address: pathToFileURL(directory).href, keys: () => keysIn(directory) };
   const url = new URL(bucket);
   url.pathname = `/${randomUUID()}`;
   return { address: url.href, keys: () => objectsIn(url) };
@@ -152,14 +153,6 @@ function storagePlace(directory: string): { address: string; keys: () => Promise
 
 /** Names the bucket, as in `SPILLWAY_STORAGE`; credentials come from the SDK's variables. */
 export const STORAGE_VARIABLE = 'SPILLWAY_TEST_STORAGE';
-
-async function filesIn(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
-    .toSorted();
-}
 
 async function objectsIn(url: URL): Promise<string[]> {
   const endpoint = url.searchParams.get('endpoint') ?? '';

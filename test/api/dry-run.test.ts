@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { type OpenAI, toFile } from 'openai';
@@ -9,6 +8,7 @@ import { batchEstimate, type BatchEstimate } from '../../services/api/src/schema
 import { failureOf } from '../support/api-error.ts';
 import { requestLine, type SubmitOptions } from '../support/request-line.ts';
 import { sharedSystem } from '../support/shared-system.ts';
+import { namesIn } from '../support/stored.ts';
 import { System, until } from '../support/system.ts';
 import { startTestApi } from './api-under-test.ts';
 
@@ -47,8 +47,7 @@ async function dryRun(input: object, { pilot, metadata }: Asked = {}): Promise<B
 const inline = (prompts: readonly string[], asked: Asked = {}): Promise<BatchEstimate> =>
   dryRun({ requests: lines(prompts, asked.options).map((line) => JSON.parse(line) as unknown) }, asked);
 
-const stored = async (): Promise<string[]> =>
-  (await readdir(join(system.directory, 'data'), { recursive: true })).toSorted();
+const stored = (): Promise<string[]> => namesIn(join(system.directory, 'data'));
 
 test('the errors are those that the batch fails with, line by line, and nothing is made', async () => {
   const good = requestLine('a', 'a');

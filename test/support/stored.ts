@@ -3,6 +3,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from './system.ts';
 
+/** What is under way is tidied up by then. */
+const MAX_BUSY_MS = 2_000;
+
 /**
  * All that there is in a storage directory once nothing is under way: every two seconds a service writes a temporary file
  * to see whether there is room. One that stays is an error.
@@ -12,7 +15,7 @@ async function entriesOf(directory: string): Promise<Dirent[]> {
   await until(async () => {
     entries = await readdir(directory, { recursive: true, withFileTypes: true });
     return entries.every(({ parentPath }) => parentPath !== join(directory, '.tmp'));
-  });
+  }, MAX_BUSY_MS);
   return entries;
 }
 
